@@ -127,8 +127,8 @@ def tie_groups(
     runs: list[tuple[int, ...]] = []
     reach = 0
     for start in range(len(order)):
-        stop = start + 1
-        while stop < len(order) and not apart[start : stop + 1, start : stop + 1].any():
+        stop = max(start + 1, reach)  # what lies inside the run before is not apart
+        while stop < len(order) and not apart[stop, start:stop].any():
             stop += 1
         if stop > reach:  # else it lies inside the run before
             runs.append(tuple(int(i) for i in order[start:stop]))

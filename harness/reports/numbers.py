@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from harness.errors import UsageError
+from harness.wording import partial as partial
+from harness.wording import plural as plural
 
 UNDEFINED = "-"
 
@@ -44,25 +43,3 @@ def memory(size: float) -> str:
 def seconds(took: float) -> str:
     """Seconds with one decimal below a minute, none above."""
     return f"{took:.1f} s" if took < 60 else f"{took:.0f} s"
-
-
-def plural(number: int, noun: str) -> str:
-    """``1 text``, ``2 texts``, ``2 queries``."""
-    if number == 1:
-        return f"1 {noun}"
-    return f"{number:,} {noun[:-1]}ies" if noun.endswith("y") else f"{number:,} {noun}s"
-
-
-def partial(reasons: Mapping[str, Any]) -> str:
-    """Why a result is less than the whole task, in words."""
-    words = []
-    for reason, what in reasons.items():
-        if reason == "limit":
-            words.append(f"the first {plural(what, 'question')} of each language")
-        elif reason == "languages":
-            words.append(f"the languages {', '.join(what)} alone")
-        elif reason == "questions_without_gold":
-            words.append(f"without {plural(what, 'question')} that no passage answers")
-        else:
-            words.append(f"{reason} {what}")
-    return "; ".join(words)

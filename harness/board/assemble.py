@@ -1,0 +1,250 @@
+"""From tracked records to boards: which rows stand on which board, and in which order."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from harness.board.leaderboards import Leaderboards
+from harness.board.model import Board, Column, Ranking, Row, TaskBoard
+from harness.board.overview import make_overview
+from harness.board.published import published_on
+from harness.board.ranking import METHOD, ranked
+from harness.board.rows import Entry, measured_row, published_row
+from harness.board.values import shown
+from harness.errors import UsageError
+from harness.metrics import parse_measure
+from harness.metrics.comparisons import ALPHA
+from harness.metrics.significance import LEVEL
+from harness.paired import KEY_BIAS
+from harness.task import KINDS, Kind
+from harness.tracked import Tracked, question_ids
+from harness.tracked.questions import packed
+from harness.wording import partial
+
+_ORDER = ("map", "recall@1", "recall@10", "ndcg@10", "mrr@10", "recall@100", *KEY_BIAS)
+"""Of measures in the main table; others that a task names follow."""
+
+Member = tuple[Tracked, Entry]
+
+
+def make_board(found: Leaderboards) -> Board:
+    """Lay records side by side: one board per task, and one across tasks."""
+    groups: dict[tuple[str, ...], list[Member]] = {}
+    for tracked in found.records:
+        for entry in tracked.document["tasks"]:
+            groups.setdefault(_what(entry), []).append((tracked, entry))
+    slugs = _slugs(groups)
+    boards = [
+        _task_board(slugs[what], members, question_ids(members[0][1], found.folder))
+        for what, members in groups.items()
+    ]
+    boards.sort(key=lambda x: (x.slug != x.task, x.task, x.slug))
+    return Board(
+        tasks=tuple(boards),
+        overview=make_overview([x for x in boards if x.slug == x.task]),
+        records=len(found.records),
+        alpha=ALPHA,
+        level=LEVEL,
+        method=METHOD.format(alpha=ALPHA),
+    )
+
+
+def _what(entry: Entry) -> tuple[str, ...]:
+    """Equal for entries that measured the same thing."""
+    facts = (entry["languages"], entry["partial"], entry.get("sampled"), entry.get("corpus"))
+    return (
+        entry["task"],
+        entry["data_digest"],
+        entry["text"],
+        json.dumps(facts, sort_keys=True),
+    )
+
+
+def _slugs(groups: Mapping[tuple[str, ...], Sequence[Member]]) -> dict[tuple[str, ...], str]:
+    """Names of boards: the task's for the one that measures most of it for most rows."""
+
+    def rank(what: tuple[str, ...]) -> tuple[bool, bool, int, tuple[str, ...]]:
+        entry = groups[what][0][1]
+        usual = entry["text"] == entry["text_default"]
+        return (bool(entry["partial"]), not usual, -len(groups[what]), what)
+
+    taken: dict[str, tuple[str, ...]] = {}
+    for what in sorted(groups, key=rank):
+        entry = groups[what][0][1]
+        words = [entry["task"]]
+        if entry["text"] != entry["text_default"]:
+            words.append(entry["text"])
+        if entry["partial"]:
+            words.append("part")
+        for name in (
+            entry["task"],
+            "-".join(words),
+            "-".join([*words, entry["data_digest"][:8]]),
+            "-".join([*words, entry["data_digest"][:8], str(len(taken))]),
+        ):
+            slug = re.sub(r"[^a-z0-9._-]+", "-", name.lower())
+            if slug not in taken:
+                taken[slug] = what
+                break
+    return {what: slug for slug, what in taken.items()}
+
+
+def _task_board(slug: str, members: list[Member], ids: tuple[str, ...] | None) -> TaskBoard:
+    entry = members[0][1]
+    rows = [measured_row(tracked, own) for tracked, own in members]
+    notes = board_notes(entry)
+    if slug == entry["task"]:
+        reason = f"another corpus than this board's: {notes[0]}" if notes else None
+        rows += [published_row(x, entry, reason=reason) for x in published_on(entry["task"])]
+    kinds: list[Kind] = [k for k in KINDS if any(k in own["kinds"] for _, own in members)]
+    main, more = _columns(kinds, [own for _, own in members], rows)
+    rankings = {
+        column.key: ranking
+        for column in (*main, *more)
+        if (ranking := _ranking(column, rows, members)) is not None
+    }
+    sort = _sort(kinds, entry, main)
+    full = max(members, key=lambda x: len(x[1]["settings"]))[1]
+    asked = next((t.questions[e["task"]] for t, e in members if e is full))
+    return TaskBoard(
+        slug=slug,
+        task=entry["task"],
+        title=entry["title"],
+        notes=notes,
+        text=entry["text"],
+        data_digest=entry["data_digest"],
+        revision=entry["revision"],
+        license=entry["license"],
+        languages=tuple(entry["languages"]),
+        kinds=tuple(kinds),
+        questions=entry["counts"]["questions"],
+        queries=dict(full["counts"]["queries"]),
+        passages=dict(full["counts"]["passages"]),
+        columns=main,
+        more=more,
+        sort=sort.key,
+        rows=tuple(_sorted(rows, sort)),
+        rankings=rankings,
+        question_ids=ids,
+        asked={k: packed(x.asked) for k, x in asked.hits.items()},
+        per_language_only="cross" not in kinds,
+    )
+
+
+def board_notes(entry: Entry) -> tuple[str, ...]:
+    """What must stand above a board: what makes its numbers other than the task's own."""
+    notes = []
+    if entry.get("sampled"):
+        notes.append(str(entry["sampled"]))
+    if entry["partial"]:
+        notes.append(f"part of the task: {partial(entry['partial'])}")
+    if entry["text"] != entry["text_default"]:
+        notes.append(f"text option {entry['text']}, not the task's default {entry['text_default']}")
+    return tuple(notes)
+
+
+@cache
+def column_of(kind: Kind, measure: str) -> Column:
+    """The column of one measure of one kind; of a measure that is not known here, by its name."""
+    try:
+        found = parse_measure(measure)
+    except UsageError:
+        return Column(kind, measure, measure, None)
+    label = found.label.replace("Recall@", "R@").replace("Precision@", "P@")
+    return Column(kind, measure, label, found.better)
+
+
+def _columns(
+    kinds: Sequence[Kind], entries: Sequence[Entry], rows: Sequence[Row]
+) -> tuple[tuple[Column, ...], tuple[Column, ...]]:
+    """Columns of the main table, and all others that some row holds."""
+    wanted = dict.fromkeys(m for e in entries for m in (*e["measures"], *KEY_BIAS))
+    listed = [m for m in _ORDER if m in wanted] + [m for m in wanted if m not in _ORDER]
+    held = dict.fromkeys(key for row in rows if row.source == "measured" for key in row.cells)
+    main = [(k, m) for k in kinds for m in listed if f"{k}/{m}" in held]
+    # Published rows can hold a measure that no record has: it is a column as well.
+    keys = [key.partition("/") for row in rows for key in row.cells]
+    rest = dict.fromkeys((k, m) for k, _, m in keys if k in kinds and (k, m) not in main)
+    more = sorted(rest, key=lambda x: KINDS.index(x[0]))
+    return (
+        tuple(column_of(k, m) for k, m in main),
+        tuple(column_of(k, m) for k, m in more),
+    )
+
+
+def _sort(kinds: Sequence[Kind], entry: Entry, columns: Sequence[Column]) -> Column:
+    """The column that rows stand in the order of: the pool of all languages where there is one."""
+    kind = "multi" if "multi" in kinds and "cross" in kinds else kinds[0]
+    return next(
+        (c for m in entry["measures"] for c in columns if (c.kind, c.measure) == (kind, m)),
+        columns[0],
+    )
+
+
+def _sorted(rows: Sequence[Row], column: Column) -> list[Row]:
+    """Best first; what has no value last, by name."""
+    sign = 1 if column.better == "lower" else -1
+
+    def place(row: Row) -> tuple[bool, float, str, str]:
+        value = row.cells[column.key].value if column.key in row.cells else None
+        return (value is None, 0.0 if value is None else sign * value, row.model, row.id)
+
+    return sorted(rows, key=place)
+
+
+def _ranking(column: Column, rows: Sequence[Row], members: Sequence[Member]) -> Ranking | None:
+    """Comparable rows by one column; ``None`` if there are none."""
+    held = [
+        (row, member)
+        for row, member in zip(rows, members, strict=False)  # published rows follow
+        if column.key in row.cells and row.cells[column.key].value is not None
+    ]
+    if not held:
+        return None
+    values = np.array([row.cells[column.key].value for row, _ in held], np.float64)
+    order, spans, ties, tested = ranked(
+        values, _shares(column, [m for _, m in held]), higher_is_better=column.better != "lower"
+    )
+    names = [row.id for row, _ in held]
+    best, second = leaders(column.measure, values.tolist(), column.better)
+    return Ranking(
+        column=column.key,
+        order=tuple(names[i] for i in order),
+        spans={names[i]: span for i, span in enumerate(spans)},
+        ties=tuple(tuple(names[i] for i in tie) for tie in ties),
+        best=tuple(names[i] for i in best),
+        second=tuple(names[i] for i in second),
+        tested=tested,
+    )
+
+
+def _shares(column: Column, members: Sequence[Member]) -> Any:
+    """(K, n) values per question; NaN for a row that does not hold them for the same questions."""
+    held = [tracked.questions[entry["task"]] for tracked, entry in members]
+    usual = Counter(q.ids_sha256 for q in held).most_common(1)[0][0]
+    n = next(q.count for q in held if q.ids_sha256 == usual)
+    shares = np.full((len(held), n), np.nan)
+    for i, q in enumerate(held):
+        at = (column.kind, column.measure)
+        if q.ids_sha256 == usual and at in q.columns:
+            shares[i] = q.values[:, q.columns.index(at)]
+    return shares
+
+
+def leaders(
+    measure: str, values: Sequence[float | None], better: str | None
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Positions of the best and of the second best value, as they are shown; none if no end is."""
+    if better is None:
+        return (), ()
+    known = {i: shown(measure, x) for i, x in enumerate(values) if x is not None}
+    distinct = sorted({float(x) for x in known.values()}, reverse=better == "higher")
+    places = [tuple(i for i, x in known.items() if float(x) == value) for value in distinct[:2]]
+    return (places[0] if places else ()), (places[1] if len(places) > 1 else ())

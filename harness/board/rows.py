@@ -1,0 +1,212 @@
+"""One tracked record, or one published row, as a row of a board."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from harness.board.model import Cell, Facts, Matrix, Row
+from harness.board.published import MEAN, Published
+from harness.tracked import Tracked
+from harness.tracked.questions import packed
+from harness.tracked.reproduce import reproduce
+
+_ENOUGH_TEXTS = 100
+"""Encoded in one run: with fewer, loading and warming up are what is timed."""
+
+Entry = Mapping[str, Any]
+
+
+def measured_row(tracked: Tracked, entry: Entry, notes: Sequence[str] = ()) -> Row:
+    """The row of one task of a tracked record."""
+    document = tracked.document
+    model = document["model"]
+    training = training_of(model)
+    trained_on = training.get("languages") or model["languages"]
+    languages = _language_cells(entry)
+    return Row(
+        id=tracked.name,
+        model=model["name"],
+        source="measured",
+        kind=model["kind"],
+        recipe=training.get("recipe"),
+        alpha=training.get("alpha"),
+        trained_on=None if trained_on is None else tuple(trained_on),
+        parameters=model["parameters"],
+        dimensions=entry["dimensions"],
+        options=options_in_words(document["options"]),
+        text=entry["text"],
+        notes=tuple(notes),
+        comparable=True,
+        reference=None,
+        cells=_cells(entry),
+        languages=languages,
+        matrices=_matrices(entry),
+        top_languages=_top_languages(entry),
+        seen={} if trained_on is None else _seen(entry, languages, trained_on),
+        hits={k: packed(x.hit) for k, x in tracked.questions[entry["task"]].hits.items()},
+        facts=_facts(document, entry),
+    )
+
+
+def training_of(model: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a record says of how its model was trained: recipe, alpha, languages."""
+    found = model["facts"].get("training")
+    return found if isinstance(found, Mapping) else {}
+
+
+def options_in_words(options: Mapping[str, Any]) -> str:
+    """What the user set that is not the usual: ``max length 128, query prompt 'query: '``."""
+    shown = {k: v for k, v in options.items() if k != "batch_size" and (k, v) != _USUAL_DTYPE}
+    return ", ".join(
+        f"{k.replace('_', ' ')} {v!r}" if k.endswith("prompt") else f"{k.replace('_', ' ')} {v}"
+        for k, v in shown.items()
+    )
+
+
+_USUAL_DTYPE = ("dtype", "float32")
+
+
+def _cells(entry: Entry) -> dict[str, Cell]:
+    held = entry["intervals"]
+    found = {}
+    for kind, both in entry["means"].items():
+        ends = {} if held is None else held["means"].get(kind, {})
+        for measure, value in both["macro"].items():
+            found[f"{kind}/{measure}"] = _cell(value, ends.get(measure))
+    return found
+
+
+def _cell(value: float | None, interval: Sequence[float | None] | None) -> Cell:
+    return Cell(value) if interval is None else Cell(value, interval[0], interval[1])
+
+
+def _language_cells(entry: Entry) -> dict[str, tuple[Cell, ...]]:
+    """Column key -> one cell per query language: the mean over its settings of the kind."""
+    held = entry["intervals"]
+    by: dict[tuple[str, str], list[int]] = {}
+    for i, (kind, asked, *_) in enumerate(entry["settings"]):
+        by.setdefault((kind, asked), []).append(i)
+    found: dict[str, tuple[Cell, ...]] = {}
+    for kind, both in entry["means"].items():
+        ends = {} if held is None else held["languages"].get(kind, {})
+        for measure in both["macro"]:
+            scores = entry["scores"].get(measure)
+            if scores is None:
+                continue
+            found[f"{kind}/{measure}"] = tuple(
+                _cell(
+                    mean([scores[i] for i in by.get((kind, x), ())]),
+                    ends.get(x, {}).get(measure),
+                )
+                for x in entry["languages"]
+            )
+    return found
+
+
+def mean(values: Sequence[float | None]) -> float | None:
+    """Mean of the defined values; ``None`` where there is none."""
+    known = [x for x in values if x is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _matrices(entry: Entry) -> dict[str, Matrix]:
+    """Measure -> query language x passage language, for tasks with cross settings."""
+    if "cross" not in entry["kinds"]:
+        return {}
+    at = {x: i for i, x in enumerate(entry["languages"])}
+    size = len(at)
+    found: dict[str, Matrix] = {}
+    for measure in entry["means"]["cross"]["macro"]:
+        cells: list[list[float | None]] = [[None] * size for _ in range(size)]
+        for (kind, asked, answered, *_), value in zip(
+            entry["settings"], entry["scores"][measure], strict=True
+        ):
+            if kind != "multi":
+                cells[at[asked]][at[answered]] = value
+        found[measure] = tuple(map(tuple, cells))
+    return found
+
+
+def _top_languages(entry: Entry) -> Matrix | None:
+    share = entry["top_languages"]["share"]
+    if len(entry["languages"]) < 2 or "multi" not in entry["kinds"]:
+        return None
+    return tuple(
+        tuple(share.get(asked, {}).get(x) for x in entry["languages"])
+        for asked in entry["languages"]
+    )
+
+
+def _seen(
+    entry: Entry, languages: Mapping[str, tuple[Cell, ...]], trained_on: Sequence[str]
+) -> dict[str, tuple[float | None, float | None]]:
+    known = {x.partition("-")[0] for x in trained_on}
+    is_seen = [x.partition("-")[0] in known for x in entry["languages"]]
+    return {
+        key: (
+            mean([c.value for c, seen in zip(cells, is_seen, strict=True) if seen]),
+            mean([c.value for c, seen in zip(cells, is_seen, strict=True) if not seen]),
+        )
+        for key, cells in languages.items()
+    }
+
+
+def _facts(document: Mapping[str, Any], entry: Entry) -> Facts:
+    encoding = entry["encoding"]
+    timed = encoding["encoded"] >= _ENOUGH_TEXTS and encoding["model_seconds"] > 0
+    peaks = entry["peak_bytes"].values()
+    return Facts(
+        command=reproduce(document, entry["task"]),
+        fingerprint=document["model"]["fingerprint"],
+        record_sha256=entry["per_query"]["sha256"],
+        created=document["created"],
+        harness=document["environment"]["packages"].get("polyglot-harness"),
+        device=document["device"],
+        processor=document["environment"]["processor"],
+        texts=encoding["texts"],
+        encoded=encoding["encoded"],
+        texts_per_second=encoding["encoded"] / encoding["model_seconds"] if timed else None,
+        search_seconds=entry["seconds"].get("search"),
+        seconds=dict(entry["seconds"]),
+        peak_bytes=max(peaks) if peaks else None,
+    )
+
+
+def published_row(row: Published, entry: Entry, *, reason: str | None = None) -> Row:
+    """A published row on the board of ``entry``; ``reason`` is why it measures something else."""
+    notes = [f"published in {row.paper.reference}, not measured here"]
+    if row.text is not None and row.text != entry["text"]:
+        notes.append(f"text: {row.text}")
+    if reason is not None:
+        notes.append(reason)
+    keys = dict.fromkeys((kind, measure) for kind, measure, _ in row.values)
+    return Row(
+        id=row.id,
+        model=row.model,
+        source="published",
+        kind=None,
+        recipe=row.recipe,
+        alpha=None,
+        trained_on=None,
+        parameters=None,
+        dimensions=None,
+        options="",
+        text=row.text,
+        notes=tuple(notes),
+        comparable=False,
+        reference=row.paper.reference,
+        cells={
+            f"{k}/{m}": Cell(row.values[k, m, MEAN]) for k, m in keys if (k, m, MEAN) in row.values
+        },
+        languages={
+            f"{k}/{m}": tuple(Cell(row.values.get((k, m, x))) for x in entry["languages"])
+            for k, m in keys
+            if any((k, m, x) in row.values for x in entry["languages"])
+        },
+        matrices={},
+        top_languages=None,
+        seen={},
+        hits={},
+        facts=None,
+    )

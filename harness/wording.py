@@ -1,0 +1,28 @@
+"""Counts and reasons in words, the same in every output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def plural(number: int, noun: str) -> str:
+    """``1 text``, ``2 texts``, ``2 queries``."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number:,} {noun[:-1]}ies" if noun.endswith("y") else f"{number:,} {noun}s"
+
+
+def partial(reasons: Mapping[str, Any]) -> str:
+    """Why a result is less than the whole task, in words."""
+    words = []
+    for reason, what in reasons.items():
+        if reason == "limit":
+            words.append(f"the first {plural(what, 'question')} of each language")
+        elif reason == "languages":
+            words.append(f"the languages {', '.join(what)} alone")
+        elif reason == "questions_without_gold":
+            words.append(f"without {plural(what, 'question')} that no passage answers")
+        else:
+            words.append(f"{reason} {what}")
+    return "; ".join(words)
