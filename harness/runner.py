@@ -17,7 +17,7 @@ from harness import encode as encoding
 from harness.environment import environment
 from harness.models import load as load_model
 from harness.models import warn_untrained
-from harness.models.base import DenseModel, LexicalModel, Model
+from harness.models.base import DenseModel, LexicalModel, Model, for_task
 from harness.prepare import Prepared, RunOptions, choose_tasks, prepare, texts_of, with_settings
 from harness.records import SCHEMA_VERSION, Record, finite
 from harness.scoring import (
@@ -134,6 +134,7 @@ def _evaluate_task(
     progress: Progress,
 ) -> tuple[dict[str, Any], PerQuery]:
     data, spec = prepared.data, prepared.spec
+    unbound, model = model, for_task(model, spec)
     trec = None
     if options.trec is not None:
         from harness.export import TrecExport
@@ -202,6 +203,8 @@ def _evaluate_task(
         "peak_bytes": stages.peak_bytes,
         "trec": None if trec is None else trec.summary(),
     }
+    if model is not unbound:
+        entry["prompts"] = dict(getattr(model, "prompts", {}))
     return finite(entry), table
 
 
@@ -327,10 +330,11 @@ def plan(
     plans = []
     for spec in choose_tasks(tasks, options.text):
         prepared = prepare(spec, options)
+        bound = for_task(loaded, spec)
         distinct = absent = 0
         for role, language, texts in texts_of(prepared):
-            if is_dense(loaded):
-                d, m = encoding.missing(loaded, role, language, texts, store)
+            if is_dense(bound):
+                d, m = encoding.missing(bound, role, language, texts, store)
             else:
                 d, m = len(set(texts)), 0
             distinct, absent = distinct + d, absent + m

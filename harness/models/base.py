@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.task import Role
+from harness.task import Role, TaskSpec
 
 
 class HarnessWarning(UserWarning):
@@ -87,6 +87,12 @@ class LexicalModel(Protocol):
 
 
 Model = DenseModel | LexicalModel
+
+
+def for_task(model: Model, spec: TaskSpec) -> Model:
+    """``model`` with the prompts it has for this task, where it has some for tasks by name."""
+    bind = getattr(model, "for_task", None)
+    return model if bind is None else bind(spec)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from harness.errors import HarnessError, ModelError, did_you_mean
 from harness.models.base import Listing, Model, ModelOptions
@@ -17,7 +17,9 @@ from harness.models.base import Listing, Model, ModelOptions
 ENTRY_POINTS = "harness.encoders"
 _BUILT_IN = ("default", "use-m3", "bm25")
 FORMS: tuple[tuple[str, str], ...] = (
-    ("ORG/NAME or ORG/NAME@REVISION", "a sentence-transformers or transformers model on the hub"),
+    ("ORG/NAME or ORG/NAME@REVISION", "a model on the hub, as mteb's registry says where it can"),
+    ("hub:ORG/NAME", "the same through sentence-transformers alone, with the model's own prompts"),
+    ("mteb:NAME or mteb:./FOLDER", "a model through mteb, with its prompts and revision"),
     ("./FOLDER", "such a model in a local folder"),
     ("python:package.module:factory", "an object with encode(texts, *, role, language)"),
     ("embeddings:FOLDER", "vectors computed elsewhere"),
@@ -28,10 +30,12 @@ def load(model: str | object, options: ModelOptions | None = None) -> Model:
     """Find a model and bring it into the harness's form; weights are loaded at the first encode.
 
     A string is tried, in order, as: a built-in name (``default``, ``use-m3``, ``bm25``), a form
-    with a prefix (``python:package.module:factory``, ``embeddings:FOLDER``), a name that an
-    installed package adds (entry points ``harness.encoders``), a local folder, a hub name
-    (``ORG/NAME`` or ``ORG/NAME@REVISION``). Any other object needs an ``encode`` method, or an
-    ``index`` method for systems that score without vectors.
+    with a prefix (``python:package.module:factory``, ``embeddings:FOLDER``, ``mteb:NAME``,
+    ``hub:ORG/NAME``), a name that an installed package adds (entry points ``harness.encoders``), a
+    local folder, a hub name (``ORG/NAME`` or ``ORG/NAME@REVISION``): through mteb where its
+    registry holds it and the user sets no prompt, so that it gets the prompts and the revision it
+    is known by. Any other object needs an ``encode`` method, or an ``index`` method for systems
+    that score without vectors.
 
     Raises:
         ModelError: nothing of that name, or it cannot be used; the message says what was tried.
@@ -56,6 +60,12 @@ def load(model: str | object, options: ModelOptions | None = None) -> Model:
         from harness.models.precomputed import PrecomputedEncoder
 
         return PrecomputedEncoder(Path(model.removeprefix("embeddings:")).expanduser(), options)
+    if model.startswith("mteb:"):
+        from harness.models.mteb_model import load_mteb
+
+        return load_mteb(model.removeprefix("mteb:"), options)
+    if model.startswith("hub:"):
+        return _hub(model.removeprefix("hub:"), options) or _no_hub_name(model)
     points = _entry_points()
     if model in points:
         return adopt(_from_entry_point(points[model]), options, name=model)
@@ -179,8 +189,23 @@ def _guarded(action: Callable[[], Any], failed: str) -> Any:
         raise ModelError(f"{failed} ({type(error).__name__}: {error})") from error
 
 
-def _folder_or_hub(name: str, options: ModelOptions, points: list[str]) -> Model:
+def _hub(name: str, options: ModelOptions) -> Model | None:
+    """A model on the hub through sentence-transformers; ``None`` if ``name`` is no hub name."""
     from harness.models.hub import NAME, snapshot
+    from harness.models.sentence_transformer import SentenceTransformerEncoder
+
+    match = NAME.fullmatch(name)
+    if match is None:
+        return None
+    folder = snapshot(match["repo"], match["revision"], offline=options.offline)
+    return SentenceTransformerEncoder(folder, options, name=match["repo"], revision=folder.name)
+
+
+def _no_hub_name(model: str) -> NoReturn:
+    raise ModelError(f"{model!r}: write hub:ORG/NAME or hub:ORG/NAME@REVISION")
+
+
+def _folder_or_hub(name: str, options: ModelOptions, points: list[str]) -> Model:
     from harness.models.sentence_transformer import SentenceTransformerEncoder
 
     path = Path(name).expanduser()
@@ -192,10 +217,15 @@ def _folder_or_hub(name: str, options: ModelOptions, points: list[str]) -> Model
             f"{name}: a folder without modules.json or config.json, so neither a "
             f"sentence-transformers nor a transformers model{hint}"
         )
-    match = NAME.fullmatch(name)
-    if match:
-        folder = snapshot(match["repo"], match["revision"], offline=options.offline)
-        return SentenceTransformerEncoder(folder, options, name=match["repo"], revision=folder.name)
+    if "/" in name and (options.query_prompt, options.passage_prompt) == (None, None):
+        from harness.models.mteb_model import load_mteb, refuse_own_code, registered
+
+        repo = name.partition("@")[0]
+        if registered(repo):
+            refuse_own_code(repo)
+            return load_mteb(name, options)
+    if (found := _hub(name, options)) is not None:
+        return found
     if name.startswith((".", "/", "~")) or os.sep in name:
         beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         raise ModelError(f"{name}: no such folder{did_you_mean(path.name, beside)}")
