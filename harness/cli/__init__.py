@@ -18,6 +18,7 @@ from harness.cli.compare import compare
 from harness.cli.data import data
 from harness.cli.inspect import models, show, tasks
 from harness.cli.noise import noise
+from harness.cli.overlap import overlap
 from harness.cli.run import run
 from harness.cli.score import score
 from harness.errors import HarnessError
@@ -76,5 +77,5 @@ def main() -> None:
     """
 
 
-for command in (run, show, score, compare, breakdown, noise, tasks, models, data):
+for command in (run, show, score, compare, breakdown, noise, overlap, tasks, models, data):
     main.add_command(command)

@@ -31,8 +31,10 @@ class Row(NamedTuple):
     fields: dict[str, Any]
 
 
-def decode(path: Path, raw: bytes) -> Document:
+def decode(path: Path, raw: bytes, *, first_line: int = 1) -> Document:
     """Decode UTF-8. A byte order mark is dropped; nothing else is mended.
+
+    ``first_line`` is the number of the first line in ``raw``, where that is a piece of the file.
 
     Raises:
         DataError: not UTF-8; names the line and the byte.
@@ -40,7 +42,7 @@ def decode(path: Path, raw: bytes) -> Document:
     try:
         return Document(path, raw.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
+        line = raw.count(b"\n", 0, error.start) + first_line
         raise DataError(
             f"{path}: line {line}: not UTF-8 (byte 0x{raw[error.start]:02x} at offset "
             f"{error.start}); convert the file to UTF-8"
@@ -90,14 +92,23 @@ def json_lines(document: Document) -> Iterator[Row]:
         DataError: a line is empty, is not JSON or not an object.
     """
     for number, line in lines(document):
-        try:
-            fields = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            what = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-            raise document.error(f"line {number}", f"not valid JSON: {what}") from error
-        if not isinstance(fields, dict):
-            raise document.error(f"line {number}", f"must be a JSON object, not {line[:40]!r}")
-        yield Row(number, fields)
+        yield json_row(document, number, line)
+
+
+def json_row(document: Document, number: int, line: str) -> Row:
+    """Parse line ``number`` of a file with one JSON object per line.
+
+    Raises:
+        DataError: it is not JSON or not an object.
+    """
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        what = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+        raise document.error(f"line {number}", f"not valid JSON: {what}") from error
+    if not isinstance(fields, dict):
+        raise document.error(f"line {number}", f"must be a JSON object, not {line[:40]!r}")
+    return Row(number, fields)
 
 
 def table(

@@ -18,13 +18,21 @@ import gzip
 import hashlib
 import json
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.data.documents import Document, check_keys, check_text, decode, json_lines
+from harness.data.documents import (
+    Document,
+    Row,
+    check_keys,
+    check_text,
+    decode,
+    json_lines,
+    json_row,
+)
 from harness.errors import DataError
 from harness.store import write_atomically
 from harness.task import is_language
@@ -96,20 +104,30 @@ def read_examples(path: str | Path) -> DataSet:
     examples: list[Example] = []
     form: Form | None = None
     for row in json_lines(document):
-        where = f"line {row.line}"
-        found: Form = "monolingual" if "language" in row.fields else "parallel"
-        if form is None:
-            form = found
-        elif found != form:
-            raise document.error(
-                where,
-                f"is a {found} row, the ones above are {form}; put the two forms into two files",
-            )
-        read = _monolingual if found == "monolingual" else _parallel
-        examples.append(read(document, where, row.fields))
+        form = _one_form(document, row, form)
+        examples.append(_example(document, row, form))
     if form is None:
         raise DataError(f"{path}: holds no training pairs; one JSON object a line is expected")
     return DataSet(stem(path), path, form, hashlib.sha256(raw).hexdigest(), tuple(examples))
+
+
+def stream_examples(path: str | Path) -> Iterator[Example]:
+    """Read one file row by row, as strictly as :func:`read_examples`, holding one row at a time.
+
+    Raises:
+        DataError: as :func:`read_examples`, at the row that is wrong.
+    """
+    path = Path(path)
+    form: Form | None = None
+    for number, raw in enumerate(_lines(path), 1):
+        document = decode(path, raw, first_line=number)
+        if not document.text.strip():
+            raise document.error(f"line {number}", "is empty")
+        row = json_row(document, number, document.text)
+        form = _one_form(document, row, form)
+        yield _example(document, row, form)
+    if form is None:
+        raise DataError(f"{path}: holds no training pairs; one JSON object a line is expected")
 
 
 def write_examples(path: Path, examples: Iterable[Example], form: Form) -> None:
@@ -155,6 +173,38 @@ def as_row(example: Example, form: Form) -> dict[str, Any]:
 def stem(path: Path) -> str:
     """The file's name without ``.jsonl`` and ``.gz``."""
     return path.name.removesuffix(".gz").removesuffix(".jsonl")
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """A file's lines, decompressed where its name ends in ``.gz``."""
+    packed = path.suffix == ".gz"
+    try:
+        with gzip.open(path) if packed else path.open("rb") as file:
+            yield from file
+    except (OSError, EOFError, zlib.error) as error:
+        if packed and not isinstance(error, FileNotFoundError | PermissionError):
+            raise DataError(f"{path}: not a whole gzip file ({error})") from error
+        raise DataError(f"{path}: cannot be read ({_reason(error)})") from error
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)
+
+
+def _one_form(document: Document, row: Row, form: Form | None) -> Form:
+    """The row's form, which must be that of the rows before it."""
+    found: Form = "monolingual" if "language" in row.fields else "parallel"
+    if form is not None and found != form:
+        raise document.error(
+            f"line {row.line}",
+            f"is a {found} row, the ones above are {form}; put the two forms into two files",
+        )
+    return found
+
+
+def _example(document: Document, row: Row, form: Form) -> Example:
+    read = _monolingual if form == "monolingual" else _parallel
+    return read(document, f"line {row.line}", row.fields)
 
 
 def _content(path: Path) -> bytes:

@@ -1,0 +1,113 @@
+"""``harness overlap``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from harness.cli.options import data_dir_option, languages_option
+
+
+@click.command(short_help="Whether training data holds what models are scored on.")
+@click.option(
+    "--data",
+    "files",
+    metavar="FILE",
+    multiple=True,
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Training pairs, as JSON lines (.jsonl, .jsonl.gz); may be given again.",
+)
+@click.option(
+    "--task",
+    "tasks",
+    metavar="NAME|FILE",
+    multiple=True,
+    help="What models are scored on; may be given again. Default: every small task.",
+)
+@languages_option("Only these languages of the tasks")
+@click.option(
+    "--passages",
+    type=click.Choice(["all", "gold"]),
+    default="all",
+    show_default=True,
+    help="Compare all passages, or the relevant ones.",
+)
+@click.option("--ngram", metavar="N", default=13, show_default=True, help="Words in a row.")
+@click.option(
+    "--threshold",
+    metavar="X",
+    default=0.8,
+    show_default=True,
+    help="Similarity of near duplicates.",
+)
+@click.option(
+    "--known-as",
+    "names",
+    metavar="NAME",
+    multiple=True,
+    help="A data set the files come from, where their names do not say; for ancestry.",
+)
+@click.option(
+    "--hits",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write every hit, as JSON lines.",
+)
+@data_dir_option()
+@click.option("--offline", is_flag=True, help="Never touch the network.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress bars.")
+@click.pass_context
+def overlap(
+    ctx: click.Context,
+    files: tuple[Path, ...],
+    tasks: tuple[str, ...],
+    languages: tuple[str, ...] | None,
+    passages: str,
+    ngram: int,
+    threshold: float,
+    names: tuple[str, ...],
+    hits: Path | None,
+    data_dir: Path | None,
+    offline: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Look for evaluation questions and passages in training data.
+
+    Texts are compared in a normal form: equal, nearly equal, or with 13 words in a row in common;
+    data sets of common ancestry are named. Ends with 1 where questions are in the data.
+    """
+    from harness.reports import consoles
+    from harness.reports.overlap import print_overlap
+    from harness.reports.progress import told
+    from harness.training.overlap.files import check_files
+
+    with told(quiet=quiet) as progress:
+        found = check_files(
+            files,
+            tasks or None,
+            languages=languages,
+            passages=passages,
+            ngram=ngram,
+            threshold=threshold,
+            names=names,
+            hits=hits,
+            data_dir=data_dir,
+            offline=offline,
+            progress=progress,
+        )
+    if as_json:
+        documents = [x.document() for x in found]
+        click.echo(json.dumps(documents, ensure_ascii=False, indent=1, allow_nan=False))
+    else:
+        console = consoles.console()
+        for number, one in enumerate(found):
+            if number:
+                console.print()
+            print_overlap(console, one)
+    if any(x.leaked for x in found):
+        ctx.exit(1)

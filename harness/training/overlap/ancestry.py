@@ -1,0 +1,105 @@
+"""Which training data stems from an evaluation set's own questions, whatever its texts look like.
+
+A translated, shortened or rewritten question is none that a comparison of texts finds. Where a data
+set is known to come from the same source as a task, the table beside this module says so, each line
+with its publication.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+import re
+import tomllib
+from collections.abc import Iterable
+from functools import cache
+from typing import NamedTuple
+
+from harness.scripts import primary
+
+
+class Kinship(NamedTuple):
+    """One line of the table."""
+
+    evaluation: tuple[str, ...]
+    training: tuple[str, ...]
+    languages: tuple[str, ...]
+    """Those it holds for; empty: all."""
+    what: str
+    source: str
+    unlike: tuple[str, ...]
+    """Training names that begin alike and are something else."""
+
+
+class Ancestor(NamedTuple):
+    """Training data that shares ancestry with a task."""
+
+    data: str
+    """As the training data is named."""
+    languages: tuple[str, ...]
+    """The task's languages that it holds for."""
+    what: str
+    source: str
+
+    @property
+    def sentence(self) -> str:
+        """For a person."""
+        return f"{self.data} shares ancestry in {', '.join(self.languages)}: {self.what}"
+
+
+@cache
+def table() -> tuple[Kinship, ...]:
+    """The table, as it ships."""
+    raw = importlib.resources.files(__package__).joinpath("ancestry.toml").read_text("utf-8")
+    return tuple(
+        Kinship(
+            tuple(x["evaluation"]),
+            tuple(x["training"]),
+            tuple(x["languages"]),
+            x["what"],
+            x["source"],
+            tuple(x.get("not", ())),
+        )
+        for x in tomllib.loads(raw)["kinship"]
+    )
+
+
+def ancestors(
+    task: str, languages: Iterable[str], data: Iterable[str], of_data: Iterable[str] = ()
+) -> tuple[Ancestor, ...]:
+    """What the table knows of ``data`` and ``task``.
+
+    Args:
+        task: the task's name.
+        languages: the task's.
+        data: names of training data: of files, folders, hub sets. Words at the start of any of
+            their parts count: ``tydiqa.goldp.en.train`` and ``copenlu/tydiqa_copenlu`` are TyDi QA.
+        of_data: languages of the training data; none given: not known, so that every one counts.
+    """
+    languages, given = list(languages), {primary(x) for x in of_data}
+    found: list[Ancestor] = []
+    for name in dict.fromkeys(data):
+        for kin in table():
+            if not (_named(task, kin.evaluation, ()) and _named(name, kin.training, kin.unlike)):
+                continue
+            shared = tuple(
+                x
+                for x in languages
+                # A translation carries its source everywhere; what is said of single languages
+                # holds in those that the training data has.
+                if not kin.languages
+                or (primary(x) in kin.languages and (not given or primary(x) in given))
+            )
+            if shared:
+                found.append(Ancestor(name, shared, kin.what, kin.source))
+    return tuple(found)
+
+
+def _named(name: str, beginnings: Iterable[str], unlike: Iterable[str]) -> bool:
+    """Whether ``name``, or what follows one of its separators, begins so and not otherwise."""
+    parts = [x for x in re.split(r"[^0-9a-z]+", name.lower()) if x]
+    ends = ["".join(parts[at:]) for at in range(len(parts))]
+    return any(
+        end.startswith(beginning) and not any(end.startswith(x) for x in unlike)
+        for end in ends
+        for beginning in beginnings
+    )

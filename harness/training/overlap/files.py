@@ -1,0 +1,136 @@
+"""Files of training pairs against tasks by name: what `harness overlap` and training ask for."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from harness.data import TaskData, load
+from harness.errors import DataError, StoreError, TaskError, UsageError
+from harness.stages import Progress
+from harness.task import TaskSpec, find_task, list_tasks
+from harness.training.overlap import (
+    NGRAM,
+    THRESHOLD,
+    Hit,
+    Overlap,
+    find_overlap,
+    stream_texts,
+)
+
+
+def check_files(
+    files: Sequence[str | Path],
+    tasks: Sequence[str | TaskSpec] | None = None,
+    *,
+    languages: Sequence[str] | None = None,
+    passages: str = "all",
+    ngram: int = NGRAM,
+    threshold: float = THRESHOLD,
+    names: Sequence[str] = (),
+    hits: Path | None = None,
+    data_dir: str | Path | None = None,
+    offline: bool = False,
+    progress: Progress | None = None,
+) -> tuple[Overlap, ...]:
+    """Compare files of training pairs with tasks; one answer per task.
+
+    Args:
+        files: training pairs in either form, read as a stream.
+        tasks: names or files of tasks; ``None``: every small task that comes with the harness.
+        languages: of the tasks, as in :func:`harness.data.load`.
+        passages: ``all`` or ``gold``.
+        ngram: words in a row that count as overlap.
+        threshold: least similarity of a near duplicate.
+        names: data sets that the files come from, for ancestry.
+        hits: file that every hit is written to, one JSON object a line; complete or not there.
+        data_dir: as in :func:`harness.data.load`.
+        offline: never touch the network.
+        progress: told of training texts.
+
+    Raises:
+        TaskError, DataError, UsageError: a task, a file or an option is wrong.
+        StoreError: ``hits`` cannot be written.
+    """
+    if passages not in ("all", "gold"):
+        raise UsageError(f"--passages must be all or gold, not {passages!r}")
+    for file in files:
+        if not Path(file).is_file():
+            raise DataError(f"{file}: no such file of training pairs")
+    loaded = [
+        load(spec, languages=_own(spec, languages), data_dir=data_dir, offline=offline)
+        for spec in _specs(tasks)
+    ]
+    with _writer(hits) as write:
+        return find_overlap(
+            loaded,
+            stream_texts(files),
+            data=names,
+            ngram=ngram,
+            threshold=threshold,
+            passages="all" if passages == "all" else "gold",
+            on_hit=write,
+            progress=progress,
+        )
+
+
+def tasks_at_hand(data_dir: str | Path | None = None) -> list[TaskData]:
+    """The small tasks whose data can be read without a network.
+
+    What training looks at where nobody says what the model will be scored on.
+    """
+    found = []
+    for spec in _specs(None):
+        with contextlib.suppress(DataError):
+            found.append(load(spec, data_dir=data_dir, offline=True))
+    return found
+
+
+def _specs(tasks: Sequence[str | TaskSpec] | None) -> list[TaskSpec]:
+    if tasks is None:
+        return [x for x in list_tasks() if x.size == "small"]
+    return [x if isinstance(x, TaskSpec) else find_task(x) for x in tasks]
+
+
+def _own(spec: TaskSpec, languages: Sequence[str] | None) -> list[str] | None:
+    """Those of ``languages`` that the task has."""
+    if languages is None:
+        return None
+    own = [x for x in languages if x in spec.languages]
+    if not own:
+        raise TaskError(
+            f"task {spec.name!r} has none of the languages {', '.join(languages)}; it has "
+            f"{', '.join(spec.languages)}"
+        )
+    return own
+
+
+class _Writer:
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def __call__(self, hit: Hit) -> None:
+        self._file.write(json.dumps(hit.document(), ensure_ascii=False) + "\n")
+
+
+@contextlib.contextmanager
+def _writer(path: Path | None) -> Iterator[_Writer | None]:
+    """Lines go into ``PATH.part``, which takes the name of ``path`` when all are there."""
+    if path is None:
+        yield None
+        return
+    part = path.with_name(f"{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = part.open("w", encoding="utf-8")
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written ({error.strerror})") from error
+    try:
+        with file:
+            yield _Writer(file)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

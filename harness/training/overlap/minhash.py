@@ -1,0 +1,174 @@
+"""Near duplicates of a fixed set of texts: MinHash finds candidates, counting decides.
+
+The similarity of two texts is the Jaccard similarity of their bags of character 5-grams in normal
+form: the size of the intersection over the size of the union, repeats counted. MinHash with banded
+locality-sensitive hashing (Broder 1997; Leskovec, Rajaraman and Ullman, Mining of Massive Datasets,
+chapter 3) proposes pairs; each is then counted exactly, so that nothing reported is an estimate. A
+pair of similarity s is proposed with probability 1 - (1 - s^5)^20: what is missed is 1 pair in
+2,800 at 0.8, 1 in 7.7 million at 0.9, and none at 1.
+
+Before any of it, a text is passed over if fewer of its 5-grams than the threshold's share occur in
+the whole set: it cannot be similar enough to one of its texts then, and no pair is lost.
+
+datasketch, the usual library, was measured at 350 microseconds and 8.4 KiB a text with these bands;
+arrays take 240 bytes, and a tenth of the time.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.training.overlap.normal import Batch, Hashes, Positions
+
+WIDTH = 5
+"""Characters of a shingle."""
+BANDS, ROWS = 20, 5
+_SEED = 20240826
+
+
+class Filter:
+    """A set of hashes that forgets which is which: one bit each, in 8 to 16 times their number."""
+
+    def __init__(self, hashes: Hashes) -> None:
+        bits = max(10, len(hashes).bit_length() + 3)
+        self._shift = np.uint64(64 - bits)
+        self._seen = np.zeros(1 << bits, bool)
+        self._seen[hashes >> self._shift] = True
+
+    def maybe(self, hashes: Hashes) -> NDArray[np.bool_]:
+        """Whether each may be in the set: true for all that are, and for 1 in 8 that are not."""
+        found: NDArray[np.bool_] = self._seen[hashes >> self._shift]
+        return found
+
+
+class Table:
+    """Hashes to find again, each with the number of the text that has it."""
+
+    def __init__(self, hashes: Hashes, owners: Positions) -> None:
+        order = np.argsort(hashes, kind="stable")
+        self._hashes = hashes[order]
+        self._owners = owners[order].astype(np.int32)
+        self._filter = Filter(hashes)
+
+    def find(self, hashes: Hashes) -> tuple[Positions, Positions, Positions]:
+        """Positions in ``hashes`` that are here, and where their owners start and end."""
+        at = np.flatnonzero(self._filter.maybe(hashes))
+        start = np.searchsorted(self._hashes, hashes[at], "left")
+        end = np.searchsorted(self._hashes, hashes[at], "right")
+        hit = end > start
+        return at[hit], start[hit], end[hit]
+
+    def owners(self, start: int, end: int) -> NDArray[np.int32]:
+        """The owners in one of the ranges that :meth:`find` gives."""
+        return self._owners[start:end]
+
+
+class Near(NamedTuple):
+    """A text of a batch, a text of the set, and how similar they are."""
+
+    number: int
+    owner: int
+    similarity: float
+
+
+class NearDuplicates:
+    """The texts of ``batch``, to be found when something similar to them comes by.
+
+    Args:
+        batch: the set.
+        threshold: least similarity that counts, above 0 and at most 1.
+    """
+
+    def __init__(self, batch: Batch, threshold: float) -> None:
+        self._batch = batch
+        self._threshold = threshold
+        owners, shingles = batch.windows(WIDTH)
+        self._shingles = Filter(np.unique(shingles))
+        numbers, signatures = _signatures(owners, shingles)
+        bands = _bands(signatures)
+        self._bands = [Table(bands[:, band], numbers) for band in range(BANDS)]
+
+    def find(self, batch: Batch) -> Iterator[Near]:
+        """Pairs of a text of ``batch`` and one of the set, at least as similar as the threshold."""
+        owners, shingles = batch.windows(WIDTH)
+        known = self._shingles.maybe(shingles)
+        size = np.bincount(owners, minlength=len(batch))
+        share = np.bincount(owners[known], minlength=len(batch))
+        # As exact as the count that decides: a share just at the threshold must not be lost.
+        chosen = (size > 0) & (share >= np.floor(self._threshold * size))
+        if not chosen.any():
+            return
+        inside = chosen[owners]
+        numbers, signatures = _signatures(owners[inside], shingles[inside])
+        bands = _bands(signatures)
+        pairs: set[tuple[int, int]] = set()
+        for band, table in enumerate(self._bands):
+            at, starts, ends = table.find(bands[:, band])
+            for row, start, end in zip(at, starts, ends, strict=True):
+                number = int(numbers[row])
+                pairs.update((number, owner) for owner in table.owners(start, end).tolist())
+        for number, owner in sorted(pairs):
+            similarity = jaccard(batch.text(number), self._batch.text(owner))
+            if similarity >= self._threshold:
+                yield Near(number, owner, similarity)
+
+
+def jaccard(one: str, other: str) -> float:
+    """Jaccard similarity of two texts' bags of character 5-grams; both in normal form."""
+    if one == other:
+        return 1.0
+    a, b = _bag(one), _bag(other)
+    shared = sum((a & b).values())
+    union = a.total() + b.total() - shared
+    return shared / union if union else 0.0
+
+
+def _bag(text: str) -> Counter[str]:
+    return Counter(text[at : at + WIDTH] for at in range(len(text) - WIDTH + 1))
+
+
+def _signatures(owners: Positions, shingles: Hashes) -> tuple[Positions, Hashes]:
+    """Numbers of the texts that have shingles, and (n, BANDS * ROWS) minima of their bags.
+
+    A bag is a set of (shingle, how many there were of it before), so that MinHash's probability of
+    agreement is the similarity of bags.
+    """
+    order = np.lexsort((shingles, owners))
+    owners, shingles = owners[order], shingles[order]
+    again = np.zeros(len(owners), np.int64)
+    if len(owners):
+        fresh = np.ones(len(owners), bool)
+        fresh[1:] = (owners[1:] != owners[:-1]) | (shingles[1:] != shingles[:-1])
+        runs = np.flatnonzero(fresh)
+        again = np.arange(len(owners)) - np.repeat(runs, np.diff(np.append(runs, len(owners))))
+    elements = shingles + again.astype(np.uint64) * np.uint64(0xD6E8FEB86659FD93)
+    elements ^= elements >> np.uint64(32)
+    numbers, starts = np.unique(owners, return_index=True)
+    out = np.empty((len(numbers), BANDS * ROWS), np.uint64)
+    if len(numbers):
+        for column, (factor, offset) in enumerate(_permutations()):
+            out[:, column] = np.minimum.reduceat(elements * factor + offset, starts)
+    return numbers, out
+
+
+def _permutations() -> Sequence[tuple[np.uint64, np.uint64]]:
+    drawn = np.random.default_rng(_SEED).integers(
+        0, 2**64, (BANDS * ROWS, 2), dtype=np.uint64, endpoint=False
+    )
+    # An odd factor makes a permutation of the 64-bit numbers.
+    return [(a | np.uint64(1), b) for a, b in drawn]
+
+
+def _bands(signatures: Hashes) -> Hashes:
+    """(n, BANDS) one hash for the ROWS minima of each band."""
+    parts = signatures.reshape(len(signatures), BANDS, ROWS)
+    found = np.zeros(parts.shape[:2], np.uint64)
+    for row in range(ROWS):
+        found = (found ^ parts[:, :, row]) * np.uint64(0x9E3779B97F4A7C15)
+        found ^= found >> np.uint64(29)
+    return found
