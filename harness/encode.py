@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,9 +41,14 @@ def space_of(model: DenseModel, role: Role, language: str, store: Store | None) 
     """Where the vectors of one role and language are kept; ``None`` where nothing is kept."""
     if store is None or model.fingerprint is None:
         return None
+    return store.space(space_facts(model, role, language))
+
+
+def space_facts(model: DenseModel, role: Role, language: str) -> dict[str, Any]:
+    """Everything that changes the vectors of one role and language."""
     # The other role's prompt does not change these vectors: asking with another query prompt must
     # not encode every passage again.
-    facts = {
+    return {
         "model": model.name,
         # Only what the facts do not say already: adapters derive their fingerprint from them.
         "fingerprint": None if model.fingerprint == fingerprint(model.facts) else model.fingerprint,
@@ -51,7 +57,6 @@ def space_of(model: DenseModel, role: Role, language: str, store: Store | None) 
         "language": language,
         "prompt": model.prompts.get(role, ""),
     }
-    return store.space(facts)
 
 
 def missing(
@@ -135,22 +140,21 @@ def encode(
     todo = sorted(np.flatnonzero(~have), key=lambda i: (-len(distinct[i]), i))
     for start in range(0, len(todo), WINDOW):
         window = np.array(todo[start : start + WINDOW])
-        for first in range(0, len(window), STEP):
-            step = window[first : first + STEP]
-            batch = [distinct[i] for i in step]
-            begun = time.perf_counter()
-            given = model.encode(batch, role=role, language=language)
-            counts.seconds += time.perf_counter() - begun
-            made = check_vectors(given, batch, width, model.name)
-            width = made.shape[1]
-            if vectors is None:
-                vectors = np.zeros((len(distinct), width), np.float32)
-            vectors[step] = made
-            if progress is not None:
-                progress(len(step))
+        made = encode_texts(
+            model,
+            role,
+            language,
+            [distinct[i] for i in window],
+            counts=counts,
+            width=width,
+            progress=progress,
+        )
+        width = made.shape[1]
+        if vectors is None:
+            vectors = np.zeros((len(distinct), width), np.float32)
+        vectors[window] = made
         if space is not None:
-            assert vectors is not None  # every window has a step
-            space.put(keys[window], vectors[window])
+            space.put(keys[window], made)
         counts.encoded += len(window)
     if vectors is None:
         return np.zeros((0, width or 0), np.float32)
@@ -158,6 +162,42 @@ def encode(
         return vectors
     position = {text: i for i, text in enumerate(distinct)}
     return vectors[[position[text] for text in texts]]
+
+
+def encode_texts(
+    model: DenseModel,
+    role: Role,
+    language: str,
+    texts: Sequence[str],
+    *,
+    counts: EncodingCounts,
+    width: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> NDArray[np.float32]:
+    """Vectors of ``texts``, (n, d) float32, from the model: longest first, a few at a time.
+
+    Which texts share a batch follows from ``texts`` alone, so that the same ones give the same
+    vectors wherever they are encoded. ``counts.seconds`` is added to, the other counts are not.
+
+    Raises:
+        ModelError: as :func:`encode`.
+    """
+    order = np.array(sorted(range(len(texts)), key=lambda i: (-len(texts[i]), i)), np.int64)
+    vectors: NDArray[np.float32] | None = None
+    for first in range(0, len(order), STEP):
+        step = order[first : first + STEP]
+        batch = [texts[i] for i in step]
+        begun = time.perf_counter()
+        given = model.encode(batch, role=role, language=language)
+        counts.seconds += time.perf_counter() - begun
+        made = check_vectors(given, batch, width, model.name)
+        width = made.shape[1]
+        if vectors is None:
+            vectors = np.zeros((len(texts), width), np.float32)
+        vectors[step] = made
+        if progress is not None:
+            progress(len(step))
+    return np.zeros((0, width or 0), np.float32) if vectors is None else vectors
 
 
 def normalised(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -17,7 +17,6 @@ import hashlib
 import io
 import json
 import os
-import secrets
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.errors import StoreError
+from harness.writing import write_atomically as write_atomically
 
 FORMAT = 1
 
@@ -58,26 +57,8 @@ def text_keys(texts: Sequence[str]) -> NDArray[np.uint64]:
     return np.ascontiguousarray(np.frombuffer(raw, dtype="<u8").reshape(-1, 4)[:, :2])
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write ``content`` under another name, flush it to disk, rename it to ``path``.
-
-    Raises:
-        StoreError: the disk is full or the folder cannot be written; nothing is left behind.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as handle:
-            handle.write(content)
-            handle.flush()
-            os.fsync(handle.fileno())
-        temporary.replace(path)
-    except OSError as problem:
-        temporary.unlink(missing_ok=True)
-        raise StoreError(f"{path} could not be written: {problem.strerror or problem}") from problem
-
-
-def _npy(array: NDArray[Any]) -> bytes:
+def npy_bytes(array: NDArray[Any]) -> bytes:
+    """The bytes of a .npy file."""
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
     return buffer.getvalue()
@@ -198,7 +179,7 @@ class Space:
         if not described.exists():
             facts = json.dumps({"format": FORMAT, **self._facts}, indent=1, ensure_ascii=False)
             write_atomically(described, facts.encode())
-        raw_keys, raw = _npy(keys), _npy(np.ascontiguousarray(vectors, np.float32))
+        raw_keys, raw = npy_bytes(keys), npy_bytes(np.ascontiguousarray(vectors, np.float32))
         shard = hashlib.sha256(keys.tobytes()).hexdigest()[:32]
         write_atomically(self.folder / f"{shard}.npy", raw)
         write_atomically(self.folder / f"{shard}.keys.npy", raw_keys)

@@ -10,12 +10,14 @@ import hashlib
 import importlib.resources
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, cast
+from typing import Literal, NamedTuple, cast
 
 from harness.errors import TaskError, did_you_mean
+from harness.languages import LANGUAGES, is_language
+from harness.task_table import Table
 
 Kind = Literal["mono", "cross", "multi"]
 Role = Literal["query", "passage"]
@@ -45,6 +47,9 @@ class Layout(NamedTuple):
     shared: tuple[str, ...]
     per_language: tuple[str, ...]
     """Name patterns with ``{language}``; empty: the reader takes one language a task."""
+    corpus: str | None = None
+    """Name pattern of passages that are read as a stream, with ``{language}`` and ``{number}`` from
+    0; ``None``: passages are among the files above and are read at once."""
 
 
 _TITLED = ("title-newline-text", "title-space-text", "text")
@@ -55,8 +60,30 @@ LAYOUTS: Mapping[str, Layout] = {
         _TITLED, ("qrels.tsv",), ("queries.{language}.jsonl", "passages.{language}.jsonl")
     ),
     "beir": Layout(_TITLED, ("corpus.jsonl", "queries.jsonl", "qrels/test.tsv"), ()),
+    "miracl": Layout(
+        _TITLED,
+        (),
+        (
+            "miracl-v1.0-{language}/topics/topics.miracl-v1.0-{language}-dev.tsv",
+            "miracl-v1.0-{language}/qrels/qrels.miracl-v1.0-{language}-dev.tsv",
+        ),
+        corpus="miracl-corpus-v1.0-{language}/docs-{number}.jsonl.gz",
+    ),
 }
 """Reader name -> what it reads. The readers themselves are in :mod:`harness.data`."""
+
+
+@dataclass(frozen=True)
+class CorpusSource:
+    """Where the passages of a large task come from."""
+
+    repository: str | None
+    """Data set on the hub, ``ORG/NAME``; ``None`` for local files."""
+    revision: str | None
+    passages: Mapping[str, int]
+    """Language -> passages of the whole corpus; empty: not known, so no sample can be told."""
+    files: Mapping[str, int]
+    """Language -> number of files of the whole corpus."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +97,9 @@ class Source:
     revision: str | None
     files: Mapping[str, str]
     """File name -> SHA-256 hex; empty for local sources that give no checksums."""
+    repository: str | None = None
+    """Data set on the hub, ``ORG/NAME``, that ``url`` belongs to: fetched as the hub wants it."""
+    corpus: CorpusSource | None = None
 
 
 @dataclass(frozen=True)
@@ -95,13 +125,19 @@ class TaskSpec:
     path: Path
     digest: str
     """SHA-256 of the task file's bytes."""
+    optional: tuple[Kind, ...] = ()
+    """Of ``kinds``, those that run only when they are named."""
 
     def settings(
         self, languages: Sequence[str] | None = None, kinds: Sequence[Kind] | None = None
     ) -> tuple[Setting, ...]:
-        """Settings over ``languages`` in the task's order: mono, cross (ordered pairs), multi."""
+        """Settings over ``languages`` in the task's order: mono, cross (ordered pairs), multi.
+
+        Without ``kinds``: all that are not optional.
+        """
         langs = [x for x in self.languages if languages is None or x in languages]
-        wanted = [k for k in self.kinds if kinds is None or k in kinds]
+        chosen = [k for k in self.kinds if k not in self.optional] if kinds is None else kinds
+        wanted = [k for k in self.kinds if k in chosen]
         found: list[Setting] = []
         if "mono" in wanted:
             found += [Setting("mono", x, x) for x in langs]
@@ -119,111 +155,25 @@ class TaskSpec:
         return (*named, *layout.shared)
 
 
-# ISO 639-1, then the ISO 639-3 codes that public multilingual text collections use.
-_ISO_639 = """
-aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da
-de dv dz ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz
-ia id ie ig ii ik io is it iu ja jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln
-lo lt lu lv mg mh mi mk ml mn mr ms mt my na nb nd ne ng nl nn no nr nv ny oc oj om or os pa pi
-pl ps pt qu rm rn ro ru rw sa sc sd se sg sh si sk sl sm sn so sq sr ss st su sv sw ta te tg th
-ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu
-ace acm acq aeb ajp als amh apc arb arq ars ary arz asm ast awa ayr azb azj bam ban bel bem ben
-bho bjn bod bos brx bug bul cat ceb ces ckb crh cym dan deu dik dyu dzo ell eng epo est eus ewe
-fao fas fij fil fin fon fra fur fuv gaz gla gle glg gom grn gsw guj hat hau heb hin hne hrv hsb
-hun hye ibo ilo ind isl ita jav jpn kab kac kam kan kas kat kaz kbp kea khk khm kik kin kir kmb
-kmr knc kon kor lao lat lij lim lin lit lmo ltg ltz lua lug luo lus lvs mag mai mal mar min mkd
-mlt mni mos mri msa mya nds nld nno nob npi nqo nso nus nya oci ory pag pan pap pbt pcm pes plt
-pol por prs quy ron run rus sag san sat scn shn sin slk slv smo sna snd som sot spa srd srp ssw
-sun swa swe swh szl tam taq tat tel tgk tgl tha tir tpi tsn tso tuk tum tur twi tzm uig ukr umb
-urd uzn vec vie war wol wuu xho ydd yor yue zgh zho zsm zul
-"""
-_LANGUAGES = frozenset(_ISO_639.split())
-_LANGUAGE = re.compile(r"([a-z]{2,3})(-[A-Z][a-z]{3})?(-(?:[A-Z]{2}|[0-9]{3}))?")
-# ISO 639-2 reserves qaa to qtz for local use: any language can be named so.
-_LOCAL_USE = re.compile(r"q[a-t][a-z]")
-
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 # Form only: which measures there are is for harness.metrics to say, and packages can add some.
 _MEASURE = re.compile(r"[a-z][a-z0-9_]*(@[1-9][0-9]{0,5})?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_TYPES: Mapping[type, str] = {str: "a string", list: "a list of strings", dict: "a table"}
 
 
-class _Table:
-    """One TOML table, read key by key; every complaint names the file and the key."""
-
-    def __init__(self, path: Path, values: Mapping[str, Any], prefix: str = "") -> None:
-        self.path, self.values, self.prefix = path, values, prefix
-
-    def error(self, key: str, what: str) -> TaskError:
-        return TaskError(f"{self.path}: key {self.prefix + key!r} {what}")
-
-    def only(self, known: Sequence[str]) -> None:
-        """Refuse keys that are not ``known``."""
-        for key in self.values:
-            if key not in known:
-                hint = did_you_mean(key, known) or f"; known keys are {', '.join(known)}"
-                raise self.error(key, f"is unknown{hint}")
-
-    def _get(self, key: str, kind: type, default: Any) -> Any:
-        if key not in self.values:
-            if default is not None:
-                return default
-            raise self.error(key, f"is missing: it must be {_TYPES[kind]}")
-        value = self.values[key]
-        if not isinstance(value, kind):
-            raise self.error(key, f"must be {_TYPES[kind]}, not {value!r}")
-        return value
-
-    def string(self, key: str, default: str | None = None) -> str:
-        value: str = self._get(key, str, default)
-        if not value.strip() and default is None:
-            raise self.error(key, "must not be empty")
-        return value
-
-    def strings(self, key: str, default: list[str] | None = None) -> tuple[str, ...]:
-        value = self._get(key, list, default)
-        if not value:
-            raise self.error(key, "must name at least one")
-        for position, item in enumerate(value):
-            if not isinstance(item, str):
-                raise self.error(key, f"must be {_TYPES[list]}, but holds {item!r}")
-            if item in value[:position]:
-                raise self.error(key, f"names {item!r} twice")
-        return tuple(value)
-
-    def table(self, key: str, default: Mapping[str, Any] | None = None) -> _Table:
-        return _Table(self.path, self._get(key, dict, default), f"{self.prefix}{key}.")
-
-    def one_of(self, key: str, value: str, known: Iterable[str]) -> str:
-        choices = list(known)
-        if value not in choices:
-            hint = did_you_mean(value, choices)
-            raise self.error(key, f"must be one of {', '.join(choices)}, not {value!r}{hint}")
-        return value
-
-
-def is_language(code: str) -> bool:
-    """Whether ``code`` is an ISO 639 code, with script and region if wanted: ``zh-Hant-TW``."""
-    parts = _LANGUAGE.fullmatch(code)
-    return parts is not None and (
-        parts[1] in _LANGUAGES or _LOCAL_USE.fullmatch(parts[1]) is not None
-    )
-
-
-def _languages(table: _Table) -> tuple[str, ...]:
+def _languages(table: Table) -> tuple[str, ...]:
     found = table.strings("languages")
     for code in found:
         if not is_language(code):
             raise table.error(
                 "languages",
                 f"holds {code!r}, which is not a language code (ISO 639, such as 'de', 'yue' or "
-                f"'zh-Hant'; 'qaa' to 'qtz' are free for others){did_you_mean(code, _LANGUAGES)}",
+                f"'zh-Hant'; 'qaa' to 'qtz' are free for others){did_you_mean(code, LANGUAGES)}",
             )
     return found
 
 
-def _measures(table: _Table) -> tuple[str, ...]:
+def _measures(table: Table) -> tuple[str, ...]:
     found = table.strings("measures")
     for measure in found:
         if _MEASURE.fullmatch(measure) is None:
@@ -235,42 +185,74 @@ def _measures(table: _Table) -> tuple[str, ...]:
     return found
 
 
-def _source(table: _Table, needed: Sequence[str]) -> Source:
-    table.only(("folder", "url", "revision", "files"))
-    folder = table.string("folder")
+_HUB = "https://huggingface.co/datasets/{repository}/resolve/{revision}/"
+
+
+def _pinned(table: Table) -> tuple[str | None, str | None, str | None]:
+    """URL with the revision filled in, repository, revision; none of them for local files."""
     url = table.string("url", "") or None
+    repository = table.string("repository", "") or None
     revision = table.string("revision", "") or None
+    if url is not None and repository is not None:
+        raise table.error("url", "stands beside a 'repository', which says where the files are")
+    if url is None and repository is None:
+        if revision is not None:
+            raise table.error("revision", "belongs to a 'url' or 'repository', which is missing")
+        return None, None, None
+    if revision is None:
+        raise table.error("revision", "is missing: files from elsewhere must be pinned")
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", revision) is None:
+        raise table.error("revision", f"must be a commit, tag or version, not {revision!r}")
+    if url is None:
+        if re.fullmatch(r"[\w.-]+/[\w.-]+", repository or "") is None:
+            raise table.error("repository", f"must be ORG/NAME on the hub, not {repository!r}")
+        return _HUB.format(repository=repository, revision=revision), repository, revision
+    if not url.startswith(("https://", "http://")) or not url.endswith("/"):
+        raise table.error("url", f"must start with https:// and end with '/', not {url!r}")
+    if rest := set(re.findall(r"\{(.*?)\}", url)) - {"revision"}:
+        raise table.error("url", f"can hold only {{revision}}, not {{{min(rest)}}}")
+    return url.replace("{revision}", revision), None, revision
+
+
+def _source(table: Table, spec: TaskSpec) -> Source:
+    layout, needed = LAYOUTS[spec.reader], spec.needed_files()
+    table.only(("folder", "url", "repository", "revision", "files", "corpus"))
+    folder = table.string("folder")
+    url, repository, revision = _pinned(table)
+    if url is not None and _NAME.fullmatch(folder) is None:
+        raise table.error("folder", f"must be a plain name beside a 'url', not {folder!r}")
     files = table.table("files", {})
     for name, checksum in files.values.items():
         if not isinstance(checksum, str) or _SHA256.fullmatch(checksum) is None:
             raise files.error(name, f"must be a SHA-256 of 64 hex digits, not {checksum!r}")
         if name not in needed:
-            hint = did_you_mean(name, needed) or f"; it reads {', '.join(needed)}"
+            hint = did_you_mean(name, needed) or f"; it reads {', '.join(needed[:9])}"
             raise files.error(name, f"names a file that the task's reader does not read{hint}")
-    if url is None:
-        if revision is not None:
-            raise table.error("revision", "belongs to a 'url', which is missing")
-    else:
-        if _NAME.fullmatch(folder) is None:
-            raise table.error("folder", f"must be a plain name beside a 'url', not {folder!r}")
-        if revision is None:
-            raise table.error("revision", "is missing: files from a 'url' must be pinned")
-        if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", revision) is None:
-            raise table.error("revision", f"must be a commit, tag or version, not {revision!r}")
-        if not url.startswith(("https://", "http://")) or not url.endswith("/"):
-            raise table.error("url", f"must start with https:// and end with '/', not {url!r}")
-        if rest := set(re.findall(r"\{(.*?)\}", url)) - {"revision"}:
-            raise table.error("url", f"can hold only {{revision}}, not {{{min(rest)}}}")
-        url = url.replace("{revision}", revision)
     for name in needed:
         if name not in files.values and (url is not None or files.values):
             raise files.error(name, "is missing: its SHA-256 is needed")
-    return Source(folder, url, revision, dict(files.values))
+    if "corpus" in table.values and layout.corpus is None:
+        raise table.error("corpus", f"is not for reader {spec.reader!r}, which reads no stream")
+    corpus = None
+    if layout.corpus is not None:
+        corpus = _corpus_source(table.table("corpus", {}), spec.languages)
+    return Source(folder, url, revision, dict(files.values), repository, corpus)
+
+
+def _corpus_source(table: Table, languages: Sequence[str]) -> CorpusSource:
+    table.only(("repository", "revision", "passages", "files"))
+    _, repository, revision = _pinned(table)
+    passages, files = table.counts("passages"), table.counts("files")
+    for language in languages:
+        for key, counts in (("passages", passages), ("files", files)):
+            if language not in counts and (repository is not None or counts):
+                raise table.error(f"{key}.{language}", "is missing: how many the whole corpus has")
+    return CorpusSource(repository, revision, passages, files)
 
 
 _KEYS = (
     "name", "title", "description", "reader", "languages", "settings", "text", "texts",
-    "measures", "size", "license", "citation", "source",
+    "measures", "size", "license", "citation", "source", "optional",
 )  # fmt: skip
 
 
@@ -297,7 +279,7 @@ def read_task(path: str | Path, *, text: str | None = None) -> TaskSpec:
     except tomllib.TOMLDecodeError as error:
         raise TaskError(f"{path}: not valid TOML: {error}") from error
 
-    table = _Table(path, values)
+    table = Table(path, values)
     table.only(_KEYS)
     name = table.string("name")
     if _NAME.fullmatch(name) is None:
@@ -313,6 +295,11 @@ def read_task(path: str | Path, *, text: str | None = None) -> TaskSpec:
             "file per language, or use reader 'simple'",
         )
     kinds = tuple(table.one_of("settings", kind, KINDS) for kind in table.strings("settings"))
+    optional = table.strings("optional") if "optional" in table.values else ()
+    for kind in optional:
+        table.one_of("optional", kind, kinds)
+    if len(optional) == len(kinds):
+        raise table.error("optional", "leaves nothing to run: take one kind out")
     default = table.one_of("text", table.string("text"), LAYOUTS[reader].texts)
     texts = table.strings("texts", [default])
     for option in texts:
@@ -341,8 +328,9 @@ def read_task(path: str | Path, *, text: str | None = None) -> TaskSpec:
         source=Source("", None, None, {}),
         path=path,
         digest=hashlib.sha256(raw).hexdigest(),
+        optional=cast("tuple[Kind, ...]", tuple(kind for kind in KINDS if kind in optional)),
     )
-    source = _source(table.table("source"), spec.needed_files())
+    source = _source(table.table("source"), spec)
     return replace(spec, source=source)
 
 

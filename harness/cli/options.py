@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from harness.errors import did_you_mean
-from harness.task import KINDS, is_language
+from harness.languages import is_language
+from harness.task import KINDS
 
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) *([KMGT]?)(?:i?B)?", re.IGNORECASE)
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}

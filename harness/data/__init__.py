@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from harness.data import lareqa, simple
+from harness.data import hub, lareqa, miracl, simple
 from harness.data.collection import Reading, TaskData, Texts, global_id
+from harness.data.corpora import CorpusFiles, refuse_sampled
+from harness.data.corpus import Corpus
 from harness.data.documents import Document
 from harness.data.download import Progress
 from harness.data.files import FileReport, TaskFiles, cache_folder
 from harness.errors import DataError, UsageError, did_you_mean
-from harness.task import TaskSpec
+from harness.task import LAYOUTS, TaskSpec
 
 __all__ = [
     "FileReport",
@@ -31,6 +33,7 @@ _READERS: Mapping[str, _Read] = {
     "lareqa": lareqa.read,
     "simple": simple.read_simple,
     "beir": simple.read_beir,
+    "miracl": miracl.read,
 }
 
 
@@ -41,6 +44,7 @@ def load(
     data_dir: str | Path | None = None,
     offline: bool = False,
     limit: int | None = None,
+    sampled: bool = False,
     progress: Progress | None = None,
 ) -> TaskData:
     """Load a task, fetching what is missing.
@@ -48,7 +52,8 @@ def load(
     Every file is verified by SHA-256 as it is read. What makes the result less than the whole task
     is noted in ``TaskData.partial``: ``languages`` if some are left out, ``limit`` if it cut
     anything, and ``questions_without_gold``, the number of questions left out because no loaded
-    passage answers them (none can be scored on them).
+    passage answers them (none can be scored on them). A sampled corpus adds ``sampled_corpus``, the
+    passages at hand and those of the whole by language, and ``golds_outside_sample``.
 
     Args:
         spec: the task.
@@ -60,6 +65,7 @@ def load(
             in file order until this many of the language are; a question once taken is kept in
             every language that asks it. Where all languages ask the same questions in the same
             order these are the first ``limit`` of each. All passages stay.
+        sampled: take a corpus that is a sample; without it, one is refused.
         progress: called while files are downloaded.
 
     Raises:
@@ -72,10 +78,13 @@ def load(
     files = TaskFiles(spec, data_dir)
     files.prepare(spec.needed_files(chosen), offline=offline, progress=progress)
     reading = _READERS[spec.reader](spec, chosen, files.open)
+    corpora = _open_corpora(spec, chosen, files, offline=offline, progress=progress)
 
     partial: dict[str, object] = {}
     if len(chosen) < len(spec.languages):
         partial["languages"] = list(chosen)
+    if corpora:
+        reading = _judged_within(spec, corpora, reading, sampled, partial)
     golden = {
         question
         for question, judged in reading.qrels.items()
@@ -107,7 +116,46 @@ def load(
         passages=reading.passages,
         qrels={question: judged for question, judged in reading.qrels.items() if question in kept},
         partial=partial,
+        corpora=corpora,
     )
+
+
+def _open_corpora(
+    spec: TaskSpec,
+    languages: Sequence[str],
+    files: TaskFiles,
+    *,
+    offline: bool,
+    progress: Progress | None,
+) -> dict[str, Corpus]:
+    """The corpora of a task whose passages are read as a stream; empty for others."""
+    if LAYOUTS[spec.reader].corpus is None:
+        return {}
+    corpus_files = CorpusFiles(spec, files)
+    if not offline and not hub.offline_by_environment():
+        corpus_files.fetch(languages, progress)
+    return {language: corpus_files.open(language) for language in languages}
+
+
+def _judged_within(
+    spec: TaskSpec,
+    corpora: Mapping[str, Corpus],
+    reading: Reading,
+    sampled: bool,
+    partial: dict[str, object],
+) -> Reading:
+    """The reading with judgements on what the corpora hold, if samples of them are wanted."""
+    if not sampled:
+        refuse_sampled(spec, corpora)
+    miracl.refuse_judged_alone(spec, corpora, reading.qrels)
+    part = {x: {"passages": len(c), "whole": c.whole} for x, c in corpora.items() if c.sampled}
+    if not part:
+        return reading
+    kept, lacking = miracl.within_sample(corpora, reading.qrels)
+    partial["sampled_corpus"] = part
+    if lacking:
+        partial["golds_outside_sample"] = lacking
+    return reading._replace(qrels=kept)
 
 
 def where(
@@ -122,7 +170,12 @@ def where(
         UsageError: an unknown language, a data directory that is none.
     """
     files = TaskFiles(spec, data_dir)
-    return [files.report(name) for name in spec.needed_files(_choose(spec, languages))]
+    chosen = _choose(spec, languages)
+    found = [files.report(name) for name in spec.needed_files(chosen)]
+    if LAYOUTS[spec.reader].corpus is not None:
+        corpora = CorpusFiles(spec, files)
+        found += [report for language in chosen for report in corpora.reports(language)]
+    return found
 
 
 def verify(
@@ -138,7 +191,19 @@ def verify(
         DataError: a file cannot be read.
     """
     files = TaskFiles(spec, data_dir)
-    return [files.verify(name) for name in spec.needed_files(_choose(spec, languages))]
+    chosen = _choose(spec, languages)
+    return [files.verify(name) for name in spec.needed_files(chosen)] + _verified_corpora(
+        spec, chosen, files
+    )
+
+
+def _verified_corpora(
+    spec: TaskSpec, languages: Sequence[str], files: TaskFiles
+) -> list[FileReport]:
+    if LAYOUTS[spec.reader].corpus is None:
+        return []
+    corpora = CorpusFiles(spec, files)
+    return [report for language in languages for report in corpora.verified(language)]
 
 
 def fetch(
@@ -160,13 +225,17 @@ def fetch(
             folder that is not the cache.
     """
     files = TaskFiles(spec, data_dir)
-    names = spec.needed_files(_choose(spec, languages))
+    chosen = _choose(spec, languages)
+    names = spec.needed_files(chosen)
     if offline:
         files.prepare(names, offline=True)
         for name in names:
             files.open(name)
-        return [files.verify(name) for name in names]
-    return [files.fetch(name, progress) for name in names]
+        found = [files.verify(name) for name in names]
+    else:
+        found = [files.fetch(name, progress) for name in names]
+    _open_corpora(spec, chosen, files, offline=offline, progress=progress)
+    return found + _verified_corpora(spec, chosen, files)
 
 
 def _choose(spec: TaskSpec, languages: Sequence[str] | None) -> tuple[str, ...]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from harness.task import TaskSpec
+
+if TYPE_CHECKING:
+    from harness.data.corpus import Corpus
 
 
 def global_id(language: str, local_id: str) -> str:
@@ -61,15 +64,23 @@ class TaskData:
     partial: Mapping[str, object]
     """Why this is not the whole task (``{"limit": 50}``, ``{"languages": [...]}``,
     ``{"questions_without_gold": 3}``: how many were left out); empty if whole."""
+    corpora: Mapping[str, Corpus] = field(default_factory=dict)
+    """Language -> passages that are read as a stream; ``passages`` is empty then."""
+
+    @property
+    def passage_counts(self) -> dict[str, int]:
+        """Language -> passages, wherever they are."""
+        held: Mapping[str, Texts | Corpus] = self.corpora or self.passages
+        return {language: len(side) for language, side in held.items()}
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 over ids, texts and judgements: equal digests measure the same thing."""
         sha = hashlib.sha256()
 
-        def put(*fields: str) -> None:
-            for field in fields:
-                raw = field.encode("utf-8", "surrogatepass")
+        def put(*values: str) -> None:
+            for value in values:
+                raw = value.encode("utf-8", "surrogatepass")
                 sha.update(len(raw).to_bytes(8, "little"))
                 sha.update(raw)
 
@@ -80,6 +91,8 @@ class TaskData:
                 put(role, language)
                 for local, text in zip(side[language].ids, side[language].texts, strict=True):
                     put(local, text)
+        for language, corpus in self.corpora.items():
+            put("corpus", language, corpus.text, corpus.digest)
         for question in sorted(self.qrels):
             put("qrel", question)
             for passage, grade in sorted(self.qrels[question].items()):

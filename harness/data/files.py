@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from harness.data import hub
 from harness.data.documents import Document, decode
 from harness.data.download import Progress, download
 from harness.errors import DataError, UsageError
@@ -57,7 +58,9 @@ class TaskFiles:
         for origin, root in _data_directories(data_dir):
             places.append((origin, root / named))
         places.append(("task file", spec.path.parent / Path(source.folder).expanduser()))
-        if source.url is not None:
+        if source.repository is not None:
+            places.append(("cache", hub.snapshot_folder(source.repository, source.revision or "")))
+        elif source.url is not None:
             revision = source.revision or ""
             places.append(("cache", cache_folder() / "data" / spec.name / revision))
         else:
@@ -105,7 +108,13 @@ class TaskFiles:
         report = self.verify(name)
         if report.state in ("missing", "damaged") and report.origin == "cache":
             assert report.url is not None and report.expected is not None  # read_task saw to it
-            download(report.url, report.path, sha256=report.expected, progress=progress)
+            source = self.spec.source
+            if source.repository is None:
+                download(report.url, report.path, sha256=report.expected, progress=progress)
+            else:
+                if report.state == "damaged":
+                    report.path.unlink()
+                hub.fetch(source.repository, source.revision or "", [name], progress)
             return self.verify(name)
         if report.state == "damaged":
             raise self._damaged(report)

@@ -22,6 +22,7 @@ alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from harness.data.collection import Reading, Texts, global_id
 from harness.data.documents import (
@@ -56,7 +57,7 @@ def read_simple(
     for language in languages:
         queries[language] = _texts(open_file(f"queries.{language}.jsonl"), "id", ())
         passages[language] = _texts(
-            open_file(f"passages.{language}.jsonl"), "id", ("title",), _JOINTS[spec.text]
+            open_file(f"passages.{language}.jsonl"), "id", ("title",), spec.text
         )
     asked = {query for side in queries.values() for query in side.ids}
     in_language = {language: frozenset(side.ids) for language, side in passages.items()}
@@ -100,7 +101,7 @@ def read_beir(
             file, line and id.
     """
     (language,) = languages
-    passages = _texts(open_file("corpus.jsonl"), "_id", None, _JOINTS[spec.text])
+    passages = _texts(open_file("corpus.jsonl"), "_id", None, spec.text)
     queries = _texts(open_file("queries.jsonl"), "_id", None)
     asked, held = set(queries.ids), set(passages.ids)
     document = open_file("qrels/test.tsv")
@@ -117,9 +118,9 @@ def read_beir(
 
 
 def _texts(
-    document: Document, id_key: str, optional: Sequence[str] | None, joint: str | None = None
+    document: Document, id_key: str, optional: Sequence[str] | None, option: str = "text"
 ) -> Texts:
-    """Read one JSON-lines file; ``joint`` joins title and text, ``None`` leaves titles out."""
+    """Read one JSON-lines file; ``option`` says how title and text are joined."""
     found: dict[str, str] = {}
     for row in json_lines(document):
         where = f"line {row.line}"
@@ -128,16 +129,27 @@ def _texts(
         where = f"{where}, id {local!r}"
         if local in found:
             raise document.error(where, "this id is in the file twice")
-        text, title = row.fields["text"], row.fields.get("title") or ""
-        if title and (not isinstance(title, str) or title.isspace()):
-            raise document.error(where, f"title must be a text, not {title!r}")
-        if joint is not None and title:
-            # Some BEIR corpora hold passages that are a title alone.
-            text = title if text == "" else f"{title}{joint}{check_text(document, where, text)}"
-        found[local] = check_text(document, where, text)
+        title, text = row.fields.get("title"), row.fields["text"]
+        found[local] = joined(document, where, title, text, option)
     if not found:
         raise document.error("", "holds no line")
     return Texts(tuple(found), tuple(found.values()))
+
+
+def joined(document: Document, where: str, title: Any, text: Any, option: str) -> str:
+    """A passage's text as the task's text option wants it.
+
+    Raises:
+        DataError: title or text is no text, or there is nothing to encode.
+    """
+    title = title or ""
+    if title and (not isinstance(title, str) or title.isspace()):
+        raise document.error(where, f"title must be a text, not {title!r}")
+    joint = _JOINTS[option]
+    if joint is not None and title:
+        # Some corpora hold passages that are a title alone.
+        text = title if text == "" else f"{title}{joint}{check_text(document, where, text)}"
+    return check_text(document, where, text)
 
 
 def _judgement(document: Document, row: Row, passage_column: str) -> tuple[str, str, int]:

@@ -13,20 +13,14 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
-import time
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatch
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from harness.data.files import cache_folder
+from harness.data.remembered import remembered
 from harness.errors import ModelError
-
-# A file changed within the resolution of its file system's clock can keep its stamp (git calls
-# this "racily clean"), so a digest is only trusted where the stamp was older than this when read.
-_RACY_NS = 2_000_000_000
 
 # Never read by the torch backend of sentence-transformers or transformers.
 _IGNORED = (
@@ -107,52 +101,11 @@ def digest_folder(folder: Path) -> dict[str, str]:
 def digest_file(path: Path) -> str:
     """SHA-256 hex of a file's content, remembered by its stamp so that weights are read once.
 
-    The memory holds size, modification and change time and inode; it is trusted only if the file
-    was older than two seconds when it was read.
+    See :func:`harness.data.remembered.remembered` for when the memory is trusted.
     """
-    path = path.resolve()
-    before = _stamp(path)
-    entry = cache_folder() / "digests" / f"{hashlib.sha256(os.fsencode(path)).hexdigest()}.json"
-    remembered = _read_entry(entry)
-    if remembered is not None and remembered["stamp"] == before:
-        return str(remembered["sha256"])
-    read_at = time.time_ns()
+    return str(remembered(path, "digests", _read_digest)["sha256"])
+
+
+def _read_digest(path: Path) -> dict[str, str]:
     with path.open("rb") as file:
-        sha = hashlib.file_digest(file, "sha256").hexdigest()
-    if _stamp(path) == before and read_at - max(before["mtime_ns"], before["ctime_ns"]) > _RACY_NS:
-        _write_entry(entry, {"stamp": before, "sha256": sha})
-    return sha
-
-
-def _stamp(path: Path) -> dict[str, int]:
-    stat = path.stat()
-    return {
-        "size": stat.st_size,
-        "mtime_ns": stat.st_mtime_ns,
-        "ctime_ns": stat.st_ctime_ns,
-        "inode": stat.st_ino,
-    }
-
-
-def _read_entry(entry: Path) -> dict[str, Any] | None:
-    """A remembered digest, or ``None`` if there is none that can be read."""
-    try:
-        found = json.loads(entry.read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
-    whole = isinstance(found, dict) and {"stamp", "sha256"} <= found.keys()
-    return found if whole else None
-
-
-def _write_entry(entry: Path, content: Mapping[str, Any]) -> None:
-    """Remember a digest; a cache that cannot be written only costs time, so failure is silent."""
-    with contextlib.suppress(OSError):
-        entry.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=entry.parent, prefix=".digest-")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(content, file)
-            os.replace(name, entry)
-        except OSError:
-            Path(name).unlink(missing_ok=True)
-            raise
+        return {"sha256": hashlib.file_digest(file, "sha256").hexdigest()}

@@ -34,8 +34,8 @@ from harness.data.documents import (
     json_row,
 )
 from harness.errors import DataError
+from harness.languages import is_language
 from harness.store import write_atomically
-from harness.task import is_language
 
 Form = Literal["parallel", "monolingual"]
 _OPTIONAL = ("passage_id", "negatives")

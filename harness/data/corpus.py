@@ -1,0 +1,223 @@
+"""A language's passages as a stream: never whole in memory, cut anywhere, read in order.
+
+Files are gzip, one JSON object per line with ``docid``, ``title`` and ``text`` (MIRACL's form). How
+many passages each holds is known from one scan (:func:`scan`), so that any cut of the corpus names
+the same passages on every machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from harness.data.documents import Document, check_id, check_keys
+from harness.data.remembered import remembered, stamp
+from harness.data.simple import joined
+from harness.errors import DataError
+
+_BLOCK = 1 << 20
+
+
+class Passage(NamedTuple):
+    """One passage, as it is encoded."""
+
+    id: str
+    """Local: as the file has it."""
+    text: str
+
+
+@dataclass(frozen=True)
+class CorpusFile:
+    """One file of a corpus, and what a scan found in it."""
+
+    path: Path
+    passages: int
+    sha256: str
+    """Of the file's bytes: what a download is verified by."""
+    content_sha256: str
+    """Of the lines in it: the same however hard they were compressed."""
+    size: int
+    mtime_ns: int
+    """With ``size``: a file that changed since its scan is not read on."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The passages of one language, in file order. Picklable: it holds paths and counts alone."""
+
+    language: str
+    files: tuple[CorpusFile, ...]
+    text: str
+    """How title and text are joined: the task's text option."""
+    whole: int | None = None
+    """Passages of the whole corpus, where the task says so."""
+    verified: str = "not verified"
+    """What the files were compared with: ``hub``, or nothing."""
+
+    def __len__(self) -> int:
+        return sum(file.passages for file in self.files)
+
+    @property
+    def sampled(self) -> bool:
+        """Whether this is less than the whole corpus."""
+        return self.whole is not None and len(self) < self.whole
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over the files' contents in order: equal digests are the same passages."""
+        sha = hashlib.sha256()
+        for file in self.files:
+            sha.update(bytes.fromhex(file.content_sha256))
+        return sha.hexdigest()
+
+    def read(self, start: int = 0, stop: int | None = None) -> Iterator[Passage]:
+        """Passages ``start`` to ``stop``; those before are skipped without being parsed.
+
+        Raises:
+            DataError: a line is malformed, or a file is damaged or has changed since its scan.
+        """
+        return CorpusReader(self).read(start, len(self) if stop is None else stop)
+
+    def ids(self) -> Iterator[str]:
+        """Ids alone, all of them.
+
+        Raises:
+            DataError: as :meth:`read`.
+        """
+        for file in self.files:
+            document = Document(file.path, "")
+            for number, line in _lines(file):
+                yield _fields(document, number, line)[0]
+
+
+class CorpusReader:
+    """Reads a corpus from one place to the next, without going back to a file's start each time."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        self.corpus = corpus
+        self._lines: Iterator[tuple[int, bytes]] | None = None
+        self._file = 0
+        self._at = 0
+        """Passage the next line of the open file holds, counted over the whole corpus."""
+
+    def read(self, start: int, stop: int) -> Iterator[Passage]:
+        """Passages ``start`` to ``stop``; cheap where ``start`` is where the last read ended.
+
+        Raises:
+            DataError: as :meth:`Corpus.read`.
+        """
+        first = 0
+        for number, file in enumerate(self.corpus.files):
+            last = first + file.passages
+            if start < last and stop > first:
+                yield from self._read_file(number, first, max(start, first), min(stop, last))
+            first = last
+
+    def _read_file(self, number: int, first: int, start: int, stop: int) -> Iterator[Passage]:
+        file = self.corpus.files[number]
+        if self._lines is None or self._file != number or start < self._at:
+            self._lines, self._file, self._at = _lines(file), number, first
+        for _ in islice(self._lines, start - self._at):
+            pass
+        self._at = stop
+        document = Document(file.path, "")
+        for line, raw in islice(self._lines, stop - start):
+            name, title, text = _fields(document, line, raw)
+            where = f"line {line}, docid {name!r}"
+            yield Passage(name, joined(document, where, title, text, self.corpus.text))
+
+
+def _fields(document: Document, number: int, line: bytes) -> tuple[str, Any, Any]:
+    where = f"line {number}"
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        what = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+        raise document.error(where, f"not valid JSON: {what}") from error
+    if not isinstance(fields, dict):
+        raise document.error(where, "must be a JSON object")
+    check_keys(document, where, fields, ("docid", "text"), ("title",))
+    return check_id(document, where, fields["docid"]), fields.get("title"), fields["text"]
+
+
+def _lines(file: CorpusFile) -> Iterator[tuple[int, bytes]]:
+    """Lines with numbers from 1, as they come out of the compressed stream."""
+    now = stamp(file.path) if file.path.exists() else {}
+    if (now.get("size"), now.get("mtime_ns")) != (file.size, file.mtime_ns):
+        raise DataError(f"{file.path}: changed while it was in use; start the run again")
+    number, rest = 0, b""
+    for block in _unpacked(file.path, None):
+        lines = (rest + block).split(b"\n")
+        rest = lines.pop()
+        for line in lines:
+            number += 1
+            yield number, line
+    if rest:
+        yield number + 1, rest
+
+
+def _unpacked(path: Path, sha: Any) -> Iterator[bytes]:
+    """Uncompressed blocks of a gzip file of any number of members; ``sha`` is fed the raw bytes."""
+    packed, inside = zlib.decompressobj(wbits=31), False
+    try:
+        with path.open("rb") as file:
+            while raw := file.read(_BLOCK):
+                if sha is not None:
+                    sha.update(raw)
+                while raw:
+                    yield packed.decompress(raw)
+                    raw, inside = b"", True
+                    if packed.eof:
+                        raw, inside = packed.unused_data, False
+                        packed = zlib.decompressobj(wbits=31)
+    except zlib.error as error:
+        raise DataError(f"{path}: not a whole gzip file ({error}); fetch it again") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    if inside:
+        raise DataError(f"{path}: the gzip file is cut short; fetch it again")
+
+
+def scan(path: Path) -> CorpusFile:
+    """Count and digest one file; remembered, so that each file is scanned once.
+
+    Raises:
+        DataError: it is missing, or not a whole gzip file.
+    """
+    try:
+        facts: Mapping[str, Any] = remembered(path, "corpora", _scan)
+        now = stamp(path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    return CorpusFile(
+        path,
+        facts["passages"],
+        facts["sha256"],
+        facts["content_sha256"],
+        now["size"],
+        now["mtime_ns"],
+    )
+
+
+def _scan(path: Path) -> dict[str, Any]:
+    sha, content = hashlib.sha256(), hashlib.sha256()
+    lines, last = 0, b"\n"
+    for block in _unpacked(path, sha):
+        content.update(block)
+        lines += block.count(b"\n")
+        last = block[-1:] or last
+    if last != b"\n":
+        lines += 1
+        content.update(b"\n")
+    return {
+        "passages": lines,
+        "sha256": sha.hexdigest(),
+        "content_sha256": content.hexdigest(),
+    }
