@@ -23,6 +23,16 @@ def partial(reasons: Mapping[str, Any]) -> str:
             words.append(f"the languages {', '.join(what)} alone")
         elif reason == "questions_without_gold":
             words.append(f"without {plural(what, 'question')} that no passage answers")
+        elif reason == "sampled_corpus":
+            words.append(sampled(what))
+        elif reason == "golds_outside_sample":
+            words.append(f"{plural(what, 'relevant passage')} outside the sample, not counted")
         else:
             words.append(f"{reason} {what}")
     return "; ".join(words)
+
+
+def sampled(what: Mapping[str, Mapping[str, int]]) -> str:
+    """``A SAMPLE OF THE CORPUS (sw 3,611 of 131,924), so no official score``."""
+    parts = (f"{x} {n['passages']:,} of {n['whole']:,}" for x, n in what.items())
+    return f"A SAMPLE OF THE CORPUS ({', '.join(parts)} passages), so no official score"

@@ -205,7 +205,6 @@ def test_an_id_twice_in_a_shard_is_an_error(tmp_path: Path) -> None:
 
 def test_an_unusable_vector_stops_at_its_shard(tmp_path: Path) -> None:
     """What was finished before stays; the shard is free for the next try."""
-
     encoder = WordBag()
     right = encoder.encode
 

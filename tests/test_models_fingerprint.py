@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.data import remembered
 from harness.models import fingerprint as module
 from harness.models.fingerprint import digest_file, digest_folder, fingerprint, relevant_files
 
@@ -26,8 +27,8 @@ def write(path: Path, content: bytes, mtime: float = OLD) -> Path:
 @pytest.fixture
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if every file had been changed an hour ago (the change time cannot be set back)."""
-    now = module.time.time_ns
-    monkeypatch.setattr(module.time, "time_ns", lambda: now() + 3_600_000_000_000)
+    now = remembered.time.time_ns
+    monkeypatch.setattr(remembered.time, "time_ns", lambda: now() + 3_600_000_000_000)
 
 
 @pytest.fixture
