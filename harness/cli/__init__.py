@@ -16,6 +16,7 @@ import click
 from harness.cli.breakdown import breakdown
 from harness.cli.compare import compare
 from harness.cli.data import data
+from harness.cli.export import export
 from harness.cli.inspect import models, show, tasks
 from harness.cli.noise import noise
 from harness.cli.overlap import overlap
@@ -77,5 +78,18 @@ def main() -> None:
     """
 
 
-for command in (run, show, score, compare, breakdown, noise, overlap, tasks, models, data):
+# One a line: two branches that add a command then do not touch the same line.
+for command in (
+    run,
+    show,
+    score,
+    export,
+    compare,
+    breakdown,
+    noise,
+    overlap,
+    tasks,
+    models,
+    data,
+):
     main.add_command(command)

@@ -314,29 +314,55 @@ class MtebEncoder:
         """
         if self._inner is not None:
             return self._inner.encode(texts, role=role, language=language)
-        from datasets import Dataset
-        from mteb.types import PromptType
-        from torch.utils.data import DataLoader
-
         size = self._options.batch_size or _BATCH_SIZE
-        try:
-            # Some wrappers draw bars whatever they are told; the harness draws its own.
-            with contextlib.redirect_stderr(io.StringIO()):
-                vectors = self._loaded.encode(
-                    DataLoader(Dataset.from_dict({"text": list(texts)}), batch_size=size),
-                    task_metadata=self._metadata,
-                    hf_split="test",
-                    hf_subset=iso.with_script(language),
-                    prompt_type=PromptType.query if role == "query" else PromptType.document,
-                    batch_size=size,
-                    show_progress_bar=False,
-                )
-        except Exception as error:  # wrappers are code of a hundred authors
-            raise ModelError(
-                f"{PREFIX}{self.name}: failed to encode {len(texts)} {role} texts: "
-                f"{first_line(error)}"
-            ) from error
-        return as_float32(vectors, self.name)
+        return encode_with_mteb(
+            self._loaded,
+            texts,
+            metadata=self._metadata,
+            subset=language,
+            role=role,
+            name=f"{PREFIX}{self.name}",
+            batch_size=size,
+            show_progress_bar=False,
+        )
+
+
+def encode_with_mteb(
+    model: Any,
+    texts: Sequence[str],
+    *,
+    metadata: Any,
+    subset: str,
+    role: Role,
+    name: str,
+    **encode_kwargs: Any,
+) -> NDArray[np.float32]:
+    """Vectors (n, d) of an object of mteb's encoder protocol; ``subset`` is a language.
+
+    Raises:
+        ModelError: it fails on the texts.
+    """
+    from datasets import Dataset
+    from mteb.types import PromptType
+    from torch.utils.data import DataLoader
+
+    rows = Dataset.from_dict({"text": list(texts)})
+    try:
+        # Some wrappers draw bars whatever they are told; the harness draws its own.
+        with contextlib.redirect_stderr(io.StringIO()):
+            vectors = model.encode(
+                DataLoader(rows, batch_size=encode_kwargs.get("batch_size", _BATCH_SIZE)),
+                task_metadata=metadata,
+                hf_split="test",
+                hf_subset=iso.with_script(subset),
+                prompt_type=PromptType.query if role == "query" else PromptType.document,
+                **encode_kwargs,
+            )
+    except Exception as error:  # wrappers are code of a hundred authors
+        raise ModelError(
+            f"{name}: failed to encode {len(texts)} {role} texts: {first_line(error)}"
+        ) from error
+    return as_float32(vectors, name)
 
 
 def _readable(value: Any) -> Any:

@@ -1,0 +1,40 @@
+"""``harness export``: records in the form of other harnesses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command(short_help="Write records in another harness's form.")
+@click.argument(
+    "records", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RECORD..."
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["mteb"]),
+    default="mteb",
+    show_default=True,
+    help="mteb: result files that its ResultCache loads.",
+)
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("mteb"),
+    show_default=True,
+    metavar="DIR",
+    help="Folder; for mteb the one its ResultCache is given.",
+)
+def export(records: tuple[Path, ...], form: str, output: Path) -> None:
+    """Write records as result files of mteb, with all their digits.
+
+    RECORD is the folder of a run, or its record.json.
+    """
+    from harness.bridge_mteb import write_results
+    from harness.records import Record
+
+    for record in [Record.load(x) for x in records]:
+        for path in write_results(record, output):
+            click.echo(path)
