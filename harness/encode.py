@@ -148,6 +148,7 @@ def encode(
             counts=counts,
             width=width,
             progress=progress,
+            rescue=None if space is None else _Rescue(space, keys[window]),
         )
         width = made.shape[1]
         if vectors is None:
@@ -164,6 +165,34 @@ def encode(
     return vectors[[position[text] for text in texts]]
 
 
+@dataclass(frozen=True)
+class _Rescue:
+    """Where the vectors go that were made before an error: some of them have been paid for."""
+
+    space: Space
+    keys: NDArray[np.uint64]
+    """Of the texts of one window."""
+
+    def keep(
+        self,
+        problem: BaseException,
+        done: NDArray[np.int64],
+        vectors: NDArray[np.float32] | None,
+        step: NDArray[np.int64],
+        batch: Sequence[str],
+        width: int | None,
+        model: str,
+    ) -> None:
+        """Store the rows ``done`` of ``vectors``, and what the failed step brought all the same."""
+        if vectors is not None:
+            self.space.put(self.keys[done], vectors[done])
+        part = getattr(problem, "finished", None)
+        if part is not None and len(part[0]):
+            at, made = part
+            texts = [batch[i] for i in at]
+            self.space.put(self.keys[step[at]], check_vectors(made, texts, width, model))
+
+
 def encode_texts(
     model: DenseModel,
     role: Role,
@@ -173,6 +202,7 @@ def encode_texts(
     counts: EncodingCounts,
     width: int | None = None,
     progress: Callable[[int], None] | None = None,
+    rescue: _Rescue | None = None,
 ) -> NDArray[np.float32]:
     """Vectors of ``texts``, (n, d) float32, from the model: longest first, a few at a time.
 
@@ -188,7 +218,12 @@ def encode_texts(
         step = order[first : first + STEP]
         batch = [texts[i] for i in step]
         begun = time.perf_counter()
-        given = model.encode(batch, role=role, language=language)
+        try:
+            given = model.encode(batch, role=role, language=language)
+        except BaseException as problem:
+            if rescue is not None:
+                rescue.keep(problem, order[:first], vectors, step, batch, width, model.name)
+            raise
         counts.seconds += time.perf_counter() - begun
         made = check_vectors(given, batch, width, model.name)
         width = made.shape[1]

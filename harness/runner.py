@@ -203,6 +203,8 @@ def _evaluate_task(
         "peak_bytes": stages.peak_bytes,
         "trec": None if trec is None else trec.summary(),
     }
+    if (usage := getattr(model, "usage", None)) is not None:
+        entry["usage"] = {x: getattr(usage, x) for x in ("requests", "retries", "tokens")}
     if model is not unbound:
         entry["prompts"] = dict(getattr(model, "prompts", {}))
     return finite(entry), table

@@ -18,7 +18,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     "--model",
     metavar="NAME",
     help="A name that `harness models` lists, ORG/NAME on the hub, a ./folder, "
-    "python:package.module:factory or embeddings:FOLDER.",
+    "python:package.module:factory, embeddings:FOLDER, mteb:NAME or http:NAME.",
 )
 @click.option(
     "--task",
@@ -51,6 +51,10 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     help="Numbers that the model computes with.",
 )
 @click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps.")
+@click.option(
+    "--base-url", metavar="URL", help="Of the endpoint of http:NAME, as http://localhost:8000/v1."
+)
+@click.option("--concurrency", type=_POSITIVE, metavar="N", help="Requests to it at a time.")
 @click.option("--max-length", type=_POSITIVE, metavar="N", help="Tokens of a text that are read.")
 @click.option(
     "--output",
@@ -155,6 +159,8 @@ def _options(
     dtype: Any,
     device: str | None,
     max_length: int | None,
+    base_url: str | None,
+    concurrency: int | None,
     **rest: Any,
 ) -> Any:
     from harness.models.base import ModelOptions
@@ -170,6 +176,8 @@ def _options(
             dtype=dtype,
             device=device,
             max_length=max_length,
+            base_url=base_url,
+            concurrency=concurrency,
             offline=rest["offline"],
         ),
         **rest,

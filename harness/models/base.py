@@ -45,6 +45,10 @@ class ModelOptions:
     max_length: int | None = None
     dtype: Dtype = "float32"
     device: str | None = None
+    base_url: str | None = None
+    """Of an OpenAI-compatible endpoint, for models ``http:NAME``."""
+    concurrency: int | None = None
+    """Requests to it at a time."""
     offline: bool = False
 
 

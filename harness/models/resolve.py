@@ -23,6 +23,7 @@ FORMS: tuple[tuple[str, str], ...] = (
     ("./FOLDER", "such a model in a local folder"),
     ("python:package.module:factory", "an object with encode(texts, *, role, language)"),
     ("embeddings:FOLDER", "vectors computed elsewhere"),
+    ("http:NAME", "a model behind an OpenAI-compatible endpoint, with --base-url"),
 )
 
 
@@ -30,12 +31,12 @@ def load(model: str | object, options: ModelOptions | None = None) -> Model:
     """Find a model and bring it into the harness's form; weights are loaded at the first encode.
 
     A string is tried, in order, as: a built-in name (``default``, ``use-m3``, ``bm25``), a form
-    with a prefix (``python:package.module:factory``, ``embeddings:FOLDER``, ``mteb:NAME``,
-    ``hub:ORG/NAME``), a name that an installed package adds (entry points ``harness.encoders``), a
-    local folder, a hub name (``ORG/NAME`` or ``ORG/NAME@REVISION``): through mteb where its
-    registry holds it and the user sets no prompt, so that it gets the prompts and the revision it
-    is known by. Any other object needs an ``encode`` method, or an ``index`` method for systems
-    that score without vectors.
+    with a prefix (``python:package.module:factory``, ``embeddings:FOLDER``, ``http:NAME``,
+    ``mteb:NAME``, ``hub:ORG/NAME``), a name that an installed package adds (entry points
+    ``harness.encoders``), a local folder, a hub name (``ORG/NAME`` or ``ORG/NAME@REVISION``):
+    through mteb where its registry holds it and the user sets no prompt, so that it gets the
+    prompts and the revision it is known by. Any other object needs an ``encode`` method, or an
+    ``index`` method for systems that score without vectors.
 
     Raises:
         ModelError: nothing of that name, or it cannot be used; the message says what was tried.
@@ -44,6 +45,9 @@ def load(model: str | object, options: ModelOptions | None = None) -> Model:
     for flag, value in (("--batch-size", options.batch_size), ("--max-length", options.max_length)):
         if value is not None and value < 1:
             raise ModelError(f"{flag} must be at least 1, not {value}")
+    remote = isinstance(model, str) and model.startswith("http:")
+    if not remote and (options.base_url, options.concurrency) != (None, None):
+        raise ModelError("--base-url and --concurrency are for http:NAME, behind an endpoint")
     if not isinstance(model, str):
         return adopt(model, options)
     if model == "bm25" or (model == "default" and _use_m3_missing()):
@@ -60,6 +64,10 @@ def load(model: str | object, options: ModelOptions | None = None) -> Model:
         from harness.models.precomputed import PrecomputedEncoder
 
         return PrecomputedEncoder(Path(model.removeprefix("embeddings:")).expanduser(), options)
+    if remote:
+        from harness.models.http import HttpEncoder
+
+        return HttpEncoder(model.removeprefix("http:"), options)
     if model.startswith("mteb:"):
         from harness.models.mteb_model import load_mteb
 

@@ -1,0 +1,88 @@
+"""A real HTTP server on loopback that answers as an OpenAI-compatible endpoint, or badly."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import tiny
+
+KEY = "sk-test-5f2d9c71aa"
+Answer = tuple[int, dict[str, str], bytes]
+
+
+class Endpoint:
+    """What the server was asked, and the faults it is to show first."""
+
+    def __init__(self) -> None:
+        self.bag = tiny.WordBag()
+        self.requests: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+        self.faults: list[Callable[[list[str]], Answer | None]] = []
+        """Used up in order, one a request; ``None`` hangs up without an answer."""
+        self.refuse_over: int | None = None
+        self.lock = threading.Lock()
+
+    @property
+    def paid(self) -> list[str]:
+        """Every text that was answered with a vector."""
+        return [t for r in self.requests if r["answered"] for t in r["input"]]
+
+    def vectors(self, texts: list[str]) -> bytes:
+        """A whole answer, its vectors in reverse order: ``index`` says which is which."""
+        rows = self.bag.encode(texts, role="query", language="en")
+        data = [{"index": i, "embedding": row.tolist()} for i, row in enumerate(rows)]
+        return json.dumps({"data": data[::-1], "usage": {"total_tokens": 3 * len(texts)}}).encode()
+
+
+@contextmanager
+def serving(endpoint: Endpoint) -> Iterator[str]:
+    """Serve ``endpoint``; gives its base URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            with endpoint.lock:
+                fault = endpoint.faults.pop(0) if endpoint.faults else None
+                entry = {**asked, "path": self.path, "answered": False}
+                endpoint.requests.append(entry)
+                endpoint.headers.append(dict(self.headers))
+            texts = asked["input"]
+            if fault is not None:
+                answer = fault(texts)
+            elif endpoint.refuse_over is not None and len(texts) > endpoint.refuse_over:
+                body = {"error": {"message": f"batch size exceeds the maximum, {KEY}"}}
+                answer = 400, {}, json.dumps(body).encode()
+            else:
+                entry["answered"] = True
+                answer = 200, {}, endpoint.vectors(texts)
+            if answer is None:
+                self.close_connection = True
+                self.connection.close()
+                return
+            status, headers, body = answer
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            if "Content-Length" not in headers:
+                self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            """Nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
