@@ -20,6 +20,7 @@ from harness.cli.export import export
 from harness.cli.inspect import models, show, tasks
 from harness.cli.noise import noise
 from harness.cli.overlap import overlap
+from harness.cli.pairs import pairs
 from harness.cli.run import run
 from harness.cli.score import score
 from harness.errors import HarnessError
@@ -87,6 +88,7 @@ for command in (
     compare,
     breakdown,
     noise,
+    pairs,
     overlap,
     tasks,
     models,

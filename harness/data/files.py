@@ -55,7 +55,7 @@ class TaskFiles:
         source = spec.source
         named = spec.name if source.url is None else source.folder
         places: list[tuple[Origin, Path]] = []
-        for origin, root in _data_directories(data_dir):
+        for origin, root in data_directories(data_dir):
             places.append((origin, root / named))
         places.append(("task file", spec.path.parent / Path(source.folder).expanduser()))
         if source.repository is not None:
@@ -202,7 +202,12 @@ def cache_folder() -> Path:
     return Path(platformdirs.user_cache_dir("polyglot-harness", appauthor=False))
 
 
-def _data_directories(data_dir: str | Path | None) -> list[tuple[Origin, Path]]:
+def data_directories(data_dir: str | Path | None) -> list[tuple[Origin, Path]]:
+    """Folders of local copies, in the order they are looked at.
+
+    Raises:
+        UsageError: ``data_dir`` or HARNESS_DATA is no folder.
+    """
     named: list[tuple[Origin, str | Path | None]] = [
         ("--data-dir", data_dir),
         ("HARNESS_DATA", os.environ.get("HARNESS_DATA")),

@@ -99,7 +99,7 @@ def read_examples(path: str | Path) -> DataSet:
             language, an empty text; names file and line.
     """
     path = Path(path)
-    raw = _content(path)
+    raw = raw_content(path)
     document = decode(path, raw)
     examples: list[Example] = []
     form: Form | None = None
@@ -119,7 +119,7 @@ def stream_examples(path: str | Path) -> Iterator[Example]:
     """
     path = Path(path)
     form: Form | None = None
-    for number, raw in enumerate(_lines(path), 1):
+    for number, raw in enumerate(raw_lines(path), 1):
         document = decode(path, raw, first_line=number)
         if not document.text.strip():
             raise document.error(f"line {number}", "is empty")
@@ -175,7 +175,7 @@ def stem(path: Path) -> str:
     return path.name.removesuffix(".gz").removesuffix(".jsonl")
 
 
-def _lines(path: Path) -> Iterator[bytes]:
+def raw_lines(path: Path) -> Iterator[bytes]:
     """A file's lines, decompressed where its name ends in ``.gz``."""
     packed = path.suffix == ".gz"
     try:
@@ -207,7 +207,7 @@ def _example(document: Document, row: Row, form: Form) -> Example:
     return read(document, f"line {row.line}", row.fields)
 
 
-def _content(path: Path) -> bytes:
+def raw_content(path: Path) -> bytes:
     """A file's bytes, decompressed where its name ends in ``.gz``."""
     try:
         raw = path.read_bytes()

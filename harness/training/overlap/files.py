@@ -20,6 +20,7 @@ from harness.training.overlap import (
     find_overlap,
     stream_texts,
 )
+from harness.training.sources import about
 
 
 def check_files(
@@ -45,7 +46,8 @@ def check_files(
         passages: ``all`` or ``gold``.
         ngram: words in a row that count as overlap.
         threshold: least similarity of a near duplicate.
-        names: data sets that the files come from, for ancestry.
+        names: data sets that the files come from, for ancestry, besides those that the facts beside
+            the files name.
         hits: file that every hit is written to, one JSON object a line; complete or not there.
         data_dir: as in :func:`harness.data.load`.
         offline: never touch the network.
@@ -64,6 +66,7 @@ def check_files(
         load(spec, languages=_own(spec, languages), data_dir=data_dir, offline=offline)
         for spec in _specs(tasks)
     ]
+    names = [*names, *_origins(files)]
     with _writer(hits) as write:
         return find_overlap(
             loaded,
@@ -87,6 +90,17 @@ def tasks_at_hand(data_dir: str | Path | None = None) -> list[TaskData]:
         with contextlib.suppress(DataError):
             found.append(load(spec, data_dir=data_dir, offline=True))
     return found
+
+
+def _origins(files: Sequence[str | Path]) -> list[str]:
+    """What the facts beside files of pairs say they were made from."""
+    found = []
+    for file in files:
+        facts = about(Path(file))
+        if facts:
+            found += [str(facts.get("repository") or facts.get("source"))]
+            found += [str(x["name"]) for x in facts.get("files", ())]
+    return list(dict.fromkeys(found))
 
 
 def _specs(tasks: Sequence[str | TaskSpec] | None) -> list[TaskSpec]:

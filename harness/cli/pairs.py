@@ -1,0 +1,138 @@
+"""``harness pairs list|make|stats``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from harness.cli.options import data_dir_option, languages_option
+
+
+@click.group(short_help="Training pairs from public data, and what they hold.")
+def pairs() -> None:
+    """Make files of training pairs from public data, and say what is in them."""
+
+
+@pairs.command("list", short_help="What pairs can be made from.")
+def list_sources() -> None:
+    """List the formats that files can have, and the data sets that are fetched by name.
+
+    Sizes per language stand beside those of the paper whose recipe this trains (arXiv 2408.10536).
+    """
+    from harness.reports import consoles
+    from harness.reports.pairs import print_sources
+
+    print_sources(consoles.console())
+
+
+@pairs.command(short_help="Write a file of pairs.")
+@click.argument("source")
+@click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The file of pairs, .jsonl or .jsonl.gz.",
+)
+@languages_option("Only these languages (bitext: the two of the files)")
+@click.option("--language", metavar="CODE", help="squad: of all files, where names do not say.")
+@click.option("--parallel", is_flag=True, help="squad: files are translations of each other.")
+@click.option(
+    "--pairing",
+    metavar="RULE",
+    default="next",
+    show_default=True,
+    help="segments: heading, next, or same (with its translations).",
+)
+@click.option("--label", "labels", metavar="LABEL", multiple=True, help="xnli: only these labels.")
+@click.option(
+    "--rename",
+    metavar="OLD=NEW",
+    multiple=True,
+    help="segments: a language by another code, as zh-CN=zh.",
+)
+@click.option(
+    "--negatives",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="Hard negatives to keep of each pair, where the set has any.",
+)
+@click.option("--limit", metavar="N", type=click.IntRange(min=1), help="The first N rows.")
+@click.option(
+    "--revision", metavar="COMMIT", help="Of a set of the hub, instead of the pinned one."
+)
+@data_dir_option()
+@click.option("--offline", is_flag=True, help="Never touch the network.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress bars.")
+def make(
+    source: str,
+    files: tuple[Path, ...],
+    output: Path,
+    languages: tuple[str, ...] | None,
+    language: str | None,
+    parallel: bool,
+    pairing: str,
+    labels: tuple[str, ...],
+    rename: tuple[str, ...],
+    negatives: int,
+    limit: int | None,
+    revision: str | None,
+    data_dir: Path | None,
+    offline: bool,
+    quiet: bool,
+) -> None:
+    """Write a file of pairs from SOURCE: a format and its files, or a data set by name.
+
+    `harness pairs list` names both. Where the pairs come from stands beside the file.
+    """
+    from harness.reports import consoles
+    from harness.reports.pairs import print_made
+    from harness.reports.progress import told
+    from harness.training.sources import Options, make_pairs
+
+    renamed: dict[str, str] = {}
+    for word in rename:
+        old, equals, new = word.partition("=")
+        if not (old and equals and new):
+            raise click.BadParameter(f"{word!r}: write it as zh-CN=zh", param_hint="--rename")
+        renamed[old] = new
+    options = Options(
+        languages=languages,
+        language=language,
+        parallel=parallel,
+        pairing=pairing,
+        labels=labels or None,
+        rename=renamed,
+        negatives=negatives,
+        limit=limit,
+        revision=revision,
+        data_dir=data_dir,
+        offline=offline,
+    )
+    with told(quiet=quiet) as progress:
+        made = make_pairs(source, files, output, options, progress)
+    print_made(consoles.console(), made)
+
+
+@pairs.command(short_help="What files of pairs hold.")
+@click.argument(
+    "files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path)
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def stats(files: tuple[Path, ...], as_json: bool) -> None:
+    """Count pairs per language and per ordered pair of languages, lengths and duplicates."""
+    from harness.reports import consoles
+    from harness.reports.pairs import print_statistics
+    from harness.training.statistics import describe
+
+    found = describe(files)
+    if as_json:
+        click.echo(json.dumps(found.document(), ensure_ascii=False, indent=1))
+    else:
+        print_statistics(consoles.console(), found)
