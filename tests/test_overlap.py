@@ -174,6 +174,19 @@ def test_thirteen_words_in_a_row(tmp_path: Path) -> None:
     )
 
 
+def test_thai_letters_are_quarters_of_words() -> None:
+    letters = "กขคงจฉชซ"  # 8 letters: as long as two words
+    batch = Batch([letters, letters[:7], f"{letters[:4]} gpu", "one two 三"])
+    owners, starts, ends = batch.grams(2)
+    found = [(o, batch.span(a, b)) for o, a, b in zip(owners, starts, ends, strict=True)]
+    assert found == [
+        (0, " ".join(letters)),
+        (2, "ก ข ค ง gpu"),
+        (3, "one two"),
+        (3, "two 三"),
+    ]
+
+
 def test_training_stops_at_leaked_questions_unless_told(tiny_task: Path) -> None:
     task = load(read_task(tiny_task))
     clean = find_overlap([task], texts(("query", "en", "nothing like it at all")))

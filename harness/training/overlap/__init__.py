@@ -208,13 +208,17 @@ class _Search:
         batch = Batch([x.text for x in texts])
         seen: set[tuple[int, int, Role, Kind]] = set()
 
-        def hit(kind: Kind, number: int, owner: int, detail: float | str) -> None:
+        def count(kind: Kind, number: int, owner: int) -> tuple[int, Role, Kind]:
             self.found[kind][owner] = True
-            one, other = self.sought[owner], texts[number]
-            key = (one.task, one.role, kind)
+            key = (self.sought[owner].task, self.sought[owner].role, kind)
             if (number, *key) not in seen:
                 seen.add((number, *key))
                 self.hits[key] = self.hits.get(key, 0) + 1
+            return key
+
+        def hit(kind: Kind, number: int, owner: int, detail: float | str) -> None:
+            key = count(kind, number, owner)
+            one, other = self.sought[owner], texts[number]
             kept = self.examples.setdefault(key, [])
             if len(kept) >= EXAMPLES and self.on_hit is None:
                 return
@@ -237,14 +241,15 @@ class _Search:
             if self.on_hit is not None:
                 self.on_hit(made)
 
-        for number, owner in self._equal(batch):
+        equal = set(self._equal(batch))
+        for number, owner in sorted(equal):
             hit("exact", number, owner, 1.0)
+            count("near", number, owner)
         for number, owner, gram in self._sharing(batch):
             hit("ngram", number, owner, gram)
         for near in self.near.find(batch):
-            hit("near", near.number, near.owner, round(near.similarity, 4))
-        # Texts shorter than a shingle are equal or nothing; equal ones are near ones too.
-        self.found["near"] |= self.found["exact"]
+            if (near.number, near.owner) not in equal:
+                hit("near", near.number, near.owner, round(near.similarity, 4))
 
     def _equal(self, batch: Batch) -> Iterator[tuple[int, int]]:
         full = np.flatnonzero(np.diff(batch.starts) > 0)
@@ -299,7 +304,7 @@ class _Search:
         kin += ancestors(task.task.name, task.languages, names, spoken)
         return Overlap(
             task=task.task.name,
-            data=tuple(dict.fromkeys([*self.data, *names])),
+            data=tuple(self.data),
             tallies=tuple(tallies),
             compared=dict(self.compared),
             training={

@@ -21,6 +21,7 @@ from harness.training.overlap import (
     stream_texts,
 )
 from harness.training.sources import about
+from harness.training.sources.local import stem
 
 
 def check_files(
@@ -97,9 +98,9 @@ def _origins(files: Sequence[str | Path]) -> list[str]:
     found = []
     for file in files:
         facts = about(Path(file))
-        if facts:
-            found += [str(facts.get("repository") or facts.get("source"))]
-            found += [str(x["name"]) for x in facts.get("files", ())]
+        if "repository" in facts:
+            found.append(str(facts["repository"]))
+        found += [stem(Path(str(x["name"]))) for x in facts.get("files", ())]
     return list(dict.fromkeys(found))
 
 

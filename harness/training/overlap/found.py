@@ -67,7 +67,7 @@ class Overlap:
     compared: Mapping[Role, int]
     """Training texts that were looked at, by role."""
     training: Mapping[Role, Mapping[Kind, int]]
-    """Role of the evaluation text -> training texts with a hit."""
+    """Role of the evaluation text -> training texts with a hit; equal ones are near ones too."""
     ancestors: tuple[Ancestor, ...]
     examples: tuple[Hit, ...]
     """A few hits of every kind and role."""

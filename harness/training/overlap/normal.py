@@ -31,6 +31,10 @@ _UNSPACED_RANGES = (
     (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF),
 )  # fmt: skip
 
+# Alphabets among them: one letter says less than one character of Han or one kana.
+_LETTERS_WITHOUT_SPACES = ((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF))
+LETTERS_OF_A_WORD = 4
+
 # Odd, so that it has an inverse modulo 2^64: a hash can be moved from one place to another.
 _BASE = 0x9E3779B97F4A7C15
 _INVERSE = pow(_BASE, -1, 2**64)
@@ -101,7 +105,14 @@ class Batch:
         return self.owner[at], self.hashes(at, at + width)
 
     def grams(self, words: int) -> tuple[Positions, Positions, Positions]:
-        """Every run of ``words`` words within a text: its text's number, its start and its end."""
+        """Runs of ``words`` words within a text, one from each word that has enough after it.
+
+        A character of a script without spaces is a word, but a letter of Thai, Lao, Khmer or
+        Myanmar is a quarter of one: 13 Thai letters are three words, which many texts share.
+
+        Returns:
+            Of each run its text's number, its start and its end.
+        """
         solid = self.codes != _SPACE
         # A word starts where a letter stands after a space or at the start of a text.
         fresh = np.ones(len(solid), bool)
@@ -110,10 +121,16 @@ class Batch:
         stop[:-1] = fresh[1:] | ~solid[1:]
         starts, ends = np.flatnonzero(solid & fresh), np.flatnonzero(solid & stop) + 1
         owners = self.owner[starts]
-        inside = max(len(starts) - words + 1, 0)
-        same = owners[:inside] == owners[words - 1 :][:inside]
-        at = np.flatnonzero(same)
-        return owners[at], starts[at], ends[at + words - 1]
+        letters = _in_ranges(self.codes[starts], _LETTERS_WITHOUT_SPACES)
+        if not letters.any():
+            last = np.arange(words - 1, len(starts) + words - 1)
+        else:
+            weight = np.cumsum(np.where(letters, 1, LETTERS_OF_A_WORD))
+            before = np.concatenate([np.zeros(1, np.int64), weight[:-1]])
+            last = np.searchsorted(weight, before + words * LETTERS_OF_A_WORD)
+        at = np.flatnonzero(last < len(starts))
+        at = at[owners[at] == owners[last[at]]]
+        return owners[at], starts[at], ends[last[at]]
 
 
 def normal(text: str) -> str:
@@ -155,6 +172,13 @@ def _normalised(texts: Sequence[str]) -> tuple[Codes, Positions]:
         kept = ~((codes == _SPACE) & last)
         codes, owner = codes[kept], owner[kept]
     return codes, owner
+
+
+def _in_ranges(codes: Codes, ranges: Sequence[tuple[int, int]]) -> NDArray[np.bool_]:
+    inside = np.zeros(len(codes), bool)
+    for start, end in ranges:
+        inside |= (codes >= start) & (codes <= end)
+    return inside
 
 
 def _mix(values: Hashes) -> Hashes:

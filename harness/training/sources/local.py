@@ -16,7 +16,7 @@ from typing import Any
 from harness.data.documents import Document, check_id, check_text, decode, json_row, parse_json
 from harness.data.segments import Pairing, Segment, neighbours
 from harness.errors import DataError, UsageError
-from harness.task import is_language
+from harness.languages import is_language
 from harness.training.examples import Example, raw_content, raw_lines
 
 Dropped = Counter[str]
