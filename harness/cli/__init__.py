@@ -13,7 +13,9 @@ from typing import Any, NoReturn
 
 import click
 
+from harness.cli.board import board
 from harness.cli.breakdown import breakdown
+from harness.cli.card import card
 from harness.cli.compare import compare
 from harness.cli.data import data
 from harness.cli.export import export
@@ -88,6 +90,8 @@ for command in (
     compare,
     breakdown,
     noise,
+    board,
+    card,
     pairs,
     overlap,
     tasks,

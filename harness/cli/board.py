@@ -1,0 +1,101 @@
+"""``harness board`` and ``harness board add``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.cli.options import Decorator
+
+_PATH = click.Path(path_type=Path)
+
+
+def _leaderboards_option() -> Decorator:
+    return click.option(
+        "--leaderboards",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=Path("leaderboards"),
+        show_default=True,
+        metavar="DIR",
+        help="Folder with records/ and the boards made from them.",
+    )
+
+
+@click.group(invoke_without_command=True, short_help="Make leaderboards from tracked records.")
+@_leaderboards_option()
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 with a diff if a board is old.")
+@click.option("--skip-invalid", is_flag=True, help="Leave out records that are not valid.")
+@click.option(
+    "--inject",
+    "pages",
+    multiple=True,
+    type=_PATH,
+    metavar="FILE",
+    help="Also put the table between the markers of a Markdown page; can be repeated.",
+)
+@click.option("--task", "tasks", multiple=True, metavar="NAME", help="Print this board.")
+@click.option("--sort", metavar="COLUMN", help="Print in the order of a column: multi/map.")
+@click.option("--paper", is_flag=True, help="Print our rows in the tables of the papers.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["terminal", "markdown", "latex"]),
+    default="terminal",
+    show_default=True,
+    help="Of what is printed.",
+)
+@click.pass_context
+def board(
+    ctx: click.Context,
+    leaderboards: Path,
+    check: bool,
+    skip_invalid: bool,
+    pages: tuple[Path, ...],
+    tasks: tuple[str, ...],
+    sort: str | None,
+    paper: bool,
+    form: str,
+) -> None:
+    """Make all boards, in all formats, from the records in DIR/records.
+
+    `harness board add RECORD` puts a record there. With --task, --sort or --paper a board is
+    printed, and nothing is written.
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    from harness.reports.boards import commands
+
+    made = commands.read(leaderboards, skip_invalid=skip_invalid, tell=_warn)
+    if paper or tasks or sort is not None:
+        commands.show(made, tasks=tasks, sort=sort, paper=paper, form=form)
+    elif check:
+        lines = commands.check(made, leaderboards, pages)
+        for line in lines:
+            click.echo(line)
+        if lines:
+            click.echo(commands.CHECK_FAILED, err=True)
+            ctx.exit(1)
+        click.echo(f"The boards in {leaderboards} are what their {made.records} records give.")
+    else:
+        for path in commands.update(made, leaderboards, pages):
+            click.echo(path)
+
+
+def _warn(sentence: str) -> None:
+    click.echo(f"Warning: left out: {sentence}", err=True)
+
+
+@board.command(short_help="Track records, and make the boards again.")
+@click.argument("records", nargs=-1, required=True, type=_PATH, metavar="RECORD...")
+@_leaderboards_option()
+def add(records: tuple[Path, ...], leaderboards: Path) -> None:
+    """Track RECORDs, each a record.json or its folder, and make the boards again.
+
+    What is tracked is small and has no per-query table: means, intervals, digests, and a number per
+    question for the tests between rows.
+    """
+    from harness.reports.boards import commands
+
+    for path in commands.add(records, leaderboards):
+        click.echo(path)

@@ -1,0 +1,48 @@
+"""``harness card``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command(short_help="Write a model card's evaluation section and metadata.")
+@click.argument(
+    "records", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RECORD..."
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="The model's folder: its README.md and .eval_results/ are updated.",
+)
+@click.option(
+    "--part",
+    type=click.Choice(["section", "model-index", "eval-results"]),
+    default="section",
+    show_default=True,
+    help="What is printed, without --output.",
+)
+@click.option("--source-url", metavar="URL", help="Where .eval_results says the numbers are from.")
+def card(records: tuple[Path, ...], output: Path | None, part: str, source_url: str | None) -> None:
+    """Say what RECORDs measured of one model, in the forms that model cards take.
+
+    A section as sentence-transformers' cards have it, the metadata model-index, and the newer
+    .eval_results. A RECORD is a record.json, its folder, or a tracked record.
+    """
+    from harness.reports import card as cards
+
+    made = cards.make_card(records)
+    for sentence in cards.left_out(made):
+        click.echo(f"Note: {sentence}", err=True)
+    if output is not None:
+        for path in cards.write_card(made, output, source_url):
+            click.echo(path)
+    elif part == "section":
+        click.echo(cards.section(made), nl=False)
+    elif part == "model-index":
+        click.echo(cards.to_yaml({"model-index": cards.model_index(made)}), nl=False)
+    else:
+        for name, entries in cards.eval_results(made, source_url).items():
+            click.echo(f"# .eval_results/{name}\n{cards.to_yaml(entries)}", nl=False)

@@ -1,0 +1,1 @@
+"""Boards in every format they are written in."""

@@ -1,0 +1,182 @@
+"""All files of a leaderboards folder, written or checked."""
+
+from __future__ import annotations
+
+import difflib
+import io
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.board.model import Board
+from harness.board.payload import to_payload
+from harness.errors import UsageError
+from harness.reports.boards import latex, long_form, markdown
+from harness.store import write_atomically
+
+START, END = "<!-- board:start -->", "<!-- board:end -->"
+_MARKERS = re.compile(
+    r"(<!-- board:start(?: (?P<task>\S+))? -->\n).*?(<!-- board:end -->)", re.DOTALL
+)
+_SHOWN_LINES = 40
+"""Of one file's difference."""
+
+
+def board_files(board: Board) -> dict[str, bytes]:
+    """Name -> content of every file that is made from the records of a leaderboards folder."""
+    found = {
+        "all-tasks.md": markdown.overview(board).encode(),
+        "all-tasks.tex": latex.overview(board).encode(),
+        "boards.json": to_json(board).encode(),
+    }
+    for task in board.tasks:
+        found[f"{task.slug}.md"] = markdown.task_board(task, board).encode()
+        found[f"{task.slug}.tex"] = latex.task_board(task, board).encode()
+    lines = long_form.to_table(board)
+    found["boards.csv"] = long_form.csv(lines)
+    found["boards.parquet"] = long_form.parquet(lines)
+    return found
+
+
+def to_json(board: Board) -> str:
+    """The JSON format: a line per row and ranking, so that a change shows where it is."""
+    payload = to_payload(board)
+    tasks = [_object({**t, "rows": None, "rankings": None}, t) for t in payload.pop("tasks")]
+    overview = payload.pop("overview")
+    parts = [f'"{k}":{_compact(v)}' for k, v in payload.items()]
+    parts += [f'"overview":{_object(overview, {"rows": overview["rows"]})}']
+    parts += ['"tasks":[\n' + ",\n".join(tasks) + "]"]
+    return "{" + ",\n".join(parts) + "}\n"
+
+
+def _object(plain: Mapping[str, object], split: Mapping[str, object]) -> str:
+    """An object, those of its lists and objects that are in ``split`` a line per element."""
+    parts = []
+    for key, value in plain.items():
+        inner = split.get(key) if key in ("rows", "rankings") else None
+        if isinstance(inner, list):
+            text = "[\n" + ",\n".join(_compact(x) for x in inner) + "]"
+        elif isinstance(inner, dict):
+            named = (f"{_compact(k)}:{_compact(v)}" for k, v in inner.items())
+            text = "{\n" + ",\n".join(named) + "}"
+        else:
+            text = _compact(value)
+        parts.append(f"{_compact(key)}:{text}")
+    return "{" + ",\n".join(parts) + "}"
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def write(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
+    """Write what differs; returns the paths written."""
+    written = []
+    for name, content in files.items():
+        path = folder / name
+        if not _same(path, content):
+            write_atomically(path, content)
+            written.append(path)
+    return written
+
+
+def _same(path: Path, content: bytes) -> bool:
+    """Whether a file holds this; of parquet the table counts, not how a library wrote it."""
+    if not path.is_file():
+        return False
+    held = path.read_bytes()
+    if held == content or path.suffix != ".parquet":
+        return held == content
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        before, after = (pq.read_table(io.BytesIO(x)) for x in (held, content))
+    except (pa.ArrowException, OSError):
+        return False
+    return bool(before.equals(after))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A file that is not what its records give."""
+
+    path: Path
+    lines: tuple[str, ...]
+    """Unified, from what is there to what should be; shortened."""
+
+
+def differences(folder: Path, files: Mapping[str, bytes]) -> list[Difference]:
+    """Every file of ``folder`` that is missing, or is not as in ``files``."""
+    return [
+        Difference(path, tuple(_diff(path, content)))
+        for name, content in files.items()
+        if not _same(path := folder / name, content)
+    ]
+
+
+def _diff(path: Path, content: bytes) -> Iterable[str]:
+    if not path.is_file():
+        yield f"{path}: is not there"
+        return
+    if path.suffix == ".parquet":
+        yield f"{path}: holds another table"
+        return
+    before = path.read_text("utf-8", errors="replace").splitlines()
+    after = content.decode().splitlines()
+    names = (str(path), f"{path} from its records")
+    found = difflib.unified_diff(before, after, *names, lineterm="", n=1)
+    for number, line in enumerate(found):
+        if number == _SHOWN_LINES:
+            yield "..."
+            return
+        yield line if len(line) <= 200 else line[:200] + "..."
+
+
+def stale(folder: Path, board: Board) -> list[Path]:
+    """Boards in ``folder`` that no record gives any more: Markdown and LaTeX that are marked so."""
+    names = {"all-tasks", *(task.slug for task in board.tasks)}
+    marks = (markdown.GENERATED.encode(), latex.GENERATED.encode())
+    return [
+        path
+        for path in sorted([*folder.glob("*.md"), *folder.glob("*.tex")])
+        if path.stem not in names and any(x in path.read_bytes()[:2000] for x in marks)
+    ]
+
+
+def injected(path: Path, board: Board) -> bytes:
+    """The content of a Markdown page with the table across tasks between its markers.
+
+    ``<!-- board:start -->`` and ``<!-- board:end -->``; with a task's name, as in
+    ``<!-- board:start xquad-r -->``, that task's main table.
+
+    Raises:
+        UsageError: the page cannot be read, has no markers, or names a task without a board.
+    """
+    from harness.reports.boards.grids import main_grid
+
+    try:
+        text = path.read_text("utf-8")
+    except OSError as problem:
+        raise UsageError(f"{path} cannot be read ({problem.strerror}); name a page") from problem
+    names = {task.slug: task for task in board.tasks}
+
+    def filled(found: re.Match[str]) -> str:
+        task = found["task"]
+        if task is not None and task not in names:
+            raise UsageError(f"{path} names a board {task!r}; there is {', '.join(names)}")
+        table = (
+            markdown.overview_table(board)
+            if task is None
+            else markdown.table(main_grid(names[task]))
+        )
+        return f"{found[1]}{table}{found[3]}"
+
+    whole, count = _MARKERS.subn(filled, text)
+    if not count:
+        raise UsageError(
+            f"{path} has no place for a board; put the lines {START} and {END} where it belongs"
+        )
+    return whole.encode()

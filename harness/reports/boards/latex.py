@@ -1,0 +1,93 @@
+"""Boards as LaTeX tables: booktabs, nothing else."""
+
+from __future__ import annotations
+
+from harness.board.model import Board, TaskBoard
+from harness.reports.boards.escaping import latex
+from harness.reports.boards.grids import (
+    Grid,
+    Item,
+    headline,
+    language_grid,
+    main_grid,
+    overview_grid,
+)
+
+GENERATED = "% Written by harness board from the records beside it; changes here are lost."
+HEAD = rf"""{GENERATED}
+% \usepackage{{booktabs,graphicx}} and, for the names of models, a Unicode engine or T1 fonts.
+"""
+_SIGNS = {"": "", "†": r"\textsuperscript{\dag}", "‡": r"\textsuperscript{\ddag}"}
+
+
+def item(cell: Item) -> str:
+    """One cell: best in bold, second underlined, interval small behind."""
+    text = latex(cell.text).replace("–", "--")
+    if cell.mark == "best":
+        text = rf"\textbf{{{text}}}"
+    elif cell.mark == "second":
+        text = rf"\underline{{{text}}}"
+    text += _SIGNS[cell.sign]
+    interval = cell.interval.replace("–", "--")
+    return rf"{text} {{\scriptsize ({interval})}}" if interval else text
+
+
+def table(grid: Grid, caption: str, label: str) -> str:
+    """A grid as a table environment, scaled to the width of the text."""
+    columns = "".join("l" if i < grid.left else "r" for i in range(len(grid.heads)))
+    lines = [
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{latex(caption)}}}",
+        rf"\label{{tab:{label}}}",
+        r"\resizebox{\linewidth}{!}{%",
+        rf"\begin{{tabular}}{{{columns}}}",
+        r"\toprule",
+        *_over(grid),
+        f"{' & '.join(latex(x) for x in grid.heads)} \\\\",
+        r"\midrule",
+        *(f"{' & '.join(item(x) for x in row)} \\\\" for row in grid.rows),
+        r"\bottomrule",
+        r"\end{tabular}}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _over(grid: Grid) -> list[str]:
+    """Headers over several columns, and the rules below them."""
+    if not any(title for title, _ in grid.groups):
+        return []
+    cells: list[str] = []
+    rules: list[str] = []
+    at = 1
+    for title, width in grid.groups:
+        if title:
+            cells.append(rf"\multicolumn{{{width}}}{{c}}{{{latex(title)}}}")
+            rules.append(rf"\cmidrule(lr){{{at}-{at + width - 1}}}")
+        else:
+            cells += [""] * width
+        at += width
+    return [f"{' & '.join(cells)} \\\\", " ".join(rules)]
+
+
+def overview(board: Board) -> str:
+    """The board across tasks."""
+    return HEAD + table(overview_grid(board), "All tasks", "all-tasks")
+
+
+def task_board(board: TaskBoard, whole: Board) -> str:
+    """The board of one task: its main table, and the main measure by query language."""
+    notes = "".join(f" {note}." for note in board.notes)
+    caption = (
+        f"{board.title}, {whole.level:.0%} intervals in brackets, rank: what the data do not "
+        f"exclude. †: published, not measured here.{notes}"
+    )
+    parts = [HEAD, table(main_grid(board), caption, board.slug)]
+    main = board.sort.partition("/")[2]
+    for c in headline(board):
+        if c.measure == main or board.per_language_only:
+            grid = language_grid(board, c)
+            label = f"{board.slug}-{c.kind}-{c.measure}-by-language"
+            parts.append(table(grid, f"{board.title}: {grid.title}", label))
+    return "\n".join(parts)
