@@ -18,7 +18,7 @@ HEADING = re.compile(r"^#{1,6}\s+(?P<text>.+?)\s*#*$", re.MULTILINE)
 
 def pages() -> list[Path]:
     """All Markdown pages of the checkout, hidden and built folders left out."""
-    skipped = {"build", "dist", "node_modules", "results", "venv"}
+    skipped = {"build", "dist", "golden", "node_modules", "results", "venv"}
     found = []
     for page in sorted(ROOT.rglob("*.md")):
         folders = page.relative_to(ROOT).parts[:-1]

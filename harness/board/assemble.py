@@ -31,6 +31,8 @@ from harness.wording import partial
 _ORDER = ("map", "recall@1", "recall@10", "ndcg@10", "mrr@10", "recall@100", *KEY_BIAS)
 """Of measures in the main table; others that a task names follow."""
 
+_OF_A_SAMPLE = {"sampled_corpus", "golds_outside_sample", "questions_without_gold"}
+
 Member = tuple[Tracked, Entry]
 
 
@@ -45,10 +47,10 @@ def make_board(found: Leaderboards) -> Board:
         _task_board(slugs[what], members, question_ids(members[0][1], found.folder))
         for what, members in groups.items()
     ]
-    boards.sort(key=lambda x: (x.slug != x.task, x.task, x.slug))
+    boards.sort(key=lambda x: (not x.primary, x.task, x.slug))
     return Board(
         tasks=tuple(boards),
-        overview=make_overview([x for x in boards if x.slug == x.task]),
+        overview=make_overview([x for x in boards if x.primary]),
         records=len(found.records),
         alpha=ALPHA,
         level=LEVEL,
@@ -58,7 +60,7 @@ def make_board(found: Leaderboards) -> Board:
 
 def _what(entry: Entry) -> tuple[str, ...]:
     """Equal for entries that measured the same thing."""
-    facts = (entry["languages"], entry["partial"], entry.get("sampled"), entry.get("corpus"))
+    facts = (entry["languages"], entry["partial"])
     return (
         entry["task"],
         entry["data_digest"],
@@ -68,12 +70,10 @@ def _what(entry: Entry) -> tuple[str, ...]:
 
 
 def _slugs(groups: Mapping[tuple[str, ...], Sequence[Member]]) -> dict[tuple[str, ...], str]:
-    """Names of boards: the task's for the one that measures most of it for most rows."""
+    """Names of boards: the task's for the one that measures all of it for most rows."""
 
-    def rank(what: tuple[str, ...]) -> tuple[bool, bool, int, tuple[str, ...]]:
-        entry = groups[what][0][1]
-        usual = entry["text"] == entry["text_default"]
-        return (bool(entry["partial"]), not usual, -len(groups[what]), what)
+    def rank(what: tuple[str, ...]) -> tuple[int, tuple[str, ...]]:
+        return (-len(groups[what]), what)
 
     taken: dict[str, tuple[str, ...]] = {}
     for what in sorted(groups, key=rank):
@@ -82,27 +82,29 @@ def _slugs(groups: Mapping[tuple[str, ...], Sequence[Member]]) -> dict[tuple[str
         if entry["text"] != entry["text_default"]:
             words.append(entry["text"])
         if entry["partial"]:
-            words.append("part")
-        for name in (
-            entry["task"],
-            "-".join(words),
-            "-".join([*words, entry["data_digest"][:8]]),
-            "-".join([*words, entry["data_digest"][:8], str(len(taken))]),
-        ):
-            slug = re.sub(r"[^a-z0-9._-]+", "-", name.lower())
+            words.append("sample" if _only_sampled(entry) else "part")
+        digest = entry["data_digest"][:8]
+        for more in ([], [digest], [digest, str(len(taken))]):
+            slug = re.sub(r"[^a-z0-9._-]+", "-", "-".join([*words, *more]).lower())
             if slug not in taken:
                 taken[slug] = what
                 break
     return {what: slug for slug, what in taken.items()}
 
 
+def _only_sampled(entry: Entry) -> bool:
+    """Whether all that sets it apart from the task is that its corpus is a sample."""
+    return "sampled_corpus" in entry["partial"] and set(entry["partial"]) <= _OF_A_SAMPLE
+
+
 def _task_board(slug: str, members: list[Member], ids: tuple[str, ...] | None) -> TaskBoard:
     entry = members[0][1]
     rows = [measured_row(tracked, own) for tracked, own in members]
     notes = board_notes(entry)
-    if slug == entry["task"]:
-        reason = f"another corpus than this board's: {notes[0]}" if notes else None
-        rows += [published_row(x, entry, reason=reason) for x in published_on(entry["task"])]
+    primary = slug in (entry["task"], f"{entry['task']}-sample")
+    if primary:
+        elsewhere = bool(entry["partial"])
+        rows += [published_row(x, entry, elsewhere=elsewhere) for x in published_on(entry["task"])]
     kinds: list[Kind] = [k for k in KINDS if any(k in own["kinds"] for _, own in members)]
     main, more = _columns(kinds, [own for _, own in members], rows)
     rankings = {
@@ -116,7 +118,8 @@ def _task_board(slug: str, members: list[Member], ids: tuple[str, ...] | None) -
     return TaskBoard(
         slug=slug,
         task=entry["task"],
-        title=entry["title"],
+        title=_title(entry),
+        primary=primary,
         notes=notes,
         text=entry["text"],
         data_digest=entry["data_digest"],
@@ -141,13 +144,19 @@ def _task_board(slug: str, members: list[Member], ids: tuple[str, ...] | None) -
 def board_notes(entry: Entry) -> tuple[str, ...]:
     """What must stand above a board: what makes its numbers other than the task's own."""
     notes = []
-    if entry.get("sampled"):
-        notes.append(str(entry["sampled"]))
     if entry["partial"]:
-        notes.append(f"part of the task: {partial(entry['partial'])}")
+        head = "" if _only_sampled(entry) else "part of the task: "
+        notes.append(head + partial(entry["partial"]))
     if entry["text"] != entry["text_default"]:
         notes.append(f"text option {entry['text']}, not the task's default {entry['text_default']}")
     return tuple(notes)
+
+
+def _title(entry: Entry) -> str:
+    """The task's, with what keeps its numbers from being the task's."""
+    if not entry["partial"]:
+        return str(entry["title"])
+    return f"{entry['title']} ({'sample' if _only_sampled(entry) else 'part'})"
 
 
 @cache

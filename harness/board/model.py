@@ -90,6 +90,8 @@ class Row:
     """What keeps it from being compared with the others, in words."""
     comparable: bool
     """Whether its numbers may be ranked with the measured rows of its board."""
+    elsewhere: bool
+    """Measured on more than this board's sample: shown apart from its rows, in no order."""
     reference: str | None
     """Where a published row was published."""
     cells: Mapping[str, Cell]
@@ -135,6 +137,8 @@ class TaskBoard:
     """Name of its files: the task's, and what sets it apart from another board of the task."""
     task: str
     title: str
+    primary: bool
+    """Whether it stands for its task (or the sample of it at hand) on the board across tasks."""
     notes: tuple[str, ...]
     """What must stand above the table: sampled corpus, part of the task, another text option."""
     text: str

@@ -33,6 +33,8 @@ def make_overview(boards: Sequence[TaskBoard]) -> Overview:
     models: dict[tuple[str, ...], dict[str, Row]] = {}
     for board in boards:
         for row in board.rows:
+            if row.elsewhere:
+                continue
             models.setdefault(_identity(row), {}).setdefault(board.slug, row)
     rows = [_row(of, columns, averaged) for of in models.values()]
     rows.sort(key=lambda x: (x.mean is None, -(x.mean or 0), -len(x.rows), x.model, x.recipe or ""))

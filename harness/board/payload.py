@@ -7,7 +7,7 @@ and ``asked`` are base64 of bits, question by language, first bit highest.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -65,6 +65,7 @@ def _task(board: TaskBoard, digits: _Digits) -> dict[str, Any]:
         "slug": board.slug,
         "task": board.task,
         "title": board.title,
+        "primary": board.primary,
         "notes": list(board.notes),
         "text": board.text,
         "data_digest": board.data_digest,
@@ -82,7 +83,7 @@ def _task(board: TaskBoard, digits: _Digits) -> dict[str, Any]:
         "question_ids": None if board.question_ids is None else list(board.question_ids),
         "asked": dict(board.asked),
         "rankings": {k: _ranking(x, position) for k, x in board.rankings.items()},
-        "rows": [_row(x, digits) for x in board.rows],
+        "rows": [_row(x, digits, {c.key for c in board.columns}) for x in board.rows],
     }
 
 
@@ -100,7 +101,9 @@ def _ranking(ranking: Ranking, position: dict[str, int]) -> dict[str, Any]:
     }
 
 
-def _row(row: Row, digits: _Digits) -> dict[str, Any]:
+def _row(row: Row, digits: _Digits, main: Collection[str]) -> dict[str, Any]:
+    """A row; by language only its columns of the main table (parquet holds the others)."""
+
     def measure(key: str) -> str:
         return key.partition("/")[2]
 
@@ -118,16 +121,19 @@ def _row(row: Row, digits: _Digits) -> dict[str, Any]:
         "text": row.text,
         "notes": list(row.notes),
         "comparable": row.comparable,
+        "elsewhere": row.elsewhere,
         "reference": row.reference,
         "cells": {k: digits.cell(measure(k), x) for k, x in row.cells.items()},
         "languages": {
-            k: [digits.cell(measure(k), x) for x in cells] for k, cells in row.languages.items()
+            k: [digits.cell(measure(k), x) for x in cells]
+            for k, cells in row.languages.items()
+            if k in main
         },
         "matrices": {m: digits.matrix(m, x) for m, x in row.matrices.items()},
         "top_languages": None
         if row.top_languages is None
         else digits.matrix("", row.top_languages),
-        "seen": {k: digits.numbers(measure(k), x) for k, x in row.seen.items()},
+        "seen": {k: digits.numbers(measure(k), x) for k, x in row.seen.items() if k in main},
         "hits": dict(row.hits),
         "facts": None if row.facts is None else asdict(row.facts),
     }

@@ -38,6 +38,7 @@ def measured_row(tracked: Tracked, entry: Entry, notes: Sequence[str] = ()) -> R
         text=entry["text"],
         notes=tuple(notes),
         comparable=True,
+        elsewhere=False,
         reference=None,
         cells=_cells(entry),
         languages=languages,
@@ -173,13 +174,17 @@ def _facts(document: Mapping[str, Any], entry: Entry) -> Facts:
     )
 
 
-def published_row(row: Published, entry: Entry, *, reason: str | None = None) -> Row:
-    """A published row on the board of ``entry``; ``reason`` is why it measures something else."""
+def published_row(row: Published, entry: Entry, *, elsewhere: bool) -> Row:
+    """A published row on the board of ``entry``; ``elsewhere``: which is of a sample alone."""
     notes = [f"published in {row.paper.reference}, not measured here"]
     if row.text is not None and row.text != entry["text"]:
-        notes.append(f"text: {row.text}")
-    if reason is not None:
-        notes.append(reason)
+        notes.append(f"another text option than this board's: {row.text}")
+    named = {language for _, _, language in row.values}
+    held = sum(x in named for x in entry["languages"])
+    if 0 < held < len(entry["languages"]):
+        notes.append(f"over {held} of the {len(entry['languages'])} languages")
+    if elsewhere:
+        notes.append("over the whole corpus, not this sample")
     keys = dict.fromkeys((kind, measure) for kind, measure, _ in row.values)
     return Row(
         id=row.id,
@@ -195,6 +200,7 @@ def published_row(row: Published, entry: Entry, *, reason: str | None = None) ->
         text=row.text,
         notes=tuple(notes),
         comparable=False,
+        elsewhere=elsewhere,
         reference=row.paper.reference,
         cells={
             f"{k}/{m}": Cell(row.values[k, m, MEAN]) for k, m in keys if (k, m, MEAN) in row.values

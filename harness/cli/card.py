@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
+
+
+def _datasets(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
+    """``TASK=ORG/NAME`` as a mapping."""
+    found = {}
+    for text in value:
+        match = re.fullmatch(r"([^=]+)=([\w.-]+/[\w.-]+)", text)
+        if match is None:
+            raise click.BadParameter(f"{text!r} must read TASK=ORG/NAME", ctx, param)
+        found[match[1]] = match[2]
+    return found
 
 
 @click.command(short_help="Write a model card's evaluation section and metadata.")
@@ -24,8 +36,22 @@ import click
     show_default=True,
     help="What is printed, without --output.",
 )
+@click.option(
+    "--dataset",
+    "datasets",
+    multiple=True,
+    metavar="TASK=ORG/NAME",
+    callback=_datasets,
+    help="A task's data set on the hub, for .eval_results; can be repeated.",
+)
 @click.option("--source-url", metavar="URL", help="Where .eval_results says the numbers are from.")
-def card(records: tuple[Path, ...], output: Path | None, part: str, source_url: str | None) -> None:
+def card(
+    records: tuple[Path, ...],
+    output: Path | None,
+    part: str,
+    datasets: dict[str, str],
+    source_url: str | None,
+) -> None:
     """Say what RECORDs measured of one model, in the forms that model cards take.
 
     A section as sentence-transformers' cards have it, the metadata model-index, and the newer
@@ -34,15 +60,15 @@ def card(records: tuple[Path, ...], output: Path | None, part: str, source_url: 
     from harness.reports import card as cards
 
     made = cards.make_card(records)
-    for sentence in cards.left_out(made):
+    for sentence in cards.left_out(made, datasets):
         click.echo(f"Note: {sentence}", err=True)
     if output is not None:
-        for path in cards.write_card(made, output, source_url):
+        for path in cards.write_card(made, output, datasets, source_url):
             click.echo(path)
     elif part == "section":
         click.echo(cards.section(made), nl=False)
     elif part == "model-index":
         click.echo(cards.to_yaml({"model-index": cards.model_index(made)}), nl=False)
     else:
-        for name, entries in cards.eval_results(made, source_url).items():
+        for name, entries in cards.eval_results(made, datasets, source_url).items():
             click.echo(f"# .eval_results/{name}\n{cards.to_yaml(entries)}", nl=False)

@@ -33,7 +33,7 @@ HUB_DATASETS: Mapping[str, str] = {
     "xquad-r": "google-research-datasets/xquad_r",
     "miracl": "miracl/miracl",
 }
-"""Task -> the dataset of the same data on the hub; other tasks go by their own name."""
+"""Task -> the dataset of the same data on the hub."""
 _FOLDER = ".eval_results"
 _TASK_TYPE = "information-retrieval"
 
@@ -196,14 +196,20 @@ def model_index(card: Card) -> list[dict[str, Any]]:
     return found if results else []
 
 
-def eval_results(card: Card, source_url: str | None = None) -> dict[str, list[dict[str, Any]]]:
+def eval_results(
+    card: Card, datasets: Mapping[str, str] | None = None, source_url: str | None = None
+) -> dict[str, list[dict[str, Any]]]:
     """File name -> entries of ``.eval_results``: the main table's means of whole tasks.
 
     ``dataset.task_id`` is kind and measure, as in ``multi_map``; the hub collects those entries
-    whose dataset declares itself a benchmark with such a task.
+    whose dataset declares itself a benchmark with such a task. Tasks without a dataset on the hub,
+    in ``datasets`` (task -> ORG/NAME) or :data:`HUB_DATASETS`, are left out.
     """
+    named = {**HUB_DATASETS, **(datasets or {})}
     found = {}
     for task, row in _whole(card):
+        if task.task not in named:
+            continue
         entries = []
         for c in task.columns:
             value = row.cells.get(c.key, Cell(None)).value
@@ -211,7 +217,7 @@ def eval_results(card: Card, source_url: str | None = None) -> dict[str, list[di
                 continue
             entry: dict[str, Any] = {
                 "dataset": {
-                    "id": HUB_DATASETS.get(task.task, task.task),
+                    "id": named[task.task],
                     "task_id": f"{c.kind}_{c.measure}".replace("@", "_at_"),
                 },
                 "value": _digits(value),
@@ -241,16 +247,28 @@ def to_yaml(value: Any) -> str:
     return text
 
 
-def left_out(card: Card) -> list[str]:
-    """A sentence for each task that stands in the section and not in the metadata."""
-    return [
-        f"{task.title} stands in the section alone, not in the metadata: {'; '.join(task.notes)}"
-        for task, _ in card.tasks
-        if task.notes
-    ]
+def left_out(card: Card, datasets: Mapping[str, str] | None = None) -> list[str]:
+    """A sentence for each task that some of the metadata does not name."""
+    named = {**HUB_DATASETS, **(datasets or {})}
+    found = []
+    for task, _ in card.tasks:
+        if task.notes:
+            why = "; ".join(task.notes)
+            found.append(f"{task.title} stands in the section alone, not in the metadata: {why}")
+        elif task.task not in named:
+            found.append(
+                f"{task.title} is not in .eval_results, which names data sets on the hub; name its "
+                f"data set with --dataset {task.task}=ORG/NAME"
+            )
+    return found
 
 
-def write_card(card: Card, folder: Path, source_url: str | None = None) -> list[Path]:
+def write_card(
+    card: Card,
+    folder: Path,
+    datasets: Mapping[str, str] | None = None,
+    source_url: str | None = None,
+) -> list[Path]:
     """Put section, ``model-index`` and ``.eval_results`` into a model's folder.
 
     The section takes the place of an earlier one, or goes to the end; metadata of other models and
@@ -267,7 +285,7 @@ def write_card(card: Card, folder: Path, source_url: str | None = None) -> list[
     content = _with_metadata(_with_section(text, section(card)), model_index(card), path)
     written = [path]
     write_atomically(path, content.encode())
-    for name, entries in eval_results(card, source_url).items():
+    for name, entries in eval_results(card, datasets, source_url).items():
         target = folder / _FOLDER / name
         write_atomically(target, to_yaml(entries).encode())
         written.append(target)

@@ -20,6 +20,7 @@ from typing import Any
 
 from harness.errors import RecordError
 from harness.records import RECORD_FILE, Record, finite
+from harness.records import schema as record_schema
 from harness.store import write_atomically
 from harness.tracked.questions import Questions, from_document, ids_text, of_record, to_document
 from harness.tracked.reproduce import portable
@@ -38,8 +39,6 @@ _KEPT = (
     "languages", "kinds", "partial", "measures", "counts", "dimensions", "encoding", "seconds",
     "peak_bytes",
 )  # fmt: skip
-# Kept where a record holds it: what not every task or version has.
-_OPTIONAL = ("corpus", "medians", "sampled")
 _DIGITS = 9
 _INTERVAL_DIGITS = 6
 
@@ -66,7 +65,9 @@ def schema() -> dict[str, Any]:
 def _validator() -> Any:
     import jsonschema_rs
 
-    return jsonschema_rs.validator_for(schema())
+    # Parts that are the record's own are said once, in its schema.
+    registry = jsonschema_rs.Registry([("json-schema:///record.schema.json", record_schema())])
+    return jsonschema_rs.validator_for(schema(), registry=registry)
 
 
 def validate(document: Any, where: str) -> None:
@@ -117,7 +118,6 @@ def _task(entry: Mapping[str, Any], questions: Questions) -> dict[str, Any]:
     measures = list(dict.fromkeys(m for s in settings for m in s["scores"]))
     return {
         **{k: entry[k] for k in _KEPT},
-        **{k: entry[k] for k in _OPTIONAL if k in entry},
         "settings": [
             [s["kind"], s["query_language"], s["passage_language"], s["queries"], s["pool"]]
             for s in settings

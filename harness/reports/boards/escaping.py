@@ -7,7 +7,7 @@ import unicodedata
 
 _MARKDOWN = re.compile(r"([\\`*_\[\]{}#~$|!])")
 # At the start of a cell or line these would begin a list or a heading underline.
-_MARKDOWN_START = re.compile(r"^([-+=]|\d+(?=[.)]( |$)))")
+_MARKDOWN_START = re.compile(r"^(\d*)([-+=]|(?<=\d)[.)](?= |$))")
 # What would become a mention or an address to write to; R@10 is neither.
 _MENTION = re.compile(r"(?<!\w)@(?=\w)|@(?=[\w-]+(\.[\w-]+)*\.[A-Za-z])")
 _LATEX = {
@@ -28,6 +28,9 @@ _LATEX = {
     "`": r"\textasciigrave{}",
     "[": r"{[}",
     "]": r"{]}",
+    "–": "--",
+    "†": r"\dag{}",
+    "‡": r"\ddag{}",
 }
 _ISOLATE, _END = "\u2068", "\u2069"
 
@@ -49,13 +52,10 @@ def markdown(text: str) -> str:
     safe = one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     safe = _MARKDOWN.sub(r"\\\1", safe)
     # Addresses that would become links are plain text here.
-    safe = re.sub(r"(?i)\b(https?|ftp)(?=:)|\bwww(?=\.)", _broken, safe)
+    safe = re.sub(r"(?i)\b(https?|ftp):", r"\1&#58;", safe)
+    safe = re.sub(r"(?i)\b(www)\.", r"\1&#46;", safe)
     safe = _MENTION.sub("&#64;", safe)
-    return _MARKDOWN_START.sub(r"\\\1", safe)
-
-
-def _broken(found: re.Match[str]) -> str:
-    return f"{found[0][:-1]}<!-- -->{found[0][-1]}"
+    return _MARKDOWN_START.sub(r"\1\\\2", safe)
 
 
 def markdown_code(text: str) -> str:

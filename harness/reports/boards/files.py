@@ -29,37 +29,36 @@ def board_files(board: Board) -> dict[str, bytes]:
     found = {
         "all-tasks.md": markdown.overview(board).encode(),
         "all-tasks.tex": latex.overview(board).encode(),
-        "boards.json": to_json(board).encode(),
+        "all-tasks.json": to_json(board, None).encode(),
     }
+    lines = long_form.to_table(board)
     for task in board.tasks:
         found[f"{task.slug}.md"] = markdown.task_board(task, board).encode()
         found[f"{task.slug}.tex"] = latex.task_board(task, board).encode()
-    lines = long_form.to_table(board)
-    found["boards.csv"] = long_form.csv(lines)
+        found[f"{task.slug}.csv"] = long_form.csv(lines, task.slug)
+        found[f"{task.slug}.json"] = to_json(board, task.slug).encode()
     found["boards.parquet"] = long_form.parquet(lines)
     return found
 
 
-def to_json(board: Board) -> str:
-    """The JSON format: a line per row and ranking, so that a change shows where it is."""
+def to_json(board: Board, slug: str | None) -> str:
+    """The JSON of one board, or of that across tasks: a line per row, so that changes show."""
     payload = to_payload(board)
-    tasks = [_object({**t, "rows": None, "rankings": None}, t) for t in payload.pop("tasks")]
+    tasks = [x for x in payload.pop("tasks") if x["slug"] == slug]
     overview = payload.pop("overview")
-    parts = [f'"{k}":{_compact(v)}' for k, v in payload.items()]
-    parts += [f'"overview":{_object(overview, {"rows": overview["rows"]})}']
-    parts += ['"tasks":[\n' + ",\n".join(tasks) + "]"]
+    parts = [f"{_compact(k)}:{_compact(v)}" for k, v in payload.items()]
+    parts.append(f'"task":{_object(tasks[0])}' if tasks else f'"overview":{_object(overview)}')
     return "{" + ",\n".join(parts) + "}\n"
 
 
-def _object(plain: Mapping[str, object], split: Mapping[str, object]) -> str:
-    """An object, those of its lists and objects that are in ``split`` a line per element."""
+def _object(values: Mapping[str, object]) -> str:
+    """An object with its rows and rankings a line each."""
     parts = []
-    for key, value in plain.items():
-        inner = split.get(key) if key in ("rows", "rankings") else None
-        if isinstance(inner, list):
-            text = "[\n" + ",\n".join(_compact(x) for x in inner) + "]"
-        elif isinstance(inner, dict):
-            named = (f"{_compact(k)}:{_compact(v)}" for k, v in inner.items())
+    for key, value in values.items():
+        if key == "rows" and isinstance(value, list):
+            text = "[\n" + ",\n".join(_compact(x) for x in value) + "]"
+        elif key == "rankings" and isinstance(value, dict):
+            named = (f"{_compact(k)}:{_compact(v)}" for k, v in value.items())
             text = "{\n" + ",\n".join(named) + "}"
         else:
             text = _compact(value)
@@ -136,13 +135,18 @@ def _diff(path: Path, content: bytes) -> Iterable[str]:
 
 
 def stale(folder: Path, board: Board) -> list[Path]:
-    """Boards in ``folder`` that no record gives any more: Markdown and LaTeX that are marked so."""
+    """Files of boards in ``folder`` that no record gives any more."""
     names = {"all-tasks", *(task.slug for task in board.tasks)}
-    marks = (markdown.GENERATED.encode(), latex.GENERATED.encode())
+    gone = [
+        path.stem
+        for path in sorted(folder.glob("*.md"))
+        if path.stem not in names and markdown.GENERATED.encode() in path.read_bytes()[:2000]
+    ]
     return [
         path
-        for path in sorted([*folder.glob("*.md"), *folder.glob("*.tex")])
-        if path.stem not in names and any(x in path.read_bytes()[:2000] for x in marks)
+        for name in gone
+        for path in (folder / f"{name}.{x}" for x in ("md", "tex", "csv", "json"))
+        if path.is_file()
     ]
 
 

@@ -9,7 +9,6 @@ from typing import Literal
 
 from harness.board.assemble import leaders
 from harness.board.model import Board, Cell, Column, Row, TaskBoard
-from harness.board.rows import mean
 from harness.board.values import shown
 from harness.reports import numbers
 from harness.task import Kind
@@ -127,8 +126,8 @@ def _titled(columns: Sequence[Column]) -> tuple[tuple[str, int], ...]:
     return tuple(groups)
 
 
-def main_grid(board: TaskBoard, sort: str | None = None) -> Grid:
-    """Every model with the measures that are read first."""
+def main_grid(board: TaskBoard, sort: str | None = None, *, elsewhere: bool = False) -> Grid:
+    """Every model with the measures that are read first; ``elsewhere``: rows that stand apart."""
     sort = sort or board.sort
     columns = headline(board)
     if sort not in (c.key for c in columns):
@@ -143,9 +142,11 @@ def main_grid(board: TaskBoard, sort: str | None = None) -> Grid:
             *(value_item(c, row.cells.get(c.key), marked(board, c, row)) for c in columns),
         )
         for row in ordered(board, sort)
+        if row.elsewhere == elsewhere
     )
     heads = ("Rank", "Model", "Recipe", "Parameters", "Dimensions", *(c.label for c in columns))
-    return Grid("Models", heads, rows, (("", 5), *_titled(columns)), left=3)
+    title = "Published, over the whole corpus" if elsewhere else "Models"
+    return Grid(title, heads, rows, (("", 5), *_titled(columns)), left=3)
 
 
 def _recipe(row: Row) -> str:
@@ -165,7 +166,7 @@ def kind_grid(board: TaskBoard, kind: Kind) -> Grid:
             *(value_item(c, row.cells.get(c.key), marked(board, c, row)) for c in columns),
         )
         for row in ordered(board, sort or columns[0].key)
-        if any(c.key in row.cells for c in columns)
+        if any(c.key in row.cells for c in columns) and not row.elsewhere
     )
     return Grid(
         f"{KIND_TITLES[kind]}: all measures",
@@ -178,11 +179,14 @@ def kind_grid(board: TaskBoard, kind: Kind) -> Grid:
 def language_grid(board: TaskBoard, column: Column) -> Grid:
     """One column by query language, with mean and median over languages."""
     holders = [row for row in ordered(board, column.key) if column.key in row.languages]
+    holders = [row for row in holders if not row.elsewhere]
     table = []
     for row in holders:
         values = [c.value for c in row.languages[column.key]]
         known = [x for x in values if x is not None]
-        table.append([*values, mean(values), median(known) if known else None])
+        # The macro mean: of a published row the mean as printed.
+        whole = row.cells.get(column.key, Cell(None)).value
+        table.append([*values, whole, median(known) if known else None])
     measured = [i for i, row in enumerate(holders) if row.comparable]
     marks: list[dict[int, Mark]] = []
     for j in range(len(board.languages) + 2):

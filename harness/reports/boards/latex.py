@@ -13,22 +13,21 @@ from harness.reports.boards.grids import (
     overview_grid,
 )
 
-GENERATED = "% Written by harness board from the records beside it; changes here are lost."
-HEAD = rf"""{GENERATED}
-% \usepackage{{booktabs,graphicx}} and, for the names of models, a Unicode engine or T1 fonts.
+HEAD = r"""% Written by harness board from the records beside it; changes here are lost.
+% \usepackage{booktabs,graphicx} and, for the names of models, a Unicode engine or T1 fonts.
 """
 _SIGNS = {"": "", "†": r"\textsuperscript{\dag}", "‡": r"\textsuperscript{\ddag}"}
 
 
 def item(cell: Item) -> str:
     """One cell: best in bold, second underlined, interval small behind."""
-    text = latex(cell.text).replace("–", "--")
+    text = latex(cell.text)
     if cell.mark == "best":
         text = rf"\textbf{{{text}}}"
     elif cell.mark == "second":
         text = rf"\underline{{{text}}}"
     text += _SIGNS[cell.sign]
-    interval = cell.interval.replace("–", "--")
+    interval = latex(cell.interval)
     return rf"{text} {{\scriptsize ({interval})}}" if interval else text
 
 

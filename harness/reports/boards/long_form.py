@@ -1,4 +1,7 @@
-"""Boards in long form, one value a line: CSV and parquet."""
+"""Boards in long form, one value a line: CSV and parquet.
+
+Parquet holds all; CSV leaves single pairs of languages to it, which would be most of its lines.
+"""
 
 from __future__ import annotations
 
@@ -62,10 +65,13 @@ def to_table(board: Board) -> Any:
     )
 
 
-def csv(table: Any) -> bytes:
-    """A table of :func:`to_table` as CSV."""
+def csv(table: Any, board: str) -> bytes:
+    """The lines of one board of :func:`to_table` as CSV, single pairs of languages left out."""
+    import pyarrow.compute as pc
     from pyarrow.csv import WriteOptions, write_csv
 
+    wanted = pc.and_(pc.equal(table["board"], board), pc.is_null(table["passage_language"]))
+    table = table.filter(wanted).drop_columns(["board", "passage_language"])
     sink = io.BytesIO()
     write_csv(table, sink, WriteOptions(quoting_style="needed"))
     return sink.getvalue()

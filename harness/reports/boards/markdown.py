@@ -144,7 +144,8 @@ def _main(board: TaskBoard, whole: Board) -> str:
         *_signs(r.source for r in board.rows),
         *_row_notes(board),
     ]
-    return f"## Models\n\n{table(main_grid(board))}\n{_bullets(lines)}"
+    apart = _section(main_grid(board, elsewhere=True))
+    return f"## Models\n\n{table(main_grid(board))}\n{_bullets(lines)}" + (apart and f"\n{apart}")
 
 
 def _ties(board: TaskBoard) -> list[str]:
