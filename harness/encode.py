@@ -153,9 +153,9 @@ def encode(
         width = made.shape[1]
         if vectors is None:
             vectors = np.zeros((len(distinct), width), np.float32)
-        vectors[window] = made
+        vectors[window] = made if space is None else space.rounded(made)
         if space is not None:
-            space.put(keys[window], made)
+            space.put(keys[window], vectors[window])
         counts.encoded += len(window)
     if vectors is None:
         return np.zeros((0, width or 0), np.float32)

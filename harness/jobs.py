@@ -19,8 +19,8 @@ from harness import encode as encoding
 from harness.data.corpus import Corpus, CorpusReader
 from harness.errors import DataError
 from harness.models.base import DenseModel
-from harness.shards import PASSAGES, CorpusSpace, StoreDtype
-from harness.store import Store
+from harness.shards import PASSAGES, CorpusSpace
+from harness.store import Store, StoreDtype
 
 POLL = 0.2
 """Seconds between two looks at shards that somebody else is encoding."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from harness.data import Progress as DownloadProgress
 from harness.data import load as load_data
 from harness.data.collection import TaskData
 from harness.errors import UsageError
-from harness.metrics import BIAS_SUITE, Measure, parse_measures
+from harness.metrics import BIAS_SUITE, INTRUSION_SUITE, Measure, parse_measures
 from harness.models.base import ModelOptions
 from harness.search import Golds, Pool
+from harness.shards import PASSAGES
+from harness.store import StoreDtype
 from harness.task import Kind, Role, Setting, TaskSpec, find_task, list_tasks
 
 
@@ -38,6 +40,12 @@ class RunOptions:
     store: bool = True
     trec: Path | None = None
     trec_depth: int = 100
+    corpus: Literal["whole", "sampled"] = "whole"
+    """``sampled`` takes a corpus that is a sample, and says so; ``whole`` refuses one."""
+    shard: int = PASSAGES
+    """Passages per shard of a corpus."""
+    store_dtype: StoreDtype = "float32"
+    """Numbers that the store keeps vectors in."""
     model: ModelOptions = field(default_factory=ModelOptions)
 
 
@@ -86,15 +94,23 @@ def prepare(
         data_dir=options.data_dir,
         offline=options.offline,
         limit=options.limit,
+        sampled=options.corpus == "sampled",
         progress=progress,
     )
-    pool = Pool.of(data)
+    if options.corpus == "sampled" and not any(c.sampled for c in data.corpora.values()):
+        raise UsageError(
+            f"--corpus sampled is for a sample of a corpus, but that of task {spec.name} is whole; "
+            "leave it out"
+        )
+    held = data.corpora or data.passages
+    # A corpus is not laid out before it is searched: until then the pool names the golds alone.
+    pool = Pool.of_ids(_gold_ids(data)) if data.corpora else Pool.of(data)
     wanted = spec.settings(data.languages, options.kinds)
     settings = tuple(
         s
         for s in wanted
         if s.query_language in data.queries
-        and (s.passage_language is None or s.passage_language in data.passages)
+        and (s.passage_language is None or s.passage_language in held)
     )
     if not settings:
         kinds = ", ".join(options.kinds or spec.kinds)
@@ -103,8 +119,8 @@ def prepare(
             f"{', '.join(data.languages)}; its kinds are {', '.join(spec.kinds)}"
         )
     shown = parse_measures(options.measures or spec.measures)
-    pooled = options.bias and len(pool.languages) > 1 and any(s.kind == "multi" for s in settings)
-    suite = parse_measures(BIAS_SUITE) if pooled else ()
+    pooled = options.bias and len(held) > 1 and any(s.kind == "multi" for s in settings)
+    suite = parse_measures(INTRUSION_SUITE if data.corpora else BIAS_SUITE) if pooled else ()
     asked = [x for x in data.languages if any(s.query_language == x for s in settings)]
     return Prepared(
         data=data,
@@ -116,8 +132,19 @@ def prepare(
     )
 
 
+def _gold_ids(data: TaskData) -> dict[str, list[str]]:
+    """Language -> local ids of its golds."""
+    found: dict[str, dict[str, None]] = {language: {} for language in data.corpora}
+    for judged in data.qrels.values():
+        for passage, grade in judged.items():
+            language, _, local = passage.partition(":")
+            if grade > 0:
+                found[language][local] = None
+    return {language: list(ids) for language, ids in found.items()}
+
+
 def texts_of(prepared: Prepared) -> list[tuple[Role, str, Sequence[str]]]:
-    """What has to be encoded: (role, language, texts), queries first."""
+    """What is encoded at once: (role, language, texts), queries first; of corpora, nothing."""
     queries: list[tuple[Role, str, Sequence[str]]] = [
         ("query", x, prepared.data.queries[x].texts) for x in prepared.golds
     ]

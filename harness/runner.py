@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeGuard, cast
 
@@ -14,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import encode as encoding
+from harness.corpora import corpus_entry, forget_begun, over_corpora, read_corpora, unfinished
 from harness.environment import environment
+from harness.export import TrecExport
 from harness.models import load as load_model
 from harness.models import warn_untrained
 from harness.models.base import DenseModel, LexicalModel, Model, for_task
@@ -23,6 +26,7 @@ from harness.records import SCHEMA_VERSION, Record, finite
 from harness.scoring import (
     PerQuery,
     kind_means,
+    kind_medians,
     per_query,
     rank_distance_by_golds,
     setting_means,
@@ -86,9 +90,8 @@ def score(prepared: Prepared, searched: Searched) -> tuple[PerQuery, dict[str, A
     means = setting_means(table)
     queries = np.bincount(table.setting, minlength=len(table.settings))
     depth, shares = top_language_share(found, prepared.pool)
-    pool_size = {
-        x: prepared.pool.block(x)[1] - prepared.pool.block(x)[0] for x in prepared.pool.languages
-    }
+    pool_size = prepared.data.passage_counts
+    medians = kind_medians(table, means)
     return table, {
         "settings": [
             {
@@ -97,7 +100,7 @@ def score(prepared: Prepared, searched: Searched) -> tuple[PerQuery, dict[str, A
                 "query_language": s.query_language,
                 "passage_language": s.passage_language,
                 "queries": int(queries[i]),
-                "pool": pool_size.get(s.passage_language or "", len(prepared.pool)),
+                "pool": pool_size.get(s.passage_language or "", sum(pool_size.values())),
                 "scores": {
                     m.name: means[m.name][i] for m in prepared.measures if s.kind in m.kinds
                 },
@@ -110,6 +113,10 @@ def score(prepared: Prepared, searched: Searched) -> tuple[PerQuery, dict[str, A
                 for how, values in both.items()
             }
             for kind, both in kind_means(table, means).items()
+        },
+        "medians": {
+            kind: {m.name: medians[kind][m.name] for m in prepared.measures if kind in m.kinds}
+            for kind in medians
         },
         "rank_distance_by_golds": rank_distance_by_golds(table),
         "top_languages": {"depth": depth, "share": shares},
@@ -135,31 +142,40 @@ def _evaluate_task(
 ) -> tuple[dict[str, Any], PerQuery]:
     data, spec = prepared.data, prepared.spec
     unbound, model = model, for_task(model, spec)
-    trec = None
-    if options.trec is not None:
-        from harness.export import TrecExport
-
-        depth = export_depth(options, prepared.pool)
-        trec = TrecExport(options.trec / spec.name, prepared, model.name, depth)
+    counts = encoding.EncodingCounts()
+    exported: TrecExport | None = None
 
     def export(found: Found) -> Found:
         # Written language by language: whole rankings of all of them would not fit in memory.
-        if trec is None:
+        nonlocal exported
+        if options.trec is None:
             return found
         with stages.stage("export"):
-            trec.write(found)
+            exported = TrecExport(
+                options.trec / spec.name, prepared, model.name, export_depth(options, prepared.pool)
+            )
+            exported.write(found)
         heads = (found.head[:, : options.heads], found.head_scores[:, : options.heads])
         return replace(found, head=heads[0], head_scores=heads[1], block_heads={})
 
-    counts = encoding.EncodingCounts()
-    if is_dense(model):
+    dimensions: int | None = None
+    if is_dense(model) and data.corpora:
+        queries = partial(encode_task, model, prepared, store, counts, progress)
+        prepared, searched, dimensions = over_corpora(
+            model, prepared, options, store, counts, stages, progress, queries
+        )
+        found = {x: export(f) for x, f in searched.found.items()}
+        searched = replace(searched, found=found)
+    elif is_dense(model):
         with stages.stage("encode"):
             vectors = encode_task(model, prepared, store, counts, progress)
-        dimensions: int | None = next(iter(vectors.values())).shape[1]
+        dimensions = next(iter(vectors.values())).shape[1]
         with stages.stage("search"):
             searched = search_dense(prepared, vectors, options, progress, after=export)
     else:
-        dimensions = None
+        if data.corpora:
+            with stages.stage("data"):
+                prepared = read_corpora(prepared, options, model.name)
         counts.texts = sum(len(t) for _, _, t in texts_of(prepared))
         counts.distinct = sum(len(set(t)) for _, _, t in texts_of(prepared))
         with stages.stage("search"):
@@ -187,7 +203,7 @@ def _evaluate_task(
         "counts": {
             "questions": len({q for g in prepared.golds.values() for q in g.questions}),
             "queries": {x: len(g.questions) for x, g in prepared.golds.items()},
-            "passages": {x: len(t) for x, t in data.passages.items()},
+            "passages": data.passage_counts,
         },
         "dimensions": dimensions,
         "encoding": {
@@ -201,10 +217,14 @@ def _evaluate_task(
         "intervals": uncertainty,
         "seconds": stages.seconds,
         "peak_bytes": stages.peak_bytes,
-        "trec": None if trec is None else trec.summary(),
+        "trec": None if exported is None else exported.summary(),
     }
     if (usage := getattr(model, "usage", None)) is not None:
         entry["usage"] = {x: getattr(usage, x) for x in ("requests", "retries", "tokens")}
+    if data.corpora:
+        entry |= corpus_entry(prepared, options, dense=is_dense(model))
+    else:
+        del entry["medians"]
     if model is not unbound:
         entry["prompts"] = dict(getattr(model, "prompts", {}))
     return finite(entry), table
@@ -240,7 +260,7 @@ def evaluate(
     progress = progress or Silent()
     specs = choose_tasks(tasks, options.text)
     loaded = load_model(model, options.model)
-    store = Store() if options.store else None
+    store = Store(dtype=options.store_dtype) if options.store else None
     entries: list[dict[str, Any]] = []
     tables: dict[str, PerQuery] = {}
     # All tasks are read before the first text is encoded: what is wrong with the last of them is
@@ -253,6 +273,10 @@ def evaluate(
     record = Record(_document(loaded, entries, options, command, store), tables)
     if output is not None:
         record.save(Path(output) / folder_name(record))
+    for prepared, _ in ready:
+        bound = for_task(loaded, prepared.spec)
+        if is_dense(bound):
+            forget_begun(bound, prepared, store, options)
     return record
 
 
@@ -284,7 +308,8 @@ def _document(
             k: v
             for k, v in finite(asdict(options.model)).items()
             if v is not None and k != "offline"
-        },
+        }
+        | ({} if options.store_dtype == "float32" else {"store_dtype": options.store_dtype}),
         "device": getattr(model, "device", None) or options.model.device or "cpu",
         "tasks": entries,
         "environment": environment(),
@@ -328,7 +353,7 @@ def plan(
     """What :func:`evaluate` would encode and search (``--dry-run``)."""
     options = options or RunOptions()
     loaded = load_model(model, options.model)
-    store = Store() if options.store else None
+    store = Store(dtype=options.store_dtype) if options.store else None
     plans = []
     for spec in choose_tasks(tasks, options.text):
         prepared = prepare(spec, options)
@@ -340,16 +365,18 @@ def plan(
             else:
                 d, m = len(set(texts)), 0
             distinct, absent = distinct + d, absent + m
+        passages = sum(len(corpus) for corpus in prepared.data.corpora.values())
+        lacking = unfinished(bound, prepared, store, options) if is_dense(bound) else 0
         kinds = [s.kind for s in prepared.settings]
         plans.append(
             Plan(
                 task=spec.name,
                 settings={k: kinds.count(k) for k in dict.fromkeys(kinds)},
-                texts=sum(len(t) for _, _, t in texts_of(prepared)),
-                distinct=distinct,
-                missing=absent,
+                texts=sum(len(t) for _, _, t in texts_of(prepared)) + passages,
+                distinct=distinct + passages,
+                missing=absent + lacking,
                 queries=sum(len(g.questions) for g in prepared.golds.values()),
-                pool=len(prepared.pool),
+                pool=sum(prepared.data.passage_counts.values()),
             )
         )
     return loaded, plans

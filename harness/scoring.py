@@ -99,6 +99,7 @@ def _parts(
         if kinds == ("multi",):
             golds = replace(
                 golds,
+                own_ranks=found.block_rank[pick].astype(np.int64),
                 head_languages=pool.language_of[found.head[queries_here]].astype(np.int64),
                 rank_correlation=None if agreement is None else agreement[queries_here],
             )
@@ -195,6 +196,28 @@ def kind_means(
             macro[name] = micro_mean(by_language)
             micro[name] = micro_mean(values[rows])
         out[str(kind)] = {"macro": macro, "micro": micro}
+    return out
+
+
+def kind_medians(
+    table: PerQuery, by_setting: Mapping[str, NDArray[np.float64]]
+) -> dict[str, dict[str, float]]:
+    """Kind -> measure -> median over the query languages of each one's mean.
+
+    ``by_setting`` is :func:`setting_means`; a language without a defined value is left out.
+    """
+    out: dict[str, dict[str, float]] = {}
+    kinds = np.array([s.kind for s in table.settings])
+    asked = np.array([s.query_language for s in table.settings])
+    for kind in dict.fromkeys(kinds):
+        chosen = kinds == kind
+        language = np.unique(asked[chosen], return_inverse=True)[1]
+        held: dict[str, float] = {}
+        for name, means in by_setting.items():
+            by_language = group_means(means[chosen], language, language.max() + 1)
+            known = by_language[~np.isnan(by_language)]
+            held[name] = float(np.median(known)) if len(known) else float("nan")
+        out[str(kind)] = held
     return out
 
 

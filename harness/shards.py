@@ -21,20 +21,25 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness import claims
-from harness.errors import StoreError
-from harness.store import DamagedShardWarning, Store, digest_of, npy_bytes, write_atomically
+from harness.store import (
+    DamagedShardWarning,
+    Store,
+    StoreDtype,
+    as_stored,
+    digest_of,
+    npy_bytes,
+    write_atomically,
+)
 
 FORMAT = 1
 PASSAGES = 8192
 """Passages of a shard, unless told otherwise: what a killed run loses at most."""
-
-StoreDtype = Literal["float32", "float16"]
 
 
 @dataclass(frozen=True)
@@ -125,13 +130,7 @@ class CorpusSpace:
         Raises:
             StoreError: the disk is full or cannot be written; a value does not fit the dtype.
         """
-        with np.errstate(over="ignore"):
-            stored = np.ascontiguousarray(vectors, self.dtype)
-        if not np.isfinite(stored).all():
-            raise StoreError(
-                f"vectors of shard {number} in {self.language} are too large for {self.dtype}; "
-                "use --store-dtype float32"
-            )
+        stored = as_stored(vectors, self.dtype)
         described = self.folder / "space.json"
         if not described.exists():
             facts = json.dumps({"format": FORMAT, **self.facts}, indent=1, ensure_ascii=False)

@@ -1,7 +1,7 @@
 """The embedding store: what has been encoded once is not encoded again.
 
     ROOT/vectors/<space>/space.json        everything that changes a vector, readable
-    ROOT/vectors/<space>/<shard>.npy       (n, d) float32 vectors
+    ROOT/vectors/<space>/<shard>.npy       (n, d) float32 or float16 vectors
     ROOT/vectors/<space>/<shard>.keys.npy  (n, 2) uint64: first half of each text's SHA-256
     ROOT/vectors/<space>/<shard>.json      manifest, written last: the shard exists when it does
 
@@ -20,14 +20,18 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.errors import StoreError
 from harness.writing import write_atomically as write_atomically
 
 FORMAT = 1
+
+StoreDtype = Literal["float32", "float16"]
+"""Numbers that vectors are kept in."""
 
 
 class DamagedShardWarning(UserWarning):
@@ -74,11 +78,27 @@ def _from_npy(content: bytes) -> NDArray[Any]:
     return np.frombuffer(content, dtype, offset=head.tell()).reshape(shape)
 
 
+def as_stored(vectors: NDArray[np.floating[Any]], dtype: StoreDtype) -> NDArray[Any]:
+    """``vectors`` as the store keeps them.
+
+    Raises:
+        StoreError: a value does not fit the dtype.
+    """
+    with np.errstate(over="ignore"):
+        stored = np.ascontiguousarray(vectors, dtype)
+    if not np.isfinite(stored).all():
+        raise StoreError(f"vectors are too large for {dtype}; use --store-dtype float32")
+    return stored
+
+
 class Space:
     """The vectors of one encoder state, role, language and prompt: see :meth:`Store.space`."""
 
-    def __init__(self, folder: Path, facts: Mapping[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, facts: Mapping[str, Any], dtype: StoreDtype = "float32"
+    ) -> None:
         self.folder = folder
+        self.dtype: StoreDtype = dtype
         self._facts = facts
         self._shards: dict[str, NDArray[np.uint64]] | None = None
         self._index: tuple[list[str], NDArray[np.uint64], NDArray[np.int64]] | None = None
@@ -171,6 +191,14 @@ class Space:
             have[here] = True
         return have, out
 
+    def rounded(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """``vectors`` as they will be read back: a run uses the same numbers as the next one.
+
+        Raises:
+            StoreError: a value does not fit the dtype.
+        """
+        return as_stored(vectors, self.dtype).astype(np.float32, copy=False)
+
     def put(self, keys: NDArray[np.uint64], vectors: NDArray[np.float32]) -> None:
         """Store ``vectors`` (n, d) under ``keys`` (n, 2) as one shard."""
         if not len(keys):
@@ -179,14 +207,14 @@ class Space:
         if not described.exists():
             facts = json.dumps({"format": FORMAT, **self._facts}, indent=1, ensure_ascii=False)
             write_atomically(described, facts.encode())
-        raw_keys, raw = npy_bytes(keys), npy_bytes(np.ascontiguousarray(vectors, np.float32))
+        raw_keys, raw = npy_bytes(keys), npy_bytes(as_stored(vectors, self.dtype))
         shard = hashlib.sha256(keys.tobytes()).hexdigest()[:32]
         write_atomically(self.folder / f"{shard}.npy", raw)
         write_atomically(self.folder / f"{shard}.keys.npy", raw_keys)
         manifest = {
             "format": FORMAT,
             "shape": list(vectors.shape),
-            "dtype": "float32",
+            "dtype": self.dtype,
             "sha256": hashlib.sha256(raw).hexdigest(),
             "keys_sha256": hashlib.sha256(raw_keys).hexdigest(),
         }
@@ -199,9 +227,13 @@ class Space:
 class Store:
     """All spaces under one root folder."""
 
-    def __init__(self, root: Path | None = None) -> None:
+    def __init__(self, root: Path | None = None, dtype: StoreDtype = "float32") -> None:
+        """``root`` is a folder, by default the cache; ``dtype`` the numbers that are kept."""
         self.root = cache_root() if root is None else root
+        self.dtype: StoreDtype = dtype
 
     def space(self, facts: Mapping[str, Any]) -> Space:
         """The space of exactly these facts; nothing is written before the first vector is."""
-        return Space(self.root / "vectors" / digest_of(facts), facts)
+        if self.dtype != "float32":
+            facts = {**facts, "stored": self.dtype}
+        return Space(self.root / "vectors" / digest_of(facts), facts, self.dtype)

@@ -76,6 +76,28 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option("--offline", is_flag=True, help="Never touch the network.")
 @data_dir_option()
+@click.option(
+    "--corpus",
+    type=click.Choice(["whole", "sampled"]),
+    default="whole",
+    show_default=True,
+    help="Of large tasks: `sampled` takes a sample of the corpus, and every report says so.",
+)
+@click.option(
+    "--shard",
+    type=_POSITIVE,
+    default=8192,
+    show_default=True,
+    metavar="N",
+    help="Of large tasks: passages encoded and stored at a time.",
+)
+@click.option(
+    "--store-dtype",
+    type=click.Choice(["float32", "float16"]),
+    default="float32",
+    show_default=True,
+    help="Numbers that vectors are kept in.",
+)
 @click.option("--no-store", is_flag=True, help="Neither read nor keep vectors.")
 @click.option("--memory", callback=size, metavar="SIZE", help="For the search: 2G, 500M.")
 @click.option(

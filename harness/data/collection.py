@@ -84,7 +84,8 @@ class TaskData:
                 sha.update(len(raw).to_bytes(8, "little"))
                 sha.update(raw)
 
-        for role, side in (("query", self.queries), ("passage", self.passages)):
+        passages = {} if self.corpora else self.passages
+        for role, side in (("query", self.queries), ("passage", passages)):
             for language in self.languages:
                 if language not in side:
                     continue

@@ -12,12 +12,13 @@ from functools import cache
 from importlib.metadata import entry_points
 
 from harness.errors import UsageError, did_you_mean
-from harness.metrics.builtin import BIAS_SUITE, BUILT_IN
+from harness.metrics.builtin import BIAS_SUITE, BUILT_IN, INTRUSION_SUITE
 from harness.metrics.golds import RankedGolds
 from harness.metrics.measure import Family, Measure
 
 __all__ = [
     "BIAS_SUITE",
+    "INTRUSION_SUITE",
     "Family",
     "Measure",
     "RankedGolds",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from harness.errors import UsageError
-from harness.metrics import bias, exposure, retrieval
+from harness.metrics import bias, exposure, intrusion, retrieval
 from harness.metrics.golds import RankedGolds
 from harness.metrics.measure import Better, Family
 from harness.metrics.peer import peer, peer_refusal
@@ -222,6 +222,25 @@ BIAS: tuple[Family, ...] = (
         needs=("gold_languages", "n_languages"),
     ),
     Family(
+        "intrusion",
+        "Intrusion",
+        lambda g, _: intrusion.intrusion(g.ranks, _have(g.own_ranks), *_languages(g)[1:]),
+        better="lower",
+        kinds=MULTI,
+        needs=("own_ranks", *LANGUAGES),
+    ),
+    Family(
+        "ndcg_drop",
+        "nDCG drop",
+        lambda g, k: intrusion.ndcg_drop(
+            g.ranks, _have(g.own_ranks), *_languages(g)[1:], k, g.grades
+        ),
+        better="lower",
+        cutoff="optional",
+        kinds=MULTI,
+        needs=("own_ranks", *LANGUAGES),
+    ),
+    Family(
         "peer",
         "PEER",
         _peer,
@@ -257,3 +276,13 @@ BIAS_SUITE: tuple[str, ...] = (
 
 PEER is left to those who ask for it: with one gold per language it is a constant.
 """
+
+INTRUSION_SUITE: tuple[str, ...] = (
+    "intrusion",
+    "ndcg_drop@10",
+    "own_language_share@10",
+    "top_right_own",
+    "top_wrong_own",
+    "top_wrong_other",
+)
+"""What a record holds instead where questions are answered in their own language only."""

@@ -35,6 +35,8 @@ class RankedGolds:
     """``(Q, k)``: language number of the passage at each of k places; -1 past the pool."""
     rank_correlation: NDArray[np.float64] | None = None
     """``(Q,)``: :func:`harness.metrics.consistency.mean_rank_correlation`, which needs scores."""
+    own_ranks: IntArray | None = None
+    """``(G,)``: rank of each gold among the passages of its own language, from the same scores."""
     n_languages: int | None = None
     """L, the number of languages; needed with any of the language fields."""
 
@@ -46,6 +48,7 @@ class RankedGolds:
         for name, length in (
             ("grades", golds),
             ("gold_languages", golds),
+            ("own_ranks", golds),
             ("query_languages", queries),
             ("head_languages", queries),
             ("rank_correlation", queries),

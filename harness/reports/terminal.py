@@ -78,8 +78,11 @@ def _print_task(console: Console, entry: Document, model: Document) -> None:
             f"TEXT OPTION {entry['text']}: not comparable with {usual}, the task's default",
             style="bold yellow",
         )
-    if entry["partial"]:
-        console.print(f"PARTIAL: {numbers.partial(entry['partial'])}", style="bold yellow")
+    if entry.get("sampled"):
+        console.print(entry["sampled"], style="bold red")
+    further = {k: v for k, v in entry["partial"].items() if k != "sampled_corpus"}
+    if further:
+        console.print(f"PARTIAL: {numbers.partial(further)}", style="bold yellow")
     untrained = _untrained(model["languages"], entry["languages"])
     if untrained:
         console.print(f"The model was not trained on {', '.join(untrained)}.", style="yellow")
@@ -115,6 +118,10 @@ def _print_kinds(console: Console, entry: Document) -> None:
             {m: numbers.value(m, means[how].get(m)) for m in entry["measures"]} for how in MEANS
         )
         rows.append(Row(kind, counts, macro))
+        medians = entry.get("medians", {}).get(kind)
+        if medians is not None:
+            shown = {m: numbers.value(m, medians.get(m)) for m in entry["measures"]}
+            rows.append(Row("  median", ("", ""), shown, "dim"))
         if micro != macro:
             rows.append(Row("  micro", ("", ""), micro, "dim"))
     print_measures(console, ("", "settings", "queries"), entry["measures"], rows)

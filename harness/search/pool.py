@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -31,12 +31,15 @@ class Pool:
     @classmethod
     def of(cls, data: TaskData) -> Pool:
         """The pool over all passages of ``data``."""
-        present = [x for x in data.languages if x in data.passages]
-        ids = np.array(
-            [global_id(x, i) for x in present for i in data.passages[x].ids], dtype=object
-        )
+        return cls.of_ids({x: data.passages[x].ids for x in data.languages if x in data.passages})
+
+    @classmethod
+    def of_ids(cls, held: Mapping[str, Sequence[str]]) -> Pool:
+        """The pool of these passages, language -> local ids."""
+        present = list(held)
+        ids = np.array([global_id(x, i) for x in present for i in held[x]], dtype=object)
         order = np.asarray(tie_order(list(ids)), np.int64)
-        owner = np.repeat(np.arange(len(present)), [len(data.passages[x]) for x in present])[order]
+        owner = np.repeat(np.arange(len(present)), [len(held[x]) for x in present])[order]
         # A shared prefix is contiguous in byte order, so each language is one run of columns.
         change = np.flatnonzero(np.diff(owner, prepend=-1))
         ids = ids[order]

@@ -1,0 +1,282 @@
+"""The stages of a run over corpora: encoded shard by shard, searched as they lie in the store."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness import encode as encoding
+from harness import jobs, wording
+from harness.data.collection import Texts
+from harness.environment import memory_size
+from harness.errors import UsageError
+from harness.models import warn_untrained
+from harness.models.base import DenseModel
+from harness.prepare import Prepared, RunOptions, texts_of
+from harness.search import Golds, Pool
+from harness.searches import After, Searched, search_dense
+from harness.shards import CorpusSpace, Shard
+from harness.stages import Progress, Stages
+from harness.store import Store, cache_root, digest_of, write_atomically
+from harness.task import Role
+
+LEXICAL_BYTES = 6 << 10
+"""Memory that BM25 was measured to take for a passage: its text, its terms and its postings."""
+
+
+Shards = Mapping[str, Sequence[Shard]]
+"""Language -> its shards, in order."""
+Vectors = Mapping[tuple[Role, str], NDArray[np.float32]]
+"""(role, language) -> (n, d)."""
+
+
+@contextlib.contextmanager
+def store_for(model: DenseModel, store: Store | None, options: RunOptions) -> Iterator[Store]:
+    """Where the shards of a run go: the store, or a folder that is gone after it.
+
+    Vectors that nothing vouches for, or that the user does not want kept, still have to lie
+    somewhere while they are searched.
+    """
+    if store is not None and model.fingerprint is not None:
+        yield store
+        return
+    cache_root().mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="unkept-", dir=cache_root()))
+    try:
+        yield Store(folder, options.store_dtype)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def spaces_of(
+    model: DenseModel, prepared: Prepared, store: Store, options: RunOptions
+) -> dict[str, CorpusSpace]:
+    """Where the shards of each language of a task are kept."""
+    return {
+        x: jobs.corpus_space(model, corpus, store, size=options.shard, dtype=options.store_dtype)
+        for x, corpus in prepared.data.corpora.items()
+    }
+
+
+def unfinished(
+    model: DenseModel, prepared: Prepared, store: Store | None, options: RunOptions
+) -> int:
+    """Passages of a task's corpora whose shard is not finished; none is read or verified."""
+    corpora = prepared.data.corpora
+    if store is None or model.fingerprint is None:
+        return sum(len(corpus) for corpus in corpora.values())
+    spaces = spaces_of(model, prepared, store, options)
+    return sum(len(job) for job in jobs.pending_jobs(corpora, spaces, verify=False))
+
+
+def encode_corpora(
+    model: DenseModel,
+    prepared: Prepared,
+    store: Store,
+    options: RunOptions,
+    counts: encoding.EncodingCounts,
+    progress: Progress,
+    queries: Callable[[], Vectors],
+) -> tuple[Vectors, Shards]:
+    """Encode queries, and what is missing of a task's corpora; open all of it.
+
+    ``queries`` encodes a task's queries. ``counts`` is added to. A run that was stopped and goes on
+    counts as one: what it found in the store when it first began is noted there until
+    :func:`forget_begun`.
+
+    Raises:
+        HarnessError: as :func:`harness.jobs.encode_shard`.
+    """
+    corpora = prepared.data.corpora
+    warn_untrained(model, list(corpora))
+    spaces = spaces_of(model, prepared, store, options)
+    pending = jobs.pending_jobs(corpora, spaces)
+    total = sum(len(corpus) for corpus in corpora.values())
+    left = sum(len(job) for job in pending)
+    before = _begun(model, prepared, store, spaces, {(j.language, j.number) for j in pending})
+    vectors = queries()
+    progress.start(f"encode {prepared.spec.name}", total, "passages")
+    progress.advance(total - left)
+    jobs.encode_jobs(model, pending, progress=progress.advance)
+    progress.finish()
+    shards: dict[str, list[Shard]] = {}
+    for language, space in spaces.items():
+        # Verified when they were looked for, or written since.
+        opened = space.open_all(verify=False)
+        shards[language] = [shard for shard in opened if shard is not None]
+        if len(shards[language]) < len(space):
+            raise UsageError(
+                f"shards of {language} in {space.folder} were removed while they were in use; "
+                "start the run again"
+            )
+    fresh = {(job.language, job.number) for job in pending}
+    counts.texts += total
+    for language, held in shards.items():
+        for shard in held:
+            counts.distinct += shard.manifest["distinct"]
+            if (language, shard.number) in fresh:
+                counts.seconds += shard.manifest["seconds"]
+    counts.from_store = before
+    counts.encoded = counts.distinct - before
+    return vectors, shards
+
+
+def _note(
+    model: DenseModel, prepared: Prepared, spaces: Mapping[str, CorpusSpace], store: Store
+) -> Path:
+    what = {
+        "data": prepared.data.digest,
+        "spaces": {x: space.folder.name for x, space in spaces.items()},
+        "prompts": dict(model.prompts),
+    }
+    return store.root / "begun" / f"{digest_of(what)}.json"
+
+
+def _begun(
+    model: DenseModel,
+    prepared: Prepared,
+    store: Store,
+    spaces: Mapping[str, CorpusSpace],
+    pending: set[tuple[str, int]],
+) -> int:
+    """How many of a run's distinct texts were stored when it first began; noted until it ends."""
+    note = _note(model, prepared, spaces, store)
+    try:
+        return int(json.loads(note.read_text("utf-8"))["from_store"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    found = 0
+    for role, language, texts in texts_of(prepared):
+        distinct, missing = encoding.missing(model, role, language, texts, store)
+        found += distinct - missing
+    for language, space in spaces.items():
+        for number in range(len(space)):
+            shard = None if (language, number) in pending else space.open(number, verify=False)
+            found += 0 if shard is None else shard.manifest["distinct"]
+    write_atomically(note, json.dumps({"from_store": found}).encode())
+    return found
+
+
+def forget_begun(
+    model: DenseModel, prepared: Prepared, store: Store | None, options: RunOptions
+) -> None:
+    """Forget when a run first began: its record is written, and the next one is another."""
+    if store is not None and prepared.data.corpora:
+        spaces = spaces_of(model, prepared, store, options)
+        _note(model, prepared, spaces, store).unlink(missing_ok=True)
+
+
+def search_corpora(
+    prepared: Prepared,
+    queries: Vectors,
+    shards: Shards,
+    options: RunOptions,
+    progress: Progress,
+    after: After = lambda found: found,
+) -> tuple[Prepared, Searched]:
+    """Search shards with query vectors by (role, language)."""
+    named = {
+        x: [name.decode() for shard in held for name in shard.ids.tolist()]
+        for x, held in shards.items()
+    }
+    texts = {x: Texts(tuple(ids), tuple(ids)) for x, ids in named.items()}
+    vectors = dict(queries)
+    for x, held in shards.items():
+        vectors["passage", x] = np.concatenate([np.asarray(s.vectors, np.float32) for s in held])
+    laid_out = with_passages(prepared, texts)
+    return laid_out, search_dense(laid_out, vectors, options, progress, after)
+
+
+def with_passages(prepared: Prepared, passages: Mapping[str, Texts]) -> Prepared:
+    """A task over corpora laid out with its passages in memory."""
+    data = replace(prepared.data, passages=passages)
+    pool = Pool.of(data)
+    golds = {x: Golds.of(data, x, pool) for x in prepared.golds}
+    return replace(prepared, data=data, pool=pool, golds=golds)
+
+
+def read_corpora(prepared: Prepared, options: RunOptions, model: str) -> Prepared:
+    """A task over corpora with all its texts read: for systems that score by index.
+
+    Raises:
+        UsageError: they would not fit into the memory budget.
+    """
+    passages = sum(len(corpus) for corpus in prepared.data.corpora.values())
+    budget = options.memory or memory_size() // 4
+    if passages * LEXICAL_BYTES > budget:
+        raise UsageError(
+            f"{model} indexes {passages:,} passages in memory, about "
+            f"{passages * LEXICAL_BYTES / 2**30:.1f} GiB, and --memory allows "
+            f"{budget / 2**30:.1f} GiB; take fewer languages, or raise it if the machine has more"
+        )
+    texts = {}
+    for language, corpus in prepared.data.corpora.items():
+        found = list(corpus.read())
+        texts[language] = Texts(tuple(x.id for x in found), tuple(x.text for x in found))
+    return with_passages(prepared, texts)
+
+
+def over_corpora(
+    model: DenseModel,
+    prepared: Prepared,
+    options: RunOptions,
+    store: Store | None,
+    counts: encoding.EncodingCounts,
+    stages: Stages,
+    progress: Progress,
+    queries: Callable[[], Vectors],
+) -> tuple[Prepared, Searched, int]:
+    """Encode and search a task over corpora; ``queries`` encodes its queries.
+
+    Returns the task as it is laid out once the search knows which passages matter, what was found,
+    and the width of the vectors.
+    """
+    with store_for(model, store, options) as place:
+        with stages.stage("encode"):
+            vectors, shards = encode_corpora(
+                model, prepared, place, options, counts, progress, queries
+            )
+        with stages.stage("search"):
+            laid_out, searched = search_corpora(prepared, vectors, shards, options, progress)
+    return laid_out, searched, next(iter(vectors.values())).shape[1]
+
+
+def corpus_entry(prepared: Prepared, options: RunOptions, *, dense: bool) -> dict[str, Any]:
+    """What a record says of a task's corpora: what was searched, and whether it was all of it."""
+    corpora = prepared.data.corpora
+    part = {
+        x: {"passages": len(c), "whole": c.whole}
+        for x, c in corpora.items()
+        if c.sampled and c.whole is not None
+    }
+    entry: dict[str, Any] = {"corpus": _corpus(prepared)}
+    if part:
+        entry["sampled"] = wording.sampled(part)
+    if dense:
+        entry["shards"] = {"passages": options.shard, "dtype": options.store_dtype}
+    return entry
+
+
+def _corpus(prepared: Prepared) -> dict[str, Any]:
+    corpora, source = prepared.data.corpora, prepared.spec.source.corpus
+    return {
+        "revision": None if source is None else source.revision,
+        "languages": {
+            x: {
+                "passages": len(corpus),
+                "whole": corpus.whole,
+                "sha256": corpus.digest,
+                "verified": corpus.verified,
+            }
+            for x, corpus in corpora.items()
+        },
+    }
