@@ -25,6 +25,7 @@ from harness.cli.overlap import overlap
 from harness.cli.pairs import pairs
 from harness.cli.run import run
 from harness.cli.score import score
+from harness.cli.store import store
 from harness.errors import HarnessError
 
 EPILOG = "HARNESS_DEBUG=1 shows the traceback of an error."
@@ -97,5 +98,6 @@ for command in (
     tasks,
     models,
     data,
+    store,
 ):
     main.add_command(command)
