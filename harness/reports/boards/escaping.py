@@ -7,7 +7,7 @@ import unicodedata
 
 _MARKDOWN = re.compile(r"([\\`*_\[\]{}#~$|!])")
 # At the start of a cell or line these would begin a list or a heading underline.
-_MARKDOWN_START = re.compile(r"^(\d*)([-+=]|(?<=\d)[.)](?= |$))")
+_MARKDOWN_START = re.compile(r"^(\d*)((?<=\d)[.)](?= |$)|(?<!\d)[-+=](?=[ =-]|$))")
 # What would become a mention or an address to write to; R@10 is neither.
 _MENTION = re.compile(r"(?<!\w)@(?=\w)|@(?=[\w-]+(\.[\w-]+)*\.[A-Za-z])")
 _LATEX = {
