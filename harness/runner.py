@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -75,6 +76,18 @@ def encode_task(
         )
     progress.finish()
     return vectors
+
+
+def remember_task(
+    model: Any, prepared: Prepared, counts: encoding.EncodingCounts, progress: Progress
+) -> None:
+    """Have a model that gives scores encode a task's texts, where it encodes at all."""
+    progress.start(f"encode {prepared.spec.name}", counts.distinct, "texts")
+    begun = time.perf_counter()
+    for role, _, texts in texts_of(prepared):
+        counts.encoded += model.remember(texts, role=role, progress=progress.advance)
+    counts.seconds += time.perf_counter() - begun
+    progress.finish()
 
 
 def score(prepared: Prepared, searched: Searched) -> tuple[PerQuery, dict[str, Any]]:
@@ -178,6 +191,10 @@ def _evaluate_task(
                 prepared = read_corpora(prepared, options, model.name)
         counts.texts = sum(len(t) for _, _, t in texts_of(prepared))
         counts.distinct = sum(len(set(t)) for _, _, t in texts_of(prepared))
+        if hasattr(model, "remember"):
+            with stages.stage("encode"):
+                remember_task(model, prepared, counts, progress)
+        dimensions = getattr(model, "dimensions", None)
         with stages.stage("search"):
             lexical = cast(LexicalModel, model)
             searched = search_lexical(lexical, prepared, options, progress, after=export)
@@ -295,7 +312,7 @@ def _document(
         "command": list(command) if command is not None else None,
         "model": {
             "name": model.name,
-            "kind": "dense" if is_dense(model) else "lexical",
+            "kind": getattr(model, "kind", "dense" if is_dense(model) else "lexical"),
             "similarity": getattr(model, "similarity", None),
             "fingerprint": fingerprint or (None if is_dense(model) else digest_of(model.facts)),
             "facts": finite(dict(model.facts)),

@@ -19,6 +19,7 @@ from harness.search import (
     Pool,
     check_memory,
     index_pool,
+    index_scores,
     rank,
     rank_with_own_indexes,
 )
@@ -133,7 +134,7 @@ def search_lexical(
     progress: Progress,
     after: After = lambda found: found,
 ) -> Searched:
-    """Search with a system that scores by index, one index per pool.
+    """Search with a system that scores by index: one per pool, or one for all where that is equal.
 
     Raises:
         UsageError: the memory budget is too small for the pool.
@@ -145,20 +146,38 @@ def search_lexical(
     asked = {x: data.queries[x].texts for x in prepared.golds}
     depth = export_depth(options, pool)
     queries = sum(len(g.questions) for g in prepared.golds.values())
-    progress.start(f"search {prepared.spec.name}", queries * (1 + len(pool.languages)), "queries")
+    apart = getattr(model, "pool_matters", True)
+    passes = 1 + len(pool.languages) if apart else 1
+    progress.start(f"search {prepared.spec.name}", queries * passes, "queries")
     whole = index_pool(model, passages, pool)
-    found = rank_with_own_indexes(
-        model,
-        whole,
-        passages,
-        asked,
-        prepared.golds,
-        pool,
-        top=max(options.heads, depth),
-        block_tops=_block_tops(prepared, depth),
-        threads=_threads("cpu"),
-        progress=progress.advance,
-    )
+    top, tops = max(options.heads, depth), _block_tops(prepared, depth)
+    if apart:
+        found = rank_with_own_indexes(
+            model,
+            whole,
+            passages,
+            asked,
+            prepared.golds,
+            pool,
+            top=top,
+            block_tops=tops,
+            threads=_threads("cpu"),
+            progress=progress.advance,
+        )
+    else:
+        found = {
+            x: rank(
+                index_scores(whole, asked[x], x),
+                x,
+                golds,
+                pool,
+                top=top,
+                block_tops=tops.get(x),
+                threads=_threads("cpu"),
+                progress=progress.advance,
+            )
+            for x, golds in prepared.golds.items()
+        }
     progress.finish()
     found = {x: after(f) for x, f in found.items()}
     return Searched(found, _agreement(prepared, found, lexical_scores_at(whole, asked)))

@@ -123,7 +123,7 @@ def test_a_field_too_few_is_named(document: dict[str, Any], path: tuple[Any, ...
     ("path", "value"),
     [
         (("created",), "yesterday"),
-        (("model", "kind"), "sparse"),
+        (("model", "kind"), "quantum"),
         (("model", "similarity"), "euclid"),
         (("model", "stored"), 1),
         (("tasks",), []),

@@ -9,18 +9,23 @@ import sys
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from harness.errors import HarnessError, ModelError, did_you_mean
 from harness.models.base import Listing, Model, ModelOptions
 
+if TYPE_CHECKING:
+    from harness.models.scoring import Kind
+
 ENTRY_POINTS = "harness.encoders"
 _BUILT_IN = ("default", "use-m3", "bm25")
+_KINDS: tuple[Kind, ...] = ("sparse", "multi-vector")
 FORMS: tuple[tuple[str, str], ...] = (
     ("ORG/NAME or ORG/NAME@REVISION", "a model on the hub, as mteb's registry says where it can"),
     ("hub:ORG/NAME", "the same through sentence-transformers alone, with the model's own prompts"),
     ("mteb:NAME or mteb:./FOLDER", "a model through mteb, with its prompts and revision"),
     ("./FOLDER", "such a model in a local folder"),
+    ("sparse:NAME or multi-vector:NAME", "one of these that does not say so itself, or a folder"),
     ("python:package.module:factory", "an object with encode(texts, *, role, language)"),
     ("embeddings:FOLDER", "vectors computed elsewhere"),
     ("http:NAME", "a model behind an OpenAI-compatible endpoint, with --base-url"),
@@ -31,8 +36,7 @@ def load(model: str | object, options: ModelOptions | None = None) -> Model:
     """Find a model and bring it into the harness's form; weights are loaded at the first encode.
 
     A string is tried, in order, as: a built-in name (``default``, ``use-m3``, ``bm25``), a form
-    with a prefix (``python:package.module:factory``, ``embeddings:FOLDER``, ``http:NAME``,
-    ``mteb:NAME``, ``hub:ORG/NAME``), a name that an installed package adds (entry points
+    with a prefix (:data:`FORMS`), a name that an installed package adds (entry points
     ``harness.encoders``), a local folder, a hub name (``ORG/NAME`` or ``ORG/NAME@REVISION``):
     through mteb where its registry holds it and the user sets no prompt, so that it gets the
     prompts and the revision it is known by. Any other object needs an ``encode`` method, or an
@@ -73,7 +77,10 @@ def load(model: str | object, options: ModelOptions | None = None) -> Model:
 
         return load_mteb(model.removeprefix("mteb:"), options)
     if model.startswith("hub:"):
-        return _hub(model.removeprefix("hub:"), options) or _no_hub_name(model)
+        return _hub(model.removeprefix("hub:"), options) or _no_hub_name("hub:", model)
+    for kind in _KINDS:
+        if model.startswith(f"{kind}:"):
+            return _as(kind, model.removeprefix(f"{kind}:"), options)
     points = _entry_points()
     if model in points:
         return adopt(_from_entry_point(points[model]), options, name=model)
@@ -197,29 +204,53 @@ def _guarded(action: Callable[[], Any], failed: str) -> Any:
         raise ModelError(f"{failed} ({type(error).__name__}: {error})") from error
 
 
-def _hub(name: str, options: ModelOptions) -> Model | None:
+def _as(kind: Kind, name: str, options: ModelOptions) -> Model:
+    """``sparse:NAME`` and ``multi-vector:NAME``: for models that do not say what they are."""
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return _of_folder(path, options, name=path.resolve().name, kind=kind)
+    return _hub(name, options, kind) or _no_hub_name(f"{kind}:", f"{kind}:{name}")
+
+
+def _hub(name: str, options: ModelOptions, kind: Kind | None = None) -> Model | None:
     """A model on the hub through sentence-transformers; ``None`` if ``name`` is no hub name."""
     from harness.models.hub import NAME, snapshot
-    from harness.models.sentence_transformer import SentenceTransformerEncoder
 
     match = NAME.fullmatch(name)
     if match is None:
         return None
     folder = snapshot(match["repo"], match["revision"], offline=options.offline)
-    return SentenceTransformerEncoder(folder, options, name=match["repo"], revision=folder.name)
+    return _of_folder(folder, options, name=match["repo"], revision=folder.name, kind=kind)
 
 
-def _no_hub_name(model: str) -> NoReturn:
-    raise ModelError(f"{model!r}: write hub:ORG/NAME or hub:ORG/NAME@REVISION")
+def _of_folder(
+    folder: Path,
+    options: ModelOptions,
+    *,
+    name: str,
+    revision: str | None = None,
+    kind: Kind | None = None,
+) -> Model:
+    """The adapter for a model folder: what ``kind`` says, else what the folder says of itself."""
+    from harness.models.scoring import ScoringEncoder, kind_of
+
+    kind = kind or kind_of(folder)
+    if kind is not None:
+        return ScoringEncoder(folder, kind, options, name=name, revision=revision)
+    from harness.models.sentence_transformer import SentenceTransformerEncoder
+
+    return SentenceTransformerEncoder(folder, options, name=name, revision=revision)
+
+
+def _no_hub_name(prefix: str, model: str) -> NoReturn:
+    raise ModelError(f"{model!r}: write {prefix}ORG/NAME or {prefix}ORG/NAME@REVISION")
 
 
 def _folder_or_hub(name: str, options: ModelOptions, points: list[str]) -> Model:
-    from harness.models.sentence_transformer import SentenceTransformerEncoder
-
     path = Path(name).expanduser()
     if path.is_dir():
         if (path / "modules.json").is_file() or (path / "config.json").is_file():
-            return SentenceTransformerEncoder(path, options, name=path.resolve().name)
+            return _of_folder(path, options, name=path.resolve().name)
         hint = f"; did you mean embeddings:{name}?" if (path / "manifest.json").is_file() else ""
         raise ModelError(
             f"{name}: a folder without modules.json or config.json, so neither a "

@@ -37,6 +37,7 @@ __all__ = [
     "Scores",
     "check_memory",
     "index_pool",
+    "index_scores",
     "rank",
     "rank_with_own_indexes",
     "tile_bytes",
@@ -280,6 +281,13 @@ def index_pool(model: LexicalModel, passages: Sequence[str], pool: Pool) -> Lexi
     return model.index(passages, languages=[pool.languages[i] for i in pool.language_of])
 
 
+def index_scores(index: LexicalIndex, texts: Sequence[str], language: str) -> Scores:
+    """Scores of ``texts``, queries of one language, against an index."""
+    return lambda start, stop: np.ascontiguousarray(
+        index.score(texts[start:stop], language=language), np.float32
+    )
+
+
 def rank_with_own_indexes(
     model: LexicalModel,
     whole: LexicalIndex,
@@ -301,15 +309,9 @@ def rank_with_own_indexes(
     ``passages`` (N,) their texts in the pool's column order; ``queries`` and ``golds`` are by query
     language. Returns what :func:`rank` would, by query language.
     """
-
-    def tiles(index: Any, texts: Sequence[str], language: str) -> Scores:
-        return lambda start, stop: np.ascontiguousarray(
-            index.score(texts[start:stop], language=language), np.float32
-        )
-
     found = {
         x: rank(
-            tiles(whole, texts, x),
+            index_scores(whole, texts, x),
             x,
             golds[x],
             pool,
@@ -330,7 +332,7 @@ def rank_with_own_indexes(
             here = found[x].gold_language == pool.languages.index(name)
             wanted = (block_tops or {}).get(x, {}).get(name, 0)
             own = rank(
-                tiles(index, texts, x),
+                index_scores(index, texts, x),
                 x,
                 golds[x].within(first, last),
                 alone,

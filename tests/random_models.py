@@ -1,0 +1,72 @@
+"""Transformers too small to know anything, with weights from a seed, saved as model folders."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import tiny
+
+VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *tiny.LANGUAGES, *tiny.WORDS]
+VOCABULARY += ["what", "is", "number", "told", "of", "in", "passage", "and", *map(str, range(10))]
+VOCABULARY += [f"##{x}" for x in "abcdefghijklmnopqrstuvwxyz0123456789"]
+VOCABULARY += list("abcdefghijklmnopqrstuvwxyz")
+
+
+def bert(folder: Path, architecture: str, **configured: Any) -> Path:
+    """A BERT of two small layers, of one of transformers' classes, and its tokenizer."""
+    import torch
+    import transformers
+
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "vocab.txt").write_text("\n".join(VOCABULARY))
+    tokenizer = transformers.BertTokenizerFast(str(folder / "vocab.txt"), model_max_length=64)
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(7)
+    config = transformers.BertConfig(
+        vocab_size=len(VOCABULARY),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+        **configured,
+    )
+    getattr(transformers, architecture)(config).eval().save_pretrained(folder)
+    return folder
+
+
+def sparse(folder: Path) -> Path:
+    """A SPLADE of random weights."""
+    from sentence_transformers import SparseEncoder
+    from sentence_transformers.sparse_encoder.modules import SpladePooling, Transformer
+
+    with contextlib.redirect_stderr(io.StringIO()):
+        base = bert(folder / "base", "BertForMaskedLM")
+        body = Transformer(str(base), transformer_task="fill-mask")
+        SparseEncoder(modules=[body, SpladePooling("max")]).save(str(folder / "model"))
+    return folder / "model"
+
+
+def multi_vector(folder: Path) -> Path:
+    """A ColBERT of random weights."""
+    from sentence_transformers import MultiVectorEncoder
+
+    with contextlib.redirect_stderr(io.StringIO()):
+        MultiVectorEncoder(str(bert(folder / "base", "BertModel"))).save(str(folder / "model"))
+    return folder / "model"
+
+
+def cross_encoder(folder: Path) -> Path:
+    """A cross-encoder of random weights with one output."""
+    return bert(folder, "BertForSequenceClassification", num_labels=1)
+
+
+def stated_type(folder: Path) -> str | None:
+    """What a saved folder says it is."""
+    config = json.loads((folder / "config_sentence_transformers.json").read_text("utf-8"))
+    found: str | None = config.get("model_type")
+    return found
