@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tiny
 from golden_boards import GOLDEN
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,9 +21,12 @@ from harness.board.published import MEAN, published, published_on
 from harness.board.ranking import paired_p_values, ranked
 from harness.errors import RecordError, UsageError
 from harness.metrics.significance import paired_permutation_test
+from harness.reports.boards.files import board_files as files_of
 from harness.reports.boards.grids import language_grid, ordered
 from harness.reports.boards.paper import paper_grids
+from harness.task import Setting, read_task
 from harness.tracked import Tracked, load
+from harness.tracked.imported import ImportedTask, imported_document, write_imported
 from harness.tracked.questions import unpacked
 
 
@@ -178,6 +182,19 @@ def test_records_of_other_data_text_or_size_stand_on_boards_of_their_own() -> No
     assert {c.slug for c in board.overview.columns} == {"xquad-r"}
 
 
+def test_a_model_that_was_run_again_has_one_row_the_latest() -> None:
+    one = load(GOLDEN / "records" / "hard.json")
+    again = changed(one, "again", seconds={})
+    again = dataclasses.replace(
+        again, document=again.document | {"created": "2027-01-01T00:00:00Z"}
+    )
+    other = dataclasses.replace(
+        changed(one, "other"), document=one.document | {"options": {"dtype": "float16"}}
+    )
+    [task] = make_board(Leaderboards(GOLDEN, [again, one, other], ())).tasks
+    assert {r.id for r in task.rows if r.comparable} == {"again", "other"}
+
+
 def test_a_sampled_corpus_is_never_shown_as_the_task() -> None:
     one = load(GOLDEN / "records" / "long.json")
     document = json.loads(json.dumps(one.document))
@@ -265,3 +282,31 @@ def test_invalid_records_are_named_and_refused_or_left_out(tmp_path: Path) -> No
 
 def test_rows_are_plain_data(board: Board) -> None:
     assert json.dumps(dataclasses.asdict(board), allow_nan=False)
+
+
+def test_imported_results_stand_beside_the_others_marked_and_unranked(tmp_path: Path) -> None:
+    one = load(GOLDEN / "records" / "hard.json")
+    held = one.document["tasks"][0]
+    spec = read_task(tiny.write_task(tmp_path, name="xquad-r"))
+    scores = {
+        Setting(kind, asked, answered): {"map": held["scores"]["map"][i], "ndcg@10": 0.5}
+        for i, (kind, asked, answered, *_) in enumerate(held["settings"])
+    }
+    document = imported_document(
+        "org/model",
+        "an mteb result file",
+        [ImportedTask(spec, held["data_digest"], scores)],
+        created="2026-01-02T03:04:05Z",
+    )
+    path = write_imported(document, "org-model", tmp_path)
+    board = make_board(Leaderboards(tmp_path, [one, load(path)], ()))
+    [task] = board.tasks
+    ours, theirs = (next(r for r in task.rows if r.id == x) for x in ("hard", path.stem))
+    for kind in ("mono", "cross", "multi"):
+        assert theirs.cells[f"{kind}/map"].value == pytest.approx(
+            ours.cells[f"{kind}/map"].value, abs=1e-8
+        )
+    assert theirs.source == "imported" and theirs.facts is None and "imported" in theirs.notes[0]
+    assert theirs.id not in task.rankings["multi/map"].order
+    assert "mono/recall@1" not in theirs.cells
+    assert files_of(board)["xquad-r.md"].decode().count("org/model‡") > 1

@@ -7,12 +7,13 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from harness.board.leaderboards import Leaderboards
-from harness.board.model import Board, Column, Ranking, Row, TaskBoard
+from harness.board.model import Board, Cell, Column, Ranking, Row, TaskBoard
 from harness.board.overview import make_overview
 from harness.board.published import published_on
 from harness.board.ranking import METHOD, ranked
@@ -42,11 +43,9 @@ def make_board(found: Leaderboards) -> Board:
     for tracked in found.records:
         for entry in tracked.document["tasks"]:
             groups.setdefault(_what(entry), []).append((tracked, entry))
+    groups = {what: _latest(members) for what, members in groups.items()}
     slugs = _slugs(groups)
-    boards = [
-        _task_board(slugs[what], members, question_ids(members[0][1], found.folder))
-        for what, members in groups.items()
-    ]
+    boards = [_task_board(slugs[what], members, found.folder) for what, members in groups.items()]
     boards.sort(key=lambda x: (not x.primary, x.task, x.slug))
     return Board(
         tasks=tuple(boards),
@@ -67,6 +66,20 @@ def _what(entry: Entry) -> tuple[str, ...]:
         entry["text"],
         json.dumps(facts, sort_keys=True),
     )
+
+
+def _latest(members: Sequence[Member]) -> list[Member]:
+    """One row for one model with one set of options: of several records the latest.
+
+    A model without a fingerprint may have changed in between, so all its records stay.
+    """
+    found: dict[str, Member] = {}
+    for tracked, entry in sorted(members, key=lambda x: (str(x[0].document["created"]), x[0].name)):
+        model = tracked.document["model"]
+        of_model = (model["name"], model["fingerprint"], tracked.document["options"])
+        known = json.dumps((of_model, entry["kinds"], entry["measures"]), sort_keys=True)
+        found[known if model["fingerprint"] else tracked.name] = (tracked, entry)
+    return sorted(found.values(), key=lambda x: x[0].name)
 
 
 def _slugs(groups: Mapping[tuple[str, ...], Sequence[Member]]) -> dict[tuple[str, ...], str]:
@@ -97,8 +110,9 @@ def _only_sampled(entry: Entry) -> bool:
     return "sampled_corpus" in entry["partial"] and set(entry["partial"]) <= _OF_A_SAMPLE
 
 
-def _task_board(slug: str, members: list[Member], ids: tuple[str, ...] | None) -> TaskBoard:
-    entry = members[0][1]
+def _task_board(slug: str, members: list[Member], folder: Path) -> TaskBoard:
+    # What measured most speaks for the board.
+    fullest, entry = max(members, key=lambda x: (len(x[1]["settings"]), len(x[1]["measures"])))
     rows = [measured_row(tracked, own) for tracked, own in members]
     notes = board_notes(entry)
     primary = slug in (entry["task"], f"{entry['task']}-sample")
@@ -113,8 +127,8 @@ def _task_board(slug: str, members: list[Member], ids: tuple[str, ...] | None) -
         if (ranking := _ranking(column, rows, members)) is not None
     }
     sort = _sort(kinds, entry, main)
-    full = max(members, key=lambda x: len(x[1]["settings"]))[1]
-    asked = next((t.questions[e["task"]] for t, e in members if e is full))
+    ids = question_ids(entry, folder)
+    hits = fullest.questions[entry["task"]].hits
     return TaskBoard(
         slug=slug,
         task=entry["task"],
@@ -128,15 +142,15 @@ def _task_board(slug: str, members: list[Member], ids: tuple[str, ...] | None) -
         languages=tuple(entry["languages"]),
         kinds=tuple(kinds),
         questions=entry["counts"]["questions"],
-        queries=dict(full["counts"]["queries"]),
-        passages=dict(full["counts"]["passages"]),
+        queries=dict(entry["counts"]["queries"]),
+        passages=dict(entry["counts"]["passages"]),
         columns=main,
         more=more,
         sort=sort.key,
         rows=tuple(_sorted(rows, sort)),
         rankings=rankings,
         question_ids=ids,
-        asked={k: packed(x.asked) for k, x in asked.hits.items()},
+        asked={k: packed(x.asked) for k, x in hits.items()},
         per_language_only="cross" not in kinds,
     )
 
@@ -176,7 +190,7 @@ def _columns(
     """Columns of the main table, and all others that some row holds."""
     wanted = dict.fromkeys(m for e in entries for m in (*e["measures"], *KEY_BIAS))
     listed = [m for m in _ORDER if m in wanted] + [m for m in wanted if m not in _ORDER]
-    held = dict.fromkeys(key for row in rows if row.source == "measured" for key in row.cells)
+    held = dict.fromkeys(key for row in rows if row.source != "published" for key in row.cells)
     main = [(k, m) for k in kinds for m in listed if f"{k}/{m}" in held]
     # Published rows can hold a measure that no record has: it is a column as well.
     keys = [key.partition("/") for row in rows for key in row.cells]
@@ -213,7 +227,7 @@ def _ranking(column: Column, rows: Sequence[Row], members: Sequence[Member]) -> 
     held = [
         (row, member)
         for row, member in zip(rows, members, strict=False)  # published rows follow
-        if column.key in row.cells and row.cells[column.key].value is not None
+        if row.comparable and row.cells.get(column.key, Cell(None)).value is not None
     ]
     if not held:
         return None

@@ -17,9 +17,10 @@ _ENOUGH_TEXTS = 100
 Entry = Mapping[str, Any]
 
 
-def measured_row(tracked: Tracked, entry: Entry, notes: Sequence[str] = ()) -> Row:
-    """The row of one task of a tracked record."""
+def measured_row(tracked: Tracked, entry: Entry) -> Row:
+    """The row of one task of a tracked record, measured here or imported."""
     document = tracked.document
+    imported = document.get("imported")
     model = document["model"]
     training = training_of(model)
     trained_on = training.get("languages") or model["languages"]
@@ -27,7 +28,7 @@ def measured_row(tracked: Tracked, entry: Entry, notes: Sequence[str] = ()) -> R
     return Row(
         id=tracked.name,
         model=model["name"],
-        source="measured",
+        source="measured" if imported is None else "imported",
         kind=model["kind"],
         recipe=training.get("recipe"),
         alpha=training.get("alpha"),
@@ -36,8 +37,8 @@ def measured_row(tracked: Tracked, entry: Entry, notes: Sequence[str] = ()) -> R
         dimensions=entry["dimensions"],
         options=options_in_words(document["options"]),
         text=entry["text"],
-        notes=tuple(notes),
-        comparable=True,
+        notes=() if imported is None else (f"imported from {imported}, not measured here",),
+        comparable=imported is None,
         elsewhere=False,
         reference=None,
         cells=_cells(entry),
@@ -46,7 +47,7 @@ def measured_row(tracked: Tracked, entry: Entry, notes: Sequence[str] = ()) -> R
         top_languages=_top_languages(entry),
         seen={} if trained_on is None else _seen(entry, languages, trained_on),
         hits={k: packed(x.hit) for k, x in tracked.questions[entry["task"]].hits.items()},
-        facts=_facts(document, entry),
+        facts=None if imported is not None else _facts(document, entry),
     )
 
 

@@ -24,8 +24,18 @@ from harness.records import schema as record_schema
 from harness.store import write_atomically
 from harness.tracked.questions import Questions, from_document, ids_text, of_record, to_document
 from harness.tracked.reproduce import portable
+from harness.tracked.text import text_of
 
-__all__ = ["FOLDER", "QUESTIONS", "Tracked", "add", "load", "question_ids", "tracked_document"]
+__all__ = [
+    "FOLDER",
+    "QUESTIONS",
+    "Tracked",
+    "add",
+    "load",
+    "question_ids",
+    "text_of",
+    "tracked_document",
+]
 
 VERSION = 1
 FOLDER = "records"
@@ -216,27 +226,6 @@ def question_ids(entry: Mapping[str, Any], leaderboards: Path) -> tuple[str, ...
             "these records again"
         )
     return tuple(raw.decode().splitlines())
-
-
-def text_of(document: Mapping[str, Any]) -> str:
-    """A tracked record as it is written: a line per field, lists of numbers on one line."""
-    return _lines(document, 0) + "\n"
-
-
-def _lines(value: Any, depth: int) -> str:
-    if isinstance(value, list) and value and isinstance(value[0], Mapping):
-        return "[" + ",\n".join(_lines(x, depth) for x in value) + "]"
-    if not isinstance(value, Mapping) or not value:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    pad = " " * (depth + 1)
-    short = depth > 3
-    parts = [
-        f"{json.dumps(k, ensure_ascii=False)}:{'' if short else ' '}{_lines(v, depth + 1)}"
-        for k, v in value.items()
-    ]
-    if short:
-        return "{" + ",".join(parts) + "}"
-    return "{\n" + ",\n".join(pad + x for x in parts) + "}"
 
 
 def load(path: Path) -> Tracked:
