@@ -267,6 +267,20 @@ def test_the_command(tiny_task: Path, tmp_path: Path) -> None:
     }
 
 
+def test_clean_leaves_out_the_rows_that_hold_a_question(tiny_task: Path, tmp_path: Path) -> None:
+    task = load(read_task(tiny_task))
+    pairs = [("why is that", "because"), (f"{task.queries['en'].texts[0]}!", "an answer")]
+    leaky = write_pairs(tmp_path / "leaky.jsonl", *pairs)
+    command = ["overlap", "--data", str(leaky), "--task", str(tiny_task), "--clean"]
+    assert CliRunner().invoke(main, [*command, str(tmp_path / "clean")]).exit_code == 1
+    cleaned = tmp_path / "clean" / "leaky.jsonl"
+    assert cleaned.read_text() == leaky.read_text().splitlines()[0] + "\n"
+    command[2] = str(cleaned)
+    assert CliRunner().invoke(main, [*command, str(tmp_path / "again")]).exit_code == 0
+    done = CliRunner().invoke(main, [*command, str(tmp_path / "clean")])
+    assert done.exit_code == 2 and "name another folder" in done.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -56,6 +56,12 @@ from harness.cli.options import data_dir_option, languages_option
     type=click.Path(path_type=Path),
     help="Write every hit, as JSON lines.",
 )
+@click.option(
+    "--clean",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Write the files there, without the rows that hold an evaluation question.",
+)
 @data_dir_option()
 @click.option("--offline", is_flag=True, help="Never touch the network.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -71,6 +77,7 @@ def overlap(
     threshold: float,
     names: tuple[str, ...],
     hits: Path | None,
+    clean: Path | None,
     data_dir: Path | None,
     offline: bool,
     as_json: bool,
@@ -96,6 +103,7 @@ def overlap(
             threshold=threshold,
             names=names,
             hits=hits,
+            clean=clean,
             data_dir=data_dir,
             offline=offline,
             progress=progress,

@@ -24,6 +24,7 @@ __all__ = [
     "fetch",
     "global_id",
     "load",
+    "read",
     "verify",
     "where",
 ]
@@ -118,6 +119,34 @@ def load(
         partial=partial,
         corpora=corpora,
     )
+
+
+def read(
+    spec: TaskSpec,
+    *,
+    languages: Sequence[str] | None = None,
+    data_dir: str | Path | None = None,
+    offline: bool = False,
+    progress: Progress | None = None,
+) -> tuple[Reading, Mapping[str, Corpus]]:
+    """Read a task as its files hold it: every question, whether or not a passage answers it.
+
+    Returns:
+        Questions, passages and judgements; and, where passages are read as a stream, the corpora
+        that are at hand, sampled or not. None is fetched.
+
+    Raises:
+        UsageError, DataError: as :func:`load`.
+    """
+    chosen = _choose(spec, languages)
+    files = TaskFiles(spec, data_dir)
+    files.prepare(spec.needed_files(chosen), offline=offline, progress=progress)
+    reading = _READERS[spec.reader](spec, chosen, files.open)
+    try:
+        corpora = _open_corpora(spec, chosen, files, offline=True, progress=None)
+    except DataError:
+        corpora = {}
+    return reading, corpora
 
 
 def _open_corpora(

@@ -25,7 +25,10 @@ def print_overlap(console: Console, found: Overlap) -> None:
     verdict = found.sentences()[0]
     console.print(f"{verdict}.", style="bold red" if found.leaked else "green", soft_wrap=True)
     for kin in found.ancestors:
-        console.print(f"ANCESTRY: {kin.sentence} ({kin.source}).", style="yellow", soft_wrap=True)
+        names = kin.data.split(", ")
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        sentence = kin._replace(data=f"{', '.join(names[:3])}{more}").sentence
+        console.print(f"ANCESTRY: {sentence} ({kin.source}).", style="yellow", soft_wrap=True)
     table = plain_table()
     table.add_column("", no_wrap=True)
     heads = ("texts", "equal", f"near\n{found.threshold:g}", f"{found.ngram} words\nin a row")

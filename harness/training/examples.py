@@ -130,6 +130,18 @@ def stream_examples(path: str | Path) -> Iterator[Example]:
         raise DataError(f"{path}: holds no training pairs; one JSON object a line is expected")
 
 
+def form_of(path: Path) -> Form:
+    """The form of a file's first row.
+
+    Raises:
+        DataError: as :func:`stream_examples`.
+    """
+    for raw in raw_lines(path):
+        document = decode(path, raw)
+        return _one_form(document, json_row(document, 1, document.text), None)
+    raise DataError(f"{path}: holds no training pairs; one JSON object a line is expected")
+
+
 def write_examples(path: Path, examples: Iterable[Example], form: Form) -> None:
     """Write rows in one of the two forms, whole or not at all; the same bytes for the same rows.
 

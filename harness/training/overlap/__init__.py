@@ -15,18 +15,19 @@ counts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from harness.data import TaskData, global_id
+from harness.data import TaskData, Texts
 from harness.errors import DataError, UsageError
 from harness.stages import Progress, Silent
 from harness.task import Role
 from harness.training.examples import Example, stem, stream_examples
-from harness.training.overlap.ancestry import Ancestor, ancestors
+from harness.training.overlap.ancestry import Ancestor, ancestors, merged
+from harness.training.overlap.evaluation import Evaluation, evaluation, of_data
 from harness.training.overlap.found import KINDS, ROLES, Hit, Kind, Overlap, Tally
 from harness.training.overlap.minhash import NearDuplicates, Table
 from harness.training.overlap.normal import Batch
@@ -37,12 +38,14 @@ __all__ = [
     "ROLES",
     "THRESHOLD",
     "Ancestor",
+    "Evaluation",
     "Hit",
     "Kind",
     "Overlap",
     "Tally",
     "Text",
     "ancestors",
+    "evaluation",
     "find_overlap",
     "require_unseen",
     "stream_texts",
@@ -100,13 +103,12 @@ def stream_texts(paths: Iterable[str | Path]) -> Iterator[Text]:
 
 
 def find_overlap(
-    tasks: Sequence[TaskData],
+    tasks: Sequence[Evaluation | TaskData],
     texts: Iterable[Text],
     *,
     data: Sequence[str] = (),
     ngram: int = NGRAM,
     threshold: float = THRESHOLD,
-    passages: Literal["all", "gold"] = "all",
     on_hit: Callable[[Hit], None] | None = None,
     progress: Progress | None = None,
 ) -> tuple[Overlap, ...]:
@@ -119,7 +121,6 @@ def find_overlap(
             name are known anyway.
         ngram: words in a row that count as overlap.
         threshold: least similarity of a near duplicate.
-        passages: compare all passages, or those alone that answer a question.
         on_hit: told of every pair of an evaluation text and a training text, one per kind.
         progress: told of training texts.
 
@@ -130,7 +131,8 @@ def find_overlap(
         raise UsageError(f"--ngram must be 2 or more, not {ngram}")
     if not 0 < threshold <= 1:
         raise UsageError(f"--threshold must be above 0 and at most 1, not {threshold:g}")
-    search = _Search(tasks, ngram, threshold, passages, on_hit)
+    evaluations = [of_data(x) if isinstance(x, TaskData) else x for x in tasks]
+    search = _Search(evaluations, ngram, threshold, on_hit)
     told = progress or Silent()
     told.start("compare", 0, "texts")
     for batch in _batches(texts):
@@ -154,8 +156,8 @@ def require_unseen(overlaps: Iterable[Overlap], *, allowed: bool) -> None:
         shown = next(x for x in found.examples if x.role == "query" and x.kind != "ngram")
         raise DataError(
             f"{found.sentences()[0]}, for example {shown.text!r} in row {shown.row} of "
-            f"{shown.data}: leave such rows out (harness overlap --hits FILE lists them), or allow "
-            "it with --allow-overlap, which the model's card will say"
+            f"{shown.data}: leave such rows out (harness overlap --clean DIR does), or allow it "
+            "with --allow-overlap, which the model's card will say"
         )
 
 
@@ -177,15 +179,14 @@ class _Search:
 
     def __init__(
         self,
-        tasks: Sequence[TaskData],
+        tasks: Sequence[Evaluation],
         ngram: int,
         threshold: float,
-        passages: Literal["all", "gold"],
         on_hit: Callable[[Hit], None] | None,
     ) -> None:
-        self.tasks, self.ngram, self.threshold, self.passages = tasks, ngram, threshold, passages
+        self.tasks, self.ngram, self.threshold = tasks, ngram, threshold
         self.on_hit = on_hit
-        self.sought = [x for at, task in enumerate(tasks) for x in _evaluation(at, task, passages)]
+        self.sought = [x for at, task in enumerate(tasks) for x in _texts(at, task)]
         self.batch = Batch([x.text for x in self.sought])
         full = np.flatnonzero(np.diff(self.batch.starts) > 0)
         self.exact = Table(self.batch.wholes()[full], full)
@@ -224,7 +225,7 @@ class _Search:
                 return
             made = Hit(
                 kind,
-                self.tasks[one.task].task.name,
+                self.tasks[one.task].name,
                 one.role,
                 one.language,
                 one.id,
@@ -295,15 +296,15 @@ class _Search:
                     **{kind: int(mark.sum()) for kind, mark in marks.items()},
                 )
             )
+        spoken = {x for languages in self.data.values() for x in languages}
+        named = self.data | {x: spoken for x in names if x not in self.data}
         kin = [
             x
-            for name, languages in self.data.items()
-            for x in ancestors(task.task.name, task.languages, [name], languages)
+            for name, languages in named.items()
+            for x in ancestors(task.name, task.languages, [name], languages)
         ]
-        spoken = {x for languages in self.data.values() for x in languages}
-        kin += ancestors(task.task.name, task.languages, names, spoken)
         return Overlap(
-            task=task.task.name,
+            task=task.name,
             data=tuple(self.data),
             tallies=tuple(tallies),
             compared=dict(self.compared),
@@ -311,7 +312,7 @@ class _Search:
                 role: {kind: self.hits.get((number, role, kind), 0) for kind in KINDS}
                 for role in ROLES
             },
-            ancestors=tuple(dict.fromkeys(kin)),
+            ancestors=merged(kin, task.languages),
             examples=tuple(
                 hit
                 for role in ROLES
@@ -320,20 +321,16 @@ class _Search:
             ),
             ngram=self.ngram,
             threshold=self.threshold,
-            passages=self.passages,
+            passages=task.scope,
         )
 
 
-def _evaluation(
-    number: int, task: TaskData, passages: Literal["all", "gold"]
-) -> Iterator[_Question]:
-    for language, side in task.queries.items():
-        for local, text in zip(side.ids, side.texts, strict=True):
-            yield _Question(number, "query", language, local, text)
-    golds = {
-        passage for judged in task.qrels.values() for passage, grade in judged.items() if grade > 0
-    }
-    for language, side in task.passages.items():
-        for local, text in zip(side.ids, side.texts, strict=True):
-            if passages == "all" or global_id(language, local) in golds:
-                yield _Question(number, "passage", language, local, text)
+def _texts(number: int, task: Evaluation) -> Iterator[_Question]:
+    sides: tuple[tuple[Role, Mapping[str, Texts]], ...] = (
+        ("query", task.queries),
+        ("passage", task.passages),
+    )
+    for role, side in sides:
+        for language, texts in side.items():
+            for local, text in zip(texts.ids, texts.texts, strict=True):
+                yield _Question(number, role, language, local, text)

@@ -34,7 +34,7 @@ class Ancestor(NamedTuple):
     """Training data that shares ancestry with a task."""
 
     data: str
-    """As the training data is named."""
+    """As the training data is named; several names have commas between."""
     languages: tuple[str, ...]
     """The task's languages that it holds for."""
     what: str
@@ -92,6 +92,23 @@ def ancestors(
             if shared:
                 found.append(Ancestor(name, shared, kin.what, kin.source))
     return tuple(found)
+
+
+def merged(found: Iterable[Ancestor], languages: Iterable[str]) -> tuple[Ancestor, ...]:
+    """Data sets of the same ancestry as one, in the languages that any of them has."""
+    groups: dict[str, list[Ancestor]] = {}
+    for x in found:
+        groups.setdefault(x.what, []).append(x)
+    order = list(languages)
+    return tuple(
+        Ancestor(
+            ", ".join(dict.fromkeys(x.data for x in group)),
+            tuple(x for x in order if any(x in one.languages for one in group)),
+            group[0].what,
+            group[0].source,
+        )
+        for group in groups.values()
+    )
 
 
 def _named(name: str, beginnings: Iterable[str], unlike: Iterable[str]) -> bool:

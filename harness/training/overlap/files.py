@@ -8,20 +8,23 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from harness.data import TaskData, load
 from harness.errors import DataError, StoreError, TaskError, UsageError
 from harness.stages import Progress
 from harness.task import TaskSpec, find_task, list_tasks
+from harness.training.examples import form_of, stem, stream_examples
 from harness.training.overlap import (
     NGRAM,
     THRESHOLD,
+    Evaluation,
     Hit,
     Overlap,
+    evaluation,
     find_overlap,
     stream_texts,
 )
-from harness.training.sources import about
-from harness.training.sources.local import stem
+from harness.training.overlap.evaluation import at_hand
+from harness.training.sources import about, write_stream
+from harness.training.sources.local import stem as source_stem
 
 
 def check_files(
@@ -34,6 +37,7 @@ def check_files(
     threshold: float = THRESHOLD,
     names: Sequence[str] = (),
     hits: Path | None = None,
+    clean: Path | None = None,
     data_dir: str | Path | None = None,
     offline: bool = False,
     progress: Progress | None = None,
@@ -44,12 +48,14 @@ def check_files(
         files: training pairs in either form, read as a stream.
         tasks: names or files of tasks; ``None``: every small task that comes with the harness.
         languages: of the tasks, as in :func:`harness.data.load`.
-        passages: ``all`` or ``gold``.
+        passages: ``all``, or the relevant ones alone (``gold``), which is what large tasks get.
         ngram: words in a row that count as overlap.
         threshold: least similarity of a near duplicate.
         names: data sets that the files come from, for ancestry, besides those that the facts beside
             the files name.
         hits: file that every hit is written to, one JSON object a line; complete or not there.
+        clean: folder that every file is written to without the rows whose id has an evaluation
+            question in it, equal or nearly so.
         data_dir: as in :func:`harness.data.load`.
         offline: never touch the network.
         progress: told of training texts.
@@ -60,37 +66,68 @@ def check_files(
     """
     if passages not in ("all", "gold"):
         raise UsageError(f"--passages must be all or gold, not {passages!r}")
-    for file in files:
-        if not Path(file).is_file():
+    for file in map(Path, files):
+        if not file.is_file():
             raise DataError(f"{file}: no such file of training pairs")
+        if clean is not None and clean.resolve() == file.resolve().parent:
+            raise UsageError(f"--clean {clean}: is where {file.name} lies; name another folder")
     loaded = [
-        load(spec, languages=_own(spec, languages), data_dir=data_dir, offline=offline)
+        evaluation(
+            spec,
+            "all" if passages == "all" else "gold",
+            languages=_own(spec, languages),
+            data_dir=data_dir,
+            offline=offline,
+        )
         for spec in _specs(tasks)
     ]
     names = [*names, *_origins(files)]
+    leaked: dict[str, set[str]] = {}
     with _writer(hits) as write:
-        return find_overlap(
+
+        def on_hit(hit: Hit) -> None:
+            if write is not None:
+                write(hit)
+            if hit.role == "query" and hit.kind != "ngram":
+                leaked.setdefault(hit.data, set()).add(hit.row)
+
+        found = find_overlap(
             loaded,
             stream_texts(files),
             data=names,
             ngram=ngram,
             threshold=threshold,
-            passages="all" if passages == "all" else "gold",
-            on_hit=write,
+            on_hit=on_hit,
             progress=progress,
         )
-
-
-def tasks_at_hand(data_dir: str | Path | None = None) -> list[TaskData]:
-    """The small tasks whose data can be read without a network.
-
-    What training looks at where nobody says what the model will be scored on.
-    """
-    found = []
-    for spec in _specs(None):
-        with contextlib.suppress(DataError):
-            found.append(load(spec, data_dir=data_dir, offline=True))
+    if clean is not None:
+        for file in map(Path, files):
+            left_out = leaked.get(stem(file), set())
+            rows = (x for x in stream_examples(file) if x.id not in left_out)
+            write_stream(clean / file.name, rows, form_of(file))
     return found
+
+
+def check_at_hand(
+    files: Sequence[str | Path],
+    *,
+    data_dir: str | Path | None = None,
+    progress: Progress | None = None,
+) -> tuple[Overlap, ...]:
+    """Compare files with every task whose data is at hand; nothing is fetched.
+
+    Raises:
+        DataError: a file is missing or malformed.
+    """
+    found = at_hand(data_dir)
+    if not found:
+        return ()
+    return find_overlap(found, stream_texts(files), data=_origins(files), progress=progress)
+
+
+def tasks_at_hand(data_dir: str | Path | None = None) -> list[Evaluation]:
+    """The tasks whose data is at hand."""
+    return at_hand(data_dir)
 
 
 def _origins(files: Sequence[str | Path]) -> list[str]:
@@ -100,7 +137,7 @@ def _origins(files: Sequence[str | Path]) -> list[str]:
         facts = about(Path(file))
         if "repository" in facts:
             found.append(str(facts["repository"]))
-        found += [stem(Path(str(x["name"]))) for x in facts.get("files", ())]
+        found += [source_stem(Path(str(x["name"]))) for x in facts.get("files", ())]
     return list(dict.fromkeys(found))
 
 

@@ -74,7 +74,7 @@ class Overlap:
     ngram: int
     threshold: float
     passages: str
-    """Which passages were compared: ``all`` or ``gold``."""
+    """Which passages were compared: ``all``, ``gold``, or ``none``: there were none at hand."""
 
     def total(self, role: Role, what: str) -> int:
         """A column of the tallies, summed over languages."""
@@ -95,18 +95,21 @@ class Overlap:
             if count
             else f"None of the {asked:,} questions of {self.task} is in the training data"
         ]
+        kin = [x.sentence for x in self.ancestors]
         shared = self.total("query", "ngram")
         if shared:
             found.append(
                 f"{shared:,} questions of {self.task} share {self.ngram} words in a row with it"
             )
+        if self.passages == "none":
+            return [*found, f"No passage of {self.task} was compared", *kin]
         near, grams = self.total("passage", "near"), self.total("passage", "ngram")
         which = "passages" if self.passages == "all" else "relevant passages"
         found.append(
             f"Of {told:,} {which} of {self.task} it holds {near:,}, and shares {self.ngram} words "
             f"in a row with {grams:,}"
         )
-        return found + [x.sentence for x in self.ancestors]
+        return found + kin
 
     def document(self) -> dict[str, Any]:
         """For JSON: a manifest, a record, a model card."""

@@ -67,7 +67,7 @@ class Batch:
     def __init__(self, texts: Sequence[str]) -> None:
         self.codes, self.owner = _normalised(texts)
         self.starts: Positions = np.searchsorted(self.owner, np.arange(len(texts) + 1))
-        mixed = _mix(self.codes.astype(np.uint64) + np.uint64(1))
+        mixed = spread(self.codes.astype(np.uint64) + np.uint64(1))
         sums = np.zeros(len(mixed) + 1, np.uint64)
         np.cumsum(mixed * _powers(_BASE, len(mixed)), out=sums[1:])
         self._sums = sums
@@ -91,7 +91,7 @@ class Batch:
         """
         inverses = _powers(_INVERSE, len(self.codes) + 1)
         # Not self._sums[a:b]: starts are positions, in any order.
-        return _mix((self._sums[ends] - self._sums[starts]) * inverses[starts])
+        return spread((self._sums[ends] - self._sums[starts]) * inverses[starts])
 
     def wholes(self) -> Hashes:
         """(n,) a hash for each text."""
@@ -181,7 +181,7 @@ def _in_ranges(codes: Codes, ranges: Sequence[tuple[int, int]]) -> NDArray[np.bo
     return inside
 
 
-def _mix(values: Hashes) -> Hashes:
+def spread(values: Hashes) -> Hashes:
     """Spread every bit over all (the finaliser of splitmix64)."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -1,0 +1,99 @@
+"""What models are scored on, as far as training data can hold it: questions and passages."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from harness.data import TaskData, Texts, global_id, read
+from harness.errors import DataError
+from harness.task import TaskSpec, list_tasks
+
+
+class Evaluation(NamedTuple):
+    """One task's texts, by language; ids are local."""
+
+    name: str
+    languages: tuple[str, ...]
+    queries: Mapping[str, Texts]
+    passages: Mapping[str, Texts]
+    """All of them, or the relevant ones."""
+    scope: str
+    """Which: ``all`` or ``gold``; ``none`` where no passage is at hand."""
+
+
+def of_data(data: TaskData, passages: Literal["all", "gold"] = "all") -> Evaluation:
+    """The texts of a task that is loaded."""
+    return Evaluation(
+        data.task.name,
+        data.languages,
+        data.queries,
+        _chosen(data.passages, data.qrels, passages),
+        passages,
+    )
+
+
+def evaluation(
+    spec: TaskSpec,
+    passages: Literal["all", "gold"] = "all",
+    *,
+    languages: Sequence[str] | None = None,
+    data_dir: str | Path | None = None,
+    offline: bool = False,
+) -> Evaluation:
+    """Read a task's texts: every question, even one that no passage at hand answers.
+
+    Where passages are read as a stream, the relevant ones among those at hand are taken whatever
+    ``passages`` says; no corpus is fetched for it.
+
+    Raises:
+        UsageError: the task has no such language.
+        DataError: its files are missing or malformed.
+    """
+    reading, corpora = read(spec, languages=languages, data_dir=data_dir, offline=offline)
+    chosen = tuple(reading.queries)
+    if not corpora:
+        scope = passages if reading.passages else "none"
+        held = _chosen(reading.passages, reading.qrels, passages)
+        return Evaluation(spec.name, chosen, reading.queries, held, scope)
+    golds = _golds(reading.qrels)
+    found: dict[str, Texts] = {}
+    for language, corpus in corpora.items():
+        kept = [x for x in corpus.read() if global_id(language, x.id) in golds]
+        found[language] = Texts(tuple(x.id for x in kept), tuple(x.text for x in kept))
+    return Evaluation(spec.name, chosen, reading.queries, found, "gold")
+
+
+def at_hand(data_dir: str | Path | None = None) -> list[Evaluation]:
+    """The tasks that come with the harness and whose files can be read without a network.
+
+    What training looks at where nobody says what the model will be scored on. Large tasks stand
+    with their questions and the relevant passages at hand.
+    """
+    found = []
+    for spec in list_tasks():
+        with contextlib.suppress(DataError):
+            found.append(evaluation(spec, data_dir=data_dir, offline=True))
+    return found
+
+
+def _golds(qrels: Mapping[str, Mapping[str, int]]) -> set[str]:
+    return {x for judged in qrels.values() for x, grade in judged.items() if grade > 0}
+
+
+def _chosen(
+    passages: Mapping[str, Texts],
+    qrels: Mapping[str, Mapping[str, int]],
+    scope: Literal["all", "gold"],
+) -> Mapping[str, Texts]:
+    if scope == "all":
+        return passages
+    golds = _golds(qrels)
+    return {
+        language: side.take(
+            [at for at, local in enumerate(side.ids) if global_id(language, local) in golds]
+        )
+        for language, side in passages.items()
+    }
