@@ -1,6 +1,6 @@
 """Pairs a second, and memory, of the comparison of training data with evaluation sets.
 
-Streams bitext through ``find_overlap`` against XQuAD-R and MLQA-R, once and several times over: what
+Streams pairs through ``find_overlap`` against XQuAD-R and MLQA-R, once and several times over: what
 is held in memory must not grow with the training data.
 
     python benchmarks/overlap_speed.py PAIRS.jsonl.gz [--times 3]
