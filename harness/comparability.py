@@ -17,7 +17,7 @@ _SAME = ("data_digest", "text", "languages", "kinds", "partial")
 # Of a task: worth a word, but the numbers of what both hold mean the same.
 _TOLD = ("task_digest", "dimensions", "measures")
 _MODEL = ("name", "kind", "similarity", "fingerprint", "prompts", "languages", "parameters")
-_DIGESTS = ("data_digest", "task_digest", "fingerprint")
+_DIGESTS = ("data_digest", "task_digest", "fingerprint", "whole")
 _DIGITS = 12
 """Of a digest, in a message."""
 

@@ -36,6 +36,16 @@ class EncodingCounts:
     seconds: float = 0.0
     """Seconds inside the model."""
 
+    def summary(self) -> dict[str, Any]:
+        """As the record holds it."""
+        return {
+            "texts": self.texts,
+            "distinct": self.distinct,
+            "from_store": self.from_store,
+            "encoded": self.encoded,
+            "model_seconds": self.seconds,
+        }
+
 
 def space_of(model: DenseModel, role: Role, language: str, store: Store | None) -> Space | None:
     """Where the vectors of one role and language are kept; ``None`` where nothing is kept."""

@@ -7,7 +7,9 @@
     ├── ModelError               a model cannot be found, loaded, or gives unusable vectors
     ├── StoreError               the embedding store cannot be read or written
     ├── RunFileError             a TREC run or qrels file is malformed (names file and line)
-    └── RecordError              a record cannot be read, or does not fit its schema
+    ├── RecordError              a record cannot be read, or does not fit its schema
+    ├── PolicyError              the policy of a gate is wrong (names file and key)
+    └── NotComparableError       a gate's baseline is missing or measures something else (exit 4)
 
 A message says what was wrong, in which file or flag, and what would be right. Anything outside this
 tree that reaches the command line is a bug in the harness.
@@ -51,6 +53,16 @@ class RunFileError(HarnessError):
 
 class RecordError(HarnessError):
     """A record cannot be read, or does not fit its schema."""
+
+
+class PolicyError(HarnessError):
+    """The policy of a gate is wrong."""
+
+
+class NotComparableError(HarnessError):
+    """A gate has nothing to compare with: no baseline, or one of something else."""
+
+    exit_code = 4
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -26,6 +26,8 @@ class RunOptions:
     languages: tuple[str, ...] | None = None
     kinds: tuple[Kind, ...] | None = None
     limit: int | None = None
+    sample: int | None = None
+    """Questions to draw, always the same ones; see :func:`harness.data.load`."""
     text: str | None = None
     measures: tuple[str, ...] | None = None
     bias: bool = True
@@ -95,6 +97,7 @@ def prepare(
         offline=options.offline,
         limit=options.limit,
         sampled=options.corpus == "sampled",
+        sample=options.sample,
         progress=progress,
     )
     if options.corpus == "sampled" and not any(c.sampled for c in data.corpora.values()):

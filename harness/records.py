@@ -149,19 +149,21 @@ class Record:
         names = [t["task"] for t in self.document["tasks"]] if task is None else [task]
         frames = []
         for name in names:
-            entry = self.task(name)
-            if name in self.tables:
-                raw = table_to_parquet(self.tables[name])
-            else:
-                raw = self._read_table(entry)
-            frame = pq.read_table(io.BytesIO(raw)).to_pandas()
+            frame = pq.read_table(io.BytesIO(self.table_bytes(name))).to_pandas()
             frame.insert(0, "task", name)
             frames.append(frame)
         whole: pd.DataFrame = pd.concat(frames, ignore_index=True)
         return whole
 
-    def _read_table(self, entry: Mapping[str, Any]) -> bytes:
-        described = entry["per_query"]
+    def table_bytes(self, task: str) -> bytes:
+        """The per-query table of a task, as parquet.
+
+        Raises:
+            RecordError: as :meth:`per_query`.
+        """
+        if task in self.tables:
+            return table_to_parquet(self.tables[task])
+        described = self.task(task)["per_query"]
         path = (self.folder or Path()) / described["file"]
         try:
             raw: bytes = path.read_bytes()

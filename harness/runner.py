@@ -19,6 +19,7 @@ from harness import encode as encoding
 from harness.corpora import corpus_entry, forget_begun, over_corpora, read_corpora, unfinished
 from harness.environment import environment
 from harness.export import TrecExport
+from harness.metrics.definition import digests
 from harness.models import load as load_model
 from harness.models import warn_untrained
 from harness.models.base import DenseModel, LexicalModel, Model, for_task
@@ -217,19 +218,14 @@ def _evaluate_task(
         "kinds": list(dict.fromkeys(s.kind for s in prepared.settings)),
         "partial": dict(data.partial),
         "measures": [m.name for m in prepared.shown],
+        "definitions": digests(prepared.measures),
         "counts": {
             "questions": len({q for g in prepared.golds.values() for q in g.questions}),
             "queries": {x: len(g.questions) for x, g in prepared.golds.items()},
             "passages": data.passage_counts,
         },
         "dimensions": dimensions,
-        "encoding": {
-            "texts": counts.texts,
-            "distinct": counts.distinct,
-            "from_store": counts.from_store,
-            "encoded": counts.encoded,
-            "model_seconds": counts.seconds,
-        },
+        "encoding": counts.summary(),
         **numbers,
         "intervals": uncertainty,
         "seconds": stages.seconds,

@@ -1,12 +1,12 @@
-"""One table of a task file, read key by key: every complaint names the file and the key."""
+"""One table of a TOML file, read key by key: every complaint names the file and the key."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from harness.errors import TaskError, did_you_mean
+from harness.errors import HarnessError, TaskError, did_you_mean
 
 _TYPES: Mapping[type, str] = {
     str: "a string",
@@ -16,14 +16,16 @@ _TYPES: Mapping[type, str] = {
 
 
 class Table:
-    """One TOML table. Getters raise :class:`TaskError` for what is missing or of another kind."""
+    """One TOML table. Getters raise :attr:`complaint` for what is missing or of another kind."""
 
-    def __init__(self, path: Path, values: Mapping[str, Any], prefix: str = "") -> None:
+    complaint: type[HarnessError] = TaskError
+
+    def __init__(self, path: Path | str, values: Mapping[str, Any], prefix: str = "") -> None:
         self.path, self.values, self.prefix = path, values, prefix
 
-    def error(self, key: str, what: str) -> TaskError:
+    def error(self, key: str, what: str) -> HarnessError:
         """A complaint about ``key``, to raise."""
-        return TaskError(f"{self.path}: key {self.prefix + key!r} {what}")
+        return self.complaint(f"{self.path}: key {self.prefix + key!r} {what}")
 
     def only(self, known: Sequence[str]) -> None:
         """Refuse keys that are not ``known``."""
@@ -69,9 +71,9 @@ class Table:
                 raise found.error(name, f"must be a whole number above 0, not {value!r}")
         return dict(found.values)
 
-    def table(self, key: str, default: Mapping[str, Any] | None = None) -> Table:
+    def table(self, key: str, default: Mapping[str, Any] | None = None) -> Self:
         """A table inside this one."""
-        return Table(self.path, self._get(key, dict, default), f"{self.prefix}{key}.")
+        return type(self)(self.path, self._get(key, dict, default), f"{self.prefix}{key}.")
 
     def one_of(self, key: str, value: str, known: Iterable[str]) -> str:
         """``value`` if it is one of ``known``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +22,12 @@ def partial(reasons: Mapping[str, Any]) -> str:
             words.append(f"the first {plural(what, 'question')} of each language")
         elif reason == "languages":
             words.append(f"the languages {', '.join(what)} alone")
+        elif reason == "sample":
+            factor = math.sqrt(what["of"] / what["drawn"])
+            words.append(
+                f"{plural(what['drawn'], 'question')} drawn from {what['of']:,}, all passages "
+                f"kept: a difference must be {factor:.1f} times as large to be seen"
+            )
         elif reason == "questions_without_gold":
             words.append(f"without {plural(what, 'question')} that no passage answers")
         elif reason == "sampled_corpus":

@@ -78,7 +78,7 @@ def test_the_tests_run_on_the_installed_wheel() -> None:
     ("source", "target", "patterns"),
     [
         ("tasks", "task_files", ("*.toml", "*/**/*")),
-        ("harness", ".", ("py.typed", "**/*.schema.json", "**/*.py")),
+        ("harness", ".", ("py.typed", "**/*.schema.json", "**/*.toml", "**/*.py")),
     ],
 )
 def test_what_lies_in_the_checkout_ships_in_the_package(

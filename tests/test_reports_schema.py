@@ -93,6 +93,10 @@ FIXED = [
 ]
 
 
+# Records that were not made by a run of this harness cannot tell how measures were defined.
+OPTIONAL = {"definitions"}
+
+
 def at(document: Any, path: tuple[Any, ...]) -> Any:
     for key in path:
         document = document[key]
@@ -112,7 +116,7 @@ def test_a_field_too_many_is_named(document: dict[str, Any], path: tuple[Any, ..
     "path", [x for x in FIXED if x not in ((), ("options",)) and x[-1] != "partial"]
 )
 def test_a_field_too_few_is_named(document: dict[str, Any], path: tuple[Any, ...]) -> None:
-    for name in at(document, path):
+    for name in set(at(document, path)) - OPTIONAL:
         changed = copy.deepcopy(document)
         del at(changed, path)[name]
         with pytest.raises(RecordError, match=f"'{name}' is a required property"):

@@ -13,12 +13,14 @@ from typing import Any, NoReturn
 
 import click
 
+from harness.cli.baseline import baseline
 from harness.cli.board import board
 from harness.cli.breakdown import breakdown
 from harness.cli.card import card
 from harness.cli.compare import compare
 from harness.cli.data import data
 from harness.cli.export import export
+from harness.cli.gate import gate
 from harness.cli.inspect import models, show, tasks
 from harness.cli.noise import noise
 from harness.cli.overlap import overlap
@@ -94,6 +96,8 @@ for command in (
     board,
     card,
     pairs,
+    gate,
+    baseline,
     overlap,
     tasks,
     models,

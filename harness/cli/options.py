@@ -75,6 +75,19 @@ def data_dir_option() -> Decorator:
     )
 
 
+def baselines_option() -> Decorator:
+    """``--baselines``, handed on as ``folder``."""
+    return click.option(
+        "--baselines",
+        "folder",
+        type=click.Path(path_type=Path),
+        default=Path("leaderboards/baselines"),
+        show_default=True,
+        metavar="DIR",
+        help="Folder of tracked baselines.",
+    )
+
+
 def verbose_option(what: str) -> Decorator:
     """``--verbose``."""
     return click.option("-v", "--verbose", is_flag=True, help=what)

@@ -32,6 +32,12 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     "--settings", "kinds", callback=kinds, metavar="KINDS", help="Some of mono,cross,multi."
 )
 @click.option("--limit", type=_POSITIVE, metavar="N", help="The first N questions, all passages.")
+@click.option(
+    "--sample",
+    type=_POSITIVE,
+    metavar="N",
+    help="N questions drawn, the same always, all passages.",
+)
 @click.option("--text", metavar="OPTION", help="What is encoded of a passage, where tasks choose.")
 @click.option(
     "--measure",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from harness.data import hub, lareqa, miracl, simple
@@ -12,6 +13,7 @@ from harness.data.corpus import Corpus
 from harness.data.documents import Document
 from harness.data.download import Progress
 from harness.data.files import FileReport, TaskFiles, cache_folder
+from harness.data.sampling import draw_questions
 from harness.errors import DataError, UsageError, did_you_mean
 from harness.task import LAYOUTS, TaskSpec
 
@@ -46,15 +48,17 @@ def load(
     offline: bool = False,
     limit: int | None = None,
     sampled: bool = False,
+    sample: int | None = None,
     progress: Progress | None = None,
 ) -> TaskData:
     """Load a task, fetching what is missing.
 
     Every file is verified by SHA-256 as it is read. What makes the result less than the whole task
-    is noted in ``TaskData.partial``: ``languages`` if some are left out, ``limit`` if it cut
-    anything, and ``questions_without_gold``, the number of questions left out because no loaded
-    passage answers them (none can be scored on them). A sampled corpus adds ``sampled_corpus``, the
-    passages at hand and those of the whole by language, and ``golds_outside_sample``.
+    is noted in ``TaskData.partial``: ``languages`` if some are left out, ``limit`` or ``sample`` if
+    they cut anything, and ``questions_without_gold``, the number of questions left out because no
+    loaded passage answers them (none can be scored on them). A sampled corpus adds
+    ``sampled_corpus``, the passages at hand and those of the whole by language, and
+    ``golds_outside_sample``.
 
     Args:
         spec: the task.
@@ -67,6 +71,9 @@ def load(
             every language that asks it. Where all languages ask the same questions in the same
             order these are the first ``limit`` of each. All passages stay.
         sampled: take a corpus that is a sample; without it, one is refused.
+        sample: number of questions to draw, always the same ones: see
+            :func:`harness.data.sampling.draw_questions`. A question drawn is kept in every language
+            that asks it. All passages stay.
         progress: called while files are downloaded.
 
     Raises:
@@ -76,6 +83,10 @@ def load(
     chosen = _choose(spec, languages)
     if limit is not None and limit < 1:
         raise UsageError(f"limit must be 1 or more, not {limit}")
+    if sample is not None and sample < 1:
+        raise UsageError(f"sample must be 1 or more, not {sample}")
+    if limit is not None and sample is not None:
+        raise UsageError("give a limit (the first questions) or a sample (drawn ones), not both")
     files = TaskFiles(spec, data_dir)
     files.prepare(spec.needed_files(chosen), offline=offline, progress=progress)
     reading = _READERS[spec.reader](spec, chosen, files.open)
@@ -110,7 +121,7 @@ def load(
                 f"task {spec.name!r}: no question in {language!r} has a relevant passage among "
                 f"those of {', '.join(chosen)}; judge some, or load more languages"
             )
-    return TaskData(
+    whole = TaskData(
         task=spec,
         languages=chosen,
         queries=queries,
@@ -118,6 +129,40 @@ def load(
         qrels={question: judged for question, judged in reading.qrels.items() if question in kept},
         partial=partial,
         corpora=corpora,
+    )
+    return whole if sample is None else _sampled(whole, sample)
+
+
+def _sampled(whole: TaskData, number: int) -> TaskData:
+    """``whole``, with ``number`` of its questions; as it is if it has no more.
+
+    Raises:
+        DataError: some language is left without a question.
+    """
+    golds = {
+        question: sum(grade > 0 for grade in judged.values())
+        for question, judged in whole.qrels.items()
+    }
+    drawn = draw_questions(whole.queries, golds, number)
+    if len(drawn) == len(golds):
+        return whole
+    queries = {
+        language: side.take([at for at, question in enumerate(side.ids) if question in drawn])
+        for language, side in whole.queries.items()
+    }
+    for language, side in queries.items():
+        if not side:
+            raise DataError(
+                f"task {whole.task.name!r}: a sample of {number} holds no question in "
+                f"{language!r}; draw more"
+            )
+    # What the sample was drawn from: on the same passages, its queries score as among all others.
+    taken = {"drawn": len(drawn), "of": len(golds), "whole": whole.digest}
+    return replace(
+        whole,
+        queries=queries,
+        qrels={question: judged for question, judged in whole.qrels.items() if question in drawn},
+        partial={**whole.partial, "sample": taken},
     )
 
 

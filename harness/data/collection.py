@@ -63,7 +63,8 @@ class TaskData:
     qrels: Mapping[str, Mapping[str, int]]
     partial: Mapping[str, object]
     """Why this is not the whole task (``{"limit": 50}``, ``{"languages": [...]}``,
-    ``{"questions_without_gold": 3}``: how many were left out); empty if whole."""
+    ``{"questions_without_gold": 3}``: how many were left out, ``{"sample": {"drawn": 200, "of":
+    1190, "whole": digest of what it was drawn from}}``); empty if whole."""
     corpora: Mapping[str, Corpus] = field(default_factory=dict)
     """Language -> passages that are read as a stream; ``passages`` is empty then."""
 

@@ -69,6 +69,10 @@ class Difference:
     """``(...)``: mean of the first system minus that of the second; NaN where undefined."""
     p_value: FloatArray
     """``(...)``: two-sided, never 0, not corrected for the number of comparisons."""
+    p_lower: FloatArray
+    """``(...)``: one-sided, of a difference as far below 0; as ``p_value`` else."""
+    p_higher: FloatArray
+    """``(...)``: one-sided, of a difference as far above 0."""
 
 
 @dataclass(frozen=True)
@@ -182,21 +186,25 @@ def paired_permutation_test(
     shares = np.nan_to_num(shares)
     observed = shares.sum(axis=0)
     # Equal sums in another order differ in the last digits; they are still equal.
-    threshold = np.abs(observed) - 1e-12 * np.abs(shares).sum(axis=0)
+    slack = 1e-12 * np.abs(shares).sum(axis=0)
     n = table.clusters
     exact = n < 63 and 2**n <= resamples
     tried = 2**n if exact else resamples
     rng = np.random.Generator(np.random.PCG64(seed))
-    reached = np.zeros(len(observed), dtype=np.int64)
+    lower, higher, beyond = np.zeros((3, len(observed)), dtype=np.int64)
     for rows in _blocks(tried, n):
         if exact:
             bits = (np.arange(rows.start, rows.stop)[:, None] >> np.arange(n)) & 1
         else:
             bits = rng.integers(2, size=(rows.stop - rows.start, n), dtype=np.int8)
         signs = 1.0 - 2.0 * bits
-        reached += (np.abs(signs @ shares) >= threshold).sum(axis=0)
-    p_value = reached / tried if exact else (reached + 1) / (tried + 1)
-    found = (np.where(undefined, np.nan, x) for x in (observed, p_value))
+        swapped = signs @ shares
+        lower += (swapped <= observed + slack).sum(axis=0)
+        higher += (swapped >= observed - slack).sum(axis=0)
+        beyond += (np.abs(swapped) >= np.abs(observed) - slack).sum(axis=0)
+    reached = (beyond, lower, higher)
+    p_values = (x / tried if exact else (x + 1) / (tried + 1) for x in reached)
+    found = (np.where(undefined, np.nan, x) for x in (observed, *p_values))
     of_groups, of_parents, macro = zip(*(table.split(x) for x in found), strict=True)
     return Permutation(
         macro=Difference(*macro),

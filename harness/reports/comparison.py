@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Iterator
 
 from rich.console import Console
 from rich.text import Text
@@ -13,29 +10,19 @@ from rich.text import Text
 from harness.comparability import Differing
 from harness.comparison import Comparison, KindComparison, MeasureComparison, Part, TaskComparison
 from harness.reports import numbers
+from harness.reports.grids import (
+    Cells,
+    Grid,
+    Line,
+    ends,
+    escaped,
+    markdown_grid,
+    p_value,
+    percent,
+    print_grid,
+    signed_value,
+)
 from harness.reports.matrices import print_matrix
-
-Cells = Sequence[str]
-"""One row; a cell may have two lines."""
-
-
-class Line(NamedTuple):
-    """A row of a table, as it is shown."""
-
-    cells: Cells
-    strong: bool = False
-    """The significant best."""
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A table whose rows stand in groups, each under a line of its own."""
-
-    heads: Cells
-    groups: Sequence[tuple[str, Sequence[Line]]]
-    """Title of a group (may be empty) and its rows."""
-    words: int
-    """The first columns, and the last, that hold words: written from the left."""
 
 
 def print_comparison(console: Console, found: Comparison, *, verbose: bool = False) -> None:
@@ -59,17 +46,17 @@ def print_comparison(console: Console, found: Comparison, *, verbose: bool = Fal
         for kind in task.kinds:
             console.print()
             console.print(f"{kind.kind}: {_kind_facts(kind)}", style="bold")
-            _print_grid(console, _measures(found, kind))
+            print_grid(console, _measures(found, kind))
             for title, grid in _languages(found, kind):
                 console.print()
                 console.print(title)
-                _print_grid(console, grid)
+                print_grid(console, grid)
             if verbose:
                 _print_pairs(console, found, kind)
             for title, grid in _flips(found, kind):
                 console.print()
                 console.print(title)
-                _print_grid(console, grid)
+                print_grid(console, grid)
         if task.texts_note:
             console.print(task.texts_note, style="dim", soft_wrap=True)
     console.print()
@@ -81,23 +68,23 @@ def to_markdown(found: Comparison) -> str:
     """``found`` as one Markdown page."""
     lines: list[str] = []
     if found.note:
-        lines += [f"**{_escaped(found.note)}**", ""]
-        lines += [*(f"- {_escaped(str(x))}" for x in found.mismatches), ""]
-    lines += [f"- {_escaped(x)}" for x in _records(found)]
+        lines += [f"**{escaped(found.note)}**", ""]
+        lines += [*(f"- {escaped(str(x))}" for x in found.mismatches), ""]
+    lines += [f"- {escaped(x)}" for x in _records(found)]
     if found.differing:
-        lines += ["- They differ in", *(f"  - {_escaped(_shortened(x))}" for x in found.differing)]
+        lines += ["- They differ in", *(f"  - {escaped(_shortened(x))}" for x in found.differing)]
     for task in found.tasks:
-        lines += ["", f"## {_escaped(task.title + _task_facts(task))}"]
+        lines += ["", f"## {escaped(task.title + _task_facts(task))}"]
         if task.partial:
-            lines += ["", f"**PARTIAL: {_escaped(numbers.partial(task.partial))}**"]
+            lines += ["", f"**PARTIAL: {escaped(numbers.partial(task.partial))}**"]
         for kind in task.kinds:
             lines += ["", f"### {kind.kind}: {_kind_facts(kind)}", ""]
-            lines += _markdown_grid(_measures(found, kind))
+            lines += markdown_grid(_measures(found, kind))
             for title, grid in (*_languages(found, kind), *_flips(found, kind)):
-                lines += ["", _escaped(title), "", *_markdown_grid(grid)]
+                lines += ["", escaped(title), "", *markdown_grid(grid)]
         if task.texts_note:
-            lines += ["", _escaped(task.texts_note)]
-    lines += ["", *(f"- {_escaped(x)}" for x in _legend(found))]
+            lines += ["", escaped(task.texts_note)]
+    lines += ["", *(f"- {escaped(x)}" for x in _legend(found))]
     return "\n".join(lines) + "\n"
 
 
@@ -140,12 +127,12 @@ def _measures(found: Comparison, kind: KindComparison) -> Grid:
 def _sides(found: Comparison, one: MeasureComparison) -> list[Line]:
     lines = []
     for i, (side, value) in enumerate(zip(found.records, one.values, strict=True)):
-        cells = [side.letter, _ends(one.measure, value.mean, value.low, value.high)]
+        cells = [side.letter, ends(one.measure, value.mean, value.low, value.high)]
         if i:
             x = one.against[i - 1]
             cells += [
-                _ends(one.measure, x.difference, x.low, x.high, signed=True),
-                _p(x.adjusted),
+                ends(one.measure, x.difference, x.low, x.high, signed=True),
+                p_value(x.adjusted),
                 numbers.value(one.measure, x.detectable),
             ]
         else:
@@ -185,9 +172,9 @@ def _wins(one: MeasureComparison, part: Part) -> Cells:
     return [
         part.query_language,
         numbers.count(part.queries),
-        *(_percent(x) for x in (more, part.equal, less)),
-        _signed(one.measure, part.difference),
-        _p(part.adjusted),
+        *(percent(x) for x in (more, part.equal, less)),
+        signed_value(one.measure, part.difference),
+        p_value(part.adjusted),
         part.verdict,
     ]
 
@@ -209,7 +196,7 @@ def _print_pairs(console: Console, found: Comparison, kind: KindComparison) -> N
         )
         order = sorted(columns, key=lambda c: rows.index(c) if c in rows else len(rows))
         marked = {k for k, p in at.items() if p.adjusted <= found.alpha}
-        print_matrix(console, rows, order, cells, lambda d: _signed(one.measure, d), marked)
+        print_matrix(console, rows, order, cells, lambda d: signed_value(one.measure, d), marked)
 
 
 def _flips(found: Comparison, kind: KindComparison) -> Iterator[tuple[str, Grid]]:
@@ -260,90 +247,3 @@ def _legend(found: Comparison) -> Iterator[str]:
                     f"cannot fall below {least:.3g} after the correction, so no difference can be "
                     "shown; compare more questions, or name fewer measures"
                 )
-
-
-def _signed(measure: str, number: float) -> str:
-    """A difference with its sign; none for what rounds to 0."""
-    text = numbers.value(measure, abs(number))
-    if text == numbers.UNDEFINED or not text.strip("0."):
-        return text
-    return ("-" if number < 0 else "+") + text
-
-
-def _ends(measure: str, number: float, low: float, high: float, *, signed: bool = False) -> str:
-    """A number, and on a second line its interval."""
-    write = _signed if signed else numbers.value
-    if low != low:
-        return write(measure, number)
-    return f"{write(measure, number)}\n[{write(measure, low)}, {write(measure, high)}]"
-
-
-def _p(p_value: float) -> str:
-    if p_value != p_value:
-        return numbers.UNDEFINED
-    return "<0.0001" if p_value < 0.0001 else f"{p_value:.4f}"
-
-
-def _percent(share: float) -> str:
-    return numbers.UNDEFINED if share != share else f"{100 * share:.1f}%"
-
-
-def _print_grid(console: Console, grid: Grid) -> None:
-    """Print a table; cells of two lines become one where the width holds them."""
-    lines = [line for _, rows in grid.groups for line in rows]
-    for glue in (" ", "\n"):
-        table = [[cell.replace("\n", glue) for cell in x.cells] for x in lines]
-        widths = [
-            max(len(part) for cell in column for part in cell.split("\n"))
-            for column in zip(grid.heads, *table, strict=True)
-        ]
-        if sum(widths) + 2 * (len(widths) - 1) <= console.width:
-            break
-    else:  # words of the last column one below the other
-        table = [[*x[:-1], x[-1].replace("no difference ", "no difference\n")] for x in table]
-        widths[-1] = max(len(part) for x in table for part in x[-1].split("\n"))
-    _print_cells(console, Line(grid.heads, strong=True), widths, grid.words)
-    whole = min(sum(widths) + 2 * (len(widths) - 1), console.width)
-    console.print("\N{BOX DRAWINGS LIGHT HORIZONTAL}" * whole)
-    at = 0
-    for title, rows in grid.groups:
-        if title:
-            console.print(Text(title, "bold"))
-        for row in rows:
-            _print_cells(console, Line(table[at], row.strong), widths, grid.words)
-            at += 1
-
-
-def _print_cells(console: Console, row: Line, widths: Sequence[int], words: int) -> None:
-    parts = [cell.split("\n") for cell in row.cells]
-    for number in range(max(map(len, parts))):
-        written = []
-        for i, (cell, width) in enumerate(zip(parts, widths, strict=True)):
-            text = cell[number] if number < len(cell) else ""
-            left = i < words or i == len(parts) - 1
-            written.append(text.ljust(width) if left else text.rjust(width))
-        style = "bold" if row.strong else ""
-        console.print(Text("  ".join(written).rstrip(), style), soft_wrap=True)
-
-
-def _markdown_grid(grid: Grid) -> Iterator[str]:
-    named = any(title for title, _ in grid.groups)
-    heads = [*([""] if named else []), *(x.replace("\n", " ") for x in grid.heads)]
-    yield _markdown_row(heads)
-    yield "|" + "---|" * len(heads)
-    for title, rows in grid.groups:
-        for row in rows:
-            cells = [_escaped(x.replace("\n", " ")) for x in row.cells]
-            if row.strong:
-                cells = [f"**{x}**" if x else "" for x in cells]
-            yield _markdown_row([_escaped(title)] * named + cells)
-
-
-def _markdown_row(cells: Cells) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
-def _escaped(text: str) -> str:
-    """``text`` without meaning in Markdown or HTML."""
-    plain = " ".join(text.split())
-    return re.sub(r"([\\`*_\[\]<>|~&])", r"\\\1", plain)

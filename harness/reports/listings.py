@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -92,3 +93,41 @@ def print_files(console: Console, reports: Sequence[tuple[str, FileReport]]) -> 
     for task, report in reports:
         line = f"{task:<{tasks}}  {report.state:<{states}}  {report.path}"
         console.print(line, soft_wrap=True)
+
+
+def print_baselines(
+    console: Console, found: Sequence[tuple[str, Mapping[str, Any]]], folder: Path
+) -> None:
+    """Tracked baselines, by name."""
+    if not found:
+        console.print(f"No baselines in {folder}; `harness baseline set RECORD` makes one.")
+        return
+    table = _table("baseline", "model", "tasks", "made", "harness", "fingerprint")
+    for name, document in found:
+        packages = document["environment"]["packages"]
+        table.add_row(
+            name,
+            document["model"]["name"],
+            " ".join(str(t["task"]) for t in document["tasks"]),
+            document["created"][:10],
+            packages.get("polyglot-harness", numbers.UNDEFINED),
+            str(document["model"]["fingerprint"] or numbers.UNDEFINED)[:12],
+        )
+    console.print(table)
+
+
+def print_baseline(console: Console, document: Mapping[str, Any]) -> None:
+    """Who made a baseline, and of what: versions and digests."""
+    environment, model = document["environment"], document["model"]
+    console.print(f"made {document['created']} on {environment['platform']}", soft_wrap=True)
+    console.print(f"{environment['processor']}, device {document['device']}", soft_wrap=True)
+    versions = [f"Python {environment['python']}"]
+    versions += [f"{name} {version}" for name, version in environment["packages"].items()]
+    console.print(", ".join(versions))
+    console.print(f"fingerprint {model['fingerprint']}", soft_wrap=True)
+    for entry in document["tasks"]:
+        console.print(f"{entry['task']}: data {entry['data_digest']}", soft_wrap=True)
+        console.print(f"{entry['task']}: task file {entry['task_digest']}", soft_wrap=True)
+        told = entry.get("definitions", {})
+        console.print(f"{entry['task']}: " + ", ".join(f"{m} {x}" for m, x in told.items()))
+    console.print()

@@ -53,6 +53,8 @@ def _from_facts(document: Mapping[str, Any], task: str) -> list[str]:
         command += ["--languages", ",".join(entry["partial"]["languages"])]
     if "limit" in entry["partial"]:
         command += ["--limit", str(entry["partial"]["limit"])]
+    if "sample" in entry["partial"]:
+        command += ["--sample", str(entry["partial"]["sample"]["drawn"])]
     return command
 
 

@@ -1,0 +1,79 @@
+"""``harness baseline set|show|list``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.cli.options import baselines_option, verbose_option
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.group(short_help="Tracked baselines of `harness gate`.")
+def baseline() -> None:
+    """Tracked baselines: the records that `harness gate` holds candidates against."""
+
+
+@baseline.command("set", short_help="Make a record a baseline.")
+@click.argument("record", type=_PATH)
+@click.option("--name", metavar="NAME", help="Default: the model's name and the tasks'.")
+@click.option(
+    "--policy", type=_PATH, metavar="FILE", help="Keep what this gate.toml needs; can be left out."
+)
+@click.option(
+    "--measure",
+    "measures",
+    multiple=True,
+    metavar="NAME",
+    help="Keep it too, beside those that the record shows first; can be repeated.",
+)
+@baselines_option()
+def set_baseline(
+    record: Path, name: str | None, policy: Path | None, measures: tuple[str, ...], folder: Path
+) -> None:
+    """Make RECORD, a record.json or its folder, a baseline; what NAME held is replaced.
+
+    Its values by query are kept for the measures that the policy is about (without --policy: the
+    built-in one) and for those that the record shows first.
+    """
+    from harness import baselines
+    from harness.gate import measures_of, read_policy
+    from harness.records import Record
+
+    loaded = Record.load(record)
+    wanted = measures_of(read_policy(policy), loaded)
+    target = folder / (name or baselines.name_of(loaded))
+    for path in baselines.write(loaded, target, [*measures, *wanted]):
+        click.echo(f"wrote {path}", err=True)
+    click.echo(target.name)
+
+
+@baseline.command(short_help="Print a baseline.")
+@click.argument("name", metavar="NAME|RECORD")
+@baselines_option()
+@verbose_option("Also the language x language matrix.")
+def show(name: str, folder: Path, verbose: bool) -> None:
+    """Print the baseline NAME: what it is, who made it, its means; its files are checked."""
+    from harness import baselines
+    from harness.reports import consoles, listings, terminal
+
+    record = baselines.check(name, folder)
+    out = consoles.console()
+    listings.print_baseline(out, record.document)
+    terminal.print_record(out, record.document, path=record.folder, verbose=verbose)
+
+
+@baseline.command("list", short_help="List the baselines.")
+@baselines_option()
+def list_baselines(folder: Path) -> None:
+    """List the baselines of the folder."""
+    from harness import baselines
+    from harness.reports import consoles, listings
+
+    listings.print_baselines(
+        consoles.console(),
+        [(name, baselines.load(name, folder).document) for name in baselines.names(folder)],
+        folder,
+    )

@@ -1,0 +1,270 @@
+"""``harness gate``."""
+
+from __future__ import annotations
+
+import json
+import os
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli.options import baselines_option, data_dir_option, verbose_option
+from harness.errors import HarnessError, NotComparableError
+
+if TYPE_CHECKING:
+    from harness.gate import Gate, Policy
+    from harness.records import Record
+
+_PATH = click.Path(path_type=Path)
+_POSITIVE = click.IntRange(min=1)
+_STDOUT = Path("-")
+_BUG = 70
+"""Exit code of a fault of the harness itself (EX_SOFTWARE): 1 is a regression, no traceback."""
+
+
+@click.command(short_help="Fail if a candidate is worse than a baseline.")
+@click.argument("candidate", required=False, type=_PATH, metavar="[CANDIDATE]")
+@click.option(
+    "--baseline",
+    required=True,
+    metavar="NAME|RECORD",
+    help="A tracked baseline's name, or a record.json or its folder.",
+)
+@click.option("--policy", type=_PATH, metavar="FILE", help="gate.toml; default: a built-in one.")
+@click.option(
+    "--model", metavar="NAME", help="Instead of CANDIDATE: a model, scored as the baseline was."
+)
+@click.option(
+    "--task",
+    "tasks",
+    multiple=True,
+    metavar="NAME|FILE",
+    help="One that the baseline holds; can be repeated. Default: all of these.",
+)
+@click.option(
+    "--sample",
+    type=_POSITIVE,
+    metavar="N",
+    help="With --model: N questions drawn, the same always, all passages.",
+)
+@click.option("--query-prompt", metavar="TEXT", help="With --model, as `harness run` takes it.")
+@click.option("--passage-prompt", metavar="TEXT", help="The same.")
+@click.option("--batch-size", type=_POSITIVE, metavar="N", help="The same.")
+@click.option(
+    "--dtype", type=click.Choice(["float32", "bfloat16", "float16"]), help="The same: float32."
+)
+@click.option("--device", metavar="NAME", help="The same: cpu, cuda, cuda:1, mps.")
+@click.option("--max-length", type=_POSITIVE, metavar="N", help="The same.")
+@data_dir_option()
+@click.option("--offline", is_flag=True, help="Never touch the network.")
+@click.option("--no-store", is_flag=True, help="Neither read nor keep vectors.")
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    metavar="DIR",
+    help="With --model: folder for the candidate's record.",
+)
+@click.option(
+    "--update-baseline",
+    is_flag=True,
+    help="Make the candidate the baseline, whatever the verdict, and end with 0.",
+)
+@baselines_option()
+@click.option("--json", "json_file", type=_PATH, metavar="FILE", help="Write JSON; - for stdout.")
+@click.option(
+    "--markdown",
+    "markdown_file",
+    type=_PATH,
+    metavar="FILE",
+    help="Write Markdown for a pull request's comment; - for stdout.",
+)
+@click.option(
+    "--junit", "junit_file", type=_PATH, metavar="FILE", help="Write JUnit XML; - for stdout."
+)
+@click.option(
+    "--details-url", metavar="URL", help="Where the rest is, if the Markdown has to be cut."
+)
+@click.option(
+    "--github/--no-github",
+    default=None,
+    help="Annotations and job summary; default: in a GitHub workflow.",
+)
+@verbose_option("Also the values that passed.")
+@click.option("-q", "--quiet", is_flag=True, help="Print the verdict alone.")
+@click.pass_context
+def gate(ctx: click.Context, /, **given: Any) -> None:
+    """Hold CANDIDATE, a record.json or its folder, against a baseline.
+
+    A drop is a regression when it is larger than the policy lets through and a paired test over
+    questions says that it is no chance. Too little evidence to tell is inconclusive, not a pass.
+
+    Ends with 0: pass, 1: regression, 2: wrong usage or bad input, 3: inconclusive, 4: not
+    comparable or missing; 70: a fault of the harness itself.
+    """
+    try:
+        code = _gate(command=ctx.obj, **given)
+    except (HarnessError, click.ClickException, click.exceptions.Exit, OSError, MemoryError):
+        raise
+    except Exception:
+        traceback.print_exc()
+        code = _BUG
+    ctx.exit(code)
+
+
+def _gate(
+    *,
+    command: list[str] | None,
+    candidate: Path | None,
+    baseline: str,
+    policy: Path | None,
+    model: str | None,
+    tasks: tuple[str, ...],
+    update_baseline: bool,
+    folder: Path,
+    github: bool | None,
+    details_url: str | None,
+    verbose: bool,
+    quiet: bool,
+    json_file: Path | None,
+    markdown_file: Path | None,
+    junit_file: Path | None,
+    **given: Any,
+) -> int:
+    if (candidate is None) == (model is None):
+        raise click.UsageError("name the candidate's record, or a --model to score: one of them")
+    files = [x for x in (json_file, markdown_file, junit_file) if x is not None]
+    if len(set(files)) < len(files):
+        raise click.UsageError("--json, --markdown and --junit cannot go to the same file")
+    if candidate is not None:
+        _refuse_run_options(given)
+    from harness import baselines
+    from harness.gate import gate as gate_records
+    from harness.gate import measures_of, read_policy
+    from harness.records import Record
+    from harness.reports import consoles
+    from harness.reports.gate import github as on_github
+    from harness.reports.gate.tables import headline, print_gate
+    from harness.reports.progress import told
+
+    rules = read_policy(policy)
+    names = [_named(x) for x in tasks]
+    target = baselines.where(baseline, folder) if update_baseline else None
+    try:
+        base: Record | None = baselines.load(baseline, folder)
+    except NotComparableError:
+        if target is None or model is not None:
+            raise
+        base = None
+    with told(quiet=quiet or candidate is not None) as progress:
+        if candidate is not None:
+            new = Record.load(candidate)
+        else:
+            assert base is not None and model is not None
+            new = _produced(model, base, rules, tasks, progress, command, given)
+    try:
+        found = None if base is None else gate_records(new, base, rules, tasks=names)
+    except NotComparableError as problem:
+        if target is None:
+            raise
+        click.echo(f"Not compared: {problem}", err=True)
+        found = None
+    if found is not None:
+        _write(found, json_file, markdown_file, junit_file, details_url)
+        free = _STDOUT not in files
+        if free and quiet:
+            click.echo(headline(found))
+        elif free:
+            print_gate(consoles.console(), found, verbose=verbose)
+        if github if github is not None else on_github.on_github(os.environ):
+            for line in on_github.annotate(found, None if policy is None else str(policy)):
+                click.echo(line, err=not free)
+            on_github.write_summary(found, os.environ)
+    if target is None:
+        assert found is not None
+        return found.exit_code
+    for path in baselines.write(new, target, measures_of(rules, new)):
+        click.echo(f"wrote {path}", err=True)
+    return 0
+
+
+def _refuse_run_options(given: dict[str, Any]) -> None:
+    for name, value in given.items():
+        if name != "output" and value not in (None, False):
+            raise click.UsageError(
+                f"--{name.replace('_', '-')} is for a --model that is scored; the candidate is a "
+                "record already"
+            )
+
+
+def _named(task: str) -> str:
+    """A task's name, from a name or its file's path."""
+    from harness.task import find_task
+
+    return find_task(task).name if task.endswith(".toml") else task
+
+
+def _produced(
+    model: str,
+    base: Record,
+    policy: Policy,
+    tasks: tuple[str, ...],
+    progress: Any,
+    command: list[str] | None,
+    given: dict[str, Any],
+) -> Record:
+    from harness.gate.produce import produce
+    from harness.models.base import ModelOptions
+    from harness.prepare import RunOptions
+
+    of_model = ("query_prompt", "passage_prompt", "batch_size", "device", "max_length", "offline")
+    options = RunOptions(
+        sample=given["sample"],
+        data_dir=given["data_dir"],
+        offline=given["offline"],
+        store=not given["no_store"],
+        model=ModelOptions(
+            dtype=given["dtype"] or "float32", **{name: given[name] for name in of_model}
+        ),
+    )
+    return produce(
+        model,
+        base,
+        policy,
+        tasks=tasks,
+        options=options,
+        output=given["output"],
+        progress=progress,
+        command=command,
+    )
+
+
+def _write(
+    found: Gate,
+    json_file: Path | None,
+    markdown_file: Path | None,
+    junit_file: Path | None,
+    details_url: str | None,
+) -> None:
+    from harness.reports.gate import github
+    from harness.reports.gate.junit import to_junit
+    from harness.reports.gate.tables import to_markdown
+    from harness.writing import write_atomically
+
+    texts = []
+    if json_file is not None:
+        document = json.dumps(found.document(), indent=1, ensure_ascii=False, allow_nan=False)
+        texts.append((json_file, document + "\n"))
+    if markdown_file is not None:
+        rest = details_url or github.run_url(os.environ)
+        texts.append((markdown_file, to_markdown(found, rest=rest)))
+    if junit_file is not None:
+        texts.append((junit_file, to_junit(found)))
+    for file, text in texts:
+        if file == _STDOUT:
+            click.echo(text, nl=False)
+        else:
+            write_atomically(file, text.encode())

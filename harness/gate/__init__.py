@@ -1,0 +1,26 @@
+"""The regression gate: is a candidate worse than a baseline, where, and is that evidence enough?
+
+>>> from harness.gate import gate
+>>> gate("results/candidate", "results/baseline").exit_code
+0
+"""
+
+from __future__ import annotations
+
+from harness.gate.decide import gate
+from harness.gate.policy import Policy, Rule, measures_of, read_policy
+from harness.gate.verdicts import EXIT_CODES, Cell, Gate, Outcome, Party, Verdict
+
+__all__ = [
+    "EXIT_CODES",
+    "Cell",
+    "Gate",
+    "Outcome",
+    "Party",
+    "Policy",
+    "Rule",
+    "Verdict",
+    "gate",
+    "measures_of",
+    "read_policy",
+]

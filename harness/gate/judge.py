@@ -1,0 +1,186 @@
+"""From how far a value moved to a verdict on it, and from these to a verdict on each rule.
+
+A drop is a regression when it is larger than the limit and the paired test says that it is one. It
+passes when it is within the limit and its interval shows that the true one is within the margin.
+Everything else is inconclusive: not a regression as far as one can see, and not shown to be none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from harness.gate.cells import Ask, Moved
+from harness.gate.policy import LEAST, Direction, Policy, Rule
+from harness.gate.verdicts import Cell, Outcome, Verdict
+from harness.metrics.comparisons import holm, smallest_detectable_difference
+from harness.paired import Rows
+from harness.wording import plural
+
+_SEVERITY: tuple[Verdict, ...] = ("regression", "missing", "inconclusive", "improvement", "pass")
+
+
+class _Drop(NamedTuple):
+    """A change as the rule sees it: what got worse is above 0."""
+
+    size: float
+    worst: float
+    """Upper end of its interval."""
+    p_value: float
+    p_gain: float
+    """Of a change for the better; NaN where no change is one."""
+
+
+def _drop(moved: Moved, direction: Direction) -> _Drop:
+    if direction == "higher":
+        return _Drop(-moved.difference, -moved.low, moved.p_lower, moved.p_higher)
+    if direction == "lower":
+        return _Drop(moved.difference, moved.high, moved.p_higher, moved.p_lower)
+    worst = max(abs(moved.low), abs(moved.high)) if moved.low == moved.low else float("nan")
+    return _Drop(abs(moved.difference), worst, moved.p_either, float("nan"))
+
+
+def judge(
+    policy: Policy,
+    kinds: Sequence[Rows],
+    asked: Sequence[Ask],
+    moved: Sequence[Moved],
+    *,
+    half: bool,
+) -> tuple[list[Cell], int]:
+    """A cell for each of ``asked``, and the number of cells that count.
+
+    Holm's correction is over the cells that count; those of watched languages have one of their
+    own, so that reporting them costs the others nothing.
+
+    Args:
+        policy: whose rules ``asked`` are about.
+        kinds: the rows that ``asked`` points into.
+        asked: what was measured.
+        moved: how far each of them moved.
+        half: one of the records was computed in half precision.
+    """
+    rules = [policy.rules[ask.rule] for ask in asked]
+    drops = [_drop(x, rule.direction) for x, rule in zip(moved, rules, strict=True)]
+    watched = np.array([ask.tier == "watched" for ask in asked], bool)
+    adjusted, gains = np.full((2, len(asked)), np.nan)
+    for part in (watched, ~watched):
+        adjusted[part] = holm([x.p_value for x, here in zip(drops, part, strict=True) if here])
+        gains[part] = holm([x.p_gain for x, here in zip(drops, part, strict=True) if here])
+    comparisons = int((~watched).sum())
+    cells = []
+    for number, (ask, rule, found, drop) in enumerate(zip(asked, rules, moved, drops, strict=True)):
+        tolerance = policy.tolerance(rule.measure, rule.by, half=half)
+        limit = rule.limit(found.baseline, tolerance)
+        margin = max(limit, rule.margin or 0.0)
+        family = comparisons if ask.tier != "watched" else int(watched.sum())
+        verdict, reason = _verdict(
+            rule, found, drop, (float(adjusted[number]), float(gains[number])), (limit, margin)
+        )
+        cells.append(
+            Cell(
+                task=kinds[ask.rows].task,
+                kind=kinds[ask.rows].kind,
+                measure=rule.measure,
+                side=ask.side,
+                unit=ask.unit,
+                tier=ask.tier,
+                counts=ask.tier != "watched",
+                questions=found.questions,
+                baseline=found.baseline,
+                candidate=found.candidate,
+                difference=found.difference,
+                low=found.low,
+                high=found.high,
+                detectable=float(
+                    # The test is one-sided (two-sided for a rule that wants no change).
+                    smallest_detectable_difference(
+                        found.standard_error,
+                        alpha=rule.alpha * (1 if rule.direction == "same" else 2) / family,
+                    )
+                ),
+                p_value=drop.p_value,
+                adjusted=float(adjusted[number]),
+                limit=limit,
+                margin=margin,
+                verdict=verdict,
+                reason=reason,
+            )
+        )
+    return cells, comparisons
+
+
+def _verdict(
+    rule: Rule,
+    found: Moved,
+    drop: _Drop,
+    adjusted: tuple[float, float],
+    bounds: tuple[float, float],
+) -> tuple[Verdict, str]:
+    """The verdict on one value, and why."""
+    (worse, better), (limit, margin) = adjusted, bounds
+    what = "change" if rule.direction == "same" else "drop"
+    if drop.size != drop.size:
+        return "missing", "no question has a value in both records"
+    size, most = _amount(drop.size), _amount(limit)
+    if found.questions < rule.min_queries:
+        few = plural(found.questions, "question")
+        return "inconclusive", f"{few}, the rule asks for {rule.min_queries:,}"
+    if drop.size > limit and worse <= rule.alpha:
+        return "regression", f"{what} of {size}, more than {most} (p = {_p(worse)})"
+    if drop.size > limit:
+        return (
+            "inconclusive",
+            f"{what} of {size}, more than {most}, but it may be chance (p = {_p(worse)})",
+        )
+    if not drop.worst <= margin + LEAST / 2:
+        return (
+            "inconclusive",
+            f"the {what} may be {_amount(drop.worst)}, at most {_amount(margin)} is let through",
+        )
+    if better <= rule.alpha and -drop.size > LEAST:
+        return "improvement", f"better by {_amount(-drop.size)} (p = {_p(better)})"
+    if worse <= rule.alpha:
+        return "pass", f"{what} of {size} (p = {_p(worse)}), within {most}"
+    return "pass", f"no {what} beyond {_amount(margin)}"
+
+
+def outcomes(policy: Policy, asked: Sequence[Ask], cells: Sequence[Cell]) -> list[Outcome]:
+    """A verdict for each rule: that of its worst cell, cells of watched languages left aside."""
+    found = []
+    for number, rule in enumerate(policy.rules):
+        own = tuple(c for ask, c in zip(asked, cells, strict=True) if ask.rule == number)
+        if not own:
+            note = f"neither record holds {rule.measure} where the rule looks"
+            found.append(Outcome(rule, "missing" if rule.required else "pass", (), note, True))
+            continue
+        found.append(Outcome(rule, worst([c.verdict for c in own if c.counts]), own, None))
+    return found
+
+
+def worst(verdicts: Sequence[Verdict]) -> Verdict:
+    """The verdict that decides; ``pass`` where there is none."""
+    return min(verdicts, key=_SEVERITY.index, default="pass")
+
+
+def overall(found: Sequence[Outcome]) -> Verdict:
+    """The gate's verdict; a rule that allows it does not make it inconclusive."""
+    return worst(
+        [
+            "pass" if x.verdict == "inconclusive" and x.rule.inconclusive == "allow" else x.verdict
+            for x in found
+        ]
+    )
+
+
+def _amount(number: float) -> str:
+    """A difference in words: four decimals below 10, else one."""
+    if abs(number) < 5e-5:
+        return f"{number:.1g}" if number else "0"
+    return f"{number:.4f}" if abs(number) < 10 else f"{number:,.1f}"
+
+
+def _p(p_value: float) -> str:
+    return "<0.0001" if p_value < 0.0001 else f"{p_value:.4f}"

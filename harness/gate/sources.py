@@ -1,0 +1,115 @@
+"""Where regressions come from: a language whose passages got worse drags down all that ask for it.
+
+In cross settings a value of one language is a mean over the others. The language with the largest
+drop is taken out of all of them, then the next, until none that is left drops beyond its limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from harness.gate.cells import Ask, change_of, of_side
+from harness.gate.policy import Direction, Policy
+from harness.gate.verdicts import Cell, Side
+from harness.metrics.means import group_means, micro_mean
+from harness.metrics.segments import FloatArray
+from harness.paired import Rows
+
+_Found = tuple[Side, str]
+
+
+def attributed(
+    policy: Policy, kinds: Sequence[Rows], asked: Sequence[Ask], cells: Sequence[Cell]
+) -> tuple[list[Cell], tuple[str, ...]]:
+    """``cells`` with what their regressions come from, and the languages these come from.
+
+    Languages are in the order in which they were found, the largest drop first; languages that are
+    only watched are named in their cells alone. A regression in the pool of all languages cannot be
+    taken apart: where others are named, ``through`` holds them all.
+    """
+    found = list(cells)
+    named: dict[str, None] = {}
+    pooled: list[int] = []
+    groups: dict[tuple[int, str, Direction], list[int]] = {}
+    for number, (ask, cell) in enumerate(zip(asked, cells, strict=True)):
+        if cell.verdict != "regression":
+            continue
+        if cell.kind == "multi":
+            pooled.append(number)
+        else:
+            direction = policy.rules[ask.rule].direction
+            groups.setdefault((ask.rows, cell.measure, direction), []).append(number)
+    for (at, measure, direction), members in groups.items():
+        rows = kinds[at]
+        drops = _drops(rows, measure, direction)
+        sources = _sources(rows, drops, [asked[n] for n in members], [cells[n] for n in members])
+        for number in members:
+            ask, cell = asked[number], cells[number]
+            touched = {of_side(rows.settings[i], side) for i in ask.settings for side in _SIDES}
+            through = dict.fromkeys(x for _, x in sources if x in touched and x != ask.unit)
+            if (ask.side, ask.unit) in sources:
+                own = [ask.unit]
+            elif ask.side == "pair" and not through:
+                own = ask.unit.split("-")
+            else:
+                own = []
+                if ask.side == "pair" or not _left(rows, drops, ask, sources) > cell.limit:
+                    found[number] = replace(cell, through=tuple(through))
+            if cell.counts:
+                named.update(dict.fromkeys(own))
+    for number in pooled:
+        ask, cell = asked[number], cells[number]
+        if ask.side == "mean" or (named and ask.unit not in named):
+            found[number] = replace(cell, through=tuple(named))
+    if not named:
+        pools = [cells[n] for n in pooled if asked[n].side != "mean" and cells[n].counts]
+        pools.sort(key=lambda cell: -abs(cell.difference))
+        named = dict.fromkeys(cell.unit for cell in pools)
+    return found, tuple(named)
+
+
+_SIDES: tuple[Side, ...] = ("query", "passage")
+
+
+def _drops(rows: Rows, measure: str, direction: Direction) -> FloatArray:
+    """The drop of each setting (S,), above 0 where it got worse."""
+    change = change_of(rows)[:, rows.measures.index(measure)]
+    moved = group_means(change, rows.groups, len(rows.settings))
+    if direction == "same":
+        return np.abs(moved)
+    return -moved if direction == "higher" else moved
+
+
+def _left(rows: Rows, drops: FloatArray, ask: Ask, without: Sequence[_Found]) -> float:
+    """The drop of a value once some languages are taken out of it; 0 where nothing is left."""
+    kept = [
+        i
+        for i in ask.settings
+        if not any(
+            of_side(rows.settings[i], side) == language and (ask.side, ask.unit) != (side, language)
+            for side, language in without
+        )
+    ]
+    return micro_mean(drops[kept]) if kept else 0.0
+
+
+def _sources(
+    rows: Rows, drops: FloatArray, asked: Sequence[Ask], cells: Sequence[Cell]
+) -> list[_Found]:
+    """Sides and languages that regress by themselves, worst first."""
+    sources: list[_Found] = []
+    while True:
+        left = [
+            (_left(rows, drops, ask, sources), ask)
+            for ask, cell in zip(asked, cells, strict=True)
+            if ask.side in _SIDES
+            and (ask.side, ask.unit) not in sources
+            and _left(rows, drops, ask, sources) > cell.limit
+        ]
+        if not left:
+            return sources
+        _, ask = max(left, key=lambda x: (x[0], x[1].unit, x[1].side))
+        sources.append((ask.side, ask.unit))

@@ -1,0 +1,83 @@
+"""For people who keep checks in their own test suite: ``assert_no_regression``.
+
+>>> from harness.testing import assert_no_regression
+>>> def test_retrieval_did_not_get_worse():
+...     assert_no_regression(baseline="use-m3-demo", model="python:my_package:make_encoder")
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from harness import baselines
+from harness.errors import UsageError
+from harness.gate import Gate, Policy, gate, read_policy
+from harness.gate.produce import produce
+from harness.prepare import RunOptions, with_settings
+from harness.records import Record
+
+__all__ = ["assert_no_regression"]
+
+
+def assert_no_regression(
+    candidate: Record | str | Path | None = None,
+    baseline: Record | str | Path = "",
+    policy: Policy | str | Path | None = None,
+    *,
+    model: str | object | None = None,
+    tasks: Sequence[str] = (),
+    folder: str | Path = baselines.FOLDER,
+    allow_inconclusive: bool = False,
+    **settings: Any,
+) -> Gate:
+    """Fail the test, with the gate's table, unless the candidate passes the policy.
+
+    Args:
+        candidate: a record or the path of one; or leave it out and give ``model``.
+        baseline: a record, the path of one, or the name of a tracked baseline.
+        policy: a policy or the path of one; default: the one that comes with the harness.
+        model: scored the way the baseline was; anything that :func:`harness.evaluate` takes.
+        tasks: those to look at; default: all of the baseline's.
+        folder: of tracked baselines.
+        allow_inconclusive: let through what the evidence cannot decide.
+        **settings: of the run of ``model``, as :func:`harness.evaluate` takes them, ``sample=200``.
+
+    Returns:
+        What the gate found.
+
+    Raises:
+        AssertionError: a regression, something missing, or too little evidence.
+        HarnessError: nothing could be compared; :class:`harness.errors.NotComparableError` if the
+            baseline is missing or measures something else.
+    """
+    __tracebackhide__ = True
+    if (candidate is None) == (model is None):
+        raise UsageError("assert_no_regression needs a candidate's record or a model, one of them")
+    if model is None and settings:
+        raise UsageError(f"{min(settings)!r} is a setting of a run, and there is no model to run")
+    policy = policy if isinstance(policy, Policy) else read_policy(policy)
+    folder = Path(folder)
+    base = baseline if isinstance(baseline, Record) else baselines.load(str(baseline), folder)
+    if model is not None:
+        options = with_settings(RunOptions(), settings)
+        candidate = produce(model, base, policy, tasks=tasks, options=options)
+    assert candidate is not None
+    names = [Path(x).stem if x.endswith(".toml") else x for x in tasks]
+    found = gate(candidate, base, policy, tasks=names)
+    allowed = allow_inconclusive and found.verdict == "inconclusive"
+    if found.exit_code and not allowed:
+        raise AssertionError(_told(found))
+    return found
+
+
+def _told(found: Gate) -> str:
+    from rich.console import Console
+
+    from harness.reports.gate.tables import print_gate
+
+    out = io.StringIO()
+    print_gate(Console(file=out, width=100, highlight=False, markup=False, emoji=False), found)
+    return "\n" + out.getvalue()
