@@ -1,0 +1,265 @@
+"""Corpora from the hub: pinned, verified by the hub's own checksums, never silently filled up."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from urllib.parse import parse_qs
+
+import huggingface_hub.constants
+import pytest
+from click.testing import CliRunner
+from tiny_miracl import write_miracl
+
+from harness import data as library
+from harness.cli import main
+from harness.data import hub
+from harness.errors import DataError, TaskError
+from harness.task import TaskSpec, read_task
+
+TOPICS, CORPUS = "a" * 40, "b" * 40
+"""Commits of the two data sets."""
+
+
+class Hub:
+    """A hub of two data sets on loopback: file metadata, checksums, and the files."""
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        self.files = files
+        self.asked: list[str] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, *_: object) -> None:
+                pass
+
+            def do_HEAD(self) -> None:
+                self.answer(with_body=False)
+
+            def do_GET(self) -> None:
+                self.answer(with_body=True)
+
+            def do_POST(self) -> None:
+                length = int(self.headers["Content-Length"])
+                fields = parse_qs(self.rfile.read(length).decode())
+                revision = self.path.rpartition("/")[2]
+                found = [outer.described(x) for x in fields["paths"] if f"{revision}/{x}" in files]
+                body = json.dumps(found).encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def answer(self, *, with_body: bool) -> None:
+                _, _, rest = self.path.partition("/resolve/")
+                raw = outer.files.get(rest)
+                outer.asked += [rest] if rest else []
+                if raw is None:
+                    self.send_response(404)
+                    self.send_header("X-Error-Code", "EntryNotFound")
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+                    return
+                self.send_response(200)
+                self.send_header("X-Repo-Commit", rest.partition("/")[0])
+                self.send_header("ETag", f'"{hashlib.sha256(raw).hexdigest()}"')
+                self.send_header("Content-Length", str(len(raw)))
+                self.end_headers()
+                if with_body:
+                    self.wfile.write(raw)
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def described(self, name: str) -> dict[str, Any]:
+        """What the hub says of a file of the corpus."""
+        raw = self.files[f"{CORPUS}/{name}"]
+        oid = hashlib.sha256(raw).hexdigest()
+        lfs = {"oid": oid, "sha256": oid, "size": len(raw), "pointerSize": 130}
+        return {"type": "file", "path": name, "size": len(raw), "oid": "0" * 40, "lfs": lfs}
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@pytest.fixture
+def remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Hub, TaskSpec]]:
+    """The tiny task's files on a hub, nothing at hand, and the task that names the hub."""
+    write_miracl(tmp_path / "made", whole={"sw": 60, "yo": 60})
+    made = tmp_path / "made"
+    files = {
+        f"{CORPUS if 'corpus' in p.parts[-2] else TOPICS}/"
+        f"{p.relative_to(made / 'data').as_posix()}": p.read_bytes()
+        for p in (made / "data").rglob("*")
+        if p.is_file()
+    }
+    sums = "".join(
+        f'"{name.partition("/")[2]}" = "{hashlib.sha256(raw).hexdigest()}"\n'
+        for name, raw in files.items()
+        if name.startswith(TOPICS)
+    )
+    text = (made / "tiny-miracl.toml").read_text()
+    text = text.replace(
+        'folder = "data"\n',
+        f'folder = "tiny"\nrepository = "org/topics"\nrevision = "{TOPICS}"\n\n'
+        f"[source.files]\n{sums}\n[source.corpus]\n"
+        f'repository = "org/corpus"\nrevision = "{CORPUS}"\n',
+    )
+    path = tmp_path / "elsewhere" / "tiny-miracl.toml"
+    path.parent.mkdir()
+    path.write_text(text)
+    found = Hub(files)
+    monkeypatch.delenv("HARNESS_DATA", raising=False)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", found.url)
+    monkeypatch.setattr(
+        huggingface_hub.constants,
+        "HUGGINGFACE_CO_URL_TEMPLATE",
+        found.url + "/{repo_id}/resolve/{revision}/{filename}",
+    )
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    yield found, read_task(path)
+    found.close()
+
+
+def downloaded(found: Hub) -> list[str]:
+    """Names of the files that were asked for, each once."""
+    return sorted({x.partition("/")[2] for x in found.asked})
+
+
+def test_what_is_missing_comes_from_the_hub_and_is_verified(
+    remote: tuple[Hub, TaskSpec], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One language: its topics, judgements and both corpus files; then offline, from the cache."""
+    found, task = remote
+    told: list[str] = []
+    data = library.load(task, languages=("sw",), progress=lambda name, *_: told.append(name))
+    assert data.passage_counts == {"sw": 60}
+    assert data.corpora["sw"].verified == "hub"
+    assert len(downloaded(found)) == 4 and all("sw" in x for x in downloaded(found))
+    assert told
+    found.asked.clear()
+    again = library.load(task, languages=("sw",), offline=True)
+    assert again.digest == data.digest
+    assert again.corpora["sw"].verified == "hub"
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert library.load(task, languages=("sw",)).digest == data.digest
+    assert found.asked == []
+
+
+def test_offline_what_is_missing_names_the_command(remote: tuple[Hub, TaskSpec]) -> None:
+    """First the topics, then the corpus."""
+    task = remote[1]
+    with pytest.raises(DataError, match=r"topics.*offline nothing is fetched.*harness data fetch"):
+        library.load(task, offline=True)
+    library.load(task, languages=("sw",))
+    for language in ("sw", "yo"):
+        for name in (x.format(language=language) for x in _topics()):
+            hub.fetch("org/topics", TOPICS, [name])
+    with pytest.raises(
+        DataError, match=r"in yo needs .*docs-0.jsonl.gz and 1 more .*--languages y"
+    ):
+        library.load(task, offline=True)
+
+
+def _topics() -> Sequence[str]:
+    from harness.task import LAYOUTS
+
+    return LAYOUTS["miracl"].per_language
+
+
+def test_a_file_that_is_not_what_the_hub_says_is_refused(remote: tuple[Hub, TaskSpec]) -> None:
+    """Damaged in the cache after it came: found by the checksum that was kept."""
+    task = remote[1]
+    corpus = library.load(task, languages=("sw",)).corpora["sw"]
+    path = corpus.files[0].path
+    lines = gzip.decompress(path.read_bytes()).replace(b"river", b"RIVER")
+    path.resolve().write_bytes(gzip.compress(lines))
+    with pytest.raises(DataError, match=r"docs-0.jsonl.gz: SHA-256 is .*but the hub gives"):
+        library.load(task, languages=("sw",), offline=True)
+    reports = library.verify(task, languages=("sw",))
+    assert [r.state for r in reports] == ["ok", "ok", "damaged", "ok"]
+
+
+def test_a_copy_of_ones_own_comes_first_and_is_never_filled_up(
+    remote: tuple[Hub, TaskSpec], tmp_path: Path
+) -> None:
+    """One of two files: a sample, refused or taken as such; the hub is not asked for the other."""
+    found, task = remote
+    folder = tmp_path / "mirror" / "tiny" / "miracl-corpus-v1.0-sw"
+    folder.mkdir(parents=True)
+    made = tmp_path / "made" / "data" / "miracl-corpus-v1.0-sw" / "docs-0.jsonl.gz"
+    (folder / "docs-0.jsonl.gz").write_bytes(made.read_bytes())
+    with pytest.raises(DataError, match="30 of the 60 passages in sw"):
+        library.load(task, languages=("sw",), data_dir=tmp_path / "mirror")
+    data = library.load(task, languages=("sw",), data_dir=tmp_path / "mirror", sampled=True)
+    assert data.passage_counts == {"sw": 30}
+    assert not any("corpus" in name for name in downloaded(found))
+
+
+def test_fetch_where_and_verify_know_the_corpus(
+    remote: tuple[Hub, TaskSpec], tmp_path: Path
+) -> None:
+    """The command that messages name, and where each file will be."""
+    _, task = remote
+
+    def harness_data(command: str) -> list[str]:
+        arguments = ["data", command, str(task.path), "--languages", "yo"]
+        done = CliRunner().invoke(main, arguments)
+        assert done.exit_code == 0, done.output
+        return [line.split()[1] for line in done.output.splitlines()]
+
+    assert harness_data("where") == ["missing"] * 4
+    assert harness_data("fetch") == ["ok"] * 4
+    assert harness_data("where") == ["present"] * 4
+    assert harness_data("verify") == ["ok"] * 4
+
+
+def test_an_unknown_file_or_a_silent_hub_is_one_sentence(
+    remote: tuple[Hub, TaskSpec], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the hub's library raises never reaches the user as it is."""
+    found = remote[0]
+    with pytest.raises(DataError, match="gives no SHA-256 of nowhere"):
+        hub.checksums("org/corpus", CORPUS, ["nowhere.gz"])
+    with pytest.raises(DataError, match="org/corpus@"):
+        hub.fetch("org/corpus", CORPUS, ["nowhere.gz"])
+    found.close()
+    with pytest.raises(DataError, match="cannot be reached"):
+        hub.checksums("org/corpus", CORPUS, ["docs-0.jsonl.gz"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('repository = "org/corpus"\n', 'repository = "corpus"\n', "must be ORG/NAME"),
+        (f'revision = "{CORPUS}"\n', "", "'source.corpus.revision' is missing"),
+        ("yo = 60\n", "", "'source.corpus.passages.yo' is missing"),
+        ("yo = 60\n", "yo = 0\n", "must be a whole number above 0"),
+        ('optional = ["multi"]', 'optional = ["cross"]', "must be one of mono, multi"),
+        ('optional = ["multi"]', 'optional = ["mono", "multi"]', "leaves nothing to run"),
+        ('reader = "miracl"', 'reader = "simple"', "names a file that the task's reader does not"),
+    ],
+)
+def test_a_task_file_that_is_wrong_names_the_key(
+    remote: tuple[Hub, TaskSpec], old: str, new: str, message: str
+) -> None:
+    path = remote[1].path
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(TaskError, match=message):
+        read_task(path)
