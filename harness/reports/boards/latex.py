@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from harness.board.model import Board, TaskBoard
 from harness.reports.boards.escaping import latex
 from harness.reports.boards.grids import (
@@ -16,11 +18,14 @@ from harness.reports.boards.grids import (
 HEAD = r"""% Written by harness board from the records beside it; changes here are lost.
 % \usepackage{booktabs,graphicx} and, for the names of models, a Unicode engine or T1 fonts.
 """
+_LONGEST = 40
+"""Of a name that stands on one line."""
+_WRAPPED = r"p{0.4\linewidth}"
 _SIGNS = {"": "", "†": r"\textsuperscript{\dag}", "‡": r"\textsuperscript{\ddag}"}
 
 
 def item(cell: Item) -> str:
-    """One cell: best in bold, second underlined, interval small behind."""
+    """One cell: best in bold, second underlined, interval small below."""
     text = latex(cell.text)
     if cell.mark == "best":
         text = rf"\textbf{{{text}}}"
@@ -28,12 +33,25 @@ def item(cell: Item) -> str:
         text = rf"\underline{{{text}}}"
     text += _SIGNS[cell.sign]
     interval = latex(cell.interval)
-    return rf"{text} {{\scriptsize ({interval})}}" if interval else text
+    return rf"\shortstack[r]{{{text}\\{{\scriptsize ({interval})}}}}" if interval else text
+
+
+def name(cell: Item) -> str:
+    """A cell of a column that wraps: lines may end behind hyphens and slashes."""
+    text = item(cell)
+    return re.sub(r"(?<=[^\\-])([-/.:])(?=[^-])", r"\1\\allowbreak{}", text)
 
 
 def table(grid: Grid, caption: str, label: str) -> str:
     """A grid as a table environment, scaled to the width of the text."""
-    columns = "".join("l" if i < grid.left else "r" for i in range(len(grid.heads)))
+    wraps = {i for i in range(grid.left) if any(len(row[i].text) > _LONGEST for row in grid.rows)}
+    columns = "".join(
+        _WRAPPED if i in wraps else "l" if i < grid.left else "r" for i in range(len(grid.heads))
+    )
+    rows = [
+        " & ".join(name(x) if i in wraps else item(x) for i, x in enumerate(row))
+        for row in grid.rows
+    ]
     lines = [
         r"\begin{table}",
         r"\centering",
@@ -45,7 +63,7 @@ def table(grid: Grid, caption: str, label: str) -> str:
         *_over(grid),
         f"{' & '.join(latex(x) for x in grid.heads)} \\\\",
         r"\midrule",
-        *(f"{' & '.join(item(x) for x in row)} \\\\" for row in grid.rows),
+        *(f"{row} \\\\" for row in rows),
         r"\bottomrule",
         r"\end{tabular}}",
         r"\end{table}",

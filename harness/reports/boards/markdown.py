@@ -54,13 +54,12 @@ def table(grid: Grid) -> str:
 
 def overview(board: Board) -> str:
     """The board across tasks."""
-    parts = [f"# All tasks\n\n{GENERATED}\n", overview_table(board), _tasks(board), _legend(board)]
-    return "\n".join(x for x in parts if x)
+    return "\n".join((f"# All tasks\n\n{GENERATED}\n", overview_table(board), _tasks(board)))
 
 
 def overview_table(board: Board) -> str:
-    """The table across tasks alone."""
-    return table(overview_grid(board))
+    """The table across tasks, and what its signs mean."""
+    return f"{table(overview_grid(board))}\n{_legend(board)}"
 
 
 def _tasks(board: Board) -> str:
