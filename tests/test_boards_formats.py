@@ -107,7 +107,7 @@ def test_latex_tables_are_balanced(made: dict[str, bytes]) -> None:
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 def test_latex_compiles(made: dict[str, bytes], tmp_path: Path) -> None:
     # pdflatex has no Hebrew letters; engines for Unicode have.
-    text = made["xquad-r.tex"].decode().replace(RIGHT_TO_LEFT, "right-to-left")
+    text = re.sub("[\u0590-\u05ff]", "x", made["xquad-r.tex"].decode())
     head = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{booktabs,graphicx}"
     (tmp_path / "page.tex").write_text(rf"{head}\begin{{document}}{text}\end{{document}}")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"]
