@@ -42,6 +42,10 @@ class RunOptions:
     store: bool = True
     trec: Path | None = None
     trec_depth: int = 100
+    rerank: str | None = None
+    """A reranker for the heads; the run then has a second record, of both as one system."""
+    rerank_top: int = 100
+    """Passages of each ranking that it reads."""
     corpus: Literal["whole", "sampled"] = "whole"
     """``sampled`` takes a corpus that is a sample, and says so; ``whole`` refuses one."""
     shard: int = PASSAGES

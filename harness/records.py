@@ -109,6 +109,8 @@ class Record:
     document: dict[str, Any]
     tables: dict[str, PerQuery] = field(default_factory=dict, repr=False)
     folder: Path | None = None
+    before: Record | None = field(default=None, repr=False)
+    """Of a run with a reranker: the record of the first stage alone; not saved with this one."""
 
     @property
     def model(self) -> str:

@@ -6,8 +6,8 @@ import datetime
 import hashlib
 import re
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeGuard, cast
@@ -16,15 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import encode as encoding
-from harness.corpora import corpus_entry, forget_begun, over_corpora, read_corpora, unfinished
+from harness.corpora import corpus_entry, forget_begun, over_corpora, read_corpora
 from harness.environment import environment
 from harness.export import TrecExport
 from harness.metrics.definition import digests
 from harness.models import load as load_model
 from harness.models import warn_untrained
 from harness.models.base import DenseModel, LexicalModel, Model, for_task
+from harness.models.reranker import Reranker, load_reranker
 from harness.prepare import Prepared, RunOptions, choose_tasks, prepare, texts_of, with_settings
 from harness.records import SCHEMA_VERSION, Record, finite
+from harness.rerank import RerankedModel, check_rerankable, rerank, without_agreement
 from harness.scoring import (
     PerQuery,
     kind_means,
@@ -35,11 +37,14 @@ from harness.scoring import (
     top_language_share,
 )
 from harness.search import Found
-from harness.searches import Searched, export_depth, search_dense, search_lexical
+from harness.searches import Searched, cut, export_depth, search_dense, search_lexical
 from harness.stages import Progress, Silent, Stages
 from harness.store import Store, digest_of
 from harness.task import Role, TaskSpec
 from harness.uncertainty import intervals
+
+Scored = tuple[dict[str, Any], PerQuery]
+"""A task's part of a record, and the table it was made from."""
 
 
 def is_dense(model: Model) -> TypeGuard[DenseModel]:
@@ -153,7 +158,9 @@ def _evaluate_task(
     options: RunOptions,
     store: Store | None,
     progress: Progress,
-) -> tuple[dict[str, Any], PerQuery]:
+    reranker: Reranker | None,
+) -> list[Scored]:
+    """The task's part of the record, and of the second record where there is a reranker."""
     data, spec = prepared.data, prepared.spec
     unbound, model = model, for_task(model, spec)
     counts = encoding.EncodingCounts()
@@ -169,8 +176,8 @@ def _evaluate_task(
                 options.trec / spec.name, prepared, model.name, export_depth(options, prepared.pool)
             )
             exported.write(found)
-        heads = (found.head[:, : options.heads], found.head_scores[:, : options.heads])
-        return replace(found, head=heads[0], head_scores=heads[1], block_heads={})
+        kept = options.rerank_top if reranker else 0
+        return cut(found, max(options.heads, kept), kept)
 
     dimensions: int | None = None
     if is_dense(model) and data.corpora:
@@ -199,12 +206,25 @@ def _evaluate_task(
         with stages.stage("search"):
             lexical = cast(LexicalModel, model)
             searched = search_lexical(lexical, prepared, options, progress, after=export)
-    with stages.stage("measures"):
-        table, numbers = score(prepared, searched)
-    uncertainty = None
-    if options.resamples:
-        with stages.stage("intervals"):
-            uncertainty = intervals(table, prepared.measures, resamples=options.resamples)
+
+    def scored(searched: Searched, prepared: Prepared) -> Scored:
+        with stages.stage("measures"):
+            table, numbers = score(prepared, searched)
+        uncertainty = None
+        if options.resamples:
+            with stages.stage("intervals"):
+                uncertainty = intervals(table, prepared.measures, resamples=options.resamples)
+        # Of a task that is scored twice each record has what was spent until then.
+        spent = {"seconds": dict(stages.seconds), "peak_bytes": dict(stages.peak_bytes)}
+        which = {
+            "measures": [m.name for m in prepared.shown],
+            "definitions": digests(prepared.measures),
+        }
+        measured = {**entry, **which, **numbers, "intervals": uncertainty, **spent}
+        if not data.corpora:
+            del measured["medians"]
+        return finite(measured), table
+
     entry = {
         "task": spec.name,
         "title": spec.title,
@@ -217,8 +237,6 @@ def _evaluate_task(
         "languages": list(data.languages),
         "kinds": list(dict.fromkeys(s.kind for s in prepared.settings)),
         "partial": dict(data.partial),
-        "measures": [m.name for m in prepared.shown],
-        "definitions": digests(prepared.measures),
         "counts": {
             "questions": len({q for g in prepared.golds.values() for q in g.questions}),
             "queries": {x: len(g.questions) for x, g in prepared.golds.items()},
@@ -226,21 +244,22 @@ def _evaluate_task(
         },
         "dimensions": dimensions,
         "encoding": counts.summary(),
-        **numbers,
-        "intervals": uncertainty,
-        "seconds": stages.seconds,
-        "peak_bytes": stages.peak_bytes,
         "trec": None if exported is None else exported.summary(),
     }
     if (usage := getattr(model, "usage", None)) is not None:
         entry["usage"] = {x: getattr(usage, x) for x in ("requests", "retries", "tokens")}
     if data.corpora:
         entry |= corpus_entry(prepared, options, dense=is_dense(model))
-    else:
-        del entry["medians"]
     if model is not unbound:
         entry["prompts"] = dict(getattr(model, "prompts", {}))
-    return finite(entry), table
+    results = [scored(searched, prepared)]
+    if reranker is not None:
+        with stages.stage("rerank"):
+            again = rerank(searched, prepared, reranker, options.rerank_top, progress)
+        entry["trec"] = None
+        # Scores below the heads are the first stage's: rankings as wholes cannot be correlated.
+        results.append(scored(again, without_agreement(prepared)))
+    return results
 
 
 def evaluate(
@@ -261,7 +280,8 @@ def evaluate(
         tasks: task names, paths of task files or specs; default: all small tasks installed.
         options: how to run; ``settings`` are its fields given by name (``limit=50``,
             ``languages=("en", "de")``), or those of its ``model`` options (``batch_size=8``).
-        output: folder for the record and its tables; ``None`` writes nothing.
+        output: folder for the record and its tables; ``None`` writes nothing. With ``rerank`` the
+            record is that of both stages as one system, and its ``before`` that of the first.
         progress: told of each stage; default silent.
         command: the command line, for the record.
         **settings: see ``options``.
@@ -274,18 +294,30 @@ def evaluate(
     specs = choose_tasks(tasks, options.text)
     loaded = load_model(model, options.model)
     store = Store(dtype=options.store_dtype) if options.store else None
-    entries: list[dict[str, Any]] = []
-    tables: dict[str, PerQuery] = {}
+    reranker = None
+    if options.rerank is not None:
+        reranker = load_reranker(options.rerank, options.model)
+    results: list[list[Scored]] = []
     # All tasks are read before the first text is encoded: what is wrong with the last of them is
     # not found out hours later.
     ready = [_prepare(spec, options, progress) for spec in specs]
+    if reranker is not None:
+        for prepared, _ in ready:
+            check_rerankable(prepared)
     for prepared, stages in ready:
-        entry, table = _evaluate_task(loaded, prepared, stages, options, store, progress)
-        entries.append(entry)
-        tables[prepared.spec.name] = table
-    record = Record(_document(loaded, entries, options, command, store), tables)
-    if output is not None:
-        record.save(Path(output) / folder_name(record))
+        results.append(_evaluate_task(loaded, prepared, stages, options, store, progress, reranker))
+    record: Record | None = None
+    systems: list[Model | RerankedModel] = [loaded]
+    if reranker is not None:
+        systems.append(RerankedModel.of(loaded, reranker, options.rerank_top))
+    for system, scored in zip(systems, zip(*results, strict=True), strict=True):
+        entries = [entry for entry, _ in scored]
+        tables = {str(entry["task"]): table for entry, table in scored}
+        document = _document(system, entries, options, command, store)
+        record = Record(document, tables, before=record)
+        if output is not None:
+            record.save(Path(output) / folder_name(record))
+    assert record is not None
     for prepared, _ in ready:
         bound = for_task(loaded, prepared.spec)
         if is_dense(bound):
@@ -294,7 +326,7 @@ def evaluate(
 
 
 def _document(
-    model: Model,
+    model: Model | RerankedModel,
     entries: list[dict[str, Any]],
     options: RunOptions,
     command: Sequence[str] | None,
@@ -302,15 +334,16 @@ def _document(
 ) -> dict[str, Any]:
     fingerprint = getattr(model, "fingerprint", None)
     languages = getattr(model, "languages", None)
+    kind = getattr(model, "kind", None) or ("dense" if hasattr(model, "encode") else "lexical")
     return {
         "schema_version": SCHEMA_VERSION,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": list(command) if command is not None else None,
         "model": {
             "name": model.name,
-            "kind": getattr(model, "kind", "dense" if is_dense(model) else "lexical"),
+            "kind": kind,
             "similarity": getattr(model, "similarity", None),
-            "fingerprint": fingerprint or (None if is_dense(model) else digest_of(model.facts)),
+            "fingerprint": fingerprint or (None if kind == "dense" else digest_of(model.facts)),
             "facts": finite(dict(model.facts)),
             "prompts": dict(getattr(model, "prompts", {})),
             "languages": sorted(languages) if languages is not None else None,
@@ -342,54 +375,3 @@ def folder_name(record: Record) -> str:
     }
     slug = re.sub(r"[^A-Za-z0-9._-]+", "-", record.model).strip("-.")[:80] or "model"
     return f"{slug}-{hashlib.sha256(digest_of(what).encode()).hexdigest()[:8]}"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a run would do for one task, without loading the model."""
-
-    task: str
-    settings: Mapping[str, int]
-    texts: int
-    distinct: int
-    missing: int
-    queries: int
-    pool: int
-
-
-def plan(
-    model: str | object,
-    tasks: Sequence[str | TaskSpec] | None = None,
-    *,
-    options: RunOptions | None = None,
-) -> tuple[Model, list[Plan]]:
-    """What :func:`evaluate` would encode and search (``--dry-run``)."""
-    options = options or RunOptions()
-    loaded = load_model(model, options.model)
-    store = Store(dtype=options.store_dtype) if options.store else None
-    plans = []
-    for spec in choose_tasks(tasks, options.text):
-        prepared = prepare(spec, options)
-        bound = for_task(loaded, spec)
-        distinct = absent = 0
-        for role, language, texts in texts_of(prepared):
-            if is_dense(bound):
-                d, m = encoding.missing(bound, role, language, texts, store)
-            else:
-                d, m = len(set(texts)), 0
-            distinct, absent = distinct + d, absent + m
-        passages = sum(len(corpus) for corpus in prepared.data.corpora.values())
-        lacking = unfinished(bound, prepared, store, options) if is_dense(bound) else 0
-        kinds = [s.kind for s in prepared.settings]
-        plans.append(
-            Plan(
-                task=spec.name,
-                settings={k: kinds.count(k) for k in dict.fromkeys(kinds)},
-                texts=sum(len(t) for _, _, t in texts_of(prepared)) + passages,
-                distinct=distinct + passages,
-                missing=absent + lacking,
-                queries=sum(len(g.questions) for g in prepared.golds.values()),
-                pool=sum(prepared.data.passage_counts.values()),
-            )
-        )
-    return loaded, plans

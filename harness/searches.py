@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,8 +45,13 @@ def export_depth(options: RunOptions, pool: Pool) -> int:
     return (options.trec_depth or len(pool)) if options.trec else 0
 
 
+def head_depth(options: RunOptions, pool: Pool) -> int:
+    """How deep the heads of single settings go: for exports, and for a reranker to read."""
+    return max(export_depth(options, pool), options.rerank_top if options.rerank else 0)
+
+
 def _block_tops(prepared: Prepared, depth: int) -> dict[str, dict[str, int]]:
-    """Query language -> passage language -> depth of its head, for exporting mono and cross."""
+    """Query language -> passage language -> depth of its head among that language's alone."""
     tops: dict[str, dict[str, int]] = {}
     for s in prepared.settings:
         if s.passage_language is not None and depth:
@@ -71,6 +76,19 @@ def _threads(device: str) -> int:
 
 def _budget(options: RunOptions) -> int:
     return options.memory or memory_size() // 4
+
+
+def cut(found: Found, heads: int, block_heads: int) -> Found:
+    """``found`` with no deeper heads than these, for memory's sake."""
+    blocks = {
+        x: (h[:, :block_heads], s[:, :block_heads]) for x, (h, s) in found.block_heads.items()
+    }
+    return replace(
+        found,
+        head=found.head[:, :heads],
+        head_scores=found.head_scores[:, :heads],
+        block_heads=blocks if block_heads else {},
+    )
 
 
 def search_dense(
@@ -101,7 +119,7 @@ def search_dense(
     for x, texts in prepared.data.passages.items():
         passages[column_of[at : at + len(texts)]] = vectors["passage", x]
         at += len(texts)
-    depth = export_depth(options, pool)
+    depth = head_depth(options, pool)
     tops = _block_tops(prepared, depth)
     scores = DenseScores(passages, options.model.device or "cpu", rows=rows)
     queries = sum(len(g.questions) for g in prepared.golds.values())
@@ -144,7 +162,7 @@ def search_lexical(
     in_file_order = [t for x in data.passages.values() for t in x.texts]
     passages = [in_file_order[i] for i in pool.rows]
     asked = {x: data.queries[x].texts for x in prepared.golds}
-    depth = export_depth(options, pool)
+    depth = head_depth(options, pool)
     queries = sum(len(g.questions) for g in prepared.golds.values())
     apart = getattr(model, "pool_matters", True)
     passes = 1 + len(pool.languages) if apart else 1

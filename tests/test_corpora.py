@@ -266,13 +266,13 @@ def test_the_first_questions_of_each_language(tmp_path: Path) -> None:
 
 def test_a_dry_run_counts_what_is_left(tmp_path: Path) -> None:
     """Before: 24 queries and 120 passages; after: nothing."""
-    from harness import runner
+    from harness import dry_run
     from harness.prepare import RunOptions
 
     task = str(write_miracl(tmp_path))
-    _, (before,) = runner.plan(WordBag(), [task], options=RunOptions(shard=16))
+    _, (before,) = dry_run.plan(WordBag(), [task], options=RunOptions(shard=16))
     assert (before.texts, before.missing, before.pool) == (144, 144, 120)
     harness.evaluate(WordBag(), tasks=[task], shard=16)
-    _, (after,) = runner.plan(WordBag(), [task], options=RunOptions(shard=16))
+    _, (after,) = dry_run.plan(WordBag(), [task], options=RunOptions(shard=16))
     assert (after.texts, after.missing) == (144, 0)
     assert encoding.STEP >= 16  # one call of the model a shard here

@@ -79,6 +79,19 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     metavar="N",
     help="Passages per query in them; 0 for the whole ranking.",
 )
+@click.option(
+    "--rerank",
+    metavar="NAME",
+    help="A cross-encoder for the first passages of each ranking: ORG/NAME, a ./folder, python:...",
+)
+@click.option(
+    "--rerank-top",
+    type=_POSITIVE,
+    default=100,
+    show_default=True,
+    metavar="N",
+    help="Passages of each ranking that it reads.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option("--offline", is_flag=True, help="Never touch the network.")
 @data_dir_option()
@@ -153,7 +166,9 @@ def run(
         _hint()
     with told(quiet=quiet) as progress:
         if dry_run:
-            listings.print_plans(out, *runner.plan(model or "default", chosen, options=options))
+            from harness.dry_run import plan
+
+            listings.print_plans(out, *plan(model or "default", chosen, options=options))
             return
         record = runner.evaluate(
             model or "default",
@@ -163,11 +178,12 @@ def run(
             progress=progress,
             command=command,
         )
-    assert record.folder is not None
-    if quiet:
-        click.echo(record.folder)
-    else:
-        terminal.print_record(out, record.document, path=record.folder, verbose=verbose)
+    # With a reranker: the first stage alone, then both as one system.
+    for each in (record.before, record):
+        if each is not None and quiet:
+            click.echo(each.folder)
+        elif each is not None:
+            terminal.print_record(out, each.document, path=each.folder, verbose=verbose)
 
 
 def _hint() -> None:

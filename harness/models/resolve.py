@@ -63,7 +63,7 @@ def load(model: str | object, options: ModelOptions | None = None) -> Model:
 
         return UseM3Encoder(options)
     if model.startswith("python:"):
-        return adopt(_from_python(model), options, name=model)
+        return adopt(from_python(model), options, name=model)
     if model.startswith("embeddings:"):
         from harness.models.precomputed import PrecomputedEncoder
 
@@ -166,7 +166,7 @@ def _from_entry_point(point: metadata.EntryPoint) -> Any:
     return _made(_guarded(point.load, f"{shown}: cannot be imported"), shown)
 
 
-def _from_python(spec: str) -> Any:
+def from_python(spec: str) -> Any:
     """The object a ``python:package.module:factory`` names; the current directory is importable."""
     module_name, _, attribute = spec.removeprefix("python:").partition(":")
     if not module_name or not attribute:

@@ -15,8 +15,8 @@ from harness.task import KINDS
 
 if TYPE_CHECKING:
     from harness.data import FileReport
+    from harness.dry_run import Plan
     from harness.models import Listing, Model
-    from harness.runner import Plan
     from harness.task import TaskSpec
 
 

@@ -1,0 +1,190 @@
+"""Reranking: the heads of every ranking put in a new order, and what becomes of the golds' ranks.
+
+A reranker reads a query and a passage together, so it is given the first passages of a ranking
+alone. In each setting the head is ordered by the reranker's scores (of equal ones the higher
+passage id first, as everywhere); what lies below it stays where it was. Ranks stay exact: a gold in
+the head has a new one, any other the rank it had. A pair that is in the heads of several settings
+is read once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import UsageError
+from harness.models.base import Model
+from harness.models.reranker import Reranker
+from harness.prepare import Prepared
+from harness.search import Found
+from harness.searches import Searched
+from harness.stages import Progress
+from harness.store import digest_of
+
+_AT_ONCE = 4096
+"""Pairs handed to a reranker at a time."""
+
+Head = tuple[NDArray[np.int32], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class RerankedModel:
+    """A first stage and a reranker, as one system: what a record says of it."""
+
+    name: str
+    facts: Mapping[str, Any]
+    languages: frozenset[str] | None
+    prompts: Mapping[str, str]
+    parameters: int | None
+    device: str | None
+    kind = "reranked"
+    similarity = None
+    fingerprint = None
+
+    @classmethod
+    def of(cls, first: Model, reranker: Reranker, top: int) -> RerankedModel:
+        """The system of ``first`` whose best ``top`` passages ``reranker`` orders."""
+        return cls(
+            name=f"{first.name} + {reranker.name}",
+            facts={
+                "adapter": "rerank",
+                "top": top,
+                "first": {
+                    "name": first.name,
+                    "fingerprint": getattr(first, "fingerprint", None) or digest_of(first.facts),
+                },
+                "reranker": {"name": reranker.name, **reranker.facts},
+            },
+            languages=getattr(first, "languages", None),
+            prompts=dict(getattr(first, "prompts", {})),
+            parameters=getattr(first, "parameters", None),
+            device=getattr(first, "device", None),
+        )
+
+
+def check_rerankable(prepared: Prepared) -> None:
+    """Raise :class:`UsageError` for a task whose passages are not in memory to be read again."""
+    if prepared.data.corpora:
+        raise UsageError(
+            f"--rerank does not take {prepared.spec.name}: its corpora are streamed; rerank its "
+            "exported runs (--trec), or a task that is held in memory"
+        )
+
+
+def without_agreement(prepared: Prepared) -> Prepared:
+    """``prepared`` less the measures that need scores of whole rankings."""
+    measures, shown = (
+        tuple(m for m in of if "rank_correlation" not in m.needs)
+        for of in (prepared.measures, prepared.shown)
+    )
+    return replace(prepared, measures=measures, shown=shown)
+
+
+def rerank(
+    searched: Searched, prepared: Prepared, reranker: Reranker, top: int, progress: Progress
+) -> Searched:
+    """``searched`` with the best ``top`` of every ranking in the reranker's order.
+
+    Its heads, those within each language included, must be ``top`` deep or as deep as their pool.
+
+    Raises:
+        ModelError: the reranker fails, or gives scores that are no scores.
+    """
+    pool, data = prepared.pool, prepared.data
+    in_file_order = [t for x in data.passages.values() for t in x.texts]
+    passages = [in_file_order[i] for i in pool.rows]
+    known: dict[tuple[str, str], np.float32] = {}
+    multi = {s.query_language for s in prepared.settings if s.kind == "multi"}
+    wanted = {x: _pairs(f, top, x in multi) for x, f in searched.found.items()}
+    progress.start(
+        f"rerank {prepared.spec.name}", sum(len(c) for x in wanted.values() for c in x), "pairs"
+    )
+    found: dict[str, Found] = {}
+    for language, ranks in searched.found.items():
+        texts = data.queries[language].texts
+        for first in range(0, len(texts), 64):
+            part = wanted[language][first : first + 64]
+            pairs = dict.fromkeys(
+                (texts[first + i], passages[c]) for i, columns in enumerate(part) for c in columns
+            )
+            new = [pair for pair in pairs if pair not in known]
+            for start in range(0, len(new), _AT_ONCE):
+                batch = new[start : start + _AT_ONCE]
+                known.update(zip(batch, reranker.scores(batch), strict=True))
+            progress.advance(sum(len(columns) for columns in part))
+
+        def ordered(head: Head, texts: Any = texts) -> Head:
+            columns = head[0][:, :top]
+            scores = np.array(
+                [[known[texts[i], passages[c]] for c in row] for i, row in enumerate(columns)],
+                np.float32,
+            ).reshape(columns.shape)
+            # Best first; of equal scores the lower column, which has the higher passage id.
+            order = np.lexsort((columns, -scores), axis=1)
+            best = np.take_along_axis(columns, order, axis=1)
+            # What lies below keeps its place, and the first stage's scores.
+            return (
+                np.concatenate([best, head[0][:, top:]], axis=1),
+                np.concatenate(
+                    [np.take_along_axis(scores, order, axis=1), head[1][:, top:]], axis=1
+                ),
+            )
+
+        found[language] = _with_heads(
+            ranks,
+            ordered((ranks.head, ranks.head_scores)) if language in multi else None,
+            {x: ordered(head) for x, head in ranks.block_heads.items()},
+            prepared,
+        )
+        # Another language asks other texts.
+        known.clear()
+    progress.finish()
+    return Searched(found, None)
+
+
+def _pairs(found: Found, top: int, multi: bool) -> list[NDArray[np.int32]]:
+    """For each query the columns to be read, each once; the whole pool's where ``multi``."""
+    heads = [h[0][:, :top] for h in found.block_heads.values()]
+    if multi:
+        heads.append(found.head[:, :top])
+    return [np.unique(row) for row in np.concatenate(heads, axis=1)]
+
+
+def _with_heads(
+    before: Found, head: Head | None, block_heads: Mapping[str, Head], prepared: Prepared
+) -> Found:
+    """``before`` with new heads, and the ranks of the golds in them as they are now."""
+    pool = prepared.pool
+    outranked = before.outranked_by.copy()
+    block_rank = before.block_rank.copy()
+    language_of = pool.language_of
+    queries = np.repeat(np.arange(len(before.golds.questions)), np.diff(before.golds.indptr))
+    golds = zip(queries.tolist(), before.golds.columns.tolist(), strict=True)
+    for i, (query, column) in enumerate(golds):
+        place = _place(head, query, column)
+        if head is not None and place is not None:
+            above = language_of[head[0][query, :place]]
+            outranked[i] = np.bincount(above, minlength=len(pool.languages))
+        place = _place(block_heads.get(pool.languages[before.gold_language[i]]), query, column)
+        if place is not None:
+            block_rank[i] = place + 1
+    return replace(
+        before,
+        outranked_by=outranked,
+        block_rank=block_rank,
+        head=before.head if head is None else head[0],
+        head_scores=before.head_scores if head is None else head[1],
+        block_heads=dict(block_heads),
+    )
+
+
+def _place(head: Head | None, query: int, column: int) -> int | None:
+    """Where ``column`` stands in a query's head, from 0; ``None`` where it does not."""
+    if head is None:
+        return None
+    at = np.flatnonzero(head[0][query] == column)
+    return int(at[0]) if len(at) else None
