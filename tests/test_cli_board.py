@@ -95,12 +95,12 @@ def test_invalid_records_end_with_2_or_are_left_out(boards: Path) -> None:
 def test_tables_go_between_the_markers_of_a_page(boards: Path, tmp_path: Path) -> None:
     page = tmp_path / "README.md"
     page.write_text(
-        "# Mine\n\n<!-- board:start -->\nold\n<!-- board:end -->\n\nbetween\n"
+        "# Mine\n\n<!-- board:start -->\nOUTDATED\n<!-- board:end -->\n\nbetween\n"
         "<!-- board:start xquad-r -->\n<!-- board:end -->\nafter\n"
     )
     assert board(boards, "--inject", page).exit_code == 0
     text = page.read_text()
-    assert "old" not in text and "between" in text and text.endswith("after\n")
+    assert "OUTDATED" not in text and "between" in text and text.endswith("after\n")
     assert text.count("| Rank |") == 1 and text.count("| acme/plain-encoder |") == 2
     assert board(boards, "--check", "--inject", page).exit_code == 0
     page.write_text(text.replace("0.8", "0.9"))
