@@ -77,6 +77,7 @@ def question_texts(
             data_dir=data_dir,
             offline=True,
             limit=entry["partial"].get("limit"),
+            sampled="sampled_corpus" in entry["partial"],
             sample=(entry["partial"].get("sample") or {}).get("drawn"),
         )
     except HarnessError as problem:

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.data import TaskData, global_id
+from harness.data.miracl import question_id
 from harness.errors import RunFileError, UsageError, did_you_mean
 from harness.metrics.foreign import by_setting, score_run
 from harness.rankings import Run, read_qrels, read_run
@@ -212,6 +213,10 @@ def _in_task(
                     f"in --setting mono/{data.languages[0]}"
                 )
             query, asked = global_id(only.query_language, query), only.query_language
+        if query not in queries:
+            # Ids as a task's own files have them, where they mean another question per language.
+            own = global_id(asked, question_id(asked, query.removeprefix(f"{asked}:")))
+            query = own if own in queries else query
         if asked not in data.queries:
             continue
         row: dict[str, float] = {}
@@ -219,10 +224,13 @@ def _in_task(
             language = passage.partition(":")[0]
             if (":" not in passage or language not in spoken) and only and only.passage_language:
                 passage, language = global_id(only.passage_language, passage), only.passage_language
-            if passage in passages:
+            # A corpus that is read as a stream is not looked through for ids that nobody judged.
+            if passage in passages or (not passages and language in data.queries):
                 row[passage] = score
+            elif not passages and language in spoken:
+                continue
             elif language not in spoken or language in data.passages:
-                example = min(passages)
+                example = min(passages, default=global_id(data.languages[0], "ID"))
                 raise RunFileError(
                     f"{path}: task {data.task.name} has no passage {passage!r} (query {query!r}); "
                     f"its ids look like {example!r}{did_you_mean(passage, [example])}"

@@ -23,7 +23,7 @@ from harness.errors import UsageError
 from harness.models import load as load_model
 from harness.models.base import DenseModel, Dtype, Model
 from harness.movement import Movement, Vectors, largest_distance, means, movements
-from harness.prepare import Prepared, RunOptions, choose_tasks, prepare
+from harness.prepare import Prepared, RunOptions, choose_tasks, prepare, refuse_corpora
 from harness.records import finite
 from harness.runner import encode_task, is_dense, score
 from harness.scoring import PerQuery
@@ -178,6 +178,7 @@ def measure_noise(
         )
     progress = progress or Silent()
     (spec,) = choose_tasks([task], options.text)
+    refuse_corpora(spec, "harness noise")
     loaded = load_model(model, options.model)
     if not is_dense(loaded):
         return _nothing_to_vary(loaded, spec)

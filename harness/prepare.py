@@ -16,7 +16,7 @@ from harness.models.base import ModelOptions
 from harness.search import Golds, Pool
 from harness.shards import PASSAGES
 from harness.store import StoreDtype
-from harness.task import Kind, Role, Setting, TaskSpec, find_task, list_tasks
+from harness.task import LAYOUTS, Kind, Role, Setting, TaskSpec, find_task, list_tasks
 
 
 @dataclass(frozen=True)
@@ -148,6 +148,19 @@ def _gold_ids(data: TaskData) -> dict[str, list[str]]:
             if grade > 0:
                 found[language][local] = None
     return {language: list(ids) for language, ids in found.items()}
+
+
+def refuse_corpora(spec: TaskSpec, what: str) -> None:
+    """Raise :class:`UsageError` where ``what`` needs a task's passages in memory and has them not.
+
+    Raises:
+        UsageError: the task's passages are read as a stream.
+    """
+    if LAYOUTS[spec.reader].corpus is not None:
+        raise UsageError(
+            f"task {spec.name} is too large for {what}, which holds all passages in memory; name a "
+            "small task"
+        )
 
 
 def texts_of(prepared: Prepared) -> list[tuple[Role, str, Sequence[str]]]:

@@ -276,3 +276,28 @@ def test_a_dry_run_counts_what_is_left(tmp_path: Path) -> None:
     _, (after,) = dry_run.plan(WordBag(), [task], options=RunOptions(shard=16))
     assert (after.texts, after.missing) == (144, 0)
     assert encoding.STEP >= 16  # one call of the model a shard here
+
+
+@pytest.mark.parametrize("ids", ["official", "global"])
+def test_runs_of_other_systems_are_scored_without_the_corpus(tmp_path: Path, ids: str) -> None:
+    """Questions and judgements are enough; ids as MIRACL's files have them, or as ours."""
+    import shutil
+
+    task = str(write_miracl(tmp_path))
+    record = harness.evaluate(WordBag(), tasks=[task], trec=tmp_path / "trec", trec_depth=60)
+    shutil.rmtree(tmp_path / "data" / "miracl-corpus-v1.0-sw")
+    run = tmp_path / "trec" / "tiny-miracl" / "mono.sw.run"
+    if ids == "official":
+        run.write_text(run.read_text().replace("sw:sw-", "").replace("sw:", ""))
+    arguments = ["score", str(run), "--task", task, "--setting", "mono/sw", "--measure", "ndcg@10"]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 0, done.output
+    value = record.to_frame().set_index("setting").loc["mono/sw", "ndcg@10"]
+    assert f"{value:.4f}" in done.output
+
+
+def test_commands_for_small_tasks_refuse_a_large_one(tmp_path: Path) -> None:
+    """Before anything is encoded."""
+    task = str(write_miracl(tmp_path))
+    done = CliRunner().invoke(main, ["noise", "--task", task])
+    assert done.exit_code == 2 and "too large for harness noise" in done.output

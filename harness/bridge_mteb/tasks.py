@@ -28,7 +28,7 @@ from harness.data.collection import TaskData, global_id
 from harness.export import qrels_of
 from harness.models.base import Similarity
 from harness.models.mteb_model import encode_with_mteb
-from harness.prepare import Prepared, RunOptions, prepare, texts_of
+from harness.prepare import Prepared, RunOptions, prepare, refuse_corpora, texts_of
 from harness.scoring import per_query, setting_means
 from harness.search import DenseScores, Found, rank
 from harness.task import Kind, Role, Setting, TaskSpec, find_task
@@ -134,6 +134,7 @@ class BridgedTask(AbsTaskRetrieval):  # type: ignore[misc]
             limit=limit,
         )
         spec = find_task(str(self.spec.path), text=text)
+        refuse_corpora(spec, "mteb's runner")
         self.prepared: Prepared = prepare(spec, chosen)
         data = self.prepared.data
         self.metadata = metadata_of(spec, self.prepared.settings, data.digest, data.languages)

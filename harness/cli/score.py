@@ -72,6 +72,12 @@ def score(
             from harness.task import find_task
 
             assert task is not None
-            loaded = load(find_task(task), languages=languages, data_dir=data_dir, offline=offline)
+            loaded = load(
+                find_task(task),
+                languages=languages,
+                data_dir=data_dir,
+                offline=offline,
+                corpora=False,
+            )
             scored = foreign.score_with_task(runs, loaded, names, settings=settings or None)
     print_scores(consoles.console(), scored, verbose=verbose)

@@ -49,6 +49,7 @@ def load(
     limit: int | None = None,
     sampled: bool = False,
     sample: int | None = None,
+    corpora: bool = True,
     progress: Progress | None = None,
 ) -> TaskData:
     """Load a task, fetching what is missing.
@@ -74,6 +75,8 @@ def load(
         sample: number of questions to draw, always the same ones: see
             :func:`harness.data.sampling.draw_questions`. A question drawn is kept in every language
             that asks it. All passages stay.
+        corpora: whether passages that are read as a stream are looked for; without them a task has
+            questions and judgements alone, enough to score rankings that others made.
         progress: called while files are downloaded.
 
     Raises:
@@ -90,13 +93,13 @@ def load(
     files = TaskFiles(spec, data_dir)
     files.prepare(spec.needed_files(chosen), offline=offline, progress=progress)
     reading = _READERS[spec.reader](spec, chosen, files.open)
-    corpora = _open_corpora(spec, chosen, files, offline=offline, progress=progress)
+    opened = _open_corpora(spec, chosen, files, offline=offline, progress=progress, wanted=corpora)
 
     partial: dict[str, object] = {}
     if len(chosen) < len(spec.languages):
         partial["languages"] = list(chosen)
-    if corpora:
-        reading = _judged_within(spec, corpora, reading, sampled, partial)
+    if opened:
+        reading = _judged_within(spec, opened, reading, sampled, partial)
     golden = {
         question
         for question, judged in reading.qrels.items()
@@ -128,7 +131,7 @@ def load(
         passages=reading.passages,
         qrels={question: judged for question, judged in reading.qrels.items() if question in kept},
         partial=partial,
-        corpora=corpora,
+        corpora=opened,
     )
     return whole if sample is None else _sampled(whole, sample)
 
@@ -201,9 +204,10 @@ def _open_corpora(
     *,
     offline: bool,
     progress: Progress | None,
+    wanted: bool = True,
 ) -> dict[str, Corpus]:
     """The corpora of a task whose passages are read as a stream; empty for others."""
-    if LAYOUTS[spec.reader].corpus is None:
+    if LAYOUTS[spec.reader].corpus is None or not wanted:
         return {}
     corpus_files = CorpusFiles(spec, files)
     if not offline and not hub.offline_by_environment():
