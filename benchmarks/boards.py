@@ -113,6 +113,7 @@ def synthetic(number: int, difficulty: np.ndarray) -> dict[str, Any]:
                 for kind, of in of_kind.items()
             },
         },
+        "rank_distance_by_golds": {},
         "top_languages": {
             "depth": 10,
             "share": {x: {y: round(1 / len(LANGUAGES), 6) for y in LANGUAGES} for x in LANGUAGES},
@@ -133,6 +134,7 @@ def synthetic(number: int, difficulty: np.ndarray) -> dict[str, Any]:
             "prompts": {},
             "languages": list(LANGUAGES[: 1 + number % len(LANGUAGES)]),
             "parameters": 10_000_000 * (1 + number),
+            "stored": True,
         },
         "options": {"dtype": "float32"},
         "device": "cpu",

@@ -66,7 +66,7 @@ def _record(name: str, model: str, bias: float, options: dict[str, Any], folder:
         entry["peak_bytes"] = {"search": 900 << 20}
         entry["encoding"] |= {"encoded": 3000, "model_seconds": 1.5}
         if number:
-            entry["partial"] = {}
+            entry["partial"] = _SAMPLE
     if name == "right-to-left":
         part = evaluate(tiny.WordBag(bias=bias), tasks=[str(task)], store=False, limit=4)
         document["tasks"] += part.document["tasks"]

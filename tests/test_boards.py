@@ -143,7 +143,7 @@ def test_matrix_has_the_monolingual_values_on_its_diagonal(board: Board) -> None
 
 
 def test_language_table_ends_with_mean_and_median(board: Board) -> None:
-    task = task_of(board, "miracl")
+    task = task_of(board, "miracl-sample")
     assert task.per_language_only
     grid = language_grid(task, next(c for c in task.columns if c.key == "mono/ndcg@10"))
     assert grid.heads[-2:] == ("mean", "median")
@@ -182,6 +182,16 @@ def test_records_of_other_data_text_or_size_stand_on_boards_of_their_own() -> No
     assert {c.slug for c in board.overview.columns} == {"xquad-r"}
 
 
+def test_a_row_of_another_formula_is_marked_and_not_ranked() -> None:
+    one = load(GOLDEN / "records" / "hard.json")
+    held = one.document["tasks"][0]["definitions"]
+    other = changed(one, "other", definitions=held | {"map": "0" * 12}, measures=["map"])
+    [task] = make_board(Leaderboards(GOLDEN, [one, other], ())).tasks
+    row = next(r for r in task.rows if r.id == "other")
+    assert row.notes == ("another definition of map, so not ranked",)
+    assert task.rankings["multi/map"].order == ("hard",)
+
+
 def test_a_model_that_was_run_again_has_one_row_the_latest() -> None:
     one = load(GOLDEN / "records" / "hard.json")
     again = changed(one, "again", seconds={})
@@ -195,20 +205,20 @@ def test_a_model_that_was_run_again_has_one_row_the_latest() -> None:
     assert {r.id for r in task.rows if r.comparable} == {"again", "other"}
 
 
-def test_a_sampled_corpus_is_never_shown_as_the_task() -> None:
-    one = load(GOLDEN / "records" / "long.json")
-    document = json.loads(json.dumps(one.document))
-    sample = {"sampled_corpus": {"de": {"passages": 22, "whole": 1000}}}
-    document["tasks"] = [document["tasks"][1] | {"partial": sample}]
-    record = Tracked("sampled", document, one.questions)
-    board = make_board(Leaderboards(GOLDEN, [record], ()))
-    [task] = board.tasks
-    assert task.slug == "miracl-sample" and task.title == "MIRACL (sample)"
-    assert "SAMPLE" in task.notes[0]
+def test_a_sampled_corpus_is_never_shown_as_the_task(board: Board) -> None:
+    task = task_of(board, "miracl-sample")
+    assert task.title == "MIRACL (sample)" and "SAMPLE" in task.notes[0]
     theirs = [r for r in task.rows if r.source == "published"]
     assert theirs and all(r.elsewhere for r in theirs)
-    assert [r.model for r in board.overview.rows] == [record.document["model"]["name"]]
-    assert board.overview.averaged == ()
+    columns = {c.key: c.title for c in board.overview.columns if c.slug == task.slug}
+    assert set(columns.values()) == {"MIRACL (sample)"}
+    assert not set(columns) & set(board.overview.averaged)
+    for row in board.overview.rows:
+        assert row.source == "measured" or not set(columns) & set(row.cells)
+    page = files_of(board)["miracl-sample.md"].decode()
+    ours, apart = page.split("## Published, over the whole corpus")
+    assert "LaBSE" not in ours.split("## Models")[1].split("- In the order")[0]
+    assert "LaBSE" in apart
 
 
 def test_notes_say_what_a_published_row_is(board: Board) -> None:

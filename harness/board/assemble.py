@@ -113,7 +113,7 @@ def _only_sampled(entry: Entry) -> bool:
 def _task_board(slug: str, members: list[Member], folder: Path) -> TaskBoard:
     # What measured most speaks for the board.
     fullest, entry = max(members, key=lambda x: (len(x[1]["settings"]), len(x[1]["measures"])))
-    rows = [measured_row(tracked, own) for tracked, own in members]
+    rows = [measured_row(tracked, own, _redefined(own, entry)) for tracked, own in members]
     notes = board_notes(entry)
     primary = slug in (entry["task"], f"{entry['task']}-sample")
     if primary:
@@ -153,6 +153,12 @@ def _task_board(slug: str, members: list[Member], folder: Path) -> TaskBoard:
         asked={k: packed(x.asked) for k, x in hits.items()},
         per_language_only="cross" not in kinds,
     )
+
+
+def _redefined(own: Entry, other: Entry) -> list[str]:
+    """Measures whose formula is another in two records; where one does not say, none is known."""
+    here, there = (x.get("definitions", {}) for x in (own, other))
+    return [m for m, digest in here.items() if there.get(m, digest) != digest]
 
 
 def board_notes(entry: Entry) -> tuple[str, ...]:

@@ -17,10 +17,16 @@ _ENOUGH_TEXTS = 100
 Entry = Mapping[str, Any]
 
 
-def measured_row(tracked: Tracked, entry: Entry) -> Row:
-    """The row of one task of a tracked record, measured here or imported."""
+def measured_row(tracked: Tracked, entry: Entry, redefined: Sequence[str] = ()) -> Row:
+    """The row of one task of a tracked record, measured here or imported.
+
+    ``redefined`` are measures that it took by another formula than its board's other rows.
+    """
     document = tracked.document
     imported = document.get("imported")
+    notes = [] if imported is None else [f"imported from {imported}, not measured here"]
+    if redefined:
+        notes.append(f"another definition of {', '.join(redefined)}, so not ranked")
     model = document["model"]
     training = training_of(model)
     trained_on = training.get("languages") or model["languages"]
@@ -37,8 +43,8 @@ def measured_row(tracked: Tracked, entry: Entry) -> Row:
         dimensions=entry["dimensions"],
         options=options_in_words(document["options"]),
         text=entry["text"],
-        notes=() if imported is None else (f"imported from {imported}, not measured here",),
-        comparable=imported is None,
+        notes=tuple(notes),
+        comparable=not notes,
         elsewhere=False,
         reference=None,
         cells=_cells(entry),

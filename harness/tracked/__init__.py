@@ -43,12 +43,10 @@ FOLDER = "records"
 QUESTIONS = "questions"
 """Of question ids, in a leaderboards folder."""
 
-# Of a task's part of the record: kept as it is.
-_KEPT = (
-    "task", "title", "task_digest", "data_digest", "revision", "license", "text", "text_default",
-    "languages", "kinds", "partial", "measures", "counts", "dimensions", "encoding", "seconds",
-    "peak_bytes",
-)  # fmt: skip
+# Of a record and of its tasks: what the tracked form has in a form of its own, or not at all.
+_OTHER = frozenset(("schema_version", "command", "tasks"))
+_OTHER_OF_TASK = frozenset(("settings", "intervals", "per_query", "trec"))
+_RECORD_SCHEMA = "json-schema:///record.schema.json"
 _DIGITS = 9
 _INTERVAL_DIGITS = 6
 
@@ -66,17 +64,30 @@ class Tracked:
 
 @cache
 def schema() -> dict[str, Any]:
-    """The JSON Schema of tracked records, as it ships in the package."""
+    """The JSON Schema of tracked records: the file in the package, and the record's own fields."""
     text = files("harness").joinpath("tracked.schema.json").read_text("utf-8")
-    return json.loads(text)  # type: ignore[no-any-return]
+    own: dict[str, Any] = json.loads(text)
+    whole = record_schema()
+    for at, properties, source, left_out in (
+        ("properties", own["properties"], whole["properties"], _OTHER),
+        (
+            "$defs/task/properties",
+            own["$defs"]["task"]["properties"],
+            whole["$defs"]["task"]["properties"],
+            _OTHER_OF_TASK,
+        ),
+    ):
+        for name in source:
+            if name not in left_out:
+                properties.setdefault(name, {"$ref": f"{_RECORD_SCHEMA}#/{at}/{name}"})
+    return own
 
 
 @cache
 def _validator() -> Any:
     import jsonschema_rs
 
-    # Parts that are the record's own are said once, in its schema.
-    registry = jsonschema_rs.Registry([("json-schema:///record.schema.json", record_schema())])
+    registry = jsonschema_rs.Registry([(_RECORD_SCHEMA, record_schema())])
     return jsonschema_rs.validator_for(schema(), registry=registry)
 
 
@@ -112,12 +123,8 @@ def tracked_document(record: Record) -> tuple[dict[str, Any], dict[str, tuple[st
         tasks.append(_task(entry, questions))
     document = {
         "tracked_version": VERSION,
-        "created": whole["created"],
         "command": portable(whole["command"]) if whole["command"] else None,
-        "model": {k: v for k, v in whole["model"].items() if k != "stored"},
-        "options": whole["options"],
-        "device": whole["device"],
-        "environment": whole["environment"],
+        **{k: v for k, v in whole.items() if k not in _OTHER},
         "tasks": tasks,
     }
     return finite(document), ids
@@ -127,7 +134,7 @@ def _task(entry: Mapping[str, Any], questions: Questions) -> dict[str, Any]:
     settings = entry["settings"]
     measures = list(dict.fromkeys(m for s in settings for m in s["scores"]))
     return {
-        **{k: entry[k] for k in _KEPT},
+        **{k: v for k, v in entry.items() if k not in (*_OTHER_OF_TASK, "means", "top_languages")},
         "settings": [
             [s["kind"], s["query_language"], s["passage_language"], s["queries"], s["pool"]]
             for s in settings

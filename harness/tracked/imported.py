@@ -68,6 +68,7 @@ def imported_document(
             "prompts": {},
             "languages": None if languages is None else list(languages),
             "parameters": parameters,
+            "stored": False,
         },
         "options": {},
         "device": "",
@@ -121,6 +122,7 @@ def _entry(task: ImportedTask, dimensions: int | None) -> dict[str, Any]:
             for kind in dict.fromkeys(s.kind for s in settings)
         },
         "intervals": None,
+        "rank_distance_by_golds": {},
         "top_languages": {"depth": 0, "share": {}},
         "per_query": {"rows": 0, "sha256": _NOTHING},
         "questions": {"count": 0, "ids_sha256": _NOTHING, "columns": [], "hits": {}},
