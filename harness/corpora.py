@@ -23,7 +23,7 @@ from harness.models import warn_untrained
 from harness.models.base import DenseModel
 from harness.prepare import Prepared, RunOptions, texts_of
 from harness.search import Golds, Pool
-from harness.searches import After, Searched, search_dense
+from harness.searches import Searched, search_shards
 from harness.shards import CorpusSpace, Shard
 from harness.stages import Progress, Stages
 from harness.store import Store, cache_root, digest_of, write_atomically
@@ -175,27 +175,6 @@ def forget_begun(
         _note(model, prepared, spaces, store).unlink(missing_ok=True)
 
 
-def search_corpora(
-    prepared: Prepared,
-    queries: Vectors,
-    shards: Shards,
-    options: RunOptions,
-    progress: Progress,
-    after: After = lambda found: found,
-) -> tuple[Prepared, Searched]:
-    """Search shards with query vectors by (role, language)."""
-    named = {
-        x: [name.decode() for shard in held for name in shard.ids.tolist()]
-        for x, held in shards.items()
-    }
-    texts = {x: Texts(tuple(ids), tuple(ids)) for x, ids in named.items()}
-    vectors = dict(queries)
-    for x, held in shards.items():
-        vectors["passage", x] = np.concatenate([np.asarray(s.vectors, np.float32) for s in held])
-    laid_out = with_passages(prepared, texts)
-    return laid_out, search_dense(laid_out, vectors, options, progress, after)
-
-
 def with_passages(prepared: Prepared, passages: Mapping[str, Texts]) -> Prepared:
     """A task over corpora laid out with its passages in memory."""
     data = replace(prepared.data, passages=passages)
@@ -246,7 +225,7 @@ def over_corpora(
                 model, prepared, place, options, counts, progress, queries
             )
         with stages.stage("search"):
-            laid_out, searched = search_corpora(prepared, vectors, shards, options, progress)
+            laid_out, searched = search_shards(prepared, vectors, shards, options, progress)
     return laid_out, searched, next(iter(vectors.values())).shape[1]
 
 

@@ -34,7 +34,8 @@ class RunOptions:
     """Whether the bias suite is computed beside the measures that are shown."""
     resamples: int = 10_000
     """Of the bootstrap that gives every mean its interval; 0: no intervals."""
-    heads: int = 100
+    heads: int | None = None
+    """Top passages kept per query; ``None``: as many as the measures look at."""
     memory: int | None = None
     """Bytes; ``None``: a quarter of the machine's."""
     data_dir: Path | None = None

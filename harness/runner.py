@@ -37,7 +37,14 @@ from harness.scoring import (
     top_language_share,
 )
 from harness.search import Found
-from harness.searches import Searched, cut, export_depth, search_dense, search_lexical
+from harness.searches import (
+    Searched,
+    cut,
+    export_depth,
+    looked_at,
+    search_dense,
+    search_lexical,
+)
 from harness.stages import Progress, Silent, Stages
 from harness.store import Store, digest_of
 from harness.task import Role, TaskSpec
@@ -177,7 +184,7 @@ def _evaluate_task(
             )
             exported.write(found)
         kept = options.rerank_top if reranker else 0
-        return cut(found, max(options.heads, kept), kept)
+        return cut(found, max(looked_at(prepared, options), kept), kept)
 
     dimensions: int | None = None
     if is_dense(model) and data.corpora:

@@ -17,6 +17,9 @@ from harness.metrics.means import group_means, micro_mean
 from harness.search import Found, Pool
 from harness.task import Setting
 
+LANGUAGES_DEPTH = 10
+"""Places that the matrix of languages counts, the cutoff of the other measures."""
+
 
 @dataclass(frozen=True)
 class PerQuery:
@@ -61,7 +64,7 @@ def _parts(
     queries = len(found.golds.questions)
     owner = np.repeat(np.arange(queries), np.diff(found.golds.indptr))
     parts: list[tuple[str, _Part]] = []
-    sizes = np.diff(pool.starts)
+    sizes = pool.sizes
     for kinds in (("mono", "cross"), ("multi",)):
         if kinds == ("multi",):
             at = [index.get(Setting("multi", found.language, None), -1)]
@@ -236,7 +239,7 @@ def rank_distance_by_golds(table: PerQuery) -> dict[int, float]:
 
 
 def top_language_share(
-    found: Mapping[str, Found], pool: Pool, k: int = 10
+    found: Mapping[str, Found], pool: Pool, k: int = LANGUAGES_DEPTH
 ) -> tuple[int, dict[str, dict[str, float]]]:
     """Query language -> passage language -> its mean share of the top ``k`` of the whole pool.
 

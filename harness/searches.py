@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.agreement import DEPTH as AGREEMENT_DEPTH
 from harness.agreement import ScoresAt, dense_scores_at, lexical_scores_at, question_agreement
 from harness.environment import memory_size
 from harness.models.base import LexicalModel
 from harness.prepare import Prepared, RunOptions
+from harness.scoring import LANGUAGES_DEPTH
 from harness.search import (
     ROWS,
     DenseScores,
@@ -23,6 +25,8 @@ from harness.search import (
     rank,
     rank_with_own_indexes,
 )
+from harness.search.shards import Shard
+from harness.search.stream import ShardSearch
 from harness.stages import Progress
 from harness.task import Role
 
@@ -48,6 +52,14 @@ def export_depth(options: RunOptions, pool: Pool) -> int:
 def head_depth(options: RunOptions, pool: Pool) -> int:
     """How deep the heads of single settings go: for exports, and for a reranker to read."""
     return max(export_depth(options, pool), options.rerank_top if options.rerank else 0)
+
+
+def looked_at(prepared: Prepared, options: RunOptions) -> int:
+    """How many top passages per query are looked at once search is over."""
+    if options.heads is not None:
+        return options.heads
+    cutoffs = [m.cutoff or 1 for m in prepared.measures if "head_languages" in m.needs]
+    return max([LANGUAGES_DEPTH, AGREEMENT_DEPTH, *cutoffs])
 
 
 def _block_tops(prepared: Prepared, depth: int) -> dict[str, dict[str, int]]:
@@ -131,7 +143,7 @@ def search_dense(
                 x,
                 golds,
                 pool,
-                top=max(options.heads, depth),
+                top=max(looked_at(prepared, options), depth),
                 block_tops=tops.get(x),
                 rows=rows,
                 threads=_threads(scores.device),
@@ -143,6 +155,53 @@ def search_dense(
     progress.finish()
     asked = {x: vectors["query", x] for x in prepared.golds}
     return Searched(found, _agreement(prepared, found, dense_scores_at(asked, passages)))
+
+
+def search_shards(
+    prepared: Prepared,
+    vectors: Mapping[tuple[Role, str], NDArray[np.float32]],
+    shards: Mapping[str, Sequence[Shard]],
+    options: RunOptions,
+    progress: Progress,
+    after: After = lambda found: found,
+) -> tuple[Prepared, Searched]:
+    """Search corpora as they lie in their shards, with query vectors by (role, language).
+
+    Returns the task with a pool that names the passages that were found, and what was found.
+
+    Raises:
+        DataError: a gold is not among the passages.
+        UsageError: the memory budget is too small.
+    """
+    device = options.model.device or "cpu"
+    whole = sum(len(s) for held in shards.values() for s in held)
+    exported = (options.trec_depth or whole) if options.trec else 0
+    depth = max(exported, options.rerank_top if options.rerank else 0)
+    searches: dict[str, set[str]] = {x: set() for x in prepared.golds}
+    for s in prepared.settings:
+        searches[s.query_language] |= (
+            set(shards) if s.passage_language is None else {s.passage_language}
+        )
+    search = ShardSearch(
+        shards,
+        {x: vectors["query", x] for x in prepared.golds},
+        {
+            x: {q: prepared.data.qrels.get(q, {}) for q in golds.questions}
+            for x, golds in prepared.golds.items()
+        },
+        searches,
+        top=max(looked_at(prepared, options), depth),
+        block_tops=_block_tops(prepared, depth),
+        memory=_budget(options),
+        device=device,
+        threads=_threads(device),
+    )
+    progress.start(f"search {prepared.spec.name}", search.passages, "passages")
+    streamed = search.run(progress.advance)
+    progress.finish()
+    golds = {x: f.golds for x, f in streamed.found.items()}
+    laid_out = replace(prepared, pool=streamed.pool, golds=golds)
+    return laid_out, Searched({x: after(f) for x, f in streamed.found.items()}, None)
 
 
 def search_lexical(
@@ -168,7 +227,7 @@ def search_lexical(
     passes = 1 + len(pool.languages) if apart else 1
     progress.start(f"search {prepared.spec.name}", queries * passes, "queries")
     whole = index_pool(model, passages, pool)
-    top, tops = max(options.heads, depth), _block_tops(prepared, depth)
+    top, tops = max(looked_at(prepared, options), depth), _block_tops(prepared, depth)
     if apart:
         found = rank_with_own_indexes(
             model,

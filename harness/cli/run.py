@@ -122,10 +122,8 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option(
     "--heads",
     type=_POSITIVE,
-    default=100,
-    show_default=True,
     metavar="N",
-    help="Top passages kept per query.",
+    help="Top passages kept per query; default: as many as the measures look at.",
 )
 @click.option(
     "--resamples",

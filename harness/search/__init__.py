@@ -15,7 +15,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from harness.errors import UsageError
 from harness.search.pool import Golds, Pool
+from harness.search.results import Found
 from harness.stages import resident_memory
 
 if TYPE_CHECKING:
@@ -49,34 +50,6 @@ WORKING_BYTES = 224 << 20
 ROWS = 64
 """Queries per tile. A matrix kernel's last bit can depend on the shape it is called with, so every
 search takes this many; another number is for measuring what that does (:mod:`harness.noise`)."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """What search found for the queries of one language."""
-
-    language: str
-    golds: Golds
-    gold_language: NDArray[np.int16]
-    """(G,) index into the pool's languages."""
-    gold_scores: NDArray[np.float32]
-    """(G,)"""
-    outranked_by: NDArray[np.int32]
-    """(G, L) how many passages of each language rank above the gold in the whole pool."""
-    block_rank: NDArray[np.int32]
-    """(G,) rank among the passages of the gold's own language: the mono and cross settings."""
-    head: NDArray[np.int32]
-    """(Q, k) best columns of the pool, best first."""
-    head_scores: NDArray[np.float32]
-    """(Q, k)"""
-    block_heads: Mapping[str, tuple[NDArray[np.int32], NDArray[np.float32]]]
-    """Language -> head among its passages alone, where asked for (exports)."""
-
-    @property
-    def pool_rank(self) -> NDArray[np.int64]:
-        """(G,) rank in the whole pool."""
-        ranks: NDArray[np.int64] = 1 + self.outranked_by.sum(1, dtype=np.int64)
-        return ranks
 
 
 WORTH_COMPILING = 2**25

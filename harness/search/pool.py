@@ -27,6 +27,9 @@ class Pool:
     """(N,) where each column's passage stands when ``languages`` of the data are concatenated."""
     column: Mapping[str, int]
     """Global passage id -> column."""
+    searched: NDArray[np.int64] | None = None
+    """(L,) passages of each language, where the columns name only those that matter: golds and
+    heads of a corpus that is too large to name."""
 
     @classmethod
     def of(cls, data: TaskData) -> Pool:
@@ -52,7 +55,12 @@ class Pool:
         )
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return int(self.sizes.sum())
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """(L,) passages of each language."""
+        return np.diff(self.starts) if self.searched is None else self.searched
 
     @cached_property
     def language_of(self) -> NDArray[np.int16]:

@@ -1,0 +1,98 @@
+"""What is asked of a streamed search, and the heads it keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Judged = Mapping[str, Mapping[str, int]]
+"""Question -> {global passage id: grade}, in the order of the query vectors."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The queries of all languages, side by side, and their golds."""
+
+    languages: tuple[str, ...]
+    starts: NDArray[np.int64]
+    """(A + 1,) first query of each language, then how many there are."""
+    vectors: NDArray[np.float32]
+    questions: tuple[str, ...]
+    indptr: NDArray[np.int64]
+    passages: tuple[str, ...]
+    """(G,) global ids."""
+    grades: NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls,
+        queries: Mapping[str, NDArray[np.float32]],
+        judged: Mapping[str, Judged],
+        searches: Mapping[str, Collection[str]],
+    ) -> Asked:
+        """Only golds in a language that the query searches are kept; as :func:`search_shards`."""
+        indptr, passages, grades = [0], [], []
+        for x, questions in judged.items():
+            if len(questions) != len(queries[x]):
+                raise ValueError(f"{len(queries[x])} vectors for {len(questions)} queries in {x}")
+            for golds in questions.values():
+                for passage, grade in golds.items():
+                    if grade > 0 and language_of(passage) in searches[x]:
+                        passages.append(passage)
+                        grades.append(grade)
+                indptr.append(len(passages))
+        vectors = [np.ascontiguousarray(queries[x], np.float32) for x in judged]
+        return cls(
+            tuple(judged),
+            np.concatenate([[0], np.cumsum([len(v) for v in vectors])]).astype(np.int64),
+            np.concatenate(vectors),
+            tuple(q for questions in judged.values() for q in questions),
+            np.array(indptr, np.int64),
+            tuple(passages),
+            np.array(grades, np.int64),
+        )
+
+    def span(self, language: str) -> slice:
+        """Where the queries of a language stand."""
+        i = self.languages.index(language)
+        return slice(int(self.starts[i]), int(self.starts[i + 1]))
+
+    def golds_of(self, query: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """``indptr`` (n + 1,) and numbers of the golds of the queries ``query`` (n,)."""
+        parts = [np.arange(self.indptr[q], self.indptr[q + 1]) for q in query.tolist()]
+        sizes = [len(part) for part in parts]
+        return (
+            np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+            np.concatenate([np.zeros(0, np.int64), *parts]).astype(np.int64),
+        )
+
+
+def language_of(passage: str) -> str:
+    """The language in a global passage id."""
+    return passage.partition(":")[0]
+
+
+@dataclass
+class Head:
+    """The best passages of the queries of one language, (Q, k) each, best first."""
+
+    language: NDArray[np.int16]
+    row: NDArray[np.int64]
+    score: NDArray[np.float32]
+
+    def merged(self, other: Head, k: int) -> Head:
+        """The best ``k`` of both; ``other`` holds passages that lose every tie."""
+        score = np.concatenate([self.score, other.score], axis=1)
+        best = np.argsort(-score, axis=1, kind="stable")[:, :k]
+
+        def take(a: NDArray[np.generic], b: NDArray[np.generic]) -> NDArray[np.generic]:
+            return np.take_along_axis(np.concatenate([a, b], axis=1), best, axis=1)
+
+        return Head(
+            take(self.language, other.language),  # type: ignore[arg-type]
+            take(self.row, other.row),  # type: ignore[arg-type]
+            np.take_along_axis(score, best, axis=1),
+        )

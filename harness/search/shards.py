@@ -1,0 +1,113 @@
+"""One language's passages as search streams them: shards end to end, rows numbered through."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+_PIECE = 8192
+"""Rows of a shard that one thread takes at a time."""
+
+
+class Shard(Protocol):
+    """A run of passages of one language; arrays are memory-mapped, or cheap to hold."""
+
+    @property
+    def language(self) -> str:
+        """Of all its passages."""
+
+    @property
+    def ids(self) -> Any:
+        """(n,) local passage ids, bytes (UTF-8) or str."""
+
+    @property
+    def vectors(self) -> NDArray[Any]:
+        """(n, d) float16 or float32."""
+
+    def __len__(self) -> int: ...
+
+
+class Piece(NamedTuple):
+    """Some rows of one shard."""
+
+    shard: Shard
+    first_row: int
+    """Number of its first row in the whole."""
+    start: int
+    """First row in the shard, and the one after the last."""
+    stop: int
+
+
+class Rows:
+    """The passages of one language by row, in the order of the shards."""
+
+    def __init__(self, shards: Sequence[Shard]) -> None:
+        self.shards = [shard for shard in shards if len(shard)]
+        sizes = [len(shard) for shard in self.shards]
+        self.starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)
+
+    def __len__(self) -> int:
+        return int(self.starts[-1])
+
+    def pieces(self) -> Iterator[Piece]:
+        """All rows once, in order."""
+        for shard, first in zip(self.shards, self.starts[:-1].tolist(), strict=True):
+            for start in range(0, len(shard), _PIECE):
+                yield Piece(shard, first + start, start, min(start + _PIECE, len(shard)))
+
+    def find(self, wanted: set[bytes]) -> dict[bytes, int]:
+        """Row of each of the ``wanted`` local ids that is there; ids are read shard by shard."""
+        found: dict[bytes, int] = {}
+        if not wanted:
+            return found
+        for shard, first in zip(self.shards, self.starts[:-1].tolist(), strict=True):
+            ids = as_bytes(shard.ids)
+            here = wanted.intersection(ids)
+            if here:
+                found |= {name: first + row for row, name in enumerate(ids) if name in here}
+        return found
+
+    def _by_shard(
+        self, rows: NDArray[np.int64]
+    ) -> Iterator[tuple[Shard, NDArray[np.int64], slice]]:
+        """Shards that hold ``rows`` (ascending), the rows inside each, and where they stand."""
+        owner = np.searchsorted(self.starts, rows, side="right") - 1
+        bounds = np.flatnonzero(np.diff(owner, prepend=-1, append=-1))
+        for a, b in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+            number = int(owner[a])
+            yield self.shards[number], rows[a:b] - self.starts[number], slice(a, b)
+
+    def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(n, d) float32 vectors of ``rows`` (n,), ascending."""
+        out: NDArray[np.float32] | None = None
+        for shard, inside, at in self._by_shard(rows):
+            mapped = shard.vectors
+            if out is None:
+                out = np.empty((len(rows), mapped.shape[1]), np.float32)
+            out[at] = mapped[inside]
+            release(mapped)
+        return np.zeros((0, 0), np.float32) if out is None else out
+
+    def ids(self, rows: NDArray[np.int64]) -> list[bytes]:
+        """Local ids of ``rows``, ascending."""
+        out: list[bytes] = []
+        for shard, inside, _ in self._by_shard(rows):
+            out += as_bytes(np.asarray(shard.ids)[inside])
+        return out
+
+
+def as_bytes(ids: Any) -> list[bytes]:
+    """Ids as UTF-8: the order of bytes is the order of ties."""
+    listed = ids.tolist() if hasattr(ids, "tolist") else list(ids)
+    return [x if isinstance(x, bytes) else str(x).encode() for x in listed]
+
+
+def release(array: NDArray[Any]) -> None:
+    """Give back the memory of a mapped array's pages that were read; they stay on disk."""
+    mapped = getattr(array, "_mmap", None)
+    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
