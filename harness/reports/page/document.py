@@ -1,0 +1,103 @@
+"""What the page carries: a board's payload with its tables of numbers packed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from harness.reports.page.packing import pack, pack_ends
+
+HIT_KINDS = ("mono", "multi")
+
+_GUARD = 3
+"""Further digits of what the page takes means of, when languages are chosen."""
+
+Json = Mapping[str, Any]
+
+
+def page_document(
+    payload: Json,
+    texts: Mapping[str, Mapping[str, str]] | None = None,
+    *,
+    hits: Sequence[str] = HIT_KINDS,
+) -> dict[str, Any]:
+    """``payload`` as the page reads it.
+
+    Args:
+        payload: from :func:`harness.board.to_payload`, not rounded.
+        texts: task -> question id -> its text, for the questions that flipped.
+        hits: the kinds of setting for which it carries which questions each model answers first,
+            so that the questions which flipped between two can be told.
+    """
+    texts = texts or {}
+    return {
+        **{k: payload[k] for k in ("records", "alpha", "level", "method")},
+        "tasks": [_task(x, texts.get(x["task"], {}), hits) for x in payload["tasks"]],
+    }
+
+
+_KEPT = (
+    "slug", "task", "title", "notes", "text", "data_digest", "revision", "license", "languages",
+    "kinds", "questions", "queries", "passages", "sort",
+)  # fmt: skip
+_OF_ROW = (
+    "id", "model", "source", "kind", "recipe", "trained_on", "parameters", "dimensions", "options",
+    "text", "notes", "comparable", "reference", "facts",
+)  # fmt: skip
+
+
+def _task(task: Json, texts: Mapping[str, str], hits: Sequence[str]) -> dict[str, Any]:
+    rows: Sequence[Json] = task["rows"]
+    columns = [
+        {**column, "main": main}
+        for main, listed in ((True, task["columns"]), (False, task["more"]))
+        for column in listed
+    ]
+    n = len(task["languages"])
+    document: dict[str, Any] = {k: task[k] for k in _KEPT}
+    document["columns"] = columns
+    document["rows"] = [{k: row[k] for k in _OF_ROW} for row in rows]
+    document["rankings"] = {k: _ranking(x, len(rows)) for k, x in task["rankings"].items()}
+    document["cells"], document["ends"] = {}, {}
+    document["languageCells"], document["languageEnds"] = {}, {}
+    for column in columns:
+        key, decimals = column["key"], column["decimals"]
+        cells = _array([row["cells"].get(key, _NO_CELL) for row in rows])
+        document["cells"][key] = pack(cells[:, 0], decimals, _GUARD)
+        document["ends"][key] = pack_ends(cells, decimals)
+        by = _array([row["languages"].get(key, [_NO_CELL] * n) for row in rows])
+        document["languageCells"][key] = pack(by[:, :, 0], decimals, _GUARD)
+        document["languageEnds"][key] = pack_ends(by, decimals)
+    empty = [[None] * n] * n
+    measures = dict.fromkeys(m for row in rows for m in row["matrices"])
+    shown = {c["measure"]: c["decimals"] for c in columns}
+    document["matrices"] = {
+        m: pack(_array([row["matrices"].get(m, empty) for row in rows]), shown.get(m, 4), 0)
+        for m in measures
+    }
+    document["topLanguages"] = pack(
+        _array([row["top_languages"] or empty for row in rows]), 4, 0
+    )
+    document["hits"] = [{k: x for k, x in row["hits"].items() if k in hits} for row in rows]
+    document["asked"] = {k: x for k, x in task["asked"].items() if k in hits}
+    ids = (task["question_ids"] or []) if hits else []
+    # A question's id stands in for its text where that is not at hand.
+    document["questionTexts"] = [texts.get(x, x) for x in ids]
+    return document
+
+
+_NO_CELL = (None, None, None)
+
+
+def _array(values: Sequence[Any]) -> Any:
+    return np.array(values, dtype=np.float64)
+
+
+def _ranking(ranking: Json, rows: int) -> dict[str, Any]:
+    """Best and worst rank of each row, 0 where it has none; the page orders by value itself."""
+    spans = [0] * (2 * rows)
+    for row, (best, worst) in zip(ranking["order"], ranking["spans"], strict=True):
+        spans[2 * row : 2 * row + 2] = best, worst
+    return {"spans": spans, **{k: ranking[k] for k in ("ties", "best", "second", "tested")}}

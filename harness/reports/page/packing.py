@@ -1,0 +1,108 @@
+"""Numbers as short text: what lets a page of 50 models by 132 settings stay under a megabyte.
+
+A number is a whole number of steps of 10^-e, written with a fixed count of digits to the base 64:
+two to five characters where JSON takes eight to twenty. Read back and written with the decimals
+that boards show, it gives the same digits as the number itself, ties included.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_LETTERS = np.frombuffer(ALPHABET.encode(), np.uint8)
+_WIDEST = 7
+
+
+def pack(values: Any, decimals: int, guard: int) -> dict[str, Any]:
+    """``values`` as JSON values that ``unpack`` in ``data.js`` reads.
+
+    Args:
+        values: array-like of any shape, rows first, float; NaN where undefined. Rows without any
+            number are left out.
+        decimals: digits after the point that will be shown.
+        guard: further digits to keep, for means that are taken of the numbers.
+
+    Returns:
+        ``rows`` (positions of the rows that are there), ``e`` (the step is 10^-e), ``low`` (in
+        steps), ``width`` (characters a number) and ``text``. The last code means undefined.
+    """
+    table = np.asarray(values, np.float64)
+    table = table.reshape(len(table), -1)
+    rows = np.flatnonzero(~np.isnan(table).all(axis=1))
+    flat = table[rows].ravel()
+    known = ~np.isnan(flat)
+    e = decimals + guard
+    steps = np.zeros(len(flat), np.int64)
+    steps[known] = np.round(flat[known] * 10.0**e)
+    _mend_ties(flat, steps, decimals, e)
+    low = int(steps[known].min()) if known.any() else 0
+    reach = int(steps[known].max()) - low if known.any() else 0
+    width = next(w for w in range(1, _WIDEST + 1) if reach < 64**w - 1 or w == _WIDEST)
+    codes = np.where(known, steps - low, 64**width - 1)
+    places = 64 ** np.arange(width - 1, -1, -1, dtype=np.int64)
+    letters = _LETTERS[(codes[:, None] // places) % 64]
+    text = letters.astype(np.uint8).tobytes().decode()
+    return {"rows": rows.tolist(), "e": e, "low": low, "width": width, "text": text}
+
+
+def pack_ends(cells: NDArray[np.float64], decimals: int) -> dict[str, Any]:
+    """Ends of intervals, as they are shown: how many last digits each lies off its value.
+
+    Args:
+        cells: (rows, ..., 3): value, low, high; NaN where undefined.
+        decimals: digits after the point that will be shown.
+
+    Returns:
+        As :func:`pack`, of ``(value - low, high - value)`` in digits that are shown.
+    """
+    flat = cells.reshape(-1, 3)
+    off = np.full((len(flat), 2), np.nan)
+    for i in np.flatnonzero(~np.isnan(flat).any(axis=1)):
+        value, low, high = (round(float(f"{x:.{decimals}f}") * 10**decimals) for x in flat[i])
+        off[i] = value - low, high - value
+    return pack(off.reshape(len(cells), -1), 0, 0)
+
+
+def unpack(packed: dict[str, Any], rows: int, columns: int) -> NDArray[np.float64]:
+    """What :func:`pack` packed, as ``(rows, columns)``, to its step."""
+    number = {letter: i for i, letter in enumerate(ALPHABET)}
+    width, text = packed["width"], packed["text"]
+    out = np.full((rows, columns), np.nan)
+    codes = []
+    for at in range(0, len(text), width):
+        code = 0
+        for letter in text[at : at + width]:
+            code = code * 64 + number[letter]
+        codes.append(np.nan if code == 64**width - 1 else (packed["low"] + code) / 10 ** packed["e"])
+    out[packed["rows"]] = np.array(codes, np.float64).reshape(len(packed["rows"]), columns)
+    return out
+
+
+def _mend_ties(
+    values: NDArray[np.float64], steps: NDArray[np.int64], decimals: int, e: int
+) -> None:
+    """Move ``steps`` by one where a browser would not show the digits that Python shows.
+
+    Rounding twice can cross a tie, and of two equally near decimals Python takes the even one, a
+    browser's ``toFixed`` the one farther from zero.
+    """
+    with np.errstate(invalid="ignore"):
+        part = np.abs(values) * 10.0**decimals % 1
+        near = np.flatnonzero(np.abs(part - 0.5) <= 10.0 ** (decimals - e) + 1e-9)
+    for i in near:
+        wanted = f"{values[i]:.{decimals}f}"
+        for move in (0, -1, 1):
+            if shown_by_browser((int(steps[i]) + move) / 10**e, decimals) == wanted:
+                steps[i] += move
+                break
+
+
+def shown_by_browser(value: float, decimals: int) -> str:
+    """What ``value.toFixed(decimals)`` gives in JavaScript (ECMA-262, 21.1.3.3)."""
+    near = Decimal(value).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)
+    return f"{near:f}"

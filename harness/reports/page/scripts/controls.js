@@ -1,0 +1,153 @@
+// The bar at the top: task, setting, measure, languages, filter, published rows; and the theme.
+
+function segmented(container, name, options, picked, onPick) {
+  container.replaceChildren(
+    ...options.map(([value, text, title]) =>
+      make(
+        "label",
+        { title },
+        make("input", {
+          type: "radio",
+          name,
+          value,
+          checked: value === picked,
+          onchange: () => onPick(value),
+        }),
+        make("span", {}, text),
+      ),
+    ),
+  );
+}
+
+const measureOption = (column) => [column.measure, column.label];
+
+drawers.push(({ task, kind, column, languages, published, query }) => {
+  const keep = document.activeElement?.closest?.("#kind") ? document.activeElement.value : null;
+  fill(
+    byId("task"),
+    TASKS.map((x) => [x.slug, taskName(x)]),
+    task.slug,
+  );
+  segmented(
+    byId("kind"),
+    "kind",
+    KINDS.filter(([name]) => task.kinds.includes(name)),
+    kind,
+    (value) => choose({ kind: value, sort: "", dir: "" }),
+  );
+  if (keep) byId("kind").querySelector(`input[value="${keep}"]`)?.focus();
+  const columns = task.ofKind(kind);
+  const [bias, quality] = [columns.filter(isBias), columns.filter((x) => !isBias(x))];
+  const groups = [["Retrieval", quality.map(measureOption)]];
+  if (bias.length) groups.push(["Language bias", bias.map(measureOption)]);
+  fill(byId("measure"), groups, column.measure);
+  byId("languages-chosen").textContent =
+    languages === null
+      ? `all ${task.languages.length}`
+      : languages.map((x) => task.languages[x]).join(", ");
+  drawLanguages(task, languages);
+  if (byId("filter").value !== query) byId("filter").value = query;
+  byId("published").checked = published;
+  byId("published").closest("label").hidden = !task.rows.some((row) => row.source === "published");
+  byId("lede").textContent =
+    `${plural(task.questions, "question")}, ${plural(task.languages.length, "language")}, ` +
+    `${plural(sum(Object.values(task.passages)), "passage")}; every number is made from records.`;
+});
+
+/** A board's title; where a task has several, what sets it apart. */
+const taskName = (task) =>
+  TASKS.filter((x) => x.task === task.task).length > 1 && task.slug !== task.task
+    ? `${task.title} (${task.slug.slice(task.task.length + 1) || task.slug})`
+    : task.title;
+
+function drawLanguages(task, languages) {
+  const sheet = byId("languages-sheet");
+  if (sheet.dataset.task !== task.slug) {
+    sheet.dataset.task = task.slug;
+    const pick = () => {
+      const picked = [...sheet.querySelectorAll("input:checked")].map((x) => x.value);
+      choose({ langs: picked.length === task.languages.length ? "" : picked.join(",") });
+    };
+    sheet.replaceChildren(
+      make("button", { type: "button", onclick: () => choose({ langs: "" }) }, "All languages"),
+      make(
+        "div",
+        { class: "ticks" },
+        task.languages.map((code) =>
+          make(
+            "label",
+            {},
+            make("input", { type: "checkbox", value: code, onchange: pick }),
+            make("span", {}, languageName(code), " ", make("small", {}, code)),
+          ),
+        ),
+      ),
+      make(
+        "p",
+        { class: "note" },
+        "Means are over the languages in which questions are asked; passages stay as they are. An interval is known for all languages and for one.",
+      ),
+    );
+  }
+  for (const input of sheet.querySelectorAll("input")) {
+    input.checked = languages === null || languages.includes(task.languages.indexOf(input.value));
+  }
+}
+
+/** Colours follow the reader's system until the switch says otherwise; the browser keeps the choice. */
+function setUpTheme() {
+  const held = (value) => {
+    try {
+      if (value === undefined) return localStorage.getItem("theme");
+      localStorage.setItem("theme", value);
+    } catch {
+      // Storage is refused to some pages opened from disk: the choice then lasts as long as the page.
+    }
+    return null;
+  };
+  const pick = (value) => {
+    if (value === "auto") delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = value;
+    held(value);
+  };
+  const before = ["light", "dark"].find((x) => x === held()) ?? "auto";
+  const legend = byId("theme").querySelector("legend");
+  const inner = make("div", {});
+  segmented(
+    inner,
+    "theme",
+    [
+      ["auto", "Auto"],
+      ["light", "Light"],
+      ["dark", "Dark"],
+    ],
+    before,
+    pick,
+  );
+  byId("theme").replaceChildren(legend, ...inner.children);
+  if (before !== "auto") document.documentElement.dataset.theme = before;
+}
+
+function setUpControls() {
+  byId("controls").addEventListener("submit", (event) => event.preventDefault());
+  // Another board has other models and languages: what was chosen among them is let go.
+  byId("task").addEventListener("change", (event) =>
+    choose({ ...DEFAULTS, task: event.target.value, pub: chosen.pub, q: chosen.q }),
+  );
+  byId("measure").addEventListener("change", (event) =>
+    choose({ measure: event.target.value, sort: "", dir: "" }),
+  );
+  byId("filter").addEventListener("input", (event) => choose({ q: event.target.value }));
+  byId("published").addEventListener("change", (event) =>
+    choose({ pub: event.target.checked ? "1" : "0" }),
+  );
+  document.addEventListener("click", (event) => {
+    if (!byId("languages").contains(event.target)) byId("languages").open = false;
+  });
+  byId("languages").addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !byId("languages").open) return;
+    byId("languages").open = false;
+    byId("languages").querySelector("summary").focus();
+  });
+  setUpTheme();
+}

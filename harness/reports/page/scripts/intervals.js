@@ -1,0 +1,95 @@
+// Every row's value with its interval, best first; bars at the right join rows not told apart.
+
+drawers.push((now) => {
+  const { task, column, languages, a, b } = now;
+  const figure = byId("intervals");
+  const rows = inOrder(task, visibleRows(now), column, languages).filter(
+    (row) => !Number.isNaN(task.value(row, column.key, languages)),
+  );
+  const drawn = rows.map((row, y) => ({
+    row,
+    y,
+    value: task.value(row, column.key, languages),
+    ends: task.interval(row, column.key, languages),
+  }));
+  const level = Math.round(100 * DATA.level);
+  byId("intervals-about").textContent =
+    `${column.label}, ${column.kind}, with ${level} % intervals from resampling questions. ` +
+    "Bars at the right join rows that the data do not tell apart; hollow: published, no interval.";
+  if (!drawn.length) return nothing(figure, "No row that is shown has this measure.");
+  const [low, high] = around(drawn.flatMap((x) => [x.value, ...(x.ends ?? [])]));
+  const ranking = languages === null ? task.rankings[column.key] : undefined;
+  const place = new Map(drawn.map((x) => [x.row.index, x.y]));
+  const ties = tieLanes(ranking?.ties ?? [], place);
+  const lanes = Math.max(0, ...ties.map((x) => x.lane + 1));
+  const lane = (high - low) * 0.025;
+  const narrow = figure.clientWidth < 480;
+  const svg = chart(figure, `${column.label} of ${plural(drawn.length, "row")}, with intervals`, {
+    height: 34 + drawn.length * 21 + 24,
+    marginLeft: narrow ? 118 : 190,
+    marginRight: 16,
+    marginTop: 24,
+    marginBottom: 34,
+    x: { domain: [low, high + lane * (lanes + 1)], label: null },
+    y: { domain: drawn.map((x) => x.y), axis: null, type: "band", padding: 0.1 },
+    marks: [
+      Plot.gridX({ stroke: RULE, strokeOpacity: 1, ticks: narrow ? 4 : 6 }),
+      Plot.axisX({
+        anchor: "bottom",
+        ticks: narrow ? 4 : 6,
+        tickSize: 0,
+        color: MUTED,
+        label: null,
+      }),
+      Plot.text(drawn, {
+        y: "y",
+        frameAnchor: "left",
+        dx: narrow ? -112 : -184,
+        textAnchor: "start",
+        fill: (x) => colourOf(now, x.row),
+        fontWeight: (x) => (x.row === a || x.row === b ? 600 : 400),
+        text: (x) => shortName(task, x.row, narrow ? 16 : 27),
+        title: (x) => x.row.model,
+      }),
+      Plot.link(
+        drawn.filter((x) => x.ends),
+        {
+          y: "y",
+          x1: (x) => x.ends[0],
+          x2: (x) => x.ends[1],
+          stroke: (x) => colourOf(now, x.row),
+          strokeWidth: 2.5,
+          strokeOpacity: 0.55,
+          strokeLinecap: "round",
+          ariaLabel: "intervals",
+        },
+      ),
+      Plot.dot(drawn, {
+        y: "y",
+        x: "value",
+        r: 4,
+        fill: (x) => (x.row.measured ? colourOf(now, x.row) : "var(--paper)"),
+        stroke: (x) => colourOf(now, x.row),
+        strokeWidth: 1.5,
+        ariaLabel: "values",
+        title: (x) =>
+          `${x.row.model}: ${shown(x.value, column.decimals)}` +
+          (x.ends
+            ? ` (${shown(x.ends[0], column.decimals)} ${DASH} ${shown(x.ends[1], column.decimals)})`
+            : ""),
+      }),
+      Plot.link(ties, {
+        x1: (x) => high + lane * (x.lane + 1),
+        x2: (x) => high + lane * (x.lane + 1),
+        y1: "from",
+        y2: "to",
+        stroke: MUTED,
+        strokeWidth: 3,
+        strokeLinecap: "round",
+        ariaLabel: "ties",
+      }),
+    ],
+    color: { type: "identity" },
+  });
+  svg.setAttribute("role", "img");
+});

@@ -1,0 +1,35 @@
+// Start: read the address, listen, draw; draw again when the width or the address changes.
+
+setUpControls();
+setUpDetails();
+setUpScatter();
+setUpHeat();
+setUpVersus();
+readAddress();
+draw();
+
+window.addEventListener("hashchange", () => {
+  readAddress();
+  draw();
+});
+
+let width = document.documentElement.clientWidth;
+let waiting = 0;
+window.addEventListener("resize", () => {
+  if (document.documentElement.clientWidth === width) return;
+  width = document.documentElement.clientWidth;
+  cancelAnimationFrame(waiting);
+  waiting = requestAnimationFrame(draw);
+});
+
+// A print shows what a screen folds away.
+const folded = () => document.querySelectorAll("#commands-all, #notes details");
+window.addEventListener("beforeprint", () => {
+  for (const x of folded()) {
+    x.dataset.was = String(x.open);
+    x.open = true;
+  }
+});
+window.addEventListener("afterprint", () => {
+  for (const x of folded()) x.open = x.dataset.was === "true";
+});

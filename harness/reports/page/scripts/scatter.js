@@ -1,0 +1,186 @@
+// Quality against language bias in the pool of all languages; intervals both ways.
+
+drawers.push((now) => {
+  const { task, column, languages, a, b } = now;
+  const figure = byId("scatter");
+  const select = byId("bias");
+  const biases = task.columns.filter(isBias);
+  const section = figure.closest("section");
+  section.hidden = !biases.length;
+  if (!biases.length) return;
+  const across =
+    biases.find((x) => x.measure === chosen.bias) ??
+    biases.find((x) => x.measure === column.measure) ??
+    biases.find((x) => x.measure === "rank_distance") ??
+    biases[0];
+  fill(select, biases.map(measureOption), across.measure);
+  // A model that ranks everything equally badly does well by rank distance: mAP stands beside it.
+  const wanted = isBias(column) || needsQuality(across.measure) ? "map" : column.measure;
+  const up =
+    task.columnOf.get(`multi/${wanted}`) ??
+    task.columnOf.get("multi/map") ??
+    task.ofKind("multi").find((x) => !isBias(x));
+  if (!up)
+    return nothing(figure, "This board has no measure of quality for the pool of all languages.");
+  const drawn = visibleRows(now)
+    .map((row) => ({
+      row,
+      x: task.value(row, across.key, languages),
+      y: task.value(row, up.key, languages),
+      xs: task.interval(row, across.key, languages),
+      ys: task.interval(row, up.key, languages),
+    }))
+    .filter((d) => !Number.isNaN(d.x) && !Number.isNaN(d.y));
+  const towards =
+    across.better === "lower"
+      ? "← better"
+      : across.better === "higher"
+        ? "better →"
+        : "neither end is good";
+  byId("scatter-about").textContent =
+    `${up.label} (up is better) against ${across.label.toLowerCase()} (${direction(across)}), both in the multi setting. Crosses are ${Math.round(100 * DATA.level)} % intervals.`;
+  if (!drawn.length) {
+    nothing(figure, "No row that is shown has both measures.");
+    byId("scatter-readout").textContent = "";
+    return;
+  }
+  const narrow = figure.clientWidth < 480;
+  const kept = labelled(now, drawn);
+  const svg = chart(figure, `${up.label} against ${across.label}, ${plural(drawn.length, "row")}`, {
+    height: narrow ? 320 : 400,
+    marginLeft: 46,
+    marginRight: 24,
+    marginTop: 26,
+    marginBottom: 44,
+    x: {
+      domain: around(
+        drawn.flatMap((d) => [d.x, ...(d.xs ?? [])]),
+        0.14,
+      ),
+      label: null,
+    },
+    y: {
+      domain: around(
+        drawn.flatMap((d) => [d.y, ...(d.ys ?? [])]),
+        0.12,
+      ),
+      label: null,
+    },
+    color: { type: "identity" },
+    marks: [
+      Plot.gridX({ stroke: RULE, strokeOpacity: 1, ticks: narrow ? 4 : 6 }),
+      Plot.gridY({ stroke: RULE, strokeOpacity: 1, ticks: 5 }),
+      Plot.axisX({
+        color: MUTED,
+        tickSize: 0,
+        ticks: narrow ? 4 : 6,
+        label: `${across.label}, ${towards}`,
+        labelAnchor: "center",
+        labelArrow: "none",
+        labelOffset: 38,
+      }),
+      Plot.axisY({
+        color: MUTED,
+        tickSize: 0,
+        ticks: 5,
+        label: `↑ ${up.label}, multi`,
+        labelArrow: "none",
+      }),
+      Plot.link(
+        drawn.filter((d) => d.xs),
+        {
+          x1: (d) => d.xs[0],
+          x2: (d) => d.xs[1],
+          y: "y",
+          stroke: (d) => colourOf(now, d.row),
+          strokeOpacity: 0.5,
+          strokeWidth: 1.5,
+          ariaLabel: "intervals of bias",
+        },
+      ),
+      Plot.link(
+        drawn.filter((d) => d.ys),
+        {
+          y1: (d) => d.ys[0],
+          y2: (d) => d.ys[1],
+          x: "x",
+          stroke: (d) => colourOf(now, d.row),
+          strokeOpacity: 0.5,
+          strokeWidth: 1.5,
+          ariaLabel: "intervals of quality",
+        },
+      ),
+      Plot.text(kept, {
+        x: "x",
+        y: "y",
+        dy: -11,
+        text: (d) => shortName(task, d.row, 22),
+        fill: (d) => colourOf(now, d.row),
+        fontWeight: (d) => (d.row === a || d.row === b ? 600 : 400),
+        stroke: "var(--paper)",
+        strokeWidth: 4,
+      }),
+      Plot.dot(drawn, {
+        x: "x",
+        y: "y",
+        r: 5,
+        fill: (d) => (d.row.measured ? colourOf(now, d.row) : "var(--paper)"),
+        stroke: (d) => colourOf(now, d.row),
+        strokeWidth: 1.5,
+        ariaLabel: "models",
+      }),
+    ],
+  });
+  const readout = byId("scatter-readout");
+  const tell = (d) => {
+    readout.replaceChildren(
+      named(d.row.model),
+      d.row.recipe ? ` ${d.row.recipe}` : "",
+      `: ${up.label} ${shown(d.y, up.decimals)}, ${across.label.toLowerCase()} ${shown(d.x, across.decimals)}${d.row.measured ? "" : " (published)"}`,
+    );
+  };
+  readout.textContent =
+    "Point at a dot, or move among them with the arrow keys; Enter takes one as A.";
+  shapes(svg, "models", "circle").forEach((circle, i) => {
+    const d = drawn[i];
+    circle.setAttribute("role", "button");
+    circle.setAttribute(
+      "aria-label",
+      `${d.row.model}: ${up.label} ${shown(d.y, up.decimals)}, ${across.label} ${shown(d.x, across.decimals)}`,
+    );
+    circle.addEventListener("pointerenter", () => tell(d));
+    const take = () => {
+      choose({ a: d.row.id, b: d.row === b ? a.id : b.id });
+    };
+    circle.addEventListener("click", take);
+    circle.addEventListener("keydown", (event) => {
+      if (event.key === "Enter") take();
+    });
+    circle.addEventListener("focus", () => tell(d));
+  });
+  const across_ = (elements) => [
+    elements
+      .map((x, i) => [drawn[i].x, x])
+      .sort(([p], [q]) => p - q)
+      .map(([, x]) => x),
+  ];
+  rove(svg, '[aria-label="models"] circle', across_);
+});
+
+/** Rows whose names fit: A and B always, then from the best on, where no name stands in the way. */
+function labelled({ a, b }, drawn) {
+  const [x0, x1] = around(drawn.map((d) => d.x));
+  const [y0, y1] = around(drawn.map((d) => d.y));
+  const first = (d) => (d.row === a || d.row === b ? 0 : d.row.measured ? 1 : 2);
+  const taken = [];
+  for (const d of [...drawn].sort((p, q) => first(p) - first(q) || q.y - p.y)) {
+    const [x, y] = [(d.x - x0) / (x1 - x0 || 1), (d.y - y0) / (y1 - y0 || 1)];
+    if (first(d) === 0 || taken.every(([p, q]) => Math.abs(p - x) > 0.3 || Math.abs(q - y) > 0.06))
+      taken.push([x, y, d]);
+  }
+  return taken.map(([, , d]) => d);
+}
+
+function setUpScatter() {
+  byId("bias").addEventListener("change", (event) => choose({ bias: event.target.value }));
+}
