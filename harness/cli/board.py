@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import Decorator
+from harness.cli.options import Decorator, data_dir_option
 
 _PATH = click.Path(path_type=Path)
 
@@ -45,6 +45,15 @@ def _leaderboards_option() -> Decorator:
     show_default=True,
     help="Of what is printed.",
 )
+@click.option("--serve", is_flag=True, help="Show the HTML page in a browser; nothing is written.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    metavar="N",
+    help="For --serve; any that is free by default.",
+)
+@data_dir_option()
 @click.pass_context
 def board(
     ctx: click.Context,
@@ -56,11 +65,15 @@ def board(
     sort: str | None,
     paper: bool,
     form: str,
+    serve: bool,
+    port: int,
+    data_dir: Path | None,
 ) -> None:
     """Make all boards, in all formats, from the records in DIR/records.
 
     `harness board add RECORD` puts a record there. With --task, --sort or --paper a board is
-    printed, and nothing is written.
+    printed, and nothing is written. DIR/index.html is a page of all boards that opens from disk;
+    where the data is at hand it shows the texts of questions.
     """
     if ctx.invoked_subcommand is not None:
         return
@@ -77,9 +90,20 @@ def board(
             click.echo(commands.CHECK_FAILED, err=True)
             ctx.exit(1)
         click.echo(f"The boards in {leaderboards} are what their {made.records} records give.")
+    elif serve:
+        from harness.reports.page.serving import serve as serve_page
+
+        serve_page(commands.html(made, data_dir), port, _open)
     else:
-        for path in commands.update(made, leaderboards, pages):
+        for path in commands.update(made, leaderboards, pages, data_dir):
             click.echo(path)
+
+
+def _open(address: str) -> None:
+    import webbrowser
+
+    click.echo(f"{address} shows the boards on this machine; Ctrl+C ends it.")
+    webbrowser.open(address)
 
 
 def _warn(sentence: str) -> None:

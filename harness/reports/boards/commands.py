@@ -18,6 +18,7 @@ from harness.store import write_atomically
 from harness.tracked import add as track
 
 README = "README.md"
+HTML = "index.html"
 CHECK_FAILED = "The boards are not what their records give; make them again with: harness board"
 
 
@@ -43,10 +44,23 @@ def _pages(leaderboards: Path, pages: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys([*([own] if has else []), *pages]))
 
 
-def update(board: Board, leaderboards: Path, pages: Sequence[Path]) -> list[Path]:
+def html(board: Board, data_dir: Path | None = None) -> str:
+    """The HTML page, with the texts of questions where their data is at hand."""
+    from harness.board import to_payload
+    from harness.reports.page import render
+    from harness.reports.page.questions import texts_at_hand
+
+    return render(to_payload(board), texts_at_hand(board, data_dir))
+
+
+def update(
+    board: Board, leaderboards: Path, pages: Sequence[Path], data_dir: Path | None = None
+) -> list[Path]:
     """Write every format and fill every page; returns the paths that changed."""
     filled = {page: files.injected(page, board) for page in _pages(leaderboards, pages)}
     written = files.write(leaderboards, files.board_files(board))
+    # Not among the tracked files: it holds more than records, the texts of questions.
+    written += files.write(leaderboards, {HTML: html(board, data_dir).encode()})
     for path in files.stale(leaderboards, board):
         path.unlink()
         written.append(path)

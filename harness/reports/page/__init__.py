@@ -22,8 +22,9 @@ from typing import Any
 from harness.reports.page.document import HIT_KINDS, page_document
 
 SCRIPTS = (
-    "dom.js", "data.js", "state.js", "roving.js", "controls.js", "table.js", "details.js",
-    "charts.js", "intervals.js", "scatter.js", "heat.js", "versus.js", "words.js", "main.js",
+    "dom.js", "data.js", "state.js", "roving.js", "controls.js", "columns.js", "table.js",
+    "details.js", "charts.js", "intervals.js", "scatter.js", "heat.js", "versus.js", "words.js",
+    "main.js",
 )  # fmt: skip
 """In the order they are put into the page: each uses what stands before it."""
 
@@ -42,7 +43,7 @@ def render(
 
     Args:
         payload: from :func:`harness.board.to_payload`, not rounded.
-        texts: task -> question id -> its text, shown with the questions that flipped.
+        texts: board -> question id -> its text, shown with the questions that flipped.
         title: the page's heading.
         limit: bytes; where the page would be larger it leaves out first the questions' texts, then
             which questions each model answers first, and says so in their place.
@@ -120,7 +121,7 @@ def _style() -> str:
 
 @cache
 def _script() -> str:
-    """All scripts as one, in a scope of their own, without the indentation that weighs kilobytes."""
+    """All scripts as one, in a scope of their own, without indentation: that is 15 kB."""
     parts = "\n".join(f"// {name}\n{_asset(f'scripts/{name}')}" for name in SCRIPTS)
     parts = re.sub(r"^ +", "", parts, flags=re.MULTILINE)
     return f'"use strict";\n{{\n{parts}}}\n'

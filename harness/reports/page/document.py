@@ -27,24 +27,24 @@ def page_document(
 
     Args:
         payload: from :func:`harness.board.to_payload`, not rounded.
-        texts: task -> question id -> its text, for the questions that flipped.
+        texts: board -> question id -> its text, for the questions that flipped.
         hits: the kinds of setting for which it carries which questions each model answers first,
             so that the questions which flipped between two can be told.
     """
     texts = texts or {}
     return {
         **{k: payload[k] for k in ("records", "alpha", "level", "method")},
-        "tasks": [_task(x, texts.get(x["task"], {}), hits) for x in payload["tasks"]],
+        "tasks": [_task(x, texts.get(x["slug"], {}), hits) for x in payload["tasks"]],
     }
 
 
 _KEPT = (
-    "slug", "task", "title", "notes", "text", "data_digest", "revision", "license", "languages",
-    "kinds", "questions", "queries", "passages", "sort",
+    "slug", "task", "title", "primary", "per_language_only", "notes", "text", "data_digest",
+    "revision", "license", "languages", "kinds", "questions", "queries", "passages", "sort",
 )  # fmt: skip
 _OF_ROW = (
     "id", "model", "source", "kind", "recipe", "trained_on", "parameters", "dimensions", "options",
-    "text", "notes", "comparable", "reference", "facts",
+    "text", "notes", "elsewhere", "reference", "facts",
 )  # fmt: skip
 
 
@@ -77,9 +77,7 @@ def _task(task: Json, texts: Mapping[str, str], hits: Sequence[str]) -> dict[str
         m: pack(_array([row["matrices"].get(m, empty) for row in rows]), shown.get(m, 4), 0)
         for m in measures
     }
-    document["topLanguages"] = pack(
-        _array([row["top_languages"] or empty for row in rows]), 4, 0
-    )
+    document["topLanguages"] = pack(_array([row["top_languages"] or empty for row in rows]), 4, 0)
     document["hits"] = [{k: x for k, x in row["hits"].items() if k in hits} for row in rows]
     document["asked"] = {k: x for k, x in task["asked"].items() if k in hits}
     ids = (task["question_ids"] or []) if hits else []

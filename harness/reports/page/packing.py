@@ -68,21 +68,6 @@ def pack_ends(cells: NDArray[np.float64], decimals: int) -> dict[str, Any]:
     return pack(off.reshape(len(cells), -1), 0, 0)
 
 
-def unpack(packed: dict[str, Any], rows: int, columns: int) -> NDArray[np.float64]:
-    """What :func:`pack` packed, as ``(rows, columns)``, to its step."""
-    number = {letter: i for i, letter in enumerate(ALPHABET)}
-    width, text = packed["width"], packed["text"]
-    out = np.full((rows, columns), np.nan)
-    codes = []
-    for at in range(0, len(text), width):
-        code = 0
-        for letter in text[at : at + width]:
-            code = code * 64 + number[letter]
-        codes.append(np.nan if code == 64**width - 1 else (packed["low"] + code) / 10 ** packed["e"])
-    out[packed["rows"]] = np.array(codes, np.float64).reshape(len(packed["rows"]), columns)
-    return out
-
-
 def _mend_ties(
     values: NDArray[np.float64], steps: NDArray[np.int64], decimals: int, e: int
 ) -> None:

@@ -2,6 +2,9 @@
 
 const DATA = JSON.parse(byId("data").textContent);
 
+/** `95 %` */
+const LEVEL = `${Math.round(100 * DATA.level)} %`;
+
 const DIGITS = new Map(
   [..."ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"].map((x, i) => [x, i]),
 );
@@ -45,6 +48,7 @@ class Task {
     this.rows.forEach((row, index) => {
       row.index = index;
       row.measured = row.source === "measured";
+      row.elsewhere = row.elsewhere ?? false;
     });
     this.unpacked = new Map();
   }

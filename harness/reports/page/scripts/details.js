@@ -148,7 +148,7 @@ function openDetails(row) {
                 {},
                 make("th", { scope: "col" }, "Language"),
                 make("th", { scope: "col", class: "number" }, column.label),
-                make("th", { scope: "col" }, percent(DATA.level)),
+                make("th", { scope: "col" }, `${LEVEL} interval`),
               ),
             ),
             make(

@@ -3,18 +3,19 @@
 drawers.push((now) => {
   const { task, column, languages, a, b } = now;
   const figure = byId("intervals");
-  const rows = inOrder(task, visibleRows(now), column, languages).filter(
-    (row) => !Number.isNaN(task.value(row, column.key, languages)),
-  );
+  const rows = inOrder(
+    visibleRows(now),
+    (row) => task.value(row, column.key, languages),
+    column.better,
+  ).filter((row) => !Number.isNaN(task.value(row, column.key, languages)));
   const drawn = rows.map((row, y) => ({
     row,
     y,
     value: task.value(row, column.key, languages),
     ends: task.interval(row, column.key, languages),
   }));
-  const level = Math.round(100 * DATA.level);
   byId("intervals-about").textContent =
-    `${column.label}, ${column.kind}, with ${level} % intervals from resampling questions. ` +
+    `${column.label}, ${column.kind}, with ${LEVEL} intervals from resampling questions. ` +
     "Bars at the right join rows that the data do not tell apart; hollow: published, no interval.";
   if (!drawn.length) return nothing(figure, "No row that is shown has this measure.");
   const [low, high] = around(drawn.flatMap((x) => [x.value, ...(x.ends ?? [])]));

@@ -38,7 +38,7 @@ drawers.push((now) => {
         ? "better →"
         : "neither end is good";
   byId("scatter-about").textContent =
-    `${up.label} (up is better) against ${across.label.toLowerCase()} (${direction(across)}), both in the multi setting. Crosses are ${Math.round(100 * DATA.level)} % intervals.`;
+    `${up.label} (up is better) against ${across.label.toLowerCase()} (${direction(across)}), both in the multi setting. Crosses are ${LEVEL} intervals.`;
   if (!drawn.length) {
     nothing(figure, "No row that is shown has both measures.");
     byId("scatter-readout").textContent = "";
@@ -149,9 +149,7 @@ drawers.push((now) => {
       `${d.row.model}: ${up.label} ${shown(d.y, up.decimals)}, ${across.label} ${shown(d.x, across.decimals)}`,
     );
     circle.addEventListener("pointerenter", () => tell(d));
-    const take = () => {
-      choose({ a: d.row.id, b: d.row === b ? a.id : b.id });
-    };
+    const take = () => pickRow("a", d.row.id);
     circle.addEventListener("click", take);
     circle.addEventListener("keydown", (event) => {
       if (event.key === "Enter") take();

@@ -25,7 +25,9 @@ const drawers = [];
 /** The board to open with: a whole task before a part of one, and the one with the most queries. */
 function firstTask() {
   const size = (task) => sum(Object.values(task.queries));
-  return [...TASKS].sort((x, y) => x.notes.length - y.notes.length || size(y) - size(x))[0];
+  const order = (x, y) =>
+    x.notes.length - y.notes.length || Number(y.primary) - Number(x.primary) || size(y) - size(x);
+  return [...TASKS].sort(order)[0];
 }
 
 /** What the choices come to on the data at hand: never anything that is not there. */
@@ -46,17 +48,21 @@ function view() {
     asked.length && asked.length < task.languages.length
       ? [...new Set(asked)].sort((x, y) => x - y)
       : null;
-  const comparable = task.rows.filter((row) => row.measured);
-  const byValue = inOrder(task, comparable.length ? comparable : task.rows, column);
-  const a = task.rowById(chosen.a) ?? byValue[0];
-  const b = task.rowById(chosen.b) ?? byValue.find((row) => row !== a) ?? a;
+  const value = (row) => task.value(row, column.key);
+  const together = task.rows.filter((row) => !row.elsewhere);
+  const byValue = inOrder(together, value, column.better);
+  // Measured rows before published ones, the best two where nothing was chosen.
+  byValue.sort((x, y) => Number(y.measured) - Number(x.measured));
+  const b0 = together.find((row) => row.id === chosen.b);
+  const a = together.find((row) => row.id === chosen.a) ?? byValue.find((row) => row !== b0) ?? b0;
+  const b = b0 && b0 !== a ? b0 : (byValue.find((row) => row !== a) ?? a);
   return { task, kind, column, languages, a, b, published: chosen.pub !== "0", query: chosen.q };
 }
 
-/** `rows` by a column, best first, undefined last; a column without a good end highest first. */
-function inOrder(task, rows, column, languages = null, reversed = false) {
-  const sign = (column.better === "lower" ? 1 : -1) * (reversed ? -1 : 1);
-  const keyed = rows.map((row) => [task.value(row, column.key, languages), row]);
+/** `rows` by what `of` gives, best first, undefined last; highest first where no end is good. */
+function inOrder(rows, of, better, reversed = false) {
+  const sign = (better === "lower" ? 1 : -1) * (reversed ? -1 : 1);
+  const keyed = rows.map((row) => [of(row), row]);
   return keyed
     .sort(([x, r], [y, s]) => compareNumbers(x, y, sign) || r.index - s.index)
     .map(([, row]) => row);
@@ -90,10 +96,20 @@ function draw() {
   for (const drawer of drawers) drawer(now);
 }
 
-/** Rows that the filter and the switch for published rows leave. */
-function visibleRows({ task, published, query }) {
+/** Take a row as A or B; the one that was there becomes the other, so that they are never one. */
+function pickRow(letter, id) {
+  const now = view();
+  const other = letter === "a" ? "b" : "a";
+  const changes = now[other]?.id === id ? { [other]: now[letter].id } : {};
+  choose({ [letter]: id, ...changes });
+  say(`${letter.toUpperCase()} is ${now.task.rowById(id).model}`);
+}
+
+/** Rows that the filter and the switch for published rows leave; or those that stand apart. */
+function visibleRows({ task, published, query }, elsewhere = false) {
   const words = query.toLocaleLowerCase().split(/\s+/).filter(Boolean);
   return task.rows.filter((row) => {
+    if (row.elsewhere !== elsewhere) return false;
     if (!published && row.source === "published") return false;
     const text = [row.model, row.recipe, row.kind, row.source, row.options, row.reference]
       .join(" ")

@@ -1,63 +1,13 @@
 // The table of models: ordered by any column, best in bold, second underlined, ties as ranks.
 
-/** Columns beyond measures: how they are read from a row, written and ordered. */
-const FACTS = [
-  {
-    key: "parameters",
-    label: "Parameters",
-    better: null,
-    of: (row) => row.parameters ?? NaN,
-    write: (row) => parameters(row.parameters),
-  },
-  {
-    key: "dimensions",
-    label: "Dimensions",
-    better: null,
-    of: (row) => row.dimensions ?? NaN,
-    write: (row) => (row.dimensions === null ? DASH : grouped.format(row.dimensions)),
-  },
-  {
-    key: "speed",
-    label: "Texts/s",
-    better: "higher",
-    of: (row) => row.facts?.texts_per_second ?? NaN,
-    write: (row) =>
-      row.facts?.texts_per_second ? grouped.format(Math.round(row.facts.texts_per_second)) : DASH,
-    title: (row) => (row.facts ? `${row.facts.device}, ${row.facts.processor}` : null),
-  },
-  {
-    key: "memory",
-    label: "Peak memory",
-    better: "lower",
-    of: (row) => row.facts?.peak_bytes ?? NaN,
-    write: (row) => (row.facts?.peak_bytes ? memory(row.facts.peak_bytes) : DASH),
-  },
-];
-
-/** Groups of columns for what is chosen: [heading, columns]. */
-function columnGroups({ task, kind, column }) {
-  const wanted = task.columns.filter((x) => x.main && x.kind === kind && x.key !== column.key);
-  const others = KINDS.map(([name]) => task.columnOf.get(`${name}/${column.measure}`)).filter(
-    (x) => x && x.key !== column.key,
-  );
-  const quality = wanted.filter((x) => !isBias(x));
-  // Rank distance is never shown without mAP, nor is a measure of bias without quality beside it.
-  const bias = task.columns.filter((x) => x.main && isBias(x) && x.key !== column.key);
-  return [
-    [`${column.label} in other settings`, others],
-    [kind, quality],
-    ["language bias, multi", bias],
-  ].filter(([, columns]) => columns.length);
-}
-
 drawers.push((now) => {
   const { task, column, languages } = now;
   const rows = visibleRows(now);
+  const apart = visibleRows(now, true);
   const groups = columnGroups(now);
-  const listed = [column, ...groups.flatMap(([, columns]) => columns)];
-  const order = tableOrder(now, rows, listed);
-  const held = byId("table-scroll").scrollLeft;
-  const focus = focusedCell();
+  const order = tableOrder(now, rows, groups);
+  const scrolled = byId("table-scroll").scrollLeft;
+  const focus = focusedInTable();
 
   byId("models-about").textContent =
     `${column.label} in the ${column.kind} setting (${kindAbout(column.kind)}), ${direction(column)}` +
@@ -71,50 +21,45 @@ drawers.push((now) => {
     make(
       "tbody",
       {},
-      order.rows.map((row) => bodyRow(now, row, listed, order)),
+      order.rows.map((row) => bodyRow(now, row, groups, order)),
     ),
+    apart.length ? make("tbody", { class: "apart" }, apartRows(now, apart, groups, order)) : null,
   );
   byId("table-scroll").replaceChildren(table);
-  byId("table-scroll").scrollLeft = held;
+  byId("table-scroll").scrollLeft = scrolled;
   rove(table.tHead, "button", oneLine);
-  rove(table.tBodies[0], "button", (elements) =>
-    order.rows.map((_, i) =>
-      elements.filter((x) => x.closest("tr").rowIndex - table.tHead.rows.length === i),
-    ),
-  );
-  if (focus)
+  for (const body of table.tBodies) {
+    rove(body, "button", (buttons) => [...Map.groupBy(buttons, (x) => x.closest("tr")).values()]);
+  }
+  if (focus) {
     table.querySelector(`[data-focus="${CSS.escape(focus)}"]`)?.focus({ preventScroll: true });
+  }
   drawWarnings(task);
-  byId("models-note").replaceChildren(...tableNote(now, rows));
+  byId("models-note").textContent = tableNote(now, rows);
 });
 
-const focusedCell = () =>
-  document.activeElement?.closest?.(".board") && document.activeElement.dataset.focus;
+const focusedInTable = () =>
+  document.activeElement?.closest(".board") ? document.activeElement.dataset.focus : null;
 
-function tableOrder(now, rows, listed) {
-  const { task, column, languages } = now;
-  const by =
-    listed.find((x) => x.key === chosen.sort) ??
-    FACTS.find((x) => x.key === chosen.sort) ??
-    (chosen.sort === "model" ? "model" : column);
+/** Rows in the order that was chosen, else by the chosen measure. */
+function tableOrder({ task, column, languages }, rows, groups) {
+  const by = groups.flatMap(([, columns]) => columns).find((x) => x.key === chosen.sort);
   const reversed = chosen.dir === "worst";
   const sign = reversed ? -1 : 1;
-  let ordered;
-  if (by === "model")
-    ordered = [...rows].sort((x, y) => sign * x.model.localeCompare(y.model) || x.index - y.index);
-  else if (by.of)
-    ordered = [...rows].sort(
-      (x, y) =>
-        compareNumbers(by.of(x), by.of(y), (by.better === "lower" ? 1 : -1) * sign) ||
-        x.index - y.index,
+  if (chosen.sort === "model") {
+    const ordered = [...rows].sort(
+      (x, y) => sign * x.model.localeCompare(y.model) || x.index - y.index,
     );
-  else ordered = inOrder(task, rows, by, languages, reversed);
-  const ranking = by === column && languages === null ? task.rankings[column.key] : undefined;
+    return { rows: ordered, key: "model", reversed, lanes: [] };
+  }
+  const chosenOne = by ?? groups[0][1][0];
+  const ordered = inOrder(rows, chosenOne.of, chosenOne.better, reversed);
+  const own = chosenOne.key === column.key && languages === null;
   return {
     rows: ordered,
-    key: by === "model" ? "model" : by.key,
+    key: chosenOne.key,
     reversed,
-    lanes: lanesOf(ranking, ordered),
+    lanes: own ? lanesOf(task.rankings[column.key], ordered) : [],
   };
 }
 
@@ -122,219 +67,191 @@ function tableOrder(now, rows, listed) {
 function lanesOf(ranking, ordered) {
   const place = new Map(ordered.map((row, i) => [row.index, i]));
   const lanes = [];
-  for (const { group, lane } of tieLanes(ranking?.ties ?? [], place))
+  for (const { group, lane } of tieLanes(ranking?.ties ?? [], place)) {
     (lanes[lane] ??= []).push(group);
+  }
   return lanes;
 }
 
-function headings(now, groups, order) {
-  const { column } = now;
-  const cell = (key, label, better, properties = {}, title = null) => {
-    const sorted = order.key === key;
-    const low = better === "lower" || key === "model";
-    const ascending = low !== order.reversed;
-    return make(
-      "th",
+function heading({ key, label, better, title, classes = [] }, edge, order) {
+  const sorted = order.key === key;
+  const ascending = (better === "lower" || key === "model") !== order.reversed;
+  const arrow = sorted ? (ascending ? "↑" : "↓") : "";
+  return make(
+    "th",
+    {
+      scope: "col",
+      class: [key === "model" ? "stick name" : "number", edge && "edge", ...classes]
+        .filter(Boolean)
+        .join(" "),
+      "aria-sort": sorted ? (ascending ? "ascending" : "descending") : "none",
+    },
+    make(
+      "button",
       {
-        scope: "col",
-        ...properties,
-        "aria-sort": sorted ? (ascending ? "ascending" : "descending") : "none",
-      },
-      make(
-        "button",
-        {
-          type: "button",
-          title,
-          "data-focus": `sort ${key}`,
-          onclick: () => sortBy(key, label, order),
+        type: "button",
+        title,
+        "data-focus": `sort ${key}`,
+        onclick: () => {
+          const dir = sorted && !order.reversed ? "worst" : "";
+          choose({ sort: key, dir });
+          say(`Ordered by ${label}${dir ? ", reversed" : ""}`);
         },
-        make("span", {}, label),
-        make(
-          "span",
-          { class: "arrow", "aria-hidden": "true" },
-          sorted ? (ascending ? "↑" : "↓") : "",
-        ),
-      ),
-    );
-  };
-  const first = make(
-    "tr",
-    { class: "groups" },
-    make("td", { class: "rank" }),
-    make("td", { class: "stick name" }),
-    make("th", { scope: "colgroup", class: "chosen", colspan: 2 }, column.kind),
-    groups.map(([label, columns]) =>
-      make("th", { scope: "colgroup", colspan: columns.length, class: "edge" }, label),
-    ),
-    make("th", { scope: "colgroup", colspan: FACTS.length, class: "edge fact" }, "model and cost"),
-    make("td", {}),
-  );
-  const second = make(
-    "tr",
-    {},
-    make(
-      "th",
-      { scope: "col", class: "rank" },
-      make("abbr", { title: "Ranks that the data do not exclude" }, "Rank"),
-    ),
-    cell("model", "Model", null, { class: "stick name" }),
-    cell(column.key, column.label, column.better, { class: "number chosen" }, direction(column)),
-    make("th", { scope: "col", class: "chosen ends" }, percent(DATA.level)),
-    groups.flatMap(([, columns], g) =>
-      columns.map((x, i) =>
-        cell(
-          x.key,
-          g === 0 && x.measure === column.measure ? x.kind : x.label,
-          x.better,
-          { class: i ? "number" : "number edge" },
-          `${x.label}, ${x.kind}: ${direction(x)}`,
-        ),
-      ),
-    ),
-    FACTS.map((x, i) =>
-      cell(x.key, x.label, x.better, { class: i ? "number fact" : "number fact edge" }),
-    ),
-    make(
-      "th",
-      { scope: "col" },
-      make("span", { class: "unseen" }, "Side by side, and how it was made"),
-    ),
-  );
-  return [first, second];
-}
-
-const percent = (level) => `${Math.round(100 * level)} % interval`;
-
-function sortBy(key, label, order) {
-  const dir = order.key === key && !order.reversed ? "worst" : "";
-  choose({ sort: key, dir });
-  say(`Ordered by ${label}, ${dir ? "reversed" : "best first"}`);
-}
-
-function bodyRow(now, row, listed, order) {
-  const { task, column, languages, a, b } = now;
-  const ranking = languages === null ? task.rankings[column.key] : undefined;
-  const cell = (x, i, groupsFirst) => {
-    const value = task.value(row, x.key, languages);
-    const marks = languages === null ? task.rankings[x.key] : undefined;
-    const best = marks?.best.includes(row.index);
-    const second = marks?.second.includes(row.index);
-    return make(
-      "td",
-      {
-        class: [
-          "number",
-          i === 0 && "chosen",
-          groupsFirst && "edge",
-          best && "best",
-          second && "second",
-        ]
-          .filter(Boolean)
-          .join(" "),
       },
-      shown(value, x.decimals),
-    );
-  };
-  const starts = new Set();
-  let at = 1;
-  for (const [, columns] of columnGroups(now)) {
-    starts.add(at);
-    at += columns.length;
-  }
-  const ends = task.interval(row, column.key, languages);
-  const pick = (letter, other) =>
+      make("span", {}, label),
+      make("span", { class: "arrow", "aria-hidden": "true" }, arrow),
+    ),
+  );
+}
+
+function headings(now, groups, order) {
+  const edgeOf = (group, i) => group > 0 && i === 0;
+  const blank = [make("td", { class: "rank" }), make("td", { class: "stick name" })];
+  const first = groups.map(([label, columns], group) =>
+    make(
+      "th",
+      {
+        scope: "colgroup",
+        colspan: group ? columns.length : 2,
+        class: group ? ["edge", ...(columns[0].classes ?? [])].join(" ") : "chosen",
+      },
+      label,
+    ),
+  );
+  const second = groups.flatMap(([, columns], group) => [
+    ...columns.map((x, i) => heading(x, edgeOf(group, i), order)),
+    group ? null : make("th", { scope: "col", class: "chosen ends" }, `${LEVEL} interval`),
+  ]);
+  const rank = make("abbr", { title: "Ranks that the data do not exclude" }, "Rank");
+  return [
+    make("tr", { class: "groups" }, blank, first, make("td", {})),
+    make(
+      "tr",
+      {},
+      make("th", { scope: "col", class: "rank" }, rank),
+      heading({ key: "model", label: "Model" }, false, order),
+      second,
+      make("th", { scope: "col" }, make("span", { class: "unseen" }, "Side by side; provenance")),
+    ),
+  ];
+}
+
+const endsText = (ends, column) =>
+  ends ? `${shown(ends[0], column.decimals)} ${DASH} ${shown(ends[1], column.decimals)}` : "";
+
+function bodyRow(now, row, groups, order) {
+  const { task, column, languages } = now;
+  const ends = endsText(task.interval(row, column.key, languages), column);
+  const cells = groups.flatMap(([, columns], group) => [
+    ...columns.map((x, i) =>
+      make(
+        "td",
+        {
+          class: [
+            "number",
+            group > 0 && i === 0 && "edge",
+            ...(x.classes ?? []),
+            ...(x.marks?.(row) ?? []),
+          ]
+            .filter(Boolean)
+            .join(" "),
+          title: typeof x.title === "function" ? x.title(row) : null,
+        },
+        x.write(row),
+      ),
+    ),
+    group ? null : make("td", { class: "chosen ends" }, ends),
+  ]);
+  return make(
+    "tr",
+    { class: row.source, "data-row": row.id },
+    make("td", { class: "rank" }, rankOf(now, row, order)),
+    make("th", { scope: "row", class: "stick name" }, nameOf(row)),
+    cells,
+    make("td", { class: "acts" }, acts(now, row)),
+  );
+}
+
+/** What can be done with a row: take it as A or B, and see how it was made. */
+function acts({ a, b }, row) {
+  const pick = (letter, mine, other) =>
     make(
       "button",
       {
         type: "button",
         class: `pick pick-${letter}`,
         "data-focus": `${letter} ${row.id}`,
-        "aria-pressed": String((letter === "a" ? a : b) === row),
+        "aria-pressed": String(mine === row),
         "aria-label": `Side by side: ${letter.toUpperCase()} is ${row.model}`,
-        onclick: () => {
-          choose({
-            [letter]: row.id,
-            ...(other === row ? { [letter === "a" ? "b" : "a"]: (letter === "a" ? a : b).id } : {}),
-          });
-          say(`${letter.toUpperCase()} is ${row.model}`);
-        },
+        onclick: () => pickRow(letter, row.id),
       },
       letter.toUpperCase(),
     );
-  return make(
-    "tr",
-    { class: row.source, "data-row": row.id },
-    make("td", { class: "rank" }, rankOf(ranking, row, order)),
-    make("th", { scope: "row", class: "stick name" }, nameOf(row)),
-    cell(column, 0, false),
+  const how = row.measured ? "Reproduce" : "Source";
+  return [
+    ...(row.elsewhere ? [] : [pick("a", a, b), pick("b", b, a)]),
     make(
-      "td",
-      { class: "chosen ends" },
-      ends ? `${shown(ends[0], column.decimals)} ${DASH} ${shown(ends[1], column.decimals)}` : "",
+      "button",
+      {
+        type: "button",
+        class: "how",
+        "data-focus": `how ${row.id}`,
+        "aria-label": `${how}: ${row.model}`,
+        onclick: () => openDetails(row),
+      },
+      how,
     ),
-    listed.slice(1).map((x, i) => cell(x, i + 1, starts.has(i + 1))),
-    FACTS.map((x, i) =>
-      make(
-        "td",
-        { class: i ? "number fact" : "number fact edge", title: x.title?.(row) },
-        x.write(row),
-      ),
-    ),
+  ];
+}
+
+/** What was measured on more than this board's sample, or on other data: no order, no ranks. */
+function apartRows(now, rows, groups, order) {
+  const width = 3 + groups.reduce((sum, [, columns]) => sum + columns.length, 0);
+  const reasons = [...new Set(rows.flatMap((row) => row.notes))].join("; ");
+  return [
     make(
-      "td",
-      { class: "acts" },
-      pick("a", b),
-      pick("b", a),
+      "tr",
+      { class: "loud-row" },
       make(
-        "button",
-        {
-          type: "button",
-          class: "how",
-          "data-focus": `how ${row.id}`,
-          "aria-label": `${row.measured ? "Reproduce" : "Source of"} ${row.model}`,
-          onclick: () => openDetails(row),
-        },
-        row.measured ? "Reproduce" : "Source",
+        "th",
+        { scope: "rowgroup", colspan: 2, class: "stick name" },
+        "Not to be compared with the rows above",
       ),
+      make("td", { colspan: width - 1 }, reasons),
     ),
-  );
+    ...rows.map((row) => bodyRow(now, row, groups, order)),
+  ];
 }
 
 /** A model's name with what sets its row apart: where it comes from, how it was trained, warnings. */
 function nameOf(row) {
   const words = [row.recipe, row.options].filter(Boolean).join(", ");
-  const chip = row.measured
-    ? row.kind === "lexical"
-      ? make("span", { class: "chip" }, "lexical")
-      : null
-    : make("span", { class: "chip published" }, row.source);
-  const mind = row.notes.filter((x) => !x.startsWith("published in"));
+  const kind = row.measured ? (row.kind === "dense" ? null : row.kind) : row.source;
+  const chip = kind && make("span", { class: row.measured ? "chip" : "chip published" }, kind);
+  const mind = row.elsewhere ? [] : row.notes.filter((x) => !x.startsWith("published in"));
   return [
     make(
       "span",
       { class: "model", title: Array.from(row.model).length > 40 ? row.model : null },
       named(row.model),
     ),
-    chip || words ? make("small", {}, chip ?? "", words ? named(words) : "") : null,
-    mind.map((x) => make("small", { class: "caution" }, x)),
-  ].flat();
+    chip || words ? make("small", {}, chip, words ? named(words) : null) : null,
+    ...mind.map((x) => make("small", { class: "caution" }, x)),
+  ];
 }
 
 /** Ranks not excluded, and a bar for each group of neighbours that the data do not tell apart. */
-function rankOf(ranking, row, order) {
-  const span = ranking?.spans.slice(2 * row.index, 2 * row.index + 2);
-  if (!span?.[0]) return make("span", { class: "none" }, DASH);
-  const text = span[0] === span[1] ? String(span[0]) : `${span[0]}–${span[1]}`;
+function rankOf({ task, column, languages }, row, order) {
+  const ranking = languages === null ? task.rankings[column.key] : undefined;
+  const [best, worst] = ranking?.spans.slice(2 * row.index, 2 * row.index + 2) ?? [];
+  if (!best) return make("span", { class: "none" }, DASH);
   const lanes = order.lanes.map((lane) =>
     make("i", { class: lane.some((tie) => tie.includes(row.index)) ? "on" : "" }),
   );
+  const title = best === worst ? null : "Not told apart from its neighbours";
   return [
     make("span", { class: "lanes", "aria-hidden": "true" }, lanes),
-    make(
-      "span",
-      { title: span[0] === span[1] ? null : "Not told apart from its neighbours" },
-      text,
-    ),
+    make("span", { title }, best === worst ? String(best) : `${best}${DASH}${worst}`),
   ];
 }
 
@@ -347,15 +264,16 @@ function drawWarnings(task) {
 
 function tableNote({ task, column, languages }, rows) {
   const ranking = task.rankings[column.key];
+  const all = task.rows.filter((row) => !row.elsewhere).length;
   const notes = [
-    `${plural(rows.length, "row")} of ${task.rows.length}. Best measured value in bold, second underlined.`,
+    `${rows.length} of ${plural(all, "row")}. Best measured value in bold, second underlined.`,
   ];
-  if (languages !== null) notes.push(" Ranks and ties are known over all languages alone.");
-  else if (ranking && !ranking.tested)
-    notes.push(
-      " Rows were not tested against each other: their records hold no values per question.",
-    );
+  if (languages !== null) notes.push("Ranks and ties are known over all languages alone.");
+  else if (ranking && !ranking.tested && ranking.spans.filter(Boolean).length > 2)
+    notes.push("Rows were not tested against each other in this column.");
   else if (ranking?.ties.length)
-    notes.push(" A range of ranks means that the data do not tell these rows apart.");
-  return notes;
+    notes.push("A range of ranks means that the data do not tell these rows apart.");
+  if (languages !== null && !column.main)
+    notes.push("This measure is on the page over all languages alone; choose one of the table's.");
+  return notes.join(" ");
 }

@@ -4,15 +4,16 @@ const FEW = 10;
 
 drawers.push((now) => {
   const { task, column, languages, a, b } = now;
+  const together = task.rows.filter((row) => !row.elsewhere);
   const options = [
-    ["Measured", task.rows.filter((row) => row.measured)],
-    ["Published", task.rows.filter((row) => !row.measured)],
+    ["Measured", together.filter((row) => row.measured)],
+    ["Published", together.filter((row) => !row.measured)],
   ]
     .filter(([, rows]) => rows.length)
     .map(([label, rows]) => [label, rows.map((row) => [row.id, plainName(task, row)])]);
   fill(byId("model-a"), options, a.id);
   fill(byId("model-b"), options, b.id);
-  byId("versus-section").hidden = task.rows.length < 2;
+  byId("versus-section").hidden = together.length < 2;
   byId("versus-about").textContent =
     "Differences are B minus A. Their own intervals and p-values come from harness compare, which pairs the questions.";
   byId("versus").replaceChildren(
@@ -358,16 +359,10 @@ function flipList(task, title, name, questions) {
 }
 
 function setUpVersus() {
-  // The other takes the place that became free, so that A and B are never one.
-  const pick = (letter, other) => (event) => {
-    const now = view();
-    const swap = now[other].id === event.target.value ? { [other]: now[letter].id } : {};
-    choose({ [letter]: event.target.value, ...swap });
-  };
-  byId("model-a").addEventListener("change", pick("a", "b"));
-  byId("model-b").addEventListener("change", pick("b", "a"));
-  byId("swap").addEventListener("click", () => {
-    const { a, b } = view();
-    choose({ a: b.id, b: a.id });
-  });
+  for (const letter of ["a", "b"]) {
+    byId(`model-${letter}`).addEventListener("change", (event) =>
+      pickRow(letter, event.target.value),
+    );
+  }
+  byId("swap").addEventListener("click", () => pickRow("a", view().b.id));
 }

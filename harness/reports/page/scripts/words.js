@@ -64,7 +64,7 @@ drawers.push(({ task }) => {
       make(
         "li",
         {},
-        `Intervals are ${Math.round(100 * DATA.level)} % and come from resampling questions, not queries: one question asked in several languages is one draw.`,
+        `Intervals are ${LEVEL} and come from resampling questions, not queries: one question asked in several languages is one draw.`,
       ),
       make("li", {}, DATA.method),
       make(

@@ -1,0 +1,99 @@
+// What the table of models has for columns: measures, languages, facts of a model and its cost.
+
+/** Facts of a model and of its run: how they are read from a row and written. */
+const FACTS = [
+  {
+    key: "parameters",
+    label: "Parameters",
+    of: (row) => row.parameters ?? NaN,
+    write: (row) => parameters(row.parameters),
+  },
+  {
+    key: "dimensions",
+    label: "Dimensions",
+    of: (row) => row.dimensions ?? NaN,
+    write: (row) => (row.dimensions === null ? DASH : grouped.format(row.dimensions)),
+  },
+  {
+    key: "speed",
+    label: "Texts/s",
+    of: (row) => row.facts?.texts_per_second ?? NaN,
+    write: (row) =>
+      row.facts?.texts_per_second ? grouped.format(Math.round(row.facts.texts_per_second)) : DASH,
+    title: (row) => (row.facts ? `${row.facts.device}, ${row.facts.processor}` : null),
+  },
+  {
+    key: "memory",
+    label: "Peak memory",
+    better: "lower",
+    of: (row) => row.facts?.peak_bytes ?? NaN,
+    write: (row) => (row.facts?.peak_bytes ? memory(row.facts.peak_bytes) : DASH),
+  },
+].map((fact) => ({ ...fact, classes: ["fact"] }));
+
+/** A measure as a column of the table. */
+function measureColumn({ task, languages }, column, label = column.label) {
+  const ranking = languages === null ? task.rankings[column.key] : undefined;
+  return {
+    key: column.key,
+    label,
+    title: `${column.label}, ${column.kind}: ${direction(column)}`,
+    better: column.better,
+    of: (row) => task.value(row, column.key, languages),
+    write: (row) => shown(task.value(row, column.key, languages), column.decimals),
+    marks: (row) => [
+      ranking?.best.includes(row.index) && "best",
+      ranking?.second.includes(row.index) && "second",
+    ],
+  };
+}
+
+/** Where a task has no pairs of languages, each language stands in the table, with the median. */
+function languageColumns({ task, column }) {
+  const of = (row, i) => task.languageValue(row, column.key, i);
+  const middle = (row) => median(task.languages.map((_, i) => of(row, i)));
+  const found = task.languages.map((code, i) => ({
+    key: `language/${code}`,
+    label: code,
+    title: `${column.label}, questions in ${languageName(code)}`,
+    better: column.better,
+    of: (row) => of(row, i),
+    write: (row) => shown(of(row, i), column.decimals),
+  }));
+  return [
+    {
+      key: "language/median",
+      label: "Median",
+      title: `Median of ${column.label} over languages`,
+      better: column.better,
+      of: middle,
+      write: (row) => shown(middle(row), column.decimals),
+    },
+    ...found,
+  ];
+}
+
+function median(values) {
+  const known = values.filter((x) => !Number.isNaN(x)).sort((x, y) => x - y);
+  if (!known.length) return NaN;
+  const half = known.length >> 1;
+  return known.length % 2 ? known[half] : (known[half - 1] + known[half]) / 2;
+}
+
+/** The groups of columns for what is chosen: [heading, columns], the chosen measure alone first. */
+function columnGroups(now) {
+  const { task, kind, column } = now;
+  const others = KINDS.map(([name]) => task.columnOf.get(`${name}/${column.measure}`));
+  const main = task.columns.filter((x) => x.main && x.key !== column.key);
+  const listed = (columns, label) =>
+    columns.filter((x) => x && x.key !== column.key).map((x) => measureColumn(now, x, label?.(x)));
+  return [
+    [column.kind, [{ ...measureColumn(now, column), classes: ["chosen"] }]],
+    [`${column.label} in other settings`, listed(others, (x) => x.kind)],
+    [kind, listed(main.filter((x) => x.kind === kind && !isBias(x)))],
+    // Beside quality, as no measure of bias is to be read alone.
+    ["language bias, multi", listed(main.filter(isBias))],
+    [`${column.label} by language`, task.per_language_only ? languageColumns(now) : []],
+    ["model and cost", FACTS],
+  ].filter(([, columns]) => columns.length);
+}

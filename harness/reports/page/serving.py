@@ -1,0 +1,71 @@
+"""The page on this machine alone: a server on the loopback interface that knows one document."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from harness.errors import UsageError
+
+HOST = "127.0.0.1"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Answers ``/`` with the page and everything else with 404."""
+
+    page: bytes = b""
+
+    def do_GET(self) -> None:
+        self._answer(body=True)
+
+    def do_HEAD(self) -> None:
+        self._answer(body=False)
+
+    def _answer(self, *, body: bool) -> None:
+        # A name that another site makes point here must not read the page through a browser.
+        host = (self.headers.get("Host") or "").rpartition(":")[0] or self.headers.get("Host")
+        if host not in (HOST, "localhost"):
+            self.send_error(HTTPStatus.MISDIRECTED_REQUEST)
+        elif self.path.partition("?")[0] not in ("/", "/index.html"):
+            self.send_error(HTTPStatus.NOT_FOUND)
+        else:
+            self.send_response(HTTPStatus.OK)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Length", str(len(self.page)))
+            self.send_header("Cache-Control", "no-store")
+            self.send_header("X-Content-Type-Options", "nosniff")
+            self.send_header("X-Frame-Options", "DENY")
+            self.end_headers()
+            if body:
+                self.wfile.write(self.page)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: requests are the user's own."""
+
+
+def server(page: str, port: int = 0) -> ThreadingHTTPServer:
+    """A server of ``page``, not yet running; port 0 takes any that is free.
+
+    Raises:
+        UsageError: the port is taken, or not for this user.
+    """
+    handler = type("_PageHandler", (_Handler,), {"page": page.encode()})
+    try:
+        return ThreadingHTTPServer((HOST, port), handler)
+    except OSError as problem:
+        why = "is taken" if problem.errno == errno.EADDRINUSE else f"({problem.strerror})"
+        raise UsageError(
+            f"port {port} {why}; name another with --port, or 0 for any that is free"
+        ) from problem
+
+
+def serve(page: str, port: int, tell: Callable[[str], None]) -> None:
+    """Serve ``page`` until the user stops it; ``tell`` gets its address once it is there."""
+    with server(page, port) as running:
+        tell(f"http://{HOST}:{running.server_address[1]}/")
+        try:
+            running.serve_forever()
+        except KeyboardInterrupt:
+            return
