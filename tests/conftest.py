@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,3 +57,12 @@ def real_data() -> Path:
     if found is None:
         pytest.skip("real data not at hand: set HARNESS_DATA to a folder with xquad-r/ and mlqa-r/")
     return found
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless browser; closed with the file, as its event loop keeps others from starting."""
+    from browsing import running_browser
+
+    with running_browser() as found:
+        yield found

@@ -79,6 +79,7 @@ def test_the_tests_run_on_the_installed_wheel() -> None:
     [
         ("tasks", "task_files", ("*.toml", "*/**/*")),
         ("harness", ".", ("py.typed", "**/*.schema.json", "**/*.toml", "**/*.py")),
+        ("harness/reports/page", "reports/page", ("**/*",)),
     ],
 )
 def test_what_lies_in_the_checkout_ships_in_the_package(

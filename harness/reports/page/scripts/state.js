@@ -22,9 +22,9 @@ const DEFAULTS = {
 let chosen = { ...DEFAULTS };
 const drawers = [];
 
-/** The board to open with: a whole task before a part of one, and the one with the most queries. */
+/** The board to open with: a whole task before a part of one, and the one with the most to show. */
 function firstTask() {
-  const size = (task) => sum(Object.values(task.queries));
+  const size = (task) => sum(Object.values(task.queries)) * task.kinds.length;
   const order = (x, y) =>
     x.notes.length - y.notes.length || Number(y.primary) - Number(x.primary) || size(y) - size(x);
   return [...TASKS].sort(order)[0];
