@@ -21,7 +21,7 @@ from harness.board.model import Cell, Column, Row, TaskBoard
 from harness.errors import RecordError, UsageError
 from harness.records import RECORD_FILE, Record
 from harness.reports.boards.escaping import markdown, markdown_code
-from harness.reports.boards.grids import KIND_TITLES, Grid, Item, value_item
+from harness.reports.boards.grids import KIND_TITLES, Grid, Item, unseen, value_item
 from harness.reports.boards.markdown import table
 from harness.store import write_atomically
 from harness.tracked import Tracked, load, tracked_document
@@ -101,9 +101,8 @@ def section(card: Card) -> str:
 
 def _task(task: TaskBoard, row: Row) -> list[str]:
     notes = "".join(f"\n* **{markdown(note)}**" for note in (*task.notes, *row.notes))
-    unseen = _unseen(task, row)
-    if unseen:
-        notes += f"\n* Languages that the model was not trained on: {', '.join(unseen)}"
+    if languages := unseen(task, row):
+        notes += f"\n* Languages that the model was not trained on: {', '.join(languages)}"
     options = f"\n* Options: {markdown(row.options)}" if row.options else ""
     facts = row.facts
     assert facts is not None
@@ -125,13 +124,6 @@ def _task(task: TaskBoard, row: Row) -> list[str]:
     if by_language is not None:
         found.append(table(by_language))
     return found
-
-
-def _unseen(task: TaskBoard, row: Row) -> list[str]:
-    if row.trained_on is None:
-        return []
-    known = {x.partition("-")[0] for x in row.trained_on}
-    return [x for x in task.languages if x.partition("-")[0] not in known]
 
 
 def _metrics(task: TaskBoard, row: Row) -> Grid:

@@ -9,7 +9,16 @@ from typing import Any
 
 # Flags of `harness run` that change no number: where things lie, what is shown, how much memory.
 _WITH_VALUE = frozenset(
-    ("--output", "--trec", "--trec-depth", "--data-dir", "--memory", "--resamples", "--heads")
+    (
+        "--output",
+        "--trec",
+        "--trec-depth",
+        "--data-dir",
+        "--memory",
+        "--resamples",
+        "--heads",
+        "--concurrency",
+    )
 )
 _ALONE = frozenset(
     ("-q", "--quiet", "-v", "--verbose", "--offline", "--no-store", "--dry-run", "-qv", "-vq")

@@ -232,7 +232,7 @@ def seen_grid(board: TaskBoard, columns: Sequence[Column]) -> Grid | None:
         return None
     rows = []
     for row in holders:
-        items = [name_of(row), Item(" ".join(_unseen(board, row)) or "none")]
+        items = [name_of(row), Item(" ".join(unseen(board, row)) or "none")]
         for c in columns:
             for value in row.seen.get(c.key, (None, None)):
                 items.append(value_item(c, Cell(value)))
@@ -250,8 +250,11 @@ def _split(row: Row, column: Column) -> bool:
     return all(x is not None for x in row.seen.get(column.key, (None,)))
 
 
-def _unseen(board: TaskBoard, row: Row) -> list[str]:
-    known = {x.partition("-")[0] for x in row.trained_on or ()}
+def unseen(board: TaskBoard, row: Row) -> list[str]:
+    """Languages of a board that a model is known not to have been trained on."""
+    if row.trained_on is None:
+        return []
+    known = {x.partition("-")[0] for x in row.trained_on}
     return [x for x in board.languages if x.partition("-")[0] not in known]
 
 
