@@ -103,6 +103,7 @@ def judge(
                 ),
                 p_value=drop.p_value,
                 adjusted=float(adjusted[number]),
+                adjusted_gain=float(gains[number]),
                 limit=limit,
                 margin=margin,
                 verdict=verdict,

@@ -56,6 +56,8 @@ class Cell:
     """Of the drop (of the change, for a rule that wants none): paired, one-sided, not corrected."""
     adjusted: float
     """Holm over all cells that count."""
+    adjusted_gain: float
+    """The same for a change for the better; NaN for a rule that wants no change."""
     limit: float
     """The largest drop let through, in the measure's units."""
     margin: float

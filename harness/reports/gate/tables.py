@@ -199,7 +199,7 @@ def _line(found: Gate, cell: Cell, first: Sequence[str]) -> Line:
         numbers.value(cell.measure, cell.candidate),
         ends(cell.measure, cell.difference, cell.low, cell.high, signed=True),
         numbers.value(cell.measure, cell.limit),
-        p_value(cell.adjusted),
+        p_value(cell.adjusted_gain if cell.verdict == "improvement" else cell.adjusted),
         verdict_of(cell),
     ]
     return Line(cells, cell.verdict == "regression" and cell.counts)
