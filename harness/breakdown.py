@@ -202,8 +202,14 @@ def _only_task(record: Record) -> str:
 
 
 def _trained(record: Record, stated: Sequence[str] | None) -> frozenset[str]:
-    """Primary subtags of the languages seen in training."""
-    found = stated if stated is not None else record.document["model"]["languages"]
+    """Primary subtags of the languages seen in training.
+
+    For a model of `harness train` these are the languages of that training: a language that only
+    its base has seen is the transfer one asks about.
+    """
+    model = record.document["model"]
+    of_record = model.get("training", {}).get("languages", model["languages"])
+    found = stated if stated is not None else of_record
     if found is None:
         raise UsageError(
             f"the record does not know which languages {record.model} was trained on; state them, "

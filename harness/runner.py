@@ -342,6 +342,7 @@ def _document(
     fingerprint = getattr(model, "fingerprint", None)
     languages = getattr(model, "languages", None)
     kind = getattr(model, "kind", None) or ("dense" if hasattr(model, "encode") else "lexical")
+    training = getattr(model, "training", None)
     return {
         "schema_version": SCHEMA_VERSION,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -354,6 +355,7 @@ def _document(
             "facts": finite(dict(model.facts)),
             "prompts": dict(getattr(model, "prompts", {})),
             "languages": sorted(languages) if languages is not None else None,
+            **({"training": finite(dict(training))} if training else {}),
             "parameters": getattr(model, "parameters", None),
             "stored": fingerprint is not None and store is not None,
         },

@@ -106,13 +106,16 @@ def test_translations_are_close_and_others_are_not(encoder: use_m3.UseM3Encoder)
 def test_batches_hold_each_text_once_within_the_budget() -> None:
     lengths = np.random.default_rng(0).integers(1, 60, 500)
     for most in (None, 7):
-        batches = use_m3._batches(lengths, 256, most)
+        batches = use_m3.batches_by_length(lengths, 256, most)
         assert sorted(np.concatenate(batches)) == list(range(500))
         assert all(len(b) * lengths[b].max() <= 256 for b in batches)
         assert most is None or max(map(len, batches)) <= most
     # A text longer than the budget is a batch of its own.
-    assert [b.tolist() for b in use_m3._batches(np.array([900, 3]), 256, None)] == [[1], [0]]
-    assert use_m3._batches(np.array([], dtype=np.int64), 256, None) == []
+    assert [b.tolist() for b in use_m3.batches_by_length(np.array([900, 3]), 256, None)] == [
+        [1],
+        [0],
+    ]
+    assert use_m3.batches_by_length(np.array([], dtype=np.int64), 256, None) == []
 
 
 def test_max_length_counts_tokens_with_their_marks() -> None:

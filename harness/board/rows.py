@@ -59,7 +59,7 @@ def measured_row(tracked: Tracked, entry: Entry, redefined: Sequence[str] = ()) 
 
 def training_of(model: Mapping[str, Any]) -> Mapping[str, Any]:
     """What a record says of how its model was trained: recipe, alpha, languages."""
-    found = model["facts"].get("training")
+    found = model.get("training")
     return found if isinstance(found, Mapping) else {}
 
 

@@ -28,6 +28,7 @@ from harness.cli.pairs import pairs
 from harness.cli.run import run
 from harness.cli.score import score
 from harness.cli.store import store
+from harness.cli.train import train
 from harness.errors import HarnessError
 
 EPILOG = "HARNESS_DEBUG=1 shows the traceback of an error."
@@ -103,5 +104,6 @@ for command in (
     models,
     data,
     store,
+    train,
 ):
     main.add_command(command)

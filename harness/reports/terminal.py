@@ -59,6 +59,13 @@ def _print_model(console: Console, model: Document, options: Document) -> None:
     if changed:
         words = ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in changed.items())
         console.print(f"options: {words}")
+    if training := model.get("training"):
+        alpha = "" if training["alpha"] is None else f", alpha {training['alpha']:g}"
+        console.print(
+            f"trained: {training['recipe']}{alpha}, from {training['base']}, seed "
+            f"{training['seed']}, on {', '.join(training['languages'])}",
+            soft_wrap=True,
+        )
     if model["kind"] == "dense" and model["fingerprint"] is None:
         console.print("vectors not stored: the encoder offers no fingerprint", style="yellow")
     elif model["kind"] == "dense" and not model["stored"]:

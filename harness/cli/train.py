@@ -1,0 +1,163 @@
+"""``harness train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.cli.options import data_dir_option, languages_option
+
+_TEXT = {"metavar": "TEXT"}
+_NUMBER: dict[str, Any] = {"type": float, "metavar": "X"}
+_COUNT: dict[str, Any] = {"type": int, "metavar": "N"}
+_MANY: dict[str, Any] = {"multiple": True}
+
+
+def _choice(*words: str) -> dict[str, Any]:
+    return {"type": click.Choice(words)}
+
+
+# Flag, click's arguments, help with the default. What is not given comes from the recipe file, then
+# from harness.training.settings, which is not imported here: it would slow every command's help.
+_OPTIONS: tuple[tuple[str, dict[str, Any], str], ...] = (
+    ("--alpha", _NUMBER, "Probability of a batch in one language (hybrid).  [0.5]"),
+    ("--cross-batches", _choice("mixed", "single"), "Pairs of languages in a batch.  [mixed]"),
+    (
+        "--language-draw",
+        _choice("uniform", "size", "temperature"),
+        "How languages are drawn.  [uniform]",
+    ),
+    ("--language-temperature", _NUMBER, "Languages by size ** (1/T).  [3.33]"),
+    (
+        "--epoch",
+        _choice("once", "drawn"),
+        "Every pair once, or pairs drawn so that alpha and languages hold.  [once]",
+    ),
+    ("--skip-unusable", {"is_flag": True, "default": None}, "Leave out rows the recipe can't use."),
+    ("--holdout", _NUMBER, "Share of the data for validation, without files for it.  [0.05]"),
+    ("--batch-size", _COUNT, "Pairs in a batch.  [100]"),
+    ("--accumulation", _COUNT, "Batches in a step.  [1]"),
+    ("--cache-batch", _COUNT, "Gradient caching: texts encoded at once.  [none]"),
+    ("--epochs", _NUMBER, "Passes over the data.  [3]"),
+    ("--steps", _COUNT, "Steps, instead of epochs."),
+    ("--learning-rate", _NUMBER, "Of AdamW.  [3e-5]"),
+    ("--weight-decay", _NUMBER, "Of AdamW.  [0.01]"),
+    ("--warmup", _NUMBER, "Share of the steps.  [0.1]"),
+    ("--schedule", _choice("linear", "cosine", "constant"), "Of the rate.  [linear]"),
+    ("--max-grad-norm", _NUMBER, "Gradients are clipped to it.  [1]"),
+    ("--temperature", _NUMBER, "Of the InfoNCE loss.  [0.05]"),
+    ("--hard-negatives", _COUNT, "Of each pair, where given.  [1]"),
+    ("--query-prompt", _TEXT, "Put before each query.  ['Query: ']"),
+    ("--passage-prompt", _TEXT, "Put before each passage.  ['Passage: ']"),
+    ("--max-length", _COUNT, "Tokens of a text read in training.  [256]"),
+    (
+        "--precision",
+        _choice("float32", "bfloat16", "float16"),
+        "Numbers of the forward pass.  [float32]",
+    ),
+    ("--freeze", _MANY | {"metavar": "NAME"}, "Weights that stay; can be repeated."),
+    ("--evaluate-every", _COUNT, "Steps between validations and checkpoints.  [200]"),
+    ("--patience", _COUNT, "Validations without a lower loss before it stops; 0: never.  [3]"),
+    ("--log-every", _COUNT, "Steps between points of the loss curve.  [10]"),
+    ("--seed", _COUNT, "Of batches, held-out pairs and dropout.  [0]"),
+)
+
+
+def _recipe_options(command: Any) -> Any:
+    for flag, given, text in reversed(_OPTIONS):
+        command = click.option(flag, help=text, **given)(command)
+    return command
+
+
+@click.command(short_help="Train a model on hybrid batches, or on those it is compared with.")
+@click.option(
+    "--recipe",
+    metavar="NAME|FILE",
+    default="hybrid",
+    show_default=True,
+    help="hybrid, mono, cross, mixed, english, or a recipe file ending in .toml.",
+)
+@click.option("--base", metavar="NAME", help="use-m3, a ./folder or ORG/NAME on the hub.")
+@click.option(
+    "--data", multiple=True, metavar="FILE", help="Training pairs as JSON lines; can be repeated."
+)
+@click.option(
+    "--validation", multiple=True, metavar="FILE", help="Held-out pairs, for early stopping."
+)
+@click.option(
+    "--output",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Folder for the model.",
+)
+@languages_option("Only these languages of the data")
+@_recipe_options
+@click.option(
+    "--task",
+    "tasks",
+    multiple=True,
+    metavar="NAME|FILE",
+    help="Tasks whose questions must not be in the data.  [the small ones at hand]",
+)
+@click.option("--allow-overlap", is_flag=True, help="Train although they are; it is written down.")
+@data_dir_option()
+@click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps.")
+@click.option("--offline", is_flag=True, help="Never touch the network.")
+@click.option("--restart", is_flag=True, help="Throw away what another training left in DIR.")
+@click.option("--keep-checkpoints", is_flag=True, help="Leave them in DIR/.training.")
+@click.option("--dry-run", is_flag=True, help="Say what would be trained on, and do nothing.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but the folder.")
+@click.pass_obj
+def train(
+    command: list[str],
+    /,
+    recipe: str,
+    output: Path,
+    tasks: tuple[str, ...],
+    allow_overlap: bool,
+    data_dir: Path | None,
+    device: str | None,
+    offline: bool,
+    restart: bool,
+    keep_checkpoints: bool,
+    dry_run: bool,
+    quiet: bool,
+    **given: Any,
+) -> None:
+    """Train BASE on pairs of queries and passages, and write a folder that `harness run` scores.
+
+    Stopped at any moment, the same command goes on from its last checkpoint. What the paper of the
+    recipe (arXiv 2408.10536) states is the default; the model card says what is our choice.
+    """
+    from harness.reports import consoles
+    from harness.reports.progress import told
+    from harness.reports.training import print_plan, print_trained
+    from harness.training.data import read_data
+    from harness.training.settings import settings_from
+    from harness.training.train import Overlaps, planned_steps, train
+
+    settings = settings_from(recipe, {k: v for k, v in given.items() if v not in (None, ())})
+    out = consoles.console()
+    if dry_run:
+        data = read_data(settings)
+        print_plan(out, settings, data, planned_steps(settings, data))
+        return
+    with told(quiet=quiet) as progress:
+        trained = train(
+            settings,
+            output,
+            device=device,
+            offline=offline,
+            overlaps=Overlaps(tasks or None, allow_overlap, data_dir),
+            restart=restart,
+            keep_checkpoints=keep_checkpoints,
+            progress=progress,
+            command=command,
+        )
+    if quiet:
+        click.echo(trained.folder)
+    else:
+        print_trained(out, trained)

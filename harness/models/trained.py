@@ -1,0 +1,55 @@
+"""What a folder says of its own making: the manifest of `harness train`, and built-in modules."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from harness.errors import ModelError
+
+MANIFEST = "training.json"
+USE_M3_TYPE = "harness.models.use_m3_module.UseM3Module"
+_FACTS = ("recipe", "alpha", "cross_batches", "base", "languages", "seed", "steps", "pairs")
+
+
+def is_use_m3(folder: Path) -> bool:
+    """Whether the folder's one module is the built-in encoder."""
+    try:
+        modules = json.loads((folder / "modules.json").read_text("utf-8"))
+        return [x["type"] for x in modules] == [USE_M3_TYPE]
+    except (OSError, ValueError, TypeError, KeyError):
+        return False
+
+
+def training_facts(folder: Path) -> dict[str, Any] | None:
+    """What a record says of a model's training: recipe, alpha, languages seen, manifest digest.
+
+    ``None`` where the folder has no manifest.
+
+    Raises:
+        ModelError: the manifest cannot be read.
+    """
+    path = folder / MANIFEST
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        manifest = json.loads(raw)
+        facts = {name: manifest["summary"][name] for name in _FACTS}
+        facts["overlap"] = [
+            {
+                "task": x["task"],
+                "questions_found": sum(y["near"] for y in x["evaluation"] if y["role"] == "query"),
+                "sentences": x["sentences"],
+            }
+            for x in manifest["overlap"]
+        ]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ModelError(
+            f"{path}: not a manifest of harness train ({type(error).__name__}: {error}); "
+            "take the file away to score the model without it"
+        ) from error
+    return facts | {"manifest_sha256": hashlib.sha256(raw).hexdigest()}

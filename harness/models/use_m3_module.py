@@ -1,0 +1,142 @@
+"""``use-m3`` as a module of sentence-transformers, to train further, save and load.
+
+The folder of such a model is a sentence-transformers folder with one module and the vocabulary
+beside its weights. ``SentenceTransformer(folder, trust_remote_code=True)`` loads it where the
+harness is installed: the library asks for that word for every module that is not its own, though
+no code from the folder is run. ``harness run --model folder`` needs no such word.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Module
+from torch import Tensor
+
+from harness.errors import ModelError
+from harness.models.use_m3 import (
+    CPU_TOKENS,
+    GPU_TOKENS,
+    batches_by_length,
+    resource,
+    token_ids,
+    tokenizer,
+)
+from harness.models.use_m3_torch import UseM3Network, load_network
+
+VOCABULARY = "sp.model"
+TYPE = "harness.models.use_m3_module.UseM3Module"
+
+
+class UseM3Module(Module):  # type: ignore[misc]
+    """Texts to unit vectors of 512 dimensions."""
+
+    config_keys: list[str] = ["max_seq_length"]  # noqa: RUF012 (the library's own form)
+    save_in_root = True
+
+    def __init__(
+        self,
+        network: UseM3Network | None = None,
+        vocabulary: Path | None = None,
+        max_seq_length: int | None = None,
+    ) -> None:
+        """Wrap ``network``; by default an untrained one and the package's vocabulary."""
+        super().__init__()
+        self.network = UseM3Network() if network is None else network
+        self.max_seq_length = max_seq_length
+        self._vocabulary = resource(VOCABULARY) if vocabulary is None else vocabulary
+        self.tokenizer = tokenizer(self._vocabulary)
+
+    @classmethod
+    def pretrained(cls) -> UseM3Module:
+        """The weights of the package.
+
+        Raises:
+            ModelError: a package is missing, or holds other weights.
+        """
+        weights = resource("weights.npz")
+        try:
+            return cls(load_network(weights))
+        except (KeyError, ValueError, OSError) as error:
+            raise ModelError(f"{weights}: not the weights of use-m3 ({error})") from error
+
+    def preprocess(
+        self, inputs: Sequence[str], prompt: str | None = None, **kwargs: Any
+    ) -> dict[str, Tensor]:
+        """Token ids padded with 0, and a mask of where they are: int64 (texts, longest)."""
+        texts = [prompt + text for text in inputs] if prompt else inputs
+        ids = token_ids(self.tokenizer, texts, self.max_seq_length)
+        longest = max(len(x) for x in ids)
+        padded = torch.tensor([x + [0] * (longest - len(x)) for x in ids])
+        lengths = torch.tensor([len(x) for x in ids])
+        return {
+            "input_ids": padded,
+            "attention_mask": (torch.arange(longest) < lengths[:, None]).long(),
+        }
+
+    def forward(self, features: dict[str, Tensor], **kwargs: Any) -> dict[str, Tensor]:
+        """Add ``sentence_embedding``, (texts, 512).
+
+        Texts are taken by length, so that a long one does not pad all the others.
+        """
+        ids, lengths = features["input_ids"], features["attention_mask"].sum(1)
+        budget = CPU_TOKENS if ids.device.type == "cpu" else GPU_TOKENS
+        order, parts = [], []
+        for batch in batches_by_length(lengths.cpu().numpy(), budget, None):
+            rows = torch.from_numpy(batch).to(ids.device)
+            taken = lengths[rows]
+            parts.append(self.network(ids[rows, : int(taken.max())], taken))
+            order.append(rows)
+        back = torch.argsort(torch.cat(order))
+        features["sentence_embedding"] = torch.cat(parts)[back]
+        return features
+
+    def get_embedding_dimension(self) -> int:
+        """512."""
+        return int(self.network.out.out_features)
+
+    def save(self, output_path: str, *args: Any, safe_serialization: bool = True, **_: Any) -> None:
+        """Write weights, configuration and vocabulary."""
+        self.save_config(output_path)
+        self.save_torch_weights(output_path, safe_serialization=safe_serialization)
+        target = Path(output_path) / VOCABULARY
+        if target.resolve() != self._vocabulary.resolve():
+            shutil.copyfile(self._vocabulary, target)
+
+    @classmethod
+    def load(cls, model_name_or_path: str, subfolder: str = "", **kwargs: Any) -> UseM3Module:
+        """Read what :meth:`save` wrote, from a folder."""
+        hub = {
+            k: v
+            for k, v in kwargs.items()
+            if k in ("token", "cache_folder", "revision", "local_files_only")
+        }
+        config: Mapping[str, Any] = cls.load_config(model_name_or_path, subfolder=subfolder, **hub)
+        vocabulary = cls.load_file_path(
+            model_name_or_path, filename=VOCABULARY, subfolder=subfolder, **hub
+        )
+        if vocabulary is None:
+            raise ValueError(f"{model_name_or_path} holds no {VOCABULARY}")
+        # Without storage: no random weights are drawn only to be overwritten.
+        with torch.device("meta"):
+            network = UseM3Network()
+        weights = cls.load_torch_weights(model_name_or_path, subfolder=subfolder, **hub)
+        named = {name.removeprefix("network."): value for name, value in weights.items()}
+        network.load_state_dict(named, assign=True)
+        network.requires_grad_(True)
+        return cls(network, Path(vocabulary), config.get("max_seq_length"))
+
+
+def load_folder(folder: Path, *, device: str | None = None, prompts: Mapping[str, str]) -> Any:
+    """The ``SentenceTransformer`` in a folder whose one module is :class:`UseM3Module`."""
+    return SentenceTransformer(
+        modules=[UseM3Module.load(str(folder))],
+        device=device,
+        prompts=dict(prompts),
+        similarity_fn_name="cosine",
+    )

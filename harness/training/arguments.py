@@ -1,0 +1,88 @@
+"""Our settings in the words of the trainer, and a trainer that keeps quiet."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from harness.training.settings import Settings
+
+
+def arguments(
+    settings: Settings,
+    work: Path,
+    steps: int,
+    *,
+    validated: bool,
+    processes: int,
+    device: str | None,
+) -> Any:
+    """``SentenceTransformerTrainingArguments`` for ``settings``."""
+    import torch
+    from sentence_transformers import SentenceTransformerTrainingArguments
+
+    every = min(settings.evaluate_every, steps)
+    cpu = device == "cpu" or (device is None and not torch.cuda.is_available())
+    return SentenceTransformerTrainingArguments(
+        output_dir=str(work),
+        max_steps=steps,
+        per_device_train_batch_size=settings.batch_size,
+        per_device_eval_batch_size=settings.batch_size,
+        gradient_accumulation_steps=settings.accumulation,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        warmup_steps=round(settings.warmup * steps),
+        lr_scheduler_type=settings.schedule,
+        max_grad_norm=settings.max_grad_norm,
+        optim="adamw_torch",
+        bf16=settings.precision == "bfloat16",
+        fp16=settings.precision == "float16",
+        seed=settings.seed,
+        data_seed=settings.seed,
+        use_cpu=cpu,
+        ddp_backend="gloo" if cpu and processes > 1 else None,
+        dataloader_pin_memory=not cpu,
+        logging_strategy="steps",
+        logging_steps=settings.log_every,
+        # A loss that is not a number is an error, not a point to leave out.
+        logging_nan_inf_filter=False,
+        eval_strategy="steps" if validated else "no",
+        eval_steps=every,
+        save_strategy="steps",
+        save_steps=every,
+        save_total_limit=2,
+        load_best_model_at_end=validated and settings.patience > 0,
+        metric_for_best_model="eval_loss",
+        greater_is_better=False,
+        restore_callback_states_from_checkpoint=True,
+        disable_tqdm=True,
+        report_to="none",
+    )
+
+
+@contextlib.contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """The libraries' tables and notes for developers stay off the terminal."""
+    from transformers.trainer_callback import PrinterCallback
+    from transformers.utils import logging as theirs
+
+    level = theirs.get_verbosity()
+    own = logging.getLogger("sentence_transformers")
+    before = own.level
+    shown = PrinterCallback.on_log
+    theirs.set_verbosity_error()
+    own.setLevel(logging.ERROR)
+    PrinterCallback.on_log = lambda *_, **__: None
+    try:
+        with warnings.catch_warnings():
+            # Parts of the trainer warn of parts of torch; nothing here for a user to act on.
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        PrinterCallback.on_log = shown
+        own.setLevel(before)
+        theirs.set_verbosity(level)

@@ -1,0 +1,107 @@
+"""From the plan of an epoch to the tensors of a batch: sampler, data set, collator.
+
+A row is drawn with its languages, so an index stands for all three:
+``(row * L + query language) * L + passage language``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from torch.utils.data import BatchSampler, Dataset
+
+from harness.training.examples import Example
+from harness.training.plan import Plan
+from harness.training.settings import Settings
+
+
+class Pair(NamedTuple):
+    """A query and its passage, each in one language."""
+
+    query: str
+    passage: str
+    negatives: tuple[str, ...]
+
+
+class HybridBatchSampler(BatchSampler):  # type: ignore[misc]
+    """The batches of :class:`harness.training.plan.Plan` for a torch ``DataLoader``.
+
+    The order depends on seed and epoch alone, so that a resumed training and every process of
+    several draw the same batches.
+    """
+
+    # Batches differ in size; accelerate takes them as they come where none is promised.
+    batch_size: int | None = None
+    drop_last = False
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw epoch number ``epoch`` from the next :func:`iter` on."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.plan)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        n = len(self.plan.rows.languages)
+        # Apart from the draw of batches, so that either can change without the other.
+        rng = np.random.default_rng([self.plan.settings.seed, self.epoch, 1])
+        for batch in self.plan.epoch(self.epoch):
+            query, passage = self.plan.languages(batch, rng)
+            yield ((batch.rows * n + query) * n + passage).tolist()
+
+
+class PairDataset(Dataset):  # type: ignore[misc]
+    """Pairs by the indices of :class:`HybridBatchSampler`."""
+
+    column_names = ("query", "passage")
+
+    def __init__(self, examples: Sequence[Example], languages: Sequence[str]) -> None:
+        self.examples, self.languages = examples, tuple(languages)
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, index: int) -> Pair:
+        n = len(self.languages)
+        row, pair = divmod(index, n * n)
+        query, passage = (self.languages[i] for i in divmod(pair, n))
+        example = self.examples[row]
+        return Pair(
+            example.query[query], example.passage[passage], example.negatives.get(passage, ())
+        )
+
+
+class PairCollator:
+    """Pairs to features: ``query_*`` of the queries, ``passage_*`` of golds and hard negatives."""
+
+    # Read by the trainer of sentence-transformers.
+    valid_label_columns: Sequence[str] = ()
+
+    def __init__(self, preprocess: Callable[..., dict[str, Any]], settings: Settings) -> None:
+        self._preprocess, self._settings = preprocess, settings
+
+    def __call__(self, pairs: Sequence[Pair]) -> dict[str, Any]:
+        """The features of one batch."""
+        golds = [x.passage for x in pairs]
+        # A pair's hard negative can be the gold of another pair of the batch: no negative there.
+        taken = set(golds)
+        hard: list[str] = []
+        for pair in pairs:
+            new = [x for x in dict.fromkeys(pair.negatives) if x not in taken]
+            hard += new[: self._settings.hard_negatives]
+            taken.update(hard)
+        sides = (
+            ("query", [x.query for x in pairs], self._settings.query_prompt),
+            ("passage", golds + hard, self._settings.passage_prompt),
+        )
+        return {
+            f"{side}_{name}": value
+            for side, texts, prompt in sides
+            for name, value in self._preprocess(texts, prompt=prompt).items()
+        }

