@@ -44,6 +44,17 @@ def test_boards_are_made_and_checked(boards: Path) -> None:
     assert board(boards).output == ""  # nothing changed, nothing written
 
 
+def test_a_long_line_is_shown_where_it_differs(boards: Path) -> None:
+    board(boards)
+    path = boards / "xquad-r.json"
+    text = path.read_text()
+    at = text.rindex('"processor":"one|two"')
+    path.write_text(text[:at] + text[at:].replace("one|two", "one|other", 1))
+    shown = board(boards, "--check").output
+    assert "one|other" in shown and "one|two" in shown
+    assert all(len(line) < 250 for line in shown.splitlines())
+
+
 @pytest.mark.parametrize(
     "name", ["xquad-r.md", "miracl-sample.tex", "xquad-r.csv", "all-tasks.json"]
 )

@@ -22,6 +22,8 @@ _MARKERS = re.compile(
 )
 _SHOWN_LINES = 40
 """Of one file's difference."""
+_SHOWN_WIDTH = 200
+"""Of a line of it."""
 
 
 def board_files(board: Board) -> dict[str, bytes]:
@@ -127,11 +129,26 @@ def _diff(path: Path, content: bytes) -> Iterable[str]:
     after = content.decode().splitlines()
     names = (str(path), f"{path} from its records")
     found = difflib.unified_diff(before, after, *names, lineterm="", n=1)
-    for number, line in enumerate(found):
-        if number == _SHOWN_LINES:
-            yield "..."
-            return
-        yield line if len(line) <= 200 else line[:200] + "..."
+    lines = list(found)
+    for number, line in enumerate(lines[:_SHOWN_LINES]):
+        # A changed line and what it should be stand one below the other where single lines differ.
+        other = lines[number + 1] if line[0] == "-" and number + 1 < len(lines) else ""
+        if line[0] == "+" and number and lines[number - 1][0] == "-":
+            other = lines[number - 1]
+        yield _window(line, other)
+    if len(lines) > _SHOWN_LINES:
+        yield "..."
+
+
+def _window(line: str, other: str) -> str:
+    """A long line cut to where it differs from another one."""
+    if len(line) <= _SHOWN_WIDTH:
+        return line
+    pairs = zip(line[1:], other[1:], strict=False)
+    at = next((i for i, (x, y) in enumerate(pairs, 1) if x != y), 1)
+    start = max(1, at - _SHOWN_WIDTH // 2)
+    cut = line[start : start + _SHOWN_WIDTH]
+    return f"{line[0]}{'...' * (start > 1)}{cut}{'...' * (start + _SHOWN_WIDTH < len(line))}"
 
 
 def stale(folder: Path, board: Board) -> list[Path]:
