@@ -29,6 +29,7 @@ from harness.cli.run import run
 from harness.cli.score import score
 from harness.cli.store import store
 from harness.cli.train import train
+from harness.cli.translate import translate
 from harness.errors import HarnessError
 
 EPILOG = "HARNESS_DEBUG=1 shows the traceback of an error."
@@ -99,6 +100,7 @@ for command in (
     pairs,
     gate,
     baseline,
+    translate,
     overlap,
     tasks,
     models,

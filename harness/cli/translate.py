@@ -1,0 +1,109 @@
+"""``harness translate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.cli.options import languages_option
+
+
+@click.command(short_help="Parallel pairs from monolingual ones.")
+@click.argument("data", type=click.Path(path_type=Path))
+@languages_option("Languages to translate into", "--to")
+@click.option(
+    "--engine",
+    metavar="KIND:WHAT",
+    required=True,
+    help="transformers:NAME, ctranslate2:FOLDER or command:COMMAND; {source} and {target} stand "
+    "for the languages.",
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The parallel pairs, .jsonl or .jsonl.gz.",
+)
+@click.option("--from", "source", metavar="CODE", help="Of several languages, which to translate.")
+@click.option(
+    "--code",
+    "codes",
+    metavar="CODE=NAME",
+    multiple=True,
+    help="What the engine calls a language, as en=eng_Latn.",
+)
+@click.option("--negatives", is_flag=True, help="Translate hard negatives too.")
+@click.option("--whole", is_flag=True, help="Give models whole texts, not sentence by sentence.")
+@click.option("--beams", metavar="N", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option(
+    "--max-length",
+    metavar="N",
+    type=click.IntRange(min=8),
+    default=256,
+    show_default=True,
+    help="Tokens of a sentence, read or written.",
+)
+@click.option("--batch-size", metavar="N", type=click.IntRange(min=1), help="Texts at once.")
+@click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps.")
+@click.option("--limit", metavar="N", type=click.IntRange(min=1), help="The first N rows.")
+@click.option("--offline", is_flag=True, help="Never touch the network.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress bars.")
+def translate(
+    data: Path,
+    to: tuple[str, ...] | None,
+    engine: str,
+    output: Path,
+    source: str | None,
+    codes: tuple[str, ...],
+    negatives: bool,
+    whole: bool,
+    beams: int,
+    max_length: int,
+    batch_size: int | None,
+    device: str | None,
+    limit: int | None,
+    offline: bool,
+    quiet: bool,
+) -> None:
+    """Translate the pairs of DATA and write them beside the originals, in the parallel form.
+
+    A run that was stopped, at any moment, goes on where it ended. Translations that are empty,
+    copied, cut short, endless or in another script are left out and counted.
+    """
+    from harness.reports import consoles
+    from harness.reports.progress import told
+    from harness.reports.translation import print_translation
+    from harness.training.translation import translate_file
+    from harness.training.translation.engine import EngineOptions
+
+    named: dict[str, str] = {}
+    for word in codes:
+        language, equals, name = word.partition("=")
+        if not (language and equals and name):
+            raise click.BadParameter(f"{word!r}: write it as en=eng_Latn", param_hint="--code")
+        named[language] = name
+    options = EngineOptions(
+        codes=named,
+        batch_size=batch_size,
+        beams=beams,
+        max_length=max_length,
+        split=not whole,
+        device=device,
+        offline=offline,
+    )
+    with told(quiet=quiet) as progress:
+        done = translate_file(
+            data,
+            output,
+            to or (),
+            engine,
+            source=source,
+            options=options,
+            negatives=negatives,
+            limit=limit,
+            progress=progress,
+        )
+    print_translation(consoles.console(), done)
