@@ -7,7 +7,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from harness.models import warn_untrained
 from harness.models.base import DenseModel
 from harness.prepare import Prepared, RunOptions, texts_of
 from harness.search import Golds, Pool
+from harness.search.shards import Shard as AnyShard
 from harness.searches import Searched, search_shards
 from harness.shards import CorpusSpace, Shard
 from harness.stages import Progress, Stages
@@ -34,10 +35,22 @@ LEXICAL_BYTES = 48 << 10
 thousand bytes): text, words and character n-grams, postings."""
 
 
-Shards = Mapping[str, Sequence[Shard]]
+Shards = Mapping[str, Sequence[AnyShard]]
 """Language -> its shards, in order."""
 Vectors = Mapping[tuple[Role, str], NDArray[np.float32]]
 """(role, language) -> (n, d)."""
+
+
+@dataclass(frozen=True)
+class HeldShard:
+    """All passages of a small task's language, as search takes the shards of a corpus."""
+
+    language: str
+    ids: Sequence[str]
+    vectors: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.ids)
 
 
 @contextlib.contextmanager
@@ -215,16 +228,23 @@ def over_corpora(
     progress: Progress,
     queries: Callable[[], Vectors],
 ) -> tuple[Prepared, Searched, int]:
-    """Encode and search a task over corpora; ``queries`` encodes its queries.
+    """Encode and search a task over corpora; ``queries`` encodes what it has in memory.
 
-    Returns the task as it is laid out once the search knows which passages matter, what was found,
-    and the width of the vectors.
+    A small task, all of which is in memory, is searched the same way. Returns the task as it is
+    laid out once the search knows which passages matter, what was found, and the vectors' width.
     """
     with store_for(model, store, options) as place:
         with stages.stage("encode"):
-            vectors, shards = encode_corpora(
-                model, prepared, place, options, counts, progress, queries
-            )
+            if prepared.data.corpora:
+                vectors, shards = encode_corpora(
+                    model, prepared, place, options, counts, progress, queries
+                )
+            else:
+                vectors = queries()
+                shards = {
+                    x: [HeldShard(x, texts.ids, vectors["passage", x])]
+                    for x, texts in prepared.data.passages.items()
+                }
         with stages.stage("search"):
             laid_out, searched = search_shards(prepared, vectors, shards, options, progress)
     return laid_out, searched, next(iter(vectors.values())).shape[1]

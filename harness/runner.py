@@ -187,7 +187,7 @@ def _evaluate_task(
         return cut(found, max(looked_at(prepared, options), kept), kept)
 
     dimensions: int | None = None
-    if is_dense(model) and data.corpora:
+    if is_dense(model) and (data.corpora or options.streamed):
         queries = partial(encode_task, model, prepared, store, counts, progress)
         prepared, searched, dimensions = over_corpora(
             model, prepared, options, store, counts, stages, progress, queries

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from tiny import WordBag
+from tiny import WordBag, write_task
 from tiny_miracl import write_miracl
 
 import harness
@@ -301,3 +301,21 @@ def test_commands_for_small_tasks_refuse_a_large_one(tmp_path: Path) -> None:
     task = str(write_miracl(tmp_path))
     done = CliRunner().invoke(main, ["noise", "--task", task])
     assert done.exit_code == 2 and "too large for harness noise" in done.output
+
+
+@pytest.mark.parametrize("kinds", [("mono",), ("mono", "cross", "multi")])
+def test_a_small_task_searched_as_a_large_one_has_the_same_scores(
+    tmp_path: Path, kinds: Any
+) -> None:
+    """All settings, equal texts and their ties; only rankings of one question are not compared."""
+    task = str(write_task(tmp_path))
+    usual, streamed = (
+        harness.evaluate(WordBag(), tasks=[task], kinds=kinds, streamed=x).per_query("tiny")
+        for x in (False, True)
+    )
+    assert set(usual) - set(streamed) <= {"mean_rank_correlation"}
+    for name in streamed:
+        if streamed[name].dtype == float:
+            np.testing.assert_allclose(streamed[name], usual[name], atol=1e-9)
+        else:
+            assert list(streamed[name]) == list(usual[name])

@@ -111,6 +111,11 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     help="Of large tasks: passages encoded and stored at a time.",
 )
 @click.option(
+    "--streamed",
+    is_flag=True,
+    help="Search small tasks as large ones are: in bounded memory.",
+)
+@click.option(
     "--store-dtype",
     type=click.Choice(["float32", "float16"]),
     default="float32",
