@@ -68,6 +68,7 @@ class Opened:
         """Show what an address with ``choices`` after # shows."""
         script = """hash => {
             for (const x of document.querySelectorAll("details")) x.open = false;
+            for (const x of document.querySelectorAll("dialog")) x.close();
             history.replaceState(null, "", "#" + hash);
             dispatchEvent(new Event("hashchange"));
         }"""

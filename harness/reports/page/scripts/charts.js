@@ -22,8 +22,8 @@ function chart(figure, describe, options) {
   return svg;
 }
 
-/** The circles, in the order of the data they were drawn from, of the mark called `label`. */
-const shapes = (svg, label, tag) => [...svg.querySelectorAll(`[aria-label="${label}"] ${tag}`)];
+/** The shapes, in the order of the data they were drawn from, of the mark of class `name`. */
+const shapes = (svg, name, tag) => [...svg.querySelectorAll(`.${name} ${tag}`)];
 
 /** In a chart: the row's name, with what tells it from another row of the same model. */
 function shortName(task, row, length = 26) {

@@ -134,7 +134,7 @@ function drawHeat(task, cells, asked, { what, decimals, difference, rowName, les
         fill: (x) =>
           Number.isNaN(x.value) ? "transparent" : heatColour(share(x.value), difference),
         stroke: "none",
-        ariaLabel: "cells",
+        className: "cells",
       }),
       Plot.cell(
         cells.filter((x) => x.q === x.p),
@@ -145,7 +145,7 @@ function drawHeat(task, cells, asked, { what, decimals, difference, rowName, les
           stroke: INK,
           strokeWidth: 2,
           inset: 1,
-          ariaLabel: "own language",
+          className: "own-language",
           pointerEvents: "none",
         },
       ),
@@ -184,7 +184,7 @@ function drawHeat(task, cells, asked, { what, decimals, difference, rowName, les
     rect.addEventListener("pointerenter", () => tell(x));
     rect.addEventListener("focus", () => tell(x));
   });
-  rove(svg, '[aria-label="cells"] rect', (elements) =>
+  rove(svg, ".cells rect", (elements) =>
     asked.map((_, line) => elements.slice(line * n, (line + 1) * n)),
   );
 }

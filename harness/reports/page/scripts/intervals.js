@@ -62,7 +62,7 @@ drawers.push((now) => {
           strokeWidth: 2.5,
           strokeOpacity: 0.55,
           strokeLinecap: "round",
-          ariaLabel: "intervals",
+          className: "ends",
         },
       ),
       Plot.dot(drawn, {
@@ -72,7 +72,7 @@ drawers.push((now) => {
         fill: (x) => (x.row.measured ? colourOf(now, x.row) : "var(--paper)"),
         stroke: (x) => colourOf(now, x.row),
         strokeWidth: 1.5,
-        ariaLabel: "values",
+        className: "values",
         title: (x) =>
           `${x.row.model}: ${shown(x.value, column.decimals)}` +
           (x.ends
@@ -87,7 +87,7 @@ drawers.push((now) => {
         stroke: MUTED,
         strokeWidth: 3,
         strokeLinecap: "round",
-        ariaLabel: "ties",
+        className: "ties",
       }),
     ],
     color: { type: "identity" },

@@ -95,7 +95,7 @@ drawers.push((now) => {
           stroke: (d) => colourOf(now, d.row),
           strokeOpacity: 0.5,
           strokeWidth: 1.5,
-          ariaLabel: "intervals of bias",
+          className: "ends-across",
         },
       ),
       Plot.link(
@@ -107,7 +107,7 @@ drawers.push((now) => {
           stroke: (d) => colourOf(now, d.row),
           strokeOpacity: 0.5,
           strokeWidth: 1.5,
-          ariaLabel: "intervals of quality",
+          className: "ends-up",
         },
       ),
       Plot.text(kept, {
@@ -127,7 +127,7 @@ drawers.push((now) => {
         fill: (d) => (d.row.measured ? colourOf(now, d.row) : "var(--paper)"),
         stroke: (d) => colourOf(now, d.row),
         strokeWidth: 1.5,
-        ariaLabel: "models",
+        className: "models",
       }),
     ],
   });
@@ -156,13 +156,13 @@ drawers.push((now) => {
     });
     circle.addEventListener("focus", () => tell(d));
   });
-  const across_ = (elements) => [
+  const leftToRight = (elements) => [
     elements
       .map((x, i) => [drawn[i].x, x])
       .sort(([p], [q]) => p - q)
       .map(([, x]) => x),
   ];
-  rove(svg, '[aria-label="models"] circle', across_);
+  rove(svg, ".models circle", leftToRight);
 });
 
 /** Rows whose names fit: A and B always, then from the best on, where no name stands in the way. */

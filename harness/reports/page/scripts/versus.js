@@ -162,7 +162,7 @@ function drawDumbbells(now, languages) {
         dy,
         r: 3.5,
         fill: colour,
-        ariaLabel: colour === COLOUR_A ? "A" : "B",
+        className: colour === COLOUR_A ? "dots-a" : "dots-b",
         title: (x) => `${languageName(task.languages[x.i])}: ${shown(x.value, column.decimals)}`,
       }),
     ];
