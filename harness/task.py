@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple, cast
 
 from harness.errors import TaskError, did_you_mean
 from harness.languages import LANGUAGES, is_language
+from harness.task_segments import SegmentSource, segment_source
 from harness.task_table import Table
 
 Kind = Literal["mono", "cross", "multi"]
@@ -50,6 +51,8 @@ class Layout(NamedTuple):
     corpus: str | None = None
     """Name pattern of passages that are read as a stream, with ``{language}`` and ``{number}`` from
     0; ``None``: passages are among the files above and are read at once."""
+    one_file: bool = False
+    """The task file names the one file that holds all languages."""
 
 
 _TITLED = ("title-newline-text", "title-space-text", "text")
@@ -69,6 +72,7 @@ LAYOUTS: Mapping[str, Layout] = {
         ),
         corpus="miracl-corpus-v1.0-{language}/docs-{number}.jsonl.gz",
     ),
+    "segments": Layout(("text",), (), (), one_file=True),
 }
 """Reader name -> what it reads. The readers themselves are in :mod:`harness.data`."""
 
@@ -100,6 +104,7 @@ class Source:
     repository: str | None = None
     """Data set on the hub, ``ORG/NAME``, that ``url`` belongs to: fetched as the hub wants it."""
     corpus: CorpusSource | None = None
+    segments: SegmentSource | None = None
 
 
 @dataclass(frozen=True)
@@ -150,6 +155,8 @@ class TaskSpec:
     def needed_files(self, languages: Sequence[str] | None = None) -> tuple[str, ...]:
         """Names of the files that hold ``languages`` (default: all of the task's)."""
         layout = LAYOUTS[self.reader]
+        if self.source.segments is not None:
+            return (self.source.segments.file,)
         langs = [x for x in self.languages if languages is None or x in languages]
         named = [p.format(language=x) for x in langs for p in layout.per_language]
         return (*named, *layout.shared)
@@ -215,8 +222,13 @@ def _pinned(table: Table) -> tuple[str | None, str | None, str | None]:
 
 
 def _source(table: Table, spec: TaskSpec) -> Source:
-    layout, needed = LAYOUTS[spec.reader], spec.needed_files()
-    table.only(("folder", "url", "repository", "revision", "files", "corpus"))
+    layout, needed, segments = LAYOUTS[spec.reader], spec.needed_files(), None
+    table.only(("folder", "url", "repository", "revision", "files", "corpus", "segments"))
+    if layout.one_file:
+        segments = segment_source(table.table("segments"), spec.languages)
+        needed = (segments.file,)
+    elif "segments" in table.values:
+        raise table.error("segments", f"is not for reader {spec.reader!r}")
     folder = table.string("folder")
     url, repository, revision = _pinned(table)
     if url is not None and _NAME.fullmatch(folder) is None:
@@ -236,7 +248,7 @@ def _source(table: Table, spec: TaskSpec) -> Source:
     corpus = None
     if layout.corpus is not None:
         corpus = _corpus_source(table.table("corpus", {}), spec.languages)
-    return Source(folder, url, revision, dict(files.values), repository, corpus)
+    return Source(folder, url, revision, dict(files.values), repository, corpus, segments)
 
 
 def _corpus_source(table: Table, languages: Sequence[str]) -> CorpusSource:
@@ -288,7 +300,8 @@ def read_task(path: str | Path, *, text: str | None = None) -> TaskSpec:
         )
     reader = table.one_of("reader", table.string("reader"), LAYOUTS)
     languages = _languages(table)
-    if not LAYOUTS[reader].per_language and len(languages) > 1:
+    layout = LAYOUTS[reader]
+    if not (layout.per_language or layout.one_file) and len(languages) > 1:
         raise table.error(
             "languages",
             f"names {len(languages)}, but reader {reader!r} holds one language; write one task "

@@ -138,13 +138,15 @@ HELP = [
     {"en": "Use the shortcut to quickly open the Find toolbar.", "zh-CN": "使用快捷键打开。"},
     {"en": "Find Text", "de": "Suchtext"},
     {"en": "Press Enter.", "de": "Drücken Sie die Eingabetaste."},
-    {"en": "Find Bar"},
-    {"en": "It is said a second time what the Find Bar does."},
+    {"en": "Options"},
+    {"en": "These are the options of the one dialog."},
+    {"en": "Options"},
+    {"en": "These are the options of the other dialog."},
 ]  # fmt: skip
 
 
 def test_neighbours_by_hand() -> None:
-    # 3 has no paragraph of six words after it; 5 is a heading that was there before.
+    # 3 has no paragraph of six words after it; 5 and 7 are one heading of two paragraphs.
     assert list(neighbours(HELP, "heading", "en")) == [(0, 1)]
     assert list(neighbours(HELP, "next", "en")) == [(1, 2)]
 

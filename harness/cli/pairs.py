@@ -48,6 +48,13 @@ def list_sources() -> None:
     show_default=True,
     help="segments: heading, next, or same (with its translations).",
 )
+@click.option(
+    "--part",
+    metavar="PART",
+    default="all",
+    show_default=True,
+    help="segments: train or test, for a task made of the same file.",
+)
 @click.option("--label", "labels", metavar="LABEL", multiple=True, help="xnli: only these labels.")
 @click.option(
     "--rename",
@@ -78,6 +85,7 @@ def make(
     language: str | None,
     parallel: bool,
     pairing: str,
+    part: str,
     labels: tuple[str, ...],
     rename: tuple[str, ...],
     negatives: int,
@@ -107,6 +115,7 @@ def make(
         language=language,
         parallel=parallel,
         pairing=pairing,
+        part=part,
         labels=labels or None,
         rename=renamed,
         negatives=negatives,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harness.data import hub, lareqa, miracl, simple
+from harness.data import hub, lareqa, miracl, segments, simple
 from harness.data.collection import Reading, TaskData, Texts, global_id
 from harness.data.corpora import CorpusFiles, refuse_sampled
 from harness.data.corpus import Corpus
@@ -37,6 +37,7 @@ _READERS: Mapping[str, _Read] = {
     "simple": simple.read_simple,
     "beir": simple.read_beir,
     "miracl": miracl.read,
+    "segments": segments.read,
 }
 
 

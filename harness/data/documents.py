@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +49,20 @@ def decode(path: Path, raw: bytes, *, first_line: int = 1) -> Document:
             f"{path}: line {line}: not UTF-8 (byte 0x{raw[error.start]:02x} at offset "
             f"{error.start}); convert the file to UTF-8"
         ) from error
+
+
+def unpacked(path: Path, raw: bytes) -> bytes:
+    """``raw`` as it is, or what is in it where the file's name ends in ``.gz``.
+
+    Raises:
+        DataError: such a file is not whole.
+    """
+    if path.suffix != ".gz":
+        return raw
+    try:
+        return gzip.decompress(raw)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: not a whole gzip file ({error})") from error
 
 
 def parse_json(document: Document) -> Any:

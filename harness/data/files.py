@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness.data import hub
-from harness.data.documents import Document, decode
+from harness.data.documents import Document, decode, unpacked
 from harness.data.download import Progress, download
 from harness.errors import DataError, UsageError
 from harness.task import TaskSpec, task_folder
@@ -155,7 +155,7 @@ class TaskFiles:
                         found,
                     )
                 )  # fmt: skip
-        return decode(report.path, raw)
+        return decode(report.path, unpacked(report.path, raw))
 
     def _missing(self, reports: Sequence[FileReport]) -> DataError:
         names = ", ".join(report.name for report in reports)

@@ -32,6 +32,7 @@ from harness.data.documents import (
     decode,
     json_lines,
     json_row,
+    unpacked,
 )
 from harness.errors import DataError
 from harness.languages import is_language
@@ -225,12 +226,7 @@ def raw_content(path: Path) -> bytes:
         raw = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
-    if path.suffix != ".gz":
-        return raw
-    try:
-        return gzip.decompress(raw)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: not a whole gzip file ({error})") from error
+    return unpacked(path, raw)
 
 
 def _parallel(document: Document, where: str, fields: dict[str, Any]) -> Example:

@@ -18,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any, cast
 
-from harness.data.segments import PAIRINGS
+from harness.data.segments import PAIRINGS, PARTS
 from harness.environment import versions
 from harness.errors import DataError, StoreError, UsageError, did_you_mean
 from harness.stages import Progress, Silent
@@ -47,6 +47,7 @@ class Options:
     language: str | None = None
     parallel: bool = False
     pairing: str = "next"
+    part: str = "all"
     labels: tuple[str, ...] | None = None
     rename: Mapping[str, str] = field(default_factory=dict)
     negatives: int = 1
@@ -83,7 +84,7 @@ def make_pairs(
             hub.HUB`, without.
         files: for a format. ``squad`` takes ``language`` and ``parallel``; ``xnli`` takes
             ``labels``; ``bitext`` takes ``languages``, two; ``segments`` takes ``pairing``,
-            ``languages`` and ``rename``.
+            ``part``, ``languages`` and ``rename``.
         output: the file of pairs.
         options: for a set of the hub ``languages``, ``negatives``, ``revision``, ``data_dir`` and
             ``offline``; for all ``limit``, the number of rows.
@@ -231,10 +232,13 @@ def _local(
         raise UsageError(
             f"--pairing must be one of {', '.join(pairings)}, not {options.pairing!r}{hint}"
         )
+    if options.part not in PARTS:
+        raise UsageError(f"--part must be one of {', '.join(PARTS)}, not {options.part!r}")
     found = local.segments(
         files,
         dropped,
         pairing=options.pairing,
+        part=options.part,
         languages=options.languages,
         rename=options.rename,
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.data.documents import Document, check_id, check_text, decode, json_row, parse_json
-from harness.data.segments import Pairing, Segment, neighbours
+from harness.data.segments import Pairing, Part, Segment, neighbours, part_of, segment
 from harness.errors import DataError, UsageError
 from harness.languages import is_language
 from harness.training.examples import Example, raw_content, raw_lines
@@ -138,6 +138,7 @@ def segments(
     dropped: Dropped,
     *,
     pairing: Pairing | str = "next",
+    part: Part | str = "all",
     languages: Sequence[str] | None = None,
     rename: Mapping[str, str] | None = None,
 ) -> Iterator[Example]:
@@ -147,7 +148,7 @@ def segments(
     ``heading`` and ``next`` pair neighbours (:mod:`harness.data.segments`), each in the languages
     that it has. ``same`` pairs each segment with its own translations: half of its languages ask,
     half answer, then the other way round, and the halves change from line to line so that every
-    ordered pair of languages comes up.
+    ordered pair of languages comes up. ``part`` takes the train or the test part alone.
 
     Raises:
         DataError: a file is missing or malformed.
@@ -156,16 +157,17 @@ def segments(
         found = list(_segments(file, rename or {}, languages))
         name = stem(file)
         if pairing == "same":
-            for number, segment in enumerate(found):
-                yield from _halves(f"{name}:{number}", number, segment)
+            for number, texts in enumerate(found):
+                if part in ("all", part_of(number)):
+                    yield from _halves(f"{name}:{number}", number, texts)
             continue
         pivot = "en" if any("en" in x for x in found[:1]) else None
         kept = 0
         for first, second in neighbours(
             found, "heading" if pairing == "heading" else "next", pivot
         ):
-            if not found[first] or not found[second]:
-                continue  # in none of the wanted languages
+            if not found[first] or not found[second] or part not in ("all", part_of(first)):
+                continue  # in none of the wanted languages, or of the other part
             kept += 1
             yield Example(f"{name}:{first}", found[first], found[second], f"{name}:{second}")
         dropped["not a pair"] += len(found) - kept
@@ -258,29 +260,23 @@ def _by_language(
 def _segments(
     file: Path, rename: Mapping[str, str], languages: Sequence[str] | None
 ) -> Iterator[Segment]:
-    for document, where, fields in _rows(file):
-        named = {
-            rename.get(x, x): text
-            for x, text in fields.items()
-            # "id" is Indonesian, and the number of the line where it is one.
-            if is_language(x) and not (x == "id" and isinstance(text, int))
-        }
-        found = {
-            x: check_text(document, where, text, name=f"text in {x!r}").strip()
-            for x, text in named.items()
-            if languages is None or x in languages
-        }
-        if not found and languages is None:
-            raise document.error(where, f"holds no text by language: {json.dumps(fields)[:60]}")
-        yield found
+    for number, raw in enumerate(raw_lines(file), 1):
+        document = decode(file, raw, first_line=number)
+        row = json_row(document, number, document.text)
+        found = segment(document, row, rename)
+        if not found:
+            raise document.error(
+                f"line {number}", f"holds no text by language: {json.dumps(row.fields)[:60]}"
+            )
+        yield {x: text for x, text in found.items() if languages is None or x in languages}
 
 
-def _halves(name: str, number: int, segment: Segment) -> Iterator[Example]:
+def _halves(name: str, number: int, texts: Segment) -> Iterator[Example]:
     # Halves of a circle that turns: any two languages come to stand on different sides.
-    languages = list(segment)
+    languages = list(texts)
     turn = number % max(len(languages), 1)
     turned = languages[turn:] + languages[:turn]
     one, other = turned[: len(turned) // 2], turned[len(turned) // 2 :]
     for asks, answers in ((one, other), (other, one)):
         if asks and answers:
-            yield Example(name, {x: segment[x] for x in asks}, {x: segment[x] for x in answers})
+            yield Example(name, {x: texts[x] for x in asks}, {x: texts[x] for x in answers})
