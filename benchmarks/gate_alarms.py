@@ -172,7 +172,7 @@ def print_reencoded(bench: Bench, model: str) -> None:
     from harness.encode import EncodingCounts
     from harness.gate import gate
     from harness.models import load
-    from harness.noise import _threads as threads_of
+    from harness.noise import in_threads
     from harness.runner import encode_task
     from harness.stages import Silent
 
@@ -180,7 +180,7 @@ def print_reencoded(bench: Bench, model: str) -> None:
     largest = 0.0
     for size in BATCH_SIZES:
         for threads in THREADS:
-            with threads_of(threads):
+            with in_threads(threads):
                 loaded = load(model, replace(bench.options.model, batch_size=size))
                 vectors = encode_task(loaded, bench.prepared, None, EncodingCounts(), Silent())
                 found = gate(bench.record(vectors), bench.base)

@@ -130,6 +130,8 @@ def _keep(entry: dict[str, Any], measures: set[str]) -> None:
     for both in entry["means"].values():
         for how, values in both.items():
             both[how] = {m: x for m, x in values.items() if m in measures}
+    for kind, values in entry.get("medians", {}).items():
+        entry["medians"][kind] = {m: x for m, x in values.items() if m in measures}
     if "definitions" in entry:
         entry["definitions"] = {m: x for m, x in entry["definitions"].items() if m in measures}
     entry["intervals"] = entry["trec"] = None

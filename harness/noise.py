@@ -186,7 +186,7 @@ def measure_noise(
 
     prepared = prepare(spec, options)
     threads = torch.get_num_threads()
-    with _threads(threads):
+    with in_threads(threads):
         reference = _run(loaded, prepared, options, progress, ROWS)
     del loaded  # each variant loads the model anew
     kinds = dict.fromkeys(s.kind for s in prepared.settings)
@@ -195,7 +195,7 @@ def measure_noise(
     for variant, reason in _variants(prepared, threads):
         if reason is None:
             told = _Labelled(progress, variant.name)
-            with _threads(variant.threads or threads):
+            with in_threads(variant.threads or threads):
                 found = _outcome(variant, model, prepared, options, told, reference)
             outcomes.append(found)
         else:
@@ -332,7 +332,7 @@ class _Batched:
 
 
 @contextmanager
-def _threads(number: int) -> Iterator[None]:
+def in_threads(number: int) -> Iterator[None]:
     """Let torch compute with ``number`` threads while the block runs."""
     import numba
     import torch

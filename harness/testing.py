@@ -18,6 +18,7 @@ from harness.gate import Gate, Policy, gate, read_policy
 from harness.gate.produce import produce
 from harness.prepare import RunOptions, with_settings
 from harness.records import Record
+from harness.task import find_task
 
 __all__ = ["assert_no_regression"]
 
@@ -65,7 +66,7 @@ def assert_no_regression(
         options = with_settings(RunOptions(), settings)
         candidate = produce(model, base, policy, tasks=tasks, options=options)
     assert candidate is not None
-    names = [Path(x).stem if x.endswith(".toml") else x for x in tasks]
+    names = [find_task(x).name if x.endswith(".toml") else x for x in tasks]
     found = gate(candidate, base, policy, tasks=names)
     allowed = allow_inconclusive and found.verdict == "inconclusive"
     if found.exit_code and not allowed:

@@ -38,7 +38,7 @@ RULE = '[[rules]]\nmeasure = "map"\nmax_drop = 0.01\n'
         (RULE.replace("0.01", '"1%"'), "key 'rules[1].max_drop' must be a number, not '1%'"),
         (RULE + "max_relative_drop = 5\n", "must be at least 0, at most 1, not 5"),
         (RULE + "margin = 0.001\n", "key 'rules[1].margin' must be at least max_drop, 0.01"),
-        (RULE + "alpha = 0.1\n", "key 'rules[1].alpha' must be at least 1e-06, at most 0.05"),
+        (RULE + "alpha = 0.1\n", "key 'rules[1].alpha' must be at least 0.001, at most 0.05"),
         (RULE + "min_queries = 0\n", "key 'rules[1].min_queries' must be a whole number above 0"),
         (RULE + 'settings = ["mon"]\n', "holds 'mon'; known are mono, cross, multi"),
         (RULE + 'by = "question"\n', "must be one of mean, language, pair, not 'question'"),

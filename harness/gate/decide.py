@@ -12,13 +12,12 @@ from harness.comparability import mismatches, other_differences
 from harness.errors import NotComparableError
 from harness.gate.cells import Ask, asks, measured
 from harness.gate.judge import judge, outcomes, overall
-from harness.gate.policy import Policy, Rule, read_policy
+from harness.gate.policy import Policy, read_policy
 from harness.gate.sources import attributed
 from harness.gate.verdicts import Gate, Outcome, Party
 from harness.paired import Rows, shared_rows
 from harness.records import Record
 from harness.uncertainty import SEED
-from harness.wording import plural
 
 _HALVES = ("float16", "bfloat16")
 
@@ -73,7 +72,7 @@ def gate(
     moved = measured(
         kinds,
         asked,
-        [policy.rules[n] for n in range(len(policy.rules))],
+        policy.rules,
         resamples=policy.resamples,
         permutations=permutations,
         seed=seed,
@@ -212,14 +211,3 @@ def _party(record: Record) -> Party:
         fingerprint=document["model"]["fingerprint"],
         harness=document["environment"]["packages"].get("polyglot-harness"),
     )
-
-
-def described(rule: Rule) -> str:
-    """What a rule lets through, in words."""
-    parts = []
-    if rule.max_drop is not None:
-        parts.append(f"{rule.max_drop:g}")
-    if rule.max_relative_drop is not None:
-        parts.append(f"{100 * rule.max_relative_drop:g} %")
-    what = "change" if rule.direction == "same" else "drop"
-    return f"{what} of at most {' or '.join(parts)}, {plural(rule.min_queries, 'question')} or more"

@@ -211,7 +211,7 @@ def _read(where: str, raw: bytes) -> Policy:
 
 
 def _level(table: _Table, default: float, most: float) -> float:
-    found = table.number("alpha", default, 1e-6, most)
+    found = table.number("alpha", default, 0.001, most)
     assert found is not None
     return found
 

@@ -82,6 +82,7 @@ def produce(
             options,
             languages=tuple(part["languages"]) if "languages" in part else None,
             kinds=tuple(entries[0]["kinds"]),
+            corpus="sampled" if "sampled_corpus" in part else "whole",
             limit=part.get("limit"),
             sample=options.sample or drawn,
             measures=tuple(shown),
@@ -98,8 +99,9 @@ def _way(entry: dict[str, Any], field: str) -> Any:
     value = entry[field]
     if field != "partial":
         return value
-    kept = {k: v for k, v in value.items() if k != "questions_without_gold"}
-    return kept | {"sample": kept.get("sample", {}).get("drawn")}
+    asked = {k: v for k, v in value.items() if k in ("languages", "limit")}
+    drawn = value.get("sample", {}).get("drawn")
+    return asked | {"sample": drawn, "corpus": "sampled_corpus" in value}
 
 
 def _with_text(spec: TaskSpec, entry: dict[str, Any]) -> TaskSpec:

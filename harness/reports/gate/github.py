@@ -13,6 +13,8 @@ from harness.gate import Cell, Gate
 from harness.reports import numbers
 from harness.reports.gate.tables import SUMMARY_LIMIT, headline, place, to_markdown, verdict_of
 
+LEAST_ROOM = 1000
+"""Bytes; beyond its limit GitHub drops a summary whole."""
 MOST = 10
 """Annotations of one level that GitHub shows of one step."""
 
@@ -86,7 +88,7 @@ def _property(text: str) -> str:
 
 
 def write_summary(found: Gate, environment: Mapping[str, str]) -> bool:
-    """Append ``found`` to the job's summary, where there is one; whether there is.
+    """Append ``found`` to the job's summary, where there is one and it is not full.
 
     Raises:
         StoreError: the file cannot be written.
@@ -97,6 +99,8 @@ def write_summary(found: Gate, environment: Mapping[str, str]) -> bool:
     path = Path(named)
     try:
         room = SUMMARY_LIMIT - (path.stat().st_size if path.exists() else 0)
+        if room < LEAST_ROOM:
+            return False
         with path.open("a", encoding="utf-8") as handle:
             handle.write(to_markdown(found, limit=room, rest=run_url(environment)))
     except OSError as problem:

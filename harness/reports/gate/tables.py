@@ -19,7 +19,6 @@ from harness.reports.grids import (
     markdown_grid,
     p_value,
     print_grid,
-    signed_value,
 )
 
 COMMENT_LIMIT = 65_536
@@ -226,15 +225,3 @@ def _legend(found: Gate) -> str:
         f"most {100 * found.alpha:g}%. A value passes when its interval stays within what is let "
         "through, is a regression when it is beyond and p says so, and is inconclusive else."
     )
-
-
-def changes(found: Gate) -> list[str]:
-    """The largest changes of means by kind, for whoever accepts a new baseline."""
-    return [
-        f"{cell.task} {place(cell)} {numbers.label(cell.measure)}: "
-        f"{numbers.value(cell.measure, cell.baseline)} -> "
-        f"{numbers.value(cell.measure, cell.candidate)} "
-        f"({signed_value(cell.measure, cell.difference)})"
-        for _, cell in found.cells()
-        if cell.side == "mean"
-    ]
