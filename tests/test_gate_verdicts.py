@@ -6,8 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny
+from compared import with_values
 from gated import LANGUAGES, POLICY, QUESTIONS, base_record, judged, moved, policy
 
+from harness import evaluate
 from harness.compare import compare
 from harness.gate import Gate, gate
 from harness.records import Record
@@ -221,3 +224,67 @@ def test_the_documents_numbers_are_the_cells(base: Record, tmp_path: Path) -> No
     cell = document["outcomes"][0]["cells"][1]
     assert (cell["unit"], cell["verdict"]) == ("de", "regression")
     assert document["baseline"]["fingerprint"] == base.document["model"]["fingerprint"]
+
+
+CROSS = """\
+[[rules]]
+measure = "map"
+settings = ["cross"]
+by = "{by}"
+max_drop = 0.02
+"""
+
+
+@pytest.fixture(scope="module")
+def crossed(tmp_path_factory: pytest.TempPathFactory) -> Record:
+    """Every ordered pair of three languages, mAP 0.5 in all."""
+    folder = tmp_path_factory.mktemp("crossed")
+    path = tiny.write_task(folder, questions=QUESTIONS, languages=("en", "de", "es"))
+    record = evaluate(tiny.WordBag(), tasks=[str(path)], kinds=("cross",), store=False)
+    return with_values(record, dict.fromkeys(PAIRS, [0.5] * QUESTIONS))
+
+
+PAIRS = tuple(f"cross/{x}-{y}" for x in ("en", "de", "es") for y in ("en", "de", "es") if x != y)
+
+
+def fallen(record: Record, *pairs: str) -> Record:
+    values = {p: [0.5 + (x if p in pairs else 0.0) for x in SURE] for p in PAIRS}
+    return with_values(record, values)
+
+
+def test_a_language_whose_passages_fell_is_named_and_not_who_asks_for_them(
+    crossed: Record, tmp_path: Path
+) -> None:
+    """Pairs into de fall by 0.1: half of what is asked from en, and from es, falls."""
+    found = gate(
+        fallen(crossed, "cross/en-de", "cross/es-de"),
+        crossed,
+        policy(tmp_path, CROSS.format(by="language")),
+    )
+    cells = {(c.side, c.unit): c for _, c in found.cells("regression")}
+    told = {at: (round(c.difference, 6), c.through) for at, c in cells.items()}
+    assert told == {
+        ("passage", "de"): (-0.1, ()),
+        ("query", "en"): (-0.05, ("de",)),
+        ("query", "es"): (-0.05, ("de",)),
+    }
+    assert found.languages == ("de",)
+
+
+def test_a_pair_alone_is_named_as_a_pair(crossed: Record, tmp_path: Path) -> None:
+    rules = policy(tmp_path, CROSS.format(by="pair"))
+    found = gate(fallen(crossed, "cross/en-de"), crossed, rules)
+    assert [(c.unit, c.through) for c in found.regressions] == [("en-de", ())]
+    assert len(list(found.cells())) == 6 and set(found.languages) == {"en", "de"}
+
+
+def test_a_mean_says_which_languages_it_fell_with(crossed: Record, tmp_path: Path) -> None:
+    mean = CROSS.format(by="mean")
+    rules = policy(tmp_path, mean + CROSS.format(by="language"))
+    found = gate(fallen(crossed, "cross/en-de", "cross/es-de"), crossed, rules)
+    (cell,) = found.outcomes[0].cells
+    # Two of six pairs fall by 0.1.
+    assert (cell.difference, cell.through) == (pytest.approx(-0.2 / 6), ("de",))
+    # With no rule about languages nobody can say.
+    found = gate(fallen(crossed, *PAIRS), crossed, policy(tmp_path, mean))
+    assert (found.regressions[0].through, found.languages) == ((), ())

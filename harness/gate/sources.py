@@ -26,12 +26,11 @@ def attributed(
 ) -> tuple[list[Cell], tuple[str, ...]]:
     """``cells`` with what their regressions come from, and the languages these come from.
 
-    Languages are in the order in which they were found, the largest drop first; languages that are
-    only watched are named in their cells alone. A regression in the pool of all languages cannot be
-    taken apart: where others are named, ``through`` holds them all.
+    Languages that are only watched are named in their cells alone. A regression in the pool of all
+    languages cannot be taken apart: where others are named on the task, ``through`` holds them all.
     """
     found = list(cells)
-    named: dict[str, None] = {}
+    named: dict[str, dict[str, None]] = {}  # by task
     pooled: list[int] = []
     groups: dict[tuple[int, str, Direction], list[int]] = {}
     for number, (ask, cell) in enumerate(zip(asked, cells, strict=True)):
@@ -59,16 +58,18 @@ def attributed(
                 if ask.side == "pair" or not _left(rows, drops, ask, sources) > cell.limit:
                     found[number] = replace(cell, through=tuple(through))
             if cell.counts:
-                named.update(dict.fromkeys(own))
+                named.setdefault(rows.task, {}).update(dict.fromkeys(own))
+    pools = [cells[n] for n in pooled if asked[n].side != "mean" and cells[n].counts]
     for number in pooled:
-        ask, cell = asked[number], cells[number]
-        if ask.side == "mean" or (named and ask.unit not in named):
-            found[number] = replace(cell, through=tuple(named))
-    if not named:
-        pools = [cells[n] for n in pooled if asked[n].side != "mean" and cells[n].counts]
-        pools.sort(key=lambda cell: -abs(cell.difference))
-        named = dict.fromkeys(cell.unit for cell in pools)
-    return found, tuple(named)
+        cell = cells[number]
+        others = named.get(cell.task, {})
+        if cell.unit not in others:
+            found[number] = replace(cell, through=tuple(others))
+    languages = {x: None for own_of in named.values() for x in own_of}
+    for cell in sorted(pools, key=lambda cell: -abs(cell.difference)):
+        if not named.get(cell.task):
+            languages[cell.unit] = None
+    return found, tuple(languages)
 
 
 _SIDES: tuple[Side, ...] = ("query", "passage")

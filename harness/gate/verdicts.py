@@ -106,7 +106,7 @@ class Gate:
     """Task -> why less than the whole of it was compared; empty if whole."""
     outcomes: tuple[Outcome, ...]
     languages: tuple[str, ...]
-    """Where the regressions are: the languages they come from, worst first."""
+    """The languages that the regressions come from."""
     differing: tuple[Differing, ...]
     """In what else the two records differ."""
     comparisons: int
