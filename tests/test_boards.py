@@ -22,7 +22,7 @@ from harness.board.ranking import paired_p_values, ranked
 from harness.errors import RecordError, UsageError
 from harness.metrics.significance import paired_permutation_test
 from harness.reports.boards.files import board_files as files_of
-from harness.reports.boards.grids import language_grid, ordered
+from harness.reports.boards.grids import language_grid, main_grid, ordered
 from harness.reports.boards.paper import paper_grids
 from harness.task import Setting, read_task
 from harness.tracked import Tracked, load
@@ -190,6 +190,25 @@ def test_a_row_of_another_formula_is_marked_and_not_ranked() -> None:
     row = next(r for r in task.rows if r.id == "other")
     assert row.notes == ("another definition of map, so not ranked",)
     assert task.rankings["multi/map"].order == ("hard",)
+
+
+def test_how_a_model_was_trained_stands_in_its_row_and_leaks_are_told() -> None:
+    one = load(GOLDEN / "records" / "hard.json")
+    training = {
+        "recipe": "hybrid", "alpha": 0.5, "seed": 3, "languages": ["zh"], "overlap": [],
+    }  # fmt: skip
+    model = one.document["model"] | {"languages": ["en"], "training": training}
+    clean = dataclasses.replace(one, document=one.document | {"model": model})
+    leak = {"task": "xquad-r", "questions_found": 2, "sentences": []}
+    model = model | {"fingerprint": "f" * 64, "training": training | {"overlap": [leak]}}
+    leaky = dataclasses.replace(one, name="leaky", document=one.document | {"model": model})
+    [task] = make_board(Leaderboards(GOLDEN, [clean, leaky], ())).tasks
+    rows = {r.id: r for r in task.rows if r.source == "measured"}
+    assert rows["hard"].trained_on == ("en", "zh")
+    assert rows["leaky"].notes == ("trained on 2 questions of this task, so not ranked",)
+    assert task.rankings["multi/map"].order == ("hard",)
+    line = next(x for x in main_grid(task).rows if x[1].text.startswith(rows["hard"].model))
+    assert line[2].text == "hybrid, alpha 0.5, seed 3"
 
 
 def test_a_model_that_was_run_again_has_one_row_the_latest() -> None:

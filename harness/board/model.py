@@ -78,6 +78,8 @@ class Row:
     """How it was trained: Hybrid, X-X-mono, ..."""
     alpha: float | None
     """Share of monolingual batches in training."""
+    seed: int | None
+    """Of the training."""
     trained_on: tuple[str, ...] | None
     """Languages it has seen; ``None`` where not known."""
     parameters: int | None

@@ -55,6 +55,13 @@ def make_overview(boards: Sequence[TaskBoard]) -> Overview:
     return Overview(tuple(columns), tuple(rows), tuple(averaged), best, second)
 
 
+def recipe_in_words(row: Row) -> str | None:
+    """``hybrid, alpha 0.5, seed 1``; ``None`` where nothing is known of how it was trained."""
+    alpha = "" if row.alpha is None else f"alpha {row.alpha:g}"
+    seed = "" if row.seed is None else f"seed {row.seed}"
+    return ", ".join(x for x in (row.recipe, alpha, seed) if x) or None
+
+
 def _headline(board: TaskBoard) -> list[Column]:
     """The main measure of each kind of setting, and rank distance where it is taken."""
     main = board.sort.partition("/")[2]
@@ -86,7 +93,7 @@ def _row(
     return OverviewRow(
         model=one.model,
         source=one.source,
-        recipe=one.recipe,
+        recipe=recipe_in_words(one),
         options=one.options,
         parameters=next((r.parameters for r in of.values() if r.parameters is not None), None),
         rows={slug: row.id for slug, row in of.items()},

@@ -114,6 +114,7 @@ def _row(row: Row, digits: _Digits, main: Collection[str]) -> dict[str, Any]:
         "kind": row.kind,
         "recipe": row.recipe,
         "alpha": row.alpha,
+        "seed": row.seed,
         "trained_on": None if row.trained_on is None else list(row.trained_on),
         "parameters": row.parameters,
         "dimensions": row.dimensions,

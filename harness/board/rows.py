@@ -10,6 +10,7 @@ from harness.board.published import MEAN, Published
 from harness.tracked import Tracked
 from harness.tracked.questions import packed
 from harness.tracked.reproduce import reproduce
+from harness.wording import plural
 
 _ENOUGH_TEXTS = 100
 """Encoded in one run: with fewer, loading and warming up are what is timed."""
@@ -29,7 +30,11 @@ def measured_row(tracked: Tracked, entry: Entry, redefined: Sequence[str] = ()) 
         notes.append(f"another definition of {', '.join(redefined)}, so not ranked")
     model = document["model"]
     training = training_of(model)
-    trained_on = training.get("languages") or model["languages"]
+    if found := _overlap(training, entry["task"]):
+        notes.append(f"trained on {plural(found, 'question')} of this task, so not ranked")
+    # What the base knows, where it says, and what was seen since.
+    known = [x for x in (model["languages"], training.get("languages")) if x is not None]
+    trained_on = sorted({x for languages in known for x in languages}) if known else None
     languages = _language_cells(entry)
     return Row(
         id=tracked.name,
@@ -38,6 +43,7 @@ def measured_row(tracked: Tracked, entry: Entry, redefined: Sequence[str] = ()) 
         kind=model["kind"],
         recipe=training.get("recipe"),
         alpha=training.get("alpha"),
+        seed=training.get("seed"),
         trained_on=None if trained_on is None else tuple(trained_on),
         parameters=model["parameters"],
         dimensions=entry["dimensions"],
@@ -58,9 +64,14 @@ def measured_row(tracked: Tracked, entry: Entry, redefined: Sequence[str] = ()) 
 
 
 def training_of(model: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What a record says of how its model was trained: recipe, alpha, languages."""
+    """What a record says of how its model was trained: recipe, alpha, languages, overlap."""
     found = model.get("training")
     return found if isinstance(found, Mapping) else {}
+
+
+def _overlap(training: Mapping[str, Any], task: str) -> int:
+    """Questions of ``task`` that were found in the training data."""
+    return sum(x["questions_found"] for x in training.get("overlap", ()) if x["task"] == task)
 
 
 def options_in_words(options: Mapping[str, Any]) -> str:
@@ -200,6 +211,7 @@ def published_row(row: Published, entry: Entry, *, elsewhere: bool) -> Row:
         kind=None,
         recipe=row.recipe,
         alpha=None,
+        seed=None,
         trained_on=None,
         parameters=None,
         dimensions=None,

@@ -9,6 +9,7 @@ from typing import Literal
 
 from harness.board.assemble import leaders
 from harness.board.model import Board, Cell, Column, Row, TaskBoard
+from harness.board.overview import recipe_in_words
 from harness.board.values import shown
 from harness.reports import numbers
 from harness.task import Kind
@@ -150,9 +151,7 @@ def main_grid(board: TaskBoard, sort: str | None = None, *, elsewhere: bool = Fa
 
 
 def _recipe(row: Row) -> str:
-    if row.recipe is None:
-        return UNDEFINED
-    return row.recipe if row.alpha is None else f"{row.recipe}, alpha {row.alpha:g}"
+    return recipe_in_words(row) or UNDEFINED
 
 
 def kind_grid(board: TaskBoard, kind: Kind) -> Grid:
