@@ -164,9 +164,14 @@ def _redefined(own: Entry, other: Entry) -> list[str]:
 def board_notes(entry: Entry) -> tuple[str, ...]:
     """What must stand above a board: what makes its numbers other than the task's own."""
     notes = []
-    if entry["partial"]:
-        head = "" if _only_sampled(entry) else "part of the task: "
-        notes.append(head + partial(entry["partial"]))
+    why = dict(entry["partial"])
+    if sample := why.pop("sampled_corpus", None):
+        held, whole = (sum(x[k] for x in sample.values()) for k in ("passages", "whole"))
+        notes.append(
+            f"A SAMPLE OF THE CORPUS ({held:,} of {whole:,} passages), so no official score"
+        )
+    if why:
+        notes.append(("" if _only_sampled(entry) else "part of the task: ") + partial(why))
     if entry["text"] != entry["text_default"]:
         notes.append(f"text option {entry['text']}, not the task's default {entry['text_default']}")
     return tuple(notes)
