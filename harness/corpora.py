@@ -21,6 +21,7 @@ from harness.environment import memory_size
 from harness.errors import UsageError
 from harness.models import warn_untrained
 from harness.models.base import DenseModel
+from harness.models.work import Work
 from harness.prepare import Prepared, RunOptions, texts_of
 from harness.search import Golds, Pool
 from harness.search.shards import Shard as AnyShard
@@ -139,6 +140,7 @@ def encode_corpora(
             counts.distinct += shard.manifest["distinct"]
             if (language, shard.number) in fresh:
                 counts.seconds += shard.manifest["seconds"]
+                counts.work += Work(**shard.manifest["work"], seconds=shard.manifest["seconds"])
     counts.from_store = before
     counts.encoded = counts.distinct - before
     return vectors, shards

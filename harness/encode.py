@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.environment import cores
 from harness.errors import ModelError
-from harness.models.base import DenseModel
+from harness.models.base import DenseModel, ModelOptions, Streaming
 from harness.models.fingerprint import fingerprint
+from harness.models.matrix_rate import ENOUGH, matrix_rate
+from harness.models.work import WORKERS, Work
 from harness.store import Space, Store, text_keys
 from harness.task import Role
 
@@ -35,6 +38,8 @@ class EncodingCounts:
     encoded: int = 0
     seconds: float = 0.0
     """Seconds inside the model."""
+    work: Work = field(default_factory=Work)
+    """Tokens and padding, of models that say."""
 
     def summary(self) -> dict[str, Any]:
         """As the record holds it."""
@@ -148,18 +153,17 @@ def encode(
     # Longest first: batches of like length waste little padding, and a model that runs out of
     # memory does so at once rather than at the end.
     todo = sorted(np.flatnonzero(~have), key=lambda i: (-len(distinct[i]), i))
-    for start in range(0, len(todo), WINDOW):
-        window = np.array(todo[start : start + WINDOW])
-        made = encode_texts(
-            model,
-            role,
-            language,
-            [distinct[i] for i in window],
-            counts=counts,
-            width=width,
-            progress=progress,
-            rescue=None if space is None else _Rescue(space, keys[window]),
-        )
+    for at, made in _windows(
+        model,
+        role,
+        language,
+        [distinct[i] for i in todo],
+        counts=counts,
+        width=width,
+        progress=progress,
+        rescue=None if space is None else _Rescue(space, keys[todo]),
+    ):
+        window = np.array(todo[at])
         width = made.shape[1]
         if vectors is None:
             vectors = np.zeros((len(distinct), width), np.float32)
@@ -181,7 +185,10 @@ class _Rescue:
 
     space: Space
     keys: NDArray[np.uint64]
-    """Of the texts of one window."""
+    """Of the texts."""
+
+    def __getitem__(self, window: slice) -> _Rescue:
+        return _Rescue(self.space, self.keys[window])
 
     def keep(
         self,
@@ -203,6 +210,74 @@ class _Rescue:
             self.space.put(self.keys[step[at]], check_vectors(made, texts, width, model))
 
 
+def _windows(
+    model: DenseModel,
+    role: Role,
+    language: str,
+    texts: Sequence[str],
+    *,
+    counts: EncodingCounts,
+    width: int | None,
+    progress: Callable[[int], None] | None,
+    rescue: _Rescue | None,
+) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Vectors of ``texts``, longest first as they are given, in windows of :data:`WINDOW`."""
+    if not isinstance(model, Streaming):
+        for start in range(0, len(texts), WINDOW):
+            at = slice(start, min(start + WINDOW, len(texts)))
+            yield (
+                at,
+                encode_texts(
+                    model,
+                    role,
+                    language,
+                    texts[at],
+                    counts=counts,
+                    width=width,
+                    progress=progress,
+                    rescue=None if rescue is None else rescue[at],
+                ),
+            )
+        return
+    # One stream, so that the model never waits for tokens where a window begins. A window is a
+    # whole number of its chunks, and chunks are finished in order.
+    start = done = 0
+    window: NDArray[np.float32] | None = None
+    for rows, made in _streamed(model, role, language, texts, counts, width, progress):
+        size = min(WINDOW, len(texts) - start)
+        if window is None:
+            window = np.empty((size, made.shape[1]), np.float32)
+        window[rows - start] = made
+        done += len(rows)
+        if done == start + size:
+            yield slice(start, done), window
+            start, window = done, None
+
+
+def _streamed(
+    model: Streaming,
+    role: Role,
+    language: str,
+    texts: Sequence[str],
+    counts: EncodingCounts,
+    width: int | None,
+    progress: Callable[[int], None] | None,
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+    """A model's stream, looked at; seconds and work are counted."""
+    before = model.work
+    begun = time.perf_counter()
+    for rows, given in model.stream(texts, role=role, language=language):
+        counts.seconds += time.perf_counter() - begun
+        made = check_vectors(given, [texts[i] for i in rows], width, model.name)
+        width = made.shape[1]
+        yield rows, made
+        if progress is not None:
+            progress(len(rows))
+        begun = time.perf_counter()
+    counts.seconds += time.perf_counter() - begun
+    counts.work += model.work - before
+
+
 def encode_texts(
     model: DenseModel,
     role: Role,
@@ -217,11 +292,19 @@ def encode_texts(
     """Vectors of ``texts``, (n, d) float32, from the model: longest first, a few at a time.
 
     Which texts share a batch follows from ``texts`` alone, so that the same ones give the same
-    vectors wherever they are encoded. ``counts.seconds`` is added to, the other counts are not.
+    vectors wherever they are encoded. ``counts.seconds`` and ``counts.work`` are added to, the
+    other counts are not.
 
     Raises:
         ModelError: as :func:`encode`.
     """
+    if isinstance(model, Streaming):
+        whole: NDArray[np.float32] | None = None
+        for rows, made in _streamed(model, role, language, texts, counts, width, progress):
+            if whole is None:
+                whole = np.empty((len(texts), made.shape[1]), np.float32)
+            whole[rows] = made
+        return np.zeros((0, width or 0), np.float32) if whole is None else whole
     order = np.array(sorted(range(len(texts)), key=lambda i: (-len(texts[i]), i)), np.int64)
     vectors: NDArray[np.float32] | None = None
     for first in range(0, len(order), STEP):
@@ -243,6 +326,29 @@ def encode_texts(
         if progress is not None:
             progress(len(step))
     return np.zeros((0, width or 0), np.float32) if vectors is None else vectors
+
+
+def rates(model: DenseModel, counts: EncodingCounts, options: ModelOptions) -> dict[str, Any]:
+    """What a record says of speed: empty for models that do not count tokens.
+
+    ``matrix_share`` compares the operations of the model's matrix products, done for real tokens,
+    with what the device does in the same seconds when it multiplies and nothing else; ``None``
+    where too little was encoded to tell.
+    """
+    work = counts.work
+    if not work.tokens:
+        return {}
+    share: float | None = None
+    if work.tokens >= ENOUGH and work.flops:
+        device = getattr(model, "device", None) or options.device or "cpu"
+        workers = min(cores(), WORKERS) if device == "cpu" else 1
+        share = work.flops / work.seconds / matrix_rate(device, options.dtype, workers)
+    return {
+        "tokens": work.tokens,
+        "tokens_per_second": work.tokens_per_second,
+        "padding_share": work.padding_share,
+        "matrix_share": share,
+    }
 
 
 def normalised(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

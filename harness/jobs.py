@@ -144,6 +144,7 @@ def encode_shard(
             vectors,
             distinct=len(distinct),
             seconds=counts.seconds,
+            work={k: v for k, v in vars(counts.work).items() if k != "seconds"},
         )
     return "encoded"
 

@@ -232,6 +232,7 @@ def _evaluate_task(
             del measured["medians"]
         return finite(measured), table
 
+    rates = encoding.rates(model, counts, options.model) if is_dense(model) else {}
     entry = {
         "task": spec.name,
         "title": spec.title,
@@ -250,7 +251,7 @@ def _evaluate_task(
             "passages": data.passage_counts,
         },
         "dimensions": dimensions,
-        "encoding": counts.summary(),
+        "encoding": counts.summary() | rates,
         "trec": None if exported is None else exported.summary(),
     }
     if (usage := getattr(model, "usage", None)) is not None:
@@ -362,7 +363,7 @@ def _document(
         "options": {
             k: v
             for k, v in finite(asdict(options.model)).items()
-            if v is not None and k != "offline"
+            if v not in (None, False) and (k, v) not in (("offline", True), ("backend", "torch"))
         }
         | ({} if options.store_dtype == "float32" else {"store_dtype": options.store_dtype}),
         "device": getattr(model, "device", None) or options.model.device or "cpu",

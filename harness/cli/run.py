@@ -50,6 +50,21 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--passage-prompt", metavar="TEXT", help="Put before each passage.")
 @click.option("--batch-size", type=_POSITIVE, metavar="N", help="Texts per batch.")
 @click.option(
+    "--batch-tokens",
+    type=_POSITIVE,
+    metavar="N",
+    help="Tokens per batch, padding included.",
+)
+@click.option(
+    "--backend",
+    type=click.Choice(["torch", "onnx", "openvino"]),
+    default="torch",
+    show_default=True,
+    help="What runs a sentence-transformers model.",
+)
+@click.option("--backend-file", metavar="NAME", help="Which export of several: onnx/model_O3.onnx.")
+@click.option("--compile", is_flag=True, help="Have torch compile the model first: a minute.")
+@click.option(
     "--dtype",
     type=click.Choice(["float32", "bfloat16", "float16"]),
     default="float32",
@@ -196,36 +211,15 @@ def _hint() -> None:
         click.echo(f"Hint: {hint}", err=True)
 
 
-def _options(
-    *,
-    measures: tuple[str, ...],
-    no_store: bool,
-    query_prompt: str | None,
-    passage_prompt: str | None,
-    batch_size: int | None,
-    dtype: Any,
-    device: str | None,
-    max_length: int | None,
-    base_url: str | None,
-    concurrency: int | None,
-    **rest: Any,
-) -> Any:
+def _options(*, measures: tuple[str, ...], no_store: bool, **given: Any) -> Any:
     from harness.models.base import ModelOptions
     from harness.prepare import RunOptions
 
+    of_model = {k: given.pop(k) for k in list(given) if k in ModelOptions.__dataclass_fields__}
     return RunOptions(
         measures=measures or None,
         store=not no_store,
-        model=ModelOptions(
-            query_prompt=query_prompt,
-            passage_prompt=passage_prompt,
-            batch_size=batch_size,
-            dtype=dtype,
-            device=device,
-            max_length=max_length,
-            base_url=base_url,
-            concurrency=concurrency,
-            offline=rest["offline"],
-        ),
-        **rest,
+        offline=of_model["offline"],
+        model=ModelOptions(**of_model),
+        **given,
     )

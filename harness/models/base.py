@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.models.work import Work
 from harness.task import Role, TaskSpec
 
 
@@ -18,6 +19,7 @@ class HarnessWarning(UserWarning):
 
 Similarity = Literal["cosine", "dot"]
 Dtype = Literal["float32", "bfloat16", "float16"]
+Backend = Literal["torch", "onnx", "openvino"]
 
 
 @runtime_checkable
@@ -50,6 +52,14 @@ class ModelOptions:
     """Of an OpenAI-compatible endpoint, for models ``http:NAME``."""
     concurrency: int | None = None
     """Requests to it at a time."""
+    backend: Backend = "torch"
+    """What runs a sentence-transformers model."""
+    backend_file: str | None = None
+    """Of several exports in the model's folder, as ``onnx/model_O3.onnx``."""
+    compile: bool = False
+    """Whether torch compiles the model before the first batch."""
+    batch_tokens: int | None = None
+    """Tokens of a batch, padding included."""
     offline: bool = False
 
 
@@ -72,6 +82,26 @@ class DenseModel(Protocol):
 
     def encode(self, texts: Sequence[str], *, role: Role, language: str) -> NDArray[np.float32]:
         """Vectors of shape ``(len(texts), d)``, float32, C-contiguous, not yet normalised by us."""
+
+
+@runtime_checkable
+class Streaming(Protocol):
+    """A dense model that makes its own batches, and gives vectors as they are made."""
+
+    name: str
+
+    @property
+    def work(self) -> Work:
+        """What it has computed since it was loaded."""
+
+    def stream(
+        self, texts: Sequence[str], *, role: Role, language: str
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+        """Positions in ``texts`` and their vectors (n, d), those of most characters first.
+
+        Texts are batched within consecutive chunks of :data:`harness.models.work.CHUNK` in that
+        order, and a chunk is finished before the next is begun to be given.
+        """
 
 
 class LexicalIndex(Protocol):

@@ -43,6 +43,8 @@ _IGNORED = (
     "loss-curve.*",
 )
 _IGNORED_FOLDERS = frozenset({"onnx", "openvino", "coreml", "__pycache__"})
+# What the other backends read of that.
+_READ_BY = {"onnx": ("*.onnx", "*.onnx_data"), "openvino": ()}
 
 
 def fingerprint(facts: Mapping[str, Any]) -> str:
@@ -62,20 +64,23 @@ def library_versions(*distributions: str) -> dict[str, str]:
     return found
 
 
-def relevant_files(names: Iterable[str]) -> list[str]:
+def relevant_files(names: Iterable[str], backend: str = "torch") -> list[str]:
     """Those of a model folder's files (POSIX relative paths) that can change a vector, sorted.
 
     Left out are texts and pictures about the model, hidden files, exports for other backends, and
     ``pytorch_model*.bin`` where the same folder holds safetensors (which the loaders prefer).
+    Exports for ``backend`` are kept beside the weights: the library takes them where they are.
     """
+    folders = _IGNORED_FOLDERS - {backend}
+    read = _READ_BY.get(backend, ())
     paths = [PurePosixPath(name) for name in names]
     preferred = ("model.safetensors", "model.safetensors.index.json")
     safe = {path.parent for path in paths if path.name in preferred}
     kept: list[str] = []
     for path in paths:
-        if any(part.startswith(".") or part in _IGNORED_FOLDERS for part in path.parts):
+        if any(part.startswith(".") or part in folders for part in path.parts):
             continue
-        if any(fnmatch(path.name, pattern) for pattern in _IGNORED):
+        if any(fnmatch(path.name, pattern) for pattern in _IGNORED if pattern not in read):
             continue
         if path.parent in safe and fnmatch(path.name, "pytorch_model*.bin*"):
             continue
@@ -83,8 +88,8 @@ def relevant_files(names: Iterable[str]) -> list[str]:
     return sorted(kept)
 
 
-def digest_folder(folder: Path) -> dict[str, str]:
-    """SHA-256 of every relevant file below ``folder``, by POSIX relative path.
+def digest_folder(folder: Path, backend: str = "torch") -> dict[str, str]:
+    """SHA-256 of every file below ``folder`` that ``backend`` reads, by POSIX relative path.
 
     Raises:
         ModelError: a file cannot be read.
@@ -95,7 +100,7 @@ def digest_folder(folder: Path) -> dict[str, str]:
             for root, _, files in os.walk(folder, followlinks=True)
             for name in files
         ]
-        return {name: digest_file(folder / name) for name in relevant_files(names)}
+        return {name: digest_file(folder / name) for name in relevant_files(names, backend)}
     except OSError as error:
         raise ModelError(f"{folder}: a model file cannot be read: {error}") from error
 

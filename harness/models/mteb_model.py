@@ -29,7 +29,8 @@ from harness.errors import ModelError, did_you_mean
 from harness.models.base import Model, ModelOptions, Similarity
 from harness.models.fingerprint import fingerprint, library_versions
 from harness.models.hub import NAME, snapshot
-from harness.models.sentence_transformer import SentenceTransformerInstance, first_line
+from harness.models.in_memory import SentenceTransformerInstance
+from harness.models.sentence_transformer import first_line
 from harness.models.wrapped import as_float32
 from harness.task import Role, TaskSpec
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from harness.errors import HarnessError, ModelError, did_you_mean
-from harness.models.base import Listing, Model, ModelOptions
+from harness.models.base import Listing, Model, ModelOptions, Streaming
 
 if TYPE_CHECKING:
     from harness.models.scoring import Kind
@@ -46,9 +46,32 @@ def load(model: str | object, options: ModelOptions | None = None) -> Model:
         ModelError: nothing of that name, or it cannot be used; the message says what was tried.
     """
     options = options or ModelOptions()
-    for flag, value in (("--batch-size", options.batch_size), ("--max-length", options.max_length)):
+    for flag, value in (
+        ("--batch-size", options.batch_size),
+        ("--batch-tokens", options.batch_tokens),
+        ("--max-length", options.max_length),
+    ):
         if value is not None and value < 1:
             raise ModelError(f"{flag} must be at least 1, not {value}")
+    if options.backend_file is not None and options.backend == "torch":
+        raise ModelError("--backend-file is for --backend onnx or openvino")
+    if options.compile and options.backend != "torch":
+        raise ModelError(f"--compile is for --backend torch, not {options.backend}")
+    found = _load(model, options)
+    for flag, asked in (
+        ("--backend", options.backend if options.backend != "torch" else None),
+        ("--compile", options.compile or None),
+        ("--batch-tokens", options.batch_tokens),
+    ):
+        if asked is not None and not isinstance(found, Streaming):
+            raise ModelError(
+                f"{flag} is for sentence-transformers models; "
+                f"{getattr(found, 'name', model)} is none: leave it out"
+            )
+    return found
+
+
+def _load(model: str | object, options: ModelOptions) -> Model:
     remote = isinstance(model, str) and model.startswith("http:")
     if not remote and (options.base_url, options.concurrency) != (None, None):
         raise ModelError("--base-url and --concurrency are for http:NAME, behind an endpoint")
@@ -102,7 +125,7 @@ def adopt(model: Any, options: ModelOptions, *, name: str | None = None) -> Mode
     library = sys.modules.get("sentence_transformers")
     # A model of that library can only be at hand if the library is imported.
     if library is not None and isinstance(model, getattr(library, "SentenceTransformer", ())):
-        from harness.models.sentence_transformer import SentenceTransformerInstance
+        from harness.models.in_memory import SentenceTransformerInstance
 
         return SentenceTransformerInstance(model, options)
     if not encodes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import ModelError
-from harness.models.base import ModelOptions, Similarity
-from harness.models.coverage import warn_untrained
+from harness.models.base import Backend, ModelOptions, Similarity
 from harness.models.fingerprint import digest_folder, fingerprint, library_versions
+from harness.models.pipeline import Pipeline, longest_first
 from harness.models.safetensors_header import count_weights
 from harness.models.trained import is_use_m3, training_facts
 from harness.models.use_m3 import IMPLEMENTATION, LANGUAGES
+from harness.models.work import CHUNK, Work
 from harness.models.wrapped import as_float32
 from harness.task import Role
 
-_LIBRARIES = ("torch", "transformers", "sentence-transformers", "tokenizers")
+LIBRARIES = ("torch", "transformers", "sentence-transformers", "tokenizers")
+_BACKEND_LIBRARIES: dict[Backend, tuple[str, ...]] = {
+    "torch": (),
+    "onnx": ("optimum", "optimum-onnx", "onnxruntime", "onnxruntime-gpu"),
+    "openvino": ("optimum", "optimum-intel", "openvino"),
+}
 # Names under which models keep a role's prompt, the library's own order first.
 _PROMPT_NAMES: dict[Role, tuple[str, ...]] = {
     "query": ("query",),
@@ -57,10 +64,10 @@ class SentenceTransformerEncoder:
         """
         self._folder, self._options, self.name = folder, options, name
         config = read_config(folder / "config_sentence_transformers.json")
-        self.similarity: Similarity = _similarity(config.get("similarity_fn_name"), name)
-        self.prompts: Mapping[Role, str] = _prompts(config.get("prompts"), options, name)
+        self.similarity: Similarity = similarity_of(config.get("similarity_fn_name"), name)
+        self.prompts: Mapping[Role, str] = prompts_of(config.get("prompts"), options, name)
         self._check_length()
-        files = digest_folder(folder)
+        files = digest_folder(folder, options.backend)
         if not files:
             raise ModelError(f"{folder}: holds no model files")
         self.parameters: int | None = count_weights(folder, files)
@@ -80,20 +87,45 @@ class SentenceTransformerEncoder:
             "pooling": "modules.json" if pooled else "library default (mean, last token if causal)",
             "normalisation": "modules.json" if pooled else "none",
             "dtype": options.dtype,
-            "backend": "torch",
-            "libraries": library_versions(*_LIBRARIES),
+            "backend": options.backend,
+            "libraries": library_versions(*LIBRARIES, *_BACKEND_LIBRARIES[options.backend]),
         }
         if self._built_in:
             self.facts = {**self.facts, "implementation": IMPLEMENTATION}
+        if options.backend_file is not None:
+            self.facts = {**self.facts, "backend_file": options.backend_file}
+        if options.compile:
+            self.facts = {**self.facts, "compiled": True}
         self.fingerprint: str | None = fingerprint(self.facts)
-        self._model: Any = None
+        self._pipeline: Pipeline | None = None
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """What encodes with the loaded model."""
+        if self._pipeline is None:
+            self._pipeline = pipeline_for(self._load(), self._options)
+        return self._pipeline
 
     @property
     def model(self) -> Any:
         """The loaded ``SentenceTransformer``."""
-        if self._model is None:
-            self._model = self._load()
-        return self._model
+        return self.pipeline.model
+
+    @property
+    def work(self) -> Work:
+        """What was computed so far."""
+        return Work() if self._pipeline is None else self._pipeline.work
+
+    def stream(
+        self, texts: Sequence[str], *, role: Role, language: str
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+        """Positions in ``texts`` and their vectors as they are made, most characters first.
+
+        Raises:
+            ModelError: the model cannot be loaded or fails on the texts.
+        """
+        prompt = self.prompts[role]
+        return stream_with(self.pipeline, texts, role=role, prompt=prompt, name=self.name)
 
     def encode(self, texts: Sequence[str], *, role: Role, language: str) -> NDArray[np.float32]:
         """Vectors of shape (number of texts, width), as the model gives them.
@@ -101,14 +133,7 @@ class SentenceTransformerEncoder:
         Raises:
             ModelError: the model cannot be loaded or fails on the texts.
         """
-        return encode_with(
-            self.model,
-            texts,
-            role=role,
-            prompt=self.prompts[role],
-            batch_size=self._options.batch_size,
-            name=self.name,
-        )
+        return gathered(self.stream(texts, role=role, language=language), len(texts))
 
     def _check_length(self) -> None:
         """Refuse a maximum length that the model has no positions for."""
@@ -127,6 +152,7 @@ class SentenceTransformerEncoder:
                 "pip install sentence-transformers"
             ) from error
         dtype = getattr(torch, self._options.dtype)
+        on_torch = self._options.backend == "torch"
         try:
             with _quiet_loading():
                 if self._built_in:
@@ -139,117 +165,106 @@ class SentenceTransformerEncoder:
                         device=self._options.device,
                         trust_remote_code=False,
                         local_files_only=True,
-                        model_kwargs={"dtype": dtype},
+                        backend=self._options.backend,
+                        model_kwargs={"dtype": dtype}
+                        if on_torch
+                        else _export_settings(self._options),
                     )
-            # Not every module type honours the argument (static embeddings do not).
-            model = model.to(dtype=dtype)
+            if on_torch:
+                # Not every module type honours the argument (static embeddings do not).
+                model = model.to(dtype=dtype)
         except Exception as error:
             raise ModelError(
                 f"{self.name}: cannot be loaded from {self._folder}: {first_line(error)}"
             ) from error
         if self._options.max_length is not None:
             model.max_seq_length = self._options.max_length
-        if self.parameters is None:
+        if self.parameters is None and on_torch:
             self.parameters = sum(p.numel() for p in model.parameters())
+        if self._options.compile:
+            compile_model(model)
+        elif on_torch and model.device.type == "cpu":
+            from harness.models.packed import pack
+
+            pack(model)
         return model
 
 
-class SentenceTransformerInstance:
-    """A ``SentenceTransformer`` the caller has in memory, for notebooks and training.
+def pipeline_for(model: Any, options: ModelOptions) -> Pipeline:
+    """What encodes with a loaded model, in batches as the user wants them."""
+    return Pipeline(model, options.batch_tokens, options.batch_size)
 
-    Its weights are digested as they are now: train on, and wrap it again. One with modules of the
-    user's own has no fingerprint, because what their code computes cannot be digested.
+
+def stream_with(
+    pipeline: Pipeline, texts: Sequence[str], *, role: Role, prompt: str, name: str
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+    """Positions and vectors batch by batch, or by chunks where only the library can tokenise.
+
+    There the library's query and document methods are used, so that models with a part for each
+    role take the right one; the prompt is always given, so that no default of the model adds
+    another.
     """
-
-    languages: frozenset[str] | None = None
-
-    def __init__(self, model: Any, options: ModelOptions) -> None:
-        """Wrap ``model``; it is left as it is.
-
-        Raises:
-            ModelError: an option would need another dtype or device than the model is in.
-        """
-        self._model, self._options = model, options
-        dtype = str(next((p.dtype for p in model.parameters()), "float32")).removeprefix("torch.")
-        if options.dtype not in ("float32", dtype):
-            raise ModelError(
-                f"--dtype {options.dtype}: the model in memory is {dtype}; convert it first"
-            )
-        if options.device is not None and str(model.device) != options.device:
-            raise ModelError(f"--device {options.device}: the model in memory is on {model.device}")
-        card = getattr(model, "model_card_data", None)
-        base = getattr(card, "model_id", None) or getattr(card, "base_model", None)
-        self.name: str = base if isinstance(base, str) else type(model).__name__
-        self.similarity: Similarity = _similarity(model.similarity_fn_name, self.name)
-        self.prompts: Mapping[Role, str] = _prompts(model.prompts, options, self.name)
-        self.parameters: int | None = sum(p.numel() for p in model.parameters())
-        packages = {type(module).__module__.split(".")[0] for module in model.modules()}
-        foreign = sorted(packages - {"torch", "transformers", "sentence_transformers"})
-        self.facts: Mapping[str, Any] = {
-            "adapter": "sentence-transformers instance",
-            "modules": repr(model),
-            "configuration": [_configuration(module) for module in model],
-            "weights": _weights_digest(model),
-            "own_code": foreign,
-            "prompts": dict(self.prompts),
-            "similarity": self.similarity,
-            "max_length": options.max_length or model.max_seq_length,
-            "truncate_dim": model.truncate_dim,
-            "dtype": dtype,
-            "backend": model.get_backend(),
-            "libraries": library_versions(*_LIBRARIES),
-        }
-        known = not foreign and all("tokenizer" in x for x in self.facts["configuration"][:1])
-        self.fingerprint: str | None = fingerprint(self.facts) if known else None
-
-    def encode(self, texts: Sequence[str], *, role: Role, language: str) -> NDArray[np.float32]:
-        """Vectors of shape (number of texts, width); the model's settings are put back after."""
-        warn_untrained(self, [language])
-        before = self._model.max_seq_length
-        if self._options.max_length is not None:
-            self._model.max_seq_length = self._options.max_length
-        try:
-            return encode_with(
-                self._model,
-                texts,
-                role=role,
-                prompt=self.prompts[role],
-                batch_size=self._options.batch_size,
-                name=self.name,
-            )
-        finally:
-            if self._options.max_length is not None:
-                self._model.max_seq_length = before
-
-
-def encode_with(
-    model: Any,
-    texts: Sequence[str],
-    *,
-    role: Role,
-    prompt: str,
-    batch_size: int | None,
-    name: str,
-) -> NDArray[np.float32]:
-    """Encode with a loaded ``SentenceTransformer``, which sorts by length and makes the batches.
-
-    The library's query and document methods are used, so that models with a part for each role
-    take the right one; the prompt is always given, so that no default of the model adds another.
-    """
-    encode = model.encode_query if role == "query" else model.encode_document
+    if not texts:
+        return
     try:
-        vectors = encode(
-            list(texts),
-            prompt=prompt,
-            batch_size=batch_size or _BATCH_SIZE,
-            show_progress_bar=False,
-            convert_to_numpy=True,
-        )
+        if pipeline.fits(role, prompt):
+            yield from pipeline.stream(texts, role=role, prompt=prompt)
+            return
+        model = pipeline.model
+        encode = model.encode_query if role == "query" else model.encode_document
+        order = longest_first(texts)
+        for start in range(0, len(order), CHUNK):
+            rows = order[start : start + CHUNK]
+            begun = time.perf_counter()
+            vectors = encode(
+                [texts[i] for i in rows],
+                prompt=prompt,
+                batch_size=pipeline.most_texts or _BATCH_SIZE,
+                show_progress_bar=False,
+                convert_to_numpy=True,
+            )
+            pipeline.work += Work(texts=len(rows), seconds=time.perf_counter() - begun)
+            yield rows, as_float32(vectors, name)
     except (RuntimeError, ValueError, IndexError, TypeError) as error:
         raise ModelError(
             f"{name}: failed to encode {len(texts)} {role} texts: {first_line(error)}"
         ) from error
-    return as_float32(vectors, name)
+
+
+def gathered(
+    stream: Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]], texts: int
+) -> NDArray[np.float32]:
+    """The vectors of a whole stream, (texts, d), each in its place."""
+    out = np.empty((0, 0), np.float32)
+    for rows, vectors in stream:
+        if not out.size:
+            out = np.empty((texts, vectors.shape[1]), np.float32)
+        out[rows] = vectors
+    return out
+
+
+def compile_model(model: Any) -> None:
+    """Have torch compile what lies between tokens and token embeddings, once for all shapes."""
+    # Frozen weights may be packed and folded: nothing trains them here.
+    for module in model:
+        inner = getattr(module, "auto_model", None)
+        if inner is not None:
+            inner.compile(dynamic=True, options={"freezing": True})
+
+
+def _export_settings(options: ModelOptions) -> dict[str, Any]:
+    """What loads the export that the user wants, with the numbers that the user wants.
+
+    OpenVINO would choose bfloat16 by itself where the processor has it; that is for the user to
+    choose.
+    """
+    settings: dict[str, Any] = {}
+    if options.backend_file is not None:
+        settings["file_name"] = options.backend_file
+    if options.backend == "openvino":
+        hint = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}[options.dtype]
+        settings["ov_config"] = {"INFERENCE_PRECISION_HINT": hint}
+    return settings
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -269,7 +284,8 @@ def read_config(path: Path) -> dict[str, Any]:
     return found
 
 
-def _similarity(value: object, name: str) -> Similarity:
+def similarity_of(value: object, name: str) -> Similarity:
+    """A model's own name for its similarity, in the harness's words."""
     if value in (None, "cosine"):
         return "cosine"
     if value == "dot":
@@ -277,7 +293,7 @@ def _similarity(value: object, name: str) -> Similarity:
     raise ModelError(f"{name}: compares by {value!r}; the harness ranks by 'cosine' or 'dot'")
 
 
-def _prompts(own: object, options: ModelOptions, name: str) -> dict[Role, str]:
+def prompts_of(own: object, options: ModelOptions, name: str) -> dict[Role, str]:
     """What the user set, else the model's own prompt for the role, else none."""
     own = {} if own is None else own
     if not isinstance(own, Mapping) or not all(isinstance(x, str | None) for x in own.values()):
@@ -292,37 +308,6 @@ def _prompts(own: object, options: ModelOptions, name: str) -> dict[Role, str]:
         model_own = next((own[x] for x in names if own.get(x)), "")
         chosen[role] = model_own if set_by_user is None else set_by_user
     return chosen
-
-
-def _weights_digest(model: Any) -> str:
-    """SHA-256 over names, types, shapes and bytes of all parameters and buffers."""
-    import hashlib
-
-    import torch
-
-    sha = hashlib.sha256()
-    for key, tensor in model.state_dict().items():
-        plain = tensor.detach().cpu().contiguous()
-        sha.update(f"{key} {plain.dtype} {tuple(plain.shape)}\n".encode())
-        sha.update(plain.flatten().view(torch.uint8).numpy().data)
-    return sha.hexdigest()
-
-
-def _configuration(module: Any) -> dict[str, Any]:
-    """A module's settings and its tokenizer's whole state, where it has them."""
-    found: dict[str, Any] = {"type": type(module).__qualname__}
-    if callable(getattr(module, "get_config_dict", None)):
-        found["config"] = json.loads(json.dumps(module.get_config_dict(), default=str))
-    tokenizer = getattr(module, "tokenizer", None)
-    # A fast tokenizer holds a Rust one in ``backend_tokenizer``; static embeddings hold it bare.
-    to_str = getattr(getattr(tokenizer, "backend_tokenizer", tokenizer), "to_str", None)
-    if callable(to_str):
-        state = json.loads(to_str())
-        # Set anew at each call; they say nothing about the model.
-        state.pop("padding", None)
-        state.pop("truncation", None)
-        found["tokenizer"] = fingerprint(state)
-    return found
 
 
 @contextlib.contextmanager

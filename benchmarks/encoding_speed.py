@@ -1,0 +1,147 @@
+"""Encoding against ``SentenceTransformer.encode``: the same passages, the same model and machine.
+
+    python benchmarks/encoding_speed.py --data-dir DIR --model FOLDER
+
+Takes passages of MIRACL's corpus files (languages in turn, so that none weighs more) and encodes
+them with the library's own loop in float32 and through the harness in several forms: float32,
+bfloat16, compiled, ONNX, OpenVINO. Passages are cut into rounds, and in each round every form
+encodes the same ones, so that what else the machine does falls on all alike; ratios are of the
+seconds of all rounds. Prints for each form how many times as fast it is,
+tokens per second, padding, the share of the device's matrix rate that the model's products reach
+(for real tokens), and the largest cosine difference to the library's vectors.
+
+A form is BACKEND:DTYPE with ``+compile`` or ``+FILE`` behind it: ``torch:bfloat16``,
+``openvino:float32+openvino/openvino_model_qint8.xml``. Ratios only: seconds are this machine's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from harness.environment import cores
+from harness.models.base import Backend, Dtype, ModelOptions
+from harness.models.matrix_rate import matrix_rate
+from harness.models.sentence_transformer import SentenceTransformerEncoder
+from harness.models.work import WORKERS
+
+_FORMS = "torch:float32,torch:bfloat16"
+
+
+@dataclass
+class Form:
+    """One way to encode, and what it took."""
+
+    name: str
+    encoder: SentenceTransformerEncoder
+    dtype: str
+    seconds: float = 0.0
+    ratios: list[float] = field(default_factory=list)
+    apart: float = 0.0
+    """Largest cosine difference."""
+
+
+def passages(data: Path, languages: list[str], texts: int) -> list[str]:
+    """Title and text of ``texts`` passages of MIRACL's corpus, the languages in turn."""
+    from harness.data import load
+    from harness.task import find_task
+
+    spec = find_task("miracl")
+    corpora = load(spec, languages=languages, data_dir=data, offline=True, sampled=True).corpora
+    readers = [iter(corpora[x].read()) for x in languages]
+    turns = itertools.zip_longest(*readers)
+    found = [p.text for turn in turns for p in turn if p is not None]
+    return found[:texts]
+
+
+def form(spec: str, folder: Path) -> Form:
+    """``torch:bfloat16+compile`` as an encoder that is loaded at its first text."""
+    what, _, more = spec.partition("+")
+    backend: Backend
+    dtype: Dtype
+    backend, dtype = what.split(":")  # type: ignore[assignment]
+    options = ModelOptions(
+        backend=backend,
+        dtype=dtype,
+        compile=more == "compile",
+        backend_file=more if more not in ("", "compile") else None,
+    )
+    return Form(spec, SentenceTransformerEncoder(folder, options, name=spec), dtype)
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Rows of length 1, float64."""
+    wide = vectors.astype(np.float64)
+    return wide / np.linalg.norm(wide, axis=1, keepdims=True)
+
+
+def main() -> None:
+    """Measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data-dir", type=Path, default=None)
+    parser.add_argument("--model", type=Path, required=True, help="a sentence-transformers folder")
+    parser.add_argument("--languages", default="en,de,es,fr,id,fi,sw,yo", metavar="CODES")
+    parser.add_argument("--texts", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--batch-size", type=int, default=32, help="the library's, its default")
+    parser.add_argument("--forms", default=_FORMS, metavar="FORM,FORM")
+    arguments = parser.parse_args()
+
+    from sentence_transformers import SentenceTransformer
+
+    texts = passages(arguments.data_dir, arguments.languages.split(","), arguments.texts)
+    library = SentenceTransformer(str(arguments.model), device="cpu")
+    forms = [form(x, arguments.model) for x in arguments.forms.split(",")]
+    for each in forms:  # loaded, compiled and warm
+        each.encoder.encode(texts[:64], role="passage", language="en")
+    library.encode(texts[:64], batch_size=arguments.batch_size)
+    before = {each.name: each.encoder.work for each in forms}
+    before = {name: work - type(work)() for name, work in before.items()}
+
+    theirs: list[float] = []
+    for part in range(arguments.rounds):
+        some = texts[part :: arguments.rounds]
+        begun = time.perf_counter()
+        reference = library.encode(some, batch_size=arguments.batch_size)
+        theirs.append(time.perf_counter() - begun)
+        exact = unit(reference)
+        for each in forms:
+            begun = time.perf_counter()
+            vectors = each.encoder.encode(some, role="passage", language="en")
+            took = time.perf_counter() - begun
+            each.seconds += took
+            each.ratios.append(theirs[-1] / took)
+            each.apart = max(each.apart, float((1 - (exact * unit(vectors)).sum(1)).max()))
+
+    print(f"{len(texts):,} passages of MIRACL ({arguments.languages}), {arguments.model.name}")
+    flops = tokens = 0.0
+    for each in forms:
+        work = each.encoder.work - before[each.name]
+        flops, tokens = max(flops, work.flops), work.tokens
+    workers = min(cores(), WORKERS)
+    peak = {x: matrix_rate("cpu", x, workers) for x in {"float32", *(f.dtype for f in forms)}}
+    for dtype, rate in sorted(peak.items()):
+        print(f"matrix rate of {workers} cores at {dtype}: {rate / 1e9:,.0f} GFLOP/s")
+    seconds = sum(theirs)
+    print(
+        f"{'SentenceTransformer.encode':<40} {seconds:8.1f} s  {tokens / seconds:8,.0f} tokens/s  "
+        f"{flops / seconds / peak['float32']:4.0%} of the matrix rate"
+    )
+    for each in forms:
+        work = each.encoder.work - before[each.name]
+        low, high = min(each.ratios), max(each.ratios)
+        print(
+            f"{each.name:<40} {each.seconds:8.1f} s  {tokens / each.seconds:8,.0f} tokens/s  "
+            f"{flops / each.seconds / peak[each.dtype]:4.0%} of the matrix rate  "
+            f"{seconds / each.seconds:5.2f} times (rounds {low:.2f} to {high:.2f})  "
+            f"padding {work.padding_share or 0:.1%}  cosine difference {each.apart:.1e}"
+        )
+
+
+if __name__ == "__main__":
+    main()

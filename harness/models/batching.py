@@ -1,0 +1,43 @@
+"""Texts to batches: by a budget of tokens, like lengths together, so that little is padded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+PADDING = 0.05
+"""Greatest share of padding in a batch that holds at least a quarter of its budget."""
+
+
+def token_batches(
+    lengths: Sequence[int], budget: int, *, most_texts: int | None = None
+) -> list[list[int]]:
+    """Positions of ``lengths`` in batches, longest first.
+
+    A batch's width is its longest text's; ``width * texts`` stays within ``budget`` tokens, and a
+    text longer than that is a batch of its own. A batch that holds a quarter of the budget takes
+    no text that would raise its padding above :data:`PADDING`; below that it takes what comes, as
+    many tiny batches cost more than padding does. The result depends on ``lengths`` alone: equal
+    ones keep their order.
+
+    Args:
+        lengths: tokens of each text.
+        budget: tokens of a batch, padding included.
+        most_texts: texts of a batch; ``None``: any number.
+    """
+    order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
+    batches: list[list[int]] = []
+    width = held = 0
+    for i in order:
+        texts = len(batches[-1]) + 1 if batches else 0
+        area = width * texts
+        if (
+            not batches
+            or area > budget
+            or (most_texts is not None and texts > most_texts)
+            or (area - width >= budget // 4 and held + lengths[i] < (1 - PADDING) * area)
+        ):
+            batches.append([])
+            width, held = lengths[i], 0
+        batches[-1].append(i)
+        held += lengths[i]
+    return batches

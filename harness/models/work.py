@@ -1,0 +1,43 @@
+"""What encoding took, in tokens: the measure that does not depend on how long texts are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CHUNK = 1024
+"""Texts that are tokenised together, and among which batches are made."""
+
+WORKERS = 16
+"""Most batches computed at once: Python's lock lets hardly more threads issue operations."""
+
+
+@dataclass
+class Work:
+    """What a model has computed; the difference of two says what it computed in between."""
+
+    texts: int = 0
+    tokens: int = 0
+    """Tokens of the texts, special ones included."""
+    padding: int = 0
+    """Tokens computed beside them, to make batches rectangular."""
+    flops: float = 0.0
+    """Operations in matrix products for the texts' tokens, padding left out; 0 where unknown."""
+    seconds: float = 0.0
+    """From the first text handed over to the last vector given back."""
+
+    def __sub__(self, earlier: Work) -> Work:
+        return Work(**{k: v - getattr(earlier, k) for k, v in vars(self).items()})
+
+    def __add__(self, other: Work) -> Work:
+        return Work(**{k: v + getattr(other, k) for k, v in vars(self).items()})
+
+    @property
+    def padding_share(self) -> float | None:
+        """Of all tokens that were computed; ``None`` where none were counted."""
+        computed = self.tokens + self.padding
+        return self.padding / computed if computed else None
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Tokens of texts, padding left out; ``None`` where none were counted."""
+        return self.tokens / self.seconds if self.tokens and self.seconds else None
