@@ -40,9 +40,9 @@ def test_a_window_of_passages_is_padded_by_less_than_five_percent() -> None:
 
 
 def test_by_hand() -> None:
-    # Budget 40: 20 is a quarter reached at once; 19 pads by 1 of 40, 12 would not fit the width.
-    assert token_batches([12, 20, 19, 3], 40) == [[1, 2], [0, 3]]
-    # 12 + 3 in 24 is padded by more than 5 %, but 12 reaches a quarter of 40: with 48, it does not.
-    assert token_batches([12, 3], 40) == [[0], [1]]
+    # 20 and 19 are 40 with 1 of padding; a third would be 60. 12 is a quarter of 40 and more, so
+    # 3, which would bring 9 of padding to 24, is left out.
+    assert token_batches([12, 20, 19, 3], 40) == [[1, 2], [0], [3]]
+    # 12 is less than a quarter of 52, and not of 49.
     assert token_batches([12, 3], 49) == [[0], [1]]
     assert token_batches([12, 3], 52) == [[0, 1]]

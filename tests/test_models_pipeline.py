@@ -86,7 +86,7 @@ def test_a_resumed_run_gives_the_same_bytes(
     whole, counts = run(Store(tmp_path / "a"))
     assert counts.work.texts == 40
     with pytest.raises(KeyboardInterrupt):
-        run(Store(tmp_path / "b"), stop_after=24)
+        run(Store(tmp_path / "b"), stop_after=16)
     resumed, counts = run(Store(tmp_path / "b"))
     assert (counts.from_store, counts.encoded) == (16, 24)
     np.testing.assert_array_equal(resumed, whole)

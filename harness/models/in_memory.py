@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -70,7 +71,7 @@ class SentenceTransformerInstance:
             "own_code": foreign,
             "prompts": dict(self.prompts),
             "similarity": self.similarity,
-            "max_length": options.max_length or model.max_seq_length,
+            "max_length": options.max_length or _bounded(model.max_seq_length),
             "truncate_dim": model.truncate_dim,
             "dtype": dtype,
             "backend": model.get_backend(),
@@ -102,6 +103,11 @@ class SentenceTransformerInstance:
     def encode(self, texts: Sequence[str], *, role: Role, language: str) -> NDArray[np.float32]:
         """Vectors of shape (number of texts, width); the model's settings are put back after."""
         return gathered(self.stream(texts, role=role, language=language), len(texts))
+
+
+def _bounded(length: float | None) -> float | None:
+    """A model's maximum length; ``None`` where it reads texts of any length."""
+    return None if length is None or math.isinf(length) else length
 
 
 def _weights_digest(model: Any) -> str:
