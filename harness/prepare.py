@@ -43,6 +43,8 @@ class RunOptions:
     store: bool = True
     trec: Path | None = None
     trec_depth: int = 100
+    treatments: tuple[str, ...] = ()
+    """What is done to vectors and rankings after encoding: see :mod:`harness.treatments`."""
     rerank: str | None = None
     """A reranker for the heads; the run then has a second record, of both as one system."""
     rerank_top: int = 100

@@ -10,60 +10,23 @@ is read once.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import UsageError
-from harness.models.base import Model
 from harness.models.reranker import Reranker
 from harness.prepare import Prepared
 from harness.search import Found
 from harness.searches import Searched
 from harness.stages import Progress
-from harness.store import digest_of
 
 _AT_ONCE = 4096
 """Pairs handed to a reranker at a time."""
 
 Head = tuple[NDArray[np.int32], NDArray[np.float32]]
-
-
-@dataclass(frozen=True)
-class RerankedModel:
-    """A first stage and a reranker, as one system: what a record says of it."""
-
-    name: str
-    facts: Mapping[str, Any]
-    languages: frozenset[str] | None
-    prompts: Mapping[str, str]
-    parameters: int | None
-    device: str | None
-    kind = "reranked"
-    similarity = None
-    fingerprint = None
-
-    @classmethod
-    def of(cls, first: Model, reranker: Reranker, top: int) -> RerankedModel:
-        """The system of ``first`` whose best ``top`` passages ``reranker`` orders."""
-        return cls(
-            name=f"{first.name} + {reranker.name}",
-            facts={
-                "adapter": "rerank",
-                "top": top,
-                "first": {
-                    "name": first.name,
-                    "fingerprint": getattr(first, "fingerprint", None) or digest_of(first.facts),
-                },
-                "reranker": {"name": reranker.name, **reranker.facts},
-            },
-            languages=getattr(first, "languages", None),
-            prompts=dict(getattr(first, "prompts", {})),
-            parameters=getattr(first, "parameters", None),
-            device=getattr(first, "device", None),
-        )
 
 
 def check_rerankable(prepared: Prepared) -> None:
@@ -73,15 +36,6 @@ def check_rerankable(prepared: Prepared) -> None:
             f"--rerank does not take {prepared.spec.name}: its corpora are streamed; rerank its "
             "exported runs (--trec), or a task that is held in memory"
         )
-
-
-def without_agreement(prepared: Prepared) -> Prepared:
-    """``prepared`` less the measures that need scores of whole rankings."""
-    measures, shown = (
-        tuple(m for m in of if "rank_correlation" not in m.needs)
-        for of in (prepared.measures, prepared.shown)
-    )
-    return replace(prepared, measures=measures, shown=shown)
 
 
 def rerank(

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import datetime
-import hashlib
-import re
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeGuard, cast
@@ -17,7 +14,6 @@ from numpy.typing import NDArray
 
 from harness import encode as encoding
 from harness.corpora import corpus_entry, forget_begun, over_corpora, read_corpora
-from harness.environment import environment
 from harness.export import TrecExport
 from harness.metrics.definition import digests
 from harness.models import load as load_model
@@ -25,8 +21,9 @@ from harness.models import warn_untrained
 from harness.models.base import DenseModel, LexicalModel, Model, for_task
 from harness.models.reranker import Reranker, load_reranker
 from harness.prepare import Prepared, RunOptions, choose_tasks, prepare, texts_of, with_settings
-from harness.records import SCHEMA_VERSION, Record, finite
-from harness.rerank import RerankedModel, check_rerankable, rerank, without_agreement
+from harness.provenance import document_of, folder_name
+from harness.records import Record, finite
+from harness.rerank import check_rerankable, rerank
 from harness.scoring import (
     PerQuery,
     kind_means,
@@ -44,10 +41,13 @@ from harness.searches import (
     looked_at,
     search_dense,
     search_lexical,
+    without_agreement,
 )
 from harness.stages import Progress, Silent, Stages
-from harness.store import Store, digest_of
+from harness.store import Store
+from harness.systems import System, reranked, treated
 from harness.task import Role, TaskSpec
+from harness.treatments import Treatment, parse_treatments, treat
 from harness.uncertainty import intervals
 
 Scored = tuple[dict[str, Any], PerQuery]
@@ -165,6 +165,7 @@ def _evaluate_task(
     options: RunOptions,
     store: Store | None,
     progress: Progress,
+    treatments: Sequence[Treatment],
     reranker: Reranker | None,
 ) -> list[Scored]:
     """The task's part of the record, and of the second record where there is a reranker."""
@@ -197,9 +198,15 @@ def _evaluate_task(
     elif is_dense(model):
         with stages.stage("encode"):
             vectors = encode_task(model, prepared, store, counts, progress)
+            vectors = dict(treat(treatments, vectors, model, store))
         dimensions = next(iter(vectors.values())).shape[1]
+        balance = any(t.balances for t in treatments)
+        if balance:
+            prepared = without_agreement(prepared)
         with stages.stage("search"):
-            searched = search_dense(prepared, vectors, options, progress, after=export)
+            searched = search_dense(
+                prepared, vectors, options, progress, after=export, balance=balance
+            )
     else:
         if data.corpora:
             with stages.stage("data"):
@@ -309,19 +316,22 @@ def evaluate(
     # All tasks are read before the first text is encoded: what is wrong with the last of them is
     # not found out hours later.
     ready = [_prepare(spec, options, progress) for spec in specs]
+    treatments = parse_treatments(options.treatments, loaded, [p for p, _ in ready])
     if reranker is not None:
         for prepared, _ in ready:
             check_rerankable(prepared)
     for prepared, stages in ready:
-        results.append(_evaluate_task(loaded, prepared, stages, options, store, progress, reranker))
+        results.append(
+            _evaluate_task(loaded, prepared, stages, options, store, progress, treatments, reranker)
+        )
     record: Record | None = None
-    systems: list[Model | RerankedModel] = [loaded]
+    systems: list[Model | System] = [treated(loaded, treatments)]
     if reranker is not None:
-        systems.append(RerankedModel.of(loaded, reranker, options.rerank_top))
+        systems.append(reranked(systems[0], reranker, options.rerank_top))
     for system, scored in zip(systems, zip(*results, strict=True), strict=True):
         entries = [entry for entry, _ in scored]
         tables = {str(entry["task"]): table for entry, table in scored}
-        document = _document(system, entries, options, command, store)
+        document = document_of(system, entries, options, command, store)
         record = Record(document, tables, before=record)
         if output is not None:
             record.save(Path(output) / folder_name(record))
@@ -331,57 +341,3 @@ def evaluate(
         if is_dense(bound):
             forget_begun(bound, prepared, store, options)
     return record
-
-
-def _document(
-    model: Model | RerankedModel,
-    entries: list[dict[str, Any]],
-    options: RunOptions,
-    command: Sequence[str] | None,
-    store: Store | None,
-) -> dict[str, Any]:
-    fingerprint = getattr(model, "fingerprint", None)
-    languages = getattr(model, "languages", None)
-    kind = getattr(model, "kind", None) or ("dense" if hasattr(model, "encode") else "lexical")
-    training = getattr(model, "training", None)
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "command": list(command) if command is not None else None,
-        "model": {
-            "name": model.name,
-            "kind": kind,
-            "similarity": getattr(model, "similarity", None),
-            "fingerprint": fingerprint or (None if kind == "dense" else digest_of(model.facts)),
-            "facts": finite(dict(model.facts)),
-            "prompts": dict(getattr(model, "prompts", {})),
-            "languages": sorted(languages) if languages is not None else None,
-            **({"training": finite(dict(training))} if training else {}),
-            "parameters": getattr(model, "parameters", None),
-            "stored": fingerprint is not None and store is not None,
-        },
-        "options": {
-            k: v
-            for k, v in finite(asdict(options.model)).items()
-            if v not in (None, False) and (k, v) not in (("offline", True), ("backend", "torch"))
-        }
-        | ({} if options.store_dtype == "float32" else {"store_dtype": options.store_dtype}),
-        "device": getattr(model, "device", None) or options.model.device or "cpu",
-        "tasks": entries,
-        "environment": environment(),
-    }
-
-
-def folder_name(record: Record) -> str:
-    """``MODEL-xxxxxxxx``: the same for the same model, tasks and options; a rerun replaces it."""
-    document = record.document
-    what = {
-        "model": [document["model"]["name"], document["model"]["fingerprint"]],
-        "options": document["options"],
-        "tasks": [
-            [t["task"], t["data_digest"], t["text"], t["kinds"], t["measures"]]
-            for t in document["tasks"]
-        ],
-    }
-    slug = re.sub(r"[^A-Za-z0-9._-]+", "-", record.model).strip("-.")[:80] or "model"
-    return f"{slug}-{hashlib.sha256(digest_of(what).encode()).hexdigest()[:8]}"

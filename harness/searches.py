@@ -19,12 +19,14 @@ from harness.search import (
     DenseScores,
     Found,
     Pool,
+    Scores,
     check_memory,
     index_pool,
     index_scores,
     rank,
     rank_with_own_indexes,
 )
+from harness.search.balanced import balanced
 from harness.search.shards import Shard
 from harness.search.stream import ShardSearch
 from harness.stages import Progress
@@ -103,6 +105,15 @@ def cut(found: Found, heads: int, block_heads: int) -> Found:
     )
 
 
+def without_agreement(prepared: Prepared) -> Prepared:
+    """``prepared`` less the measures that need scores of whole rankings."""
+    measures, shown = (
+        tuple(m for m in of if "rank_correlation" not in m.needs)
+        for of in (prepared.measures, prepared.shown)
+    )
+    return replace(prepared, measures=measures, shown=shown)
+
+
 def search_dense(
     prepared: Prepared,
     vectors: Mapping[tuple[Role, str], NDArray[np.float32]],
@@ -111,10 +122,13 @@ def search_dense(
     after: After = lambda found: found,
     *,
     rows: int = ROWS,
+    balance: bool = False,
 ) -> Searched:
     """Search with vectors by (role, language), compared by inner product as they are.
 
-    ``rows`` is the queries of one block of scores, at most :data:`harness.search.ROWS`.
+    ``rows`` is the queries of one block of scores, at most :data:`harness.search.ROWS`. With
+    ``balance`` rankings of several languages are balanced (:mod:`harness.search.balanced`); no
+    scores are left then to correlate across query languages.
 
     Raises:
         UsageError: the memory budget is too small for the pool.
@@ -133,26 +147,33 @@ def search_dense(
         at += len(texts)
     depth = head_depth(options, pool)
     tops = _block_tops(prepared, depth)
-    scores = DenseScores(passages, options.model.device or "cpu", rows=rows)
+    dense = DenseScores(passages, options.model.device or "cpu", rows=rows)
+
+    def scores(language: str) -> Scores:
+        own = dense.of(vectors["query", language])
+        return balanced(own, pool.starts) if balance else own
+
     queries = sum(len(g.questions) for g in prepared.golds.values())
     progress.start(f"search {prepared.spec.name}", queries, "queries")
     found = {
         x: after(
             rank(
-                scores.of(vectors["query", x]),
+                scores(x),
                 x,
                 golds,
                 pool,
                 top=max(looked_at(prepared, options), depth),
                 block_tops=tops.get(x),
                 rows=rows,
-                threads=_threads(scores.device),
+                threads=_threads(dense.device),
                 progress=progress.advance,
             )
         )
         for x, golds in prepared.golds.items()
     }
     progress.finish()
+    if balance:
+        return Searched(found, None)
     asked = {x: vectors["query", x] for x in prepared.golds}
     return Searched(found, _agreement(prepared, found, dense_scores_at(asked, passages)))
 

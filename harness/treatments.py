@@ -22,8 +22,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness import encode as encoding
 from harness.encode import normalised
 from harness.errors import DataError, UsageError, did_you_mean
+from harness.models.base import DenseModel
+from harness.prepare import Prepared
+from harness.store import Store
 from harness.task import Role
 
 Vectors = Mapping[tuple[Role, str], NDArray[np.float32]]
@@ -113,6 +117,48 @@ class Offset(Treatment):
                 shifted = (vectors[role, x] - (mean - center)).astype(np.float32)
                 moved[role, x] = normalised(shifted) if cosine else shifted
         return moved
+
+
+def parse_treatments(
+    specs: Sequence[str], model: object, tasks: Sequence[Prepared]
+) -> list[Treatment]:
+    """The treatments of a run, in the order they are applied.
+
+    Raises:
+        UsageError: as :func:`parse_treatment`, or the model or a task cannot be treated.
+        DataError: as :func:`parse_treatment`.
+    """
+    for prepared in tasks if specs else ():
+        if not hasattr(model, "encode"):
+            raise UsageError(
+                "--treatment is for models that give vectors; this one gives scores, or sparse or "
+                "token vectors"
+            )
+        if prepared.data.corpora:
+            raise UsageError(
+                f"--treatment does not take {prepared.spec.name}: its corpora are searched as they "
+                "lie in the store; treat a task that is held in memory"
+            )
+    if len(set(specs)) < len(specs):
+        raise UsageError("--treatment names the same treatment twice")
+    languages = list(dict.fromkeys(x for p in tasks for x in p.data.languages))
+    return [parse_treatment(x, languages) for x in specs]
+
+
+def treat(
+    treatments: Sequence[Treatment], vectors: Vectors, model: DenseModel, store: Store | None
+) -> Vectors:
+    """A task's vectors, treated; what a treatment has to encode goes through the store."""
+    cosine = model.similarity == "cosine"
+
+    def encode(role: Role, language: str, texts: Sequence[str]) -> NDArray[np.float32]:
+        counts = encoding.EncodingCounts()
+        made = encoding.encode(model, role, language, texts, store=store, counts=counts)
+        return encoding.normalised(made) if cosine else made
+
+    for treatment in treatments:
+        vectors = treatment.vectors(vectors, encode, cosine)
+    return vectors
 
 
 def parse_treatment(spec: str, languages: Sequence[str]) -> Treatment:

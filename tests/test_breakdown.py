@@ -17,11 +17,12 @@ import harness
 from harness.breakdown import Breakdown, Row, break_down
 from harness.cli import main
 from harness.errors import RecordError, UsageError
+from harness.languages import LANGUAGES
 from harness.parts import BY
 from harness.records import Record
 from harness.scoring import PerQuery
 from harness.scripts import UNKNOWN, script_of
-from harness.task import _LANGUAGES, Setting
+from harness.task import Setting
 
 # (setting, question, golds, characters, map, rank distance)
 HAND = [
@@ -299,7 +300,7 @@ def test_the_commands_choices_are_those_of_the_library() -> None:
 
 
 def test_every_language_that_a_task_can_name_has_a_script() -> None:
-    assert {x for x in _LANGUAGES if script_of(x) == UNKNOWN} == set()
+    assert {x for x in LANGUAGES if script_of(x) == UNKNOWN} == set()
 
 
 @pytest.mark.parametrize(

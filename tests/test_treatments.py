@@ -7,10 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import harness
 from harness.errors import DataError, UsageError
+from harness.rankings import read_qrels, read_run
+from harness.records import Record
 from harness.search.balanced import balanced
 from harness.treatments import Offset, parse_treatment
 
@@ -138,3 +142,82 @@ def test_a_file_without_two_of_the_tasks_languages_is_refused(tmp_path: Path) ->
         parse_treatment(f"offset:{path}", ("en", "th"))
     with pytest.raises(DataError, match="cannot be read"):
         parse_treatment(f"offset:{tmp_path}/none.jsonl", ("en", "th"))
+
+
+@pytest.fixture(scope="module")
+def task(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tiny.write_task(tmp_path_factory.mktemp("task")))
+
+
+def run(task: str, *treatments: str, model: object = None, **more: object) -> Record:
+    return harness.evaluate(
+        model or tiny.WordBag(),
+        tasks=[task],
+        **{"treatments": treatments, "resamples": 0, "store": False, **more},
+    )
+
+
+def scores(record: Record) -> dict[str, dict[str, float]]:
+    return {r["setting"]: r["scores"] for r in record.document["tasks"][0]["settings"]}
+
+
+def test_balancing_changes_the_pool_of_all_and_nothing_else(task: str) -> None:
+    biased = tiny.WordBag(bias=3.0)
+    plain, balanced_ = run(task, model=biased), run(task, "balanced", model=biased)
+    before, after = scores(plain), scores(balanced_)
+    for name, values in before.items():
+        if name.startswith("multi/"):
+            assert after[name]["map"] != values["map"]
+            # Of the first ten, three or four are in each of three languages.
+            shares = balanced_.document["tasks"][0]["top_languages"]["share"]
+            assert all(0.3 <= x <= 0.4 for row in shares.values() for x in row.values())
+        else:
+            assert after[name] == values
+    assert balanced_.model == "word-bag + balanced"
+    model = balanced_.document["model"]
+    assert model["fingerprint"] != plain.document["model"]["fingerprint"]
+    assert model["facts"]["first"]["fingerprint"] == plain.document["model"]["fingerprint"]
+
+
+def test_trec_eval_agrees_with_a_balanced_run(task: str, tmp_path: Path) -> None:
+    import pytrec_eval
+
+    record = run(task, "balanced", trec=tmp_path, trec_depth=0)
+    for name, values in scores(record).items():
+        stem = tmp_path / "tiny" / name.replace("/", ".")
+        qrels = read_qrels(stem.with_name(stem.name + ".qrels"))
+        judge = pytrec_eval.RelevanceEvaluator(qrels, {"map", "ndcg_cut.10"})
+        found = judge.evaluate(read_run(stem.with_name(stem.name + ".run")))
+        for ours, theirs in (("map", "map"), ("ndcg@10", "ndcg_cut_10")):
+            mean = np.mean([v[theirs] for v in found.values()])
+            assert values[ours] == pytest.approx(mean, abs=1e-12)
+
+
+def test_taking_offsets_off_undoes_a_shift_between_languages(task: str, tmp_path: Path) -> None:
+    """An encoder with a strong language nudge against the same one without any."""
+    path = tmp_path / "parallel.jsonl"
+    words = [f"{a} and {b}" for a in tiny.WORDS for b in tiny.WORDS]
+    rows = [{x: f"{x} {text}" for x in tiny.LANGUAGES} for text in words]
+    path.write_text("\n".join(json.dumps(row) for row in rows))
+    nudged = tiny.WordBag(bias=1.0)
+    before, after = run(task, model=nudged), run(task, f"offset:{path}", model=nudged)
+    multi = [x for x in scores(before) if x.startswith("multi/")]
+    gained = [scores(after)[x]["map"] - scores(before)[x]["map"] for x in multi]
+    nearer = [scores(before)[x]["rank_distance"] - scores(after)[x]["rank_distance"] for x in multi]
+    assert min(gained) > 0.1 and min(nearer) > 1
+    facts = after.document["model"]["facts"]["treatments"][0]
+    assert (facts["parallel_texts"], facts["parallel_languages"]) == (100, ["de", "en", "zh"])
+
+
+@pytest.mark.parametrize(
+    ("model", "treatments", "said"),
+    [
+        ("bm25", ("balanced",), "for models that give vectors"),
+        ("python:tiny:factory", ("balanced", "balanced"), "names the same treatment twice"),
+    ],
+)
+def test_what_cannot_be_treated_is_refused(
+    task: str, model: str, treatments: tuple[str, ...], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        run(task, *treatments, model=model)

@@ -95,6 +95,13 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     help="Passages per query in them; 0 for the whole ranking.",
 )
 @click.option(
+    "--treatment",
+    "treatments",
+    multiple=True,
+    metavar="NAME",
+    help="balanced, or offset:FILE with parallel texts; can be repeated.",
+)
+@click.option(
     "--rerank",
     metavar="NAME",
     help="A cross-encoder for the first passages of each ranking: ORG/NAME, a ./folder, python:...",

@@ -206,7 +206,7 @@ def add(source: str | Path, leaderboards: Path) -> list[Path]:
 
 
 def _name(record: Record) -> str:
-    from harness.runner import folder_name
+    from harness.provenance import folder_name
 
     return folder_name(record)
 
