@@ -14,7 +14,8 @@ from sentence_transformers import SentenceTransformer
 
 from harness.models import ModelOptions, load
 from harness.models.use_m3 import UseM3Encoder
-from harness.models.use_m3_module import TYPE, UseM3Module, load_folder
+from harness.models.use_m3_module import TYPE, UseM3Module, load_folder, shared_trunk
+from harness.models.use_m3_torch import UseM3Network
 from harness.training.loss import InfoNCE
 
 TEXTS = [
@@ -96,3 +97,31 @@ def test_the_harness_scores_such_a_folder_with_its_prompts(
     vectors = found.encode(TEXTS, role="query", language="en")
     np.testing.assert_allclose(vectors, model.encode(TEXTS, prompt="Query: "), atol=1e-6)
     assert found.fingerprint is not None
+
+
+def test_a_shared_trunk_changes_no_vector_and_is_computed_once(
+    trained: tuple[SentenceTransformer, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, folder = trained
+    expected = model.encode(TEXTS)
+    computed: list[int] = []
+    trunk = UseM3Network.trunk
+
+    def counted(self: UseM3Network, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        computed.append(len(ids))
+        return trunk(self, ids, lengths)
+
+    monkeypatch.setattr(UseM3Network, "trunk", counted)
+    with shared_trunk():
+        untrained = SentenceTransformer(modules=[UseM3Module.pretrained()], device="cpu")
+        plain = untrained.encode(TEXTS)
+        again = load_folder(folder, device="cpu", prompts={})
+        np.testing.assert_allclose(again.encode(TEXTS), expected, atol=1e-6)
+        assert sum(computed) == len(TEXTS)
+        # Another trunk is another memory.
+        with torch.no_grad():
+            again[0].network.pool.bias += 1
+        moved = again.encode(TEXTS)
+    assert sum(computed) == 2 * len(TEXTS)
+    assert np.abs(moved - expected).max() > 0.01
+    assert np.abs(plain - expected).max() > 0.001

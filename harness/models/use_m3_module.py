@@ -8,12 +8,17 @@ no code from the folder is run. ``harness run --model folder`` needs no such wor
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Module
 from torch import Tensor
@@ -33,11 +38,61 @@ VOCABULARY = "sp.model"
 TYPE = "harness.models.use_m3_module.UseM3Module"
 
 
+_HEAD = re.compile(r"(head_|out)")
+
+
+class Memory:
+    """Outputs of a trunk by token ids: models with the same trunk compute each text once."""
+
+    def __init__(self) -> None:
+        self._rows: dict[bytes, NDArray[np.float32]] = {}
+
+    def recall(self, trunk: Callable[..., Tensor], ids: Tensor, lengths: Tensor) -> Tensor:
+        """(texts, 512): what is known, and what ``trunk`` gives for the rest, from now on known."""
+        keys = [
+            row[:length].tobytes()
+            for row, length in zip(ids.cpu().numpy(), lengths.tolist(), strict=True)
+        ]
+        new = [i for i, key in enumerate(keys) if key not in self._rows]
+        if new:
+            with torch.no_grad():
+                found = _by_length(trunk, ids[new], lengths[new]).cpu().numpy()
+            self._rows.update((keys[i], row.copy()) for i, row in zip(new, found, strict=True))
+        return torch.from_numpy(np.stack([self._rows[key] for key in keys])).to(ids.device)
+
+
+@contextlib.contextmanager
+def shared_trunk() -> Iterator[None]:
+    """While this lasts, modules whose trunk does not change compute each text's trunk once.
+
+    For several models that differ in their heads alone. A vector's last bits may then depend on
+    the batch in which its text was first met.
+    """
+    UseM3Module.shared = {}
+    try:
+        yield
+    finally:
+        UseM3Module.shared = None
+
+
+def _by_length(part: Callable[..., Tensor], ids: Tensor, lengths: Tensor) -> Tensor:
+    """``part`` of batches of texts of like length, in the order of ``ids``."""
+    budget = CPU_TOKENS if ids.device.type == "cpu" else GPU_TOKENS
+    order, parts = [], []
+    for batch in batches_by_length(lengths.cpu().numpy(), budget, None):
+        rows = torch.from_numpy(batch).to(ids.device)
+        taken = lengths[rows]
+        parts.append(part(ids[rows, : int(taken.max())], taken))
+        order.append(rows)
+    return torch.cat(parts)[torch.argsort(torch.cat(order))]
+
+
 class UseM3Module(Module):  # type: ignore[misc]
     """Texts to unit vectors of 512 dimensions."""
 
     config_keys: list[str] = ["max_seq_length"]  # noqa: RUF012 (the library's own form)
     save_in_root = True
+    shared: ClassVar[dict[bytes, Memory] | None] = None
 
     def __init__(
         self,
@@ -51,6 +106,7 @@ class UseM3Module(Module):  # type: ignore[misc]
         self.max_seq_length = max_seq_length
         self._vocabulary = resource(VOCABULARY) if vocabulary is None else vocabulary
         self.tokenizer = tokenizer(self._vocabulary)
+        self._digested: tuple[tuple[int, ...], bytes] | None = None
 
     @classmethod
     def pretrained(cls) -> UseM3Module:
@@ -85,16 +141,29 @@ class UseM3Module(Module):  # type: ignore[misc]
         Texts are taken by length, so that a long one does not pad all the others.
         """
         ids, lengths = features["input_ids"], features["attention_mask"].sum(1)
-        budget = CPU_TOKENS if ids.device.type == "cpu" else GPU_TOKENS
-        order, parts = [], []
-        for batch in batches_by_length(lengths.cpu().numpy(), budget, None):
-            rows = torch.from_numpy(batch).to(ids.device)
-            taken = lengths[rows]
-            parts.append(self.network(ids[rows, : int(taken.max())], taken))
-            order.append(rows)
-        back = torch.argsort(torch.cat(order))
-        features["sentence_embedding"] = torch.cat(parts)[back]
+        memory = self._memory()
+        if memory is None:
+            vectors = _by_length(self.network, ids, lengths)
+        else:
+            vectors = self.network.head(memory.recall(self.network.trunk, ids, lengths))
+        features["sentence_embedding"] = vectors
         return features
+
+    def _memory(self) -> Memory | None:
+        """Where the outputs of a trunk that does not change are kept, if anywhere."""
+        trunk = [p for name, p in self.network.named_parameters() if not _HEAD.match(name)]
+        if UseM3Module.shared is None or (
+            torch.is_grad_enabled() and any(p.requires_grad for p in trunk)
+        ):
+            return None
+        # torch counts the changes of a tensor in place: what was digested is what is there.
+        state = tuple(0 if p.is_inference() else p._version for p in trunk)
+        if self._digested is None or self._digested[0] != state:
+            sha = hashlib.sha256()
+            for parameter in trunk:
+                sha.update(parameter.detach().cpu().numpy().data)
+            self._digested = (state, sha.digest())
+        return UseM3Module.shared.setdefault(self._digested[1], Memory())
 
     def get_embedding_dimension(self) -> int:
         """512."""

@@ -90,6 +90,10 @@ class UseM3Network(nn.Module):  # type: ignore[misc]
             ids: int64 (texts, longest): token ids with begin and end marks, padded with anything.
             lengths: int64 (texts,): number of tokens of each text, at least 1.
         """
+        return self.head(self.trunk(ids, lengths))
+
+    def trunk(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """What the head sees of each text, (texts, 512): its tokens, summed and projected."""
         places = torch.arange(ids.shape[1], device=ids.device)
         mask = (places < lengths[:, None]).to(self.pool.weight.dtype)[..., None]
         distinct, inverse = torch.unique(ids, return_inverse=True)
@@ -103,7 +107,10 @@ class UseM3Network(nn.Module):  # type: ignore[misc]
         summed = torch.bmm(mask.transpose(1, 2), features).squeeze(1)
         count = lengths.to(summed.dtype)[:, None]
         pooled = functional.linear(summed, self.pool.weight) + count * self.pool.bias
-        pooled = pooled / count.sqrt()
+        return pooled / count.sqrt()
+
+    def head(self, pooled: Tensor) -> Tensor:
+        """Vectors of length 1, (texts, 512), from those of :meth:`trunk`."""
         middle = functional.relu(
             self.head_skip(pooled) + self.head_middle(functional.relu(self.head_in(pooled)))
         )

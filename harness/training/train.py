@@ -91,12 +91,13 @@ def train(
             (folder / MANIFEST).unlink(missing_ok=True)
     elif (found := _whole(folder, identity)) is not None:
         return Trained(folder, found, fresh=False)
-    else:
-        _claim(folder, work, identity)
-    seen = _look_for_overlap(settings, overlaps or Overlaps(), progress)
+    _check_folder(folder, work, identity)
     from harness.training.base import load_base
 
     base = load_base(settings, device=device, offline=offline)
+    seen = _look_for_overlap(settings, overlaps or Overlaps(), progress)
+    if _first_process():
+        _sign(work, identity)
     started = time.time()
     trainer, resumed_at = _run(settings, data, base.model, work, device, progress)
     outcome = _outcome(trainer, settings, time.time() - started, resumed_at)
@@ -159,16 +160,16 @@ def _whole(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
     )
 
 
-def _claim(folder: Path, work: Path, identity: Mapping[str, Any]) -> None:
-    """Make ``work`` this training's own.
+def _check_folder(folder: Path, work: Path, identity: Mapping[str, Any]) -> None:
+    """The folder is new, or holds this very training, or one that never came to a checkpoint.
 
     Raises:
-        UsageError: the folder holds something else.
+        UsageError: it holds something else.
     """
     path = work / _IDENTITY
     if path.is_file():
         before = json.loads(path.read_text("utf-8"))
-        if before != identity:
+        if before != identity and any(work.glob("checkpoint-*")):
             names = [
                 name
                 for name, value in identity["settings"].items()
@@ -186,8 +187,6 @@ def _claim(folder: Path, work: Path, identity: Mapping[str, Any]) -> None:
             f"--output {folder}: is not empty and holds no training of ours "
             f"({sorted(held)[0]}, ...); give a new folder"
         )
-    if _first_process():
-        _sign(work, identity)
 
 
 def _sign(work: Path, identity: Mapping[str, Any]) -> None:
