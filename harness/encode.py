@@ -116,6 +116,32 @@ def check_vectors(
     return out
 
 
+@dataclass(frozen=True)
+class Stored:
+    """What the store holds of some texts of one role and language."""
+
+    distinct: list[str]
+    space: Space | None
+    keys: NDArray[np.uint64]
+    """(n, 2), one for each distinct text."""
+    have: NDArray[np.bool_]
+    """(n,)"""
+    vectors: NDArray[np.float32] | None
+    """(n, d), zero where there is none; ``None`` where there is none at all."""
+
+
+def look_up(
+    model: DenseModel, role: Role, language: str, texts: Sequence[str], store: Store | None
+) -> Stored:
+    """Read what the store holds of ``texts``; several threads may."""
+    distinct = list(dict.fromkeys(texts))
+    space = space_of(model, role, language, store)
+    keys = text_keys(distinct)
+    if space is None:
+        return Stored(distinct, None, keys, np.zeros(len(distinct), bool), None)
+    return Stored(distinct, space, keys, *space.get(keys))
+
+
 def encode(
     model: DenseModel,
     role: Role,
@@ -126,25 +152,23 @@ def encode(
     counts: EncodingCounts,
     width: int | None = None,
     progress: Callable[[int], None] | None = None,
+    stored: Stored | None = None,
 ) -> NDArray[np.float32]:
     """Vectors of ``texts``, (n, d) float32, equal rows for equal texts.
 
-    What the store holds is read, the rest is encoded longest first and stored in windows of
-    :data:`WINDOW`. ``counts`` is added to; ``progress`` is told how many distinct texts each step
-    settled.
+    What the store holds is read, unless it was (``stored``, which is written to); the rest is
+    encoded longest first and stored in windows of :data:`WINDOW`. ``counts`` is added to;
+    ``progress`` is told how many distinct texts each step settled.
 
     Raises:
         ModelError: a vector is NaN, infinite, zero or of another width than ``width``.
     """
-    distinct = list(dict.fromkeys(texts))
+    stored = stored or look_up(model, role, language, texts, store)
+    distinct, space, keys, have = stored.distinct, stored.space, stored.keys, stored.have
+    vectors = stored.vectors
     counts.texts += len(texts)
     counts.distinct += len(distinct)
-    space = space_of(model, role, language, store)
-    keys = text_keys(distinct)
-    have = np.zeros(len(distinct), bool)
-    vectors: NDArray[np.float32] | None = None
     if space is not None:
-        have, vectors = space.get(keys)
         counts.from_store += int(have.sum())
         if progress is not None:
             progress(int(have.sum()))
@@ -351,8 +375,13 @@ def rates(model: DenseModel, counts: EncodingCounts, options: ModelOptions) -> d
     }
 
 
-def normalised(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rows scaled to length 1, so that an inner product is a cosine; equal rows stay equal."""
+def normalised(
+    vectors: NDArray[np.float32], out: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
+    """Rows scaled to length 1, so that an inner product is a cosine; equal rows stay equal.
+
+    ``out`` takes them, ``vectors`` itself if need be.
+    """
     length = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
-    scaled: NDArray[np.float32] = vectors / length.astype(np.float32)[:, None]
+    scaled: NDArray[np.float32] = np.divide(vectors, length.astype(np.float32)[:, None], out=out)
     return scaled

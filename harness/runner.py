@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -54,6 +55,10 @@ Scored = tuple[dict[str, Any], PerQuery]
 """A task's part of a record, and the table it was made from."""
 
 
+READERS = 4
+"""Threads that read vectors from the store."""
+
+
 def is_dense(model: Model) -> TypeGuard[DenseModel]:
     """Whether a model gives vectors (else it gives scores)."""
     return hasattr(model, "encode")
@@ -70,9 +75,14 @@ def encode_task(
     warn_untrained(model, prepared.data.languages)
     texts = texts_of(prepared)
     progress.start(f"encode {prepared.spec.name}", sum(len(set(t)) for _, _, t in texts), "texts")
+    # Most of reading is checksums and copies, during which other threads can run.
+    with ThreadPoolExecutor(READERS) as readers:
+        stored = list(
+            readers.map(lambda x: encoding.look_up(model, x[0], x[1], x[2], store), texts)
+        )
     vectors: dict[tuple[Role, str], NDArray[np.float32]] = {}
     width: int | None = None
-    for role, language, batch in texts:
+    for (role, language, batch), held in zip(texts, stored, strict=True):
         made = encoding.encode(
             model,
             role,
@@ -82,10 +92,11 @@ def encode_task(
             counts=counts,
             width=width,
             progress=progress.advance,
+            stored=held,
         )
         width = made.shape[1]
         vectors[role, language] = (
-            encoding.normalised(made) if model.similarity == "cosine" else made
+            encoding.normalised(made, out=made) if model.similarity == "cosine" else made
         )
     progress.finish()
     return vectors

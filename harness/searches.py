@@ -25,8 +25,10 @@ from harness.search import (
     index_scores,
     rank,
     rank_with_own_indexes,
+    worth_compiling,
 )
 from harness.search.balanced import balanced
+from harness.search.scan import compile_loops
 from harness.search.shards import Shard
 from harness.search.stream import ShardSearch
 from harness.stages import Progress
@@ -79,6 +81,13 @@ def _agreement(
     if not any("rank_correlation" in m.needs for m in prepared.measures):
         return None
     return question_agreement(found, scores_at)
+
+
+def _compile(progress: Progress, compile_loops: Callable[[], None]) -> None:
+    """Say so while the inner loops are compiled, which a first run spends seconds on."""
+    progress.start("inner loops (compiled by the first run)", 0, "")
+    compile_loops()
+    progress.finish()
 
 
 def _threads(device: str) -> int:
@@ -154,6 +163,10 @@ def search_dense(
         return balanced(own, pool.starts) if balance else own
 
     queries = sum(len(g.questions) for g in prepared.golds.values())
+    if dense.device == "cpu" and any(worth_compiling(g, pool) for g in prepared.golds.values()):
+        from harness.search import cpu
+
+        _compile(progress, cpu.compile_loops)
     progress.start(f"search {prepared.spec.name}", queries, "queries")
     found = {
         x: after(
@@ -217,6 +230,7 @@ def search_shards(
         device=device,
         threads=_threads(device),
     )
+    _compile(progress, compile_loops)
     progress.start(f"search {prepared.spec.name}", search.passages, "passages")
     streamed = search.run(progress.advance)
     progress.finish()

@@ -42,12 +42,13 @@ __all__ = [
     "rank",
     "rank_with_own_indexes",
     "tile_bytes",
+    "worth_compiling",
 ]
 
 WORKING_BYTES = 224 << 20
 """What the loops' code, the matrix library's buffers and the results were measured to take."""
 
-ROWS = 64
+ROWS = 128
 """Queries per tile. A matrix kernel's last bit can depend on the shape it is called with, so every
 search takes this many; another number is for measuring what that does (:mod:`harness.noise`)."""
 
@@ -55,6 +56,12 @@ search takes this many; another number is for measuring what that does (:mod:`ha
 WORTH_COMPILING = 2**25
 """Comparisons of a score with a gold's from which on the compiled loops are used: about a second's
 work for torch's."""
+
+
+def worth_compiling(golds: Golds, pool: Pool) -> bool:
+    """Whether the compiled loops pay for one language's queries."""
+    return len(golds.columns) * len(pool) > WORTH_COMPILING
+
 
 Scores = Callable[[int, int], "NDArray[np.float32] | Any"]
 """(first row, last row) -> scores of those queries against a pool, C-contiguous float32."""
@@ -207,7 +214,7 @@ def rank(
         shape = (queries, min(k, last - first))
         blocks[x] = (np.zeros(shape, np.int32), np.zeros(shape, np.float32))
     if compiled is None:
-        compiled = len(golds.columns) * len(pool) > WORTH_COMPILING
+        compiled = worth_compiling(golds, pool)
 
     def settle(start: int, stop: int) -> int:
         tile = _as_tensor(scores(start, stop), compiled)

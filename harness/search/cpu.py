@@ -181,6 +181,14 @@ def _heads(
             out_scores[r, i] = flat[base + j]
 
 
+def compile_loops() -> None:
+    """Compile both loops, or load what was compiled before: a first run waits for it."""
+    scores = np.zeros((1, 2), np.float32)
+    first = np.array([0, 1], np.int64)
+    count_outranking(scores, first, np.zeros(1, np.int64), np.array([0, 2], np.int64))
+    heads(scores, 0, 2, 1)
+
+
 def heads(
     scores: NDArray[np.float32], start: int, stop: int, k: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:

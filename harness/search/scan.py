@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -184,6 +184,25 @@ def scan(
     finally:
         torch.set_num_threads(before)
     return _together(rows, wanted, k, done)
+
+
+def compile_loops() -> None:
+    """Compile the loops of a pass, or load what was compiled before: a first run waits for it."""
+    one = np.ones((1, 1), np.float32)
+    golds = np.array([0, 1], np.int64)
+    wanted = Wanted(one, golds, one[0], np.array([-1], np.int64), [b"0"])
+    scan(Rows([_One()]), wanted, 1)
+
+
+class _One:
+    """A shard of one passage."""
+
+    language = ""
+    ids: ClassVar[list[bytes]] = [b"0"]
+    vectors = np.ones((1, 1), np.float32)
+
+    def __len__(self) -> int:
+        return 1
 
 
 def _together(rows: Rows, wanted: Wanted, k: int, workers: list[Any]) -> Scanned:
