@@ -7,11 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.errors import DataError, UsageError
+from harness.metrics import retrieval
 from harness.rankings import tie_order
-from harness.search.stream import search_shards
+from harness.search import DenseScores, Golds, Pool, rank
+from harness.search.scan import scan_bytes
+from harness.search.stream import WORKING_BYTES, ShardSearch, Streamed, search_shards
 
 
 @dataclass(frozen=True)
@@ -131,3 +136,158 @@ def test_equals_sorting_whatever_the_shards(
                 own = pool.languages.index(passage.split(":")[0])
                 assert found.block_rank[at] == expected[own] + 1
                 at += 1
+
+
+def random_corpus(seed: int = 3) -> tuple[Any, Any, Any]:
+    """Two languages of unit vectors, some of them copies of one another, and their golds."""
+    rng = np.random.default_rng(seed)
+    corpus, queries, judged = {}, {}, {}
+    for x, n in (("en", 700), ("de", 431)):
+        vectors = rng.standard_normal((n, 48)).astype(np.float32)
+        copies = rng.choice(n, 40, replace=False)
+        vectors[copies] = vectors[copies[0]]
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        corpus[x] = ([f"{i // 7}#{i % 7}" for i in range(n)], vectors)
+    # The same vectors in both languages: they tie across corpora too.
+    corpus["de"][1][:20] = corpus["en"][1][5:25]
+    for x in corpus:
+        asked = rng.standard_normal((30, 48)).astype(np.float32)
+        queries[x] = asked / np.linalg.norm(asked, axis=1, keepdims=True)
+        judged[x] = {
+            f"{x}{q}": {
+                f"{y}:{corpus[y][0][int(i)]}": 1 for y in corpus for i in rng.choice(431, 3)
+            }
+            for q in range(30)
+        }
+    return corpus, queries, judged
+
+
+def same(a: Streamed, b: Streamed) -> bool:
+    """Whether two searches found the same, to the bit."""
+    return all(
+        np.array_equal(a.pool.ids[a.found[x].head], b.pool.ids[b.found[x].head])
+        and np.array_equal(a.found[x].head_scores, b.found[x].head_scores)
+        and np.array_equal(a.found[x].gold_scores, b.found[x].gold_scores)
+        and np.array_equal(a.found[x].outranked_by, b.found[x].outranked_by)
+        for x in a.found
+    )
+
+
+def test_shards_memory_threads_and_device_change_no_bit() -> None:
+    """Whatever the cut and the tiles, the same scores and ranks; equal vectors tie exactly."""
+    corpus, queries, judged = random_corpus()
+    reference = search_shards(cut(corpus, 8192), queries, judged, top=50)
+    for size in (1, 37, 500):
+        assert same(reference, search_shards(cut(corpus, size), queries, judged, top=50))
+    assert same(reference, search_shards(cut(corpus, 100), queries, judged, top=50, threads=3))
+    assert same(reference, search_shards(cut(corpus, 100), queries, judged, top=50, device="cpu:0"))
+    en = corpus["en"]
+    values, times = np.unique(en[1], axis=0, return_counts=True)
+    copies = np.flatnonzero((en[1] == values[times.argmax()]).all(1))
+    assert len(copies) == 40
+    golds = {f"en:{en[0][i]}": 1 for i in copies}
+    few = {"en": {q: golds for q in judged["en"]}}
+    found = search_shards(cut({"en": en}, 64), {"en": queries["en"]}, few, top=5).found["en"]
+    assert (np.ptp(found.gold_scores.reshape(30, 40), axis=1) == 0).all()
+    ranks = np.sort(found.pool_rank.reshape(30, 40), axis=1)
+    assert (np.diff(ranks, axis=1) == 1).all()
+
+
+def test_agrees_with_the_search_in_memory() -> None:
+    """The same scores to float32's accuracy, the same ranks where scores are not nearly equal."""
+    corpus, queries, judged = random_corpus()
+    streamed = search_shards(cut(corpus, 100), queries, judged, top=20)
+    pool = Pool.of_ids({x: ids for x, (ids, _) in corpus.items()})
+    passages = np.concatenate([vectors for _, vectors in corpus.values()])[pool.rows]
+    assert pool.languages == streamed.pool.languages
+    for x, found in streamed.found.items():
+        columns = [pool.column[p] for golds in judged[x].values() for p in golds]
+        indptr = np.cumsum([0, *map(len, judged[x].values())])
+        golds = Golds(tuple(judged[x]), indptr, np.array(columns), np.ones(len(columns), np.int64))
+        held = rank(DenseScores(passages).of(queries[x]), x, golds, pool, top=20)
+        np.testing.assert_allclose(found.gold_scores, held.gold_scores, atol=1e-6)
+        np.testing.assert_allclose(found.head_scores, held.head_scores, atol=1e-6)
+        np.testing.assert_array_equal(found.pool_rank, held.pool_rank)
+        np.testing.assert_array_equal(found.block_rank, held.block_rank)
+        np.testing.assert_array_equal(found.outranked_by, held.outranked_by)
+        np.testing.assert_array_equal(streamed.pool.ids[found.head], pool.ids[held.head])
+
+
+def test_trec_eval_agrees() -> None:
+    """Whole rankings scored by trec_eval give the measures that follow from the ranks."""
+    import pytrec_eval
+
+    corpus, queries, judged = random_corpus()
+    streamed = search_shards(cut(corpus, 100), queries, judged, top=2000)
+    for x, found in streamed.found.items():
+        run = {
+            q: dict(zip(streamed.pool.ids[head], scores.tolist(), strict=True))
+            for q, head, scores in zip(judged[x], found.head, found.head_scores, strict=True)
+        }
+        assert all(len(ranking) == len(streamed.pool) for ranking in run.values())
+        evaluator = pytrec_eval.RelevanceEvaluator(judged[x], {"map", "ndcg_cut_10", "recall_100"})
+        theirs = evaluator.evaluate(run)
+        ranks, indptr = found.pool_rank, found.golds.indptr
+        for name, ours in (
+            ("map", retrieval.average_precision(ranks, indptr)),
+            ("ndcg_cut_10", retrieval.ndcg(ranks, indptr, 10)),
+            ("recall_100", retrieval.recall(ranks, indptr, 100)),
+        ):
+            expected = [theirs[q][name] for q in judged[x]]
+            np.testing.assert_allclose(ours, expected, atol=1e-12)
+
+
+def test_more_queries_than_fit_take_several_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The budget decides how often the shards are read, not what is found."""
+    corpus, queries, judged = random_corpus()
+    reference = search_shards(cut(corpus, 100), queries, judged, top=50)
+    monkeypatch.setattr("harness.search.stream.resident_memory", lambda: 0)
+    each = scan_bytes(1, 48, 50, 1) - scan_bytes(0, 48, 50, 1)
+    memory = WORKING_BYTES + scan_bytes(0, 48, 50, 1) + 60 * 50 * 14 + 7 * each
+    search = ShardSearch(cut(corpus, 100), queries, judged, top=50, memory=memory)
+    assert search.passages == 9 * (700 + 431)
+    told: list[int] = []
+    assert same(reference, search.run(told.append))
+    assert sum(told) == search.passages
+    with pytest.raises(UsageError, match=r"--memory 1M is too small .* at least \d+M are needed"):
+        search_shards(cut(corpus, 100), queries, judged, memory=2**20)
+
+
+def test_thousands_of_equal_passages_are_settled_by_id() -> None:
+    """More passages tie at the end of the head than there is room for candidates."""
+    rng = np.random.default_rng(1)
+    vectors = np.tile(rng.standard_normal((1, 8)).astype(np.float32), (3000, 1))
+    ids = [f"{i:04d}" for i in rng.permutation(3000)]
+    query = vectors[:1]
+    for device in ("cpu", "cpu:0"):
+        found = search_shards(
+            cut({"en": (ids, vectors)}, 256),
+            {"en": query},
+            {"en": {"q": {"en:0007": 1}}},
+            top=10,
+            device=device,
+        )
+        best = found.pool.ids[found.found["en"].head[0]].tolist()
+        assert best == [f"en:{i:04d}" for i in range(2999, 2989, -1)]
+        assert found.found["en"].pool_rank.tolist() == [3000 - 7]
+
+
+def test_a_gold_that_was_not_encoded_is_named() -> None:
+    corpus, queries, judged = random_corpus()
+    judged["en"]["en3"] = {"de:nowhere": 1}
+    with pytest.raises(DataError, match=r"'de:nowhere' is judged relevant, .* 431 passages of de"):
+        search_shards(cut(corpus, 100), queries, judged)
+
+
+def test_only_what_a_query_searches_counts() -> None:
+    """Monolingual queries are put to their own corpus alone."""
+    corpus, queries, judged = random_corpus()
+    own = {x: (x,) for x in corpus}
+    streamed = search_shards(cut(corpus, 100), queries, judged, own, top=5)
+    for x, found in streamed.found.items():
+        alone = search_shards(cut({x: corpus[x]}, 90), {x: queries[x]}, {x: judged[x]}, own, top=5)
+        ids = [streamed.pool.ids[c] for c in found.golds.columns]
+        assert all(i.startswith(f"{x}:") for i in ids)
+        np.testing.assert_array_equal(found.block_rank, alone.found[x].block_rank)
+        np.testing.assert_array_equal(found.pool_rank, alone.found[x].pool_rank)
+        assert all(i.startswith(f"{x}:") for i in streamed.pool.ids[found.head].reshape(-1))
