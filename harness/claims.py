@@ -13,11 +13,12 @@ import json
 import os
 import platform
 import secrets
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from harness.writing import locked
 
 BEAT = 5.0
 """Seconds between two signs of life."""
@@ -121,15 +122,6 @@ def _alone(folder: Path) -> Iterator[float]:
     Some cluster file systems have no locks: two processes may then both win a claim, and both write
     the same bytes.
     """
-    with (folder / ".lock").open("a+b") as file:
-        with contextlib.suppress(OSError):
-            if sys.platform == "win32":
-                import msvcrt
-
-                msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
-            else:
-                import fcntl
-
-                fcntl.flock(file, fcntl.LOCK_EX)
+    with locked(folder / ".lock"):
         os.utime(folder / ".lock")
         yield (folder / ".lock").stat().st_mtime

@@ -55,6 +55,8 @@ class Held:
 def spaces(root: Path) -> list[Held]:
     """Every space under a store's root, by model, role and language."""
     found = [_held(folder) for folder in sorted((root / "vectors").glob("*")) if folder.is_dir()]
+    # One without facts and shards is a run's that has just begun, or was stopped then.
+    found = [x for x in found if x.facts or x.manifests]
     return sorted(found, key=lambda x: (x.model, x.what, x.folder.name))
 
 

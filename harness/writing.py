@@ -1,9 +1,12 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and locks that outlive nobody."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from harness.errors import StoreError
@@ -26,3 +29,20 @@ def write_atomically(path: Path, content: bytes) -> None:
     except OSError as problem:
         temporary.unlink(missing_ok=True)
         raise StoreError(f"{path} could not be written: {problem.strerror or problem}") from problem
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock that the system drops when the process ends, however it ends."""
+    with path.open("a+b") as file:
+        # Some cluster filesystems have no locks. What is done under one is checked by other means.
+        with contextlib.suppress(OSError):
+            if sys.platform == "win32":
+                import msvcrt
+
+                msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+            else:
+                import fcntl
+
+                fcntl.flock(file, fcntl.LOCK_EX)
+        yield

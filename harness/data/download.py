@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import http.client
 import os
@@ -11,11 +10,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from email.message import Message
 from pathlib import Path
 
 from harness.errors import DataError
+from harness.writing import locked
 
 Progress = Callable[[str, int, int | None], None]
 """Called with file name, bytes so far, and bytes in all where the server says so."""
@@ -49,7 +49,7 @@ def download(url: str, target: Path, *, sha256: str, progress: Progress | None =
     part = target.with_name(f"{target.name}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(target.parent / ".lock"):
+        with locked(target.parent / ".lock"):
             if _digest(target) == sha256:
                 return
             resumed = False
@@ -174,21 +174,3 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock that the system drops when the process ends, however it ends."""
-    with path.open("a+b") as file:
-        # Some cluster filesystems have no locks. Two writers there could spoil the part, which the
-        # checksum finds, so that going on is safe.
-        with contextlib.suppress(OSError):
-            if sys.platform == "win32":
-                import msvcrt
-
-                msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
-            else:
-                import fcntl
-
-                fcntl.flock(file, fcntl.LOCK_EX)
-        yield

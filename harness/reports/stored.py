@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 from harness.reports import numbers
 from harness.reports.tables import plain_table
@@ -14,29 +16,34 @@ from harness.stored import Held, Leftover
 
 
 def print_spaces(console: Console, root: Path, held: Sequence[Held]) -> None:
-    """One line per space: what is in it, and how large it is."""
+    """By model, one line per space: what is in it, and how large it is."""
     if not held:
         console.print(f"the store in {root} is empty", soft_wrap=True)
         return
-    table = plain_table()
-    table.add_column("model", overflow="fold")
-    table.add_column("vectors of", no_wrap=True)
-    for name in ("vectors", "shards", "dtype", "size", "written"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("space", no_wrap=True)
-    for space in held:
-        day = datetime.date.fromtimestamp(space.used).isoformat() if space.used else ""
-        table.add_row(
-            space.model,
-            space.what,
-            numbers.count(space.vectors),
-            numbers.count(len(space.manifests)),
-            space.dtype,
-            numbers.memory(space.bytes),
-            day,
-            space.folder.name[:12],
+    for model, group in groupby(held, key=lambda x: x.model):
+        spaces = list(group)
+        console.print(
+            Text(model, "bold").append(
+                f"  {numbers.memory(sum(x.bytes for x in spaces))}", "not bold"
+            )
         )
-    console.print(table)
+        table = plain_table()
+        table.add_column("vectors of", no_wrap=True)
+        for name in ("vectors", "shards", "dtype", "size", "written"):
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("space", no_wrap=True)
+        for space in spaces:
+            table.add_row(
+                space.what,
+                numbers.count(space.vectors),
+                numbers.count(len(space.manifests)),
+                space.dtype,
+                numbers.memory(space.bytes),
+                datetime.date.fromtimestamp(space.used).isoformat() if space.used else "",
+                space.folder.name[:12],
+            )
+        console.print(table)
+        console.print()
     console.print(f"{root}: {numbers.memory(sum(x.bytes for x in held))}", soft_wrap=True)
 
 
