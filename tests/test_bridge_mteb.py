@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from mteb.models import SearchEncoderWrapper
 from mteb_encoders import WordBagInMteb
 
 import harness
+from harness.board import make_board, read_leaderboards
 from harness.bridge_mteb import (
     MLQAR,
     EncodeOnce,
@@ -190,6 +192,7 @@ def test_what_mteb_itself_wrote_is_read(task_file: Path, tmp_path: Path) -> None
     )
     (back,) = from_results(tmp_path)
     assert (back.model, back.revision) == ("tests/word-bag", "1")
+    assert back.origin.startswith("mteb 2.")
     assert {s.name for s in back.scores} == set(demo.metadata.hf_subsets)
 
 
@@ -199,6 +202,50 @@ def test_the_command_writes_what_mteb_loads(demo_record: Record, tmp_path: Path)
     assert done.exit_code == 0, done.output
     assert Path(done.output.strip()).is_file()
     assert mteb.ResultCache(tmp_path / "out").load_results(include_remote=False).model_results
+
+
+def test_an_imported_row_stands_on_the_board_with_the_numbers_of_the_record(
+    demo_record: Record, tmp_path: Path
+) -> None:
+    """Our record -> mteb's file -> our board: the measured and the imported row are equal."""
+    boards = str(tmp_path / "boards")
+    folder = str(demo_record.save(tmp_path / "run").parent)
+    out = str(tmp_path / "mteb")
+    for command in (
+        ["board", "add", folder, "--leaderboards", boards],
+        ["export", folder, "--output", out],
+        ["import", out, "--leaderboards", boards],
+        ["board", "--leaderboards", boards, "--check"],
+    ):
+        done = CliRunner().invoke(main, command)
+        assert done.exit_code == 0, done.output
+    made = make_board(read_leaderboards(boards))
+    (task,) = made.tasks
+    rows = {row.source: row for row in task.rows}
+    measured, imported = rows["measured"], rows["imported"]
+    assert imported.model == "polyglot-harness/word-bag"
+    assert imported.notes == (f"imported from mteb {version('mteb')}, not measured here",)
+    assert not imported.comparable and imported.facts is None
+    for key, cell in imported.cells.items():
+        # Tracked records keep ten digits.
+        assert cell.value == pytest.approx(measured.cells[key].value, abs=5e-11)
+        assert (cell.low, cell.high) == (None, None)
+    assert {k.split("/")[0] for k in imported.cells} == {"mono", "cross", "multi"}
+    for ours, theirs in zip(measured.matrices["map"], imported.matrices["map"], strict=True):
+        assert theirs == pytest.approx(ours, abs=5e-11)
+    ranking = task.rankings["multi/map"]
+    assert imported.id not in ranking.order
+
+
+def test_an_imported_row_that_is_broken_is_named(demo_record: Record, tmp_path: Path) -> None:
+    boards = tmp_path / "boards"
+    folder = str(demo_record.save(tmp_path / "run").parent)
+    done = CliRunner().invoke(main, ["board", "add", folder, "--leaderboards", str(boards)])
+    assert done.exit_code == 0, done.output
+    (boards / "imported").mkdir()
+    (boards / "imported" / "x.demo.json").write_text('{"format": 1, "settings": []}')
+    with pytest.raises(RecordError, match=r"x\.demo\.json: is not an imported row"):
+        read_leaderboards(boards)
 
 
 def test_a_record_without_the_main_score_is_refused(task_file: Path) -> None:

@@ -17,9 +17,10 @@ from harness.board.model import Board, Cell, Column, Ranking, Row, TaskBoard
 from harness.board.overview import make_overview
 from harness.board.published import published_on
 from harness.board.ranking import METHOD, ranked
-from harness.board.rows import Entry, measured_row, published_row
+from harness.board.rows import Entry, imported_row, measured_row, published_row
 from harness.board.values import shown
 from harness.errors import UsageError
+from harness.imported import Imported
 from harness.metrics import parse_measure
 from harness.metrics.comparisons import ALPHA
 from harness.metrics.significance import LEVEL
@@ -45,7 +46,10 @@ def make_board(found: Leaderboards) -> Board:
             groups.setdefault(_what(entry), []).append((tracked, entry))
     groups = {what: _latest(members) for what, members in groups.items()}
     slugs = _slugs(groups)
-    boards = [_task_board(slugs[what], members, found.folder) for what, members in groups.items()]
+    boards = [
+        _task_board(slugs[what], members, found.folder, found.imported)
+        for what, members in groups.items()
+    ]
     boards.sort(key=lambda x: (not x.primary, x.task, x.slug))
     return Board(
         tasks=tuple(boards),
@@ -110,7 +114,9 @@ def _only_sampled(entry: Entry) -> bool:
     return "sampled_corpus" in entry["partial"] and set(entry["partial"]) <= _OF_A_SAMPLE
 
 
-def _task_board(slug: str, members: list[Member], folder: Path) -> TaskBoard:
+def _task_board(
+    slug: str, members: list[Member], folder: Path, imported: Sequence[Imported]
+) -> TaskBoard:
     # What measured most speaks for the board.
     fullest, entry = max(members, key=lambda x: (len(x[1]["settings"]), len(x[1]["measures"])))
     rows = [measured_row(tracked, own, _redefined(own, entry)) for tracked, own in members]
@@ -119,6 +125,11 @@ def _task_board(slug: str, members: list[Member], folder: Path) -> TaskBoard:
     if primary:
         elsewhere = bool(entry["partial"])
         rows += [published_row(x, entry, elsewhere=elsewhere) for x in published_on(entry["task"])]
+    # On the board of the same data; of other data on the task's own, with a note.
+    here = [x for x in imported if x.task == entry["task"]]
+    rows += [
+        imported_row(x, entry) for x in here if primary or x.data_digest == entry["data_digest"]
+    ]
     kinds: list[Kind] = [k for k in KINDS if any(k in own["kinds"] for _, own in members)]
     main, more = _columns(kinds, [own for _, own in members], rows)
     rankings = {

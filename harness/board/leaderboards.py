@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import RecordError, UsageError
+from harness.imported import FOLDER as IMPORTED
+from harness.imported import Imported
+from harness.imported import load as load_imported
 from harness.tracked import FOLDER, Tracked, load
 
 
@@ -17,7 +20,9 @@ class Leaderboards:
     folder: Path
     records: Sequence[Tracked]
     refused: Sequence[str]
-    """One sentence for each file that is not a valid record."""
+    """One sentence for each file that is not a valid record, or imported row."""
+    imported: Sequence[Imported] = ()
+    """Rows from elsewhere."""
 
 
 def read_leaderboards(folder: str | Path, *, skip_invalid: bool = False) -> Leaderboards:
@@ -38,10 +43,15 @@ def read_leaderboards(folder: str | Path, *, skip_invalid: bool = False) -> Lead
             f"{folder / FOLDER} holds no tracked records; add one with "
             "harness board add RECORD, or name another folder with --leaderboards"
         )
-    records, refused = [], []
+    records, imported, refused = [], [], []
     for path in paths:
         try:
             records.append(load(path))
+        except RecordError as problem:
+            refused.append(str(problem))
+    for path in sorted((folder / IMPORTED).glob("*.json")):
+        try:
+            imported.append(load_imported(path))
         except RecordError as problem:
             refused.append(str(problem))
     if refused and not skip_invalid:
@@ -49,4 +59,4 @@ def read_leaderboards(folder: str | Path, *, skip_invalid: bool = False) -> Lead
         raise RecordError(
             f"{'; '.join(refused)}{also}; mend or remove it, or build the rest with --skip-invalid"
         )
-    return Leaderboards(folder, records, refused)
+    return Leaderboards(folder, records, refused, imported)

@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.board.model import Cell, Facts, Matrix, Row
 from harness.board.published import MEAN, Published
+from harness.imported import Imported
 from harness.tracked import Tracked
 from harness.tracked.questions import packed
 from harness.tracked.reproduce import reproduce
@@ -230,6 +231,54 @@ def published_row(row: Published, entry: Entry, *, elsewhere: bool) -> Row:
             if any((k, m, x) in row.values for x in entry["languages"])
         },
         matrices={},
+        top_languages=None,
+        seen={},
+        hits={},
+        facts=None,
+    )
+
+
+def imported_row(row: Imported, entry: Entry) -> Row:
+    """A row from another harness's file on the board of ``entry``; what it lacks stays empty."""
+    notes = [f"imported from {row.origin}, not measured here"]
+    if row.data_digest != entry["data_digest"]:
+        notes.append(f"over other data than this board's: {row.data_digest[:12]}")
+    means = row.means()
+    by: dict[str, dict[str, list[float | None]]] = {}
+    size = len(entry["languages"])
+    at = {x: i for i, x in enumerate(entry["languages"])}
+    grids: dict[str, list[list[float | None]]] = {}
+    for setting, values in row.scores.items():
+        for measure, value in values.items():
+            key = f"{setting.kind}/{measure}"
+            by.setdefault(key, {}).setdefault(setting.query_language, []).append(value)
+            asked, answered = at.get(setting.query_language), at.get(setting.passage_language or "")
+            if "cross" in means and asked is not None and answered is not None:
+                grid = grids.setdefault(measure, [[None] * size for _ in range(size)])
+                grid[asked][answered] = value
+    return Row(
+        id=row.id,
+        model=row.model,
+        source="imported",
+        kind=None,
+        recipe=None,
+        alpha=None,
+        seed=None,
+        trained_on=None,
+        parameters=None,
+        dimensions=None,
+        options="",
+        text=None,
+        notes=tuple(notes),
+        comparable=False,
+        elsewhere=row.data_digest != entry["data_digest"],
+        reference=row.origin,
+        cells={f"{k}/{m}": Cell(v) for k, values in means.items() for m, v in values.items()},
+        languages={
+            key: tuple(Cell(mean(found.get(x, []))) for x in entry["languages"])
+            for key, found in by.items()
+        },
+        matrices={m: tuple(map(tuple, grid)) for m, grid in grids.items()},
         top_languages=None,
         seen={},
         hits={},

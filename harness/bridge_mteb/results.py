@@ -13,8 +13,7 @@ from __future__ import annotations
 import datetime
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -22,50 +21,16 @@ from typing import Any
 
 from harness.bridge_mteb.tasks import MAIN_SCORE, SPLIT, mteb_name, subset_languages
 from harness.errors import RecordError
+from harness.imported import Imported
 from harness.metrics import families
 from harness.records import Record
 from harness.store import write_atomically
-from harness.task import KINDS, Kind, Setting, find_task, list_tasks
+from harness.task import Setting, find_task, list_tasks
 
 _SAME = {"ndcg": "ndcg_at_", "recall": "recall_at_", "mrr": "mrr_at_"}
 """Families of ours that mteb computes too -> what mteb calls them before the cutoff."""
 _THEIR_NAME = re.compile(r"(ndcg|recall|mrr)_at_([0-9]+)")
 _HF_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-
-
-@dataclass(frozen=True)
-class Imported:
-    """One task of one model, as mteb's result file has it."""
-
-    task: str
-    """Ours, ``xquad-r``."""
-    model: str
-    revision: str | None
-    data_digest: str
-    """The dataset revision on the file; the digest of our data where our tasks were run."""
-    mteb_version: str | None
-    scores: Mapping[Setting, Mapping[str, float]]
-    """Setting -> measure, by our names -> value; what the file lacks is absent."""
-
-    def means(self) -> dict[Kind, dict[str, float]]:
-        """Kind -> measure -> macro mean: settings by query language first, then languages."""
-        found: dict[Kind, dict[str, float]] = {}
-        for kind in KINDS:
-            by: dict[str, dict[str, list[float]]] = {}
-            for setting, values in self.scores.items():
-                if setting.kind == kind:
-                    for name, value in values.items():
-                        by.setdefault(name, {}).setdefault(setting.query_language, []).append(value)
-            if by:
-                found[kind] = {
-                    name: _mean([_mean(v) for v in languages.values()])
-                    for name, languages in by.items()
-                }
-        return found
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
 
 
 def their_name(measure: str) -> str:
@@ -249,7 +214,7 @@ def _read(path: Path) -> Imported | None:
         model=model,
         revision=revision,
         data_digest=result.dataset_revision,
-        mteb_version=result.mteb_version,
+        origin=f"mteb {result.mteb_version or 'of an unknown version'}",
         scores=scores,
     )
 

@@ -21,6 +21,7 @@ from harness.cli.compare import compare
 from harness.cli.data import data
 from harness.cli.export import export
 from harness.cli.gate import gate
+from harness.cli.imports import import_
 from harness.cli.inspect import models, show, tasks
 from harness.cli.noise import noise
 from harness.cli.overlap import overlap
@@ -92,6 +93,7 @@ for command in (
     show,
     score,
     export,
+    import_,
     compare,
     breakdown,
     noise,
