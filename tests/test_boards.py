@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tiny
 from golden_boards import GOLDEN
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,9 +23,7 @@ from harness.metrics.significance import paired_permutation_test
 from harness.reports.boards.files import board_files as files_of
 from harness.reports.boards.grids import language_grid, main_grid, ordered
 from harness.reports.boards.paper import paper_grids
-from harness.task import Setting, read_task
 from harness.tracked import Tracked, load
-from harness.tracked.imported import ImportedTask, imported_document, write_imported
 from harness.tracked.questions import unpacked
 
 
@@ -235,7 +232,7 @@ def test_a_sampled_corpus_is_never_shown_as_the_task(board: Board) -> None:
     for row in board.overview.rows:
         assert row.source == "measured" or not set(columns) & set(row.cells)
     page = files_of(board)["miracl-sample.md"].decode()
-    ours, apart = page.split("## Published, over the whole corpus")
+    ours, apart = page.split("## Over other data than the rows above")
     assert "LaBSE" not in ours.split("## Models")[1].split("- In the order")[0]
     assert "LaBSE" in apart
 
@@ -311,31 +308,3 @@ def test_invalid_records_are_named_and_refused_or_left_out(tmp_path: Path) -> No
 
 def test_rows_are_plain_data(board: Board) -> None:
     assert json.dumps(dataclasses.asdict(board), allow_nan=False)
-
-
-def test_imported_results_stand_beside_the_others_marked_and_unranked(tmp_path: Path) -> None:
-    one = load(GOLDEN / "records" / "hard.json")
-    held = one.document["tasks"][0]
-    spec = read_task(tiny.write_task(tmp_path, name="xquad-r"))
-    scores = {
-        Setting(kind, asked, answered): {"map": held["scores"]["map"][i], "ndcg@10": 0.5}
-        for i, (kind, asked, answered, *_) in enumerate(held["settings"])
-    }
-    document = imported_document(
-        "org/model",
-        "an mteb result file",
-        [ImportedTask(spec, held["data_digest"], scores)],
-        created="2026-01-02T03:04:05Z",
-    )
-    path = write_imported(document, "org-model", tmp_path)
-    board = make_board(Leaderboards(tmp_path, [one, load(path)], ()))
-    [task] = board.tasks
-    ours, theirs = (next(r for r in task.rows if r.id == x) for x in ("hard", path.stem))
-    for kind in ("mono", "cross", "multi"):
-        assert theirs.cells[f"{kind}/map"].value == pytest.approx(
-            ours.cells[f"{kind}/map"].value, abs=1e-8
-        )
-    assert theirs.source == "imported" and theirs.facts is None and "imported" in theirs.notes[0]
-    assert theirs.id not in task.rankings["multi/map"].order
-    assert "mono/recall@1" not in theirs.cells
-    assert files_of(board)["xquad-r.md"].decode().count("org/model‡") > 1

@@ -20,13 +20,12 @@ Entry = Mapping[str, Any]
 
 
 def measured_row(tracked: Tracked, entry: Entry, redefined: Sequence[str] = ()) -> Row:
-    """The row of one task of a tracked record, measured here or imported.
+    """The row of one task of a tracked record.
 
     ``redefined`` are measures that it took by another formula than its board's other rows.
     """
     document = tracked.document
-    imported = document.get("imported")
-    notes = [] if imported is None else [f"imported from {imported}, not measured here"]
+    notes = []
     if redefined:
         notes.append(f"another definition of {', '.join(redefined)}, so not ranked")
     model = document["model"]
@@ -40,7 +39,7 @@ def measured_row(tracked: Tracked, entry: Entry, redefined: Sequence[str] = ()) 
     return Row(
         id=tracked.name,
         model=model["name"],
-        source="measured" if imported is None else "imported",
+        source="measured",
         kind=model["kind"],
         recipe=training.get("recipe"),
         alpha=training.get("alpha"),
@@ -60,7 +59,7 @@ def measured_row(tracked: Tracked, entry: Entry, redefined: Sequence[str] = ()) 
         top_languages=_top_languages(entry),
         seen={} if trained_on is None else _seen(entry, languages, trained_on),
         hits={k: packed(x.hit) for k, x in tracked.questions[entry["task"]].hits.items()},
-        facts=None if imported is not None else _facts(document, entry),
+        facts=_facts(document, entry),
     )
 
 

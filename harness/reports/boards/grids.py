@@ -146,7 +146,7 @@ def main_grid(board: TaskBoard, sort: str | None = None, *, elsewhere: bool = Fa
         if row.elsewhere == elsewhere
     )
     heads = ("Rank", "Model", "Recipe", "Parameters", "Dimensions", *(c.label for c in columns))
-    title = "Published, over the whole corpus" if elsewhere else "Models"
+    title = "Over other data than the rows above" if elsewhere else "Models"
     return Grid(title, heads, rows, (("", 5), *_titled(columns)), left=3)
 
 
