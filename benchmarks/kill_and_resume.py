@@ -142,7 +142,7 @@ def kill_and_resume(work: Work, place: Path, kills: int, seed: int) -> Seen:
     """Do it; every fault is named in the result."""
     rng = random.Random(seed)
     seen = Seen()
-    begun = time.monotonic()
+    begun, clock = time.monotonic(), time.time_ns()
     alone = work.start(place / "alone")
     if alone.wait() != 0:
         raise SystemExit("the undisturbed run failed")
@@ -152,9 +152,8 @@ def kill_and_resume(work: Work, place: Path, kills: int, seed: int) -> Seen:
         len(list(x.glob("0*.json"))) for x in work.folder_of(place / "alone").values()
     )
     first = min(int(x.split()[0]) for x in (place / "alone" / "log").read_text().splitlines())
-    started = (first - (place / "alone").stat().st_ctime_ns) / 1e9
-    lead = max(0.0, min(whole, started if started > 0 else whole / 2))
-    work_left = max(whole - lead, 0.1)
+    lead = (first - clock) / 1e9
+    work_left = whole - lead
     number = 0
     while seen.kills < kills:
         number += 1

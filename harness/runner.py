@@ -128,7 +128,7 @@ def score(prepared: Prepared, searched: Searched) -> tuple[PerQuery, dict[str, A
     queries = np.bincount(table.setting, minlength=len(table.settings))
     depth, shares = top_language_share(found, prepared.pool)
     pool_size = prepared.data.passage_counts
-    medians = kind_medians(table, means)
+    medians = kind_medians(table, means) if prepared.data.corpora else {}
     return table, {
         "settings": [
             {
