@@ -46,6 +46,19 @@ def name_of(record: Record) -> str:
     return re.sub(r"[^A-Za-z0-9._]+", "-", "-".join(parts)).strip("-.")[:80] or "baseline"
 
 
+def folder_of(name: str, folder: Path = FOLDER) -> Path:
+    """Where the baseline called ``name`` stands, existing or not.
+
+    Raises:
+        UsageError: it is no name.
+    """
+    if _NAME.fullmatch(name) is None:
+        raise UsageError(
+            f"{name!r} is no name for a baseline: letters, digits, '.', '_' and '-' alone"
+        )
+    return folder / name
+
+
 def where(name_or_path: str, folder: Path = FOLDER) -> Path:
     """The folder of a baseline: a path that exists, or a name in ``folder``, existing or not.
 
@@ -60,7 +73,7 @@ def where(name_or_path: str, folder: Path = FOLDER) -> Path:
             f"no baseline at {name_or_path}; name a record, its folder, or a baseline that "
             "`harness baseline list` knows"
         )
-    return folder / name_or_path
+    return folder_of(name_or_path, folder)
 
 
 def load(name_or_path: str, folder: Path = FOLDER) -> Record:
@@ -150,10 +163,6 @@ def write(record: Record, folder: Path, measures: Sequence[str] = ()) -> list[Pa
         RecordError: a table cannot be read, or the record does not fit its schema.
         StoreError: the folder cannot be written.
     """
-    if _NAME.fullmatch(folder.name) is None:
-        raise UsageError(
-            f"{folder.name!r} is no name for a baseline: letters, digits, '.', '_' and '-'"
-        )
     document, tables = trimmed(record, measures)
     validate(document, str(folder / RECORD_FILE))
     written = []

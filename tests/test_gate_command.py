@@ -178,6 +178,16 @@ def test_a_baseline_is_set_listed_shown_and_gated_by_name(base: Path) -> None:
     assert gate(base, "word-bag-tiny").exit_code == 0
 
 
+def test_a_baselines_name_is_a_name(base: Path) -> None:
+    done = harness("baseline", "set", base, "--name", "../../x")
+    assert done.exit_code == 2 and "'../../x' is no name for a baseline" in done.stderr
+    done = harness("baseline", "set", base, "--name", "x", "--measure", "ndgc@10")
+    assert (
+        done.exit_code == 2 and "has no measure 'ndgc@10'; did you mean 'ndcg@10'?" in done.stderr
+    )
+    assert not Path("leaderboards").exists()
+
+
 def test_a_damaged_baseline_is_told_of(base: Path) -> None:
     harness("baseline", "set", base, "--name", "b")
     table = Path("leaderboards/baselines/b/tiny.per-query.parquet")

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+import tiny
 from gated import POLICY, base_record, harness, moved, policy, saved, written
 from junitparser import Error, Failure, JUnitXml, Skipped
 
+from harness import evaluate
+from harness.errors import NotComparableError, UsageError
 from harness.gate import Gate, gate
 from harness.records import Record
 from harness.reports.gate.github import annotate, command, run_url
@@ -191,3 +195,59 @@ def test_in_a_test_suite(base: Record, candidate: Record, tmp_path: Path) -> Non
         assert_no_regression(doubtful, base, rules)
     found = assert_no_regression(doubtful, base, rules, allow_inconclusive=True)
     assert found.verdict == "inconclusive"
+
+
+@pytest.fixture(scope="module")
+def own_task(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("own")
+    return str(tiny.write_task(folder, questions=60, languages=("en", "de")))
+
+
+def test_a_model_in_a_test_suite(own_task: str, tmp_path: Path) -> None:
+    base = evaluate(tiny.WordBag(), tasks=[own_task], store=False)
+    rules = policy(tmp_path)
+    given = {"policy": rules, "tasks": [own_task], "store": False}
+    found = assert_no_regression(baseline=base, model=tiny.WordBag(), sample=40, **given)
+    assert {c.questions for _, c in found.cells()} == {40}
+    with pytest.raises(AssertionError, match="Gate: REGRESSION in en, de"):
+        assert_no_regression(baseline=base, model=tiny.WordBag(dimensions=2), **given)
+    with pytest.raises(NotComparableError, match="no baseline 'none' in leaderboards"):
+        assert_no_regression(baseline="none", model=tiny.WordBag(), **given)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({}, "needs a candidate's record or a model, one of them"),
+        ({"candidate": "a", "model": "b"}, "needs a candidate's record or a model, one of them"),
+        ({"candidate": "a", "sample": 5}, "'sample' is a setting of a run, and there is no model"),
+    ],
+)
+def test_wrong_use_in_a_test_suite(arguments: dict[str, Any], told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        assert_no_regression(baseline="x", **arguments)
+
+
+def test_a_baseline_that_is_a_sample_decides_the_sample(own_task: str, tmp_path: Path) -> None:
+    base = evaluate(tiny.WordBag(), tasks=[own_task], store=False, sample=35)
+    given = {"policy": policy(tmp_path), "tasks": [own_task], "store": False}
+    found = assert_no_regression(baseline=base, model=tiny.WordBag(), **given)
+    assert found.tasks["tiny"]["sample"]["drawn"] == 35
+    with pytest.raises(UsageError, match="--sample 40: the baseline is a sample of 35 questions"):
+        assert_no_regression(baseline=base, model=tiny.WordBag(), sample=40, **given)
+    # A whole candidate holds the sample's questions too.
+    whole = evaluate(tiny.WordBag(), tasks=[own_task], store=False)
+    assert gate(whole, base, policy(tmp_path)).verdict == "pass"
+
+
+def test_two_tasks_are_told_apart(own_task: str, tmp_path: Path) -> None:
+    other = str(tiny.write_task(tmp_path / "b", name="other", questions=60, languages=("en", "de")))
+    record = evaluate(tiny.WordBag(), tasks=[own_task, other], store=False)
+    found = gate(record, record, policy(tmp_path))
+    assert list(found.tasks) == ["tiny", "other"]
+    assert "| other mono de |" in to_markdown(found)
+    one = gate(record, record, policy(tmp_path, POLICY + 'tasks = ["tiny"]\n'))
+    assert {c.task for _, c in one.cells()} == {"tiny"}
+    text = POLICY + 'tasks = ["tin"]\n' + POLICY.replace("[[rules]]", '[[rules]]\nname = "b"')
+    gone = gate(record, record, policy(tmp_path, text))
+    assert gone.outcomes[0].note == "the rule names task 'tin', which was not compared"

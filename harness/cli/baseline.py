@@ -44,7 +44,7 @@ def set_baseline(
 
     loaded = Record.load(record)
     wanted = measures_of(read_policy(policy), loaded)
-    target = folder / (name or baselines.name_of(loaded))
+    target = baselines.folder_of(name or baselines.name_of(loaded), folder)
     for path in baselines.write(loaded, target, [*measures, *wanted]):
         click.echo(f"wrote {path}", err=True)
     click.echo(target.name)
