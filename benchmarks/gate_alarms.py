@@ -113,8 +113,12 @@ def swapped(vectors: Vectors, one: str, other: str) -> Vectors:
     return {**vectors, first: vectors[second], second: vectors[first]}
 
 
-def mean_pooled(bench: Bench) -> Vectors:
-    """The encoder with its sum over tokens divided by their number, not by its square root."""
+def repooled(bench: Bench, how: str) -> Vectors:
+    """The built-in encoder with another pooling over tokens.
+
+    ``mean``: its sum is divided by the number of tokens, not by its square root. ``first``: the
+    first token alone.
+    """
     from harness.encode import EncodingCounts
     from harness.models.base import ModelOptions
     from harness.models.use_m3 import UseM3Encoder
@@ -123,11 +127,20 @@ def mean_pooled(bench: Bench) -> Vectors:
 
     model = UseM3Encoder(ModelOptions())
     network, lengths = model.network, {}
-    network.register_forward_pre_hook(lambda _, args: lengths.update(now=args[1]))
-    for layer in (network.head_in, network.head_skip):
-        layer.register_forward_pre_hook(
-            lambda _, args: (args[0] / lengths["now"].to(args[0].dtype).sqrt()[:, None],)
-        )
+    if how == "mean":
+        network.register_forward_pre_hook(lambda _, args: lengths.update(now=args[1]))
+        for layer in (network.head_in, network.head_skip):
+            layer.register_forward_pre_hook(
+                lambda _, args: (args[0] / lengths["now"].to(args[0].dtype).sqrt()[:, None],)
+            )
+    else:
+
+        def first_alone(_: Any, __: Any, features: Any) -> Any:
+            alone = features.new_zeros(features.shape)
+            alone[:, 0] = features[:, 0]
+            return alone
+
+        network.token_norm.register_forward_hook(first_alone)
     model.fingerprint = None
     return encode_task(model, bench.prepared, None, EncodingCounts(), Silent())
 
@@ -137,12 +150,12 @@ def rounded(vectors: Vectors) -> Vectors:
     return {at: x.astype(np.float16).astype(np.float32) for at, x in vectors.items()}
 
 
-def plant(bench: Bench) -> dict[str, Callable[[], Vectors]]:
+def plant(bench: Bench, pooling: str = "mean") -> dict[str, Callable[[], Vectors]]:
     """Name -> the vectors of a candidate that something was done to."""
     return {
         "noise on de": lambda: noisy(bench.vectors, 0.75, 1, lambda _, x: x == "de"),
         "de and es swapped": lambda: swapped(bench.vectors, "de", "es"),
-        "mean pooling": lambda: mean_pooled(bench),
+        f"{pooling} pooling": lambda: repooled(bench, pooling),
         "float16 rounding": lambda: rounded(bench.vectors),
     }
 

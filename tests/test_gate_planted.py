@@ -59,6 +59,13 @@ def test_swapped_languages_are_found_in_both(alarms: Any, bench: Any) -> None:
     assert {unit for _, _, unit, _ in where(found)} == {"de", "en"}
 
 
+def test_another_pooling_is_found_everywhere(alarms: Any, bench: Any) -> None:
+    found = gate(bench.record(alarms.repooled(bench, "first")), bench.base)
+    assert (found.exit_code, set(found.languages)) == (1, {"de", "en", "es", "ru"})
+    means = {c.kind for c in found.regressions if c.side == "mean" and c.measure == "ndcg@10"}
+    assert means == {"mono", "cross", "multi"}
+
+
 def test_rounding_to_float16_passes(alarms: Any, bench: Any) -> None:
     rounded = alarms.rounded(bench.vectors)
     assert all((rounded[at] != x).any() for at, x in bench.vectors.items())
@@ -78,20 +85,19 @@ def test_equal_systems_ring_no_oftener_than_stated(
 
 
 @pytest.mark.slow
-def test_all_four_on_xquad_r(alarms: Any, real_data: Path, capsys: Any) -> None:
-    """Three languages, 200 questions, all their passages."""
+def test_on_xquad_r(alarms: Any, real_data: Path) -> None:
+    """Three languages, 150 questions, all their passages."""
     given = argparse.Namespace(
-        model="use-m3", task="xquad-r", languages="de,es,en", sample=200, data_dir=real_data
+        model="use-m3", task="xquad-r", languages="de,en,es", sample=150, data_dir=real_data
     )
     bench = alarms.Bench.of(given)
     found = {
-        name: gate(bench.record(make()), bench.base) for name, make in alarms.plant(bench).items()
+        name: gate(bench.record(make()), bench.base)
+        for name, make in alarms.plant(bench).items()
+        if name != "mean pooling"  # it needs all 1,190 questions to be seen
     }
-    assert {name: x.exit_code for name, x in found.items()} == {
-        "noise on de": 1,
-        "de and es swapped": 1,
-        "mean pooling": 1,
-        "float16 rounding": 0,
+    assert {name: (x.exit_code, set(x.languages)) for name, x in found.items()} == {
+        "noise on de": (1, {"de"}),
+        "de and es swapped": (1, {"de", "es"}),
+        "float16 rounding": (0, set()),
     }
-    assert found["noise on de"].languages == ("de",)
-    assert set(found["de and es swapped"].languages) == {"de", "es"}

@@ -14,6 +14,7 @@ from harness import evaluate
 from harness.compare import compare
 from harness.gate import Gate, gate
 from harness.records import Record
+from harness.reports.gate.tables import headline
 
 SURE = [-0.2] * 30 + [0.0] * 30
 """Thirty of sixty questions fall by 0.2: a drop of 0.1 that no chance explains."""
@@ -288,3 +289,23 @@ def test_a_mean_says_which_languages_it_fell_with(crossed: Record, tmp_path: Pat
     # With no rule about languages nobody can say.
     found = gate(fallen(crossed, *PAIRS), crossed, policy(tmp_path, mean))
     assert (found.regressions[0].through, found.languages) == ((), ())
+    assert headline(found) == "REGRESSION across languages (cross): 1 of 1 value"
+
+
+def test_of_two_languages_the_monolingual_settings_tell_which(tmp_path: Path) -> None:
+    """The one pair from en is the one pair into de: both fall alike, and mono de falls too."""
+    path = tiny.write_task(tmp_path, questions=QUESTIONS, languages=("de", "en"))
+    record = evaluate(tiny.WordBag(), tasks=[str(path)], kinds=("mono", "cross"), store=False)
+    level, fall = [0.5] * QUESTIONS, [0.5 + x for x in SURE]
+    settings = ("mono/de", "mono/en", "cross/de-en", "cross/en-de")
+    base = with_values(record, dict.fromkeys(settings, level))
+    fallen = dict(zip(settings, (fall, level, level, fall), strict=True))
+    text = CROSS.format(by="language").replace('["cross"]', '["cross", "mono"]')
+    found = gate(with_values(record, fallen), base, policy(tmp_path, text))
+    through = {(c.kind, c.side, c.unit): c.through for c in found.regressions}
+    assert through == {
+        ("mono", "query", "de"): (),
+        ("cross", "passage", "de"): (),
+        ("cross", "query", "en"): ("de",),
+    }
+    assert found.languages == ("de",)

@@ -6,7 +6,7 @@ drop is taken out of all of them, then the next, until none that is left drops b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -41,10 +41,12 @@ def attributed(
         else:
             direction = policy.rules[ask.rule].direction
             groups.setdefault((ask.rows, cell.measure, direction), []).append(number)
-    for (at, measure, direction), members in groups.items():
+    # Monolingual settings first: they tell which language of a pair it is.
+    for (at, measure, direction), members in sorted(groups.items(), key=lambda x: x[0][0]):
         rows = kinds[at]
         drops = _drops(rows, measure, direction)
-        sources = _sources(rows, drops, [asked[n] for n in members], [cells[n] for n in members])
+        known = named.get(rows.task, {})
+        sources = _sources(rows, drops, [(asked[n], cells[n].limit) for n in members], known)
         for number in members:
             ask, cell = asked[number], cells[number]
             touched = {of_side(rows.settings[i], side) for i in ask.settings for side in _SIDES}
@@ -98,19 +100,29 @@ def _left(rows: Rows, drops: FloatArray, ask: Ask, without: Sequence[_Found]) ->
 
 
 def _sources(
-    rows: Rows, drops: FloatArray, asked: Sequence[Ask], cells: Sequence[Cell]
+    rows: Rows,
+    drops: FloatArray,
+    asked: Sequence[tuple[Ask, float]],
+    known: Container[str],
 ) -> list[_Found]:
-    """Sides and languages that regress by themselves, worst first."""
+    """Sides and languages that regress by themselves, worst first.
+
+    Args:
+        rows: of one kind of setting.
+        drops: of its settings.
+        asked: values that regressed, each with its limit.
+        known: languages that are named already; of equal drops theirs comes first.
+    """
     sources: list[_Found] = []
     while True:
         left = [
-            (_left(rows, drops, ask, sources), ask)
-            for ask, cell in zip(asked, cells, strict=True)
+            (round(drop, 9), ask.unit in known, ask.unit, ask.side)
+            for ask, limit in asked
             if ask.side in _SIDES
             and (ask.side, ask.unit) not in sources
-            and _left(rows, drops, ask, sources) > cell.limit
+            and (drop := _left(rows, drops, ask, sources)) > limit
         ]
         if not left:
             return sources
-        _, ask = max(left, key=lambda x: (x[0], x[1].unit, x[1].side))
-        sources.append((ask.side, ask.unit))
+        *_, unit, side = max(left)
+        sources.append((side, unit))

@@ -41,8 +41,12 @@ def headline(found: Gate) -> str:
     counted = [cell for _, cell in found.cells() if cell.counts]
     here = sum(cell.verdict == found.verdict for cell in counted)
     words = [found.verdict.upper()]
-    if found.verdict == "regression" and found.languages:
-        words.append(f"in {', '.join(found.languages)}")
+    if found.verdict == "regression":
+        overall = [c.kind for c in found.regressions if c.side == "mean" and not c.through]
+        if overall:
+            words.append(f"across languages ({', '.join(dict.fromkeys(overall))})")
+        if found.languages:
+            words.append(f"{'and ' if overall else ''}in {', '.join(found.languages)}")
     many = f"{here} of {numbers.plural(len(counted), 'value')}" if here else ""
     if found.verdict == "missing":
         absent = sum(outcome.verdict == "missing" for outcome in found.outcomes)
