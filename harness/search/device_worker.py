@@ -2,46 +2,49 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from harness.search import stream_cpu as loops
 from harness.search.scan import QUERIES, Wanted
-from harness.search.shards import Rows
+from harness.search.shards import PIECE, Rows
 from harness.search.workers import Worker
-
-DEVICE_TILE = 1 << 15
-"""Passages per tile: enough to keep a device busy."""
 
 
 class DeviceWorker(Worker):
     """Candidates and counts of a pass whose scores are computed on ``device``."""
 
-    def __init__(
-        self, rows: Rows, wanted: Wanted, k: int, device: str, tile: int = DEVICE_TILE
-    ) -> None:
-        super().__init__(rows, wanted, k, tile)
+    def __init__(self, rows: Rows, wanted: Wanted, k: int, device: str) -> None:
+        super().__init__(rows, wanted, k)
+        # A tile is all that a thread is handed: small ones would leave a device idle.
+        self._tile = PIECE
         self._queries = self._queries.to(device)
         golds = np.diff(wanted.indptr)
         self._query_of = np.repeat(np.arange(len(golds)), golds)
         self._nth = np.arange(len(self._query_of)) - np.repeat(wanted.indptr[:-1], golds)
 
-    def _settle(self, tile: torch.Tensor, first_row: int) -> None:
-        there = tile.to(self._queries.device)
-        for start in range(0, len(self._queries), QUERIES):
-            stop = min(start + QUERIES, len(self._queries))
-            scores = torch.mm(self._queries[start:stop], there.T)
-            self._hold(scores, first_row, start, stop)
-            self._weigh(scores, tile.numpy(), first_row, start, stop)
+    def search(self, vectors: NDArray[Any], first_row: int) -> None:
+        """See :meth:`Worker.search`; vectors travel as they are stored and widen over there."""
+        for start in range(0, len(vectors), self._tile):
+            part = np.array(vectors[start : start + self._tile])
+            tile = torch.from_numpy(part).to(self._queries.device).float()
+            self._lengthen(tile)
+            for first in range(0, len(self._queries), QUERIES):
+                last = min(first + QUERIES, len(self._queries))
+                scores = torch.mm(self._queries[first:last], tile.T)
+                self._hold(scores, first_row + start, first, last)
+                self._weigh(scores, part, first_row + start, first, last)
 
     def _hold(self, scores: torch.Tensor, first_row: int, start: int, stop: int) -> None:
         """Bring back the scores that may belong to a head."""
         if not self._k:
             return
         kth = torch.from_numpy(self._kth[start:stop]).to(scores.device)
-        if scores.shape[1] >= self._k:
-            # The tile's own k-th highest score bounds its candidates, above all the first tile's.
+        if scores.shape[1] >= self._k and not np.isfinite(self._kth[start:stop]).all():
+            # There is no bound yet: the tile's own k-th highest score keeps most of it away.
             kth = torch.maximum(kth, torch.topk(scores, self._k, dim=1).values[:, -1])
         margin = torch.from_numpy(self._margin[start:stop]).to(scores.device)
         query, column = torch.nonzero(scores >= (kth - margin)[:, None], as_tuple=True)
@@ -69,7 +72,7 @@ class DeviceWorker(Worker):
     def _weigh(
         self,
         scores: torch.Tensor,
-        tile: NDArray[np.float32],
+        tile: NDArray[Any],
         first_row: int,
         start: int,
         stop: int,
@@ -95,11 +98,15 @@ class DeviceWorker(Worker):
         self,
         gold: NDArray[np.int64],
         column: NDArray[np.int64],
-        tile: NDArray[np.float32],
+        tile: NDArray[Any],
         first_row: int,
     ) -> None:
         wanted = self._wanted
-        score = loops.inner(wanted.queries, tile, self._query_of[gold], column)
+        if not len(gold):
+            return
+        different, at = np.unique(column, return_inverse=True)
+        near = np.ascontiguousarray(tile[different], np.float32)
+        score = loops.inner(wanted.queries, near, self._query_of[gold], at)
         own = wanted.gold_scores[gold]
         wins = (score > own) | ((score == own) & (wanted.ties_win[gold] == 1))
         np.add.at(self.outranked, gold[wins], 1)

@@ -174,15 +174,18 @@ def scan(
                     progress(piece.stop - piece.start)
         return worker
 
-    before = torch.get_num_threads()
+    before, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
     if threads > 1:
         torch.set_num_threads(1)
+    # What a model may have allowed itself (tf32, bfloat16) is not within reach of the product.
+    torch.set_float32_matmul_precision("highest")
     try:
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             workers = [worker_on(device, rows, wanted, k) for _ in range(threads)]
             done = list(pool.map(work, workers))
     finally:
         torch.set_num_threads(before)
+        torch.set_float32_matmul_precision(precision)
     return _together(rows, wanted, k, done)
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-_PIECE = 8192
+PIECE = 8192
 """Rows of a shard that one thread takes at a time."""
 
 
@@ -56,8 +56,8 @@ class Rows:
     def pieces(self) -> Iterator[Piece]:
         """All rows once, in order."""
         for shard, first in zip(self.shards, self.starts[:-1].tolist(), strict=True):
-            for start in range(0, len(shard), _PIECE):
-                yield Piece(shard, first + start, start, min(start + _PIECE, len(shard)))
+            for start in range(0, len(shard), PIECE):
+                yield Piece(shard, first + start, start, min(start + PIECE, len(shard)))
 
     def find(self, wanted: set[bytes]) -> dict[bytes, int]:
         """Row of each of the ``wanted`` local ids that is there; ids are read shard by shard."""
@@ -102,7 +102,9 @@ class Rows:
 
 def as_bytes(ids: Any) -> list[bytes]:
     """Ids as UTF-8: the order of bytes is the order of ties."""
-    listed = ids.tolist() if hasattr(ids, "tolist") else list(ids)
+    listed: list[Any] = ids.tolist() if hasattr(ids, "tolist") else list(ids)
+    if getattr(getattr(ids, "dtype", None), "kind", None) == "S":
+        return listed
     return [x if isinstance(x, bytes) else str(x).encode() for x in listed]
 
 

@@ -73,7 +73,9 @@ class ShardSearch:
         self.languages = tuple(sorted(shards, key=lambda x: f"{x}:".encode(), reverse=True))
         self._rows = [Rows(shards[x]) for x in self.languages]
         self._top, self._block_tops = top, block_tops or {}
-        self._device, self._threads = device, threads if device == "cpu" else 1
+        self._device = device
+        # On another device one thread reads while another's scores are computed.
+        self._threads = threads if device == "cpu" else 2
         self._memory = memory
 
     @property

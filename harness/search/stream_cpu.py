@@ -14,8 +14,6 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from harness.search.cpu import _AT_ONCE, _count_above, _reaching
-
 _SCAN = 64
 """Columns looked over at once for any that reach the bound."""
 
@@ -176,6 +174,26 @@ def collect(
     return r, 0
 
 
+@njit(cache=True, inline="always")  # type: ignore[untyped-decorator]
+def _above_and_near(flat: Any, start: Any, stop: Any, high: Any, low: Any) -> Any:
+    """How many of ``flat[start:stop]`` exceed ``high``, and how many lie from ``low`` to it."""
+    above, least = np.int32(0), np.int32(0)
+    for j in range(np.uint64(start), np.uint64(stop)):
+        x = flat[j]
+        above += np.int32(x > high)
+        least += np.int32(x >= low)
+    return above, least - above
+
+
+@njit(cache=True, inline="always")  # type: ignore[untyped-decorator]
+def _reaching(flat: Any, start: Any, stop: Any, bound: Any) -> Any:
+    """How many of ``flat[start:stop]`` are at least ``bound``."""
+    n = np.int32(0)
+    for j in range(np.uint64(start), np.uint64(stop)):
+        n += np.int32(flat[j] >= bound)
+    return n
+
+
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def count(
     flat: Any,
@@ -208,35 +226,30 @@ def count(
             break
         base = np.uint64(r) * np.uint64(width)
         end = base + np.uint64(width)
-        threshold = np.full(2 * golds + _AT_ONCE, np.float32(np.inf), np.float32)
-        for g in range(golds):
-            high = np.float32(gold_scores[first + g] + reach[r])
-            low = np.float32(gold_scores[first + g] - reach[r])
-            threshold[2 * g] = np.nextafter(high, np.float32(np.inf))
-            threshold[2 * g + 1] = np.nextafter(low, np.float32(-np.inf))
-        above = np.zeros(2 * golds + _AT_ONCE, np.int64)
-        for i in range(0, 2 * golds, _AT_ONCE):
-            found = _count_above(flat, base, end, threshold, i)
-            for q in range(_AT_ONCE):
-                above[i + q] = found[q]
-        for g in range(golds):
-            outranked[first + g] += above[2 * g]
-            near = above[2 * g + 1] - above[2 * g]
-            j = 0
+        for g in range(first, first + golds):
+            own = gold_scores[g]
+            high = np.float32(own + reach[r])
+            low = np.float32(own - reach[r])
+            # The sums are rounded: a step outward keeps them safe.
+            high = np.nextafter(high, np.float32(np.inf))
+            low = np.nextafter(low, np.float32(-np.inf))
+            above, near = _above_and_near(flat, base, end, high, low)
+            outranked[g] += above
+            j = np.uint64(0)
             while near > 0:
-                x = flat[base + np.uint64(j)]
-                if x > threshold[2 * g + 1] and x <= threshold[2 * g]:
+                x = flat[base + j]
+                if x >= low and x <= high:
                     near -= 1
                     score = _inner(queries, r, tile, j)
-                    if score > gold_scores[first + g]:
-                        outranked[first + g] += 1
-                    elif score == gold_scores[first + g]:
-                        if ties_win[first + g] >= 0:
-                            outranked[first + g] += ties_win[first + g]
+                    if score > own:
+                        outranked[g] += 1
+                    elif score == own:
+                        if ties_win[g] >= 0:
+                            outranked[g] += ties_win[g]
                         else:
-                            tied_gold[n] = first + g
-                            tied_row[n] = first_row + j
+                            tied_gold[n] = g
+                            tied_row[n] = first_row + np.int64(j)
                             n += 1
-                j += 1
+                j += np.uint64(1)
         r += 1
     return r, n

@@ -43,14 +43,17 @@ class Worker:
     def search(self, vectors: NDArray[Any], first_row: int) -> None:
         """Take ``vectors`` (n, d), float16 or float32, the first of them row ``first_row``."""
         for start in range(0, len(vectors), self._tile):
-            part = vectors[start : start + self._tile]
-            tile = self._read(part)
-            longest = float(torch.linalg.vector_norm(tile, dim=1).max())
-            if longest > self.longest:
-                self.longest = longest
-                self._reach = reach(self._wanted.queries, longest)
-                self._margin = 2 * self._reach
+            tile = self._read(vectors[start : start + self._tile])
+            self._lengthen(tile)
             self._settle(tile, first_row + start)
+
+    def _lengthen(self, tile: torch.Tensor) -> None:
+        """Scores may be as far off as the longest vector so far lets them."""
+        longest = float(torch.linalg.vector_norm(tile, dim=1).max())
+        if longest > self.longest:
+            self.longest = longest
+            self._reach = reach(self._wanted.queries, longest)
+            self._margin = 2 * self._reach
 
     def _read(self, part: NDArray[Any]) -> torch.Tensor:
         """``part`` as float32, in memory that is used again."""
