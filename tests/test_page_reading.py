@@ -140,10 +140,10 @@ def test_nothing_can_be_loaded_or_sent(browser: Any, address: str) -> None:
 
 
 def focused(page: Opened) -> str:
-    """What has the focus: its data-focus or id, its element and text."""
+    """What has the focus: its cell of the matrix, what it is for, its id or its text."""
     script = """() => {
         const x = document.activeElement;
-        const known = x.dataset.focus ?? x.dataset.cell;
+        const known = x.dataset.cell ?? x.dataset.focus;
         return known ?? (x.id || x.getAttribute("value") || x.textContent.trim());
     }"""
     found: str = page.tab.evaluate(script)
@@ -210,7 +210,7 @@ def test_controls_work_by_keyboard(page: Opened) -> None:
     page.tab.locator("#kind input:checked").focus()
     page.tab.keyboard.press("ArrowLeft")
     assert page.hash()["kind"] == "cross"
-    assert focused(page) == "cross"
+    assert focused(page) == "kind cross"
     page.tab.keyboard.press("ArrowLeft")
     assert page.hash()["kind"] == "mono"
     page.tab.locator("#languages summary").focus()
@@ -297,6 +297,8 @@ def test_the_page_follows_the_readers_colours_and_can_be_read(
     assert min(found["texts"]) >= 4.5  # WCAG 2.2, 1.4.3
     assert len(found["heat"]) == 9
     assert min(found["heat"]) >= 4.5
+    page.tab.select_option("#heat-minus", index=1)
+    assert min(page.tab.evaluate(CONTRAST)["heat"]) >= 4.5
     other = "dark" if scheme == "light" else "light"
     page.tab.locator(f"#theme input[value={other}]").check()
     assert (page.tab.evaluate(CONTRAST)["paper"] > 0.5) == (other == "light")

@@ -19,7 +19,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from harness.reports.page.document import HIT_KINDS, page_document
+from harness.reports.page.document import page_document, smaller
 
 SCRIPTS = (
     "dom.js", "data.js", "state.js", "roving.js", "controls.js", "columns.js", "table.js",
@@ -49,8 +49,8 @@ def render(
             which questions each model answers first, and says so in their place.
     """
     page = ""
-    for given, hits in ((texts, HIT_KINDS), (None, HIT_KINDS), (None, HIT_KINDS[-1:]), (None, ())):
-        page = _render(page_document(payload, given, hits=hits), title)
+    for document in smaller(page_document(payload, texts)):
+        page = _render(document, title)
         if len(page.encode()) <= limit:
             break
     return page

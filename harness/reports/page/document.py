@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,21 +20,17 @@ Json = Mapping[str, Any]
 def page_document(
     payload: Json,
     texts: Mapping[str, Mapping[str, str]] | None = None,
-    *,
-    hits: Sequence[str] = HIT_KINDS,
 ) -> dict[str, Any]:
     """``payload`` as the page reads it.
 
     Args:
         payload: from :func:`harness.board.to_payload`, not rounded.
         texts: board -> question id -> its text, for the questions that flipped.
-        hits: the kinds of setting for which it carries which questions each model answers first,
-            so that the questions which flipped between two can be told.
     """
     texts = texts or {}
     return {
         **{k: payload[k] for k in ("records", "alpha", "level", "method")},
-        "tasks": [_task(x, texts.get(x["slug"], {}), hits) for x in payload["tasks"]],
+        "tasks": [_task(x, texts.get(x["slug"], {})) for x in payload["tasks"]],
     }
 
 
@@ -48,7 +44,7 @@ _OF_ROW = (
 )  # fmt: skip
 
 
-def _task(task: Json, texts: Mapping[str, str], hits: Sequence[str]) -> dict[str, Any]:
+def _task(task: Json, texts: Mapping[str, str]) -> dict[str, Any]:
     rows: Sequence[Json] = task["rows"]
     columns = [
         {**column, "main": main}
@@ -78,12 +74,32 @@ def _task(task: Json, texts: Mapping[str, str], hits: Sequence[str]) -> dict[str
         for m in measures
     }
     document["topLanguages"] = pack(_array([row["top_languages"] or empty for row in rows]), 4, 0)
-    document["hits"] = [{k: x for k, x in row["hits"].items() if k in hits} for row in rows]
-    document["asked"] = {k: x for k, x in task["asked"].items() if k in hits}
-    ids = (task["question_ids"] or []) if hits else []
-    # A question's id stands in for its text where that is not at hand.
-    document["questionTexts"] = [texts.get(x, x) for x in ids]
+    document["hits"] = [dict(row["hits"]) for row in rows]
+    document["asked"] = dict(task["asked"])
+    document["questionIds"] = list(task["question_ids"] or [])
+    document["questionTexts"] = [texts.get(x, x) for x in document["questionIds"]] if texts else []
     return document
+
+
+def smaller(document: Json) -> Iterator[dict[str, Any]]:
+    """``document`` as it is, then with less and less of its questions: texts, hits, all of them."""
+    tasks: list[dict[str, Any]] = document["tasks"]
+    # Where there are texts, ids would say nothing more.
+    with_texts = [{**x, "questionIds": []} if x["questionTexts"] else x for x in tasks]
+    yield {**document, "tasks": with_texts}
+    tasks = [{**x, "questionTexts": []} for x in tasks]
+    yield {**document, "tasks": tasks}
+    for kinds in (HIT_KINDS[-1:], ()):
+        tasks = [
+            {
+                **x,
+                "hits": [{k: bits for k, bits in row.items() if k in kinds} for row in x["hits"]],
+                "asked": {k: bits for k, bits in x["asked"].items() if k in kinds},
+                "questionIds": x["questionIds"] if kinds else [],
+            }
+            for x in tasks
+        ]
+        yield {**document, "tasks": tasks}
 
 
 _NO_CELL = (None, None, None)

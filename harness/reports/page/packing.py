@@ -16,14 +16,18 @@ from numpy.typing import NDArray
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _LETTERS = np.frombuffer(ALPHABET.encode(), np.uint8)
 _WIDEST = 7
+_NEAR = 1e-6
+"""Of a last digit: how near a tie rounding in float64 is not trusted."""
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 
-def pack(values: Any, decimals: int, guard: int) -> dict[str, Any]:
+def pack(values: FloatArray, decimals: int, guard: int) -> dict[str, Any]:
     """``values`` as JSON values that ``unpack`` in ``data.js`` reads.
 
     Args:
-        values: array-like of any shape, rows first, float; NaN where undefined. Rows without any
-            number are left out.
+        values: of any shape, rows first; NaN where undefined. Rows without any number are left out.
         decimals: digits after the point that will be shown.
         guard: further digits to keep, for means that are taken of the numbers.
 
@@ -31,60 +35,66 @@ def pack(values: Any, decimals: int, guard: int) -> dict[str, Any]:
         ``rows`` (positions of the rows that are there), ``e`` (the step is 10^-e), ``low`` (in
         steps), ``width`` (characters a number) and ``text``. The last code means undefined.
     """
-    table = np.asarray(values, np.float64)
-    table = table.reshape(len(table), -1)
+    table = values.reshape(len(values), -1)
     rows = np.flatnonzero(~np.isnan(table).all(axis=1))
     flat = table[rows].ravel()
     known = ~np.isnan(flat)
-    e = decimals + guard
     steps = np.zeros(len(flat), np.int64)
-    steps[known] = np.round(flat[known] * 10.0**e)
-    _mend_ties(flat, steps, decimals, e)
+    steps[known] = _steps(flat[known], decimals, guard)
     low = int(steps[known].min()) if known.any() else 0
     reach = int(steps[known].max()) - low if known.any() else 0
     width = next(w for w in range(1, _WIDEST + 1) if reach < 64**w - 1 or w == _WIDEST)
     codes = np.where(known, steps - low, 64**width - 1)
     places = 64 ** np.arange(width - 1, -1, -1, dtype=np.int64)
-    letters = _LETTERS[(codes[:, None] // places) % 64]
-    text = letters.astype(np.uint8).tobytes().decode()
-    return {"rows": rows.tolist(), "e": e, "low": low, "width": width, "text": text}
+    text = _LETTERS[(codes[:, None] // places) % 64].tobytes().decode()
+    return {"rows": rows.tolist(), "e": decimals + guard, "low": low, "width": width, "text": text}
 
 
-def pack_ends(cells: NDArray[np.float64], decimals: int) -> dict[str, Any]:
+def pack_ends(cells: FloatArray, decimals: int) -> dict[str, Any]:
     """Ends of intervals, as they are shown: how many last digits each lies off its value.
 
     Args:
-        cells: (rows, ..., 3): value, low, high; NaN where undefined.
+        cells: ``(rows, ..., 3)``: value, low, high; NaN where undefined.
         decimals: digits after the point that will be shown.
 
     Returns:
         As :func:`pack`, of ``(value - low, high - value)`` in digits that are shown.
     """
     flat = cells.reshape(-1, 3)
+    known = ~np.isnan(flat).any(axis=1)
     off = np.full((len(flat), 2), np.nan)
-    for i in np.flatnonzero(~np.isnan(flat).any(axis=1)):
-        value, low, high = (round(float(f"{x:.{decimals}f}") * 10**decimals) for x in flat[i])
-        off[i] = value - low, high - value
+    shown = _shown(flat[known].ravel(), decimals).reshape(-1, 3)
+    off[known] = np.stack([shown[:, 0] - shown[:, 1], shown[:, 2] - shown[:, 0]], axis=1)
     return pack(off.reshape(len(cells), -1), 0, 0)
 
 
-def _mend_ties(
-    values: NDArray[np.float64], steps: NDArray[np.int64], decimals: int, e: int
-) -> None:
-    """Move ``steps`` by one where a browser would not show the digits that Python shows.
+def _shown(values: FloatArray, decimals: int) -> IntArray:
+    """``values`` in units of the last digit that Python shows of them."""
+    scaled = values * 10.0**decimals
+    found = np.round(scaled).astype(np.int64)
+    for i in np.flatnonzero(np.abs(np.abs(scaled) % 1 - 0.5) <= _NEAR):
+        found[i] = int(f"{values[i]:.{decimals}f}".replace(".", ""))
+    return found
+
+
+def _steps(values: FloatArray, decimals: int, guard: int) -> IntArray:
+    """``values`` in steps of 10^-(decimals + guard), such that a browser shows what Python shows.
 
     Rounding twice can cross a tie, and of two equally near decimals Python takes the even one, a
-    browser's ``toFixed`` the one farther from zero.
+    browser's ``toFixed`` the one farther from zero. A step is moved by one where that would show.
     """
-    with np.errstate(invalid="ignore"):
-        part = np.abs(values) * 10.0**decimals % 1
-        near = np.flatnonzero(np.abs(part - 0.5) <= 10.0 ** (decimals - e) + 1e-9)
-    for i in near:
+    if not guard:
+        return _shown(values, decimals)
+    e = decimals + guard
+    steps = np.round(values * 10.0**e).astype(np.int64)
+    part = np.abs(values) * 10.0**decimals % 1
+    for i in np.flatnonzero(np.abs(part - 0.5) <= 0.5 * 10.0**-guard + _NEAR):
         wanted = f"{values[i]:.{decimals}f}"
         for move in (0, -1, 1):
             if shown_by_browser((int(steps[i]) + move) / 10**e, decimals) == wanted:
                 steps[i] += move
                 break
+    return steps
 
 
 def shown_by_browser(value: float, decimals: int) -> str:

@@ -11,7 +11,7 @@ function chart(figure, describe, options) {
   const svg = Plot.plot({
     // The style that Plot adds to a chart of this class is known to the page's security policy.
     className: "plot",
-    width: Math.max(280, figure.clientWidth),
+    width: Math.max(280, roomIn(figure)),
     ariaLabel: describe,
     ...options,
   });

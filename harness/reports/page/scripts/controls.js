@@ -11,6 +11,7 @@ function segmented(container, name, options, picked, onPick) {
           name,
           value,
           checked: value === picked,
+          "data-focus": `${name} ${value}`,
           onchange: () => onPick(value),
         }),
         make("span", {}, text),
@@ -22,7 +23,6 @@ function segmented(container, name, options, picked, onPick) {
 const measureOption = (column) => [column.measure, column.label];
 
 drawers.push(({ task, kind, column, languages, published, query }) => {
-  const keep = document.activeElement?.closest?.("#kind") ? document.activeElement.value : null;
   fill(
     byId("task"),
     TASKS.map((x) => [x.slug, taskName(x)]),
@@ -35,7 +35,6 @@ drawers.push(({ task, kind, column, languages, published, query }) => {
     kind,
     (value) => choose({ kind: value, sort: "", dir: "" }),
   );
-  if (keep) byId("kind").querySelector(`input[value="${keep}"]`)?.focus();
   const columns = task.ofKind(kind);
   const [bias, quality] = [columns.filter(isBias), columns.filter((x) => !isBias(x))];
   const groups = [["Retrieval", quality.map(measureOption)]];

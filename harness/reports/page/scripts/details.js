@@ -179,8 +179,8 @@ function openDetails(row) {
 }
 
 /** The same for all rows, at the page's end: for readers of a print, and for searching the page. */
-drawers.push((now) => {
-  const { task } = now;
+function drawCommands() {
+  const now = view();
   byId("commands").replaceChildren(
     ...visibleRows(now).map((row) =>
       make(
@@ -188,13 +188,18 @@ drawers.push((now) => {
         {},
         make("h3", {}, named(row.model), row.recipe ? ` ${row.recipe}` : ""),
         ...command(row),
-        definitions(provenance(task, row)),
+        definitions(provenance(now.task, row)),
       ),
     ),
   );
+}
+
+drawers.push(() => {
+  if (byId("commands-all").open) drawCommands();
 });
 
 function setUpDetails() {
+  byId("commands-all").addEventListener("toggle", drawCommands);
   const dialog = byId("details");
   dialog.addEventListener("click", (event) => {
     if (event.target === dialog) dialog.close();

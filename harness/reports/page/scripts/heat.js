@@ -1,6 +1,6 @@
 // Language by language: what a question in one language finds among the passages of another.
 
-drawers.push((now) => {
+drawWithout(OF_THE_TABLE, (now) => {
   const { task, column, languages } = now;
   const section = byId("heat-section");
   const measures = task.columns.filter((x) => x.kind === "cross").map((x) => x.measure);
@@ -79,6 +79,16 @@ function heatColour(share, difference) {
     : `color-mix(in oklab, var(--heat-middle) ${part(2 * share)}, var(--heat-low))`;
 }
 
+/** How far along a scale black and white letters stand out alike, on light and on dark paper. */
+const TURNS = { up: [0.73, 0.59], more: [0.82, 0.6], less: [0.96, 0.59] };
+
+/** Black or white, whichever stands out more on `heatColour(share, difference)`. */
+function inkOn(share, difference) {
+  const [light, dark] = TURNS[difference ? (share >= 0.5 ? "more" : "less") : "up"];
+  const depth = difference ? Math.abs(2 * share - 1) : share;
+  return `light-dark(${depth > light ? "white" : "black"}, ${depth > dark ? "black" : "white"})`;
+}
+
 function drawHeat(task, cells, asked, { what, decimals, difference, rowName, lessName }) {
   const figure = byId("heat");
   const known = cells.map((x) => x.value).filter((x) => !Number.isNaN(x));
@@ -88,7 +98,7 @@ function drawHeat(task, cells, asked, { what, decimals, difference, rowName, les
     low = -high;
   }
   const share = (value) => (high > low ? (value - low) / (high - low) : 0.5);
-  const wide = Math.min(figure.clientWidth, 860);
+  const wide = Math.min(roomIn(figure), 860);
   const n = task.languages.length;
   const digits = (wide - 60) / n >= 50 ? 3 : 2;
   const write = (value) =>
@@ -98,17 +108,7 @@ function drawHeat(task, cells, asked, { what, decimals, difference, rowName, les
         ? signed(value, digits).replace("0.", ".")
         : value.toFixed(digits).replace(/^0\./, ".");
   const side = Math.max(24, Math.min(48, (wide - 60) / n));
-  const ink = (x) => {
-    const s = share(x.value);
-    if (Number.isNaN(s)) return MUTED;
-    return difference
-      ? Math.abs(s - 0.5) > 0.34
-        ? "var(--heat-ink-strong)"
-        : INK
-      : s > 0.52
-        ? "var(--heat-ink-strong)"
-        : "var(--heat-ink-weak)";
-  };
+  const ink = (x) => (Number.isNaN(x.value) ? MUTED : inkOn(share(x.value), difference));
   const svg = chart(figure, `${what} by language of question and passage, ${rowName}`, {
     width: wide,
     height: asked.length * side * (wide < 520 ? 0.95 : 0.78) + 52,
@@ -179,6 +179,7 @@ function drawHeat(task, cells, asked, { what, decimals, difference, rowName, les
       "aria-label",
       `${languageName(task.languages[x.q])} to ${languageName(task.languages[x.p])}: ${difference ? signed(x.value, decimals) : shown(x.value, decimals)}`,
     );
+    rect.dataset.focus = `cell ${x.q} ${x.p}`;
     rect.dataset.cell = `${task.languages[x.q]} ${task.languages[x.p]}`;
     rect.dataset.value = shown(x.value, decimals);
     rect.addEventListener("pointerenter", () => tell(x));

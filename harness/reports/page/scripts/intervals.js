@@ -24,7 +24,7 @@ drawers.push((now) => {
   const ties = tieLanes(ranking?.ties ?? [], place);
   const lanes = Math.max(0, ...ties.map((x) => x.lane + 1));
   const lane = (high - low) * 0.025;
-  const narrow = figure.clientWidth < 480;
+  const narrow = roomIn(figure) < 480;
   const svg = chart(figure, `${column.label} of ${plural(drawn.length, "row")}, with intervals`, {
     height: 34 + drawn.length * 21 + 24,
     marginLeft: narrow ? 118 : 190,

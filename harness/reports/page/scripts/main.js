@@ -13,11 +13,9 @@ window.addEventListener("hashchange", () => {
   draw();
 });
 
-let width = document.documentElement.clientWidth;
 let waiting = 0;
 window.addEventListener("resize", () => {
-  if (document.documentElement.clientWidth === width) return;
-  width = document.documentElement.clientWidth;
+  if (document.documentElement.clientWidth === drawnWidth) return;
   cancelAnimationFrame(waiting);
   waiting = requestAnimationFrame(draw);
 });
@@ -29,6 +27,7 @@ window.addEventListener("beforeprint", () => {
     x.dataset.was = String(x.open);
     x.open = true;
   }
+  drawCommands();
 });
 window.addEventListener("afterprint", () => {
   for (const x of folded()) x.open = x.dataset.was === "true";

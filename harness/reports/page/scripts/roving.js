@@ -6,19 +6,17 @@
  * `lines(elements)` gives them line by line; left and right move within a line, up and down between
  * lines, Home and End to the ends of a line. The last one that had the focus keeps the stop.
  */
-function rove(container, selector, lines, { onFocus } = {}) {
+function rove(container, selector, lines) {
   const elements = [...container.querySelectorAll(selector)];
   if (!elements.length) return;
   const grid = lines(elements);
   const place = new Map();
   grid.forEach((line, y) => line.forEach((element, x) => place.set(element, [y, x])));
   for (const element of elements) element.setAttribute("tabindex", "-1");
-  const stop = elements.find((x) => x.dataset.stop !== undefined) ?? grid[0][0];
-  stop.setAttribute("tabindex", "0");
+  grid[0][0].setAttribute("tabindex", "0");
   for (const element of elements) {
     element.addEventListener("focus", () => {
       for (const other of elements) other.setAttribute("tabindex", other === element ? "0" : "-1");
-      onFocus?.(element);
     });
     element.addEventListener("keydown", (event) => {
       const [y, x] = place.get(element);

@@ -44,8 +44,8 @@ drawers.push((now) => {
     byId("scatter-readout").textContent = "";
     return;
   }
-  const narrow = figure.clientWidth < 480;
-  const kept = labelled(now, drawn);
+  const narrow = roomIn(figure) < 480;
+  const kept = labelled(now, drawn, narrow);
   const svg = chart(figure, `${up.label} against ${across.label}, ${plural(drawn.length, "row")}`, {
     height: narrow ? 320 : 400,
     marginLeft: 46,
@@ -144,6 +144,7 @@ drawers.push((now) => {
   shapes(svg, "models", "circle").forEach((circle, i) => {
     const d = drawn[i];
     circle.setAttribute("role", "button");
+    circle.dataset.focus = `dot ${d.row.id}`;
     circle.setAttribute(
       "aria-label",
       `${d.row.model}: ${up.label} ${shown(d.y, up.decimals)}, ${across.label} ${shown(d.x, across.decimals)}`,
@@ -166,15 +167,15 @@ drawers.push((now) => {
 });
 
 /** Rows whose names fit: A and B always, then from the best on, where no name stands in the way. */
-function labelled({ a, b }, drawn) {
+function labelled({ a, b }, drawn, narrow) {
   const [x0, x1] = around(drawn.map((d) => d.x));
   const [y0, y1] = around(drawn.map((d) => d.y));
   const first = (d) => (d.row === a || d.row === b ? 0 : d.row.measured ? 1 : 2);
   const taken = [];
   for (const d of [...drawn].sort((p, q) => first(p) - first(q) || q.y - p.y)) {
     const [x, y] = [(d.x - x0) / (x1 - x0 || 1), (d.y - y0) / (y1 - y0 || 1)];
-    if (first(d) === 0 || taken.every(([p, q]) => Math.abs(p - x) > 0.3 || Math.abs(q - y) > 0.06))
-      taken.push([x, y, d]);
+    const free = ([p, q]) => Math.abs(p - x) > (narrow ? 0.5 : 0.3) || Math.abs(q - y) > 0.08;
+    if (first(d) === 0 || taken.every(free)) taken.push([x, y, d]);
   }
   return taken.map(([, , d]) => d);
 }

@@ -91,9 +91,37 @@ function readAddress() {
   for (const name of Object.keys(DEFAULTS)) if (words.has(name)) chosen[name] = words.get(name);
 }
 
+/** What chooses rows of the table and their order: charts of single models do not change with it. */
+const OF_THE_TABLE = ["q", "pub", "sort", "dir"];
+
+/** Draw with `drawer` when something else than the choices called `names` has changed. */
+function drawWithout(names, drawer) {
+  let before = null;
+  drawers.push((now) => {
+    const others = Object.entries(chosen).filter(([name]) => !names.includes(name));
+    const key = JSON.stringify([others, drawnWidth]);
+    if (key === before) return;
+    before = key;
+    drawer(now);
+  });
+}
+
+let drawnWidth = 0;
+const rooms = new Map();
+
+/** Width of a figure, measured before anything is drawn: to measure in between is slow. */
+const roomIn = (figure) => rooms.get(figure) || figure.clientWidth;
+
+/** Draw everything; what is drawn anew and had the focus has it again. */
 function draw() {
+  drawnWidth = document.documentElement.clientWidth;
+  for (const figure of document.querySelectorAll("figure")) rooms.set(figure, figure.clientWidth);
   const now = view();
+  const held = document.activeElement?.dataset.focus;
   for (const drawer of drawers) drawer(now);
+  if (held && document.activeElement?.dataset.focus !== held) {
+    document.querySelector(`[data-focus="${CSS.escape(held)}"]`)?.focus({ preventScroll: true });
+  }
 }
 
 /** Take a row as A or B; the one that was there becomes the other, so that they are never one. */

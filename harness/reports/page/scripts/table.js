@@ -7,7 +7,6 @@ drawers.push((now) => {
   const groups = columnGroups(now);
   const order = tableOrder(now, rows, groups);
   const scrolled = byId("table-scroll").scrollLeft;
-  const focus = focusedInTable();
 
   byId("models-about").textContent =
     `${column.label} in the ${column.kind} setting (${kindAbout(column.kind)}), ${direction(column)}` +
@@ -31,15 +30,9 @@ drawers.push((now) => {
   for (const body of table.tBodies) {
     rove(body, "button", (buttons) => [...Map.groupBy(buttons, (x) => x.closest("tr")).values()]);
   }
-  if (focus) {
-    table.querySelector(`[data-focus="${CSS.escape(focus)}"]`)?.focus({ preventScroll: true });
-  }
   drawWarnings(task);
   byId("models-note").textContent = tableNote(now, rows);
 });
-
-const focusedInTable = () =>
-  document.activeElement?.closest(".board") ? document.activeElement.dataset.focus : null;
 
 /** Rows in the order that was chosen, else by the chosen measure. */
 function tableOrder({ task, column, languages }, rows, groups) {

@@ -2,9 +2,10 @@
 
 const FEW = 10;
 
-drawers.push((now) => {
-  const { task, column, languages, a, b } = now;
+drawWithout(OF_THE_TABLE, (now) => {
+  const { task, column, a, b } = now;
   const together = task.rows.filter((row) => !row.elsewhere);
+  byId("versus-section").hidden = together.length < 2;
   const options = [
     ["Measured", together.filter((row) => row.measured)],
     ["Published", together.filter((row) => !row.measured)],
@@ -13,37 +14,16 @@ drawers.push((now) => {
     .map(([label, rows]) => [label, rows.map((row) => [row.id, plainName(task, row)])]);
   fill(byId("model-a"), options, a.id);
   fill(byId("model-b"), options, b.id);
-  byId("versus-section").hidden = together.length < 2;
   byId("versus-about").textContent =
     "Differences are B minus A. Their own intervals and p-values come from harness compare, which pairs the questions.";
-  byId("versus").replaceChildren(
-    make(
-      "div",
-      { class: "pair even" },
-      make(
-        "div",
-        {},
-        make("h3", {}, "Means"),
-        make(
-          "div",
-          { class: "scroll", tabindex: "0", role: "region", "aria-label": "Means of A and B" },
-          versusTable(now),
-        ),
-      ),
-      make(
-        "div",
-        {},
-        make("h3", {}, `${column.label}, ${column.kind}, by query language`),
-        make("figure", { id: "dumbbells" }),
-      ),
-    ),
-    make("div", { id: "flips" }),
-  );
-  drawDumbbells(now, languages);
+  byId("versus").replaceChildren(versusTable(now));
+  byId("dumbbells-title").textContent = `${column.label}, ${column.kind}, by query language`;
+  drawDumbbells(now);
   drawFlips(now);
 });
 
-function versusTable({ task, a, b }) {
+function versusTable({ task, languages, a, b }) {
+  const of = (row, column) => task.value(row, column.key, languages);
   const better = (column, difference) => {
     if (
       column.better === null ||
@@ -56,20 +36,17 @@ function versusTable({ task, a, b }) {
   const bodies = KINDS.map(([kind]) => {
     const columns = task
       .ofKind(kind)
-      .filter(
-        (x) =>
-          x.main && !(Number.isNaN(task.value(a, x.key)) && Number.isNaN(task.value(b, x.key))),
-      );
+      .filter((x) => x.main && [a, b].some((row) => !Number.isNaN(of(row, x))));
     if (!columns.length) return null;
     return make(
       "tbody",
       {},
       make("tr", { class: "groups" }, make("th", { scope: "rowgroup", colspan: 5 }, kind)),
       columns.map((x) => {
-        const [from, to] = [task.value(a, x.key), task.value(b, x.key)];
-        const tie = task.rankings[x.key]?.ties.some(
-          (t) => t.includes(a.index) && t.includes(b.index),
-        );
+        const [from, to] = [of(a, x), of(b, x)];
+        const tie =
+          languages === null &&
+          task.rankings[x.key]?.ties.some((t) => t.includes(a.index) && t.includes(b.index));
         const change = to - from;
         return make(
           "tr",
@@ -120,8 +97,8 @@ function versusTable({ task, a, b }) {
   );
 }
 
-function drawDumbbells(now, languages) {
-  const { task, column, a, b } = now;
+function drawDumbbells(now) {
+  const { task, column, languages, a, b } = now;
   const figure = byId("dumbbells");
   const drawn = (languages ?? task.languages.map((_, i) => i))
     .map((i) => ({
@@ -258,10 +235,7 @@ function drawFlips(now) {
     "hits",
     kinds.map((x) => [x, KINDS.find(([name]) => name === x)[1]]),
     of,
-    (value) => {
-      choose({ hits: value });
-      document.querySelector(`input[name=hits][value=${value}]`)?.focus();
-    },
+    (value) => choose({ hits: value }),
   );
   const count = (label, number, name) =>
     make(
@@ -325,7 +299,7 @@ function flipList(task, title, name, questions) {
       make(
         "span",
         { class: "question", dir: "auto" },
-        task.questionTexts[q] ?? `question ${q + 1}`,
+        task.questionTexts[q] ?? task.questionIds[q] ?? `question ${q + 1}`,
       ),
       make(
         "small",
