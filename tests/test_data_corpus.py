@@ -61,6 +61,15 @@ def test_any_cut_gives_the_same_passages(tmp_path: Path) -> None:
         assert [x.id for x in found.read(start, stop)] == whole[start:stop]
 
 
+def test_a_reader_that_was_left_halfway_reads_on_rightly(tmp_path: Path) -> None:
+    """After an error in the middle of a shard the same reader is asked for it again."""
+    found = corpus(tmp_path)
+    reader = CorpusReader(found)
+    next(reader.read(0, 20))
+    assert [x.id for x in reader.read(0, 5)] == [x.id for x in found.read(0, 5)]
+    assert [x.id for x in reader.read(5, 9)] == [x.id for x in found.read(5, 9)]
+
+
 def test_compression_does_not_change_what_is_measured(tmp_path: Path) -> None:
     """Other bytes of the same lines, in several gzip members, have the same digest."""
     before = corpus(tmp_path)

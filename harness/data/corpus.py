@@ -124,14 +124,15 @@ class CorpusReader:
         file = self.corpus.files[number]
         if self._lines is None or self._file != number or start < self._at:
             self._lines, self._file, self._at = _lines(file), number, first
-        for _ in islice(self._lines, start - self._at):
+        lines, self._lines = self._lines, None  # a reader that is left halfway starts anew
+        for _ in islice(lines, start - self._at):
             pass
-        self._at = stop
         document = Document(file.path, "")
-        for line, raw in islice(self._lines, stop - start):
+        for line, raw in islice(lines, stop - start):
             name, title, text = _fields(document, line, raw)
             where = f"line {line}, docid {name!r}"
             yield Passage(name, joined(document, where, title, text, self.corpus.text))
+        self._lines, self._at = lines, stop
 
 
 def _fields(document: Document, number: int, line: bytes) -> tuple[str, Any, Any]:
