@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import importlib.util
 import resource
 import tempfile
 import time
@@ -156,14 +155,14 @@ def main() -> None:
     records = parser.parse_args().records
 
     from harness.board import make_board, read_leaderboards
-    from harness.reports.boards import files
+    from harness.reports.boards import commands, files
     from harness.tracked import text_of
 
     difficulty = np.random.default_rng(0).normal(0, 1.0, QUESTIONS)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "records").mkdir()
-        size = 0
+        size = 0  # of all records
         for number in range(records):
             text = text_of(synthetic(number, difficulty))
             (folder / "records" / f"model-{number:04d}.json").write_text(text)
@@ -180,15 +179,16 @@ def main() -> None:
         found = step("read and check records", lambda: read_leaderboards(folder))
         board = step("lay side by side, test all pairs", lambda: make_board(found))
         made = step("all formats", lambda: files.board_files(board))
-        step("write", lambda: files.write(folder, made))
+        page = step("page", lambda: commands.html(board).encode())
+        step("write", lambda: files.write(folder, {**made, commands.HTML: page}))
     for what, seconds in steps:
         print(f"{what:35} {seconds:6.2f} s")
     print(f"{'all':35} {sum(s for _, s in steps):6.2f} s")
     pairs = sum(r.tested for t in board.tasks for r in t.rankings.values())
-    print(f"{pairs:,} paired tests, {sum(map(len, made.values())) / 1e6:.1f} MB written")
+    size = sum(map(len, made.values())) + len(page)
+    print(f"{pairs:,} paired tests, {size / 1e6:.1f} MB written, {len(page) / 1e6:.2f} the page")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    page = "with" if importlib.util.find_spec("harness.reports.page") else "without"
-    print(f"peak memory {peak:.0f} MiB, {page} the page")
+    print(f"peak memory {peak:.0f} MiB")
 
 
 if __name__ == "__main__":
