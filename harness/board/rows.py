@@ -74,16 +74,22 @@ def _overlap(training: Mapping[str, Any], task: str) -> int:
     return sum(x["questions_found"] for x in training.get("overlap", ()) if x["task"] == task)
 
 
+_USUAL = frozenset((("dtype", "float32"), ("compile", False)))
+_OF_NO_ACCOUNT = frozenset(("batch_size", "batch_tokens", "concurrency"))
+
+
 def options_in_words(options: Mapping[str, Any]) -> str:
     """What the user set that is not the usual: ``max length 128, query prompt 'query: '``."""
-    shown = {k: v for k, v in options.items() if k != "batch_size" and (k, v) != _USUAL_DTYPE}
-    return ", ".join(
-        f"{k.replace('_', ' ')} {v!r}" if k.endswith("prompt") else f"{k.replace('_', ' ')} {v}"
-        for k, v in shown.items()
-    )
-
-
-_USUAL_DTYPE = ("dtype", "float32")
+    words = []
+    for name, value in options.items():
+        if name in _OF_NO_ACCOUNT or (name, value) in _USUAL:
+            continue
+        plain = name.replace("_", " ")
+        if value is True:
+            words.append(plain)
+        else:
+            words.append(f"{plain} {value!r}" if name.endswith("prompt") else f"{plain} {value}")
+    return ", ".join(words)
 
 
 def _cells(entry: Entry) -> dict[str, Cell]:
