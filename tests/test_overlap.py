@@ -314,5 +314,5 @@ def test_a_broken_file_leaves_no_hits_behind(tiny_task: Path, tmp_path: Path) ->
     with pytest.raises(DataError):
         check_files([leaky], [str(tiny_task)], hits=tmp_path / "hits.jsonl")
     assert [x.name for x in tmp_path.iterdir() if "hits" in x.name] == []
-    with pytest.raises(UsageError, match="--passages must be all or gold"):
+    with pytest.raises(UsageError, match="--passages must be one of all, gold, none"):
         check_files([leaky], [str(tiny_task)], passages="some")

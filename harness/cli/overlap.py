@@ -30,10 +30,10 @@ from harness.cli.options import data_dir_option, languages_option
 @languages_option("Only these languages of the tasks")
 @click.option(
     "--passages",
-    type=click.Choice(["all", "gold"]),
+    type=click.Choice(["all", "gold", "none"]),
     default="all",
     show_default=True,
-    help="Compare all passages, or the relevant ones.",
+    help="Compare all passages, the relevant ones, or questions alone.",
 )
 @click.option("--ngram", metavar="N", default=13, show_default=True, help="Words in a row.")
 @click.option(

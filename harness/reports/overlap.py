@@ -44,6 +44,8 @@ def print_overlap(console: Console, found: Overlap) -> None:
         name = _NAMES[role]
         if role == "passage" and found.passages == "gold":
             name = "relevant passages"
+        if not tallies:
+            continue
         table.add_row(name, *_cells(total), style="bold")
         for tally in told:
             table.add_row(f"  {tally.language}", *_cells(tally))

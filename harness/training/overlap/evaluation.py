@@ -11,6 +11,10 @@ from harness.data import TaskData, Texts, global_id, read
 from harness.errors import DataError
 from harness.task import TaskSpec, list_tasks
 
+Scope = Literal["all", "gold", "none"]
+"""Which passages are compared: all, the relevant ones, or none."""
+SCOPES: tuple[Scope, ...] = ("all", "gold", "none")
+
 
 class Evaluation(NamedTuple):
     """One task's texts, by language; ids are local."""
@@ -19,12 +23,12 @@ class Evaluation(NamedTuple):
     languages: tuple[str, ...]
     queries: Mapping[str, Texts]
     passages: Mapping[str, Texts]
-    """All of them, or the relevant ones."""
-    scope: str
-    """Which: ``all`` or ``gold``; ``none`` where no passage is at hand."""
+    """Those that ``scope`` says."""
+    scope: Scope
+    """``none`` also where no passage is at hand."""
 
 
-def of_data(data: TaskData, passages: Literal["all", "gold"] = "all") -> Evaluation:
+def of_data(data: TaskData, passages: Scope = "all") -> Evaluation:
     """The texts of a task that is loaded."""
     return Evaluation(
         data.task.name,
@@ -37,7 +41,7 @@ def of_data(data: TaskData, passages: Literal["all", "gold"] = "all") -> Evaluat
 
 def evaluation(
     spec: TaskSpec,
-    passages: Literal["all", "gold"] = "all",
+    passages: Scope = "all",
     *,
     languages: Sequence[str] | None = None,
     data_dir: str | Path | None = None,
@@ -45,8 +49,8 @@ def evaluation(
 ) -> Evaluation:
     """Read a task's texts: every question, even one that no passage at hand answers.
 
-    Where passages are read as a stream, the relevant ones among those at hand are taken whatever
-    ``passages`` says; no corpus is fetched for it.
+    Where passages are read as a stream, the relevant ones among those at hand are taken instead of
+    all; no corpus is fetched for it.
 
     Raises:
         UsageError: the task has no such language.
@@ -54,8 +58,8 @@ def evaluation(
     """
     reading, corpora = read(spec, languages=languages, data_dir=data_dir, offline=offline)
     chosen = tuple(reading.queries)
-    if not corpora:
-        scope = passages if reading.passages else "none"
+    if passages == "none" or not corpora:
+        scope: Scope = passages if reading.passages else "none"
         held = _chosen(reading.passages, reading.qrels, passages)
         return Evaluation(spec.name, chosen, reading.queries, held, scope)
     golds = _golds(reading.qrels)
@@ -69,13 +73,14 @@ def evaluation(
 def at_hand(data_dir: str | Path | None = None) -> list[Evaluation]:
     """The tasks that come with the harness and whose files can be read without a network.
 
-    What training looks at where nobody says what the model will be scored on. Large tasks stand
-    with their questions and the relevant passages at hand.
+    What training looks at where nobody says what the model will be scored on: questions, and of
+    small tasks the relevant passages, so that it takes seconds.
     """
     found = []
     for spec in list_tasks():
         with contextlib.suppress(DataError):
-            found.append(evaluation(spec, data_dir=data_dir, offline=True))
+            scope: Scope = "gold" if spec.size == "small" else "none"
+            found.append(evaluation(spec, scope, data_dir=data_dir, offline=True))
     return found
 
 
@@ -86,10 +91,12 @@ def _golds(qrels: Mapping[str, Mapping[str, int]]) -> set[str]:
 def _chosen(
     passages: Mapping[str, Texts],
     qrels: Mapping[str, Mapping[str, int]],
-    scope: Literal["all", "gold"],
+    scope: Scope,
 ) -> Mapping[str, Texts]:
     if scope == "all":
         return passages
+    if scope == "none":
+        return {}
     golds = _golds(qrels)
     return {
         language: side.take(

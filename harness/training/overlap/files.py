@@ -22,7 +22,7 @@ from harness.training.overlap import (
     find_overlap,
     stream_texts,
 )
-from harness.training.overlap.evaluation import at_hand
+from harness.training.overlap.evaluation import SCOPES, at_hand
 from harness.training.sources import about, write_stream
 from harness.training.sources.local import stem as source_stem
 
@@ -48,7 +48,7 @@ def check_files(
         files: training pairs in either form, read as a stream.
         tasks: names or files of tasks; ``None``: every small task that comes with the harness.
         languages: of the tasks, as in :func:`harness.data.load`.
-        passages: ``all``, or the relevant ones alone (``gold``), which is what large tasks get.
+        passages: ``all``, the relevant ones (``gold``; large tasks get them for ``all``), ``none``.
         ngram: words in a row that count as overlap.
         threshold: least similarity of a near duplicate.
         names: data sets that the files come from, for ancestry, besides those that the facts beside
@@ -64,8 +64,9 @@ def check_files(
         TaskError, DataError, UsageError: a task, a file or an option is wrong.
         StoreError: ``hits`` cannot be written.
     """
-    if passages not in ("all", "gold"):
-        raise UsageError(f"--passages must be all or gold, not {passages!r}")
+    scope = next((x for x in SCOPES if x == passages), None)
+    if scope is None:
+        raise UsageError(f"--passages must be one of {', '.join(SCOPES)}, not {passages!r}")
     for file in map(Path, files):
         if not file.is_file():
             raise DataError(f"{file}: no such file of training pairs")
@@ -74,7 +75,7 @@ def check_files(
     loaded = [
         evaluation(
             spec,
-            "all" if passages == "all" else "gold",
+            scope,
             languages=_own(spec, languages),
             data_dir=data_dir,
             offline=offline,

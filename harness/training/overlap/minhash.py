@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +31,7 @@ WIDTH = 5
 """Characters of a shingle."""
 BANDS, ROWS = 20, 5
 _SEED = 20240826
+_CACHED = 1 << 15  # elements
 
 
 class Filter:
@@ -91,7 +93,7 @@ class NearDuplicates:
         owners, shingles = batch.windows(WIDTH)
         of_size = self._classes(np.bincount(owners, minlength=len(batch)))[owners]
         near = [_of_class(shingles, of_size + step) for step in (-1, 0, 1)]
-        self._shingles = Filter(np.unique(np.concatenate(near)))
+        self._shingles = Filter(np.concatenate(near))
         numbers, signatures = _signatures(owners, shingles)
         bands = _bands(signatures)
         self._bands = [Table(bands[:, band], numbers) for band in range(BANDS)]
@@ -156,22 +158,33 @@ def _signatures(owners: Positions, shingles: Hashes) -> tuple[Positions, Hashes]
     A bag is a set of (shingle, how many there were of it before), so that MinHash's probability of
     agreement is the similarity of bags.
     """
-    order = np.lexsort((shingles, owners))
-    owners, shingles = owners[order], shingles[order]
-    again = np.zeros(len(owners), np.int64)
-    if len(owners):
-        fresh = np.ones(len(owners), bool)
-        fresh[1:] = (owners[1:] != owners[:-1]) | (shingles[1:] != shingles[:-1])
-        runs = np.flatnonzero(fresh)
-        again = np.arange(len(owners)) - np.repeat(runs, np.diff(np.append(runs, len(owners))))
-    elements = shingles + again.astype(np.uint64) * np.uint64(0xD6E8FEB86659FD93)
+    elements = shingles + _before(owners, shingles) * np.uint64(0xD6E8FEB86659FD93)
     elements ^= elements >> np.uint64(32)
     numbers, starts = np.unique(owners, return_index=True)
     out = np.empty((len(numbers), BANDS * ROWS), np.uint64)
-    if len(numbers):
-        for column, (factor, offset) in enumerate(_permutations()):
-            out[:, column] = np.minimum.reduceat(elements * factor + offset, starts)
+    permutations = _permutations()
+    # Some texts at a time: what the hundred permutations go over stays in the processor's cache.
+    cuts = np.searchsorted(starts, np.arange(0, len(elements) + _CACHED, _CACHED))
+    for first, last in pairwise(dict.fromkeys([*cuts.tolist(), len(numbers)])):
+        end = starts[last] if last < len(starts) else len(elements)
+        part = elements[starts[first] : end]
+        within = starts[first:last] - starts[first]
+        for column, (factor, offset) in enumerate(permutations):
+            out[first:last, column] = np.minimum.reduceat(part * factor + offset, within)
     return numbers, out
+
+
+def _before(owners: Positions, shingles: Hashes) -> Hashes:
+    """How often each shingle was there before in its text."""
+    keys = spread(shingles + owners.astype(np.uint64) * np.uint64(0xA24BAED4963EE407))
+    order = np.argsort(keys)
+    keys = keys[order]
+    fresh = np.ones(len(keys), bool)
+    fresh[1:] = keys[1:] != keys[:-1]
+    runs = np.flatnonzero(fresh)
+    found = np.empty(len(keys), np.uint64)
+    found[order] = np.arange(len(keys)) - np.repeat(runs, np.diff(np.append(runs, len(keys))))
+    return found
 
 
 def _permutations() -> Sequence[tuple[np.uint64, np.uint64]]:
