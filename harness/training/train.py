@@ -200,12 +200,11 @@ def _look_for_overlap(
     """Refuse evaluation questions in the training data; what was found, for the manifest."""
     if not _first_process():
         return []
-    from harness.training.overlap import find_overlap, require_unseen, stream_texts
-    from harness.training.overlap.files import check_files, tasks_at_hand
+    from harness.training.overlap import require_unseen
+    from harness.training.overlap.files import check_at_hand, check_files
 
     if overlaps.tasks is None:
-        tasks = tasks_at_hand(overlaps.data_dir)
-        found = find_overlap(tasks, stream_texts(settings.data), progress=progress) if tasks else ()
+        found = check_at_hand(settings.data, data_dir=overlaps.data_dir, progress=progress)
     elif not overlaps.tasks:
         return []
     else:

@@ -15,7 +15,6 @@ from harness.training.examples import form_of, stem, stream_examples
 from harness.training.overlap import (
     NGRAM,
     THRESHOLD,
-    Evaluation,
     Hit,
     Overlap,
     evaluation,
@@ -124,11 +123,6 @@ def check_at_hand(
     if not found:
         return ()
     return find_overlap(found, stream_texts(files), data=_origins(files), progress=progress)
-
-
-def tasks_at_hand(data_dir: str | Path | None = None) -> list[Evaluation]:
-    """The tasks whose data is at hand."""
-    return at_hand(data_dir)
 
 
 def _origins(files: Sequence[str | Path]) -> list[str]:
