@@ -126,7 +126,7 @@ def test_an_answer_that_is_late_is_asked_for_again(
 ) -> None:
     import threading
 
-    monkeypatch.setattr("harness.models.http._TIMEOUT", (5.0, 0.2))
+    monkeypatch.setattr("harness.models.endpoint._TIMEOUT", (5.0, 0.2))
     release = threading.Event()
 
     def late(texts: list[str]) -> None:

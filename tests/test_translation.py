@@ -19,16 +19,16 @@ from harness.cli import main
 from harness.errors import DataError, ModelError, UsageError
 from harness.training.examples import read_examples
 from harness.training.translation import translate_file, translations_path
-from harness.training.translation.engine import (
+from harness.training.verdict import verdict
+from harness.translation.engine import (
     EngineOptions,
     Translated,
     by_length,
     open_engine,
     sentences,
 )
-from harness.training.translation.flores import flores_code
-from harness.training.translation.memory import Memory
-from harness.training.translation.verdict import verdict
+from harness.translation.flores import flores_code
+from harness.translation.memory import Memory
 
 
 class Upper:

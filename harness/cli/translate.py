@@ -77,7 +77,7 @@ def translate(
     from harness.reports.progress import told
     from harness.reports.translation import print_translation
     from harness.training.translation import translate_file
-    from harness.training.translation.engine import EngineOptions
+    from harness.translation.engine import EngineOptions
 
     named: dict[str, str] = {}
     for word in codes:

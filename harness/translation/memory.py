@@ -16,7 +16,7 @@ from typing import Any
 
 from harness.errors import StoreError
 from harness.store import cache_root, digest_of
-from harness.training.translation.engine import Translated
+from harness.translation.engine import Translated
 
 
 class Memory:

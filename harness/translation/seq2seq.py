@@ -10,14 +10,14 @@ from typing import Any
 from harness.errors import ModelError, UsageError
 from harness.models import hub
 from harness.models.fingerprint import digest_folder, fingerprint, library_versions
-from harness.training.translation.engine import (
+from harness.translation.engine import (
     EngineOptions,
     Translated,
     by_length,
     by_sentence,
     filled,
 )
-from harness.training.translation.flores import flores_code
+from harness.translation.flores import flores_code
 
 
 class _Loaded:

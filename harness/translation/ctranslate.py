@@ -10,8 +10,8 @@ from typing import Any
 from harness.environment import cores
 from harness.errors import ModelError, UsageError
 from harness.models.fingerprint import digest_folder, fingerprint, library_versions
-from harness.training.translation.engine import EngineOptions, Translated, by_length, by_sentence
-from harness.training.translation.flores import flores_code
+from harness.translation.engine import EngineOptions, Translated, by_length, by_sentence
+from harness.translation.flores import flores_code
 
 _PIECES = ("sentencepiece.model", "source.spm", "sentencepiece.bpe.model", "spm.model")
 

@@ -86,10 +86,10 @@ def open_engine(named: str, options: EngineOptions) -> Engine:
     if kind == "command":
         return Command(rest, options)
     if kind == "ctranslate2":
-        from harness.training.translation.ctranslate import CTranslate2
+        from harness.translation.ctranslate import CTranslate2
 
         return CTranslate2(rest, options)
-    from harness.training.translation.seq2seq import Seq2Seq
+    from harness.translation.seq2seq import Seq2Seq
 
     return Seq2Seq(rest, options)
 

@@ -21,7 +21,7 @@ from typing import Literal
 
 from harness.scripts import UNKNOWN, script_of
 from harness.training.overlap.normal import normal
-from harness.training.translation.engine import Translated
+from harness.translation.engine import Translated
 
 Reason = Literal["empty", "copied", "truncated", "runaway", "script"]
 REASONS: tuple[Reason, ...] = ("empty", "copied", "truncated", "runaway", "script")

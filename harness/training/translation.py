@@ -2,8 +2,8 @@
 
 Rows stream by in windows. Of each window the texts that have never been translated go to the
 engine, longest first, batch by batch into its memory
-(:mod:`~harness.training.translation.memory`); then the window's rows are written from there. What
-cannot stand (:mod:`~harness.training.translation.verdict`) is left out of its row, counted by
+(:mod:`~harness.translation.memory`); then the window's rows are written from there. What
+cannot stand (:mod:`~harness.training.verdict`) is left out of its row, counted by
 reason and language. The original texts stay as they are.
 
 Beside ``FILE.jsonl`` lie ``FILE.jsonl.about.json`` with the engine of each target language and its
@@ -30,9 +30,9 @@ from harness.stages import Progress, Silent
 from harness.store import write_atomically
 from harness.training.examples import Example, stream_examples
 from harness.training.sources import about, about_path, write_stream
-from harness.training.translation.engine import Engine, EngineOptions, open_engine
-from harness.training.translation.memory import Memory
-from harness.training.translation.verdict import REASONS, Reason, verdict
+from harness.training.verdict import REASONS, Reason, verdict
+from harness.translation.engine import Engine, EngineOptions, open_engine
+from harness.translation.memory import Memory
 
 __all__ = ["REASONS", "Translation", "translate_file", "translations_path"]
 
@@ -79,7 +79,7 @@ def translate_file(
         data: pairs in either form.
         output: where to, ``.jsonl`` or ``.jsonl.gz``.
         targets: languages to translate into; what a row has in one of them already stays.
-        engine: its name, as :mod:`~harness.training.translation.engine` has it, or an engine.
+        engine: its name, as :mod:`~harness.translation.engine` has it, or an engine.
         source: language to translate from; ``None``: of each row its query's first.
         options: how the engine is to work.
         negatives: whether hard negatives are translated too.

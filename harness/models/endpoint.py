@@ -1,0 +1,200 @@
+"""An OpenAI-compatible HTTP endpoint: one request at a time, tried until it is answered.
+
+The key comes from the environment alone (``HARNESS_API_KEY``, else ``OPENAI_API_KEY``); it is
+sent to the endpoint's URL and nowhere else, redirects are not followed, and it stands on no record
+and in no message. Requests that failed for a passing reason (429, 5xx, a broken or late answer) are
+tried again, after the time that ``Retry-After`` asks for or a growing one.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from harness.errors import ModelError
+
+KEYS = ("HARNESS_API_KEY", "OPENAI_API_KEY")
+"""Environment variables that may hold the key; the first that is set counts."""
+
+TRIES = 6
+_TIMEOUT = (10.0, 120.0)
+"""Seconds to connect, and between two bytes of an answer."""
+_FIRST_WAIT = 0.5
+_LONGEST_WAIT = 60.0
+_PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+_TOO_LARGE = frozenset({400, 413, 422})
+"""What endpoints answer to a request with too many texts or tokens, among other things."""
+
+Parsed = TypeVar("Parsed")
+
+
+class PassingError(Exception):
+    """Worth another try; ``after`` is how long the server asks to wait, in seconds."""
+
+    def __init__(self, what: str, after: float | None = None) -> None:
+        super().__init__(what)
+        self.after = after
+
+
+class TooLargeError(Exception):
+    """The server will not take this much at once."""
+
+
+@dataclass
+class Usage:
+    """What the endpoint said it cost."""
+
+    requests: int = 0
+    retries: int = 0
+    tokens: int = 0
+    """Sum of ``usage.total_tokens``; 0 where the endpoint does not count."""
+    lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def add(self, *, requests: int = 0, retries: int = 0, tokens: int = 0) -> None:
+        """Count, from any thread."""
+        with self.lock:
+            self.requests += requests
+            self.retries += retries
+            self.tokens += tokens
+
+
+class Endpoint:
+    """Where requests go, and what they have cost so far."""
+
+    def __init__(self, url: str | None, what: str, *, sleep: Callable[[float], None] = time.sleep):
+        """Take a base URL; nothing is sent yet. ``what`` needs it; ``sleep`` is for tests.
+
+        Raises:
+            ModelError: there is none, or it carries credentials.
+        """
+        self.url = _checked(url, what)
+        self.usage = Usage()
+        self._sleep = sleep
+        self._session = threading.local()
+        self._random = random.Random(0)
+
+    def ask(self, path: str, document: Any, parse: Callable[[Any], Parsed]) -> Parsed:
+        """What ``parse`` makes of the answer to ``document``, sent to ``path`` below the URL.
+
+        ``parse`` raises :class:`PassingError` for an answer that is not whole.
+
+        Raises:
+            ModelError: the server refuses, or does not answer well after :data:`TRIES` tries.
+            TooLargeError: the server refuses for the size of the request.
+        """
+        key = _key()
+        for attempt in range(TRIES):
+            try:
+                return parse(self._post(path, document, key))
+            except PassingError as problem:
+                if attempt + 1 == TRIES:
+                    said = f"{problem}, {TRIES} times; the same command goes on from here"
+                    raise ModelError(without(said, key)) from None
+                self.usage.add(retries=1)
+                grown = min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt)
+                # Not all at once again: each waits between half and all of it.
+                wanted = grown * (0.5 + self._random.random() / 2)
+                self._sleep(wanted if problem.after is None else problem.after)
+        raise AssertionError("every try ends in an answer or an error")
+
+    def _post(self, path: str, document: Any, key: str | None) -> Any:
+        import requests
+
+        if not hasattr(self._session, "of"):
+            self._session.of = requests.Session()
+            # No credentials from .netrc, no proxy that nobody named: the key goes to this URL.
+            self._session.of.trust_env = False
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        self.usage.add(requests=1)
+        try:
+            answer = self._session.of.post(
+                f"{self.url}/{path}",
+                json=document,
+                headers=headers,
+                timeout=_TIMEOUT,
+                allow_redirects=False,
+            )
+        except requests.Timeout:
+            raise PassingError("no answer in time") from None
+        except requests.RequestException as error:
+            raise PassingError(f"the connection failed ({type(error).__name__})") from None
+        if answer.status_code in _PASSING:
+            raise PassingError(
+                f"answered {answer.status_code}", _retry_after(answer.headers.get("Retry-After"))
+            )
+        if answer.status_code != 200:
+            said = f"answered {answer.status_code}: {_reason(answer, key)}"
+            if answer.status_code in _TOO_LARGE and _is_about_size(answer):
+                raise TooLargeError(said)
+            if answer.status_code in (401, 403):
+                said += f" (the key is read from {' or '.join(KEYS)})"
+            raise ModelError(said)
+        try:
+            found = answer.json()
+        except ValueError:
+            raise PassingError("answered with something other than JSON") from None
+        spent = (found.get("usage") or {}).get("total_tokens") if isinstance(found, dict) else None
+        self.usage.add(tokens=spent if isinstance(spent, int) else 0)
+        return found
+
+
+def _checked(url: str | None, what: str) -> str:
+    if not url:
+        raise ModelError(f"{what} needs --base-url URL, as in --base-url http://localhost:8000/v1")
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ModelError(f"--base-url must start with http:// or https://, not {url!r}")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ModelError(
+            "--base-url must be a plain URL: a key belongs into the environment "
+            f"({' or '.join(KEYS)}), where no record can show it"
+        )
+    return url.rstrip("/")
+
+
+def _key() -> str | None:
+    return next((os.environ[x].strip() for x in KEYS if os.environ.get(x, "").strip()), None)
+
+
+def without(text: str, key: str | None) -> str:
+    """``text`` with the key blotted out: some servers quote it in their errors."""
+    return text if key is None else text.replace(key, "[key]")
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Seconds that ``Retry-After`` asks for: a number, or a date (RFC 9110, 10.2.3)."""
+    if value is None:
+        return None
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", value.strip()):
+        return min(float(value), _LONGEST_WAIT)
+    try:
+        until = parsedate_to_datetime(value).timestamp() - time.time()
+    except (ValueError, TypeError):
+        return None
+    return min(max(until, 0.0), _LONGEST_WAIT)
+
+
+def _reason(answer: Any, key: str | None) -> str:
+    """What the server says was wrong, on one line."""
+    try:
+        error = answer.json().get("error")
+        said = error.get("message") if isinstance(error, dict) else error
+    except (ValueError, AttributeError):
+        said = answer.text
+    return without(" ".join(str(said or answer.reason or "no reason given").split())[:200], key)
+
+
+def _is_about_size(answer: Any) -> bool:
+    """Whether a refusal is of a request with too much in it, rather than of a wrong one."""
+    if answer.status_code == 413:
+        return True
+    words = answer.text.lower()
+    return any(x in words for x in ("too many", "too large", "maximum", "exceed", "batch size"))

@@ -1,0 +1,1 @@
+"""Translation: engines, and what they have translated before."""
