@@ -54,8 +54,7 @@ class RunOptions:
     shard: int = PASSAGES
     """Passages per shard of a corpus."""
     streamed: bool = False
-    """Whether a small task is searched like a corpus: in bounded memory, without the measures that
-    compare whole rankings."""
+    """Whether a small task is searched like a corpus: in bounded memory."""
     store_dtype: StoreDtype = "float32"
     """Numbers that the store keeps vectors in."""
     model: ModelOptions = field(default_factory=ModelOptions)
@@ -134,8 +133,6 @@ def prepare(
     shown = parse_measures(options.measures or spec.measures)
     pooled = options.bias and len(held) > 1 and any(s.kind == "multi" for s in settings)
     suite = parse_measures(INTRUSION_SUITE if data.corpora else BIAS_SUITE) if pooled else ()
-    if options.streamed:
-        suite = tuple(m for m in suite if "rank_correlation" not in m.needs)
     asked = [x for x in data.languages if any(s.query_language == x for s in settings)]
     return Prepared(
         data=data,

@@ -236,7 +236,8 @@ def search_shards(
     progress.finish()
     golds = {x: f.golds for x, f in streamed.found.items()}
     laid_out = replace(prepared, pool=streamed.pool, golds=golds)
-    return laid_out, Searched({x: after(f) for x, f in streamed.found.items()}, None)
+    agreement = _agreement(prepared, streamed.found, streamed.scores_at)
+    return laid_out, Searched({x: after(f) for x, f in streamed.found.items()}, agreement)
 
 
 def search_lexical(

@@ -291,3 +291,23 @@ def test_only_what_a_query_searches_counts() -> None:
         np.testing.assert_array_equal(found.block_rank, alone.found[x].block_rank)
         np.testing.assert_array_equal(found.pool_rank, alone.found[x].pool_rank)
         assert all(i.startswith(f"{x}:") for i in streamed.pool.ids[found.head].reshape(-1))
+
+
+def test_scores_on_demand_are_those_of_the_search() -> None:
+    """What a query language gives to passages that only another's heads name."""
+    corpus, queries, judged = random_corpus()
+    streamed = search_shards(cut(corpus, 100), queries, judged, top=10)
+    columns = np.concatenate([found.head for found in streamed.found.values()], axis=1)
+    rows = {x: np.arange(30)[::-1].copy() for x in queries}
+    scores = streamed.scores_at(rows, columns.astype(np.int64))
+    assert scores.shape == (30, 2, 20)
+    vectors = {
+        f"{x}:{i}": v for x, (ids, vs) in corpus.items() for i, v in zip(ids, vs, strict=True)
+    }
+    named = np.array([[vectors[i] for i in row] for row in streamed.pool.ids[columns]])
+    for number, x in enumerate(rows):
+        exact = np.einsum("qd,qcd->qc", queries[x][::-1].astype(np.float64), named)
+        np.testing.assert_allclose(scores[:, number], exact, atol=1e-7)
+    for x, found in streamed.found.items():
+        own = streamed.scores_at({x: np.arange(30)}, found.head.astype(np.int64))
+        np.testing.assert_array_equal(own[:, 0], found.head_scores)

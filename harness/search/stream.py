@@ -44,6 +44,8 @@ class Streamed:
     """Golds and heads; ``len()`` and ``sizes`` count all that was searched."""
     found: Mapping[str, Found]
     """By query language."""
+    scores_at: Callable[[Mapping[str, NDArray[np.int64]], NDArray[np.int64]], NDArray[np.float32]]
+    """Scores on demand, as :data:`harness.agreement.ScoresAt`; vectors are read again for them."""
 
 
 class ShardSearch:
@@ -278,7 +280,23 @@ class ShardSearch:
                     for y, h in blocks[x].items()
                 },
             )
-        return Streamed(pool, found)
+        row_of = np.concatenate(known)[pool.rows]
+
+        def scores_at(
+            rows: Mapping[str, NDArray[np.int64]], columns: NDArray[np.int64]
+        ) -> NDArray[np.float32]:
+            firsts = [asked.span(x).start + at for x, at in rows.items()]
+            shape = (len(columns), len(rows), columns.shape[1])
+            query = np.broadcast_to(np.stack(firsts, axis=1)[:, :, None], shape).reshape(-1)
+            column = np.broadcast_to(columns[:, None, :], shape).reshape(-1)
+            language, row = pool.language_of[column], row_of[column]
+            out = np.zeros(len(column), np.float32)
+            for number, held in enumerate(self._rows):
+                here = np.flatnonzero(language == number)
+                out[here] = scores_of(held, asked.vectors, query[here], row[here])
+            return out.reshape(shape)
+
+        return Streamed(pool, found, scores_at)
 
 
 def search_shards(
