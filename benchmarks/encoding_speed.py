@@ -2,13 +2,13 @@
 
     python benchmarks/encoding_speed.py --data-dir DIR --model FOLDER
 
-Takes passages of MIRACL's corpus files (languages in turn, so that none weighs more) and encodes
-them with the library's own loop in float32 and through the harness in several forms: float32,
-bfloat16, compiled, ONNX, OpenVINO. Passages are cut into rounds, and in each round every form
-encodes the same ones, so that what else the machine does falls on all alike; ratios are of the
-seconds of all rounds. Prints for each form how many times as fast it is,
-tokens per second, padding, the share of the device's matrix rate that the model's products reach
-(for real tokens), and the largest cosine difference to the library's vectors.
+Takes passages of a task (sentences of MLQA-R, or ``--task miracl``; languages in turn, so that none
+weighs more) and encodes them with the library's own loop in float32 and through the harness in
+several forms: float32, bfloat16, compiled, ONNX, OpenVINO. Passages are cut into rounds, and in
+each round every form encodes the same ones, so that what else the machine does falls on all alike;
+ratios are of the seconds of all rounds. Prints for each form how many times as fast it is, tokens
+per second, padding, the share of the device's matrix rate that the model's products reach (for real
+tokens), and the largest cosine difference to the library's vectors.
 
 A form is BACKEND:DTYPE with ``+compile`` or ``+FILE`` behind it: ``torch:bfloat16``,
 ``openvino:float32+openvino/openvino_model_qint8.xml``. Ratios only: seconds are this machine's.
@@ -46,17 +46,21 @@ class Form:
     """Largest cosine difference."""
 
 
-def passages(data: Path, languages: list[str], texts: int) -> list[str]:
-    """Title and text of ``texts`` passages of MIRACL's corpus, the languages in turn."""
+def passages(task: str, data: Path | None, languages: list[str] | None, texts: int) -> list[str]:
+    """``texts`` passages of a task as they are encoded, the languages in turn."""
     from harness.data import load
     from harness.task import find_task
 
-    spec = find_task("miracl")
-    corpora = load(spec, languages=languages, data_dir=data, offline=True, sampled=True).corpora
-    readers = [iter(corpora[x].read()) for x in languages]
+    spec = find_task(task)
+    large = spec.size == "large"
+    held = load(spec, languages=languages, data_dir=data, offline=True, sampled=large)
+    readers = (
+        [(p.text for p in corpus.read()) for corpus in held.corpora.values()]
+        if large
+        else [iter(t.texts) for t in held.passages.values()]
+    )
     turns = itertools.zip_longest(*readers)
-    found = [p.text for turn in turns for p in turn if p is not None]
-    return found[:texts]
+    return [p for turn in turns for p in turn if p is not None][:texts]
 
 
 def form(spec: str, folder: Path) -> Form:
@@ -85,7 +89,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", type=Path, default=None)
     parser.add_argument("--model", type=Path, required=True, help="a sentence-transformers folder")
-    parser.add_argument("--languages", default="en,de,es,fr,id,fi,sw,yo", metavar="CODES")
+    parser.add_argument("--task", default="mlqa-r", help="whose passages: miracl, mlqa-r")
+    parser.add_argument("--languages", default=None, metavar="CODES", help="default: all")
     parser.add_argument("--texts", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batch-size", type=int, default=32, help="the library's, its default")
@@ -94,14 +99,14 @@ def main() -> None:
 
     from sentence_transformers import SentenceTransformer
 
-    texts = passages(arguments.data_dir, arguments.languages.split(","), arguments.texts)
+    languages = arguments.languages.split(",") if arguments.languages else None
+    texts = passages(arguments.task, arguments.data_dir, languages, arguments.texts)
     library = SentenceTransformer(str(arguments.model), device="cpu")
     forms = [form(x, arguments.model) for x in arguments.forms.split(",")]
     for each in forms:  # loaded, compiled and warm
         each.encoder.encode(texts[:64], role="passage", language="en")
     library.encode(texts[:64], batch_size=arguments.batch_size)
     before = {each.name: each.encoder.work for each in forms}
-    before = {name: work - type(work)() for name, work in before.items()}
 
     theirs: list[float] = []
     for part in range(arguments.rounds):
@@ -118,7 +123,8 @@ def main() -> None:
             each.ratios.append(theirs[-1] / took)
             each.apart = max(each.apart, float((1 - (exact * unit(vectors)).sum(1)).max()))
 
-    print(f"{len(texts):,} passages of MIRACL ({arguments.languages}), {arguments.model.name}")
+    which = f"{arguments.task} ({arguments.languages or 'all languages'})"
+    print(f"{len(texts):,} passages of {which}, {arguments.model.name}, {cores()} cores")
     flops = tokens = 0.0
     for each in forms:
         work = each.encoder.work - before[each.name]

@@ -75,7 +75,7 @@ class Work:
         path = os.pathsep.join(filter(None, [str(here), os.environ.get("PYTHONPATH")]))
         code = "from harness.cli import main; main()"
         command = [sys.executable, "-c", code, "run", "--quiet", "--offline", "--task", self.task]
-        command += ["--model", "python:kill_and_resume:Logged", "--shard", str(self.shard)]
+        command += ["--model", "python:kill_and_resume:Logged", "--shard-size", str(self.shard)]
         command += ["--languages", ",".join(self.languages), "--output", str(place / "out")]
         command += ["--data-dir", str(self.data_dir)] if self.data_dir else []
         command += ["--corpus", "sampled"] if self.sampled else []

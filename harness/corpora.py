@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,10 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import encode as encoding
-from harness import jobs, wording
+from harness import executors, jobs, wording
 from harness.data.collection import Texts
-from harness.environment import memory_size
-from harness.errors import UsageError
+from harness.data.corpus import Corpus
+from harness.environment import cores, memory_size
+from harness.errors import UnfinishedError, UsageError
+from harness.executors import Worker
 from harness.models import warn_untrained
 from harness.models.base import DenseModel
 from harness.models.work import Work
@@ -115,14 +118,24 @@ def encode_corpora(
     warn_untrained(model, list(corpora))
     spaces = spaces_of(model, prepared, store, options)
     pending = jobs.pending_jobs(corpora, spaces)
+    mine = pending if options.part is None else part_of(pending, spaces, options.part)
     total = sum(len(corpus) for corpus in corpora.values())
-    left = sum(len(job) for job in pending)
+    left = sum(len(job) for job in mine)
     before = _begun(model, prepared, store, spaces, {(j.language, j.number) for j in pending})
     vectors = queries()
     progress.start(f"encode {prepared.spec.name}", total, "passages")
     progress.advance(total - left)
-    jobs.encode_jobs(model, pending, progress=progress.advance)
+    executors.encode_jobs(
+        options.engine,
+        model,
+        worker_for(model, prepared, options),
+        mine,
+        workers=options.workers,
+        progress=progress.advance,
+    )
     progress.finish()
+    if options.part is not None:
+        _check_whole(corpora, spaces, options.part)
     shards: dict[str, list[Shard]] = {}
     for language, space in spaces.items():
         # Verified when they were looked for, or written since.
@@ -144,6 +157,45 @@ def encode_corpora(
     counts.from_store = before
     counts.encoded = counts.distinct - before
     return vectors, shards
+
+
+def part_of(
+    pending: Sequence[jobs.ShardJob], spaces: Mapping[str, CorpusSpace], part: tuple[int, int]
+) -> list[jobs.ShardJob]:
+    """Those of ``pending`` that are the part ``(i, n)``: every n-th shard of all, from the i-th."""
+    first, before = {}, 0
+    for language, space in spaces.items():
+        first[language] = before
+        before += len(space)
+    i, n = part
+    return [job for job in pending if (first[job.language] + job.number) % n == i]
+
+
+def _check_whole(
+    corpora: Mapping[str, Corpus], spaces: Mapping[str, CorpusSpace], part: tuple[int, int]
+) -> None:
+    """Raise :class:`UnfinishedError` where other parts of a job array have work left."""
+    left = len(jobs.pending_jobs(corpora, spaces, verify=False))
+    if left:
+        total = sum(len(space) for space in spaces.values())
+        raise UnfinishedError(
+            f"--shard {part[0]}/{part[1]}: this part is encoded; {left} of {total} shards are left "
+            "to other parts, and the run that finds all of them finished writes the record"
+        )
+
+
+def worker_for(model: DenseModel, prepared: Prepared, options: RunOptions) -> Worker | None:
+    """How another process makes the model; ``None`` where it was given as an object."""
+    if options.engine == "local" or options.named is None or model.fingerprint is None:
+        return None
+    name = options.named
+    return Worker(
+        model=str(Path(name).absolute()) if Path(name).expanduser().is_dir() else name,
+        options=options.model,
+        task=prepared.spec,
+        fingerprint=model.fingerprint,
+        threads=int(os.environ.get("OMP_NUM_THREADS") or cores()),
+    )
 
 
 def _note(

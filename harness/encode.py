@@ -289,8 +289,9 @@ def _streamed(
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
     """A model's stream, looked at; seconds and work are counted."""
     before = model.work
+    stream = model.stream(texts, role=role, language=language)  # loads the model
     begun = time.perf_counter()
-    for rows, given in model.stream(texts, role=role, language=language):
+    for rows, given in stream:
         counts.seconds += time.perf_counter() - begun
         made = check_vectors(given, [texts[i] for i in rows], width, model.name)
         width = made.shape[1]

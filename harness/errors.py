@@ -6,6 +6,8 @@
     ├── DataError                data is missing, damaged or malformed (names file and id)
     ├── ModelError               a model cannot be found, loaded, or gives unusable vectors
     ├── StoreError               the embedding store cannot be read or written
+    ├── ShardError               shards of a corpus failed again and again (names their passages)
+    ├── UnfinishedError          no error: other parts of a job array are not finished yet (code 0)
     ├── RunFileError             a TREC run or qrels file is malformed (names file and line)
     ├── RecordError              a record cannot be read, or does not fit its schema
     ├── PolicyError              the policy of a gate is wrong (names file and key)
@@ -45,6 +47,16 @@ class ModelError(HarnessError):
 
 class StoreError(HarnessError):
     """The embedding store cannot be read or written."""
+
+
+class ShardError(HarnessError):
+    """Shards of a corpus cannot be encoded."""
+
+
+class UnfinishedError(HarnessError):
+    """A part of a job array is encoded, and others are not: there is nothing to score yet."""
+
+    exit_code = 0
 
 
 class RunFileError(HarnessError):

@@ -8,7 +8,6 @@ them and writes them, the manifest last. Batches are made of the shard's own tex
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -162,37 +161,3 @@ def _check_ids(ids: Sequence[str], job: ShardJob) -> None:
             f"docid {twice!r} stands twice in the corpus in {job.language} (passages {job.start} "
             f"to {job.stop}); each passage needs an id of its own"
         )
-
-
-def encode_jobs(
-    model: DenseModel,
-    jobs: Sequence[ShardJob],
-    *,
-    progress: Callable[[int], None] | None = None,
-) -> int:
-    """Do ``jobs`` in this process, and wait for those that others are at; how many were done here.
-
-    Where another process works on the same store, the two share the work.
-
-    Raises:
-        HarnessError: as :func:`encode_shard`.
-    """
-    done = 0
-    waiting = list(jobs)
-    readers: dict[str, CorpusReader] = {}
-    while waiting:
-        claimed: list[ShardJob] = []
-        for job in waiting:
-            if job.language not in readers:
-                readers.clear()  # one corpus is open at a time
-                readers[job.language] = CorpusReader(job.corpus)
-            outcome = encode_shard(model, job, reader=readers[job.language], progress=progress)
-            done += outcome == "encoded"
-            if outcome == "claimed":
-                claimed.append(job)
-            elif outcome == "finished" and progress is not None:
-                progress(len(job))
-        if len(claimed) == len(waiting):
-            time.sleep(POLL)
-        waiting = claimed
-    return done

@@ -53,6 +53,14 @@ class RunOptions:
     """``sampled`` takes a corpus that is a sample, and says so; ``whole`` refuses one."""
     shard: int = PASSAGES
     """Passages per shard of a corpus."""
+    engine: str = "local"
+    """Who encodes a corpus: one of :data:`harness.executors.ENGINES`."""
+    workers: int | None = None
+    """Processes or actors of an engine; ``None``: as many as there are devices."""
+    part: tuple[int, int] | None = None
+    """(i, n): encode every n-th shard from the i-th on, as one job of an array."""
+    named: str | None = None
+    """The model as the user named it: workers load it by that. Set by ``evaluate``."""
     streamed: bool = False
     """Whether a small task is searched like a corpus: in bounded memory."""
     store_dtype: StoreDtype = "float32"

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from harness import encode as encoding
 from harness.corpora import corpus_entry, forget_begun, over_corpora, read_corpora
+from harness.executors import check_engine
 from harness.export import TrecExport
 from harness.metrics.definition import digests
 from harness.models import load as load_model
@@ -317,6 +318,8 @@ def evaluate(
     """
     options = with_settings(options or RunOptions(), settings)
     progress = progress or Silent()
+    options = replace(options, named=model if isinstance(model, str) else None)
+    check_engine(options.engine, options.part, stored=options.store)
     specs = choose_tasks(tasks, options.text)
     loaded = load_model(model, options.model)
     store = Store(dtype=options.store_dtype) if options.store else None

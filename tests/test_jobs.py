@@ -17,7 +17,8 @@ from tiny_miracl import write_miracl
 from harness import claims, jobs
 from harness.data import load
 from harness.data.corpus import Corpus
-from harness.errors import DataError, ModelError, StoreError
+from harness.errors import ShardError, StoreError
+from harness.executors import encode_jobs
 from harness.models import load as load_model
 from harness.shards import CorpusSpace
 from harness.store import DamagedShardWarning, Store
@@ -58,7 +59,7 @@ def test_shards_hold_the_corpus_in_order(tmp_path: Path) -> None:
         ("sw", 48, 60),
         ("yo", 0, 16),
     ]
-    assert jobs.encode_jobs(model, todo) == 8
+    assert encode_jobs("local", model, None, todo) == 8
     assert jobs.pending_jobs(corpora, spaces) == []
     shards = spaces["sw"].open_all()
     ids = np.concatenate([s.ids for s in shards])
@@ -74,7 +75,7 @@ def test_shards_hold_the_corpus_in_order(tmp_path: Path) -> None:
 def test_any_order_and_any_process_writes_the_same_bytes(tmp_path: Path) -> None:
     """Backwards, with jobs that were pickled, by a reader of their own."""
     model, corpora, spaces = setup(tmp_path)
-    jobs.encode_jobs(model, jobs.pending_jobs(corpora, spaces))
+    encode_jobs("local", model, None, jobs.pending_jobs(corpora, spaces))
     other = Store(tmp_path / "other")
     again = {x: jobs.corpus_space(model, c, other, size=SIZE) for x, c in corpora.items()}
     for job in reversed(jobs.pending_jobs(corpora, again)):
@@ -104,14 +105,14 @@ def test_a_damaged_shard_is_found_and_encoded_again(
 ) -> None:
     """One flipped byte, or a cut file: never used, and mended to the same bytes."""
     model, corpora, spaces = setup(tmp_path)
-    jobs.encode_jobs(model, jobs.pending_jobs(corpora, spaces))
+    encode_jobs("local", model, None, jobs.pending_jobs(corpora, spaces))
     before = files(spaces["sw"])
     path = spaces["sw"].folder / f"00000002{suffix}"
     path.write_bytes(spoil(path.read_bytes()))
     with pytest.warns(DamagedShardWarning, match="00000002"):
         left = jobs.pending_jobs(corpora, spaces)
     assert [(j.language, j.number) for j in left] == [("sw", 2)]
-    jobs.encode_jobs(model, left)
+    encode_jobs("local", model, None, left)
     assert files(spaces["sw"]) == before
 
 
@@ -140,8 +141,8 @@ def test_half_precision_is_half_the_size(tmp_path: Path) -> None:
         x: jobs.corpus_space(model, c, Store(tmp_path / "half"), size=SIZE, dtype="float16")
         for x, c in corpora.items()
     }
-    jobs.encode_jobs(model, jobs.pending_jobs(corpora, spaces))
-    jobs.encode_jobs(model, jobs.pending_jobs(corpora, half))
+    encode_jobs("local", model, None, jobs.pending_jobs(corpora, spaces))
+    encode_jobs("local", model, None, jobs.pending_jobs(corpora, half))
     one, other = spaces["sw"].open(0), half["sw"].open(0)
     assert one is not None and other is not None
     np.testing.assert_array_equal(other.vectors, one.vectors.astype(np.float16))
@@ -199,12 +200,12 @@ def test_an_id_twice_in_a_shard_is_an_error(tmp_path: Path) -> None:
     """A run could not name the passage that it found."""
     write_miracl(tmp_path, only=[50, 51, 52, 51, 54])
     model, corpora, spaces = setup(tmp_path)
-    with pytest.raises(DataError, match="docid '17#0' stands twice in the corpus in sw"):
-        jobs.encode_jobs(model, jobs.pending_jobs(corpora, spaces))
+    with pytest.raises(ShardError, match="docid '17#0' stands twice in the corpus in sw"):
+        encode_jobs("local", model, None, jobs.pending_jobs(corpora, spaces))
 
 
-def test_an_unusable_vector_stops_at_its_shard(tmp_path: Path) -> None:
-    """What was finished before stays; the shard is free for the next try."""
+def test_an_unusable_vector_stops_its_shard_alone(tmp_path: Path) -> None:
+    """All others are finished; the shard, one in each language, is free for the next try."""
     encoder = WordBag()
     right = encoder.encode
 
@@ -214,8 +215,8 @@ def test_an_unusable_vector_stops_at_its_shard(tmp_path: Path) -> None:
 
     encoder.encode = spoilt  # type: ignore[method-assign]
     model, corpora, spaces = setup(tmp_path, encoder)
-    with pytest.raises(ModelError, match="NaN vector for the text 'sw"):
-        jobs.encode_jobs(model, jobs.pending_jobs(corpora, spaces))
-    assert [spaces["sw"].finished(n) for n in range(4)] == [True, True, False, False]
+    with pytest.raises(ShardError, match="NaN vector for the text 'sw"):
+        encode_jobs("local", model, None, jobs.pending_jobs(corpora, spaces))
+    assert [spaces["sw"].finished(n) for n in range(4)] == [True, True, False, True]
     model, corpora, spaces = setup(tmp_path)
-    assert jobs.encode_jobs(model, jobs.pending_jobs(corpora, spaces)) == 6
+    assert encode_jobs("local", model, None, jobs.pending_jobs(corpora, spaces)) == 2

@@ -109,6 +109,8 @@ def test_work_is_counted(library: Any) -> None:
     assert found["tokens"] == tokens
     assert found["padding_share"] == counts.work.padding / (tokens + counts.work.padding)
     assert found["matrix_share"] is None  # too little to tell
+    encoding.encode(model, "passage", "en", asked[:9], store=None, counts=counts)
+    assert counts.work.texts == 59
 
 
 def test_a_prompt_that_pooling_leaves_out_is_left_out(library: Any) -> None:

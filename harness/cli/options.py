@@ -14,6 +14,7 @@ from harness.languages import is_language
 from harness.task import KINDS
 
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) *([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_PART = re.compile(r"([0-9]+)/([0-9]+)")
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
 
@@ -26,6 +27,18 @@ def size(ctx: click.Context, param: click.Parameter, value: str | None) -> int |
     if found < 1:
         raise click.BadParameter(f"{value!r} is not a size; write it as 2G or 500M", ctx, param)
     return found
+
+
+def part(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    """``3/8`` as numbers."""
+    if value is None:
+        return None
+    match = _PART.fullmatch(value.strip())
+    if match is None or not int(match[1]) < int(match[2]):
+        raise click.BadParameter(
+            f"{value!r} is not a part; the parts of 8 are 0/8 to 7/8", ctx, param
+        )
+    return int(match[1]), int(match[2])
 
 
 def kinds(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...] | None:

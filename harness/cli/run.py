@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from harness.cli.options import data_dir_option, kinds, languages_option, size, verbose_option
+from harness.cli.options import data_dir_option, kinds, languages_option, part, size, verbose_option
+from harness.errors import UnfinishedError
 
 _POSITIVE = click.IntRange(min=1)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -125,7 +126,25 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     help="Of large tasks: `sampled` takes a sample of the corpus, and every report says so.",
 )
 @click.option(
+    "--engine",
+    type=click.Choice(["local", "devices", "ray"]),
+    default="local",
+    show_default=True,
+    help="Of large tasks: who encodes. devices: a process per GPU; ray: a Ray cluster.",
+)
+@click.option(
+    "--workers", type=_POSITIVE, metavar="N", help="Processes or actors, if not one per device."
+)
+@click.option(
     "--shard",
+    "part",
+    callback=part,
+    metavar="I/N",
+    help="Of large tasks: encode the I-th of N parts, from 0, as one job of an array.",
+)
+@click.option(
+    "--shard-size",
+    "shard",
     type=_POSITIVE,
     default=8192,
     show_default=True,
@@ -195,14 +214,18 @@ def run(
 
             listings.print_plans(out, *plan(model or "default", chosen, options=options))
             return
-        record = runner.evaluate(
-            model or "default",
-            chosen,
-            options=options,
-            output=output,
-            progress=progress,
-            command=command,
-        )
+        try:
+            record = runner.evaluate(
+                model or "default",
+                chosen,
+                options=options,
+                output=output,
+                progress=progress,
+                command=command,
+            )
+        except UnfinishedError as said:
+            click.echo(str(said))
+            return
     # With a reranker: the first stage alone, then both as one system.
     for each in (record.before, record):
         if each is not None and quiet:

@@ -83,7 +83,7 @@ class SentenceTransformerInstance:
     @property
     def work(self) -> Work:
         """What was computed so far."""
-        return self.pipeline.work
+        return self.pipeline.work.copy()
 
     def stream(
         self, texts: Sequence[str], *, role: Role, language: str

@@ -114,7 +114,7 @@ class SentenceTransformerEncoder:
     @property
     def work(self) -> Work:
         """What was computed so far."""
-        return Work() if self._pipeline is None else self._pipeline.work
+        return Work() if self._pipeline is None else self._pipeline.work.copy()
 
     def stream(
         self, texts: Sequence[str], *, role: Role, language: str

@@ -25,6 +25,10 @@ class Work:
     seconds: float = 0.0
     """From the first text handed over to the last vector given back."""
 
+    def copy(self) -> Work:
+        """What was computed until now; it does not change any more."""
+        return Work(**vars(self))
+
     def __sub__(self, earlier: Work) -> Work:
         return Work(**{k: v - getattr(earlier, k) for k, v in vars(self).items()})
 

@@ -1,0 +1,102 @@
+"""Ray Core actors, one per GPU of a cluster, else on its processors."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import replace
+from typing import Any
+
+from harness.errors import UsageError
+from harness.executors.crew import Report, Worker
+from harness.jobs import ShardJob
+
+_CORES_EACH = 8
+"""Cores per actor on machines without a GPU."""
+
+
+class RayCrew:
+    """Actors on the cluster that RAY_ADDRESS or ``ray start`` names, or on a local one."""
+
+    def __init__(self, worker: Worker, most: int, asked: int | None) -> None:
+        try:
+            import ray
+        except ImportError as error:
+            raise UsageError(
+                "--engine ray needs Ray, which is not installed: pip install "
+                "'polyglot-harness[ray]'"
+            ) from error
+        self._ray: Any = ray
+        self._worker, self._most, self._asked = worker, most, asked
+        self._own = False
+        self._actors: dict[int, Any] = {}
+        self._running: dict[Any, int] = {}
+        self._needs: dict[str, float] = {}
+
+    def __enter__(self) -> RayCrew:
+        ray = self._ray
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to anybody
+        if not ray.is_initialized():
+            self._own = True
+            ray.init(log_to_driver=False, logging_level="error")
+        resources = ray.cluster_resources()
+        gpus, processors = int(resources.get("GPU", 0)), int(resources.get("CPU", 1))
+        device = self._worker.options.device
+        if gpus and device in (None, "cuda"):
+            count = self._asked or gpus
+            self._needs = {"num_gpus": min(1.0, gpus / count), "num_cpus": 1}
+            self._worker = replace(
+                self._worker, options=replace(self._worker.options, device="cuda")
+            )
+        else:
+            count = self._asked or max(min(2, processors), processors // _CORES_EACH)
+            if count > processors:
+                raise UsageError(
+                    f"--workers {count}: the Ray cluster has {processors} CPUs, and an actor needs "
+                    "one"
+                )
+            share = max(1, processors // count)
+            self._needs = {"num_gpus": 0, "num_cpus": share}
+            self._worker = replace(self._worker, cores=share)
+        for number in range(min(count, self._most)):
+            self.replace(number)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for actor in self._actors.values():
+            with contextlib.suppress(Exception):
+                self._ray.kill(actor)
+        if self._own:
+            self._ray.shutdown()
+
+    def workers(self) -> list[int]:
+        """As many as the cluster has devices."""
+        return list(self._actors)
+
+    def give(self, worker: int, job: ShardJob) -> None:
+        """Call the actor."""
+        self._running[self._actors[worker].do.remote(job)] = worker
+
+    def wait(self, seconds: float) -> list[Report]:
+        """Answers, and the ends of actors."""
+        ready, _ = self._ray.wait(list(self._running), num_returns=1, timeout=seconds)
+        found = []
+        for reference in ready:
+            number = self._running.pop(reference)
+            try:
+                outcome, error = self._ray.get(reference)
+                found.append(Report(number, outcome, error))
+            except self._ray.exceptions.RayActorError:
+                found.append(Report(number, error="its actor died", died=True))
+        return found
+
+    def replace(self, worker: int) -> None:
+        """Start an actor in this place."""
+        from harness.executors.processes import Bench
+
+        # Ray would give an actor as many threads as it reserves cores, and sums depend on them.
+        threads = {"OMP_NUM_THREADS": str(self._worker.threads)}
+        actor = self._ray.remote(Bench).options(
+            **self._needs, max_restarts=0, runtime_env={"env_vars": threads}
+        )
+        self._actors[worker] = actor.remote(self._worker)
