@@ -130,6 +130,17 @@ def test_a_sampled_corpus_is_named_in_the_record_and_every_report(
     assert "A SAMPLE OF THE CORPUS (sw 58 of 60" in " ".join(done.output.split())
 
 
+def test_a_sampled_corpus_never_becomes_a_result_file_of_mteb(tmp_path: Path) -> None:
+    """Those have no field that could say so."""
+    from harness.bridge_mteb.results import to_result
+    from harness.errors import RecordError
+
+    task = str(write_miracl(tmp_path, only=range(50), whole={"sw": 60, "yo": 60}))
+    record = harness.evaluate(WordBag(), tasks=[task], corpus="sampled", resamples=0)
+    with pytest.raises(RecordError, match=r"A SAMPLE OF THE CORPUS .* not exported"):
+        to_result(record, "tiny-miracl")
+
+
 def test_a_whole_corpus_is_not_a_sample(tmp_path: Path) -> None:
     """Neither does the record say so, nor may the user."""
     task = str(write_miracl(tmp_path, whole={"sw": 60, "yo": 60}))

@@ -49,11 +49,17 @@ def to_result(record: Record, task: str) -> Any:
     """One task of a record as mteb's ``TaskResult``.
 
     Raises:
-        RecordError: the record has no such task, or none of the measures that mteb could rank by.
+        RecordError: the record has no such task, none of the measures that mteb could rank by, or
+            was made on a sample of the corpus.
     """
     from mteb.results import TaskResult
 
     entry = record.task(task)
+    if entry.get("sampled"):
+        raise RecordError(
+            f"task {task!r}: {entry['sampled']}; mteb's result files cannot say so, so it is not "
+            "exported"
+        )
     scores: list[dict[str, Any]] = []
     for row in entry["settings"]:
         setting = Setting(row["kind"], row["query_language"], row["passage_language"])
