@@ -224,7 +224,8 @@ def _begun(
         pass
     found = 0
     for role, language, texts in texts_of(prepared):
-        distinct, missing = encoding.missing(model, role, language, texts, store)
+        asked_in = prepared.asked_in(role, language)
+        distinct, missing = encoding.missing(model, role, asked_in, texts, store)
         found += distinct - missing
     for language, space in spaces.items():
         for number in range(len(space)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from harness.data import Progress as DownloadProgress
 from harness.data import load as load_data
@@ -45,6 +45,11 @@ class RunOptions:
     trec_depth: int = 100
     treatments: tuple[str, ...] = ()
     """What is done to vectors and rankings after encoding: see :mod:`harness.treatments`."""
+    translate_queries: str | None = None
+    """A translation engine for the queries, and the language ``into`` that it brings them."""
+    into: str = "en"
+    expand_queries: str | None = None
+    expand_url: str | None = None
     rerank: str | None = None
     """A reranker for the heads; the run then has a second record, of both as one system."""
     rerank_top: int = 100
@@ -68,6 +73,14 @@ class RunOptions:
     model: ModelOptions = field(default_factory=ModelOptions)
 
 
+class Asked(NamedTuple):
+    """The queries of one language as they are asked, in the queries' order."""
+
+    language: str
+    """That they are in."""
+    texts: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Prepared:
     """A task that is loaded and laid out, before any vector exists."""
@@ -83,10 +96,26 @@ class Prepared:
     """All that are computed: those shown, then the bias suite where there is a pool of several
     languages."""
 
+    asked: Mapping[str, Asked] = field(default_factory=dict)
+    """Query language -> its queries, where they were written anew (:mod:`harness.queries`)."""
+
     @property
     def spec(self) -> TaskSpec:
         """The task."""
         return self.data.task
+
+    def query_texts(self, language: str) -> Sequence[str]:
+        """What is asked by the queries of a language."""
+        return (
+            self.asked[language].texts
+            if language in self.asked
+            else self.data.queries[language].texts
+        )
+
+    def asked_in(self, role: Role, language: str) -> str:
+        """The language that texts of a role and language are in once they are encoded."""
+        anew = self.asked.get(language) if role == "query" else None
+        return language if anew is None else anew.language
 
 
 def choose_tasks(names: Sequence[str | TaskSpec] | None, text: str | None) -> list[TaskSpec]:
@@ -179,7 +208,7 @@ def refuse_corpora(spec: TaskSpec, what: str) -> None:
 def texts_of(prepared: Prepared) -> list[tuple[Role, str, Sequence[str]]]:
     """What is encoded at once: (role, language, texts), queries first; of corpora, nothing."""
     queries: list[tuple[Role, str, Sequence[str]]] = [
-        ("query", x, prepared.data.queries[x].texts) for x in prepared.golds
+        ("query", x, prepared.query_texts(x)) for x in prepared.golds
     ]
     passages: list[tuple[Role, str, Sequence[str]]] = [
         ("passage", x, t.texts) for x, t in prepared.data.passages.items()

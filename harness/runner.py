@@ -24,6 +24,7 @@ from harness.models.base import DenseModel, LexicalModel, Model, for_task
 from harness.models.reranker import Reranker, load_reranker
 from harness.prepare import Prepared, RunOptions, choose_tasks, prepare, texts_of, with_settings
 from harness.provenance import document_of, folder_name
+from harness.queries import query_treatments
 from harness.records import Record, finite
 from harness.rerank import check_rerankable, rerank
 from harness.scoring import (
@@ -74,20 +75,21 @@ def encode_task(
 ) -> dict[tuple[Role, str], NDArray[np.float32]]:
     """Vectors of a task's texts by (role, language), of length 1 where similarity is cosine."""
     warn_untrained(model, prepared.data.languages)
-    texts = texts_of(prepared)
-    progress.start(f"encode {prepared.spec.name}", sum(len(set(t)) for _, _, t in texts), "texts")
+    # Queries that were written anew are in the language they were written in.
+    texts = [(role, x, prepared.asked_in(role, x), batch) for role, x, batch in texts_of(prepared)]
+    progress.start(f"encode {prepared.spec.name}", sum(len(set(t[3])) for t in texts), "texts")
     # Most of reading is checksums and copies, during which other threads can run.
     with ThreadPoolExecutor(READERS) as readers:
         stored = list(
-            readers.map(lambda x: encoding.look_up(model, x[0], x[1], x[2], store), texts)
+            readers.map(lambda x: encoding.look_up(model, x[0], x[2], x[3], store), texts)
         )
     vectors: dict[tuple[Role, str], NDArray[np.float32]] = {}
     width: int | None = None
-    for (role, language, batch), held in zip(texts, stored, strict=True):
+    for (role, language, asked_in, batch), held in zip(texts, stored, strict=True):
         made = encoding.encode(
             model,
             role,
-            language,
+            asked_in,
             batch,
             store=store,
             counts=counts,
@@ -334,12 +336,22 @@ def evaluate(
     if reranker is not None:
         for prepared, _ in ready:
             check_rerankable(prepared)
+    of_queries = query_treatments(
+        options.translate_queries,
+        options.into,
+        options.expand_queries,
+        options.expand_url,
+        options.model,
+    )
     for prepared, stages in ready:
+        for treatment in of_queries:
+            with stages.stage("queries"):
+                prepared = treatment.apply(prepared, progress)
         results.append(
             _evaluate_task(loaded, prepared, stages, options, store, progress, treatments, reranker)
         )
     record: Record | None = None
-    systems: list[Model | System] = [treated(loaded, treatments)]
+    systems: list[Model | System] = [treated(loaded, [*of_queries, *treatments])]
     if reranker is not None:
         systems.append(reranked(systems[0], reranker, options.rerank_top))
     for system, scored in zip(systems, zip(*results, strict=True), strict=True):

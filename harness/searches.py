@@ -256,7 +256,7 @@ def search_lexical(
     check_memory(len(pool), 0, _budget(options))
     in_file_order = [t for x in data.passages.values() for t in x.texts]
     passages = [in_file_order[i] for i in pool.rows]
-    asked = {x: data.queries[x].texts for x in prepared.golds}
+    asked = {x: prepared.query_texts(x) for x in prepared.golds}
     depth = head_depth(options, pool)
     queries = sum(len(g.questions) for g in prepared.golds.values())
     apart = getattr(model, "pool_matters", True)
@@ -280,7 +280,7 @@ def search_lexical(
     else:
         found = {
             x: rank(
-                index_scores(whole, asked[x], x),
+                index_scores(whole, asked[x], prepared.asked_in("query", x)),
                 x,
                 golds,
                 pool,

@@ -8,12 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from harness.models.base import Model
 from harness.models.reranker import Reranker
 from harness.store import digest_of
-from harness.treatments import Treatment
+
+
+class Part(Protocol):
+    """What is added to a model: a treatment of queries, vectors or rankings."""
+
+    @property
+    def name(self) -> str:
+        """As names of systems show it."""
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """Everything that changes what it does; JSON."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +65,13 @@ def _joined(
     )
 
 
-def treated(first: Model | System, treatments: Sequence[Treatment]) -> Model | System:
+def treated(first: Model | System, treatments: Sequence[Part]) -> Model | System:
     """``first`` with its treatments; itself where there are none."""
     if not treatments:
         return first
     return _joined(
         first,
-        "dense",
+        getattr(first, "kind", None) or ("dense" if hasattr(first, "encode") else "lexical"),
         " + ".join(t.name for t in treatments),
         {"adapter": "treatment", "treatments": [dict(t.facts) for t in treatments]},
         getattr(first, "similarity", None),

@@ -30,7 +30,19 @@ class Endpoint:
     @property
     def paid(self) -> list[str]:
         """Every text that was answered with a vector."""
-        return [t for r in self.requests if r["answered"] for t in r["input"]]
+        return [t for r in self.requests if r["answered"] for t in r.get("input", ())]
+
+    def paid_for(self, path: str) -> list[dict[str, Any]]:
+        """Requests to a path that were answered well."""
+        return [r for r in self.requests if r["answered"] and r["path"].endswith(path)]
+
+    def chat(self, asked: dict[str, Any]) -> Answer:
+        """The question's fourth word, as a message; nothing for a question about salt."""
+        question = asked["messages"][0]["content"].splitlines()[-1].removeprefix("Question: ")
+        words = question.split()
+        text = "" if "salt" in words else f"{words[3]} is told of"
+        message = {"choices": [{"message": {"role": "assistant", "content": text}}]}
+        return 200, {}, json.dumps({**message, "usage": {"total_tokens": 9}}).encode()
 
     def vectors(self, texts: list[str]) -> bytes:
         """A whole answer, its vectors in reverse order: ``index`` says which is which."""
@@ -51,6 +63,12 @@ def serving(endpoint: Endpoint) -> Iterator[str]:
                 entry = {**asked, "path": self.path, "answered": False}
                 endpoint.requests.append(entry)
                 endpoint.headers.append(dict(self.headers))
+            if self.path.endswith("/chat/completions"):
+                entry["answered"] = fault is None
+                answer = endpoint.chat(asked) if fault is None else fault([])
+                assert answer is not None
+                self._send(*answer)
+                return
             texts = asked["input"]
             if fault is not None:
                 answer = fault(texts)
@@ -64,7 +82,9 @@ def serving(endpoint: Endpoint) -> Iterator[str]:
                 self.close_connection = True
                 self.connection.close()
                 return
-            status, headers, body = answer
+            self._send(*answer)
+
+        def _send(self, status: int, headers: dict[str, str], body: bytes) -> None:
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)

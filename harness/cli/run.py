@@ -96,6 +96,20 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     help="Passages per query in them; 0 for the whole ranking.",
 )
 @click.option(
+    "--translate-queries",
+    metavar="ENGINE",
+    help="Translate queries first: transformers:NAME, ctranslate2:FOLDER or command:COMMAND.",
+)
+@click.option(
+    "--into", default="en", show_default=True, metavar="CODE", help="Language to translate into."
+)
+@click.option(
+    "--expand-queries",
+    metavar="WRITER",
+    help="Add what a model writes in answer: http:NAME, or command:COMMAND.",
+)
+@click.option("--expand-url", metavar="URL", help="Of its endpoint, for http:NAME.")
+@click.option(
     "--treatment",
     "treatments",
     multiple=True,

@@ -69,13 +69,22 @@ class Usage:
 class Endpoint:
     """Where requests go, and what they have cost so far."""
 
-    def __init__(self, url: str | None, what: str, *, sleep: Callable[[float], None] = time.sleep):
-        """Take a base URL; nothing is sent yet. ``what`` needs it; ``sleep`` is for tests.
+    def __init__(
+        self,
+        url: str | None,
+        what: str,
+        *,
+        flag: str = "--base-url",
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Take a base URL, named by ``flag``; nothing is sent yet.
+
+        ``what`` needs it; ``sleep`` is for tests.
 
         Raises:
             ModelError: there is none, or it carries credentials.
         """
-        self.url = _checked(url, what)
+        self.url = _checked(url, what, flag)
         self.usage = Usage()
         self._sleep = sleep
         self._session = threading.local()
@@ -146,15 +155,15 @@ class Endpoint:
         return found
 
 
-def _checked(url: str | None, what: str) -> str:
+def _checked(url: str | None, what: str, flag: str) -> str:
     if not url:
-        raise ModelError(f"{what} needs --base-url URL, as in --base-url http://localhost:8000/v1")
+        raise ModelError(f"{what} needs {flag} URL, as in {flag} http://localhost:8000/v1")
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ModelError(f"--base-url must start with http:// or https://, not {url!r}")
+        raise ModelError(f"{flag} must start with http:// or https://, not {url!r}")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ModelError(
-            "--base-url must be a plain URL: a key belongs into the environment "
+            f"{flag} must be a plain URL: a key belongs into the environment "
             f"({' or '.join(KEYS)}), where no record can show it"
         )
     return url.rstrip("/")
