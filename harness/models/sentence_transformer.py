@@ -183,7 +183,8 @@ class SentenceTransformerEncoder:
             self.parameters = sum(p.numel() for p in model.parameters())
         if self._options.compile:
             compile_model(model)
-        elif on_torch and model.device.type == "cpu":
+        elif on_torch and model.device.type == "cpu" and not self._built_in:
+            # The built-in network reads its weights itself, which packed ones do not allow.
             from harness.models.packed import pack
 
             pack(model)
