@@ -12,6 +12,7 @@ from tiny import LANGUAGES, WordBag, write_task
 
 import harness
 from harness.errors import UsageError
+from harness.prepare import RunOptions, with_settings
 from harness.rankings import read_qrels, read_run
 from harness.records import Record, table_to_parquet
 
@@ -161,6 +162,12 @@ def test_unknown_settings_are_refused() -> None:
     """A typing error in a keyword is not silently ignored."""
     with pytest.raises(UsageError, match="limits"):
         harness.evaluate(WordBag(), tasks=["demo"], limits=3)
+
+
+def test_a_setting_of_run_and_model_is_set_for_both() -> None:
+    for options in (RunOptions(), RunOptions(offline=True)):
+        found = with_settings(options, {"offline": True, "batch_size": 3})
+        assert (found.offline, found.model.offline, found.model.batch_size) == (True, True, 3)
 
 
 def test_top_language_share_sums_to_one_and_shows_bias(tmp_path: Path) -> None:
