@@ -225,9 +225,7 @@ def with_settings(options: RunOptions, settings: Mapping[str, Any]) -> RunOption
     own = {k: v for k, v in settings.items() if k in RunOptions.__dataclass_fields__}
     # What both have, as ``offline``, is the run's to say.
     of_model = {
-        k: v
-        for k, v in settings.items()
-        if k in ModelOptions.__dataclass_fields__ and k not in own
+        k: v for k, v in settings.items() if k in ModelOptions.__dataclass_fields__ and k not in own
     }
     unknown = [k for k in settings if k not in own and k not in of_model]
     if unknown:
