@@ -57,14 +57,18 @@ def test_where_all_questions_weigh_the_same_it_is_the_paired_t_test() -> None:
             assert found[i, j] == found[j, i] == pytest.approx(expected, rel=1e-9)
 
 
-def test_it_agrees_with_the_permutation_test_of_compare() -> None:
+@pytest.mark.parametrize("unequal", [False, True])
+def test_it_agrees_with_the_permutation_test_of_compare(unequal: bool) -> None:
     rng = np.random.default_rng(6)
     base = rng.random(400)
+    # As on MLQA-R, where a question is asked in two to four languages.
+    weights = rng.integers(1, 5, 400) / 2.5 if unequal else np.ones(400)
     for shift in (0.0, 0.01, 0.02, 0.03):
         other = np.clip(base + rng.normal(shift, 0.2, 400), 0, 1)
-        closed = paired_p_values(np.stack([base, other]))[0, 1]
+        shares = weights * np.stack([base, other])
+        closed = paired_p_values(shares)[0, 1]
         drawn = paired_permutation_test(
-            base, other, np.arange(400), np.zeros(400, np.int64), 1, seed=1, resamples=20_000
+            *shares, np.arange(400), np.zeros(400, np.int64), 1, seed=1, resamples=20_000
         ).macro.p_value[0]
         # Monte Carlo error of 20,000 draws: three standard errors.
         assert closed == pytest.approx(drawn, abs=3 * np.sqrt(drawn * (1 - drawn) / 20_000) + 0.003)
