@@ -113,7 +113,8 @@ def _warn(sentence: str) -> None:
 @board.command(short_help="Track records, and make the boards again.")
 @click.argument("records", nargs=-1, required=True, type=_PATH, metavar="RECORD...")
 @_leaderboards_option()
-def add(records: tuple[Path, ...], leaderboards: Path) -> None:
+@click.option("--skip-invalid", is_flag=True, help="Leave out records that are not valid.")
+def add(records: tuple[Path, ...], leaderboards: Path, skip_invalid: bool) -> None:
     """Track RECORDs, each a record.json or its folder, and make the boards again.
 
     What is tracked is small and has no per-query table: means, intervals, digests, and a number per
@@ -121,5 +122,5 @@ def add(records: tuple[Path, ...], leaderboards: Path) -> None:
     """
     from harness.reports.boards import commands
 
-    for path in commands.add(records, leaderboards):
+    for path in commands.add(records, leaderboards, skip_invalid=skip_invalid, tell=_warn):
         click.echo(path)

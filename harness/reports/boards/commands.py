@@ -30,10 +30,12 @@ def read(leaderboards: Path, *, skip_invalid: bool, tell: Callable[[str], None])
     return make_board(found)
 
 
-def add(records: Sequence[Path], leaderboards: Path) -> list[Path]:
+def add(
+    records: Sequence[Path], leaderboards: Path, *, skip_invalid: bool, tell: Callable[[str], None]
+) -> list[Path]:
     """Track records and make all boards again; returns the paths written."""
     written = [path for record in records for path in track(record, leaderboards)]
-    board = make_board(read_leaderboards(leaderboards))
+    board = read(leaderboards, skip_invalid=skip_invalid, tell=tell)
     return [*written, *update(board, leaderboards, ())]
 
 
