@@ -88,23 +88,23 @@ class Opened:
     def rows(self) -> list[str]:
         """Ids of the rows of the table that are compared, from the top."""
         script = "all => all.map(x => x.dataset.row)"
-        found: list[str] = self.tab.eval_on_selector_all(".board tbody:first-of-type tr", script)
+        found: list[str] = self.tab.eval_on_selector_all("#models tbody:first-of-type tr", script)
         return found
 
     def column(self, key: str) -> list[str]:
         """The cells below the heading that orders by ``key``."""
         script = """(all, key) => {
-            const heads = [...document.querySelectorAll('.board thead tr:last-child > *')];
+            const heads = [...document.querySelectorAll('#models thead tr:last-child > *')];
             const at = heads.findIndex(x => x.querySelector('button')?.dataset.focus === key);
             return all.map(row => row.children[at].textContent);
         }"""
-        rows = ".board tbody:first-of-type tr"
+        rows = "#models tbody:first-of-type tr"
         found: list[str] = self.tab.eval_on_selector_all(rows, script, f"sort {key}")
         return found
 
     def heading(self, key: str) -> Any:
         """The button that orders by a column."""
-        return self.tab.locator(f'.board thead button[data-focus="sort {key}"]')
+        return self.tab.locator(f'#models thead button[data-focus="sort {key}"]')
 
     def cell(self, row: str, selector: str) -> Any:
         """Something in a row of the table."""

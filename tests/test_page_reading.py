@@ -62,7 +62,7 @@ def page(opened: Opened) -> Opened:
 
 
 def test_hostile_names_are_shown_as_text(page: Opened) -> None:
-    names = page.texts(".board tbody tr:not(.published) .model")
+    names = page.texts("#models tbody tr:not(.published) .model")
     # A lone surrogate has no letter: the browser shows the replacement character.
     assert [x.replace("\ufffd", "\ud800") for x in names] == [x.strip() for x in HOSTILE]
     assert page.tab.title() == "<i>Boards</i>"
@@ -72,7 +72,7 @@ def test_hostile_names_are_shown_as_text(page: Opened) -> None:
     )
     assert page.tab.locator("script").count() == 3
     assert page.texts("#model-a option")[0].startswith(HOSTILE[0])
-    inside = page.tab.locator(".board bdi").first
+    inside = page.tab.locator("#models bdi").first
     assert inside.evaluate("x => x.children.length") == 0
     assert page.tab.locator("body").is_visible()
 
@@ -101,7 +101,9 @@ def test_the_command_is_one_click_away_with_digest_and_fingerprint(
 
 def test_rows_of_a_larger_corpus_stand_apart_under_a_loud_note(page: Opened) -> None:
     page.view("task=miracl-sample")
-    assert "A SAMPLE OF THE CORPUS (de 22 of 1,000 passages)" in page.texts("#warnings .loud")[0]
+    note = next(x for x in golden_board().tasks if x.slug == "miracl-sample").notes[0]
+    assert "SAMPLE" in note
+    assert page.texts("#warnings .loud") == [f"Mind: {note}"]
     apart = page.tab.locator("tbody.apart tr.published")
     assert apart.count() == 6
     assert "over the whole corpus, not this sample" in page.texts("tbody.apart .loud-row")[0]
@@ -244,7 +246,7 @@ def test_a_phone_scrolls_the_table_and_not_the_page(browser: Any, address: str, 
     scroll = page.tab.locator("#table-scroll")
     assert scroll.evaluate("x => x.scrollWidth > x.clientWidth")
     scroll.evaluate("x => { x.scrollLeft = 300 }")
-    name = page.tab.locator(".board tbody th.name").first
+    name = page.tab.locator("#models tbody th.name").first
     assert (
         abs(
             name.evaluate("x => x.getBoundingClientRect().x")
@@ -272,7 +274,7 @@ CONTRAST = """() => {
     };
     const ratio = (x, y) => (Math.max(x, y) + 0.05) / (Math.min(x, y) + 0.05);
     const paper = light(getComputedStyle(document.body).backgroundColor);
-    const texts = ["h1", ".about", ".board .model", ".board .ends", "#made", ".chip", ".caution"];
+    const texts = ["h1", ".about", "#models .model", "#models .ends", "#made", ".chip", ".caution"];
     const found = texts.flatMap(x => [...document.querySelectorAll(x)].slice(0, 1)).map(x => {
         let behind = x;
         const ground = () => getComputedStyle(behind).backgroundColor;
@@ -319,7 +321,7 @@ def test_a_print_is_light_and_shows_what_a_screen_folds_away(browser: Any, addre
         assert page.tab.locator(hidden).first.is_hidden()
     for there in (".board", "#intervals svg", "#scatter svg", "#heat svg", "#commands pre"):
         assert page.tab.locator(there).first.is_visible()
-    assert page.texts(".board thead .stick.name span")[0] == "Model"
+    assert page.texts("#models thead .stick.name span")[0] == "Model"
     page.tab.evaluate("dispatchEvent(new Event('afterprint'))")
     page.tab.emulate_media(media="screen")
     assert page.tab.locator("#commands").is_hidden()

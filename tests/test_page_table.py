@@ -94,7 +94,7 @@ def test_a_measure_is_shown_first_in_its_own_order(
         f"{text(x.low, measure)} {DASH} {text(x.high, measure)}" if x and x.low is not None else ""
         for x in cells
     ]
-    assert page.texts(".board tbody td.ends") == ends
+    assert page.texts("#models tbody td.ends") == ends
     assert any(ends)
     # Rank distance does not stand without mAP, nor any other measure of bias.
     assert page.heading("multi/map").count() == 1
@@ -110,16 +110,17 @@ def test_a_heading_orders_and_orders_the_other_way(page: Opened, task: TaskBoard
     head.click()
     assert page.rows() == ordered(rows, "multi/rank_distance")
     assert sorted_as.get_attribute("aria-sort") == "descending"
-    assert page.tab.locator("[aria-sort=ascending], [aria-sort=descending]").count() == 1
+    said = page.texts("#models th[aria-sort=ascending], #models th[aria-sort=descending]")
+    assert said == ["Rank distance↓"]
     assert page.hash()["sort"] == "multi/rank_distance"
 
 
 def test_models_are_ordered_by_name_and_by_what_they_cost(page: Opened, task: TaskBoard) -> None:
     page.heading("model").click()
     latin = ["acme/plain-encoder", "LaBSE", "mBERT (LAReQA)", "XLM-R"]
-    assert [x for x in dict.fromkeys(page.texts(".board .model")) if x in latin] == latin
+    assert [x for x in dict.fromkeys(page.texts("#models .model")) if x in latin] == latin
     page.heading("model").click()
-    assert [x for x in dict.fromkeys(page.texts(".board .model")) if x in latin] == latin[::-1]
+    assert [x for x in dict.fromkeys(page.texts("#models .model")) if x in latin] == latin[::-1]
     page.heading("parameters").click()
     assert page.column("parameters")[0] == "1.23 M"
     assert set(page.column("parameters")[1:]) == {DASH}
@@ -145,9 +146,11 @@ def test_published_rows_are_marked_and_can_be_left_out(page: Opened, task: TaskB
     for row in published:
         assert page.cell(row, ".chip.published").inner_text() == "published"
         assert page.cell(row, "td.rank").inner_text() == DASH
-    marked = page.tab.eval_on_selector_all("tr.published", "all => all.map(x => x.dataset.row)")
+    marked = page.tab.eval_on_selector_all(
+        "#models tr.published", "all => all.map(x => x.dataset.row)"
+    )
     assert set(marked) == published
-    assert page.tab.locator("tr.published .best, tr.published .second").count() == 0
+    assert page.tab.locator("#models tr.published .best, #models tr.published .second").count() == 0
     page.tab.locator("#published").uncheck()
     assert page.rows() == [row.id for row in task.rows if row.source == "measured"]
     assert page.hash()["pub"] == "0"
@@ -179,7 +182,7 @@ def test_one_language_shows_its_means_and_intervals(page: Opened, task: TaskBoar
         assert page.cell(row, "td.chosen.number").inner_text() == text(cell.value, "map")
         ends = f"{text(cell.low, 'map')} {DASH} {text(cell.high, 'map')}"
         assert page.cell(row, "td.ends").inner_text() == ends
-    assert set(page.texts(".board tbody td.rank")) == {DASH}
+    assert set(page.texts("#models tbody td.rank")) == {DASH}
 
 
 def test_some_languages_show_the_mean_over_them_and_no_interval(
@@ -224,6 +227,33 @@ def test_a_task_without_pairs_shows_languages_as_columns_with_their_median(
     zh = [x for x in page.column("language/zh") if x != DASH]
     assert zh == sorted(zh, reverse=True)
     assert page.tab.locator("#heat-section").is_hidden()
+
+
+def test_models_stand_side_by_side_across_tasks(page: Opened, board: Board) -> None:
+    heads = page.texts(".across thead tr:last-child button span:first-child")
+    columns = board.overview.columns
+    assert heads == ["Model", "Mean", *(f"{c.column.label}, {c.column.kind}" for c in columns)]
+    script = "all => all.map(x => [...x.children].map(y => y.textContent))"
+    listed = page.tab.eval_on_selector_all(".across tbody tr", script)
+    rows = board.overview.rows
+    assert len(listed) == len(rows)
+    for (name, mean, *values), row in zip(listed, rows, strict=True):
+        assert name.startswith(row.model)
+        assert mean == text(row.mean, "map")
+        cells = [row.cells.get(c.key) for c in columns]
+        wanted = [x.value if x else None for x in cells]
+        measures = [c.column.measure for c in columns]
+        assert values == [text(x, m) for x, m in zip(wanted, measures, strict=True)]
+    bold = page.texts(".across td.best")
+    assert len(bold) == sum(len(x) for x in board.overview.best.values())
+    key = next(c.key for c in columns if c.column.measure == "rank_distance")
+    page.tab.locator(f'[data-focus="across {key}"]').click()
+    at = 2 + [c.key for c in columns].index(key)
+    listed = page.tab.eval_on_selector_all(".across tbody tr", script)
+    shown_values = [float(x[at]) for x in listed if x[at] != DASH]
+    assert shown_values == sorted(shown_values) and len(shown_values) > 4
+    page.tab.fill("#filter", "xlm-r x-y")
+    assert page.tab.locator(".across tbody tr").count() == 1
 
 
 def test_the_address_holds_the_view(

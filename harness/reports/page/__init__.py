@@ -23,8 +23,8 @@ from harness.reports.page.document import page_document, smaller
 
 SCRIPTS = (
     "dom.js", "data.js", "state.js", "roving.js", "controls.js", "columns.js", "table.js",
-    "details.js", "charts.js", "intervals.js", "scatter.js", "heat.js", "versus.js", "words.js",
-    "main.js",
+    "details.js", "charts.js", "intervals.js", "scatter.js", "heat.js", "versus.js",
+    "overview.js", "words.js", "main.js",
 )  # fmt: skip
 """In the order they are put into the page: each uses what stands before it."""
 

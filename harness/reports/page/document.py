@@ -31,6 +31,7 @@ def page_document(
     return {
         **{k: payload[k] for k in ("records", "alpha", "level", "method")},
         "tasks": [_task(x, texts.get(x["slug"], {})) for x in payload["tasks"]],
+        "overview": _overview(payload["overview"]),
     }
 
 
@@ -39,8 +40,8 @@ _KEPT = (
     "revision", "license", "languages", "kinds", "questions", "queries", "passages", "sort",
 )  # fmt: skip
 _OF_ROW = (
-    "id", "model", "source", "kind", "recipe", "trained_on", "parameters", "dimensions", "options",
-    "text", "notes", "elsewhere", "reference", "facts",
+    "id", "model", "source", "kind", "recipe", "alpha", "seed", "trained_on", "parameters",
+    "dimensions", "options", "text", "notes", "elsewhere", "reference", "facts",
 )  # fmt: skip
 
 
@@ -102,6 +103,33 @@ def smaller(document: Json) -> Iterator[dict[str, Any]]:
         yield {**document, "tasks": tasks}
 
 
+def _overview(overview: Json) -> dict[str, Any]:
+    """The board across tasks, its values as they are shown."""
+    columns = overview["columns"]
+    decimals = {x["key"]: x["column"]["decimals"] for x in columns}
+    return {
+        "columns": [
+            {
+                **{k: x[k] for k in ("key", "slug", "title")},
+                **{k: x["column"][k] for k in _OF_COLUMN},
+            }
+            for x in columns
+        ],
+        "rows": [
+            {
+                **{k: row[k] for k in ("model", "source", "recipe", "options")},
+                "cells": {
+                    k: round(x[0], decimals[k]) for k, x in row["cells"].items() if x[0] is not None
+                },
+                "mean": None if row["mean"] is None else round(row["mean"], 4),
+            }
+            for row in overview["rows"]
+        ],
+        **{k: overview[k] for k in ("averaged", "best", "second")},
+    }
+
+
+_OF_COLUMN = ("kind", "measure", "label", "better", "decimals")
 _NO_CELL = (None, None, None)
 
 

@@ -48,6 +48,7 @@ class Task {
     this.rows.forEach((row, index) => {
       row.index = index;
       row.measured = row.source === "measured";
+      row.recipe = recipeInWords(row);
       row.elsewhere = row.elsewhere ?? false;
     });
     this.unpacked = new Map();
@@ -123,6 +124,16 @@ class Task {
 }
 
 const TOP = "top";
+
+/** `hybrid, alpha 0.5, seed 1`; null where nothing is known of how a model was trained. */
+function recipeInWords({ recipe, alpha, seed }) {
+  const words = [
+    recipe,
+    alpha === null ? null : `alpha ${alpha}`,
+    seed === null ? null : `seed ${seed}`,
+  ];
+  return words.filter(Boolean).join(", ") || null;
+}
 
 const TASKS = DATA.tasks.map((raw) => new Task(raw));
 

@@ -7,6 +7,8 @@ const DEFAULTS = {
   langs: "",
   sort: "",
   dir: "",
+  across: "",
+  acrossdir: "",
   q: "",
   pub: "1",
   a: "",
@@ -92,7 +94,7 @@ function readAddress() {
 }
 
 /** What chooses rows of the table and their order: charts of single models do not change with it. */
-const OF_THE_TABLE = ["q", "pub", "sort", "dir"];
+const OF_THE_TABLE = ["q", "pub", "sort", "dir", "across", "acrossdir"];
 
 /** Draw with `drawer` when something else than the choices called `names` has changed. */
 function drawWithout(names, drawer) {
@@ -133,15 +135,20 @@ function pickRow(letter, id) {
   say(`${letter.toUpperCase()} is ${now.task.rowById(id).model}`);
 }
 
+/** Whether a row holds every word of the filter. */
+function matches(row, query) {
+  const words = query.toLocaleLowerCase().split(/\s+/).filter(Boolean);
+  const text = [row.model, row.recipe, row.kind, row.source, row.options, row.reference]
+    .join(" ")
+    .toLocaleLowerCase();
+  return words.every((word) => text.includes(word));
+}
+
 /** Rows that the filter and the switch for published rows leave; or those that stand apart. */
 function visibleRows({ task, published, query }, elsewhere = false) {
-  const words = query.toLocaleLowerCase().split(/\s+/).filter(Boolean);
   return task.rows.filter((row) => {
     if (row.elsewhere !== elsewhere) return false;
     if (!published && row.source === "published") return false;
-    const text = [row.model, row.recipe, row.kind, row.source, row.options, row.reference]
-      .join(" ")
-      .toLocaleLowerCase();
-    return words.every((word) => text.includes(word));
+    return matches(row, query);
   });
 }

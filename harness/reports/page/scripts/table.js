@@ -36,24 +36,23 @@ drawers.push((now) => {
 
 /** Rows in the order that was chosen, else by the chosen measure. */
 function tableOrder({ task, column, languages }, rows, groups) {
-  const by = groups.flatMap(([, columns]) => columns).find((x) => x.key === chosen.sort);
-  const reversed = chosen.dir === "worst";
-  const sign = reversed ? -1 : 1;
-  if (chosen.sort === "model") {
-    const ordered = [...rows].sort(
-      (x, y) => sign * x.model.localeCompare(y.model) || x.index - y.index,
-    );
-    return { rows: ordered, key: "model", reversed, lanes: [] };
+  const columns = groups.flatMap(([, of]) => of);
+  const order = orderedBy(rows, columns, { sort: "sort", dir: "dir" });
+  const own = order.key === column.key && languages === null;
+  return { ...order, lanes: own ? lanesOf(task.rankings[column.key], order.rows) : [] };
+}
+
+/** `rows` by the one of `columns` that the choice `names.sort` says, else by the first of them. */
+function orderedBy(rows, columns, names) {
+  const key = chosen[names.sort];
+  const reversed = chosen[names.dir] === "worst";
+  if (key === "model") {
+    const sign = reversed ? -1 : 1;
+    const compare = (x, y) => sign * x.model.localeCompare(y.model) || x.index - y.index;
+    return { ...names, rows: [...rows].sort(compare), key, reversed };
   }
-  const chosenOne = by ?? groups[0][1][0];
-  const ordered = inOrder(rows, chosenOne.of, chosenOne.better, reversed);
-  const own = chosenOne.key === column.key && languages === null;
-  return {
-    rows: ordered,
-    key: chosenOne.key,
-    reversed,
-    lanes: own ? lanesOf(task.rankings[column.key], ordered) : [],
-  };
+  const by = columns.find((x) => x.key === key) ?? columns[0];
+  return { ...names, rows: inOrder(rows, by.of, by.better, reversed), key: by.key, reversed };
 }
 
 /** Groups of rows not told apart, in as few lanes as keep them from touching; at most LANES. */
@@ -84,10 +83,10 @@ function heading({ key, label, better, title, classes = [] }, edge, order) {
       {
         type: "button",
         title,
-        "data-focus": `sort ${key}`,
+        "data-focus": `${order.sort} ${key}`,
         onclick: () => {
           const dir = sorted && !order.reversed ? "worst" : "";
-          choose({ sort: key, dir });
+          choose({ [order.sort]: key, [order.dir]: dir });
           say(`Ordered by ${label}${dir ? ", reversed" : ""}`);
         },
       },
