@@ -76,6 +76,22 @@ def where(name_or_path: str, folder: Path = FOLDER) -> Path:
     return folder_of(name_or_path, folder)
 
 
+def replaceable(name_or_path: str, folder: Path = FOLDER) -> Path:
+    """The folder of a baseline that is to be written, existing or not.
+
+    Raises:
+        UsageError: it is neither a baseline nor the name of one, but some other record.
+    """
+    found = where(name_or_path, folder)
+    found = found.parent if found.is_file() else found
+    if found.exists() and not (found / SUMMARY).is_file():
+        raise UsageError(
+            f"{found} is no tracked baseline and is not replaced; name one, or a new name, with "
+            "--baseline"
+        )
+    return found
+
+
 def load(name_or_path: str, folder: Path = FOLDER) -> Record:
     """Read a baseline by name, or any record by path.
 

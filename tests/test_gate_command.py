@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tiny
 from click.testing import Result
@@ -220,6 +223,27 @@ def test_updating_accepts_what_cannot_be_compared_and_makes_what_is_missing(
     done = gate(other, "fresh", "--update-baseline")
     assert done.exit_code == 0 and "Not compared: the baseline does not measure" in done.stderr
     assert gate(other, "fresh").exit_code == 0
+
+
+def test_updating_never_replaces_a_record_that_is_no_baseline(base: Path) -> None:
+    for named in (base, base / "record.json"):
+        before = (base / "record.json").read_bytes()
+        message = fails(gate(base, named, "--update-baseline"), 2)
+        assert message.startswith(f"{base} is no tracked baseline and is not replaced")
+        assert (base / "record.json").read_bytes() == before
+
+
+def test_2_is_a_table_that_lacks_queries(base: Path, record: Record, tmp_path: Path) -> None:
+    table = record.tables["tiny"]
+    kept = np.arange(len(table)) % 7 > 0
+    columns = ("setting", "question", "golds", "query_chars")
+    less = replace(
+        table,
+        **{name: getattr(table, name)[kept] for name in columns},
+        values={m: x[kept] for m, x in table.values.items()},
+    )
+    Record(copy.deepcopy(record.document), {"tiny": less}).save(tmp_path / "less")
+    assert "though their data is the same; run its model again" in fails(gate("less", base), 2)
 
 
 def test_a_model_is_scored_as_the_baseline_was(tmp_path: Path, monkeypatch: Any) -> None:

@@ -21,7 +21,7 @@ _PATH = click.Path(path_type=Path)
 _POSITIVE = click.IntRange(min=1)
 _STDOUT = Path("-")
 _BUG = 70
-"""Exit code of a fault of the harness itself (EX_SOFTWARE): 1 is a regression, no traceback."""
+"""Exit code of a fault in some code (EX_SOFTWARE): 1 is a regression, never a traceback."""
 
 
 @click.command(short_help="Fail if a candidate is worse than a baseline.")
@@ -103,7 +103,7 @@ def gate(ctx: click.Context, /, **given: Any) -> None:
     questions says that it is no chance. Too little evidence to tell is inconclusive, not a pass.
 
     Ends with 0: pass, 1: regression, 2: wrong usage or bad input, 3: inconclusive, 4: not
-    comparable or missing; 70: a fault of the harness itself.
+    comparable or missing; 70: a fault in the harness or in the model's own code.
     """
     try:
         code = _gate(command=ctx.obj, **given)
@@ -152,7 +152,7 @@ def _gate(
 
     rules = read_policy(policy)
     names = [_named(x) for x in tasks]
-    target = baselines.where(baseline, folder) if update_baseline else None
+    target = baselines.replaceable(baseline, folder) if update_baseline else None
     try:
         base: Record | None = baselines.load(baseline, folder)
     except NotComparableError:

@@ -54,7 +54,7 @@ def gate(
         rows
         for task in names
         if (held := _measures(base, new, policy, task))
-        for rows in shared_rows([base, new], task, held, whole=False)
+        for rows in shared_rows([base, new], task, held, whole=_alike(base, new, task))
     ]
     asked = [
         ask
@@ -155,6 +155,12 @@ def _document(record: Record, other: Record, tasks: Sequence[str]) -> dict[str, 
             entry = {**entry, "partial": rest, "data_digest": drawn["whole"]}
         entries.append(entry)
     return {**record.document, "tasks": entries}
+
+
+def _alike(base: Record, new: Record, task: str) -> bool:
+    """Whether both hold the same queries: not where one is a sample of the other's."""
+    drawn = [x.task(task)["partial"].get("sample") for x in (base, new)]
+    return bool(drawn[0] == drawn[1])
 
 
 def _measures(base: Record, new: Record, policy: Policy, task: str) -> list[str]:
