@@ -41,6 +41,8 @@ class Form:
     encoder: SentenceTransformerEncoder
     dtype: str
     seconds: float = 0.0
+    processor: float = 0.0
+    """Seconds of all threads together."""
     ratios: list[float] = field(default_factory=list)
     apart: float = 0.0
     """Largest cosine difference."""
@@ -109,19 +111,24 @@ def main() -> None:
     before = {each.name: each.encoder.work for each in forms}
 
     theirs: list[float] = []
+    their_processor = 0.0
     for part in range(arguments.rounds):
         some = texts[part :: arguments.rounds]
-        begun = time.perf_counter()
+        begun, used = time.perf_counter(), time.process_time()
         reference = library.encode(some, batch_size=arguments.batch_size)
         theirs.append(time.perf_counter() - begun)
+        their_processor += time.process_time() - used
         exact = unit(reference)
         for each in forms:
-            begun = time.perf_counter()
+            begun, used = time.perf_counter(), time.process_time()
             vectors = each.encoder.encode(some, role="passage", language="en")
             took = time.perf_counter() - begun
             each.seconds += took
+            each.processor += time.process_time() - used
             each.ratios.append(theirs[-1] / took)
             each.apart = max(each.apart, float((1 - (exact * unit(vectors)).sum(1)).max()))
+        ratios = ", ".join(f"{each.name} {each.ratios[-1]:.2f}" for each in forms)
+        print(f"round {part + 1}: {theirs[-1]:.1f} s; times as fast: {ratios}", flush=True)
 
     which = f"{arguments.task} ({arguments.languages or 'all languages'})"
     print(f"{len(texts):,} passages of {which}, {arguments.model.name}, {cores()} cores")
@@ -144,7 +151,8 @@ def main() -> None:
         print(
             f"{each.name:<40} {each.seconds:8.1f} s  {tokens / each.seconds:8,.0f} tokens/s  "
             f"{flops / each.seconds / peak[each.dtype]:4.0%} of the matrix rate  "
-            f"{seconds / each.seconds:5.2f} times (rounds {low:.2f} to {high:.2f})  "
+            f"{seconds / each.seconds:5.2f} times (rounds {low:.2f} to {high:.2f}; "
+            f"{their_processor / each.processor:.2f} in processor seconds)  "
             f"padding {work.padding_share or 0:.1%}  cosine difference {each.apart:.1e}"
         )
 

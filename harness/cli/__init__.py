@@ -26,6 +26,7 @@ from harness.cli.inspect import models, show, tasks
 from harness.cli.noise import noise
 from harness.cli.overlap import overlap
 from harness.cli.pairs import pairs
+from harness.cli.plan import plan
 from harness.cli.run import run
 from harness.cli.score import score
 from harness.cli.store import store
@@ -90,6 +91,7 @@ def main() -> None:
 # One a line: two branches that add a command then do not touch the same line.
 for command in (
     run,
+    plan,
     show,
     score,
     export,

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from harness.cli.encoding import engine_options, model_options, options_of
 from harness.cli.options import data_dir_option, kinds, languages_option, part, size, verbose_option
 from harness.errors import UnfinishedError
 
@@ -47,37 +48,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     metavar="NAME",
     help="Instead of the task's measures: map, recall@100, ...; can be repeated.",
 )
-@click.option("--query-prompt", metavar="TEXT", help="Put before each query.")
-@click.option("--passage-prompt", metavar="TEXT", help="Put before each passage.")
-@click.option("--batch-size", type=_POSITIVE, metavar="N", help="Texts per batch.")
-@click.option(
-    "--batch-tokens",
-    type=_POSITIVE,
-    metavar="N",
-    help="Tokens per batch, padding included.",
-)
-@click.option(
-    "--backend",
-    type=click.Choice(["torch", "onnx", "openvino"]),
-    default="torch",
-    show_default=True,
-    help="What runs a sentence-transformers model.",
-)
-@click.option("--backend-file", metavar="NAME", help="Which export of several: onnx/model_O3.onnx.")
-@click.option("--compile", is_flag=True, help="Have torch compile the model first: a minute.")
-@click.option(
-    "--dtype",
-    type=click.Choice(["float32", "bfloat16", "float16"]),
-    default="float32",
-    show_default=True,
-    help="Numbers that the model computes with.",
-)
-@click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps.")
-@click.option(
-    "--base-url", metavar="URL", help="Of the endpoint of http:NAME, as http://localhost:8000/v1."
-)
-@click.option("--concurrency", type=_POSITIVE, metavar="N", help="Requests to it at a time.")
-@click.option("--max-length", type=_POSITIVE, metavar="N", help="Tokens of a text that are read.")
+@model_options
 @click.option(
     "--output",
     type=_FOLDER,
@@ -139,16 +110,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     show_default=True,
     help="Of large tasks: `sampled` takes a sample of the corpus, and every report says so.",
 )
-@click.option(
-    "--engine",
-    type=click.Choice(["local", "devices", "ray"]),
-    default="local",
-    show_default=True,
-    help="Of large tasks: who encodes. devices: a process per GPU; ray: a Ray cluster.",
-)
-@click.option(
-    "--workers", type=_POSITIVE, metavar="N", help="Processes or actors, if not one per device."
-)
+@engine_options
 @click.option(
     "--shard",
     "part",
@@ -256,14 +218,4 @@ def _hint() -> None:
 
 
 def _options(*, measures: tuple[str, ...], no_store: bool, **given: Any) -> Any:
-    from harness.models.base import ModelOptions
-    from harness.prepare import RunOptions
-
-    of_model = {k: given.pop(k) for k in list(given) if k in ModelOptions.__dataclass_fields__}
-    return RunOptions(
-        measures=measures or None,
-        store=not no_store,
-        offline=of_model["offline"],
-        model=ModelOptions(**of_model),
-        **given,
-    )
+    return options_of(measures=measures or None, store=not no_store, **given)

@@ -9,12 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.data import hub
-from harness.data.corpus import Corpus, scan
+from harness.data.corpus import Corpus, Passage, first_passages, scan
 from harness.data.download import Progress
 from harness.data.files import FileReport, Origin, State, TaskFiles, cache_folder
 from harness.errors import DataError
 from harness.task import LAYOUTS, TaskSpec
 from harness.writing import write_atomically
+
+_PEEKED = 4
+"""Files that a look at a few passages is spread over."""
 
 
 class CorpusFiles:
@@ -97,6 +100,18 @@ class CorpusFiles:
             known |= hub.checksums(source.repository, source.revision, wanted)
             write_atomically(self._ledger(), json.dumps(known, indent=1).encode())
             hub.fetch(source.repository, source.revision, wanted, progress)
+
+    def peek(self, language: str, count: int) -> list[Passage]:
+        """About ``count`` passages at hand, none where no file is: the first ones of some files.
+
+        Raises:
+            DataError: a line is malformed.
+        """
+        _, folder, held = self.found(language)
+        some = held[:: max(1, len(held) // _PEEKED)]
+        each = -(-count // max(1, len(some)))
+        found = [p for name in some for p in first_passages(folder / name, self.spec.text, each)]
+        return found[:count]
 
     def open(self, language: str) -> Corpus:
         """The corpus of one language as it is at hand, scanned and verified.

@@ -15,18 +15,50 @@ _CORES_EACH = 8
 """Cores per actor on machines without a GPU."""
 
 
+def resources() -> tuple[int, int]:
+    """GPUs and processors of the cluster.
+
+    Raises:
+        UsageError: Ray is not installed.
+    """
+    ray = _import()
+    own = _connect(ray)
+    try:
+        return _counted(ray)
+    finally:
+        if own:
+            ray.shutdown()
+
+
+def _import() -> Any:
+    try:
+        import ray
+    except ImportError as error:
+        raise UsageError(
+            "--engine ray needs Ray, which is not installed: pip install 'polyglot-harness[ray]'"
+        ) from error
+    return ray
+
+
+def _connect(ray: Any) -> bool:
+    """Reach the cluster; whether that was not done already."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to anybody
+    if ray.is_initialized():
+        return False
+    ray.init(log_to_driver=False, logging_level="error")
+    return True
+
+
+def _counted(ray: Any) -> tuple[int, int]:
+    found = ray.cluster_resources()
+    return int(found.get("GPU", 0)), int(found.get("CPU", 1))
+
+
 class RayCrew:
     """Actors on the cluster that RAY_ADDRESS or ``ray start`` names, or on a local one."""
 
     def __init__(self, worker: Worker, most: int, asked: int | None) -> None:
-        try:
-            import ray
-        except ImportError as error:
-            raise UsageError(
-                "--engine ray needs Ray, which is not installed: pip install "
-                "'polyglot-harness[ray]'"
-            ) from error
-        self._ray: Any = ray
+        self._ray = _import()
         self._worker, self._most, self._asked = worker, most, asked
         self._own = False
         self._actors: dict[int, Any] = {}
@@ -34,13 +66,8 @@ class RayCrew:
         self._needs: dict[str, float] = {}
 
     def __enter__(self) -> RayCrew:
-        ray = self._ray
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to anybody
-        if not ray.is_initialized():
-            self._own = True
-            ray.init(log_to_driver=False, logging_level="error")
-        resources = ray.cluster_resources()
-        gpus, processors = int(resources.get("GPU", 0)), int(resources.get("CPU", 1))
+        self._own = _connect(self._ray)
+        gpus, processors = _counted(self._ray)
         device = self._worker.options.device
         if gpus and device in (None, "cuda"):
             count = self._asked or gpus

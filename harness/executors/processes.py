@@ -26,18 +26,19 @@ def devices_of(worker: Worker, asked: int | None) -> list[Worker]:
     ``asked`` workers, if given: several on a GPU, or more on the processor.
     """
     device = worker.options.device
-    gpus = _gpus() if device in (None, "cuda") else 0
-    if not gpus:
+    count_gpus = gpus() if device in (None, "cuda") else 0
+    if not count_gpus:
         count = asked or max(2, cores() // _CORES_EACH)
         share = max(1, cores() // count)
         return [replace(worker, cores=share) for _ in range(count)]
     return [
-        replace(worker, options=replace(worker.options, device=f"cuda:{i % gpus}"))
-        for i in range(asked or gpus)
+        replace(worker, options=replace(worker.options, device=f"cuda:{i % count_gpus}"))
+        for i in range(asked or count_gpus)
     ]
 
 
-def _gpus() -> int:
+def gpus() -> int:
+    """GPUs of this machine that torch can use."""
     import torch
 
     return int(torch.cuda.device_count())

@@ -40,6 +40,15 @@ def memory(size: float) -> str:
     return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
 
 
+def duration(took: float) -> str:
+    """Seconds as a person plans with them: ``45 s``, ``12 min``, ``3.4 h``, ``12.5 days``."""
+    if took < 90:
+        return f"{took:.0f} s"
+    if took < 5400:
+        return f"{took / 60:.0f} min"
+    return f"{took / 3600:.1f} h" if took < 2 * 86400 else f"{took / 86400:,.1f} days"
+
+
 def seconds(took: float) -> str:
     """Seconds with one decimal below a minute, none above."""
     return f"{took:.1f} s" if took < 60 else f"{took:.0f} s"

@@ -1,0 +1,61 @@
+"""``harness plan``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from harness.cli.encoding import engine_options, model_options, options_of
+from harness.cli.options import data_dir_option, languages_option, size
+
+
+@click.command(short_help="Say what a large task will take, from a short sample.")
+@click.option("--model", default="default", metavar="NAME", help="As `harness run` takes it.")
+@click.option("--task", required=True, metavar="NAME|FILE", help="As `harness run` takes it.")
+@languages_option("Only these languages of the task")
+@click.option("--text", metavar="OPTION", help="What is encoded of a passage, where tasks choose.")
+@click.option(
+    "--sample",
+    type=click.IntRange(min=8),
+    default=256,
+    show_default=True,
+    metavar="N",
+    help="Passages of each language to encode.",
+)
+@model_options
+@engine_options
+@click.option(
+    "--shard-size",
+    "shard",
+    type=click.IntRange(min=1),
+    default=8192,
+    show_default=True,
+    metavar="N",
+    help="Passages encoded and stored at a time.",
+)
+@click.option(
+    "--store-dtype",
+    type=click.Choice(["float32", "float16"]),
+    default="float32",
+    show_default=True,
+    help="Numbers that vectors are kept in.",
+)
+@click.option("--memory", callback=size, metavar="SIZE", help="For the search: 2G, 500M.")
+@click.option("--offline", is_flag=True, help="Never touch the network.")
+@data_dir_option()
+@click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
+def plan(model: str, task: str, sample: int, quiet: bool, **given: Any) -> None:
+    """Encode a short sample of a task and say how long all of it will take, by language.
+
+    Also how much disk the vectors need and how much memory a worker does. Nothing is kept.
+    """
+    from harness.planning import plan_corpus
+    from harness.reports import consoles
+    from harness.reports.plan import print_corpus_plan
+    from harness.reports.progress import told
+
+    options = options_of(**given)
+    with told(quiet=quiet) as progress:
+        found = plan_corpus(model, task, options=options, sample=sample, progress=progress)
+    print_corpus_plan(consoles.console(), found)
