@@ -205,6 +205,8 @@ def test_a_copy_of_ones_own_comes_first_and_is_never_filled_up(
     (folder / "docs-0.jsonl.gz").write_bytes(made.read_bytes())
     with pytest.raises(DataError, match="30 of the 60 passages in sw"):
         library.load(task, languages=("sw",), data_dir=tmp_path / "mirror")
+    with pytest.raises(DataError, match=r"docs-1.jsonl.gz .*missing from a copy of your own"):
+        library.fetch(task, languages=("sw",), data_dir=tmp_path / "mirror")
     data = library.load(task, languages=("sw",), data_dir=tmp_path / "mirror", sampled=True)
     assert data.passage_counts == {"sw": 30}
     assert not any("corpus" in name for name in downloaded(found))

@@ -314,7 +314,16 @@ def fetch(
     else:
         found = [files.fetch(name, progress) for name in names]
     _open_corpora(spec, chosen, files, offline=offline, progress=progress)
-    return found + _verified_corpora(spec, chosen, files)
+    found += _verified_corpora(spec, chosen, files)
+    lacking = [report for report in found if report.state == "missing"]
+    if lacking:
+        more = "" if len(lacking) == 1 else f" and {len(lacking) - 1} more files"
+        raise DataError(
+            f"task {spec.name!r}: {lacking[0].path}{more} of the whole corpus are missing from a "
+            "copy of your own, which is never filled up: take --data-dir (or HARNESS_DATA) away to "
+            "fetch them, or run on the sample with --corpus sampled"
+        )
+    return found
 
 
 def _choose(spec: TaskSpec, languages: Sequence[str] | None) -> tuple[str, ...]:
