@@ -48,6 +48,8 @@ def to_json(board: Board, slug: str | None) -> str:
     payload = to_payload(board)
     tasks = [x for x in payload.pop("tasks") if x["slug"] == slug]
     overview = payload.pop("overview")
+    if tasks:  # a record of another task does not change this one's file
+        del payload["records"]
     parts = [f"{_compact(k)}:{_compact(v)}" for k, v in payload.items()]
     parts.append(f'"task":{_object(tasks[0])}' if tasks else f'"overview":{_object(overview)}')
     return "{" + ",\n".join(parts) + "}\n"
