@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.errors import DataError, UsageError
+from harness.errors import DataError, StoreError, UsageError
 from harness.metrics import retrieval
 from harness.rankings import tie_order
 from harness.search import DenseScores, Golds, Pool, rank
@@ -311,3 +311,28 @@ def test_scores_on_demand_are_those_of_the_search() -> None:
     for x, found in streamed.found.items():
         own = streamed.scores_at({x: np.arange(30)}, found.head.astype(np.int64))
         np.testing.assert_array_equal(own[:, 0], found.head_scores)
+
+
+def test_a_shard_that_goes_away_ends_the_search_at_once() -> None:
+    """No thread works on to the end of the corpus, and the sentence says what to do."""
+    corpus, queries, judged = random_corpus()
+
+    class Gone:
+        language, ids = "en", [b"x"]
+
+        def __len__(self) -> int:
+            return 1
+
+        @property
+        def vectors(self) -> np.ndarray:
+            raise FileNotFoundError("no such file")
+
+    shards: Any = cut(corpus, 10)
+    shards["en"].insert(3, Gone())
+    told: list[int] = []
+    with pytest.raises(StoreError, match=r"a shard of en went away .* start the run again"):
+        search_shards(
+            shards, queries, {x: {q: {} for q in judged[x]} for x in judged}, progress=told.append
+        )
+    # "en" comes first in the order of ties; three shards of ten lie before the gap.
+    assert sum(told) == 30

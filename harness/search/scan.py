@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.search.shards import Piece, Rows, release
+from harness.search.shards import Piece, Rows, release, vectors_of
 
 TILE = 1024
 """Passages per tile on a CPU: their scores stay in a core's cache."""
@@ -153,11 +153,11 @@ def scan(
     from harness.search.workers import worker_on
 
     k = min(k, len(rows))
-    lock = threading.Lock()
+    lock, stopped = threading.Lock(), threading.Event()
     pieces = rows.pieces()
 
     def taken() -> Iterator[Piece]:
-        while True:
+        while not stopped.is_set():
             with lock:
                 piece = next(pieces, None)
             if piece is None:
@@ -165,13 +165,17 @@ def scan(
             yield piece
 
     def work(worker: Any) -> Any:
-        for piece in taken():
-            vectors = piece.shard.vectors
-            worker.search(vectors[piece.start : piece.stop], piece.first_row)
-            release(vectors)
-            if progress is not None:
-                with lock:
-                    progress(piece.stop - piece.start)
+        try:
+            for piece in taken():
+                vectors = vectors_of(piece.shard)
+                worker.search(vectors[piece.start : piece.stop], piece.first_row)
+                release(vectors)
+                if progress is not None:
+                    with lock:
+                        progress(piece.stop - piece.start)
+        finally:
+            # Done, or failed: then nobody has to finish the corpus first.
+            stopped.set()
         return worker
 
     before, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
@@ -182,7 +186,10 @@ def scan(
     try:
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             workers = [worker_on(device, rows, wanted, k) for _ in range(threads)]
-            done = list(pool.map(work, workers))
+            try:
+                done = list(pool.map(work, workers))
+            finally:
+                stopped.set()
     finally:
         torch.set_num_threads(before)
         torch.set_float32_matmul_precision(precision)

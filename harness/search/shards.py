@@ -9,6 +9,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.errors import StoreError
+
 PIECE = 8192
 """Rows of a shard that one thread takes at a time."""
 
@@ -85,7 +87,7 @@ class Rows:
         """(n, d) float32 vectors of ``rows`` (n,), ascending."""
         out: NDArray[np.float32] | None = None
         for shard, inside, at in self._by_shard(rows):
-            mapped = shard.vectors
+            mapped = vectors_of(shard)
             if out is None:
                 out = np.empty((len(rows), mapped.shape[1]), np.float32)
             out[at] = mapped[inside]
@@ -100,6 +102,21 @@ class Rows:
         return out
 
 
+def vectors_of(shard: Shard) -> NDArray[Any]:
+    """The vectors of a shard.
+
+    Raises:
+        StoreError: they are no longer there.
+    """
+    try:
+        return shard.vectors
+    except (OSError, ValueError) as problem:
+        raise StoreError(
+            f"a shard of {shard.language} went away while it was searched ({problem}); start the "
+            "run again"
+        ) from problem
+
+
 def as_bytes(ids: Any) -> list[bytes]:
     """Ids as UTF-8: the order of bytes is the order of ties."""
     listed: list[Any] = ids.tolist() if hasattr(ids, "tolist") else list(ids)
@@ -111,5 +128,6 @@ def as_bytes(ids: Any) -> list[bytes]:
 def release(array: NDArray[Any]) -> None:
     """Give back the memory of a mapped array's pages that were read; they stay on disk."""
     mapped = getattr(array, "_mmap", None)
-    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+    # In a map that can be written, pages may hold what is not on disk.
+    if mapped is not None and not array.flags.writeable and hasattr(mmap, "MADV_DONTNEED"):
         mapped.madvise(mmap.MADV_DONTNEED)
