@@ -213,9 +213,18 @@ def test_the_commands(tmp_path: Path) -> None:
     assert out.read_bytes() == first
 
 
+def test_a_run_without_a_pair_leaves_what_was_there(tmp_path: Path) -> None:
+    out = lines(tmp_path / "out.jsonl", {"id": "1", "language": "en", "query": "q", "passage": "p"})
+    file = lines(tmp_path / "en.jsonl", {"en": "a text"})
+    with pytest.raises(DataError, match="no pair was left"):
+        make_pairs("segments", [file], out)
+    assert len(read_examples(out)) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["segments", "FILE", "--rename", "zh"], "--rename 'zh': write it as zh-CN=zh"),
         (["squat", "FILE"], "no source 'squat'; known are squad"),
         (["squad"], "squad needs files"),
         (["wikiqa", "FILE"], "wikiqa is fetched by name and takes no files"),

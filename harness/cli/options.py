@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from harness.errors import did_you_mean
+from harness.errors import UsageError, did_you_mean
 from harness.languages import is_language
 from harness.task import KINDS
 
@@ -68,6 +68,17 @@ def _languages(
 def _words(value: str | None) -> tuple[str, ...] | None:
     """Words with commas between, each once."""
     return None if value is None else tuple(dict.fromkeys(x.strip() for x in value.split(",")))
+
+
+def renamed(words: tuple[str, ...], flag: str, example: str) -> dict[str, str]:
+    """``OLD=NEW`` words of a flag that may be given again, as a mapping."""
+    found: dict[str, str] = {}
+    for word in words:
+        old, equals, new = word.partition("=")
+        if not (old and equals and new):
+            raise UsageError(f"{flag} {word!r}: write it as {example}")
+        found[old] = new
+    return found
 
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import data_dir_option, languages_option
+from harness.cli.options import data_dir_option, languages_option, renamed
 
 
 @click.group(short_help="Training pairs from public data, and what they hold.")
@@ -104,12 +104,6 @@ def make(
     from harness.reports.progress import told
     from harness.training.sources import Options, make_pairs
 
-    renamed: dict[str, str] = {}
-    for word in rename:
-        old, equals, new = word.partition("=")
-        if not (old and equals and new):
-            raise click.BadParameter(f"{word!r}: write it as zh-CN=zh", param_hint="--rename")
-        renamed[old] = new
     options = Options(
         languages=languages,
         language=language,
@@ -117,7 +111,7 @@ def make(
         pairing=pairing,
         part=part,
         labels=labels or None,
-        rename=renamed,
+        rename=renamed(rename, "--rename", "zh-CN=zh"),
         negatives=negatives,
         limit=limit,
         revision=revision,

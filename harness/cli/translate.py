@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import languages_option
+from harness.cli.options import languages_option, renamed
 
 
 @click.command(short_help="Parallel pairs from monolingual ones.")
@@ -79,14 +79,8 @@ def translate(
     from harness.training.translation import translate_file
     from harness.translation.engine import EngineOptions
 
-    named: dict[str, str] = {}
-    for word in codes:
-        language, equals, name = word.partition("=")
-        if not (language and equals and name):
-            raise click.BadParameter(f"{word!r}: write it as en=eng_Latn", param_hint="--code")
-        named[language] = name
     options = EngineOptions(
-        codes=named,
+        codes=renamed(codes, "--code", "en=eng_Latn"),
         batch_size=batch_size,
         beams=beams,
         max_length=max_length,

@@ -130,7 +130,6 @@ def make_pairs(
     written, digest = write_stream(output, rows, form, told)
     told.finish()
     if not written:
-        output.unlink()
         why = "; ".join(f"{reason}: {count:,}" for reason, count in dropped.items())
         raise DataError(f"{source}: no pair was left{f' ({why})' if why else ''}")
     facts = origin | {
@@ -172,6 +171,8 @@ def write_stream(
 ) -> tuple[int, str]:
     """Write rows as they come, under another name until the last is on disk.
 
+    Without a row nothing is written, and what ``path`` held before stays.
+
     Returns:
         How many rows, and the SHA-256 hex of the content, uncompressed.
 
@@ -200,7 +201,8 @@ def write_stream(
                     out.close()
                 raw.flush()
                 os.fsync(raw.fileno())
-            part.replace(path)
+            if rows:
+                part.replace(path)
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
