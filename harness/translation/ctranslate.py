@@ -95,7 +95,7 @@ class CTranslate2:
                 raise ModelError(f"{self._folder}: cannot be loaded ({error})") from error
         return self._loaded
 
-    def _prefixes(self, reader: Any, source: str, target: str) -> tuple[list[str], list[str]]:
+    def _prefixes(self, source: str, target: str) -> tuple[list[str], list[str]]:
         """Tokens that tell NLLB its languages; none for a model of one pair."""
         codes = self._options.codes
         names = [codes.get(x) or flores_code(x) for x in (source, target)]
@@ -110,7 +110,7 @@ class CTranslate2:
     def translate(self, texts: Sequence[str], source: str, target: str) -> list[Translated]:
         """Sentence by sentence, in batches of about equal lengths."""
         model, reader, writer = self._load()
-        before, first = self._prefixes(reader, source, target)
+        before, first = self._prefixes(source, target)
         limit = self._options.max_length
 
         def batch(chosen: list[str]) -> list[Translated]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from harness.errors import StoreError
@@ -72,11 +71,6 @@ class Memory:
         return StoreError(
             f"{self.path}: cannot be used ({error}); remove it to have its texts translated again"
         )
-
-    @staticmethod
-    def folder() -> Path:
-        """Where all memories lie."""
-        return cache_root() / "translations"
 
 
 def _key(text: str) -> bytes:
