@@ -182,7 +182,7 @@ def _matrices(board: TaskBoard) -> str:
     for row in board.rows:
         if measure in row.matrices:
             grid = matrix_grid(board, row, measure, label)
-            # The name is HTML here: Markdown is not read inside a summary.
+            # Between blank lines it is read as Markdown, inside HTML as well.
             name = markdown(row.model)
             parts.append(
                 f"<details>\n<summary>\n\n{name}\n\n</summary>\n\n{table(grid)}\n</details>\n"
