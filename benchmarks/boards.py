@@ -3,8 +3,8 @@
     python benchmarks/boards.py [--records 200]
 
 Records are synthetic: each question has a difficulty, each model a quality of its own, so that some
-models tie and some do not. Prints the seconds of each step, by the clock and of CPU (all threads; on a
-busy machine the clock counts the others' work as well), and the peak memory of the process.
+models tie and some do not. Prints the seconds of each step, by the clock and of CPU (all threads;
+on a busy machine the clock counts the others' work as well), and the peak memory of the process.
 """
 
 from __future__ import annotations
