@@ -86,6 +86,10 @@ def test_a_training_leaves_a_model_that_run_scores_with_the_right_prompts(
     (record,) = results.iterdir()
     facts = json.loads((record / "record.json").read_text())["model"]["training"]
     assert (facts["recipe"], facts["alpha"], facts["languages"]) == ("hybrid", 0.5, ["en", "de"])
+    boards = tmp_path / "boards"
+    assert harness("board", "add", record, "--leaderboards", boards).exit_code == 0
+    page = (boards / "tiny.md").read_text()
+    assert "hybrid, alpha 0.5, seed 0" in page
     seen = harness("breakdown", record, "--by", "seen")
     assert seen.exit_code == 0, seen.output
     assert "Seen in training, as the record says: en, de" in seen.output

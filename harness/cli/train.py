@@ -137,7 +137,7 @@ def train(
     from harness.reports.training import print_plan, print_trained
     from harness.training.data import read_data
     from harness.training.settings import settings_from
-    from harness.training.train import Overlaps, planned_steps, train
+    from harness.training.train import Overlaps, first_process, planned_steps, train
 
     settings = settings_from(recipe, {k: v for k, v in given.items() if v not in (None, ())})
     out = consoles.console()
@@ -145,7 +145,7 @@ def train(
         data = read_data(settings)
         print_plan(out, settings, data, planned_steps(settings, data))
         return
-    with told(quiet=quiet) as progress:
+    with told(quiet=quiet or not first_process()) as progress:
         trained = train(
             settings,
             output,
@@ -157,6 +157,8 @@ def train(
             progress=progress,
             command=command,
         )
+    if not first_process():
+        return
     if quiet:
         click.echo(trained.folder)
     else:

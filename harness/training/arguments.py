@@ -66,23 +66,19 @@ def arguments(
 
 @contextlib.contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """The libraries' tables and notes for developers stay off the terminal."""
-    from transformers.trainer_callback import PrinterCallback
+    """The libraries' notes for developers stay off the terminal."""
     from transformers.utils import logging as theirs
 
     level = theirs.get_verbosity()
     own = logging.getLogger("sentence_transformers")
     before = own.level
-    shown = PrinterCallback.on_log
     theirs.set_verbosity_error()
     own.setLevel(logging.ERROR)
-    PrinterCallback.on_log = lambda *_, **__: None
     try:
         with warnings.catch_warnings():
             # Parts of the trainer warn of parts of torch; nothing here for a user to act on.
             warnings.simplefilter("ignore")
             yield
     finally:
-        PrinterCallback.on_log = shown
         own.setLevel(before)
         theirs.set_verbosity(level)

@@ -84,19 +84,17 @@ def train(
     _check_libraries()
     data = read_data(settings, processes=_processes())
     identity = _identity(settings, data)
-    if restart and ((folder / MANIFEST).is_file() or (work / _IDENTITY).is_file()):
-        if _first_process():
-            shutil.rmtree(work, ignore_errors=True)
-            _sign(work, identity)
-            (folder / MANIFEST).unlink(missing_ok=True)
+    if restart:
+        _clear(folder, work, identity)
     elif (found := _whole(folder, identity)) is not None:
         return Trained(folder, found, fresh=False)
-    _check_folder(folder, work, identity)
+    elif first_process():
+        _check_folder(folder, work, identity)
     from harness.training.base import load_base
 
     base = load_base(settings, device=device, offline=offline)
     seen = _look_for_overlap(settings, overlaps or Overlaps(), progress)
-    if _first_process():
+    if first_process():
         _sign(work, identity)
     started = time.time()
     trainer, resumed_at = _run(settings, data, base.model, work, device, progress)
@@ -128,7 +126,8 @@ def _processes() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def _first_process() -> bool:
+def first_process() -> bool:
+    """Whether this process is the only one, or the one of several that reads and writes."""
     return int(os.environ.get("RANK", "0")) == 0
 
 
@@ -158,6 +157,22 @@ def _whole(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
         f"--output {folder}: holds a model that was trained with other settings or data; give "
         "another folder, or --restart to train there anew"
     )
+
+
+def _clear(folder: Path, work: Path, identity: Mapping[str, Any]) -> None:
+    """Throw away what a training of ours left in ``folder``.
+
+    Raises:
+        UsageError: it holds something else.
+    """
+    if not first_process():
+        return
+    if not (folder / MANIFEST).is_file() and not (work / _IDENTITY).is_file():
+        _check_folder(folder, work, identity)
+    shutil.rmtree(work, ignore_errors=True)
+    # Signed before the manifest goes: killed in between, the folder is still known as ours.
+    _sign(work, identity)
+    (folder / MANIFEST).unlink(missing_ok=True)
 
 
 def _check_folder(folder: Path, work: Path, identity: Mapping[str, Any]) -> None:
@@ -198,7 +213,7 @@ def _look_for_overlap(
     settings: Settings, overlaps: Overlaps, progress: Progress
 ) -> list[dict[str, Any]]:
     """Refuse evaluation questions in the training data; what was found, for the manifest."""
-    if not _first_process():
+    if not first_process():
         return []
     from harness.training.overlap import require_unseen
     from harness.training.overlap.files import check_at_hand, check_files

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from sentence_transformers import SentenceTransformerTrainer
 from torch.utils.data import DataLoader
-from transformers import TrainerCallback
+from transformers import PrinterCallback, TrainerCallback
 
 from harness.errors import ModelError
 from harness.stages import Progress
@@ -38,6 +38,8 @@ class RecipeTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
     ) -> None:
         self._train_sampler, self._eval_sampler = train_sampler, eval_sampler
         super().__init__(**given)
+        # Prints every log as a dictionary where bars are off.
+        self.remove_callback(PrinterCallback)
         # accelerate shards a batch sampler, and skips batches of it on resume, by wrapping it; the
         # trainer's own set_epoch reaches through one wrapper, not through two.
         self.add_callback(_Epochs(train_sampler))
