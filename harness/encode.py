@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -291,14 +292,16 @@ def _streamed(
     before = model.work
     stream = model.stream(texts, role=role, language=language)  # loads the model
     begun = time.perf_counter()
-    for rows, given in stream:
-        counts.seconds += time.perf_counter() - begun
-        made = check_vectors(given, [texts[i] for i in rows], width, model.name)
-        width = made.shape[1]
-        yield rows, made
-        if progress is not None:
-            progress(len(rows))
-        begun = time.perf_counter()
+    # Closed at once after an error: a stream holds threads, and torch to one of them.
+    with contextlib.closing(stream):
+        for rows, given in stream:
+            counts.seconds += time.perf_counter() - begun
+            made = check_vectors(given, [texts[i] for i in rows], width, model.name)
+            width = made.shape[1]
+            yield rows, made
+            if progress is not None:
+                progress(len(rows))
+            begun = time.perf_counter()
     counts.seconds += time.perf_counter() - begun
     counts.work += model.work - before
 

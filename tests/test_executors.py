@@ -238,6 +238,26 @@ def test_a_worker_with_another_model_does_not_encode(task: str) -> None:
         worker.load()
 
 
+def test_what_fails_everywhere_ends_the_run(
+    task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not three tries for each of thousands of shards: two are given up here."""
+
+    class Broken(Bag):
+        asked = 0
+
+        def encode(self, texts: Sequence[str], *, role: str, language: str) -> np.ndarray:
+            made = super().encode(texts, role=role, language=language)
+            Broken.asked += role == "passage"
+            return made if role == "query" else made * np.nan
+
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "s"))
+    monkeypatch.setattr("harness.executors.crew.MOST_LOST", 2)
+    with pytest.raises(ShardError, match="shards were not tried any more; the same command"):
+        harness.evaluate(Broken(), tasks=[task], shard=SIZE)
+    assert Broken.asked < 3 * 8
+
+
 def test_parts_from_the_command_line(
     task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

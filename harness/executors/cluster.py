@@ -111,8 +111,8 @@ class RayCrew:
         for reference in ready:
             number = self._running.pop(reference)
             try:
-                outcome, error = self._ray.get(reference)
-                found.append(Report(number, outcome, error))
+                outcome, error, unable = self._ray.get(reference)
+                found.append(Report(number, outcome, error, unable=unable))
             except self._ray.exceptions.RayActorError:
                 found.append(Report(number, error="its actor died", died=True))
         return found

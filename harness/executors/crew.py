@@ -23,6 +23,9 @@ from harness.task import TaskSpec
 TRIES = 3
 """Times a shard is begun before it is given up."""
 
+MOST_LOST = 10
+"""Shards that are given up before the run is: what fails everywhere is not the shards' fault."""
+
 _IDS_SHOWN = 8
 
 
@@ -74,6 +77,8 @@ class Report:
     """Why there is no outcome."""
     died: bool = False
     """Whether the worker is gone."""
+    unable: bool = False
+    """Whether no job can be done: the model cannot be loaded."""
 
 
 class Crew(Protocol):
@@ -110,7 +115,9 @@ def dispatch(jobs: Sequence[ShardJob], crew: Crew, progress: Callable[[int], Non
     else has claimed is asked for again until it is finished, or its claim has expired.
 
     Raises:
-        ShardError: shards failed :data:`TRIES` times; all others are finished.
+        ShardError: shards failed :data:`TRIES` times; all others are finished, unless there were
+            :data:`MOST_LOST` of them.
+        ModelError: a worker cannot load the model.
     """
     waiting = deque(jobs)
     free = deque(crew.workers())
@@ -131,6 +138,8 @@ def dispatch(jobs: Sequence[ShardJob], crew: Crew, progress: Callable[[int], Non
             time.sleep(POLL)
             continue
         for report in crew.wait(POLL):
+            if report.unable:
+                raise ModelError(report.error or "the model cannot be loaded")
             job = busy.pop(report.worker)
             if report.died:
                 crew.replace(report.worker)
@@ -148,8 +157,15 @@ def dispatch(jobs: Sequence[ShardJob], crew: Crew, progress: Callable[[int], Non
                     waiting.append(job)
                 else:
                     lost.append((job, report.error or "its worker died"))
+        if len(lost) >= MOST_LOST:
+            break
     if lost:
-        raise ShardError(" ".join(_given_up(job, why) for job, why in lost))
+        rest = len(waiting) + len(busy) + len(later)
+        raise ShardError(
+            " ".join(_given_up(job, why) for job, why in lost)
+            + (f" {rest} shards were not tried any more" if rest else " The others are finished")
+            + "; the same command goes on from here."
+        )
     return done
 
 
@@ -162,6 +178,5 @@ def _given_up(job: ShardJob, why: str) -> str:
     shown = ", ".join(ids[:_IDS_SHOWN]) + (", ..." if len(ids) > _IDS_SHOWN else "")
     return (
         f"Shard {job.number} of {job.language}, passages {shown} (all {len(ids)} in {path}), "
-        f"failed {TRIES} times: {why}; the other shards are finished, and the same command tries "
-        "this one again."
+        f"failed {TRIES} times: {why}."
     )

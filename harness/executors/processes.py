@@ -83,8 +83,8 @@ class ProcessCrew:
         for pipe in wait(list(numbers), timeout=seconds):
             number = numbers[pipe]  # type: ignore[index]
             try:
-                outcome, error = self._pipes[number].recv()
-                found.append(Report(number, outcome, error))
+                outcome, error, unable = self._pipes[number].recv()
+                found.append(Report(number, outcome, error, unable=unable))
             except (EOFError, OSError):
                 self._processes[number].join()
                 code = self._processes[number].exitcode
@@ -136,8 +136,8 @@ class Bench:
         self._model: Any = None
         self._reader: Any = None
 
-    def do(self, job: ShardJob) -> tuple[str | None, str | None]:
-        """(outcome, ``None``), or (``None``, what went wrong)."""
+    def do(self, job: ShardJob) -> tuple[str | None, str | None, bool]:
+        """The outcome, or else what went wrong; and whether that goes for all jobs."""
         from harness.data.corpus import CorpusReader
         from harness.errors import HarnessError
         from harness.jobs import encode_shard
@@ -145,12 +145,15 @@ class Bench:
         try:
             if self._model is None:
                 self._model = self._worker.load()
+        except HarnessError as error:
+            return None, str(error), True
+        try:
             if self._reader is None or self._reader.corpus != job.corpus:
                 self._reader = CorpusReader(job.corpus)
-            return encode_shard(self._model, job, reader=self._reader), None
+            return encode_shard(self._model, job, reader=self._reader), None, False
         except HarnessError as error:
             self._reader = None
-            return None, str(error)
+            return None, str(error), False
         except Exception as error:  # whatever it is, the shard gets another try elsewhere
             self._reader = None
-            return None, f"{type(error).__name__}: {error}"
+            return None, f"{type(error).__name__}: {error}", False

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.models.work import Work
+from harness.models.work import Stream, Work
 from harness.task import Role, TaskSpec
 
 
@@ -94,9 +94,7 @@ class Streaming(Protocol):
     def work(self) -> Work:
         """What it has computed since it was loaded."""
 
-    def stream(
-        self, texts: Sequence[str], *, role: Role, language: str
-    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+    def stream(self, texts: Sequence[str], *, role: Role, language: str) -> Stream:
         """Positions in ``texts`` and their vectors (n, d), those of most characters first.
 
         Texts are batched within consecutive chunks of :data:`harness.models.work.CHUNK` in that

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from harness.models.sentence_transformer import (
     similarity_of,
     stream_with,
 )
-from harness.models.work import Work
+from harness.models.work import Stream, Work
 from harness.task import Role
 
 
@@ -81,13 +81,16 @@ class SentenceTransformerInstance:
         self.fingerprint: str | None = fingerprint(self.facts) if known else None
 
     @property
+    def device(self) -> str:
+        """Where it computes."""
+        return str(self.pipeline.model.device)
+
+    @property
     def work(self) -> Work:
         """What was computed so far."""
         return self.pipeline.work.copy()
 
-    def stream(
-        self, texts: Sequence[str], *, role: Role, language: str
-    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+    def stream(self, texts: Sequence[str], *, role: Role, language: str) -> Stream:
         """As :meth:`SentenceTransformerEncoder.stream`; the model's settings are put back after."""
         model, length = self.pipeline.model, self._options.max_length
         before = model.max_seq_length

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from harness.environment import cores
 from harness.models.batching import token_batches
 from harness.models.matrix_rate import flops
-from harness.models.work import CHUNK, WORKERS, Work
+from harness.models.work import CHUNK, WORKERS, Stream, Work
 from harness.task import Role
 
 BUDGETS = {"cpu": 1024}
@@ -81,9 +81,7 @@ class Pipeline:
         )
         return constant if same else None
 
-    def stream(
-        self, texts: Sequence[str], *, role: Role, prompt: str
-    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+    def stream(self, texts: Sequence[str], *, role: Role, prompt: str) -> Stream:
         """Positions in ``texts`` and their vectors (n, d) float32, batch by batch.
 
         Texts come in chunks of :data:`CHUNK`, those of most characters first, and a chunk's

@@ -19,7 +19,7 @@ from harness.models.pipeline import Pipeline, longest_first
 from harness.models.safetensors_header import count_weights
 from harness.models.trained import is_use_m3, training_facts
 from harness.models.use_m3 import IMPLEMENTATION, LANGUAGES
-from harness.models.work import CHUNK, Work
+from harness.models.work import CHUNK, Stream, Work
 from harness.models.wrapped import as_float32
 from harness.task import Role
 
@@ -112,13 +112,16 @@ class SentenceTransformerEncoder:
         return self.pipeline.model
 
     @property
+    def device(self) -> str | None:
+        """Where it computes; ``None`` before it is loaded."""
+        return None if self._pipeline is None else str(self._pipeline.model.device)
+
+    @property
     def work(self) -> Work:
         """What was computed so far."""
         return Work() if self._pipeline is None else self._pipeline.work.copy()
 
-    def stream(
-        self, texts: Sequence[str], *, role: Role, language: str
-    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+    def stream(self, texts: Sequence[str], *, role: Role, language: str) -> Stream:
         """Positions in ``texts`` and their vectors as they are made, most characters first.
 
         Raises:
@@ -198,7 +201,7 @@ def pipeline_for(model: Any, options: ModelOptions) -> Pipeline:
 
 def stream_with(
     pipeline: Pipeline, texts: Sequence[str], *, role: Role, prompt: str, name: str
-) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+) -> Stream:
     """Positions and vectors batch by batch, or by chunks where only the library can tokenise.
 
     There the library's query and document methods are used, so that models with a part for each
@@ -232,9 +235,7 @@ def stream_with(
         ) from error
 
 
-def gathered(
-    stream: Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]], texts: int
-) -> NDArray[np.float32]:
+def gathered(stream: Stream, texts: int) -> NDArray[np.float32]:
     """The vectors of a whole stream, (texts, d), each in its place."""
     out = np.empty((0, 0), np.float32)
     for rows, vectors in stream:

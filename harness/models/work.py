@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Stream: TypeAlias = Generator[tuple[NDArray[np.intp], NDArray[np.float32]], None, None]
+"""Positions of texts and their vectors (n, d), batch by batch."""
 
 CHUNK = 1024
 """Texts that are tokenised together, and among which batches are made."""
