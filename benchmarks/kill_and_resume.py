@@ -114,7 +114,7 @@ class Work:
             data_dir=self.data_dir,
             sampled=self.sampled,
         )
-        sys.modules.setdefault("kill_and_resume", sys.modules[__name__])
+        # Under its own name, as what is started knows it: a script's name is another.
         sys.path.insert(0, str(Path(__file__).resolve().parent))
         model: Any = load_model("python:kill_and_resume:Logged")
         store = Store(place / "cache")
