@@ -53,10 +53,10 @@ drawers.push(({ task, kind, column, languages, published, query }) => {
     `${plural(sum(Object.values(task.passages)), "passage")}; every number is made from records.`;
 });
 
-/** A board's title; where a task has several, what sets it apart. */
+/** A board's title; with its own name where another board has the same. */
 const taskName = (task) =>
-  TASKS.filter((x) => x.task === task.task).length > 1 && task.slug !== task.task
-    ? `${task.title} (${task.slug.slice(task.task.length + 1) || task.slug})`
+  TASKS.filter((x) => x.title === task.title).length > 1
+    ? `${task.title} (${task.slug})`
     : task.title;
 
 function drawLanguages(task, languages) {
