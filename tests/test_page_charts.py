@@ -74,6 +74,13 @@ def test_the_heat_map_is_the_records_matrix(page: Opened, record: str, measure: 
     assert page.texts("#heat-table td.own") == [wanted[x, x] for x in ("en", "de", "zh")]
 
 
+def test_languages_that_a_model_has_not_seen_are_named(page: Opened) -> None:
+    page.tab.select_option("#heat-model", PLAIN)  # trained on de and en
+    assert page.texts("#heat-about")[0].endswith("acme/plain-encoder was not trained on Chinese.")
+    page.tab.select_option("#heat-model", HARD)  # not known
+    assert "not trained" not in page.texts("#heat-about")[0]
+
+
 def test_darker_is_higher_and_the_own_language_is_outlined(page: Opened) -> None:
     page.tab.select_option("#heat-model", LONG)
     held = pairs(LONG, "map")

@@ -50,6 +50,7 @@ drawWithout(OF_THE_TABLE, (now) => {
       ? "Share of each passage language among the first 10 passages that a question finds in the pool of all languages. "
       : "Rows: language of the question; columns: language of the passages searched. ") +
     "The outlined diagonal is a question's own language." +
+    unseen(task, row) +
     (less ? ` Shown: ${row.model} minus ${less.model}.` : "");
   drawHeat(task, cells, asked, {
     what: label(what),
@@ -60,6 +61,14 @@ drawWithout(OF_THE_TABLE, (now) => {
   });
   drawHeatTable(task, cells, asked, decimals, Boolean(less));
 });
+
+/** Languages of the task that a model was not trained on, in a sentence; empty if not known. */
+function unseen(task, row) {
+  const known = new Set(row.trained_on?.map((code) => code.split("-")[0]));
+  const codes = task.languages.filter((code) => !known.has(code.split("-")[0]));
+  if (!row.trained_on || !codes.length) return "";
+  return ` ${cut(row.model, 40)} was not trained on ${codes.map(languageName).join(", ")}.`;
+}
 
 const plainName = (task, row) =>
   (row.recipe ? `${row.model} ${row.recipe}` : row.model) +

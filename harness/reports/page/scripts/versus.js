@@ -8,7 +8,7 @@ drawWithout(OF_THE_TABLE, (now) => {
   byId("versus-section").hidden = together.length < 2;
   const options = [
     ["Measured", together.filter((row) => row.measured)],
-    ["Published", together.filter((row) => !row.measured)],
+    ["Not measured here", together.filter((row) => !row.measured)],
   ]
     .filter(([, rows]) => rows.length)
     .map(([label, rows]) => [label, rows.map((row) => [row.id, plainName(task, row)])]);
