@@ -142,18 +142,14 @@ def kill_and_resume(work: Work, place: Path, kills: int, seed: int) -> Seen:
     """Do it; every fault is named in the result."""
     rng = random.Random(seed)
     seen = Seen()
-    begun, clock = time.monotonic(), time.time_ns()
     alone = work.start(place / "alone")
     if alone.wait() != 0:
         raise SystemExit("the undisturbed run failed")
-    whole = time.monotonic() - begun
     wanted = outcome(place / "alone", work)
     seen.shards = sum(
         len(list(x.glob("0*.json"))) for x in work.folder_of(place / "alone").values()
     )
-    first = min(int(x.split()[0]) for x in (place / "alone" / "log").read_text().splitlines())
-    lead = (first - clock) / 1e9
-    work_left = whole - lead
+    texts = lines(place / "alone" / "log")
     number = 0
     while seen.kills < kills:
         number += 1
@@ -163,11 +159,14 @@ def kill_and_resume(work: Work, place: Path, kills: int, seed: int) -> Seen:
             process = work.start(folder)
             spaces = list(work.folder_of(folder).values())
             if seen.kills < kills:
-                # From before the first text is encoded to well into the work.
-                wait = rng.uniform(0.5 * lead, lead + 3 * work_left / kills)
-                try:
-                    process.wait(timeout=wait)
-                except subprocess.TimeoutExpired:
+                # Counted in texts rather than seconds, which a busy machine stretches; one in five
+                # before the first.
+                early = rng.random() < 0.2
+                goal = lines(folder / "log") + (
+                    0 if early else 1 + rng.randrange(max(1, 3 * texts // kills))
+                )
+                pause = rng.uniform(0, 3 if early else 0.3)
+                if alive_until(process, folder / "log", goal, pause):
                     os.killpg(process.pid, signal.SIGKILL)
                     process.wait()
                     seen.kills += 1
@@ -188,6 +187,19 @@ def kill_and_resume(work: Work, place: Path, kills: int, seed: int) -> Seen:
         seen.faults += encoded_again(work, folder)
         seen.encoded += len((folder / "log").read_text().splitlines())
     return seen
+
+
+def lines(log: Path) -> int:
+    """Texts that models were asked for so far."""
+    return log.read_bytes().count(b"\n") if log.exists() else 0
+
+
+def alive_until(process: subprocess.Popen[bytes], log: Path, goal: int, pause: float) -> bool:
+    """Wait for a number of texts and some seconds more; whether the process still runs then."""
+    while lines(log) < goal and process.poll() is None:
+        time.sleep(0.02)
+    time.sleep(pause)
+    return process.poll() is None
 
 
 def stamps(spaces: Sequence[Path]) -> dict[Path, tuple[int, int]]:
