@@ -23,7 +23,7 @@ def test_every_text_is_in_one_batch_that_keeps_the_bounds(
         assert len(batch) == 1 or widths[0] * len(batch) <= budget
         assert most is None or len(batch) <= most
         # All but the last text came in while there was room for padding, or too little to care.
-        full = widths[0] * (len(batch) - 1) >= budget // 4
+        full = widths[0] * (len(batch) - 1) >= budget // 16
         if full and len(batch) > 1:
             assert sum(widths) >= (1 - PADDING) * widths[0] * len(batch)
 
@@ -36,13 +36,13 @@ def test_a_window_of_passages_is_padded_by_less_than_five_percent() -> None:
         batches = token_batches(lengths, budget)
         computed = sum(lengths[batch[0]] * len(batch) for batch in batches)
         assert 1 - sum(lengths) / computed < 0.05
-        assert computed / len(batches) > budget / 2  # and not because batches are tiny
+        assert computed / len(batches) > budget / 3  # and not because batches are tiny
 
 
 def test_by_hand() -> None:
-    # 20 and 19 are 40 with 1 of padding; a third would be 60. 12 is a quarter of 40 and more, so
+    # 20 and 19 are 40 with 1 of padding; a third would be 60. 12 is a sixteenth of 40 and more, so
     # 3, which would bring 9 of padding to 24, is left out.
     assert token_batches([12, 20, 19, 3], 40) == [[1, 2], [0], [3]]
-    # 12 is less than a quarter of 52, and not of 49.
-    assert token_batches([12, 3], 49) == [[0], [1]]
-    assert token_batches([12, 3], 52) == [[0, 1]]
+    # 12 is less than a sixteenth of 208, and not of 207.
+    assert token_batches([12, 3], 207) == [[0], [1]]
+    assert token_batches([12, 3], 208) == [[0, 1]]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-PADDING = 0.05
-"""Greatest share of padding in a batch that holds at least a quarter of its budget."""
+PADDING = 0.04
+"""Greatest share of padding in a batch that holds at least a sixteenth of its budget."""
 
 
 def token_batches(
@@ -14,7 +14,7 @@ def token_batches(
     """Positions of ``lengths`` in batches, longest first.
 
     A batch's width is its longest text's; ``width * texts`` stays within ``budget`` tokens, and a
-    text longer than that is a batch of its own. A batch that holds a quarter of the budget takes
+    text longer than that is a batch of its own. A batch that holds a sixteenth of the budget takes
     no text that would raise its padding above :data:`PADDING`; below that it takes what comes, as
     many tiny batches cost more than padding does. The result depends on ``lengths`` alone: equal
     ones keep their order.
@@ -34,7 +34,7 @@ def token_batches(
             not batches
             or area > budget
             or (most_texts is not None and texts > most_texts)
-            or (area - width >= budget // 4 and held + lengths[i] < (1 - PADDING) * area)
+            or (area - width >= budget // 16 and held + lengths[i] < (1 - PADDING) * area)
         ):
             batches.append([])
             width, held = lengths[i], 0
