@@ -213,10 +213,13 @@ def main() -> None:
                 manifests.append(folder / "training.json")
                 record = scored(args, folder.name, str(folder))
                 systems.setdefault(recipe, []).append(record)
+            target = args.page or args.output / "page.md"
+            if seed < args.seeds - 1 and target.is_file():
+                continue  # an earlier run has written it
             tell(f"compare after {seed + 1} seeds")
             kinds = [x for task in TASKS for x in kinds_of([systems[s] for s in SYSTEMS], task)]
             text = page(kinds, SYSTEMS, manifests, rates)
-            (args.page or args.output / "page.md").write_text(text)
+            target.write_text(text)
     print(text)
 
 
