@@ -78,14 +78,22 @@ def encode_task(
     # Queries that were written anew are in the language they were written in.
     texts = [(role, x, prepared.asked_in(role, x), batch) for role, x, batch in texts_of(prepared)]
     progress.start(f"encode {prepared.spec.name}", sum(len(set(t[3])) for t in texts), "texts")
+    cosine = model.similarity == "cosine"
+
+    def read(role: Role, asked_in: str, batch: Sequence[str]) -> tuple[encoding.Stored, bool]:
+        """What is stored, and whether it is all there and of length 1 already."""
+        held = encoding.look_up(model, role, asked_in, batch, store)
+        whole = cosine and held.vectors is not None and bool(held.have.all())
+        if whole and held.vectors is not None:
+            encoding.normalised(held.vectors, out=held.vectors)
+        return held, whole
+
     # Most of reading is checksums and copies, during which other threads can run.
     with ThreadPoolExecutor(READERS) as readers:
-        stored = list(
-            readers.map(lambda x: encoding.look_up(model, x[0], x[2], x[3], store), texts)
-        )
+        stored = list(readers.map(lambda x: read(x[0], x[2], x[3]), texts))
     vectors: dict[tuple[Role, str], NDArray[np.float32]] = {}
     width: int | None = None
-    for (role, language, asked_in, batch), held in zip(texts, stored, strict=True):
+    for (role, language, asked_in, batch), (held, scaled) in zip(texts, stored, strict=True):
         made = encoding.encode(
             model,
             role,
@@ -99,7 +107,7 @@ def encode_task(
         )
         width = made.shape[1]
         vectors[role, language] = (
-            encoding.normalised(made, out=made) if model.similarity == "cosine" else made
+            encoding.normalised(made, out=made) if cosine and not scaled else made
         )
     progress.finish()
     return vectors

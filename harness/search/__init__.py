@@ -68,8 +68,15 @@ Scores = Callable[[int, int], "NDArray[np.float32] | Any"]
 
 
 def _tiles(queries: int, rows: int) -> Iterator[tuple[int, int]]:
-    for start in range(0, queries, rows):
-        yield start, min(start + rows, queries)
+    """Tiles of about equal heights, ``rows`` at most, so that no thread waits long for another's.
+
+    An even number of them, whatever the number of threads: bits can depend on a tile's height.
+    """
+    tiles = -(-queries // rows)
+    tiles += tiles % 2 if tiles > 1 else 0
+    height = -(-queries // max(1, tiles))
+    for start in range(0, queries, max(1, height)):
+        yield start, min(start + height, queries)
 
 
 def _in_threads(
@@ -127,11 +134,15 @@ def check_memory(pool_size: int, more: int, budget: int) -> None:
 
 def _twins(vectors: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Columns whose vector stands earlier already, and the columns where it does."""
+    # Only rows that share their first numbers can be equal, and those are few.
+    starts = np.ascontiguousarray(vectors[:, :2]).view(np.uint32).astype(np.uint64)
+    start = starts[:, 0] << np.uint64(32) | starts[:, -1]
+    _, group, sizes = np.unique(start, return_inverse=True, return_counts=True)
     first: dict[bytes, int] = {}
     later: list[int] = []
     earlier: list[int] = []
-    for i, row in enumerate(vectors):
-        at = first.setdefault(row.tobytes(), i)
+    for i in np.flatnonzero(sizes[group] > 1).tolist():
+        at = first.setdefault(vectors[i].tobytes(), i)
         if at != i:
             later.append(i)
             earlier.append(at)
