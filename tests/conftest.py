@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from compared import two_records
+
+from harness.records import Record
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_OFFLINE"] = "1"
@@ -66,3 +69,27 @@ def browser() -> Iterator[Any]:
 
     with running_browser() as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def tiny_records(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Record, Record]:
+    """A task's file and two records of it to compare: ``task``, ``first`` and ``second``."""
+    return two_records(tmp_path_factory.mktemp("records"))
+
+
+@pytest.fixture
+def task(tiny_records: tuple[str, Record, Record]) -> str:
+    """The task's file."""
+    return tiny_records[0]
+
+
+@pytest.fixture
+def first(tiny_records: tuple[str, Record, Record]) -> Record:
+    """An encoder's record."""
+    return tiny_records[1]
+
+
+@pytest.fixture
+def second(tiny_records: tuple[str, Record, Record]) -> Record:
+    """The record of one that leans to the query's language."""
+    return tiny_records[2]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny
-from compared import changed, mono, only, part_of, printed, two_records, with_values
+from compared import changed, mono, only, part_of, printed, with_values
 from scipy.stats import permutation_test
 
 from harness import evaluate
@@ -24,29 +24,6 @@ from harness.comparison import Comparison
 from harness.errors import RecordError, UsageError
 from harness.records import Record
 from harness.reports.comparison import to_markdown
-
-Tiny = tuple[str, Record, Record]
-
-
-@pytest.fixture(scope="module")
-def tiny_records(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
-    return two_records(tmp_path_factory.mktemp("records"))
-
-
-@pytest.fixture
-def task(tiny_records: Tiny) -> str:
-    return tiny_records[0]
-
-
-@pytest.fixture
-def first(tiny_records: Tiny) -> Record:
-    return tiny_records[1]
-
-
-@pytest.fixture
-def second(tiny_records: Tiny) -> Record:
-    return tiny_records[2]
-
 
 # Three questions, two languages: what each number must be, by hand.
 BEFORE = {"mono/en": [1.0, 0.5, 0.0], "mono/de": [0.5, 0.5, 0.5]}

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import tiny
 from click.testing import CliRunner, Result
-from compared import changed, mono, part_of, printed, two_records, with_values
+from compared import changed, mono, part_of, printed, with_values
 from rich.console import Console
 
 from harness import evaluate
@@ -22,28 +22,6 @@ from harness.compare import compare
 from harness.comparison import Comparison
 from harness.records import Record
 from harness.reports.comparison import print_comparison, to_markdown
-
-Tiny = tuple[str, Record, Record]
-
-
-@pytest.fixture(scope="module")
-def tiny_records(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
-    return two_records(tmp_path_factory.mktemp("records"))
-
-
-@pytest.fixture
-def task(tiny_records: Tiny) -> str:
-    return tiny_records[0]
-
-
-@pytest.fixture
-def first(tiny_records: Tiny) -> Record:
-    return tiny_records[1]
-
-
-@pytest.fixture
-def second(tiny_records: Tiny) -> Record:
-    return tiny_records[2]
 
 
 def saved(record: Record, folder: Path) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import baselines_option, data_dir_option, verbose_option
+from harness.cli.options import baselines_option, data_dir_option, offline_option, verbose_option
 from harness.errors import HarnessError, NotComparableError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ _BUG = 70
 @click.option("--device", metavar="NAME", help="The same: cpu, cuda, cuda:1, mps.")
 @click.option("--max-length", type=_POSITIVE, metavar="N", help="The same.")
 @data_dir_option()
-@click.option("--offline", is_flag=True, help="Never touch the network.")
+@offline_option
 @click.option("--no-store", is_flag=True, help="Neither read nor keep vectors.")
 @click.option(
     "--output",

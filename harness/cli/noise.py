@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import data_dir_option, languages_option
+from harness.cli.options import data_dir_option, languages_option, offline_option
 
 
 @click.command(short_help="How far a model's scores move by themselves.")
@@ -27,7 +27,7 @@ from harness.cli.options import data_dir_option, languages_option
 )
 @click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps.")
 @data_dir_option()
-@click.option("--offline", is_flag=True, help="Never touch the network.")
+@offline_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the queries that moved.")
 @click.option("-q", "--quiet", is_flag=True, help="Print the tolerances alone.")
 def noise(

@@ -99,6 +99,9 @@ def data_dir_option() -> Decorator:
     )
 
 
+offline_option = click.option("--offline", is_flag=True, help="Never touch the network.")
+
+
 def baselines_option() -> Decorator:
     """``--baselines``, handed on as ``folder``."""
     return click.option(

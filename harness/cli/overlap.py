@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import data_dir_option, languages_option
+from harness.cli.options import data_dir_option, languages_option, offline_option
 
 
 @click.command(short_help="Whether training data holds what models are scored on.")
@@ -63,7 +63,7 @@ from harness.cli.options import data_dir_option, languages_option
     help="Write the files there, without the rows that hold an evaluation question.",
 )
 @data_dir_option()
-@click.option("--offline", is_flag=True, help="Never touch the network.")
+@offline_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bars.")
 @click.pass_context

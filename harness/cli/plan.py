@@ -6,15 +6,22 @@ from typing import Any
 
 import click
 
-from harness.cli.encoding import engine_options, model_options, options_of
-from harness.cli.options import data_dir_option, languages_option, size
+from harness.cli.encoding import (
+    engine_options,
+    memory_option,
+    model_options,
+    options_of,
+    shard_options,
+    text_option,
+)
+from harness.cli.options import data_dir_option, languages_option, offline_option
 
 
 @click.command(short_help="Say what a large task will take, from a short sample.")
 @click.option("--model", default="default", metavar="NAME", help="As `harness run` takes it.")
 @click.option("--task", required=True, metavar="NAME|FILE", help="As `harness run` takes it.")
 @languages_option("Only these languages of the task")
-@click.option("--text", metavar="OPTION", help="What is encoded of a passage, where tasks choose.")
+@text_option
 @click.option(
     "--sample",
     type=click.IntRange(min=8),
@@ -25,24 +32,9 @@ from harness.cli.options import data_dir_option, languages_option, size
 )
 @model_options
 @engine_options
-@click.option(
-    "--shard-size",
-    "shard",
-    type=click.IntRange(min=1),
-    default=8192,
-    show_default=True,
-    metavar="N",
-    help="Passages encoded and stored at a time.",
-)
-@click.option(
-    "--store-dtype",
-    type=click.Choice(["float32", "float16"]),
-    default="float32",
-    show_default=True,
-    help="Numbers that vectors are kept in.",
-)
-@click.option("--memory", callback=size, metavar="SIZE", help="For the search: 2G, 500M.")
-@click.option("--offline", is_flag=True, help="Never touch the network.")
+@shard_options
+@memory_option
+@offline_option
 @data_dir_option()
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 def plan(model: str, task: str, sample: int, quiet: bool, **given: Any) -> None:

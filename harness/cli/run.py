@@ -7,8 +7,22 @@ from typing import Any
 
 import click
 
-from harness.cli.encoding import engine_options, model_options, options_of
-from harness.cli.options import data_dir_option, kinds, languages_option, part, size, verbose_option
+from harness.cli.encoding import (
+    engine_options,
+    memory_option,
+    model_options,
+    options_of,
+    shard_options,
+    text_option,
+)
+from harness.cli.options import (
+    data_dir_option,
+    kinds,
+    languages_option,
+    offline_option,
+    part,
+    verbose_option,
+)
 from harness.errors import UnfinishedError
 
 _POSITIVE = click.IntRange(min=1)
@@ -40,7 +54,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     metavar="N",
     help="N questions drawn, the same always, all passages.",
 )
-@click.option("--text", metavar="OPTION", help="What is encoded of a passage, where tasks choose.")
+@text_option
 @click.option(
     "--measure",
     "measures",
@@ -101,7 +115,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     help="Passages of each ranking that it reads.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
-@click.option("--offline", is_flag=True, help="Never touch the network.")
+@offline_option
 @data_dir_option()
 @click.option(
     "--corpus",
@@ -118,29 +132,14 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     metavar="I/N",
     help="Of large tasks: encode the I-th of N parts, from 0, as one job of an array.",
 )
-@click.option(
-    "--shard-size",
-    "shard",
-    type=_POSITIVE,
-    default=8192,
-    show_default=True,
-    metavar="N",
-    help="Of large tasks: passages encoded and stored at a time.",
-)
+@shard_options
 @click.option(
     "--streamed",
     is_flag=True,
     help="Search small tasks as large ones are: in bounded memory.",
 )
-@click.option(
-    "--store-dtype",
-    type=click.Choice(["float32", "float16"]),
-    default="float32",
-    show_default=True,
-    help="Numbers that vectors are kept in.",
-)
 @click.option("--no-store", is_flag=True, help="Neither read nor keep vectors.")
-@click.option("--memory", callback=size, metavar="SIZE", help="For the search: 2G, 500M.")
+@memory_option
 @click.option(
     "--heads",
     type=_POSITIVE,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import data_dir_option, languages_option, verbose_option
+from harness.cli.options import data_dir_option, languages_option, offline_option, verbose_option
 
 _FILE = click.Path(path_type=Path)
 
@@ -34,7 +34,7 @@ _FILE = click.Path(path_type=Path)
 )
 @languages_option("Only these languages of the task")
 @data_dir_option()
-@click.option("--offline", is_flag=True, help="Never touch the network.")
+@offline_option
 @verbose_option("List all settings.")
 def score(
     runs: tuple[Path, ...],

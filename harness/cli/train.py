@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from harness.cli.options import data_dir_option, languages_option
+from harness.cli.options import data_dir_option, languages_option, offline_option
 
 _TEXT = {"metavar": "TEXT"}
 _NUMBER: dict[str, Any] = {"type": float, "metavar": "X"}
@@ -105,7 +105,7 @@ def _recipe_options(command: Any) -> Any:
 @click.option("--allow-overlap", is_flag=True, help="Train although they are; it is written down.")
 @data_dir_option()
 @click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps.")
-@click.option("--offline", is_flag=True, help="Never touch the network.")
+@offline_option
 @click.option("--restart", is_flag=True, help="Throw away what another training left in DIR.")
 @click.option("--keep-checkpoints", is_flag=True, help="Leave them in DIR/.training.")
 @click.option("--dry-run", is_flag=True, help="Say what would be trained on, and do nothing.")
