@@ -93,6 +93,21 @@ def test_a_file_without_checksum_never_comes_from_two_places(tmp_path: Path) -> 
     assert load(spec, data_dir=tmp_path / "others").passages["en"].texts == ("Tea.",)
 
 
+def test_a_pinned_file_without_an_address_lies_under_the_task_or_its_folder(
+    tmp_path: Path,
+) -> None:
+    """A data directory's folder named like the source counts only where checksums tell files."""
+    (tmp_path / "task").mkdir()
+    path = far(tmp_path / "task").path
+    text = path.read_text().replace('url = "http://127.0.0.1:9/"\nrevision = "v1"\n', "")
+    path.write_text(text)
+    held = put(tmp_path / "data" / "far-r")
+    found = verify(read_task(path), data_dir=tmp_path / "data")
+    assert [(x.state, x.path.parent) for x in found] == [("ok", held)] * 2
+    path.write_text(text[: text.index("[source.files]")])
+    assert {x.state for x in where(read_task(path), data_dir=tmp_path / "data")} == {"missing"}
+
+
 def test_a_missing_local_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "own.toml").write_text(
         'name = "own"\ntitle = "Own"\ndescription = "Own."\nreader = "simple"\n'

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.data import load
+from harness.data import load, where
 from harness.data.segments import BLOCK, part_of
 from harness.errors import DataError, TaskError
-from harness.task import read_task
+from harness.prepare import choose_tasks
+from harness.task import find_task, read_task
 from harness.training.sources import Options, make_pairs
 
 TASK = """\
@@ -140,3 +141,21 @@ def test_documentation_that_comes_with_the_real_data(real_data: Path, tmp_path: 
     rows = (tmp_path / "train.jsonl").read_text(encoding="utf-8").splitlines()
     trained = {json.loads(x)["query"].get("en") for x in rows}
     assert not trained & set(data.queries["en"].texts)
+
+
+def test_the_help_task_that_ships(real_data: Path, tmp_path: Path) -> None:
+    """Headings and paragraphs of the test part; the train part has no segment of them."""
+    spec = find_task("libreoffice-help")
+    if where(spec, data_dir=real_data)[0].state != "present":
+        pytest.skip("the LibreOffice help is not at hand: train/libreoffice_help.jsonl.gz")
+    task = load(spec, data_dir=real_data)
+    # Every heading is English first: the pivot has all 1,319.
+    assert len(task.queries["en"]) == max(len(x) for x in task.queries.values()) == 1319
+    assert set(task.queries) == set(spec.languages)
+    source = real_data / "train" / "libreoffice_help.jsonl.gz"
+    options = Options(pairing="heading", part="train", rename={"zh-CN": "zh"})
+    make_pairs("segments", [source], tmp_path / "train.jsonl", options)
+    for line in (tmp_path / "train.jsonl").read_text().splitlines():
+        assert part_of(int(json.loads(line)["id"].rsplit(":", 1)[1])) == "train"
+    # A task that anyone can train on, and nobody can fetch, is none of those run unasked.
+    assert spec.name not in {x.name for x in choose_tasks(None, None)}

@@ -44,7 +44,8 @@ class TaskFiles:
     folder beside the task file, the cache folder. Under a data directory a task's files lie in a
     folder of its source's name (``DATA/xquad-r/en.json``). Files without a URL are never in the
     cache; as they may have no checksums, all are taken from the first place that holds any,
-    which under a data directory is named like the task.
+    which under a data directory is named like the task; where they have checksums, so that no
+    other file can be taken for them, it may be named like the source's folder as well.
 
     Raises:
         UsageError: ``data_dir`` or ``HARNESS_DATA`` is no folder.
@@ -53,10 +54,12 @@ class TaskFiles:
     def __init__(self, spec: TaskSpec, data_dir: str | Path | None = None) -> None:
         self.spec = spec
         source = spec.source
-        named = spec.name if source.url is None else source.folder
+        named = [spec.name] if source.url is None else [source.folder]
+        if source.url is None and source.files and Path(source.folder).name == source.folder:
+            named.append(source.folder)
         places: list[tuple[Origin, Path]] = []
         for origin, root in data_directories(data_dir):
-            places.append((origin, root / named))
+            places += [(origin, root / name) for name in named]
         places.append(("task file", spec.path.parent / Path(source.folder).expanduser()))
         if source.repository is not None:
             places.append(("cache", hub.snapshot_folder(source.repository, source.revision or "")))
