@@ -11,6 +11,7 @@
     ├── RunFileError             a TREC run or qrels file is malformed (names file and line)
     ├── RecordError              a record cannot be read, or does not fit its schema
     ├── PolicyError              the policy of a gate is wrong (names file and key)
+    ├── StudyError               the file of a study is wrong (names file and key)
     └── NotComparableError       a gate's baseline is missing or measures something else (exit 4)
 
 A message says what was wrong, in which file or flag, and what would be right. Anything outside this
@@ -69,6 +70,10 @@ class RecordError(HarnessError):
 
 class PolicyError(HarnessError):
     """The policy of a gate is wrong."""
+
+
+class StudyError(HarnessError):
+    """The file of a study is wrong, or what stands in its folder."""
 
 
 class NotComparableError(HarnessError):

@@ -1,0 +1,147 @@
+"""A study file: TOML, read strictly; every complaint names the file and the key.
+
+A scale changes some of it: the table ``[scale.full]`` is laid over the file where the study is run
+with ``--scale full``, table by table and key by key; lists replace lists. Without one a file is
+read as it stands, which is the scale ``small``.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from harness.errors import StudyError, UsageError, did_you_mean
+from harness.study.model import (
+    Arm,
+    Axis,
+    DataSet,
+    Point,
+    ReportSpec,
+    Scored,
+    Study,
+    Value,
+    named,
+)
+from harness.study.tables import read_document
+
+__all__ = [
+    "SMALL",
+    "Arm",
+    "Axis",
+    "DataSet",
+    "Point",
+    "ReportSpec",
+    "Scored",
+    "Study",
+    "Value",
+    "list_studies",
+    "named",
+    "read_study",
+    "study_folder",
+    "study_from",
+]
+
+SMALL = "small"
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+
+
+def study_folder() -> Path:
+    """The folder of the studies that come with the harness."""
+    return Path(str(files("harness") / "study" / "files"))
+
+
+def list_studies() -> list[Study]:
+    """All studies that come with the harness, by name.
+
+    Raises:
+        StudyError: one of their files is wrong.
+    """
+    return [read_study(path) for path in sorted(study_folder().glob("*.toml"))]
+
+
+def read_study(
+    name_or_path: str | Path, scale: str = SMALL, seeds: Sequence[int] | None = None
+) -> Study:
+    """Read a study by name (``alpha``), or a file of one's own (``./my-study.toml``).
+
+    Args:
+        name_or_path: a name that ``harness study list`` shows, or a path ending in ``.toml``.
+        scale: one of the file's.
+        seeds: instead of the file's.
+
+    Raises:
+        StudyError: no such study or scale, or its file is wrong.
+    """
+    path = _find(str(name_or_path))
+    try:
+        values = tomllib.loads(path.read_text("utf-8-sig"))
+    except OSError as error:
+        raise StudyError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise StudyError(f"{path}: not valid TOML ({error})") from error
+    scales = values.pop("scale", {})
+    if not isinstance(scales, dict) or not all(isinstance(x, dict) for x in scales.values()):
+        raise StudyError(f"{path}: key 'scale' must hold tables, as [scale.full]")
+    known = tuple(dict.fromkeys((SMALL, *scales)))
+    if scale not in known:
+        raise StudyError(
+            f"{path}: has no scale {scale!r}; it has {', '.join(known)}{did_you_mean(scale, known)}"
+        )
+    document = _laid_over(values, scales.get(scale, {}))
+    if seeds is not None:
+        document["seeds"] = list(seeds)
+    study = study_from(document, str(path), path.parent, scale, known)
+    if study.name != path.stem:
+        raise StudyError(f"{path}: key 'name' must be that of the file, {path.stem!r}")
+    return study
+
+
+def study_from(
+    document: Mapping[str, Any],
+    where: str,
+    folder: Path,
+    scale: str = SMALL,
+    scales: Sequence[str] = (SMALL,),
+) -> Study:
+    """A study from the content of its file, ``scale`` already chosen.
+
+    Args:
+        document: as TOML or JSON gives it.
+        where: the file, for messages.
+        folder: what paths that begin with a dot are relative to.
+        scale: the one that was chosen.
+        scales: all of the file's.
+
+    Raises:
+        StudyError: names file and key.
+    """
+    return read_document(document, where, folder, scale, tuple(scales), _NAME)
+
+
+def _find(name: str) -> Path:
+    if name.endswith(".toml"):
+        return Path(name)
+    known = sorted(path.stem for path in study_folder().glob("*.toml"))
+    if name in known:
+        return study_folder() / f"{name}.toml"
+    raise UsageError(
+        f"unknown study {name!r}: known are {', '.join(known) or 'none'}, or the path of a study "
+        f"file ending in .toml{did_you_mean(name, known)}"
+    )
+
+
+def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """``above`` over ``below``: tables merge key by key, everything else replaces."""
+    found = copy.deepcopy(dict(below))
+    for key, value in above.items():
+        held = found.get(key)
+        if isinstance(held, dict) and isinstance(value, dict):
+            found[key] = _laid_over(held, value)
+        else:
+            found[key] = copy.deepcopy(value)
+    return found

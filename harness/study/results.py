@@ -1,0 +1,157 @@
+"""What stands in the folder of a study: which study it is, and its cells that are whole.
+
+OUT/study.json                     which study this is, and the names of its cells in order
+OUT/data/NAME.jsonl.gz             its pairs, and beside them where they come from
+OUT/cells/CELL/cell.json           written last: with it the cell is whole
+OUT/cells/CELL/failed.json         instead: why it came to nothing; it is tried again
+OUT/cells/CELL/records/TASK/       what :func:`harness.evaluate` writes
+OUT/references/MODEL/reference.json, records/TASK/
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from harness.errors import StudyError
+from harness.records import Record
+from harness.study.cells import Cell, cells_of
+from harness.study.file import Study, study_from
+from harness.writing import write_atomically
+
+FORMAT = 1
+STUDY, CELL, FAILED, REFERENCE = "study.json", "cell.json", "failed.json", "reference.json"
+CELLS, DATA, MODELS, REFERENCES = "cells", "data", "models", "references"
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """A cell that is trained and scored."""
+
+    cell: Cell
+    training: Mapping[str, Any]
+    """``steps``, ``weights_of_step``, ``said``, ``seconds``, ``validation_loss``, ``pairs``,
+    ``languages`` and ``overlap`` of the training."""
+    records: Mapping[str, Record]
+    """By the names of ``study.scored``."""
+    seconds: Mapping[str, float]
+    """Stage -> what it took."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a study has come to."""
+
+    study: Study
+    cells: tuple[CellResult, ...]
+    """In the study's order; of an unfinished study those that are there."""
+    references: Mapping[str, Mapping[str, Record]]
+    """Model -> scored task -> record, in the study's order."""
+    missing: tuple[Cell, ...]
+    """Cells that are not there yet, or failed."""
+    failed: Mapping[str, str]
+    """Name of a cell -> why it failed."""
+    data: Mapping[str, Mapping[str, Any]]
+    """Data set -> what stands beside its file: rows, where it comes from, overlap, languages."""
+    folder: Path
+    harness: str
+    """Version that the study was last run with."""
+
+
+def load_results(folder: str | Path) -> Results:
+    """Read the folder of a study, finished or not.
+
+    Raises:
+        StudyError: it holds no study, or what it holds cannot be read.
+        RecordError: a record is damaged.
+    """
+    folder = Path(folder)
+    head = read_head(folder)
+    study = study_from(
+        head["study"], str(folder / STUDY), folder, head["scale"], head.get("scales", ())
+    )
+    digests: Mapping[str, str] = head["digests"]
+    found, missing, failed = [], [], {}
+    for cell in cells_of(study):
+        place = folder / CELLS / cell.name
+        document = read_whole(place / CELL, digests.get(cell.name))
+        if document is None:
+            missing.append(cell)
+            if (why := read_whole(place / FAILED, digests.get(cell.name))) is not None:
+                failed[cell.name] = str(why["error"])
+            continue
+        found.append(
+            CellResult(
+                cell,
+                document["training"],
+                _records(place, document["records"]),
+                document["seconds"],
+            )
+        )
+    references = {}
+    for model, entry in head["references"].items():
+        place = folder / REFERENCES / entry["folder"]
+        document = read_whole(place / REFERENCE, entry["digest"])
+        if document is not None:
+            references[model] = _records(place, document["records"])
+    return Results(
+        study=study,
+        cells=tuple(found),
+        references=references,
+        missing=tuple(missing),
+        failed=failed,
+        data=head["data"],
+        folder=folder,
+        harness=str(head["harness"]),
+    )
+
+
+def _records(place: Path, paths: Mapping[str, str]) -> dict[str, Record]:
+    return {name: Record.load(place / path) for name, path in paths.items()}
+
+
+def read_head(folder: Path) -> dict[str, Any]:
+    """``study.json``.
+
+    Raises:
+        StudyError: there is none, or it is of another form.
+    """
+    path = folder / STUDY
+    try:
+        head = json.loads(path.read_text("utf-8"))
+        if head["format"] != FORMAT:
+            raise StudyError(
+                f"{path}: has format {head['format']}, this harness reads {FORMAT}; run the study "
+                "into another folder"
+            )
+    except OSError as error:
+        raise StudyError(
+            f"{folder}: holds no study ({STUDY}: {error.strerror}); give the folder that `harness "
+            "study run` wrote to"
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise StudyError(f"{path}: is not what `harness study run` writes ({error})") from error
+    return cast("dict[str, Any]", head)
+
+
+def read_whole(path: Path, digest: str | None) -> dict[str, Any] | None:
+    """What a cell or reference left, if it is of ``digest``; ``None`` where there is none such."""
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    same = isinstance(found, dict) and digest is not None and found.get("digest") == digest
+    return found if same else None
+
+
+def write_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Whole or not at all.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
+    write_atomically(path, (text + "\n").encode())
