@@ -11,19 +11,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tiny
 from golden_boards import GOLDEN
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness import evaluate
 from harness.board import Board, Leaderboards, TaskBoard, make_board, read_leaderboards, to_payload
 from harness.board.published import MEAN, published, published_on
 from harness.board.ranking import paired_p_values, ranked
 from harness.errors import RecordError, UsageError
 from harness.metrics.significance import paired_permutation_test
 from harness.reports.boards.files import board_files as files_of
-from harness.reports.boards.grids import language_grid, main_grid, ordered
+from harness.reports.boards.grids import addition_grid, language_grid, main_grid, ordered
 from harness.reports.boards.paper import paper_grids
-from harness.tracked import Tracked, load
+from harness.tracked import Tracked, add, load
 from harness.tracked.questions import unpacked
 
 
@@ -72,6 +74,43 @@ def test_it_agrees_with_the_permutation_test_of_compare(unequal: bool) -> None:
         ).macro.p_value[0]
         # Monte Carlo error of 20,000 draws: three standard errors.
         assert closed == pytest.approx(drawn, abs=3 * np.sqrt(drawn * (1 - drawn) / 20_000) + 0.003)
+
+
+def test_an_addition_stands_beside_the_system_without_it(tmp_path: Path) -> None:
+    from scipy.stats import ttest_rel
+
+    # Two languages, all questions in both: each weighs the same, so it is the paired t-interval.
+    task = str(tiny.write_task(tmp_path / "task", languages=("en", "de")))
+    plain, balanced, other = (
+        evaluate(tiny.WordBag(bias=bias), tasks=[task], store=False, treatments=treatments)
+        for bias, treatments in ((3.0, ()), (3.0, ("balanced",)), (0.4, ()))
+    )
+    other.document["model"]["fingerprint"] = "another"
+    for number, record in enumerate((plain, balanced, other)):
+        record.save(tmp_path / str(number))
+        add(tmp_path / str(number), tmp_path / "boards")
+    (board,) = make_board(read_leaderboards(tmp_path / "boards")).tasks
+    (found,) = board.additions
+    names = {row.id: row.model for row in board.rows}
+    assert (names[found.row], names[found.base]) == ("word-bag + balanced", "word-bag")
+    assert found.differences["mono/map"] == (0, 0, 0)  # it reorders pools of several languages
+    after, before = (
+        x.per_query().query("kind == 'multi'").groupby("question")["map"].mean()
+        for x in (balanced, plain)
+    )
+    expected = ttest_rel(after, before)
+    low, high = expected.confidence_interval(0.95)
+    cell = found.differences["multi/map"]
+    assert cell.value == pytest.approx(after.mean() - before.mean(), abs=1e-8)  # 9 digits are kept
+    # Values per question are kept in 65,534 steps.
+    assert cell == pytest.approx((cell.value, low, high), abs=1e-4)
+    assert low < high
+    grid = addition_grid(board)
+    assert grid is not None
+    (line,) = grid.rows
+    assert line[0].text == "word-bag + balanced"
+    text = f"{before.mean():.4f} → {after.mean():.4f}"
+    assert text in [x.text for x in line]
 
 
 def test_equal_models_are_never_told_apart_and_unknown_ones_never_tested() -> None:

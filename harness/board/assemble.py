@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.board.additions import additions
 from harness.board.leaderboards import Leaderboards
 from harness.board.model import Board, Cell, Column, Ranking, Row, TaskBoard
 from harness.board.overview import make_overview
@@ -160,6 +161,7 @@ def _task_board(
         sort=sort.key,
         rows=tuple(_sorted(rows, sort)),
         rankings=rankings,
+        additions=additions(rows, members, (*main, *more)),
         question_ids=ids,
         asked={k: packed(x.asked) for k, x in hits.items()},
         per_language_only="cross" not in kinds,

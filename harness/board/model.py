@@ -131,6 +131,16 @@ class Ranking:
     """Pairs of rows that were tested; 0 where records hold no values per question."""
 
 
+class Addition(NamedTuple):
+    """One row, and that of the same system without what was added to it."""
+
+    row: str
+    """Row ids."""
+    base: str
+    differences: Mapping[str, Cell]
+    """Column key -> ``row``'s mean less ``base``'s, with a paired interval over questions."""
+
+
 @dataclass(frozen=True)
 class TaskBoard:
     """All rows of one task that measure the same thing."""
@@ -163,6 +173,8 @@ class TaskBoard:
     rows: tuple[Row, ...]
     rankings: Mapping[str, Ranking]
     """Column key -> ranking, for every column that some comparable row holds."""
+    additions: tuple[Addition, ...]
+    """Treated, reranked or translated systems beside the plain ones."""
     question_ids: tuple[str, ...] | None
     """In the order of ``Row.hits``; ``None`` where not at hand."""
     asked: Mapping[str, str]

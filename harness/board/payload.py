@@ -83,6 +83,16 @@ def _task(board: TaskBoard, digits: _Digits) -> dict[str, Any]:
         "question_ids": None if board.question_ids is None else list(board.question_ids),
         "asked": dict(board.asked),
         "rankings": {k: _ranking(x, position) for k, x in board.rankings.items()},
+        "additions": [
+            {
+                "row": position[x.row],
+                "base": position[x.base],
+                "differences": {
+                    k: digits.cell(k.partition("/")[2], cell) for k, cell in x.differences.items()
+                },
+            }
+            for x in board.additions
+        ],
         "rows": [_row(x, digits, {c.key for c in board.columns}) for x in board.rows],
     }
 

@@ -10,7 +10,7 @@ from typing import Literal
 from harness.board.assemble import leaders
 from harness.board.model import Board, Cell, Column, Row, TaskBoard
 from harness.board.overview import recipe_in_words
-from harness.board.values import shown
+from harness.board.values import decimals, shown
 from harness.reports import numbers
 from harness.task import Kind
 
@@ -152,6 +152,33 @@ def main_grid(board: TaskBoard, sort: str | None = None, *, elsewhere: bool = Fa
 
 def _recipe(row: Row) -> str:
     return recipe_in_words(row) or UNDEFINED
+
+
+def addition_grid(board: TaskBoard) -> Grid | None:
+    """What an addition to a system buys: before, after, difference; ``None`` without any."""
+    if not board.additions:
+        return None
+    rows = {row.id: row for row in board.rows}
+    columns = headline(board)
+    lines = []
+    for x in board.additions:
+        items = [name_of(rows[x.row]), name_of(rows[x.base])]
+        for c in columns:
+            before, after = (rows[i].cells.get(c.key, Cell(None)) for i in (x.base, x.row))
+            items.append(_change(c, before, after, x.differences.get(c.key)))
+        lines.append(tuple(items))
+    heads = ("Model", "Against", *(c.label for c in columns))
+    return Grid("What additions buy", heads, tuple(lines), (("", 2), *_titled(columns)), left=2)
+
+
+def _change(column: Column, before: Cell, after: Cell, difference: Cell | None) -> Item:
+    if before.value is None or after.value is None:
+        return Item(UNDEFINED)
+    text = f"{shown(column.measure, before.value)} → {shown(column.measure, after.value)}"
+    if difference is None or difference.low is None or difference.high is None:
+        return Item(text)
+    places = decimals(column.measure)
+    return Item(text, interval=f"{difference.low:+.{places}f} to {difference.high:+.{places}f}")
 
 
 def kind_grid(board: TaskBoard, kind: Kind) -> Grid:

@@ -10,6 +10,7 @@ from harness.reports.boards.escaping import markdown, markdown_code
 from harness.reports.boards.grids import (
     Grid,
     Item,
+    addition_grid,
     command_grid,
     cost_grid,
     headline,
@@ -95,6 +96,7 @@ def _bullets(lines: Sequence[str]) -> str:
 def task_board(board: TaskBoard, whole: Board) -> str:
     """The board of one task."""
     parts = [f"# {markdown(board.title)}\n\n{GENERATED}\n", *_head(board), _main(board, whole)]
+    parts.append(_additions(board, whole))
     if not board.per_language_only:
         parts += [_section(kind_grid(board, kind)) for kind in board.kinds]
     parts += [_section(language_grid(board, c)) for c in _by_language(board)]
@@ -145,6 +147,17 @@ def _main(board: TaskBoard, whole: Board) -> str:
     ]
     apart = _section(main_grid(board, elsewhere=True))
     return f"## Models\n\n{table(main_grid(board))}\n{_bullets(lines)}" + (apart and f"\n{apart}")
+
+
+def _additions(board: TaskBoard, whole: Board) -> str:
+    grid = addition_grid(board)
+    if grid is None:
+        return ""
+    line = (
+        "Before → after; in brackets the difference's interval at "
+        f"{whole.level:.0%} (Student's, over what each question adds to it)."
+    )
+    return f"{_section(grid)}\n{_bullets([line])}"
 
 
 def _ties(board: TaskBoard) -> list[str]:
