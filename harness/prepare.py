@@ -16,7 +16,8 @@ from harness.models.base import ModelOptions
 from harness.search import Golds, Pool
 from harness.shards import PASSAGES
 from harness.store import StoreDtype
-from harness.task import LAYOUTS, Kind, Role, Setting, TaskSpec, find_task, list_tasks
+from harness.task import Kind, Role, Setting, TaskSpec, default_tasks, find_task
+from harness.task_source import LAYOUTS
 
 
 @dataclass(frozen=True)
@@ -119,9 +120,9 @@ class Prepared:
 
 
 def choose_tasks(names: Sequence[str | TaskSpec] | None, text: str | None) -> list[TaskSpec]:
-    """The tasks named, or all small ones that are installed."""
+    """The tasks named, or those that run where none is named."""
     if names is None:
-        return [find_task(t.name, text=text) for t in list_tasks() if t.size == "small"]
+        return [find_task(t.name, text=text) for t in default_tasks()]
     return [x if isinstance(x, TaskSpec) else find_task(x, text=text) for x in names]
 
 

@@ -314,7 +314,8 @@ def evaluate(
     Args:
         model: a name as ``harness run --model`` takes it, or any object with
             ``encode(texts, *, role, language) -> (n, d) array``.
-        tasks: task names, paths of task files or specs; default: all small tasks installed.
+        tasks: task names, paths of task files or specs; default:
+            :func:`harness.task.default_tasks`.
         options: how to run; ``settings`` are its fields given by name (``limit=50``,
             ``languages=("en", "de")``), or those of its ``model`` options (``batch_size=8``).
         output: folder for the record and its tables; ``None`` writes nothing. With ``rerank`` the

@@ -10,14 +10,14 @@ import hashlib
 import importlib.resources
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple, cast
 
 from harness.errors import TaskError, did_you_mean
 from harness.languages import LANGUAGES, is_language
-from harness.task_segments import SegmentSource, segment_source
+from harness.task_source import LAYOUTS, Source, read_source
 from harness.task_table import Table
 
 Kind = Literal["mono", "cross", "multi"]
@@ -39,72 +39,6 @@ class Setting(NamedTuple):
         if self.kind == "cross":
             return f"cross/{self.query_language}-{self.passage_language}"
         return f"{self.kind}/{self.query_language}"
-
-
-class Layout(NamedTuple):
-    """What a reader reads: its text options, and the names of its files."""
-
-    texts: tuple[str, ...]
-    shared: tuple[str, ...]
-    per_language: tuple[str, ...]
-    """Name patterns with ``{language}``; empty: the reader takes one language a task."""
-    corpus: str | None = None
-    """Name pattern of passages that are read as a stream, with ``{language}`` and ``{number}`` from
-    0; ``None``: passages are among the files above and are read at once."""
-    one_file: bool = False
-    """The task file names the one file that holds all languages."""
-
-
-_TITLED = ("title-newline-text", "title-space-text", "text")
-
-LAYOUTS: Mapping[str, Layout] = {
-    "lareqa": Layout(("sentence", "sentence-context"), (), ("{language}.json",)),
-    "simple": Layout(
-        _TITLED, ("qrels.tsv",), ("queries.{language}.jsonl", "passages.{language}.jsonl")
-    ),
-    "beir": Layout(_TITLED, ("corpus.jsonl", "queries.jsonl", "qrels/test.tsv"), ()),
-    "miracl": Layout(
-        _TITLED,
-        (),
-        (
-            "miracl-v1.0-{language}/topics/topics.miracl-v1.0-{language}-dev.tsv",
-            "miracl-v1.0-{language}/qrels/qrels.miracl-v1.0-{language}-dev.tsv",
-        ),
-        corpus="miracl-corpus-v1.0-{language}/docs-{number}.jsonl.gz",
-    ),
-    "segments": Layout(("text",), (), (), one_file=True),
-}
-"""Reader name -> what it reads. The readers themselves are in :mod:`harness.data`."""
-
-
-@dataclass(frozen=True)
-class CorpusSource:
-    """Where the passages of a large task come from."""
-
-    repository: str | None
-    """Data set on the hub, ``ORG/NAME``; ``None`` for local files."""
-    revision: str | None
-    passages: Mapping[str, int]
-    """Language -> passages of the whole corpus; empty: not known, so no sample can be told."""
-    files: Mapping[str, int]
-    """Language -> number of files of the whole corpus."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a task's files come from."""
-
-    folder: str
-    """Name of the task's folder under a data directory (``xquad-r``); for local sources a path."""
-    url: str | None
-    """Base URL ending in ``/`` with the revision already filled in; ``None`` for local files."""
-    revision: str | None
-    files: Mapping[str, str]
-    """File name -> SHA-256 hex; empty for local sources that give no checksums."""
-    repository: str | None = None
-    """Data set on the hub, ``ORG/NAME``, that ``url`` belongs to: fetched as the hub wants it."""
-    corpus: CorpusSource | None = None
-    segments: SegmentSource | None = None
 
 
 @dataclass(frozen=True)
@@ -132,6 +66,8 @@ class TaskSpec:
     """SHA-256 of the task file's bytes."""
     optional: tuple[Kind, ...] = ()
     """Of ``kinds``, those that run only when they are named."""
+    default: bool = True
+    """Whether it is among the tasks that run where none is named, if it is small."""
 
     def settings(
         self, languages: Sequence[str] | None = None, kinds: Sequence[Kind] | None = None
@@ -154,18 +90,13 @@ class TaskSpec:
 
     def needed_files(self, languages: Sequence[str] | None = None) -> tuple[str, ...]:
         """Names of the files that hold ``languages`` (default: all of the task's)."""
-        layout = LAYOUTS[self.reader]
-        if self.source.segments is not None:
-            return (self.source.segments.file,)
         langs = [x for x in self.languages if languages is None or x in languages]
-        named = [p.format(language=x) for x in langs for p in layout.per_language]
-        return (*named, *layout.shared)
+        return self.source.needed(self.reader, langs)
 
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 # Form only: which measures there are is for harness.metrics to say, and packages can add some.
 _MEASURE = re.compile(r"[a-z][a-z0-9_]*(@[1-9][0-9]{0,5})?")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def _languages(table: Table) -> tuple[str, ...]:
@@ -192,79 +123,9 @@ def _measures(table: Table) -> tuple[str, ...]:
     return found
 
 
-_HUB = "https://huggingface.co/datasets/{repository}/resolve/{revision}/"
-
-
-def _pinned(table: Table) -> tuple[str | None, str | None, str | None]:
-    """URL with the revision filled in, repository, revision; none of them for local files."""
-    url = table.string("url", "") or None
-    repository = table.string("repository", "") or None
-    revision = table.string("revision", "") or None
-    if url is not None and repository is not None:
-        raise table.error("url", "stands beside a 'repository', which says where the files are")
-    if url is None and repository is None:
-        if revision is not None:
-            raise table.error("revision", "belongs to a 'url' or 'repository', which is missing")
-        return None, None, None
-    if revision is None:
-        raise table.error("revision", "is missing: files from elsewhere must be pinned")
-    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", revision) is None:
-        raise table.error("revision", f"must be a commit, tag or version, not {revision!r}")
-    if url is None:
-        if re.fullmatch(r"[\w.-]+/[\w.-]+", repository or "") is None:
-            raise table.error("repository", f"must be ORG/NAME on the hub, not {repository!r}")
-        return _HUB.format(repository=repository, revision=revision), repository, revision
-    if not url.startswith(("https://", "http://")) or not url.endswith("/"):
-        raise table.error("url", f"must start with https:// and end with '/', not {url!r}")
-    if rest := set(re.findall(r"\{(.*?)\}", url)) - {"revision"}:
-        raise table.error("url", f"can hold only {{revision}}, not {{{min(rest)}}}")
-    return url.replace("{revision}", revision), None, revision
-
-
-def _source(table: Table, spec: TaskSpec) -> Source:
-    layout, needed, segments = LAYOUTS[spec.reader], spec.needed_files(), None
-    table.only(("folder", "url", "repository", "revision", "files", "corpus", "segments"))
-    if layout.one_file:
-        segments = segment_source(table.table("segments"), spec.languages)
-        needed = (segments.file,)
-    elif "segments" in table.values:
-        raise table.error("segments", f"is not for reader {spec.reader!r}")
-    folder = table.string("folder")
-    url, repository, revision = _pinned(table)
-    if url is not None and _NAME.fullmatch(folder) is None:
-        raise table.error("folder", f"must be a plain name beside a 'url', not {folder!r}")
-    files = table.table("files", {})
-    for name, checksum in files.values.items():
-        if not isinstance(checksum, str) or _SHA256.fullmatch(checksum) is None:
-            raise files.error(name, f"must be a SHA-256 of 64 hex digits, not {checksum!r}")
-        if name not in needed:
-            hint = did_you_mean(name, needed) or f"; it reads {', '.join(needed[:9])}"
-            raise files.error(name, f"names a file that the task's reader does not read{hint}")
-    for name in needed:
-        if name not in files.values and (url is not None or files.values):
-            raise files.error(name, "is missing: its SHA-256 is needed")
-    if "corpus" in table.values and layout.corpus is None:
-        raise table.error("corpus", f"is not for reader {spec.reader!r}, which reads no stream")
-    corpus = None
-    if layout.corpus is not None:
-        corpus = _corpus_source(table.table("corpus", {}), spec.languages)
-    return Source(folder, url, revision, dict(files.values), repository, corpus, segments)
-
-
-def _corpus_source(table: Table, languages: Sequence[str]) -> CorpusSource:
-    table.only(("repository", "revision", "passages", "files"))
-    _, repository, revision = _pinned(table)
-    passages, files = table.counts("passages"), table.counts("files")
-    for language in languages:
-        for key, counts in (("passages", passages), ("files", files)):
-            if language not in counts and (repository is not None or counts):
-                raise table.error(f"{key}.{language}", "is missing: how many the whole corpus has")
-    return CorpusSource(repository, revision, passages, files)
-
-
 _KEYS = (
     "name", "title", "description", "reader", "languages", "settings", "text", "texts",
-    "measures", "size", "license", "citation", "source", "optional",
+    "measures", "size", "default", "license", "citation", "source", "optional",
 )  # fmt: skip
 
 
@@ -300,8 +161,7 @@ def read_task(path: str | Path, *, text: str | None = None) -> TaskSpec:
         )
     reader = table.one_of("reader", table.string("reader"), LAYOUTS)
     languages = _languages(table)
-    layout = LAYOUTS[reader]
-    if not (layout.per_language or layout.one_file) and len(languages) > 1:
+    if not LAYOUTS[reader].multilingual and len(languages) > 1:
         raise table.error(
             "languages",
             f"names {len(languages)}, but reader {reader!r} holds one language; write one task "
@@ -321,7 +181,7 @@ def read_task(path: str | Path, *, text: str | None = None) -> TaskSpec:
     if text is not None and text not in texts:
         hint = did_you_mean(text, texts)
         raise TaskError(f"{path}: task {name!r} offers text {', '.join(texts)}, not {text!r}{hint}")
-    spec = TaskSpec(
+    return TaskSpec(
         name=name,
         title=table.string("title"),
         description=table.string("description"),
@@ -338,13 +198,12 @@ def read_task(path: str | Path, *, text: str | None = None) -> TaskSpec:
         ),
         license=table.string("license"),
         citation=table.string("citation", "").strip(),
-        source=Source("", None, None, {}),
+        source=read_source(table.table("source"), reader, languages),
         path=path,
         digest=hashlib.sha256(raw).hexdigest(),
         optional=cast("tuple[Kind, ...]", tuple(kind for kind in KINDS if kind in optional)),
+        default=table.boolean("default", True),
     )
-    source = _source(table.table("source"), spec)
-    return replace(spec, source=source)
 
 
 def task_folder() -> Path:
@@ -365,6 +224,15 @@ def list_tasks() -> list[TaskSpec]:
         TaskError: one of their files is wrong.
     """
     return [read_task(path) for path in sorted(task_folder().glob("*.toml"))]
+
+
+def default_tasks() -> list[TaskSpec]:
+    """Those that run where none is named: the small ones, less those that ask to be named.
+
+    Raises:
+        TaskError: a task file is wrong.
+    """
+    return [spec for spec in list_tasks() if spec.size == "small" and spec.default]
 
 
 def find_task(name_or_path: str, *, text: str | None = None) -> TaskSpec:

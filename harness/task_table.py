@@ -63,6 +63,13 @@ class Table:
                 raise self.error(key, f"names {item!r} twice")
         return tuple(value)
 
+    def boolean(self, key: str, default: bool) -> bool:
+        """``true`` or ``false``."""
+        value = self.values.get(key, default)
+        if not isinstance(value, bool):
+            raise self.error(key, f"must be true or false, not {value!r}")
+        return value
+
     def counts(self, key: str) -> dict[str, int]:
         """A table of positive whole numbers; empty where it is missing."""
         found = self.table(key, {})

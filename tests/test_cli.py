@@ -214,7 +214,7 @@ def test_every_flag_reaches_the_library(called: Any) -> None:
         (["--measure", "ndgc@10"], ["'ndgc@10'", "did you mean 'ndcg'"]),
         (["--measure", "recall"], ["'recall'", "recall@10"]),
         (["--text", "titles"], ["offers text text", "'titles'"]),
-        (["--task", "xquad"], ["'xquad'", "did you mean 'xquad-r'"]),
+        (["--task", "xquad-s"], ["'xquad-s'", "did you mean 'xquad-r'"]),
         (["--task", "./none.toml"], ["none.toml"]),
         (["--model", "bm52"], ["'bm52'", "did you mean 'bm25'"]),
         (["--model", "python:tiny:factry"], ["did you mean 'factory'"]),
@@ -314,7 +314,7 @@ def test_the_machine_s_limits_are_told_in_a_sentence(
 
 def test_debug_shows_the_traceback(task: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HARNESS_DEBUG", "1")
-    result = harness("run", "--task", "xquad")
+    result = harness("run", "--task", "xquad-s")
     assert result.exit_code == 2
     assert "Traceback" in result.stderr and "TaskError" in result.stderr
 

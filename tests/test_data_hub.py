@@ -176,7 +176,7 @@ def test_offline_what_is_missing_names_the_command(remote: tuple[Hub, TaskSpec])
 
 
 def _topics() -> Sequence[str]:
-    from harness.task import LAYOUTS
+    from harness.task_source import LAYOUTS
 
     return LAYOUTS["miracl"].per_language
 

@@ -7,8 +7,10 @@ import pytest
 
 from harness.errors import TaskError
 from harness.metrics import parse_measures
+from harness.prepare import choose_tasks
 from harness.task import (
     Setting,
+    default_tasks,
     find_task,
     is_language,
     list_tasks,
@@ -179,8 +181,8 @@ def test_finding_a_task(tmp_path: Path) -> None:
     assert find_task("mlqa-r").title == "MLQA-R"
     assert find_task("xquad-r", text="sentence-context").text == "sentence-context"
     assert find_task(str(write(tmp_path, LOCAL))).name == "mine"
-    with pytest.raises(TaskError, match=r"'xquad': known are .*; did you mean 'xquad-r'\?"):
-        find_task("xquad")
+    with pytest.raises(TaskError, match=r"'xquad-s': known are .*; did you mean 'xquad-r'\?"):
+        find_task("xquad-s")
     with pytest.raises(TaskError, match=r"gone\.toml: cannot read the task file: No such file"):
         find_task(str(tmp_path / "gone.toml"))
 
@@ -193,3 +195,35 @@ def test_codes_of_languages(code: str) -> None:
 @pytest.mark.parametrize("code", ["xx", "DE", "deutsch", "zh_Hant", "zh-hant", "de-", "", "qza"])
 def test_codes_of_no_language(code: str) -> None:
     assert not is_language(code)
+
+
+def test_some_small_tasks_run_only_where_they_are_named(tmp_path: Path) -> None:
+    names = [spec.name for spec in default_tasks()]
+    assert {"demo", "xquad-r", "mlqa-r"} <= set(names)
+    assert not {"miracl", "xquad"} & set(names)  # one is large, the other asks to be named
+    assert [x.name for x in choose_tasks(None, None)] == names
+    assert not read_task(write(tmp_path, "default = false\n" + LOCAL)).default
+    with pytest.raises(TaskError, match="key 'default' must be true or false, not 'no'"):
+        read_task(write(tmp_path, 'default = "no"\n' + LOCAL))
+
+
+def test_files_that_the_task_file_names(tmp_path: Path) -> None:
+    text = LOCAL.replace('"simple"', '"squad"')
+    spec = read_task(write(tmp_path, text))
+    assert spec.needed_files() == ("en.json", "de.json")
+    named = (
+        '\n[source.paths]\narticles = "dev/{language}/{code}.json"\n[source.codes]\nde = "ger"\n'
+    )
+    spec = read_task(write(tmp_path, text + named))
+    assert spec.needed_files() == ("dev/en/en.json", "dev/de/ger.json")
+    for wrong, message in [
+        (named.replace("{code}", "{split}"), "'source.paths.articles' can hold only {language}"),
+        (named.replace("dev", "../dev"), "'source.paths.articles' must stay inside the source"),
+        (named.replace("articles", "article"), "'source.paths.article' is unknown; did you mean"),
+        (named.replace("de =", "fr ="), "'source.codes.fr' is not one of the task's languages"),
+        (named.replace("ger", "g r"), "'source.codes.de' must be the language's name in files"),
+    ]:
+        with pytest.raises(TaskError, match=message.replace("{", r"\{")):
+            read_task(write(tmp_path, text + wrong))
+    with pytest.raises(TaskError, match=r"key 'source\.paths' is not for reader 'simple'"):
+        read_task(write(tmp_path, LOCAL + named))

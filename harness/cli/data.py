@@ -18,16 +18,18 @@ _TASKS = click.argument("tasks", nargs=-1, metavar="[TASK]...")
 
 @click.group(short_help="Fetch and verify the data of tasks.")
 def data() -> None:
-    """Fetch and verify the data of tasks, and say where it lies; of all tasks where none is named.
+    """Fetch and verify the data of tasks, and say where it lies.
+
+    Where no task is named, of those that `harness run` takes by itself.
 
     `harness run` fetches what it needs by itself.
     """
 
 
 def _specs(names: tuple[str, ...]) -> list[TaskSpec]:
-    from harness.task import find_task, list_tasks
+    from harness.task import default_tasks, find_task
 
-    return [find_task(name) for name in names] or list_tasks()
+    return [find_task(name) for name in names] or default_tasks()
 
 
 @data.command(short_help="Bring missing files into the cache.")

@@ -25,7 +25,8 @@ from harness.cli.options import data_dir_option, languages_option, offline_optio
     "tasks",
     metavar="NAME|FILE",
     multiple=True,
-    help="What models are scored on; may be given again. Default: every small task.",
+    help="What models are scored on; may be given again. Default: those that `harness run` takes "
+    "by itself.",
 )
 @languages_option("Only these languages of the tasks")
 @click.option(

@@ -170,9 +170,9 @@ def run(
 ) -> None:
     """Score a model on tasks, encoding each text once.
 
-    Without --model and --task: the built-in encoder on the demo task. With --model alone: all small
-    tasks. Vectors are kept, so that a second run, or one that was stopped, encodes only what is
-    missing.
+    Without --model and --task: the built-in encoder on the demo task. With --model alone: the
+    small tasks, less those that ask to be named. Vectors are kept, so that a second run, or one
+    that was stopped, encodes only what is missing.
     """
     from harness import runner
     from harness.reports import consoles, listings, terminal

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harness.data import hub, lareqa, miracl, segments, simple
+from harness.data import hub, lareqa, miracl, segments, simple, squad
 from harness.data.collection import Reading, TaskData, Texts, global_id
 from harness.data.corpora import CorpusFiles, refuse_sampled
 from harness.data.corpus import Corpus
@@ -15,7 +15,8 @@ from harness.data.download import Progress
 from harness.data.files import FileReport, TaskFiles, cache_folder
 from harness.data.sampling import draw_questions
 from harness.errors import DataError, UsageError, did_you_mean
-from harness.task import LAYOUTS, TaskSpec
+from harness.task import TaskSpec
+from harness.task_source import LAYOUTS
 
 __all__ = [
     "FileReport",
@@ -38,6 +39,7 @@ _READERS: Mapping[str, _Read] = {
     "beir": simple.read_beir,
     "miracl": miracl.read,
     "segments": segments.read,
+    "squad": squad.read,
 }
 
 

@@ -13,7 +13,8 @@ from harness.data.corpus import Corpus, Passage, first_passages, scan
 from harness.data.download import Progress
 from harness.data.files import FileReport, Origin, State, TaskFiles, cache_folder
 from harness.errors import DataError
-from harness.task import LAYOUTS, TaskSpec
+from harness.task import TaskSpec
+from harness.task_source import LAYOUTS
 from harness.writing import write_atomically
 
 _PEEKED = 4

@@ -52,7 +52,7 @@ def _read_file(document: Document, *, with_context: bool) -> _File:
     passage_texts: list[str] = []
     questions: dict[str, str] = {}
     golds: dict[str, str] = {}
-    for number, paragraph in enumerate(_paragraphs(document)):
+    for number, paragraph in enumerate(paragraphs(document)):
         where = f"paragraph {number}"
         if not isinstance(paragraph, dict):
             raise document.error(where, "must be a JSON object")
@@ -62,7 +62,7 @@ def _read_file(document: Document, *, with_context: bool) -> _File:
             text = context[start:end]
             passage_ids.append(f"{number}-{sentence}")
             passage_texts.append(f"{text}\n{context}" if with_context else text)
-        for entry in _list(document, where, paragraph, "qas"):
+        for entry in listed(document, where, paragraph, "qas"):
             question, text, answer_start = _question(document, where, entry, context)
             if question in questions:
                 raise document.error(
@@ -87,18 +87,28 @@ def _read_file(document: Document, *, with_context: bool) -> _File:
     )
 
 
-def _paragraphs(document: Document) -> Iterator[Any]:
+def paragraphs(document: Document) -> Iterator[Any]:
+    """The paragraphs of all articles of SQuAD's JSON, in order; each must still be looked at.
+
+    Raises:
+        DataError: not JSON, or not of that form.
+    """
     whole = parse_json(document)
     if not isinstance(whole, dict):
         raise document.error("", "must be a JSON object with the key 'data'")
-    for number, article in enumerate(_list(document, "", whole, "data")):
+    for number, article in enumerate(listed(document, "", whole, "data")):
         where = f"article {number}"
         if not isinstance(article, dict):
             raise document.error(where, "must be a JSON object with the key 'paragraphs'")
-        yield from _list(document, where, article, "paragraphs")
+        yield from listed(document, where, article, "paragraphs")
 
 
-def _list(document: Document, where: str, holder: dict[str, Any], key: str) -> list[Any]:
+def listed(document: Document, where: str, holder: dict[str, Any], key: str) -> list[Any]:
+    """The list under ``key``.
+
+    Raises:
+        DataError: there is none.
+    """
     value = holder.get(key)
     if not isinstance(value, list):
         what = "is missing" if key not in holder else "must be a list"
@@ -147,7 +157,7 @@ def _question(
     question = check_id(document, f"{where}, question", entry.get("id"))
     where = f"{where}, question {question!r}"
     text = check_text(document, where, entry.get("question"), name="'question'")
-    answers = _list(document, where, entry, "answers")
+    answers = listed(document, where, entry, "answers")
     if len(answers) != 1 or not isinstance(answers[0], dict):
         raise document.error(where, f"must have exactly one answer, not {len(answers)}")
     start, answer = answers[0].get("answer_start"), answers[0].get("text")

@@ -13,7 +13,8 @@ from harness.data.collection import Reading, Texts, global_id
 from harness.data.corpus import Corpus
 from harness.data.documents import Document, check_grade, check_id, check_text, lines
 from harness.errors import DataError
-from harness.task import LAYOUTS, TaskSpec
+from harness.task import TaskSpec
+from harness.task_source import LAYOUTS
 
 
 def read(spec: TaskSpec, languages: Sequence[str], open_file: Callable[[str], Document]) -> Reading:

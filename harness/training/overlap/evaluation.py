@@ -73,11 +73,15 @@ def evaluation(
 def at_hand(data_dir: str | Path | None = None) -> list[Evaluation]:
     """The tasks that come with the harness and whose files can be read without a network.
 
+    Those that ask to be named (``default = false``) are not looked at.
+
     What training looks at where nobody says what the model will be scored on: questions, and of
     small tasks the relevant passages, so that it takes seconds.
     """
     found = []
     for spec in list_tasks():
+        if not spec.default:
+            continue
         with contextlib.suppress(DataError):
             scope: Scope = "gold" if spec.size == "small" else "none"
             found.append(evaluation(spec, scope, data_dir=data_dir, offline=True))

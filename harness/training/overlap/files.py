@@ -10,7 +10,7 @@ from typing import TextIO
 
 from harness.errors import DataError, StoreError, TaskError, UsageError
 from harness.stages import Progress
-from harness.task import TaskSpec, find_task, list_tasks
+from harness.task import TaskSpec, default_tasks, find_task
 from harness.training.examples import form_of, stem, stream_examples
 from harness.training.overlap import (
     NGRAM,
@@ -140,7 +140,7 @@ def _origins(files: Sequence[str | Path]) -> list[str]:
 
 def _specs(tasks: Sequence[str | TaskSpec] | None) -> list[TaskSpec]:
     if tasks is None:
-        return [x for x in list_tasks() if x.size == "small"]
+        return default_tasks()
     return [x if isinstance(x, TaskSpec) else find_task(x) for x in tasks]
 
 
