@@ -1,4 +1,4 @@
-"""``harness pairs list|make|stats``."""
+"""``harness pairs list|make|stats|lexicon|code-switch``."""
 
 from __future__ import annotations
 
@@ -139,3 +139,92 @@ def stats(files: tuple[Path, ...], as_json: bool) -> None:
         click.echo(json.dumps(found.document(), ensure_ascii=False, indent=1))
     else:
         print_statistics(consoles.console(), found)
+
+
+@pairs.command(short_help="Write a bilingual lexicon made from sentences and their translations.")
+@click.argument(
+    "files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path)
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The lexicon; its name says the languages, as en-de.tsv.",
+)
+def lexicon(files: tuple[Path, ...], output: Path) -> None:
+    """Find words and their translations in FILE...: de-en.tsv.gz, or JSON lines by language.
+
+    Word pairs that are each other's best by IBM's Model 1, in both directions. Languages written
+    without spaces need a lexicon from elsewhere.
+    """
+    from harness.reports import consoles
+    from harness.reports.pairs import print_lexicon
+    from harness.training.sources.alignment import induce
+    from harness.training.sources.lexicon import write_lexicon
+    from harness.training.sources.local import pair_of
+
+    entries = induce(files, pair_of(output))
+    write_lexicon(output, entries)
+    print_lexicon(consoles.console(), output, entries)
+
+
+@pairs.command("code-switch", short_help="Put words of queries into other languages.")
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The file of pairs, .jsonl or .jsonl.gz.",
+)
+@click.option(
+    "--lexicon",
+    "lexicons",
+    metavar="FILE",
+    multiple=True,
+    required=True,
+    help="Word and translation on each line, as MUSE's en-de.txt. Can be repeated.",
+)
+@click.option(
+    "--from",
+    "source",
+    metavar="CODE",
+    default="en",
+    show_default=True,
+    help="Queries in this language are mixed; others stay as they are.",
+)
+@languages_option("Put words into these languages alone")
+@click.option(
+    "--share",
+    metavar="P",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help="Probability that a word is drawn; one that no lexicon has stays.",
+)
+@click.option("--seed", metavar="N", type=int, default=0, show_default=True, help="Of the draw.")
+def code_switch(
+    file: Path,
+    output: Path,
+    lexicons: tuple[str, ...],
+    source: str,
+    languages: tuple[str, ...] | None,
+    share: float,
+    seed: int,
+) -> None:
+    """Mix the queries of FILE word by word from bilingual lexicons (arXiv 2305.05295).
+
+    A mixed query keeps the language of its row. `harness pairs lexicon` makes lexicons.
+    """
+    from harness.reports import consoles
+    from harness.reports.pairs import print_switched
+    from harness.training.sources.code_switch import Switching, lexicon_of, switch_file
+
+    switching = Switching(
+        lexicons=lexicons, languages=languages or (), source=source, share=share, seed=seed
+    )
+    made, counts = switch_file(file, output, lexicon_of(switching, Path), switching)
+    print_switched(consoles.console(), made, counts)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
 from rich.console import Console
 
 from harness.reports import numbers
 from harness.reports.tables import plain_table
 from harness.training.sources import FORMATS, Made
+from harness.training.sources.alignment import Entry
 from harness.training.sources.hub import HUB
 from harness.training.statistics import Statistics
 
@@ -55,6 +59,32 @@ def print_made(console: Console, made: Made) -> None:
         )
     for reason, count in made.dropped.items():
         console.print(f"left out: {reason}: {count:,}")
+
+
+def print_lexicon(console: Console, path: Path, entries: Sequence[Entry]) -> None:
+    """How many words, and some of them to look at."""
+    console.print(f"{numbers.plural(len(entries), 'word')} in {path}", soft_wrap=True)
+    # As many as a line or two holds, from the whole of the file.
+    for entry in entries[:: max(1, len(entries) // 10)][:10]:
+        console.print(f"  {entry.word} = {entry.translation}", soft_wrap=True, markup=False)
+
+
+def print_switched(console: Console, made: Made, counts: Mapping[str, int]) -> None:
+    """The file, and how many words are in which language now."""
+    into = {x.removeprefix("into "): n for x, n in counts.items() if x.startswith("into ")}
+    console.print(
+        f"{numbers.plural(made.rows, 'row')}, {made.form}, in {made.path}: "
+        f"queries mixed: {counts['queries']:,}",
+        soft_wrap=True,
+    )
+    changed, whole = sum(into.values()), counts["words"]
+    console.print(
+        f"{changed:,} of {numbers.plural(whole, 'word')} in another language "
+        f"({changed / whole:.0%}): " + ", ".join(f"{x} {n:,}" for x, n in sorted(into.items())),
+        soft_wrap=True,
+    )
+    if missing := counts.get("not in a lexicon", 0):
+        console.print(f"drawn and in no lexicon: {missing:,}")
 
 
 def print_statistics(console: Console, found: Statistics) -> None:

@@ -26,7 +26,16 @@ from harness.store import write_atomically
 from harness.training.examples import Example, Form, as_row
 from harness.training.sources import hub, local
 
-__all__ = ["FORMATS", "Made", "Options", "about", "about_path", "make_pairs", "write_stream"]
+__all__ = [
+    "FORMATS",
+    "Made",
+    "Options",
+    "about",
+    "about_path",
+    "make_pairs",
+    "write_about",
+    "write_stream",
+]
 
 FORMATS: Mapping[str, str] = {
     "squad": "SQuAD's JSON, as TyDi QA GoldP, XQuAD and MLQA have it: question and paragraph",
@@ -142,7 +151,7 @@ def make_pairs(
         "sha256": digest,
         "harness": versions().get("polyglot-harness"),
     }
-    write_atomically(about_path(output), json.dumps(facts, ensure_ascii=False, indent=1).encode())
+    write_about(output, facts)
     return Made(output, written, form, dict(dropped), facts)
 
 
@@ -164,6 +173,15 @@ def about(pairs: Path) -> Mapping[str, Any]:
         return {}
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read ({error}); remove it, or make it again") from error
+
+
+def write_about(pairs: Path, facts: Mapping[str, Any]) -> None:
+    """Write the facts about a file of pairs beside it.
+
+    Raises:
+        StoreError: the disk is full or the folder cannot be written.
+    """
+    write_atomically(about_path(pairs), json.dumps(facts, ensure_ascii=False, indent=1).encode())
 
 
 def write_stream(

@@ -113,7 +113,7 @@ def bitext(
         UsageError: a file's languages cannot be known.
     """
     for file in files:
-        pair = languages or _pair_of(file)
+        pair = languages or pair_of(file)
         for number, raw in enumerate(raw_lines(file), 1):
             document = decode(file, raw.rstrip(b"\r\n"), first_line=number)
             columns = document.text.split("\t")
@@ -194,7 +194,12 @@ def language_of(file: Path) -> str:
     return found[0]
 
 
-def _pair_of(file: Path) -> tuple[str, str]:
+def pair_of(file: Path) -> tuple[str, str]:
+    """The two languages that a file's name says, in their order.
+
+    Raises:
+        UsageError: it says none.
+    """
     match = re.search(r"(?:^|[._])([a-z]{2,3})-([a-z]{2,3})(?=$|[._])", stem(file))
     if match is None or not (is_language(match[1]) and is_language(match[2])):
         raise UsageError(

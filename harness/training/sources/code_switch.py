@@ -1,0 +1,253 @@
+"""Queries whose words change language one by one, from bilingual lexicons.
+
+"Boosting Zero-shot Cross-lingual Retrieval by Training on Artificially Code-Switched Data"
+(arXiv 2305.05295) trains on English queries in which each word, with a probability, is put into a
+language drawn at random: what is learnt across languages then needs no translated pairs, only
+words. So here, with two differences: the language of a word is drawn among those whose lexicon has
+it, for small lexicons would else change few words; and queries alone are mixed, not passages.
+
+A mixed query keeps the language of its row: an English question is one of English still, though
+half of its words are not. What is drawn depends on the seed and on the row alone, not on the rows
+around it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from harness.environment import versions
+from harness.errors import DataError, UsageError, did_you_mean
+from harness.languages import is_language
+from harness.training.examples import Example, form_of, stream_examples
+from harness.training.sources import Made, about, write_about, write_stream
+from harness.training.sources.alignment import induce
+from harness.training.sources.lexicon import Lexicon, read_lexicons, together, words
+from harness.training.sources.local import pair_of
+
+
+@dataclass(frozen=True)
+class Switching:
+    """What is to be mixed, and how."""
+
+    lexicons: tuple[str, ...] = ()
+    """Files, as MUSE's."""
+    bitext: tuple[str, ...] = ()
+    """Sentences and their translations, from which lexicons are made: ``de-en.tsv``, or JSON lines
+    of language -> text."""
+    languages: tuple[str, ...] = ()
+    """Languages that words are put into; none named: all that the lexicons have."""
+    source: str = "en"
+    """Language of the queries that are mixed; queries in others stay as they are."""
+    share: float = 0.5
+    """Probability that a word is drawn; one that no lexicon has stays."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check every value.
+
+        Raises:
+            UsageError: names it.
+        """
+        if not 0 <= self.share <= 1:
+            raise UsageError(f"share must be between 0 and 1, not {self.share}")
+        if not self.lexicons and not self.bitext:
+            raise UsageError("lexicons is missing: files of words and translations (or bitext)")
+        for code in (*self.languages, self.source):
+            if not is_language(code):
+                raise UsageError(f"{code!r} is not a language code, as en or de")
+        if self.bitext and not self.languages:
+            raise UsageError("languages is missing: those that bitext gives lexicons of")
+
+
+def read_switching(values: Mapping[str, Any]) -> Switching:
+    """Read a table of the options of :class:`Switching`.
+
+    Raises:
+        UsageError: an unknown key, or a value of a wrong type or out of range.
+    """
+    known = [x.name for x in fields(Switching)]
+    given: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in known:
+            raise UsageError(f"key {name!r} is unknown{did_you_mean(name, known)}")
+        number = isinstance(value, int) and not isinstance(value, bool)
+        right, kind = {
+            "source": (isinstance(value, str), "a string"),
+            "share": (number or isinstance(value, float), "a number"),
+            "seed": (number, "a whole number"),
+        }.get(
+            name,
+            (
+                isinstance(value, list | tuple) and all(isinstance(x, str) for x in value),
+                "a list of strings",
+            ),
+        )
+        if not right:
+            raise UsageError(f"key {name!r} must be {kind}, not {value!r}")
+        given[name] = tuple(value) if isinstance(value, list) else value
+    return Switching(**given)
+
+
+def lexicon_of(switching: Switching, find: Callable[[str], Path]) -> Lexicon:
+    """The lexicons named, and those made of the bitext, put together.
+
+    Args:
+        switching: what is asked for.
+        find: where a file that it names lies.
+
+    Raises:
+        DataError: a file is missing, malformed or empty.
+        UsageError: no lexicon has words of the source language in one of the languages.
+    """
+    parts = [read_lexicons([find(x) for x in switching.lexicons])] if switching.lexicons else []
+    files = [find(x) for x in switching.bitext]
+    for language in switching.languages if files else ():
+        pair = (switching.source, language)
+        among = [x for x in files if ".jsonl" in x.name or set(pair_of(x)) == set(pair)]
+        entries = induce(among, pair)
+        named = [{"name": x.name, "sha256": _digest(x)} for x in among]
+        parts.append(
+            Lexicon.of(
+                pair, entries, {"induced": list(pair), "from": named, "entries": len(entries)}
+            )
+        )
+    whole = together(parts)
+    held = whole.targets(switching.source)
+    if not held:
+        raise UsageError(
+            f"no lexicon has words of {switching.source}; a file's name says its languages, as "
+            "en-de.txt"
+        )
+    for language in switching.languages:
+        if language not in held:
+            raise UsageError(
+                f"no lexicon puts words of {switching.source} into {language}; they have "
+                f"{', '.join(held)}"
+            )
+    return whole
+
+
+def switched(
+    rows: Iterable[Example], lexicon: Lexicon, switching: Switching, counts: Counter[str]
+) -> Iterator[Example]:
+    """The rows, with mixed queries.
+
+    Args:
+        rows: in either form.
+        lexicon: has the source language.
+        switching: what is asked for.
+        counts: told of ``queries`` mixed, their ``words``, those ``drawn``, and, of these, those
+            ``not in a lexicon`` and those put ``into LANGUAGE``.
+    """
+    targets = switching.languages or lexicon.targets(switching.source)
+    tables = {x: lexicon.entries.get((switching.source, x), {}) for x in targets}
+    for row in rows:
+        text = row.query.get(switching.source)
+        if text is None:
+            yield row
+            continue
+        counts["queries"] += 1
+        mixed = _mixed(text, tables, switching.share, _random(switching, row.id, text), counts)
+        yield replace(row, query={**row.query, switching.source: mixed})
+
+
+def switch_file(
+    pairs: Path, output: Path, lexicon: Lexicon, switching: Switching
+) -> tuple[Made, Mapping[str, int]]:
+    """Write a file of pairs with mixed queries, and what it is beside it.
+
+    Returns:
+        What was written, and the counts of :func:`switched`.
+
+    Raises:
+        DataError: ``pairs`` is missing or malformed, or no query is in the source language.
+        StoreError: ``output`` cannot be written.
+        UsageError: ``output`` is ``pairs``, or has another ending than files of pairs.
+    """
+    if not output.name.endswith((".jsonl", ".jsonl.gz")):
+        raise UsageError(f"--output {output}: must end in .jsonl or .jsonl.gz")
+    if output.resolve() == pairs.resolve():
+        raise UsageError(f"--output {output}: is the file that is read; give another name")
+    form = form_of(pairs)
+    counts: Counter[str] = Counter()
+    rows, digest = write_stream(
+        output, _some(switched(stream_examples(pairs), lexicon, switching, counts), counts, pairs,
+                      switching.source), form
+    )  # fmt: skip
+    facts = {
+        "source": "code-switch",
+        "files": [{"name": pairs.name, "sha256": _digest(pairs)}],
+        "origin": dict(about(pairs)),
+        "form": form,
+        "rows": rows,
+        "sha256": digest,
+        "code_switch": described(lexicon, switching, counts),
+        "harness": versions().get("polyglot-harness"),
+    }
+    write_about(output, facts)
+    return Made(output, rows, form, {}, facts), counts
+
+
+def described(lexicon: Lexicon, switching: Switching, counts: Mapping[str, int]) -> dict[str, Any]:
+    """What was mixed, for the facts beside a file of pairs."""
+    return {
+        "source": switching.source,
+        "languages": list(switching.languages or lexicon.targets(switching.source)),
+        "share": switching.share,
+        "seed": switching.seed,
+        "lexicons": [dict(x) for x in lexicon.sources],
+        "counts": dict(counts),
+    }
+
+
+def _some(
+    rows: Iterator[Example], counts: Mapping[str, int], pairs: Path, source: str
+) -> Iterator[Example]:
+    yield from rows
+    if not counts.get("queries"):
+        raise DataError(f"{pairs}: no query is in {source}, so that there is nothing to mix")
+
+
+def _random(switching: Switching, row: str, text: str) -> random.Random:
+    key = f"{switching.seed}\0{row}\0{text}".encode()
+    return random.Random(hashlib.sha256(key).digest())
+
+
+def _mixed(
+    text: str,
+    tables: Mapping[str, Mapping[str, Sequence[str]]],
+    share: float,
+    rng: random.Random,
+    counts: Counter[str],
+) -> str:
+    parts, end = [], 0
+    for match in words(text):
+        counts["words"] += 1
+        if rng.random() >= share:
+            continue
+        counts["drawn"] += 1
+        word = match.group()
+        key = word.casefold()
+        able = [x for x, table in tables.items() if key in table]
+        if not able:
+            counts["not in a lexicon"] += 1
+            continue
+        language = rng.choice(able)
+        translation = rng.choice(tables[language][key])
+        counts[f"into {language}"] += 1
+        # A name, or the first word of a question, keeps its capital.
+        capital = word[0].isupper() and translation.islower()
+        parts += [text[end : match.start()], translation.capitalize() if capital else translation]
+        end = match.end()
+    return "".join((*parts, text[end:]))
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,120 @@
+"""Bilingual lexicons: a word and a translation of it on each line, as MUSE's files have them.
+
+    house Haus
+    house Gebäude
+
+Two words with a tab or spaces between; a third column, a score, is passed over. The file's name
+says the languages (``en-de.txt``, ``en-de.0-5000.txt``, ``en-de.tsv``), and a lexicon is read in
+both directions. Words are looked up casefolded.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.data.documents import decode
+from harness.errors import DataError
+from harness.store import write_atomically
+from harness.training.examples import raw_content
+from harness.training.sources.local import pair_of
+
+UNSPACED = frozenset(("zh", "ja", "th", "lo", "km", "my", "yue", "wuu", "bo", "dz"))
+"""Languages written without spaces: their texts have no words here, though a lexicon may."""
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """Translations of words, from any of its languages into any other."""
+
+    entries: Mapping[tuple[str, str], Mapping[str, tuple[str, ...]]]
+    """(language, language) -> word, casefolded -> its translations, in order of first appearance.
+    Both directions are there."""
+    sources: Sequence[Mapping[str, Any]] = ()
+    """Where the entries are from, for the facts beside a file of pairs."""
+
+    @classmethod
+    def of(
+        cls, pair: tuple[str, str], lines: Iterable[Sequence[Any]], source: Mapping[str, Any]
+    ) -> Lexicon:
+        """From words of the first language and their translations into the second."""
+        a, b = pair
+        there: dict[str, dict[str, None]] = {}
+        back: dict[str, dict[str, None]] = {}
+        for one, other, *_ in lines:
+            there.setdefault(one.casefold(), {})[other] = None
+            back.setdefault(other.casefold(), {})[one] = None
+        entries = {(a, b): there, (b, a): back}
+        return cls({x: {w: tuple(f) for w, f in e.items()} for x, e in entries.items()}, (source,))
+
+    def targets(self, language: str) -> tuple[str, ...]:
+        """Languages into which words of ``language`` can be put, by code."""
+        return tuple(sorted(b for a, b in self.entries if a == language))
+
+
+def together(lexicons: Sequence[Lexicon]) -> Lexicon:
+    """One lexicon of all."""
+    found: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {}
+    for lexicon in lexicons:
+        for pair, entries in lexicon.entries.items():
+            held = found.setdefault(pair, {})
+            for word, translations in entries.items():
+                held[word] = tuple(dict.fromkeys((*held.get(word, ()), *translations)))
+    return Lexicon(found, tuple(x for lexicon in lexicons for x in lexicon.sources))
+
+
+@functools.cache
+def _word() -> re.Pattern[str]:
+    # The word class of regular expressions lacks the vowel signs of Hindi.
+    marks = "".join(chr(c) for c in range(0x20000) if unicodedata.category(chr(c))[0] == "M")
+    letter, more = r"[^\W\d_]", rf"(?:[^\W\d_]|[{re.escape(marks)}])"
+    return re.compile(rf"{letter}{more}*(?:['’]{more}+)*")
+
+
+def words(text: str) -> Iterator[re.Match[str]]:
+    """The words of a text: runs of letters and their marks, with apostrophes inside."""
+    return _word().finditer(text)
+
+
+def read_lexicons(files: Sequence[Path]) -> Lexicon:
+    """Read files of one pair of languages each; several of one pair are put together.
+
+    Raises:
+        DataError: a file is missing, malformed or empty.
+        UsageError: a file's name does not say its two languages.
+    """
+    return together([_read(file) for file in files])
+
+
+def _read(file: Path) -> Lexicon:
+    pair = pair_of(file)
+    raw = raw_content(file)
+    lines = []
+    for number, line in enumerate(decode(file, raw).text.splitlines(), 1):
+        columns = [x.strip() for x in (line.split("\t") if "\t" in line else line.split())]
+        if len(columns) not in (2, 3) or not all(columns[:2]):
+            raise DataError(
+                f"{file}: line {number}: must hold a word and its translation, with a tab or a "
+                f"space between, not {line[:60]!r}"
+            )
+        lines.append([unicodedata.normalize("NFC", x) for x in columns[:2]])
+    if not lines:
+        raise DataError(f"{file}: holds no words; one word and its translation a line")
+    digest = hashlib.sha256(raw).hexdigest()
+    return Lexicon.of(pair, lines, {"name": file.name, "sha256": digest, "entries": len(lines)})
+
+
+def write_lexicon(path: Path, entries: Iterable[tuple[str, str, float]]) -> None:
+    """Write word, translation and score, tab-separated, whole or not at all.
+
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    lines = [f"{one}\t{other}\t{score:.4f}\n" for one, other, score in entries]
+    write_atomically(path, "".join(lines).encode())
