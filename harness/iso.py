@@ -47,6 +47,9 @@ _SCRIPTS: Mapping[str, str] = {
     "Thai": "Thai", "Tibetan": "Tibt", "Tifinagh": "Tfng", "Yi": "Yiii",
 }  # fmt: skip
 
+# Hangul alone, and hangul with hanja: collections name Korean's script either way.
+_HANGUL = {"Hang", "Kore"}
+
 
 def with_script(language: str) -> str:
     """``deu-Latn`` of ``de``, ``zho-Hant`` of ``zh-Hant``; a script that is not known is ``Zyyy``.
@@ -62,6 +65,14 @@ def with_script(language: str) -> str:
 
 
 def short(language: str) -> str:
-    """``de`` of ``deu-Latn``, ``zh`` of ``cmn-Hans``; what has no ISO 639-1 code keeps its own."""
+    """``de`` of ``deu-Latn``, ``zh`` of ``cmn-Hans``; what has no ISO 639-1 code keeps its own.
+
+    A script that is not the one of the short code stays: ``hi-Latn`` of ``hin-Latn``.
+    """
     code = primary(language)
-    return _MACRO.get(code) or _ALPHA_1.get(code, code)
+    found = _MACRO.get(code) or _ALPHA_1.get(code, code)
+    script = language.replace("_", "-").partition("-")[2].split("-")[0].title()
+    usual = with_script(found).partition("-")[2]
+    if len(script) != 4 or usual in (script, "Zyyy") or {usual, script} <= _HANGUL:
+        return found
+    return f"{found}-{script}"

@@ -17,7 +17,6 @@ from harness.search import Golds, Pool
 from harness.shards import PASSAGES
 from harness.store import StoreDtype
 from harness.task import Kind, Role, Setting, TaskSpec, default_tasks, find_task
-from harness.task_source import LAYOUTS
 
 
 @dataclass(frozen=True)
@@ -199,7 +198,7 @@ def refuse_corpora(spec: TaskSpec, what: str) -> None:
     Raises:
         UsageError: the task's passages are read as a stream.
     """
-    if LAYOUTS[spec.reader].corpus is not None:
+    if spec.streamed:
         raise UsageError(
             f"task {spec.name} is too large for {what}, which holds all passages in memory; name a "
             "small task"

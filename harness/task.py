@@ -69,6 +69,16 @@ class TaskSpec:
     default: bool = True
     """Whether it is among the tasks that run where none is named, if it is small."""
 
+    @property
+    def runs_unnamed(self) -> bool:
+        """Whether it is among the tasks that run where none is named."""
+        return self.size == "small" and self.default
+
+    @property
+    def streamed(self) -> bool:
+        """Whether its passages are read as a stream, so that they need not fit into memory."""
+        return self.source.corpus is not None
+
     def settings(
         self, languages: Sequence[str] | None = None, kinds: Sequence[Kind] | None = None
     ) -> tuple[Setting, ...]:
@@ -223,7 +233,11 @@ def list_tasks() -> list[TaskSpec]:
     Raises:
         TaskError: one of their files is wrong.
     """
-    return [read_task(path) for path in sorted(task_folder().glob("*.toml"))]
+    return [read_task(path) for path in sorted(task_folder().glob("*.toml"), key=_stem)]
+
+
+def _stem(path: Path) -> str:
+    return path.stem
 
 
 def default_tasks() -> list[TaskSpec]:
@@ -232,7 +246,7 @@ def default_tasks() -> list[TaskSpec]:
     Raises:
         TaskError: a task file is wrong.
     """
-    return [spec for spec in list_tasks() if spec.size == "small" and spec.default]
+    return [spec for spec in list_tasks() if spec.runs_unnamed]
 
 
 def find_task(name_or_path: str, *, text: str | None = None) -> TaskSpec:

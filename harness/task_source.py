@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple, cast
 
 from harness.errors import did_you_mean
 from harness.task_segments import SegmentSource, segment_source
@@ -27,6 +27,8 @@ class Layout(NamedTuple):
     roles: Mapping[str, str | None] = {}
     """Role -> its pattern where the task file gives none in ``[source.paths]``; ``None``: it must.
     Patterns hold ``{language}``, ``{code}``, or neither: one file for all languages."""
+    stream: str | None = None
+    """The role that is read as a stream where the task file has ``[source.corpus]``."""
 
     @property
     def multilingual(self) -> bool:
@@ -53,6 +55,10 @@ LAYOUTS: Mapping[str, Layout] = {
     ),
     "segments": Layout(("text",), (), (), one_file=True),
     "squad": Layout(("text",), (), (), roles={"articles": "{language}.json"}),
+    "rows": Layout(("text",), (), (), roles={"rows": None}),
+    "tables": Layout(
+        _TITLED, (), (), roles={"queries": None, "passages": None, "qrels": None}, stream="passages"
+    ),
 }
 """Reader name -> what it reads. The readers themselves are in :mod:`harness.data`."""
 
@@ -68,6 +74,8 @@ class CorpusSource:
     """Language -> passages of the whole corpus; empty: not known, so no sample can be told."""
     files: Mapping[str, int]
     """Language -> number of files of the whole corpus."""
+    pattern: str
+    """Of their names, with ``{number}`` where a language can have several."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +97,12 @@ class Source:
     """Role -> name pattern, for readers whose files the task file names."""
     codes: Mapping[str, str] = field(default_factory=dict)
     """Language -> ``{code}`` in these patterns, where that is not the language itself."""
+    checksums: Literal["files", "hub"] = "files"
+    """``hub``: each file is compared with what the hub gives for it at the revision."""
+    parallel: bool = True
+    """Whether the same question id in several languages is one question."""
+    keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What a row's question, passage and their ids stand under, for reader ``rows``."""
 
     def needed(self, reader: str, languages: Sequence[str]) -> tuple[str, ...]:
         """Names of the files that hold ``languages``, less those that are read as a stream."""
@@ -96,18 +110,26 @@ class Source:
             return (self.segments.file,)
         layout = LAYOUTS[reader]
         named = [p.format(language=x) for x in languages for p in layout.per_language]
-        patterns = tuple(self.paths.values())
+        streamed = layout.stream if self.corpus is not None else None
+        patterns = [x for role, x in self.paths.items() if role != streamed]
         named += [self.name(x, language) for language in languages for x in patterns]
         return tuple(dict.fromkeys((*named, *layout.shared)))
 
-    def name(self, pattern: str, language: str) -> str:
-        """The file that a pattern of ``paths`` names for a language."""
-        return pattern.format(language=language, code=self.codes.get(language, language))
+    def name(self, pattern: str, language: str, number: int | str = 0) -> str:
+        """The file that a pattern names for a language."""
+        code = self.codes.get(language, language)
+        return pattern.format(language=language, code=code, number=number)
+
+    def file(self, role: str, language: str) -> str:
+        """The file of a role of ``paths`` in a language."""
+        return self.name(self.paths[role], language)
 
 
 _KEYS = (
-    "folder", "url", "repository", "revision", "files", "paths", "codes", "corpus", "segments",
+    "folder", "url", "repository", "revision", "checksums", "files", "paths", "codes", "parallel",
+    "rows", "corpus", "segments",
 )  # fmt: skip
+_ROW = ("question", "question_id", "passage", "passage_id")
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _HUB = "https://huggingface.co/datasets/{repository}/resolve/{revision}/"
@@ -155,23 +177,56 @@ def read_source(table: Table, reader: str, languages: Sequence[str]) -> Source:
     url, repository, revision = _pinned(table)
     if url is not None and _PLAIN.fullmatch(folder) is None:
         raise table.error("folder", f"must be a plain name beside a 'url', not {folder!r}")
+    checksums = table.one_of("checksums", table.string("checksums", "files"), ("files", "hub"))
+    if checksums == "hub" and repository is None:
+        raise table.error("checksums", "can be 'hub' only beside a 'repository'")
+    if "parallel" in table.values and layout.stream is None:
+        raise table.error("parallel", f"is not for reader {reader!r}")
     source = Source(
         folder,
         url,
         revision,
         {},
         repository,
+        corpus=None if layout.corpus is not None else _own_corpus(table, layout, languages),
         segments=segments,
         paths=_paths(table, reader),
         codes=_codes(table, languages),
+        checksums=cast('Literal["files", "hub"]', checksums),
+        parallel=table.boolean("parallel", True),
+        keys=_row_keys(table, reader),
     )
     files = _checksums(table, source, source.needed(reader, languages))
-    if "corpus" in table.values and layout.corpus is None:
+    if "corpus" in table.values and layout.corpus is None and layout.stream is None:
         raise table.error("corpus", f"is not for reader {reader!r}, which reads no stream")
-    corpus = None
+    corpus = source.corpus
     if layout.corpus is not None:
-        corpus = _corpus_source(table.table("corpus", {}), languages)
+        corpus = _corpus_source(table.table("corpus", {}), layout.corpus, languages)
     return replace(source, files=files, corpus=corpus)
+
+
+def _own_corpus(table: Table, layout: Layout, languages: Sequence[str]) -> CorpusSource | None:
+    """``[source.corpus]`` of a reader that streams only where there is one."""
+    if layout.stream is None or "corpus" not in table.values:
+        return None
+    held = table.table("corpus")
+    held.only(("passages",))
+    pattern = table.table("paths", {}).string(layout.stream)
+    _, repository, revision = _pinned(table)
+    passages = held.counts("passages")
+    _all_told(held, "passages", passages, languages, wanted=repository is not None)
+    return CorpusSource(repository, revision, passages, {}, pattern)
+
+
+def _row_keys(table: Table, reader: str) -> dict[str, tuple[str, ...]]:
+    """``[source.rows]``."""
+    if reader != "rows":
+        if "rows" in table.values:
+            raise table.error("rows", f"is not for reader {reader!r}")
+        return {}
+    rows = table.table("rows")
+    rows.only(_ROW)
+    return {key: rows.strings(key) if key.endswith("_id") else (rows.string(key),) for key in _ROW}
 
 
 def _checksums(table: Table, source: Source, needed: Sequence[str]) -> dict[str, str]:
@@ -184,7 +239,8 @@ def _checksums(table: Table, source: Source, needed: Sequence[str]) -> dict[str,
             hint = did_you_mean(name, needed) or f"; it reads {', '.join(needed[:9])}"
             raise files.error(name, f"names a file that the task's reader does not read{hint}")
     for name in needed:
-        if name not in files.values and (source.url is not None or files.values):
+        by_task = source.url is not None and source.checksums == "files"
+        if name not in files.values and (by_task or files.values):
             raise files.error(name, "is missing: its SHA-256 is needed")
     return dict(files.values)
 
@@ -219,12 +275,18 @@ def _codes(table: Table, languages: Sequence[str]) -> dict[str, str]:
     return dict(codes.values)
 
 
-def _corpus_source(table: Table, languages: Sequence[str]) -> CorpusSource:
+def _corpus_source(table: Table, pattern: str, languages: Sequence[str]) -> CorpusSource:
     table.only(("repository", "revision", "passages", "files"))
     _, repository, revision = _pinned(table)
     passages, files = table.counts("passages"), table.counts("files")
+    for key, counts in (("passages", passages), ("files", files)):
+        _all_told(table, key, counts, languages, wanted=repository is not None)
+    return CorpusSource(repository, revision, passages, files, pattern)
+
+
+def _all_told(
+    table: Table, key: str, counts: Mapping[str, int], languages: Sequence[str], *, wanted: bool
+) -> None:
     for language in languages:
-        for key, counts in (("passages", passages), ("files", files)):
-            if language not in counts and (repository is not None or counts):
-                raise table.error(f"{key}.{language}", "is missing: how many the whole corpus has")
-    return CorpusSource(repository, revision, passages, files)
+        if language not in counts and (wanted or counts):
+            raise table.error(f"{key}.{language}", "is missing: how many the whole corpus has")

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
-from typing import Any
-from urllib.parse import parse_qs
 
-import huggingface_hub.constants
 import pytest
 from click.testing import CliRunner
+from loopback_hub import Hub, point_at
 from tiny_miracl import write_miracl
 
 from harness import data as library
@@ -25,72 +20,6 @@ from harness.task import TaskSpec, read_task
 
 TOPICS, CORPUS = "a" * 40, "b" * 40
 """Commits of the two data sets."""
-
-
-class Hub:
-    """A hub of two data sets on loopback: file metadata, checksums, and the files."""
-
-    def __init__(self, files: dict[str, bytes]) -> None:
-        self.files = files
-        self.asked: list[str] = []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def log_message(self, *_: object) -> None:
-                pass
-
-            def do_HEAD(self) -> None:
-                self.answer(with_body=False)
-
-            def do_GET(self) -> None:
-                self.answer(with_body=True)
-
-            def do_POST(self) -> None:
-                length = int(self.headers["Content-Length"])
-                fields = parse_qs(self.rfile.read(length).decode())
-                revision = self.path.rpartition("/")[2]
-                found = [outer.described(x) for x in fields["paths"] if f"{revision}/{x}" in files]
-                body = json.dumps(found).encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def answer(self, *, with_body: bool) -> None:
-                _, _, rest = self.path.partition("/resolve/")
-                raw = outer.files.get(rest)
-                outer.asked += [rest] if rest else []
-                if raw is None:
-                    self.send_response(404)
-                    self.send_header("X-Error-Code", "EntryNotFound")
-                    self.send_header("Content-Length", "0")
-                    self.end_headers()
-                    return
-                self.send_response(200)
-                self.send_header("X-Repo-Commit", rest.partition("/")[0])
-                self.send_header("ETag", f'"{hashlib.sha256(raw).hexdigest()}"')
-                self.send_header("Content-Length", str(len(raw)))
-                self.end_headers()
-                if with_body:
-                    self.wfile.write(raw)
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = Thread(target=self._server.serve_forever, daemon=True)
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def described(self, name: str) -> dict[str, Any]:
-        """What the hub says of a file of the corpus."""
-        raw = self.files[f"{CORPUS}/{name}"]
-        oid = hashlib.sha256(raw).hexdigest()
-        lfs = {"oid": oid, "sha256": oid, "size": len(raw), "pointerSize": 130}
-        return {"type": "file", "path": name, "size": len(raw), "oid": "0" * 40, "lfs": lfs}
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
 
 @pytest.fixture
@@ -120,17 +49,7 @@ def remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Hu
     path.parent.mkdir()
     path.write_text(text)
     found = Hub(files)
-    monkeypatch.delenv("HARNESS_DATA", raising=False)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", found.url)
-    monkeypatch.setattr(
-        huggingface_hub.constants,
-        "HUGGINGFACE_CO_URL_TEMPLATE",
-        found.url + "/{repo_id}/resolve/{revision}/{filename}",
-    )
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)
-    monkeypatch.delenv("HF_HUB_OFFLINE")
+    point_at(found, tmp_path, monkeypatch)
     yield found, read_task(path)
     found.close()
 
@@ -235,7 +154,7 @@ def test_an_unknown_file_or_a_silent_hub_is_one_sentence(
 ) -> None:
     """What the hub's library raises never reaches the user as it is."""
     found = remote[0]
-    with pytest.raises(DataError, match="gives no SHA-256 of nowhere"):
+    with pytest.raises(DataError, match="the hub has no file nowhere"):
         hub.checksums("org/corpus", CORPUS, ["nowhere.gz"])
     with pytest.raises(DataError, match="org/corpus@"):
         hub.fetch("org/corpus", CORPUS, ["nowhere.gz"])

@@ -39,6 +39,10 @@ def test_a_code_gets_three_letters_and_its_script(ours: str, theirs: str) -> Non
         ("swh-Latn", "sw"),
         ("ell-Grek", "el"),
         ("yue", "yue"),
+        ("hin-Latn", "hi-Latn"),
+        ("zho_Hant", "zh-Hant"),
+        ("kor-Hang", "ko"),
+        ("npi-Deva", "ne"),
     ],
 )
 def test_three_letters_become_two_where_there_are_two(theirs: str, ours: str) -> None:

@@ -22,16 +22,23 @@ def show(record: Path, verbose: bool) -> None:
 
 
 @click.command(short_help="List the tasks.")
+@click.argument("tasks", nargs=-1, metavar="[TASK]...")
 @data_dir_option()
-def tasks(data_dir: Path | None) -> None:
-    """List the tasks that are installed, and whether their data is at hand."""
+def tasks(tasks: tuple[str, ...], data_dir: Path | None) -> None:
+    """List the tasks that are installed, and whether their data is at hand.
+
+    With TASK: what one measures, on which languages, from where, and how to cite it.
+    """
     from harness.data import where
     from harness.reports import consoles, listings
-    from harness.task import list_tasks
+    from harness.task import find_task, list_tasks
 
-    listings.print_tasks(
-        consoles.console(), [(spec, where(spec, data_dir=data_dir)) for spec in list_tasks()]
-    )
+    out = consoles.console()
+    for name in tasks:
+        spec = find_task(name)
+        listings.print_task(out, spec, where(spec, data_dir=data_dir))
+    if not tasks:
+        listings.print_tasks(out, [(x, where(x, data_dir=data_dir)) for x in list_tasks()])
 
 
 @click.command(short_help="List the models.")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harness.data import hub, lareqa, miracl, segments, simple, squad
+from harness.data import hub, lareqa, miracl, rows, segments, simple, squad, tables
 from harness.data.collection import Reading, TaskData, Texts, global_id
 from harness.data.corpora import CorpusFiles, refuse_sampled
 from harness.data.corpus import Corpus
@@ -16,7 +16,6 @@ from harness.data.files import FileReport, TaskFiles, cache_folder
 from harness.data.sampling import draw_questions
 from harness.errors import DataError, UsageError, did_you_mean
 from harness.task import TaskSpec
-from harness.task_source import LAYOUTS
 
 __all__ = [
     "FileReport",
@@ -40,6 +39,8 @@ _READERS: Mapping[str, _Read] = {
     "miracl": miracl.read,
     "segments": segments.read,
     "squad": squad.read,
+    "rows": rows.read,
+    "tables": tables.read,
 }
 
 
@@ -210,7 +211,7 @@ def _open_corpora(
     wanted: bool = True,
 ) -> dict[str, Corpus]:
     """The corpora of a task whose passages are read as a stream; empty for others."""
-    if LAYOUTS[spec.reader].corpus is None or not wanted:
+    if not spec.streamed or not wanted:
         return {}
     corpus_files = CorpusFiles(spec, files)
     if not offline and not hub.offline_by_environment():
@@ -253,7 +254,7 @@ def where(
     files = TaskFiles(spec, data_dir)
     chosen = _choose(spec, languages)
     found = [files.report(name) for name in spec.needed_files(chosen)]
-    if LAYOUTS[spec.reader].corpus is not None:
+    if spec.streamed:
         corpora = CorpusFiles(spec, files)
         found += [report for language in chosen for report in corpora.reports(language)]
     return found
@@ -281,7 +282,7 @@ def verify(
 def _verified_corpora(
     spec: TaskSpec, languages: Sequence[str], files: TaskFiles
 ) -> list[FileReport]:
-    if LAYOUTS[spec.reader].corpus is None:
+    if not spec.streamed:
         return []
     corpora = CorpusFiles(spec, files)
     return [report for language in languages for report in corpora.verified(language)]

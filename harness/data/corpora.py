@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,8 +13,6 @@ from harness.data.download import Progress
 from harness.data.files import FileReport, Origin, State, TaskFiles, cache_folder
 from harness.errors import DataError
 from harness.task import TaskSpec
-from harness.task_source import LAYOUTS
-from harness.writing import write_atomically
 
 _PEEKED = 4
 """Files that a look at a few passages is spread over."""
@@ -29,9 +26,13 @@ class CorpusFiles:
     """
 
     def __init__(self, spec: TaskSpec, files: TaskFiles) -> None:
-        source, pattern = spec.source.corpus, LAYOUTS[spec.reader].corpus
-        assert source is not None and pattern is not None  # a reader of streams has both
-        self.spec, self.source, self._pattern = spec, source, pattern
+        source = spec.source.corpus
+        assert source is not None  # spec.streamed
+        self.spec, self.source = spec, source
+        self._hub = None
+        if source.repository is not None:
+            folder = cache_folder() / "data" / spec.name
+            self._hub = hub.Checksums(folder, source.repository, source.revision or "")
         self._command = files.command
         places: list[tuple[Origin, Path]] = [x for x in files.places if x[0] != "cache"]
         if source.repository is not None:
@@ -40,8 +41,13 @@ class CorpusFiles:
 
     def names(self, language: str) -> list[str]:
         """Names of the files of the whole corpus; empty where nobody knows how many there are."""
+        if "{number}" not in self.source.pattern:
+            return [self._name(language)]
         count = self.source.files.get(language, 0)
-        return [self._pattern.format(language=language, number=i) for i in range(count)]
+        return [self._name(language, i) for i in range(count)]
+
+    def _name(self, language: str, number: int | str = 0) -> str:
+        return self.spec.source.name(self.source.pattern, language, number)
 
     def found(self, language: str) -> tuple[Origin, Path, list[str]]:
         """The place that holds any file of the language, its folder there, and the names found."""
@@ -71,7 +77,7 @@ class CorpusFiles:
     def _verified(report: FileReport) -> FileReport:
         if report.state == "missing":
             return report
-        expected = report.expected or _blob_name(report.path)
+        expected = report.expected or hub.checksum_by_name(report.path)
         state: State
         try:
             found = scan(report.path).sha256
@@ -88,8 +94,7 @@ class CorpusFiles:
         Raises:
             DataError: the hub refuses or cannot be reached.
         """
-        source = self.source
-        if source.repository is None or source.revision is None:
+        if self._hub is None:
             return
         wanted: list[str] = []
         for language in languages:
@@ -97,10 +102,16 @@ class CorpusFiles:
             if origin == "cache":
                 wanted += [name for name in self.names(language) if name not in held]
         if wanted:
-            known = self._known()
-            known |= hub.checksums(source.repository, source.revision, wanted)
-            write_atomically(self._ledger(), json.dumps(known, indent=1).encode())
-            hub.fetch(source.repository, source.revision, wanted, progress)
+            known = self._hub.known()
+            if any(name not in known for name in wanted):
+                known = self._hub.ask(wanted)
+            unlike = [name for name in wanted if known[name].startswith(hub.GIT)]
+            if unlike:
+                raise DataError(
+                    f"{self._hub.repository}@{self._hub.revision}: the hub gives no SHA-256 of "
+                    f"{unlike[0]}, so it cannot be verified"
+                )
+            hub.fetch(self._hub.repository, self._hub.revision, wanted, progress)
 
     def peek(self, language: str, count: int) -> list[Passage]:
         """About ``count`` passages at hand, none where no file is: the first ones of some files.
@@ -123,10 +134,12 @@ class CorpusFiles:
         origin, folder, held = self.found(language)
         lacking = [name for name in self.names(language) if name not in held]
         if not held or (origin == "cache" and lacking):
-            raise self._missing(language, lacking or ["docs-0.jsonl.gz"], folder)
+            raise self._missing(language, lacking or [self._name(language)], folder)
         known = self._known()
         files = tuple(scan(folder / name) for name in held)
-        expected = [known.get(n) or _blob_name(f.path) for n, f in zip(held, files, strict=True)]
+        expected = [
+            known.get(n) or hub.checksum_by_name(f.path) for n, f in zip(held, files, strict=True)
+        ]
         same = [e == f.sha256 for e, f in zip(expected, files, strict=True)]
         corpus = Corpus(
             language,
@@ -175,7 +188,9 @@ class CorpusFiles:
 
     def _held(self, folder: Path, language: str) -> list[str]:
         """Names of a language's files in a place, by number."""
-        pattern = Path(self._pattern.format(language=language, number="{number}"))
+        pattern = Path(self._name(language, "{number}"))
+        if "{number}" not in self.source.pattern:
+            return [str(pattern)] if (folder / pattern).is_file() else []
         form = re.compile(re.escape(pattern.name).replace(r"\{number\}", "([0-9]+)"))
         numbered = [
             (int(match[1]), str(pattern.parent / file.name))
@@ -194,25 +209,9 @@ class CorpusFiles:
         state: State = "present" if held else "missing"
         return FileReport(name, folder / name, origin, state, url, known.get(name), None)
 
-    def _ledger(self) -> Path:
-        """Where the hub's checksums are kept once they were asked for."""
-        source = self.source
-        return (
-            cache_folder() / "data" / self.spec.name / (source.revision or "") / "hub-sha256.json"
-        )
-
     def _known(self) -> dict[str, str]:
-        try:
-            found = json.loads(self._ledger().read_text("utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
-
-
-def _blob_name(path: Path) -> str | None:
-    """The SHA-256 by which the hub's cache names a large file's content, where it lies there."""
-    name = path.resolve().name
-    return name if path.is_symlink() and re.fullmatch(r"[0-9a-f]{64}", name) else None
+        """What the hub's checksums are, as far as they were asked for."""
+        return {} if self._hub is None else self._hub.known()
 
 
 def refuse_sampled(spec: TaskSpec, corpora: Mapping[str, Corpus]) -> None:

@@ -1,8 +1,9 @@
 """A language's passages as a stream: never whole in memory, cut anywhere, read in order.
 
-Files are gzip, one JSON object per line with ``docid``, ``title`` and ``text`` (MIRACL's form). How
-many passages each holds is known from one scan (:func:`scan`), so that any cut of the corpus names
-the same passages on every machine.
+Files are lines, plain, gzip or parquet (whose rows are taken as lines): JSON objects with
+``docid``, ``title`` and ``text`` (MIRACL's form) or with ``_id`` or ``id`` (tables'), or ``id TAB
+text``. How many passages each holds is known from one scan (:func:`scan`), so that any cut of the
+corpus names the same passages on every machine.
 """
 
 from __future__ import annotations
@@ -12,14 +13,15 @@ import json
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness.data.documents import Document, check_id, check_keys
+from harness.data.documents import Document, check_id, check_keys, decode, parquet_lines
 from harness.data.remembered import remembered, stamp
 from harness.data.simple import joined
+from harness.data.tables import ID_KEYS, id_and_text, is_tsv, table_id, table_text
 from harness.errors import DataError
 
 _BLOCK = 1 << 20
@@ -140,14 +142,26 @@ class CorpusReader:
             pass
         document = Document(file.path, "")
         for line, raw in islice(lines, stop - start):
-            name, title, text = _fields(document, line, raw)
-            where = f"line {line}, docid {name!r}"
-            yield Passage(name, joined(document, where, title, text, self.corpus.text))
+            yield Passage(*_passage(document, line, raw, self.corpus.text))
         self._lines, self._at = lines, stop
 
 
-def _fields(document: Document, number: int, line: bytes) -> tuple[str, Any, Any]:
+def _passage(document: Document, number: int, line: bytes, text: str) -> tuple[str, str]:
+    """Id and text of a line; ``text`` is the task's text option."""
+    name, fields = _fields(document, number, line)
+    where = f"line {number}, docid {name!r}"
+    if "docid" in fields:
+        return name, joined(document, where, fields.get("title"), fields["text"], text)
+    return name, table_text(document, where, fields, text)
+
+
+def _fields(document: Document, number: int, line: bytes) -> tuple[str, Mapping[str, Any]]:
+    """The id of a line, and its fields."""
     where = f"line {number}"
+    if is_tsv(document.path):
+        text = decode(document.path, line, first_line=number).text
+        name, text = id_and_text(document, number, text)
+        return name, {"text": text}
     try:
         fields = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -155,8 +169,10 @@ def _fields(document: Document, number: int, line: bytes) -> tuple[str, Any, Any
         raise document.error(where, f"not valid JSON: {what}") from error
     if not isinstance(fields, dict):
         raise document.error(where, "must be a JSON object")
+    if "docid" not in fields and any(key in fields for key in ID_KEYS):
+        return table_id(document, where, fields), fields
     check_keys(document, where, fields, ("docid", "text"), ("title",))
-    return check_id(document, where, fields["docid"]), fields.get("title"), fields["text"]
+    return check_id(document, where, fields["docid"]), fields
 
 
 def _lines(file: CorpusFile) -> Iterator[tuple[int, bytes]]:
@@ -165,7 +181,7 @@ def _lines(file: CorpusFile) -> Iterator[tuple[int, bytes]]:
     if (now.get("size"), now.get("mtime_ns")) != (file.size, file.mtime_ns):
         raise DataError(f"{file.path}: changed while it was in use; start the run again")
     number, rest = 0, b""
-    for block in _unpacked(file.path, None):
+    for block in _unpacked(file.path, None, file.path.suffix):
         lines = (rest + block).split(b"\n")
         rest = lines.pop()
         for line in lines:
@@ -175,7 +191,28 @@ def _lines(file: CorpusFile) -> Iterator[tuple[int, bytes]]:
         yield number + 1, rest
 
 
-def _unpacked(path: Path, sha: Any) -> Iterator[bytes]:
+def _unpacked(path: Path, sha: Any, ending: str) -> Iterator[bytes]:
+    """What is in a file, in blocks, as its ``ending`` says; ``sha`` is fed the raw bytes."""
+    if ending == ".gz":
+        yield from _gunzipped(path, sha)
+        return
+    try:
+        with path.open("rb") as file:
+            if ending != ".parquet":
+                while raw := file.read(_BLOCK):
+                    if sha is not None:
+                        sha.update(raw)
+                    yield raw
+                return
+            if sha is not None:
+                while raw := file.read(_BLOCK):
+                    sha.update(raw)
+        yield from parquet_lines(path, path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _gunzipped(path: Path, sha: Any) -> Iterator[bytes]:
     """Uncompressed blocks of a gzip file of any number of members; ``sha`` is fed the raw bytes."""
     packed, inside = zlib.decompressobj(wbits=31), False
     try:
@@ -204,7 +241,7 @@ def scan(path: Path) -> CorpusFile:
         DataError: it is missing, or not a whole gzip file.
     """
     try:
-        facts: Mapping[str, Any] = remembered(path, "corpora", _scan)
+        facts: Mapping[str, Any] = remembered(path, "corpora", partial(_scan, ending=path.suffix))
         now = stamp(path)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
@@ -218,10 +255,11 @@ def scan(path: Path) -> CorpusFile:
     )
 
 
-def _scan(path: Path) -> dict[str, Any]:
+def _scan(path: Path, *, ending: str) -> dict[str, Any]:
+    # The hub's cache keeps content under names that have no ending.
     sha, content = hashlib.sha256(), hashlib.sha256()
     lines, last = 0, b"\n"
-    for block in _unpacked(path, sha):
+    for block in _unpacked(path, sha, ending):
         content.update(block)
         lines += block.count(b"\n")
         last = block[-1:] or last

@@ -52,17 +52,42 @@ def decode(path: Path, raw: bytes, *, first_line: int = 1) -> Document:
 
 
 def unpacked(path: Path, raw: bytes) -> bytes:
-    """``raw`` as it is, or what is in it where the file's name ends in ``.gz``.
+    """``raw`` as it is, or what is in it where the file's name ends in ``.gz`` or ``.parquet``.
+
+    What is in a parquet file is one JSON object per row, as a line.
 
     Raises:
         DataError: such a file is not whole.
     """
+    if path.suffix == ".parquet":
+        import pyarrow
+
+        return b"".join(parquet_lines(path, pyarrow.BufferReader(raw)))
     if path.suffix != ".gz":
         return raw
     try:
         return gzip.decompress(raw)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: not a whole gzip file ({error})") from error
+
+
+def parquet_lines(path: Path, source: Any) -> Iterator[bytes]:
+    """Rows of a parquet file as JSON lines, some thousand at a time; ``source``: it, for pyarrow.
+
+    Raises:
+        DataError: not a whole parquet file.
+    """
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        with parquet.ParquetFile(source) as file:
+            for batch in file.iter_batches(batch_size=4096):
+                rows = (json.dumps(x, ensure_ascii=False, default=str) for x in batch.to_pylist())
+                yield "".join(f"{row}\n" for row in rows).encode("utf-8", "surrogatepass")
+    except (pyarrow.ArrowException, OSError) as error:
+        reason = str(error).split("\n")[0]
+        raise DataError(f"{path}: not a whole parquet file ({reason})") from error
 
 
 def parse_json(document: Document) -> Any:

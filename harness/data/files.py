@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,9 +31,9 @@ class FileReport:
     """``present`` and ``missing`` without a look inside; else what verifying it found."""
     url: str | None
     expected: str | None
-    """SHA-256 hex that the task file gives."""
+    """SHA-256 hex that the task file gives, or the hub (:func:`harness.data.hub.checksums`)."""
     found: str | None
-    """SHA-256 hex of the file, where it was verified."""
+    """That of the file, where it was verified."""
 
 
 class TaskFiles:
@@ -71,6 +70,10 @@ class TaskFiles:
             held = [x for x in places if any((x[1] / name).is_file() for name in needed)]
             places = held[:1] or places[-1:]
         self.places = tuple(places)
+        self._hub = None
+        if source.repository is not None and source.checksums == "hub":
+            folder = cache_folder() / "data" / spec.name
+            self._hub = hub.Checksums(folder, source.repository, source.revision or "")
 
     def report(self, name: str) -> FileReport:
         """Where ``name`` is, without a look inside."""
@@ -83,6 +86,8 @@ class TaskFiles:
         source = self.spec.source
         url = None if source.url is None else source.url + name
         expected = source.files.get(name)
+        if self._hub is not None:
+            expected = self._hub.known().get(name) or hub.checksum_by_name(folder / name)
         return FileReport(name, folder / name, origin, state, url, expected, None)
 
     def verify(self, name: str) -> FileReport:
@@ -94,7 +99,7 @@ class TaskFiles:
         report = self.report(name)
         if report.state == "missing":
             return report
-        found = hashlib.sha256(_bytes(report.path)).hexdigest()
+        found = hub.digest(_bytes(report.path), report.expected)
         state: State = "ok" if found == report.expected else "damaged"
         if report.expected is None:
             state = "no checksum"
@@ -110,13 +115,17 @@ class TaskFiles:
         """
         report = self.verify(name)
         if report.state in ("missing", "damaged") and report.origin == "cache":
-            assert report.url is not None and report.expected is not None  # read_task saw to it
             source = self.spec.source
             if source.repository is None:
+                assert report.url is not None and report.expected is not None  # read_task saw to it
                 download(report.url, report.path, sha256=report.expected, progress=progress)
             else:
+                if self._hub is not None and name not in self._hub.known():
+                    self._hub.ask([name])
                 if report.state == "damaged":
-                    report.path.unlink()
+                    # The hub's cache holds links to contents: both go, or the damage stays.
+                    report.path.resolve().unlink()
+                    report.path.unlink(missing_ok=True)
                 hub.fetch(source.repository, source.revision or "", [name], progress)
             return self.verify(name)
         if report.state == "damaged":
@@ -136,6 +145,11 @@ class TaskFiles:
         missing = [report for name in names if (report := self.report(name)).state == "missing"]
         if missing and (offline or missing[0].url is None):
             raise self._missing(missing)
+        if missing and self._hub is not None:
+            known = self._hub.known()
+            unknown = [x.name for x in missing if x.name not in known]
+            if unknown:
+                self._hub.ask(unknown)
         for report in missing:
             self.fetch(report.name, progress)
 
@@ -150,7 +164,7 @@ class TaskFiles:
             raise self._missing([report])
         raw = _bytes(report.path)
         if report.expected is not None:
-            found = hashlib.sha256(raw).hexdigest()
+            found = hub.digest(raw, report.expected)
             if found != report.expected:
                 raise self._damaged(
                     FileReport(
@@ -178,13 +192,14 @@ class TaskFiles:
         )
 
     def _damaged(self, report: FileReport) -> DataError:
+        kind = "SHA-256" if hub.GIT not in (report.expected or "") else "git's SHA-1"
         mend = f"put the right file there, or correct 'source.files' in {self.spec.path}"
         if report.origin == "cache":
             mend = f"run `{self.command}` to fetch it again"
         elif report.url is not None:
             mend = f"replace it by {report.url}, or remove it to have it fetched"
         return DataError(
-            f"{report.path}: SHA-256 is {report.found}, expected {report.expected}: the file is "
+            f"{report.path}: {kind} is {report.found}, expected {report.expected}: the file is "
             f"damaged or of another version; {mend}"
         )
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +13,12 @@ from typing import Any
 
 from harness.data.download import Progress
 from harness.errors import DataError
+from harness.writing import write_atomically
+
+GIT = "git:"
+"""Before checksums that are git's, of files that are stored in the commit itself."""
+_PATHS = 500
+"""Files that the hub is asked about at a time."""
 
 
 def snapshot_folder(repository: str, revision: str) -> Path:
@@ -53,25 +62,81 @@ def fetch(
 
 
 def checksums(repository: str, revision: str, names: Sequence[str]) -> dict[str, str]:
-    """SHA-256 of each file as the hub gives it for this commit (its large-file storage's ids).
+    """The checksum of each file as the hub gives it for this commit.
+
+    Of large files the SHA-256 by which they are stored; of small ones, which lie in the commit
+    itself, ``git:`` and their object id, a SHA-1 (:func:`git_object`).
 
     Raises:
-        DataError: no access, no network, or the hub knows no checksum of a file.
+        DataError: no access, no network, or the hub has no such file.
     """
     import huggingface_hub
 
-    with _explained(repository, revision):
-        found: list[Any] = huggingface_hub.HfApi().get_paths_info(
-            repository, list(names), repo_type="dataset", revision=revision
-        )
-    known = {x.path: x.lfs.sha256 for x in found if getattr(x, "lfs", None) is not None}
+    found: list[Any] = []
+    for start in range(0, len(names), _PATHS):
+        with _explained(repository, revision):
+            found += huggingface_hub.HfApi().get_paths_info(
+                repository,
+                list(names[start : start + _PATHS]),
+                repo_type="dataset",
+                revision=revision,
+            )
+    known = {}
+    for file in found:
+        lfs, blob = getattr(file, "lfs", None), getattr(file, "blob_id", None)
+        if lfs is not None or blob is not None:
+            known[file.path] = f"{GIT}{blob}" if lfs is None else lfs.sha256
     missing = [name for name in names if name not in known]
     if missing:
-        raise DataError(
-            f"{repository}@{revision}: the hub gives no SHA-256 of {missing[0]}, so it cannot be "
-            "verified"
-        )
+        raise DataError(f"{repository}@{revision}: the hub has no file {missing[0]}")
     return known
+
+
+def git_object(raw: bytes) -> str:
+    """``git:`` and the id that git gives to a file of these bytes."""
+    return GIT + hashlib.sha1(b"blob %d\0" % len(raw) + raw, usedforsecurity=False).hexdigest()
+
+
+def digest(raw: bytes, expected: str | None) -> str:
+    """The checksum of ``raw``, of the kind of ``expected``: SHA-256 where nothing is expected."""
+    if expected is not None and expected.startswith(GIT):
+        return git_object(raw)
+    return hashlib.sha256(raw).hexdigest()
+
+
+def checksum_by_name(path: Path) -> str | None:
+    """The checksum by which the hub's cache names a file's content, where it lies there."""
+    name = path.resolve().name
+    if not path.is_symlink() or re.fullmatch(r"[0-9a-f]{64}|[0-9a-f]{40}", name) is None:
+        return None
+    return name if len(name) == 64 else GIT + name
+
+
+class Checksums:
+    """What the hub said of the files of one commit, kept in the harness's cache once asked for."""
+
+    def __init__(self, folder: Path, repository: str, revision: str) -> None:
+        self.repository, self.revision = repository, revision
+        self._ledger = folder / revision / "hub-sha256.json"
+
+    def known(self) -> dict[str, str]:
+        """File name -> checksum, as :func:`checksums` gives it."""
+        try:
+            found = json.loads(self._ledger.read_text("utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def ask(self, names: Sequence[str]) -> dict[str, str]:
+        """All that is known, once the hub was asked for ``names``.
+
+        Raises:
+            DataError: as :func:`checksums`.
+        """
+        known = self.known()
+        known |= checksums(self.repository, self.revision, names)
+        write_atomically(self._ledger, json.dumps(known, indent=1).encode())
+        return known
 
 
 def _bar(progress: Progress | None) -> Any:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from harness.data.collection import Reading, Texts, global_id
 from harness.data.corpus import Corpus
-from harness.data.documents import Document, check_grade, check_id, check_text, lines
+from harness.data.documents import Document, check_text, lines
+from harness.data.tables import id_and_text, trec_judgements
 from harness.errors import DataError
 from harness.task import TaskSpec
 from harness.task_source import LAYOUTS
@@ -43,14 +44,11 @@ def question_id(language: str, qid: str) -> str:
 def _topics(document: Document) -> dict[str, str]:
     found: dict[str, str] = {}
     for number, line in lines(document):
-        where = f"line {number}"
-        qid, tab, text = line.partition("\t")
-        if not tab or "\t" in text:
-            raise document.error(where, f"must be 'qid TAB query', not {line[:60]!r}")
-        check_id(document, where, qid)
+        qid, text = id_and_text(document, number, line, "qid TAB query")
+        where = f"line {number}, qid {qid!r}"
         if qid in found:
-            raise document.error(f"{where}, qid {qid!r}", "this id is in the file twice")
-        found[qid] = check_text(document, f"{where}, qid {qid!r}", text, name="query")
+            raise document.error(where, "this id is in the file twice")
+        found[qid] = check_text(document, where, text, name="query")
     if not found:
         raise document.error("", "holds no topic")
     return found
@@ -59,19 +57,15 @@ def _topics(document: Document) -> dict[str, str]:
 def _judge(
     document: Document, language: str, asked: Mapping[str, str], qrels: dict[str, dict[str, int]]
 ) -> None:
-    for number, line in lines(document):
-        where = f"line {number}"
-        fields = line.split()
-        if len(fields) != 4:
-            raise document.error(where, f"must be 'qid Q0 docid grade', not {line[:60]!r}")
-        qid, _, docid, grade = fields
+    for row, qid, docid, grade in trec_judgements(document):
         if qid not in asked:
-            raise document.error(where, f"there is no topic {qid!r}")
+            raise document.error(f"line {row}", f"there is no topic {qid!r}")
         judged = qrels.setdefault(question_id(language, qid), {})
         passage = global_id(language, docid)
         if passage in judged:
+            where = f"line {row}"
             raise document.error(where, f"passage {docid!r} is judged twice for topic {qid!r}")
-        judged[passage] = check_grade(document, where, grade)
+        judged[passage] = grade
 
 
 def refuse_judged_alone(

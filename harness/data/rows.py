@@ -1,11 +1,20 @@
-"""Questions that stand beside their passages: equal texts become one, as mteb makes them one."""
+"""Questions that stand beside their passages: equal texts become one, as mteb makes them one.
+
+Reader ``rows`` takes one file of rows per language (JSON lines or parquet), a question and its
+passage in each; under which keys, the task file says (``[source.rows]``). An id can be made of
+several keys, joined by ``#``; spaces in it are percent-encoded.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from harness.data.collection import Reading, Texts, global_id
+from harness.data.documents import Document, check_id, check_keys, check_text, json_lines
+from harness.task import TaskSpec
 
 
 class Pair(NamedTuple):
@@ -16,6 +25,51 @@ class Pair(NamedTuple):
     question: str
     passage_id: str
     passage: str
+
+
+def read(spec: TaskSpec, languages: Sequence[str], open_file: Callable[[str], Document]) -> Reading:
+    """Read the rows of each language.
+
+    Ids that several languages have are one question, and one passage, in translation.
+
+    Raises:
+        DataError: a file is malformed; names file, line and key.
+    """
+    source = spec.source
+    return reading_of(
+        {x: list(_pairs(open_file(source.file("rows", x)), source.keys)) for x in languages}
+    )
+
+
+def _pairs(document: Document, keys: Mapping[str, Sequence[str]]) -> Iterator[Pair]:
+    seen: set[str] = set()
+    for row in json_lines(document):
+        where = f"line {row.line}"
+        needed = tuple(dict.fromkeys(x for held in keys.values() for x in held))
+        check_keys(document, where, row.fields, needed, None)
+        question = _id(document, where, row.fields, keys["question_id"])
+        if question in seen:
+            raise document.error(where, f"question {question!r} is in the file twice")
+        seen.add(question)
+        (asks,), (tells,) = keys["question"], keys["passage"]
+        yield Pair(
+            question,
+            check_text(document, where, row.fields[asks], name=f"{asks!r}"),
+            _id(document, where, row.fields, keys["passage_id"]),
+            check_text(document, where, row.fields[tells], name=f"{tells!r}"),
+        )
+    if not seen:
+        raise document.error("", "holds no row")
+
+
+def _id(document: Document, where: str, fields: Mapping[str, Any], keys: Sequence[str]) -> str:
+    parts = []
+    for key in keys:
+        value = fields[key]
+        if type(value) is not int and (not isinstance(value, str) or not value):
+            raise document.error(where, f"{key!r} must be text or a number, not {value!r}")
+        parts.append(re.sub(r"\s", lambda found: quote(found[0]), str(value)))
+    return check_id(document, where, "#".join(parts))
 
 
 def reading_of(pairs: Mapping[str, Sequence[Pair]]) -> Reading:

@@ -136,11 +136,13 @@ def _texts(
     return Texts(tuple(found), tuple(found.values()))
 
 
-def joined(document: Document, where: str, title: Any, text: Any, option: str) -> str:
+def joined(
+    document: Document, where: str, title: Any, text: Any, option: str, *, or_empty: bool = False
+) -> str:
     """A passage's text as the task's text option wants it.
 
     Raises:
-        DataError: title or text is no text, or there is nothing to encode.
+        DataError: title or text is no text, or there is nothing to encode, unless ``or_empty``.
     """
     title = title or ""
     if title and (not isinstance(title, str) or title.isspace()):
@@ -149,7 +151,7 @@ def joined(document: Document, where: str, title: Any, text: Any, option: str) -
     if joint is not None and title:
         # Some corpora hold passages that are a title alone.
         text = title if text == "" else f"{title}{joint}{check_text(document, where, text)}"
-    return check_text(document, where, text)
+    return "" if or_empty and text == "" else check_text(document, where, text)
 
 
 def _judgement(document: Document, row: Row, passage_column: str) -> tuple[str, str, int]:

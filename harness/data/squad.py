@@ -29,7 +29,7 @@ def read(spec: TaskSpec, languages: Sequence[str], open_file: Callable[[str], Do
     source = spec.source
     return reading_of(
         {
-            language: list(_pairs(open_file(source.name(source.paths["articles"], language))))
+            language: list(_pairs(open_file(source.file("articles", language))))
             for language in languages
         }
     )

@@ -43,7 +43,16 @@ _LOAD_FOLDERS = ("SentenceTransformerEncoderWrapper", "InstructSentenceTransform
 GENERIC_TASK = "HarnessRetrieval"
 """What mteb's models are told they work for where no task of mteb's corresponds."""
 
-MTEB_TASKS: Mapping[str, str] = {"miracl": "MIRACLRetrieval"}
+MTEB_TASKS: Mapping[str, str] = {
+    "belebele": "BelebeleRetrieval",
+    "miracl": "MIRACLRetrieval",
+    "miracl-hard-negatives": "MIRACLRetrievalHardNegatives",
+    "mlqa": "MLQARetrieval",
+    "mmarco": "MMarcoRetrievalMultilingual",
+    "neuclir-2022-hard-negatives": "NeuCLIR2022RetrievalHardNegatives",
+    "neuclir-2023-hard-negatives": "NeuCLIR2023RetrievalHardNegatives",
+    "xquad": "XQuADRetrieval",
+}
 """Task of ours -> the task of mteb over the same data, whose prompts its models bring."""
 
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from harness.models import Listing, Model
     from harness.task import TaskSpec
 
+_LISTED = 18
+"""Languages of a task that are listed; of more, their number."""
+
 
 def _table(*columns: str) -> Table:
     table = plain_table()
@@ -28,29 +31,63 @@ def _table(*columns: str) -> Table:
 
 
 def print_tasks(console: Console, specs: Sequence[tuple[TaskSpec, Sequence[FileReport]]]) -> None:
-    """Tasks, each with the state of its files; of several text options the first is the default."""
+    """Tasks, each with the state of its files."""
     table = plain_table()
     table.add_column("task", no_wrap=True)
     table.add_column("settings", justify="right", no_wrap=True)
-    table.add_column("languages", overflow="fold")
-    for name in ("text", "licence", "data"):
-        table.add_column(name, no_wrap=True)
+    table.add_column("languages", overflow="fold", min_width=12)
+    table.add_column("data", no_wrap=True)
     for spec, files in specs:
         kinds = [s.kind for s in spec.settings()]
-        missing = [file for file in files if file.state == "missing"]
-        data = "at hand"
-        if missing:
-            data = "missing" if missing[0].url is None else "to fetch"
+        listed = len(spec.languages) <= _LISTED
         table.add_row(
-            spec.name,
+            spec.name if spec.runs_unnamed else f"{spec.name} *",
             "+".join(str(kinds.count(kind)) for kind in KINDS),
-            " ".join(spec.languages),
-            "\n".join([spec.text, *(x for x in spec.texts if x != spec.text)]),
-            spec.license,
-            data,
+            " ".join(spec.languages) if listed else f"{len(spec.languages)} languages",
+            _at_hand(files),
         )
     console.print(table)
-    console.print("Settings are mono + cross + multi; of several texts the first is the default.")
+    console.print("Settings are mono + cross + multi. Tasks with * run only where they are named.")
+    console.print("`harness tasks NAME` says more of one.")
+
+
+def print_task(console: Console, spec: TaskSpec, files: Sequence[FileReport]) -> None:
+    """All that a task's file says of it, and the state of its files."""
+    kinds = [s.kind for s in spec.settings()]
+    optional = f"; where named also {', '.join(spec.optional)}" if spec.optional else ""
+    runs = "where no task is named" if spec.runs_unnamed else "where named"
+    source = spec.source
+    where = source.url or source.folder
+    if source.repository is not None:
+        where = f"{source.repository}@{source.revision}, on the hub"
+    told = (
+        ("runs", runs),
+        ("languages", f"{len(spec.languages)}: {' '.join(spec.languages)}"),
+        ("settings", ", ".join(f"{kinds.count(k)} {k}" for k in KINDS if k in kinds) + optional),
+        ("measures", " ".join(spec.measures)),
+        ("text", ", ".join([spec.text, *(x for x in spec.texts if x != spec.text)])),
+        ("licence", spec.license),
+        ("source", where),
+        ("data", f"{_at_hand(files)} ({len(files)} files; `harness data where {spec.name}`)"),
+    )
+    console.print(f"{spec.title} ({spec.name})", style="bold")
+    console.print(spec.description)
+    table = plain_table()
+    table.show_header, table.box = False, None
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, what in told:
+        table.add_row(name, what.strip())
+    console.print(table)
+    if spec.citation:
+        console.print(spec.citation, soft_wrap=True, highlight=False, markup=False)
+
+
+def _at_hand(files: Sequence[FileReport]) -> str:
+    missing = [file for file in files if file.state == "missing"]
+    if not missing:
+        return "at hand"
+    return "missing" if missing[0].url is None else "to fetch"
 
 
 def print_models(
