@@ -173,7 +173,7 @@ def test_a_table_of_a_study(tmp_path: Path) -> None:
     assert found.entries["en", "de"]["house"] == ("Haus",)
     for wrong, said in (
         ({"share": 2, "lexicons": ["x"]}, "share must be between 0 and 1"),
-        ({"lexicon": ["x"]}, "key 'lexicon' is unknown; did you mean lexicons"),
+        ({"lexicon": ["x"]}, "key 'lexicon' is unknown; did you mean 'lexicons'"),
         ({"lexicons": "x"}, "key 'lexicons' must be a list of strings"),
         ({"share": 0.5}, "lexicons is missing"),
         ({"bitext": ["x"]}, "languages is missing"),
