@@ -21,7 +21,7 @@ from harness.data.collection import Texts
 from harness.data.corpus import Corpus
 from harness.environment import cores, memory_size
 from harness.errors import UnfinishedError, UsageError
-from harness.executors import Worker
+from harness.executors import ModelWorker
 from harness.models import warn_untrained
 from harness.models.base import DenseModel
 from harness.models.work import Work
@@ -184,12 +184,12 @@ def _check_whole(
         )
 
 
-def worker_for(model: DenseModel, prepared: Prepared, options: RunOptions) -> Worker | None:
+def worker_for(model: DenseModel, prepared: Prepared, options: RunOptions) -> ModelWorker | None:
     """How another process makes the model; ``None`` where it was given as an object."""
     if options.engine == "local" or options.named is None or model.fingerprint is None:
         return None
     name = options.named
-    return Worker(
+    return ModelWorker(
         model=str(Path(name).absolute()) if Path(name).expanduser().is_dir() else name,
         options=options.model,
         task=prepared.spec,

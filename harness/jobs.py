@@ -48,6 +48,11 @@ class ShardJob:
         return self.space.bounds(self.number)[1]
 
     @property
+    def key(self) -> tuple[str, int]:
+        """Its own among the shards of a task."""
+        return self.language, self.number
+
+    @property
     def language(self) -> str:
         """Of the passages."""
         return self.corpus.language

@@ -227,11 +227,11 @@ def test_what_cannot_be_is_refused_in_one_sentence(
 
 def test_a_worker_with_another_model_does_not_encode(task: str) -> None:
     """Its files or libraries differ from those where the run began: the fingerprint tells."""
-    from harness.executors import Worker
+    from harness.executors import ModelWorker
     from harness.models.base import ModelOptions
     from harness.task import read_task
 
-    worker = Worker(
+    worker = ModelWorker(
         f"python:{__name__}:Bag", ModelOptions(), read_task(Path(task)), fingerprint="x", threads=1
     )
     with pytest.raises(ModelError, match=r"another model on .* than where the run began"):

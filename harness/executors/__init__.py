@@ -1,5 +1,7 @@
 """Where the shards of a corpus are encoded: here, by several processes, or on a Ray cluster.
 
+The crews know nothing of shards: cells of a study are handed out by the same ones.
+
     local     in this process
     devices   one process per GPU; several on the processor where there is no GPU
     ray       actors on a Ray cluster, one per GPU, else on its processors
@@ -15,13 +17,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from harness.errors import UsageError, did_you_mean
-from harness.executors.crew import Crew, Worker, dispatch
+from harness.executors.crew import Crew, Worker
+from harness.executors.encoding import ModelWorker, encode_shards
 from harness.jobs import ShardJob
 from harness.models.base import DenseModel
 
 ENGINES = ("local", "devices", "ray")
 
-__all__ = ["ENGINES", "Worker", "check_engine", "encode_jobs"]
+__all__ = ["ENGINES", "ModelWorker", "Worker", "check_engine", "crew_of", "encode_jobs"]
 
 
 def check_engine(engine: str, part: tuple[int, int] | None, *, stored: bool) -> None:
@@ -45,7 +48,7 @@ def check_engine(engine: str, part: tuple[int, int] | None, *, stored: bool) -> 
 def encode_jobs(
     engine: str,
     model: DenseModel,
-    worker: Worker | None,
+    worker: ModelWorker | None,
     jobs: Sequence[ShardJob],
     *,
     workers: int | None = None,
@@ -71,17 +74,22 @@ def encode_jobs(
         from harness.executors.local import LocalCrew
 
         with LocalCrew(model, progress) as alone:
-            return dispatch(jobs, alone, None)
+            return encode_shards(jobs, alone, None)
     if worker is None or model.fingerprint is None:
         raise UsageError(
             f"--engine {engine}: workers load the model themselves, by its name, and know by its "
             f"fingerprint that it is the same; {model.name} is an object in memory or has none"
         )
-    with _crew(engine, worker, min(workers or len(jobs), len(jobs)), workers) as crew:
-        return dispatch(jobs, crew, progress)
+    with crew_of(engine, worker, min(workers or len(jobs), len(jobs)), workers) as crew:
+        return encode_shards(jobs, crew, progress)
 
 
-def _crew(engine: str, worker: Worker, most: int, asked: int | None) -> Crew:
+def crew_of(engine: str, worker: Worker, most: int, asked: int | None) -> Crew:
+    """The crew of ``devices`` or ``ray``: ``asked`` workers, or one per device, at most ``most``.
+
+    Raises:
+        UsageError: the engine is not installed.
+    """
     if engine == "devices":
         from harness.executors.processes import ProcessCrew
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import replace
 from typing import Any
 
 from harness.errors import UsageError
-from harness.executors.crew import Report, Worker
-from harness.jobs import ShardJob
+from harness.executors.crew import Answer, Report, Worker
 
 _CORES_EACH = 8
 """Cores per actor on machines without a GPU."""
@@ -54,6 +52,17 @@ def _counted(ray: Any) -> tuple[int, int]:
     return int(found.get("GPU", 0)), int(found.get("CPU", 1))
 
 
+class Seat:
+    """An actor: it makes its bench where it runs."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._bench = worker.bench()
+
+    def do(self, job: Any) -> Answer:
+        """One job."""
+        return self._bench.do(job)
+
+
 class RayCrew:
     """Actors on the cluster that RAY_ADDRESS or ``ray start`` names, or on a local one."""
 
@@ -68,13 +77,10 @@ class RayCrew:
     def __enter__(self) -> RayCrew:
         self._own = _connect(self._ray)
         gpus, processors = _counted(self._ray)
-        device = self._worker.options.device
-        if gpus and device in (None, "cuda"):
+        if gpus and self._worker.device in (None, "cuda"):
             count = self._asked or gpus
             self._needs = {"num_gpus": min(1.0, gpus / count), "num_cpus": 1}
-            self._worker = replace(
-                self._worker, options=replace(self._worker.options, device="cuda")
-            )
+            self._worker = self._worker.placed(device="cuda")
         else:
             count = self._asked or max(min(2, processors), processors // _CORES_EACH)
             if count > processors:
@@ -84,7 +90,7 @@ class RayCrew:
                 )
             share = max(1, processors // count)
             self._needs = {"num_gpus": 0, "num_cpus": share}
-            self._worker = replace(self._worker, cores=share)
+            self._worker = self._worker.placed(cores=share)
         for number in range(min(count, self._most)):
             self.replace(number)
         return self
@@ -100,7 +106,7 @@ class RayCrew:
         """As many as the cluster has devices."""
         return list(self._actors)
 
-    def give(self, worker: int, job: ShardJob) -> None:
+    def give(self, worker: int, job: Any) -> None:
         """Call the actor."""
         self._running[self._actors[worker].do.remote(job)] = worker
 
@@ -119,11 +125,8 @@ class RayCrew:
 
     def replace(self, worker: int) -> None:
         """Start an actor in this place."""
-        from harness.executors.processes import Bench
-
         # Ray would give an actor as many threads as it reserves cores, and sums depend on them.
-        threads = {"OMP_NUM_THREADS": str(self._worker.threads)}
-        actor = self._ray.remote(Bench).options(
-            **self._needs, max_restarts=0, runtime_env={"env_vars": threads}
-        )
+        threads = self._worker.threads
+        held = {} if threads is None else {"env_vars": {"OMP_NUM_THREADS": str(threads)}}
+        actor = self._ray.remote(Seat).options(**self._needs, max_restarts=0, runtime_env=held)
         self._actors[worker] = actor.remote(self._worker)

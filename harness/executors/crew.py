@@ -1,70 +1,71 @@
 """Jobs handed to whoever is free, again where a worker died, and not for ever.
 
 A crew is a number of workers that each do one job at a time: :class:`Crew` is all that the loop in
-:func:`dispatch` knows of them.
+:func:`dispatch` knows of them. What a job is, and how a worker does it, is a :class:`Worker`'s to
+say: shards of a corpus (:mod:`harness.executors.encoding`), cells of a study.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
-from harness.errors import ModelError, ShardError
-from harness.jobs import POLL, Outcome, ShardJob
-from harness.models.base import DenseModel, ModelOptions
-from harness.store import write_atomically
-from harness.task import TaskSpec
+from harness.errors import ModelError
+from harness.jobs import POLL
 
 TRIES = 3
-"""Times a shard is begun before it is given up."""
+"""Times a job is begun before it is given up."""
 
 MOST_LOST = 10
-"""Shards that are given up before the run is: what fails everywhere is not the shards' fault."""
-
-_IDS_SHOWN = 8
+"""Jobs that are given up before all are: what fails everywhere is not the jobs' fault."""
 
 
-@dataclass(frozen=True)
-class Worker:
-    """How another process makes the model. Picklable."""
+class Job(Protocol):
+    """A unit of work. Picklable, and doing it twice does no harm."""
 
-    model: str
-    """As the user named it."""
-    options: ModelOptions
-    task: TaskSpec
-    fingerprint: str
-    threads: int
-    """Threads that this process's libraries compute on: others use as many, as sums depend on
-    them."""
-    cores: int | None = None
-    """Cores that encoding may use at once; ``None``: all."""
+    @property
+    def key(self) -> Hashable:
+        """Its own among all jobs."""
 
-    def load(self) -> DenseModel:
-        """The model, bound to the task, once it is sure to be the same one.
 
-        Raises:
-            ModelError: it cannot be loaded, or is another here.
-        """
-        import os
-        import platform
+class Answer(NamedTuple):
+    """What a bench says of a job."""
 
-        from harness.models import load
-        from harness.models.base import for_task
+    outcome: str | None
+    """``claimed``: somebody else is at it; ``None``: it failed, and may be tried again."""
+    error: str | None = None
+    """Why there is no outcome."""
+    unable: bool = False
+    """Whether no job can be done here."""
 
-        if self.cores is not None:
-            os.environ["HARNESS_CORES"] = str(self.cores)
-        model = for_task(load(self.model, self.options), self.task)
-        if getattr(model, "fingerprint", None) != self.fingerprint:
-            raise ModelError(
-                f"{self.model} is another model on {platform.node()} than where the run began: its "
-                "files or library versions differ; make them the same on all machines"
-            )
-        return model  # type: ignore[return-value]
+
+class Bench(Protocol):
+    """A worker's side: whatever it loads once, kept from job to job."""
+
+    def do(self, job: Any) -> Answer:
+        """Do one job; what goes wrong is in the answer."""
+
+
+class Worker(Protocol):
+    """What another process needs to begin. Picklable."""
+
+    @property
+    def device(self) -> str | None:
+        """As torch names it; ``None``: a GPU where there is one."""
+
+    @property
+    def threads(self) -> int | None:
+        """Threads that libraries compute on; ``None``: their own choice."""
+
+    def placed(self, *, device: str | None = None, cores: int | None = None) -> Self:
+        """The same on another device, or with so many cores of its own."""
+
+    def bench(self) -> Bench:
+        """Begin, in the process that will do the jobs."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Report:
     """What came of a job."""
 
     worker: int
-    outcome: Outcome | None = None
+    outcome: str | None = None
     error: str | None = None
     """Why there is no outcome."""
     died: bool = False
@@ -98,7 +99,7 @@ class Crew(Protocol):
     def workers(self) -> list[int]:
         """Their numbers; all are free."""
 
-    def give(self, worker: int, job: ShardJob) -> None:
+    def give(self, worker: int, job: Any) -> None:
         """Have a free worker begin a job."""
 
     def wait(self, seconds: float) -> list[Report]:
@@ -108,24 +109,30 @@ class Crew(Protocol):
         """Start a new worker in the place of one that died."""
 
 
-def dispatch(jobs: Sequence[ShardJob], crew: Crew, progress: Callable[[int], None] | None) -> int:
-    """Have ``crew`` do ``jobs``; how many of them it encoded.
+J = TypeVar("J", bound=Job)
+
+
+def dispatch(
+    jobs: Sequence[J], crew: Crew, settled: Callable[[J, str], None]
+) -> tuple[list[tuple[J, str]], int]:
+    """Have ``crew`` do ``jobs``; ``settled`` is told of each that is done, and its outcome.
 
     A job whose worker died or failed is done again, by another where there is one. What somebody
     else has claimed is asked for again until it is finished, or its claim has expired.
 
+    Returns:
+        Jobs that failed :data:`TRIES` times, with the last reason; and how many were not tried any
+        more, as there were :data:`MOST_LOST` of those.
+
     Raises:
-        ShardError: shards failed :data:`TRIES` times; all others are finished, unless there were
-            :data:`MOST_LOST` of them.
-        ModelError: a worker cannot load the model.
+        ModelError: a worker can do no job at all.
     """
     waiting = deque(jobs)
     free = deque(crew.workers())
-    busy: dict[int, ShardJob] = {}
-    later: list[tuple[float, ShardJob]] = []
-    tries: Counter[tuple[str, int]] = Counter()
-    lost: list[tuple[ShardJob, str]] = []
-    done = 0
+    busy: dict[int, J] = {}
+    later: list[tuple[float, J]] = []
+    tries: Counter[Hashable] = Counter()
+    lost: list[tuple[J, str]] = []
     while waiting or busy or later:
         now = time.monotonic()
         waiting.extend(job for due, job in later if due <= now)
@@ -147,36 +154,13 @@ def dispatch(jobs: Sequence[ShardJob], crew: Crew, progress: Callable[[int], Non
             if report.outcome == "claimed":
                 later.append((time.monotonic() + POLL, job))
             elif report.outcome is not None:
-                done += report.outcome == "encoded"
-                if progress is not None:
-                    progress(len(job))
+                settled(job, report.outcome)
             else:
-                key = (job.language, job.number)
-                tries[key] += 1
-                if tries[key] < TRIES:
+                tries[job.key] += 1
+                if tries[job.key] < TRIES:
                     waiting.append(job)
                 else:
                     lost.append((job, report.error or "its worker died"))
         if len(lost) >= MOST_LOST:
             break
-    if lost:
-        rest = len(waiting) + len(busy) + len(later)
-        raise ShardError(
-            " ".join(_given_up(job, why) for job, why in lost)
-            + (f" {rest} shards were not tried any more" if rest else " The others are finished")
-            + "; the same command goes on from here."
-        )
-    return done
-
-
-def _given_up(job: ShardJob, why: str) -> str:
-    """One sentence on a shard that cannot be encoded; all its passages' ids go to a file."""
-    ids = [x.id for x in job.corpus.read(job.start, job.stop)]
-    path = job.space.folder / f"{job.number:08d}.failed"
-    content = {"error": why, "tries": TRIES, "start": job.start, "stop": job.stop, "ids": ids}
-    write_atomically(path, json.dumps(content, indent=1, ensure_ascii=False).encode())
-    shown = ", ".join(ids[:_IDS_SHOWN]) + (", ..." if len(ids) > _IDS_SHOWN else "")
-    return (
-        f"Shard {job.number} of {job.language}, passages {shown} (all {len(ids)} in {path}), "
-        f"failed {TRIES} times: {why}."
-    )
+    return lost, len(waiting) + len(busy) + len(later)

@@ -1,17 +1,15 @@
-"""One process per device, each with the model and one job at a time."""
+"""One process per device, each with one job at a time."""
 
 from __future__ import annotations
 
 import contextlib
 import multiprocessing
 import signal
-from dataclasses import replace
 from multiprocessing.connection import Connection, wait
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.environment import cores
 from harness.executors.crew import Report, Worker
-from harness.jobs import ShardJob
 
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
@@ -19,22 +17,20 @@ if TYPE_CHECKING:
 _CORES_EACH = 8
 """Cores per process where there is no GPU: more threads would wait for Python's lock."""
 
+W = TypeVar("W", bound=Worker)
 
-def devices_of(worker: Worker, asked: int | None) -> list[Worker]:
+
+def devices_of(worker: W, asked: int | None) -> list[W]:
     """One worker per GPU; on the processor at least two that share its cores.
 
     ``asked`` workers, if given: several on a GPU, or more on the processor.
     """
-    device = worker.options.device
-    count_gpus = gpus() if device in (None, "cuda") else 0
+    count_gpus = gpus() if worker.device in (None, "cuda") else 0
     if not count_gpus:
         count = asked or max(2, cores() // _CORES_EACH)
         share = max(1, cores() // count)
-        return [replace(worker, cores=share) for _ in range(count)]
-    return [
-        replace(worker, options=replace(worker.options, device=f"cuda:{i % count_gpus}"))
-        for i in range(asked or count_gpus)
-    ]
+        return [worker.placed(cores=share) for _ in range(count)]
+    return [worker.placed(device=f"cuda:{i % count_gpus}") for i in range(asked or count_gpus)]
 
 
 def gpus() -> int:
@@ -71,7 +67,7 @@ class ProcessCrew:
         """As many as there are devices."""
         return list(self._processes)
 
-    def give(self, worker: int, job: ShardJob) -> None:
+    def give(self, worker: int, job: Any) -> None:
         """Send it; a worker that died is noticed in :meth:`wait`."""
         with contextlib.suppress(OSError):
             self._pipes[worker].send(job)
@@ -98,7 +94,7 @@ class ProcessCrew:
             self._pipes[worker].close()
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
-            target=_work, args=(self._plans[worker], theirs), daemon=True, name=f"encode-{worker}"
+            target=_work, args=(self._plans[worker], theirs), daemon=True, name=f"worker-{worker}"
         )
         process.start()
         theirs.close()
@@ -115,7 +111,7 @@ def _work(worker: Worker, pipe: Connection) -> None:
     """What a process does until nobody asks any more: jobs in, outcomes or errors out."""
     # Ctrl-C reaches all processes of a terminal; the first one ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    bench = Bench(worker)
+    bench = worker.bench()
     while True:
         try:
             job = pipe.recv()
@@ -126,34 +122,3 @@ def _work(worker: Worker, pipe: Connection) -> None:
             pipe.send(answer)
         except OSError:
             return
-
-
-class Bench:
-    """A worker's side: the model, loaded once, and the corpus, read on from shard to shard."""
-
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
-        self._model: Any = None
-        self._reader: Any = None
-
-    def do(self, job: ShardJob) -> tuple[str | None, str | None, bool]:
-        """The outcome, or else what went wrong; and whether that goes for all jobs."""
-        from harness.data.corpus import CorpusReader
-        from harness.errors import HarnessError
-        from harness.jobs import encode_shard
-
-        try:
-            if self._model is None:
-                self._model = self._worker.load()
-        except HarnessError as error:
-            return None, str(error), True
-        try:
-            if self._reader is None or self._reader.corpus != job.corpus:
-                self._reader = CorpusReader(job.corpus)
-            return encode_shard(self._model, job, reader=self._reader), None, False
-        except HarnessError as error:
-            self._reader = None
-            return None, str(error), False
-        except Exception as error:  # whatever it is, the shard gets another try elsewhere
-            self._reader = None
-            return None, f"{type(error).__name__}: {error}", False
