@@ -30,6 +30,7 @@ from harness.cli.plan import plan
 from harness.cli.run import run
 from harness.cli.score import score
 from harness.cli.store import store
+from harness.cli.study import study
 from harness.cli.train import train
 from harness.cli.translate import translate
 from harness.errors import HarnessError
@@ -111,5 +112,6 @@ for command in (
     data,
     store,
     train,
+    study,
 ):
     main.add_command(command)

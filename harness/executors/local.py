@@ -1,12 +1,13 @@
-"""Shards one after the other, in this process."""
+"""Jobs one after the other, in this process."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from harness.data.corpus import CorpusReader
 from harness.errors import HarnessError
-from harness.executors.crew import Report
+from harness.executors.crew import Bench, Report
 from harness.jobs import ShardJob, encode_shard
 from harness.models.base import DenseModel
 
@@ -57,6 +58,36 @@ class LocalCrew:
         if outcome == "finished" and self._progress is not None:
             self._progress(len(job))
         return [Report(0, outcome)]
+
+    def replace(self, worker: int) -> None:
+        """It cannot die and leave us behind."""
+
+
+class BenchCrew:
+    """One worker, which is this process, and any bench."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._job: Any = None
+
+    def __enter__(self) -> BenchCrew:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def workers(self) -> list[int]:
+        """Worker 0."""
+        return [0]
+
+    def give(self, worker: int, job: Any) -> None:
+        """Kept until it is waited for."""
+        self._job = job
+
+    def wait(self, seconds: float) -> list[Report]:
+        """Do the job."""
+        outcome, error, unable = self._bench.do(self._job)
+        return [Report(0, outcome, error, unable=unable)]
 
     def replace(self, worker: int) -> None:
         """It cannot die and leave us behind."""

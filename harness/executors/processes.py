@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import signal
+from collections.abc import Iterator
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -96,9 +98,25 @@ class ProcessCrew:
         process = self._context.Process(
             target=_work, args=(self._plans[worker], theirs), daemon=True, name=f"worker-{worker}"
         )
-        process.start()
+        with _environment(self._plans[worker].threads):
+            process.start()
         theirs.close()
         self._processes[worker], self._pipes[worker] = process, ours
+
+
+@contextlib.contextmanager
+def _environment(threads: int | None) -> Iterator[None]:
+    """A process started meanwhile has libraries that compute on so many threads from the first."""
+    before = os.environ.get("OMP_NUM_THREADS")
+    if threads is not None:
+        os.environ["OMP_NUM_THREADS"] = str(threads)
+    try:
+        yield
+    finally:
+        if threads is not None:
+            os.environ.pop("OMP_NUM_THREADS")
+            if before is not None:
+                os.environ["OMP_NUM_THREADS"] = before
 
 
 def _ended(code: int | None) -> str:

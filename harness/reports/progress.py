@@ -87,6 +87,10 @@ class Bars:
             self._files[name] = self._bars.add_task(name, total=total, unit="bytes")
         self._bars.update(self._files[name], completed=done, total=total)
 
+    def note(self, line: str) -> None:
+        """A line that stays, above the bars."""
+        self._bars.console.print(Text(line), soft_wrap=True)
+
     @contextmanager
     def drawn(self) -> Iterator[Bars]:
         """Draw while the block runs."""
@@ -96,6 +100,14 @@ class Bars:
 
 class Quiet(Silent):
     """Draws nothing: stderr is not a terminal, or nobody wants bars."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console
+
+    def note(self, line: str) -> None:
+        """A line that stays, unless nobody wants any."""
+        if self._console is not None:
+            self._console.print(Text(line), soft_wrap=True)
 
     def download(self, name: str, done: int, total: int | None) -> None:
         """Ignored."""
@@ -129,7 +141,7 @@ def told(*, quiet: bool) -> Iterator[Bars | Quiet]:
         warnings.simplefilter("default")
         warnings.showwarning = show
         if quiet or not console.is_terminal:
-            yield Quiet()
+            yield Quiet(None if quiet else console)
         else:
             with Bars(console).drawn() as bars:
                 yield bars

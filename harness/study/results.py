@@ -24,6 +24,7 @@ from harness.writing import write_atomically
 
 FORMAT = 1
 STUDY, CELL, FAILED, REFERENCE = "study.json", "cell.json", "failed.json", "reference.json"
+KIND = "harness study cell"
 CELLS, DATA, MODELS, REFERENCES = "cells", "data", "models", "references"
 
 

@@ -69,10 +69,11 @@ def quiet_libraries() -> Iterator[None]:
     """The libraries' notes for developers stay off the terminal."""
     from transformers.utils import logging as theirs
 
-    level = theirs.get_verbosity()
+    level, bars = theirs.get_verbosity(), theirs.is_progress_bar_enabled()
     own = logging.getLogger("sentence_transformers")
     before = own.level
     theirs.set_verbosity_error()
+    theirs.disable_progress_bar()
     own.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
@@ -82,3 +83,5 @@ def quiet_libraries() -> Iterator[None]:
     finally:
         own.setLevel(before)
         theirs.set_verbosity(level)
+        if bars:
+            theirs.enable_progress_bar()

@@ -48,16 +48,34 @@ def load_base(settings: Settings, *, device: str | None, offline: bool) -> Base:
     return Base(model, longest, facts)
 
 
+def find_base(name: str, offline: bool) -> dict[str, Any]:
+    """Revision and digests of a base, whose weights are not loaded.
+
+    Raises:
+        ModelError: it cannot be found.
+    """
+    if name in ("use-m3", "default"):
+        return _built_in_facts()
+    folder, revision = _find(name, offline)
+    return {"revision": revision, "files": digest_folder(folder)}
+
+
+def _built_in_facts() -> dict[str, Any]:
+    from harness.models.fingerprint import digest_file
+    from harness.models.use_m3 import resource
+
+    files = {x: digest_file(resource(x)) for x in ("weights.npz", "sp.model")}
+    return {"revision": None, "files": files}
+
+
 def _built_in(device: str | None) -> tuple[Any, dict[str, Any]]:
     from sentence_transformers import SentenceTransformer
 
-    from harness.models.fingerprint import digest_file
-    from harness.models.use_m3 import resource
     from harness.models.use_m3_module import UseM3Module
 
-    files = {x: digest_file(resource(x)) for x in ("weights.npz", "sp.model")}
+    facts = _built_in_facts()
     model = SentenceTransformer(modules=[UseM3Module.pretrained()], device=device)
-    return model, {"name": "use-m3", "revision": None, "files": files}
+    return model, {"name": "use-m3"} | facts
 
 
 def _from_folder(name: str, device: str | None, offline: bool) -> tuple[Any, dict[str, Any]]:

@@ -1,0 +1,153 @@
+"""``harness study``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.cli.options import data_dir_option
+
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+@click.group(short_help="A research question as one file: trained, scored, compared.")
+def study() -> None:
+    """Train and score a grid of recipes from one file, and make its page.
+
+    A cell is one training: an arm, one value of each axis, one seed. `harness study list` shows the
+    studies that come with the harness; a file of one's own is a path ending in .toml.
+    """
+
+
+@study.command("list", short_help="The studies that come with the harness.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(as_json: bool) -> None:
+    """Name, question, cells and scales of each."""
+    from harness.reports import consoles
+    from harness.study.cells import cells_of
+    from harness.study.file import list_studies
+    from harness.study.printed import print_studies, studies_document
+
+    found = [(x, len(cells_of(x))) for x in list_studies()]
+    if as_json:
+        click.echo(studies_document(found))
+    else:
+        print_studies(consoles.console(), found)
+
+
+def _seeds(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, ...] | None:
+    """``0,1,2`` as numbers."""
+    if value is None:
+        return None
+    words = [x.strip() for x in value.split(",")]
+    if not all(x.isdecimal() for x in words):
+        raise click.BadParameter(
+            f"{value!r} is not a list of seeds; write whole numbers with commas between, as in "
+            "0,1,2",
+            ctx,
+            param,
+        )
+    return tuple(int(x) for x in words)
+
+
+@study.command(short_help="Train and score every cell that is not there yet.")
+@click.argument("name", metavar="NAME|FILE")
+@click.option(
+    "--output",
+    type=_FOLDER,
+    metavar="DIR",
+    help="Folder of the study.  [results/studies/NAME]",
+)
+@click.option(
+    "--scale", default="small", show_default=True, metavar="NAME", help="One of its file's."
+)
+@click.option("--seeds", callback=_seeds, metavar="N,N", help="Instead of the file's.")
+@data_dir_option()
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "devices", "ray"]),
+    help="Who does cells: this process, one process per GPU (else on the processor), or actors on "
+    "a Ray cluster.  [local; devices with --workers]",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Processes or actors.  [as many as there are devices]",
+)
+@click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps.")
+@click.option("--offline", is_flag=True, help="Never touch the network.")
+@click.option("--keep-models", is_flag=True, help="Leave trained models in DIR/models.")
+@click.option("--dry-run", is_flag=True, help="Say cells, time and disk, and train nothing.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but the folder.")
+@click.pass_obj
+def run(
+    command: list[str],
+    /,
+    name: str,
+    output: Path | None,
+    scale: str,
+    seeds: tuple[int, ...] | None,
+    engine: str | None,
+    workers: int | None,
+    dry_run: bool,
+    quiet: bool,
+    **given: Any,
+) -> None:
+    """Run the study NAME, or that in FILE: make its pairs, train its cells, score them.
+
+    Everything that can be refused is refused before the first training. Stopped at any moment, the
+    same command goes on with the cells that are not there; a cell that fails is written down, the
+    others go on, and the next run tries it again.
+    """
+    from harness.reports import consoles
+    from harness.reports.progress import told
+    from harness.study.file import read_study
+    from harness.study.printed import print_ran, print_study_plan
+    from harness.study.ready import StudyOptions
+
+    found = read_study(name, scale, seeds)
+    options = StudyOptions(
+        output=output or Path("results") / "studies" / found.name,
+        engine=engine or ("local" if workers in (None, 1) else "devices"),
+        workers=None if engine is None and workers == 1 else workers,
+        **given,
+    )
+    out = consoles.console()
+    with told(quiet=quiet) as progress:
+        if dry_run:
+            from harness.study.dry_run import plan_study
+
+            print_study_plan(out, plan_study(found, options, progress))
+            return
+        from harness.study.run import run_study
+
+        ran = run_study(found, options, progress=progress, tell=progress.note, command=command)
+    if quiet:
+        click.echo(ran.folder)
+    else:
+        print_ran(out, ran)
+    if ran.failed:
+        raise click.exceptions.Exit(1)
+
+
+@study.command(short_help="Tables, plots and a page from a study's folder.")
+@click.argument("folder", type=_FOLDER, metavar="DIR")
+@click.option("--output", type=_FOLDER, metavar="DIR", help="Folder for the page.  [DIR/report]")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but the page's path.")
+def report(folder: Path, output: Path | None, quiet: bool) -> None:
+    """Make the page of the study in DIR, finished or not."""
+    from importlib.util import find_spec
+
+    from harness.errors import UsageError
+    from harness.study.results import load_results
+
+    results = load_results(folder)
+    if find_spec("harness.study.report") is None:
+        raise UsageError("harness study report is not there yet: this harness cannot make pages")
+    from importlib import import_module
+
+    write_report = import_module("harness.study.report").write_report
+    click.echo(write_report(results, output or folder / "report"))

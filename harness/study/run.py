@@ -1,0 +1,245 @@
+"""A study from its file to a folder with every cell trained and scored."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.environment import cores, versions
+from harness.errors import StudyError, UsageError
+from harness.executors import check_engine, crew_of
+from harness.executors.crew import Crew, dispatch
+from harness.executors.local import BenchCrew
+from harness.stages import Progress, Silent
+from harness.study.model import Study
+from harness.study.ready import Job, Ready, StudyOptions, check_study, make_ready
+from harness.study.results import (
+    CELL,
+    FAILED,
+    FORMAT,
+    REFERENCE,
+    STUDY,
+    read_head,
+    read_whole,
+    write_json,
+)
+from harness.study.work import StudyBench, StudyWorker, remove_model
+from harness.writing import locked
+
+Tell = Callable[[str], None]
+
+
+@dataclass
+class Ran:
+    """What a call has come to."""
+
+    folder: Path
+    cells: int
+    """All of the study."""
+    before: int
+    """Cells and references that were there."""
+    done: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+    """Name -> why."""
+    seconds: float = 0.0
+
+
+def run_study(
+    study: Study,
+    options: StudyOptions,
+    *,
+    progress: Progress | None = None,
+    tell: Tell | None = None,
+    command: Sequence[str] | None = None,
+) -> Ran:
+    """Train and score every cell that is not there yet.
+
+    Args:
+        study: at the scale that is wanted.
+        options: where, and by whom.
+        progress: told of stages; those of cells only where they are done in this process.
+        tell: given a line for each cell that is finished.
+        command: the command line, for records.
+
+    Raises:
+        StudyError: the study cannot be as it is, or the folder is another's; nothing was trained.
+        UsageError: an engine that there is not.
+    """
+    progress, tell = progress or Silent(), tell or _nobody
+    options = options.absolute()
+    check_engine(options.engine, None, stored=False)
+    if options.engine == "local" and (options.workers or 1) > 1:
+        raise UsageError("--workers is for --engine devices or ray; local is this process")
+    check_folder(study, options.output)
+    check_study(study, options)
+    with _alone(options.output):
+        if not (options.output / STUDY).is_file():
+            write_json(options.output / STUDY, _head(study, None))
+        with _prepared():
+            ready = make_ready(study, options, progress)
+        write_json(options.output / STUDY, _head(study, ready))
+    jobs = [job for job in ready.jobs if not _whole(job)]
+    if not options.keep_models:
+        for job in ready.jobs:
+            if _whole(job):
+                remove_model(options.output, job.key)
+    ran = Ran(options.output, len(ready.cells), len(ready.jobs) - len(jobs))
+    if jobs:
+        _work(ready, jobs, options, ran, progress, tell, command)
+    return ran
+
+
+def check_folder(study: Study, output: Path) -> None:
+    """The folder is new, or this study's, at this scale.
+
+    Raises:
+        StudyError: it is not.
+    """
+    if (output / STUDY).is_file():
+        head = read_head(output)
+        held = head["study"].get("name"), head["scale"]
+        if held != (study.name, study.scale):
+            raise StudyError(
+                f"--output {output}: holds the study {held[0]!r} at scale {held[1]}, and this is "
+                f"{study.name!r} at scale {study.scale}; give another folder"
+            )
+    elif output.exists() and (
+        not output.is_dir() or any(x.name != _LOCK for x in output.iterdir())
+    ):
+        raise StudyError(f"--output {output}: is not empty and holds no study; give a new folder")
+
+
+_LOCK = ".lock"
+
+
+@contextmanager
+def _alone(output: Path) -> Iterator[None]:
+    """Pairs are made and the study written by one at a time; others wait and find it done."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StudyError(f"--output {output}: cannot be made ({error.strerror})") from error
+    with locked(output / _LOCK):
+        yield
+
+
+@contextmanager
+def _prepared() -> Iterator[None]:
+    from harness.training.arguments import quiet_libraries
+    from harness.training.examples import kept_examples
+
+    with kept_examples(), quiet_libraries():
+        yield
+
+
+def _nobody(line: str) -> None:
+    pass
+
+
+def _head(study: Study, ready: Ready | None) -> dict[str, Any]:
+    jobs = () if ready is None else ready.jobs
+    return {
+        "format": FORMAT,
+        "study": study.document,
+        "digest": study.digest,
+        "scale": study.scale,
+        "scales": list(study.scales),
+        "harness": versions().get("polyglot-harness"),
+        "cells": [x.name for x in ready.cells] if ready else [],
+        "digests": {x.cell.name: x.digest for x in jobs if x.cell is not None},
+        "references": {
+            model: {"folder": job.folder.name, "digest": job.digest}
+            for model, job in zip(
+                study.references, [x for x in jobs if x.cell is None], strict=False
+            )
+        },
+        "data": {} if ready is None else ready.data,
+        "pairs": {} if ready is None else ready.pairs,
+        "steps": {} if ready is None else ready.steps,
+    }
+
+
+def _whole(job: Job) -> bool:
+    last = CELL if job.cell else REFERENCE
+    return read_whole(job.folder / last, job.digest) is not None
+
+
+def _work(
+    ready: Ready,
+    jobs: Sequence[Job],
+    options: StudyOptions,
+    ran: Ran,
+    progress: Progress,
+    tell: Tell,
+    command: Sequence[str] | None,
+) -> None:
+    begun = time.perf_counter()
+    total = len(jobs)
+    settled = 0
+    names = {x.key for x in jobs}
+
+    def told(job: Job, outcome: str) -> None:
+        nonlocal settled
+        settled += 1
+        names.discard(job.key)
+        line = f"{settled}/{total} {job.key}"
+        if outcome == "failed":
+            why = read_whole(job.folder / FAILED, job.digest) or {}
+            ran.failed[job.key] = str(why.get("error", "it failed"))
+            tell(f"{line}: failed: {ran.failed[job.key]}")
+            return
+        ran.done += outcome == "done"
+        whole = read_whole(job.folder / (CELL if job.cell else REFERENCE), job.digest) or {}
+        tell(f"{line}: {_spent(whole.get('seconds', {}))}")
+
+    worker = StudyWorker(
+        tasks=ready.tasks,
+        options=options,
+        command=None if command is None else tuple(command),
+        threads=_threads(options),
+    )
+    with _crew(worker, options, total, progress) as crew:
+        lost, rest = dispatch(jobs, crew, told)
+    for job, why in lost:
+        ran.failed[job.key] = why
+        tell(f"{job.key}: failed: {why}")
+        names.discard(job.key)
+    for name in sorted(names) if rest else ():
+        ran.failed[name] = "not tried any more, as too many workers died"
+    ran.seconds = time.perf_counter() - begun
+
+
+def _spent(seconds: Mapping[str, float]) -> str:
+    whole = sum(seconds.values())
+    return f"{whole:.1f} s (" + ", ".join(f"{k} {v:.1f}" for k, v in seconds.items()) + ")"
+
+
+def _threads(options: StudyOptions) -> int | None:
+    """Threads of each of several workers: last bits depend on them."""
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    if given.isdecimal():
+        return int(given)
+    if options.engine == "local":
+        return None
+    return max(1, cores() // (options.workers or 2))
+
+
+@contextmanager
+def _crew(
+    worker: StudyWorker, options: StudyOptions, total: int, progress: Progress
+) -> Iterator[Crew]:
+    if options.engine == "local":
+        bench = StudyBench(worker, progress)
+        try:
+            with BenchCrew(bench) as alone:
+                yield alone
+        finally:
+            bench.close()
+        return
+    with crew_of(options.engine, worker, total, options.workers) as crew:
+        yield crew
