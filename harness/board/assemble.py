@@ -144,7 +144,7 @@ def _task_board(
     return TaskBoard(
         slug=slug,
         task=entry["task"],
-        title=_title(entry),
+        title=board_title(entry),
         primary=primary,
         notes=notes,
         text=entry["text"],
@@ -190,7 +190,7 @@ def board_notes(entry: Entry) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _title(entry: Entry) -> str:
+def board_title(entry: Entry) -> str:
     """The task's, with what keeps its numbers from being the task's."""
     if not entry["partial"]:
         return str(entry["title"])

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -145,6 +145,31 @@ def cluster_bootstrap(
         level=level,
         seed=seed,
     )
+
+
+class LeftOut(NamedTuple):
+    """Means of P parents in M measures, with and without each of C clusters."""
+
+    macro: FloatArray
+    """``(M,)``."""
+    parents: FloatArray
+    """``(P, M)``."""
+    macro_without: FloatArray
+    """``(C, M)``, clusters in ascending order of their names."""
+    parents_without: FloatArray
+    """``(C, P, M)``."""
+
+
+def leave_one_out(
+    values: NDArray[Any], clusters: NDArray[Any], groups: IntArray, parents: IntArray
+) -> LeftOut:
+    """Macro means with and without each cluster; arguments as of :func:`cluster_bootstrap`."""
+    table = _Table.of(values, clusters, groups, len(parents), parents)
+    sums, counts = table.sums.sum(axis=0), table.counts.sum(axis=0)
+    _, of_parents, macro = table.split(table.from_sums(sums[None], counts[None])[0])
+    without = table.from_sums(sums - table.sums, counts - table.counts)
+    _, parents_without, macro_without = table.split(without.T)
+    return LeftOut(macro, of_parents, macro_without.T, np.moveaxis(parents_without, -1, 0))
 
 
 def paired_permutation_test(

@@ -1,0 +1,55 @@
+"""The report of a study: its page, tables and plots, all made from the records in its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.study.results import Results
+
+PAGE = "index.md"
+"""Name of the page."""
+
+
+def write_report(results: Results, output: str | Path) -> Path:
+    """Write page, tables and plots; the same results give the same bytes.
+
+        OUTPUT/index.md          the page
+        OUTPUT/NAME.csv          tables, with all digits
+        OUTPUT/plots/NAME.svg    plots, and beside them as PNG
+
+    Args:
+        results: of a study, finished or not: cells that are missing are named on the page.
+        output: folder, made if it is not there.
+
+    Returns:
+        The page.
+
+    Raises:
+        StudyError: no cell is finished.
+        UsageError: matplotlib is not installed, or no task has one of the measures.
+        RecordError: a record lacks a table, or is of other data than its neighbours.
+        StoreError: the folder cannot be written.
+    """
+    from harness.errors import StudyError
+    from harness.store import write_atomically
+    from harness.study.report.findings import find
+    from harness.study.report.page import page
+    from harness.study.report.plots import draw
+    from harness.study.report.reading import read
+    from harness.study.report.tables import csv_files
+
+    if not results.cells:
+        raise StudyError(
+            f"{results.folder}: no cell of the study is finished; run `harness study run` first"
+        )
+    folder = Path(output)
+    findings = find(results)
+    plots = draw(findings)
+    for plot in plots:
+        for form, raw in plot.files.items():
+            write_atomically(folder / "plots" / f"{plot.name}.{form}", raw)
+    for name, raw in csv_files(findings).items():
+        write_atomically(folder / name, raw)
+    path = folder / PAGE
+    write_atomically(path, page(findings, read(findings), plots).encode())
+    return path

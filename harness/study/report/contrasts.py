@@ -1,0 +1,172 @@
+"""Differences and ratios between places of a study: the effects that a report shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.board.ranking import paired_p_values
+from harness.metrics.comparisons import ALPHA, holm
+from harness.metrics.measure import Better
+from harness.metrics.segments import FloatArray, divide
+from harness.study.report.layout import Place
+from harness.study.report.sheets import Means, Sheet
+from harness.study.report.statistics import Crossed, crossed
+
+Side = Sequence[Place] | str
+"""Places, whose means are averaged, or the name of a reference."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The means of one side of a contrast for S seeds."""
+
+    values: FloatArray
+    """``(S, G, M)``."""
+    without: FloatArray
+    """``(S, Q, G, M)``."""
+    shares: FloatArray
+    """``(Q, H, M)``: averaged over the seeds."""
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """One side less the other, and one over the other; arrays are ``(G, M)``."""
+
+    difference: Crossed
+    relative: Crossed
+    """The first side over the second, less 1."""
+    p_value: FloatArray
+    """``(H, M)``: paired test over questions, seeds averaged; not corrected."""
+    seeds: tuple[int, ...]
+    """Seeds that all places of it share."""
+    raw: FloatArray
+    """``(S, G, M)``: the difference of each seed."""
+    raw_without: FloatArray
+    """``(S, Q, G, M)``."""
+
+
+def seeds_of(sheet: Sheet, places: Sequence[Place]) -> tuple[int, ...]:
+    """Seeds with which all of ``places`` are finished."""
+    held = [set(sheet.cells.get(x, {})) for x in places]
+    return tuple(sorted(set.intersection(*held))) if held else ()
+
+
+def drawn(sheet: Sheet, side: Side, seeds: Sequence[int]) -> Drawn:
+    """The means of a side for each of ``seeds``; a reference has the same for all."""
+    if isinstance(side, str):
+        means = [[sheet.references[side]]] * len(seeds)
+    else:
+        means = [[sheet.cells[place][seed] for place in side] for seed in seeds]
+    return Drawn(
+        np.stack([_average([x.values for x in row]) for row in means]),
+        np.stack([_average([x.without for x in row]) for row in means]),
+        _average([x.shares for row in means for x in row]),
+    )
+
+
+def _average(arrays: Sequence[FloatArray]) -> FloatArray:
+    return arrays[0] if len(arrays) == 1 else np.mean(np.stack(arrays), axis=0)
+
+
+def value_at(sheet: Sheet, place: Place) -> Crossed | None:
+    """The means of a place, ``(G, M)``; ``None`` where no seed of it is finished."""
+    seeds = seeds_of(sheet, [place])
+    if not seeds:
+        return None
+    found = drawn(sheet, [place], seeds)
+    return crossed(found.values, found.without)
+
+
+def reference_value(means: Means) -> Crossed:
+    """The means of an untrained model, over questions alone."""
+    return crossed(means.values[None], means.without[None])
+
+
+def contrast(sheet: Sheet, first: Side, second: Side) -> Contrast | None:
+    """``first`` against ``second``, seed by seed; ``None`` where they share no finished seed."""
+    places = [x for side in (first, second) if not isinstance(side, str) for x in side]
+    if any(isinstance(x, str) and x not in sheet.references for x in (first, second)):
+        return None
+    seeds = seeds_of(sheet, places)
+    if not seeds:
+        return None
+    a, b = drawn(sheet, first, seeds), drawn(sheet, second, seeds)
+    values, without = a.values - b.values, a.without - b.without
+    return Contrast(
+        difference=crossed(values, without),
+        relative=crossed(divide(a.values, b.values) - 1, divide(a.without, b.without) - 1),
+        p_value=_over_questions(a.shares - b.shares),
+        seeds=seeds,
+        raw=values,
+        raw_without=without,
+    )
+
+
+def _over_questions(shares: FloatArray) -> FloatArray:
+    """Two-sided p-values ``(H, M)`` of shares ``(Q, H, M)`` that sum to a difference."""
+    found = np.full(shares.shape[1:], np.nan)
+    for at in np.ndindex(found.shape):
+        pair = np.stack([shares[(slice(None), *at)], np.zeros(len(shares))])
+        found[at] = paired_p_values(pair)[0, 1]
+    return found
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One number of a contrast, with its verdict."""
+
+    difference: float
+    low: float
+    high: float
+    relative: float
+    """Share by which the first side lies above the second."""
+    relative_low: float
+    relative_high: float
+    standardised: float
+    """Cohen's d_z over questions."""
+    p_value: float
+    """Over questions, seeds averaged, after Holm over its family; NaN for single languages."""
+    beyond_seeds: bool
+    """Further from 0 than seeds alone would bring it, at the interval's level."""
+    seeds: int
+
+    @property
+    def told(self) -> bool:
+        """Told apart: by the questions after Holm, and by seeds and questions together."""
+        return self.p_value <= ALPHA and not self.low <= 0 <= self.high
+
+    def verdict(self, better: Better | None) -> str:
+        """``better``, ``worse``, ``higher``, ``lower`` or ``no difference shown``."""
+        if np.isnan(self.difference):
+            return "undefined"
+        if not self.told:
+            return "no difference shown"
+        if better is None:
+            return "higher" if self.difference > 0 else "lower"
+        return "better" if (self.difference > 0) == (better == "higher") else "worse"
+
+
+def effect(found: Contrast, group: int, measure: int, adjusted: float) -> Effect:
+    """The effect in one group and measure."""
+    at = (group, measure)
+    d, r = found.difference, found.relative
+    return Effect(
+        difference=float(d.value[at]),
+        low=float(d.low[at]),
+        high=float(d.high[at]),
+        relative=float(r.value[at]),
+        relative_low=float(r.low[at]),
+        relative_high=float(r.high[at]),
+        standardised=float(d.standardised[at]),
+        p_value=adjusted,
+        beyond_seeds=bool(d.beyond_seeds[at]),
+        seeds=len(found.seeds),
+    )
+
+
+def adjusted(families: Mapping[object, Sequence[float]]) -> dict[object, list[float]]:
+    """Family -> its p-values after Holm, in order."""
+    return {name: holm(list(values)).tolist() for name, values in families.items()}

@@ -1,0 +1,220 @@
+"""All effects of a study: which contrasts are made, and which p-values are corrected together.
+
+A family of comparisons is what one question asks of one task: all arms against the baseline (over
+the kinds of setting, measures and values of the x axis), for all query languages or for the groups
+of languages. Holm's correction is over a family. Where the x axis holds names and not numbers, its
+values are compared with the first one, in the same arm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from harness.metrics.measure import Better
+from harness.study.model import Value
+from harness.study.report.contrasts import Contrast, Effect, Side, adjusted, contrast, effect
+from harness.study.report.layout import Layout, Place, Series
+from harness.study.report.sheets import ALL, Sheet, better_of
+from harness.study.report.statistics import Crossed, crossed
+
+Question = Literal["arm", "overall", "point", "ends", "best", "reference"]
+"""An arm against the baseline at one value of x, or over all; a value of x against the first, the
+last against the first, or each against the best; an arm against an untrained model."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One comparison in one group of languages by one measure."""
+
+    question: Question
+    sheet: Sheet
+    group: str
+    measure: str
+    series: Series
+    point: Value | None
+    """Of the x axis; ``None`` without, or over all of them."""
+    against: str
+    """What the first side is compared with, in words: an arm, a model, or a value of x."""
+    effect: Effect
+
+    @property
+    def better(self) -> Better | None:
+        """Which end of the measure is good."""
+        return better_of(self.measure)
+
+    @property
+    def verdict(self) -> str:
+        """As :meth:`Effect.verdict`."""
+        return self.effect.verdict(self.better)
+
+
+@dataclass(frozen=True)
+class Gap:
+    """How much larger an effect is in one group of languages than in another; ``(M,)``."""
+
+    question: Question
+    sheet: Sheet
+    series: Series
+    point: Value | None
+    """As of :class:`Compared`."""
+    against: str
+    first: str
+    second: str
+    found: Crossed
+
+
+class _Pending(NamedTuple):
+    question: Question
+    sheet: Sheet
+    series: Series
+    point: Value | None
+    against: str
+    measures: tuple[str, ...]
+    found: Contrast
+
+
+def compare_all(layout: Layout, sheets: Sequence[Sheet]) -> tuple[list[Compared], list[Gap]]:
+    """Make every comparison of a study, and of those over all values the gaps between groups."""
+    pending = [x for sheet in sheets for x in _of_sheet(layout, sheet)]
+    families: dict[object, list[float]] = {}
+    for entry in pending:
+        for group, measure in _cells(entry):
+            p = float(entry.found.p_value[group, entry.sheet.measures.index(measure)])
+            families.setdefault(_family(entry, group), []).append(p)
+    corrected = {name: iter(values) for name, values in adjusted(families).items()}
+    found = [
+        Compared(
+            entry.question,
+            entry.sheet,
+            entry.sheet.groups[group],
+            measure,
+            entry.series,
+            entry.point,
+            entry.against,
+            effect(
+                entry.found,
+                group,
+                entry.sheet.measures.index(measure),
+                next(corrected[_family(entry, group)]),
+            ),
+        )
+        for entry in pending
+        for group, measure in _cells(entry)
+    ]
+    return found, [gap for entry in pending for gap in _gaps(entry)]
+
+
+def _cells(entry: _Pending) -> list[tuple[int, str]]:
+    return [(g, m) for g in range(entry.sheet.tested) for m in entry.measures]
+
+
+def _family(entry: _Pending, group: int) -> tuple[object, ...]:
+    own = (entry.sheet.kind, entry.series, entry.measures) if entry.question == "best" else ()
+    return (entry.sheet.key, entry.question, group == 0, *own)
+
+
+def _of_sheet(layout: Layout, sheet: Sheet) -> Iterator[_Pending]:
+    for series in layout.series:
+        yield from _against_baseline(layout, sheet, series)
+        if layout.axis is not None and not series.level:
+            yield from _along(layout, sheet, series)
+        for model in sheet.references:
+            for point in layout.points_of(series):
+                place = layout.place(series, point)
+                yield from _one("reference", sheet, series, point, model, [place], model)
+
+
+def _one(
+    question: Question,
+    sheet: Sheet,
+    series: Series,
+    point: Value | None,
+    against: str,
+    first: Side,
+    second: Side,
+    measures: tuple[str, ...] | None = None,
+) -> Iterator[_Pending]:
+    found = contrast(sheet, first, second)
+    if found is not None:
+        measures = sheet.measures if measures is None else measures
+        yield _Pending(question, sheet, series, point, against, measures, found)
+
+
+def _against_baseline(layout: Layout, sheet: Sheet, series: Series) -> Iterator[_Pending]:
+    baseline = layout.baseline_of(series)
+    if baseline is None:
+        return
+    shared: list[tuple[Place, Place]] = []
+    for point in layout.points_of(series) if baseline.level else layout.points:
+        pair = (layout.place(series, point), layout.place(baseline, point))
+        made = list(_one("arm", sheet, series, point, baseline.label, [pair[0]], [pair[1]]))
+        yield from made
+        shared += [pair] * len(made)
+    if len(shared) > 1:
+        first, second = ([pair[side] for pair in shared] for side in (0, 1))
+        yield from _one("overall", sheet, series, None, baseline.label, first, second)
+
+
+def _along(layout: Layout, sheet: Sheet, series: Series) -> Iterator[_Pending]:
+    """Comparisons of the values of x in one arm."""
+    here = [p for p in layout.points if layout.place(series, p) in sheet.cells]
+    if len(here) < 2:
+        return
+    places = {p: [layout.place(series, p)] for p in here}
+    first = here[0]
+    if not layout.numeric:
+        for point in here[1:] if first == layout.points[0] else ():
+            against = layout.spell(first)
+            yield from _one("point", sheet, series, point, against, places[point], places[first])
+        return
+    last, against = here[-1], layout.spell(first)
+    yield from _one("ends", sheet, series, last, against, places[last], places[first])
+    for number, measure in enumerate(sheet.measures):
+        better = better_of(measure)
+        if better is None or len(here) < 3:
+            continue
+        means = [
+            np.mean([x.values[0, number] for x in sheet.cells[places[p][0]].values()]) for p in here
+        ]
+        if np.isnan(means).any():
+            continue
+        best = here[int(np.argmax(means) if better == "higher" else np.argmin(means))]
+        for point in here:
+            if point != best:
+                yield from _one(
+                    "best",
+                    sheet,
+                    series,
+                    point,
+                    layout.spell(best),
+                    places[point],
+                    places[best],
+                    (measure,),
+                )
+
+
+def _gaps(entry: _Pending) -> Iterator[Gap]:
+    """Of effects over all values and between ends: each pair of groups of the study file."""
+    if entry.question not in ("overall", "ends", "point") and not (
+        entry.question == "arm" and entry.point is None
+    ):
+        return
+    named = [g for g in range(entry.sheet.tested) if entry.sheet.groups[g] != ALL]
+    for at, first in enumerate(named):
+        for second in named[at + 1 :]:
+            raw, without = entry.found.raw, entry.found.raw_without
+            values = raw[:, first] - raw[:, second]
+            yield Gap(
+                entry.question,
+                entry.sheet,
+                entry.series,
+                entry.point,
+                entry.against,
+                entry.sheet.groups[first],
+                entry.sheet.groups[second],
+                crossed(values, without[:, :, first] - without[:, :, second]),
+            )

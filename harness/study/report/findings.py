@@ -1,0 +1,147 @@
+"""Everything that a report says of a study, computed once; tables, plots and text only show it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from harness.metrics.segments import FloatArray
+from harness.study.report.contrasts import reference_value, seeds_of, value_at
+from harness.study.report.effects import Compared, Gap, Question, compare_all
+from harness.study.report.fit import Fit, fit_curves
+from harness.study.report.layout import Layout, Place, Series
+from harness.study.report.retention import Retained, retentions
+from harness.study.report.sheets import Sheet, read_sheets
+from harness.study.report.statistics import Crossed
+from harness.study.results import Results
+from harness.uncertainty import SEED
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The curve of one arm in one group of languages by one measure."""
+
+    sheet: Sheet
+    group: str
+    measure: str
+    series: Series
+    fit: Fit
+
+
+@dataclass(frozen=True)
+class Findings:
+    """A study's numbers."""
+
+    results: Results
+    layout: Layout
+    sheets: tuple[Sheet, ...]
+    values: Mapping[tuple[str, Place], Crossed]
+    """Name of a sheet and place -> its means, ``(G, M)``."""
+    references: Mapping[tuple[str, str], Crossed]
+    """Name of a sheet and model -> its means."""
+    compared: tuple[Compared, ...]
+    gaps: tuple[Gap, ...]
+    fits: tuple[Fitted, ...]
+    retained: tuple[Retained, ...]
+
+    def of(self, question: Question, sheet: Sheet, measure: str, group: str) -> list[Compared]:
+        """Comparisons of one kind, in order."""
+        return [
+            x
+            for x in self._by_question.get(question, ())
+            if x.sheet is sheet and x.measure == measure and x.group == group
+        ]
+
+    @cached_property
+    def _by_question(self) -> dict[str, list[Compared]]:
+        found: dict[str, list[Compared]] = {}
+        for x in self.compared:
+            found.setdefault(x.question, []).append(x)
+        return found
+
+    @cached_property
+    def measures(self) -> tuple[str, ...]:
+        """Those of the study file that some task has, in its order."""
+        held = {m for sheet in self.sheets for m in sheet.measures}
+        return tuple(m for m in self.layout.study.report.measures if m in held)
+
+    @cached_property
+    def marks(self) -> dict[str, str]:
+        """Title of a task whose corpus is a sample -> what must stand beside its numbers."""
+        return {x.title: x.mark for x in self.sheets if x.mark is not None}
+
+
+def find(results: Results) -> Findings:
+    """Compute everything.
+
+    Raises:
+        RecordError: a record lacks a table, or holds other questions than its neighbours.
+        UsageError: no task has one of the report's measures.
+    """
+    layout = Layout(results.study)
+    sheets = read_sheets(results)
+    values = {
+        (sheet.name, place): found
+        for sheet in sheets
+        for place in sheet.cells
+        if (found := value_at(sheet, place)) is not None
+    }
+    references = {
+        (sheet.name, model): reference_value(means)
+        for sheet in sheets
+        for model, means in sheet.references.items()
+    }
+    compared, gaps = compare_all(layout, sheets)
+    fits = _fits(layout, sheets) if results.study.report.fit == "saturation" else []
+    return Findings(
+        results=results,
+        layout=layout,
+        sheets=sheets,
+        values=values,
+        references=references,
+        compared=tuple(compared),
+        gaps=tuple(gaps),
+        fits=tuple(fits),
+        retained=tuple(retentions(layout, sheets)),
+    )
+
+
+def _fits(layout: Layout, sheets: tuple[Sheet, ...]) -> list[Fitted]:
+    if not layout.numeric:
+        return []
+    found = []
+    for sheet in sheets:
+        for series in layout.series:
+            places = {
+                float(p): layout.place(series, p)
+                for p in layout.points_of(series)
+                if isinstance(p, int | float)
+            }
+            here = {x: p for x, p in sorted(places.items()) if p in sheet.cells}
+            if len(here) < 3:
+                continue
+            for g in range(sheet.tested):
+                for m, measure in enumerate(sheet.measures):
+                    fit = fit_curves(
+                        np.array(list(here)),
+                        [_of_seeds(sheet, p, g, m) for p in here.values()],
+                        np.stack([_influence(sheet, p, g, m) for p in here.values()], axis=1),
+                        seed=SEED,
+                    )
+                    if fit is not None:
+                        found.append(Fitted(sheet, sheet.groups[g], measure, series, fit))
+    return found
+
+
+def _of_seeds(sheet: Sheet, place: Place, group: int, measure: int) -> FloatArray:
+    means = sheet.cells[place]
+    return np.array([means[seed].values[group, measure] for seed in seeds_of(sheet, [place])])
+
+
+def _influence(sheet: Sheet, place: Place, group: int, measure: int) -> FloatArray:
+    means = sheet.cells[place].values()
+    each = [x.values[group, measure] - x.without[:, group, measure] for x in means]
+    return np.nan_to_num(np.mean(each, axis=0))  # type: ignore[no-any-return]

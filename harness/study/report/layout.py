@@ -1,0 +1,116 @@
+"""Where each cell of a study belongs: which line of a plot, which place on it, in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+
+from harness.study.model import Arm, Axis, Study, Value, named
+
+
+@dataclass(frozen=True)
+class Place:
+    """All seeds of one arm at one value of each of its axes."""
+
+    arm: str
+    values: tuple[tuple[str, Value], ...] = ()
+    """Axis and value, in the arm's order."""
+
+    @classmethod
+    def of(cls, arm: str, values: Mapping[str, Value]) -> Place:
+        """The place of a cell."""
+        return cls(arm, tuple(values.items()))
+
+
+@dataclass(frozen=True)
+class Series:
+    """A line of a plot and a column of a table: an arm, its axes other than x held still."""
+
+    arm: str
+    other: tuple[tuple[str, Value], ...]
+    label: str
+    level: bool
+    """The arm lacks the x axis: one value, drawn as a level line."""
+
+
+class Layout:
+    """Series and places of a study, in the order of its file: the same in all its tables."""
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+        x = study.report.x
+        self.axis: Axis | None = study.axes[x] if x is not None else None
+
+    @property
+    def numeric(self) -> bool:
+        """Whether the x axis is of numbers."""
+        return self.axis is not None and self.axis.numeric
+
+    @property
+    def points(self) -> tuple[Value | None, ...]:
+        """Values on the x axis in order; one that is ``None`` without an x axis."""
+        return (None,) if self.axis is None else self.axis.values
+
+    @property
+    def axis_name(self) -> str:
+        """Of the x axis, as the study file calls it; its label is for plots and tables."""
+        return "" if self.axis is None else self.axis.name
+
+    @property
+    def axis_label(self) -> str:
+        """Of the x axis."""
+        return "" if self.axis is None else self.axis.label
+
+    @cached_property
+    def series(self) -> tuple[Series, ...]:
+        """All lines, arm by arm."""
+        return tuple(x for arm in self.study.arms for x in self._of_arm(arm))
+
+    def _of_arm(self, arm: Arm) -> Iterable[Series]:
+        x = self.study.report.x
+        others = [self.study.axes[name] for name in arm.axes if name != x]
+        for values in product(*(axis.values for axis in others)):
+            other = tuple((axis.name, v) for axis, v in zip(others, values, strict=True))
+            marks = [f"{axis} {named(v)}" for axis, v in other]
+            yield Series(arm.name, other, ", ".join([arm.name, *marks]), x not in arm.axes)
+
+    def place(self, series: Series, point: Value | None) -> Place:
+        """Of a series at a value of the x axis; a level one is the same everywhere."""
+        values = dict(series.other)
+        if self.axis is not None and not series.level and point is not None:
+            values[self.axis.name] = point
+        order = self.study.arm(series.arm).axes
+        return Place(series.arm, tuple((x, values[x]) for x in order if x in values))
+
+    def points_of(self, series: Series) -> tuple[Value | None, ...]:
+        """The values of the x axis that a series has; of a level one ``None``."""
+        return (None,) if series.level else self.points
+
+    def baseline_of(self, series: Series) -> Series | None:
+        """The baseline arm's series beside ``series``; ``None`` for the baseline itself."""
+        baseline = self.study.report.baseline
+        if series.arm == baseline:
+            return None
+        held = dict(series.other)
+        for found in self.series:
+            if found.arm == baseline and all(held.get(x, v) == v for x, v in found.other):
+                return found
+        return None
+
+    def spell(self, point: Value | None) -> str:
+        """A value of the x axis as tables and sentences write it."""
+        return "" if point is None else written(point)
+
+
+def written(value: Value) -> str:
+    """``4,000``, ``0.1``, ``none``."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return named(value)
+
+
+def listed(words: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

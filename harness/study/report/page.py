@@ -1,0 +1,223 @@
+"""The page of a study, as Markdown that GitHub shows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from harness.errors import HarnessError
+from harness.reports.boards.escaping import markdown, markdown_code
+from harness.study.file import list_studies, read_study
+from harness.study.model import Study
+from harness.study.report import tables
+from harness.study.report.findings import Findings
+from harness.study.report.layout import listed
+from harness.study.report.plots import Plot
+from harness.study.report.reading import Passage
+from harness.study.report.tables import Grid
+from harness.wording import plural
+
+GENERATED = "<!-- Written by `harness study report`; changes here are lost. -->"
+METHOD = (
+    "In brackets 95 % intervals over seeds and questions together. Told apart: the paired test "
+    "over questions gives at most .05 after Holm's correction, and that interval leaves 0 out. d_z "
+    "is Cohen's effect size over questions; *seeds*: whether the difference is beyond what the "
+    "spread over seeds alone explains at 95 %. Exact numbers are in the CSV files of this folder."
+)
+
+
+def page(findings: Findings, passages: Sequence[Passage], plots: Sequence[Plot]) -> str:
+    """The whole page."""
+    study = findings.layout.study
+    parts = [
+        f"# {markdown(study.title)}\n\n{GENERATED}\n",
+        f"**{markdown(study.question)}**\n",
+        *_marks(findings),
+        "## What came out\n",
+        _reading(passages),
+        "## Plots\n",
+        *(_figure(x) for x in plots),
+        "## Tables\n",
+        f"{METHOD}\n",
+        *_tables(findings),
+        "## What the data can and cannot support\n",
+        f"{study.about.strip()}\n",
+        "## How it was run\n",
+        _bullets(_facts(findings)),
+        *_full_scale(study),
+    ]
+    return "\n".join(parts)
+
+
+def _figure(plot: Plot) -> str:
+    image = f"![{markdown(plot.title)}](plots/{plot.name}.svg)"
+    return f"{image}\n\n{markdown(plot.caption)} ([PNG](plots/{plot.name}.png))\n"
+
+
+def _marks(findings: Findings) -> Iterator[str]:
+    for title, mark in findings.marks.items():
+        yield f"**{markdown(title)}: {markdown(mark)}.**\n"
+    for sheet in findings.sheets:
+        if sheet.notes and sheet is next(x for x in findings.sheets if x.key == sheet.key):
+            yield f"{markdown(sheet.title)}: {markdown('; '.join(sheet.notes))}.\n"
+
+
+def _reading(passages: Sequence[Passage]) -> str:
+    lines = []
+    for passage in passages:
+        if not passage.subject:
+            lines += [markdown(s) for s in passage.sentences]
+            continue
+        lines.append(f"**{markdown(passage.subject)}**")
+        lines += [f"  - {markdown(s)}" for s in passage.sentences]
+    return _bullets(lines)
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "".join(f"{line}\n" if line.startswith("  - ") else f"- {line}\n" for line in lines)
+
+
+def table(grid: Grid) -> str:
+    """A grid; its first column is of names, the others are of numbers."""
+    rule = [":--", *["--:"] * (len(grid.heads) - 1)]
+    lines = [
+        [markdown(x) for x in grid.heads],
+        rule,
+        *([markdown(x) for x in row] for row in grid.rows),
+    ]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _tables(findings: Findings) -> Iterator[str]:
+    for sheet in findings.sheets:
+        mark = f"\n**{markdown(sheet.mark)}.**\n" if sheet.mark else ""
+        yield f"### {markdown(sheet.title)}, {sheet.kind}\n{mark}"
+        for measure in sheet.measures:
+            for grid in tables.value_grids(findings, sheet, measure):
+                yield f"{_caption(grid, sheet.mark)}\n{table(grid)}"
+            for made in (
+                tables.retention_grid,
+                tables.fit_grid,
+                tables.difference_grid,
+                tables.language_grid,
+            ):
+                found = made(findings, sheet, measure)
+                if found is not None:
+                    yield _folded(found, sheet.mark)
+
+
+def _caption(grid: Grid, mark: str | None) -> str:
+    return f"*{markdown(grid.caption)}{' (sampled corpus)' if mark else ''}*\n"
+
+
+def _folded(grid: Grid, mark: str | None) -> str:
+    # Between blank lines it is read as Markdown, inside HTML as well.
+    summary = f"{markdown(grid.caption)}{' (sampled corpus)' if mark else ''}"
+    return f"<details>\n<summary>\n\n{summary}\n\n</summary>\n\n{table(grid)}\n</details>\n"
+
+
+def _facts(findings: Findings) -> Iterator[str]:
+    results, study = findings.results, findings.layout.study
+    total = len(results.cells) + len(results.missing)
+    yield (
+        f"{plural(total, 'cell')}: {listed([x.name for x in study.arms])}, seeds "
+        f"{listed([str(x) for x in study.seeds])}"
+        + "".join(f"; {x.label}: {_values(x.points)}" for x in study.axes.values())
+        + "."
+    )
+    for cell in results.missing:
+        why = results.failed.get(cell.name)
+        said = f"failed: {markdown(why)}" if why else "not finished."
+        yield f"{markdown_code(cell.name)}: {said}"
+    yield f"Scale {markdown_code(study.scale)}, harness {markdown(results.harness)}."
+    yield f"Every training: {_options(study.train)}."
+    for arm in study.arms:
+        own = f", with {_options(arm.train)}" if arm.train else ""
+        yield f"{markdown(arm.name)}: recipe {markdown(arm.recipe)} on {listed(arm.data)}{own}."
+    for name, facts in results.data.items():
+        yield f"Data {markdown(name)}: {_data(facts)}."
+    yield from _trainings(findings)
+    command = f"harness study run {_named(study)} --data-dir DIR --output OUT"
+    scale = "" if study.scale == study.scales[0] else f" --scale {study.scale}"
+    yield (
+        f"Made by {markdown_code(command + scale)}, then "
+        f"{markdown_code('harness study report OUT --output FOLDER')}."
+    )
+
+
+def _values(points: Sequence[Any]) -> str:
+    return ", ".join(markdown(p.name) for p in points)
+
+
+def _options(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{k} {markdown_code(_spelled(v))}" for k, v in values.items())
+
+
+def _spelled(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _data(facts: Mapping[str, Any]) -> str:
+    said = []
+    for key, value in facts.items():
+        if isinstance(value, str | int | float) and not isinstance(value, bool):
+            said.append(f"{key} {markdown(f'{value:,}' if isinstance(value, int) else str(value))}")
+    return ", ".join(said) or "nothing is known of it"
+
+
+def _trainings(findings: Findings) -> Iterator[str]:
+    """What the trainings said of themselves, each sentence once with how many said it."""
+    for key in ("said", "overlap"):
+        sentences = Counter(
+            sentence for x in findings.results.cells for sentence in _sentences(x.training.get(key))
+        )
+        for sentence, count in sorted(sentences.items(), key=lambda x: (-x[1], x[0])):
+            yield f"{plural(count, 'training')}: {markdown(sentence)}"
+
+
+def _sentences(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, Mapping):
+        return [s for v in value.values() for s in _sentences(v)]
+    return [s for v in value for s in _sentences(v)] if isinstance(value, list | tuple) else []
+
+
+def _named(study: Study) -> str:
+    """As the command takes it."""
+    return study.name if _shipped(study) is not None else f"./{study.name}.toml"
+
+
+def _shipped(study: Study) -> Study | None:
+    try:
+        return next((x for x in list_studies() if x.name == study.name), None)
+    except HarnessError:
+        return None
+
+
+def _full_scale(study: Study) -> Iterator[str]:
+    others = [x for x in study.scales if x != study.scale]
+    if not others:
+        return
+    yield "## At another scale\n"
+    for scale in others:
+        command = f"harness study run {_named(study)} --scale {scale} --data-dir DIR --output OUT"
+        yield f"The same file at scale {markdown_code(scale)}: {markdown_code(command)}\n"
+        changed = _changed(study, scale)
+        if changed:
+            yield f"It changes {changed}.\n"
+
+
+def _changed(study: Study, scale: str) -> str:
+    if _shipped(study) is None:
+        return ""
+    other = read_study(study.name, scale)
+    new = {k: v for k, v in other.train.items() if study.train.get(k) != v}
+    said = [_options(new)] if new else []
+    for name, axis in other.axes.items():
+        if name in study.axes and axis.values != study.axes[name].values:
+            said.append(f"{markdown(axis.label)}: {_values(axis.points)}")
+    if other.seeds != study.seeds:
+        said.append(f"seeds {listed([str(x) for x in other.seeds])}")
+    return "; ".join(said)

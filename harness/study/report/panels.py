@@ -1,0 +1,251 @@
+"""One panel of a plot: what is drawn on its axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.study.report import style, wording
+from harness.study.report.effects import Compared
+from harness.study.report.findings import Findings
+from harness.study.report.layout import Series
+from harness.study.report.sheets import Sheet
+from harness.study.report.statistics import Crossed
+
+_APART, _FURTHER_APART = 3.2, 7.0
+"""Points between what stands at one place of an x axis of numbers, and of names."""
+_Numbers = tuple[float, float, float]
+"""Value, and the ends of its interval."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One kind of setting of one task, for one group of query languages."""
+
+    sheet: Sheet
+    group: str
+    title: str
+    small: bool = False
+    """One of many: no dots for single seeds, short numbers."""
+
+
+def scores(axes: Any, findings: Findings, panel: Panel, measure: str) -> None:
+    """Means with intervals along the x axis, or a row per arm where there is none."""
+    layout, sheet = findings.layout, panel.sheet
+    at = (sheet.groups.index(panel.group), sheet.measures.index(measure))
+    if layout.axis is None:
+        _dots(axes, findings, panel, at)
+        return
+    looks = style.looks(layout)
+    offsets = _offsets([x for x in layout.series if not x.level], numeric=layout.numeric)
+    levels: list[tuple[_Numbers, style.Look, str]] = []
+    for series in layout.series:
+        if series.level:
+            found = findings.values.get((sheet.name, layout.place(series, None)))
+            if found is not None:
+                levels.append((_numbers(found, at), looks[series], series.label))
+            continue
+        rows, dots = [], []
+        for x, point in zip(style.scaled_x(layout), layout.points, strict=True):
+            place = layout.place(series, point)
+            found = findings.values.get((sheet.name, place))
+            if found is not None and not np.isnan(found.value[at]):
+                rows.append((x, *_numbers(found, at)))
+                dots += [(x, float(v.values[at])) for v in sheet.cells[place].values()]
+        if rows:
+            shift = _shifted(axes, offsets[series])
+            _line(axes, np.array(rows), looks[series], series.label, shift, layout.numeric)
+            if not panel.small:
+                axes.scatter(
+                    *np.array(dots).T, s=5, color=looks[series].colour, alpha=0.45, linewidths=0,
+                    transform=shift, zorder=3,
+                )  # fmt: skip
+                _cover(axes, np.array(dots))
+    for number, model in enumerate(sheet.references):
+        numbers = _numbers(findings.references[sheet.name, model], at)
+        levels.append((numbers, style.reference_look(number), untrained(model)))
+    _levels(axes, levels)
+    _curves(axes, findings, panel, measure)
+    style.set_x(axes, layout, small=panel.small)
+    axes.autoscale_view(scalex=False)
+
+
+def differences(axes: Any, findings: Findings, panel: Panel, measure: str) -> None:
+    """What each arm has more than the baseline at the same place; filled where told apart."""
+    layout = findings.layout
+    looks = style.looks(layout)
+    found = findings.of("arm", panel.sheet, measure, panel.group)
+    series = [x for x in layout.series if any(c.series == x for c in found)]
+    moving = _offsets(
+        [x for x in series if any(c.point is not None for c in _own(found, x))],
+        numeric=layout.numeric,
+    )
+    x_of = dict(zip(layout.points, style.scaled_x(layout), strict=True))
+    levels = []
+    for row, one in enumerate(series):
+        own = _own(found, one)
+        name = f"{one.label} less {own[0].against}"
+        if layout.axis is None:
+            _dot(axes, row, _effect(own[0]), looks[one], hollow=not own[0].effect.told)
+        elif one not in moving:
+            levels.append((_effect(own[0]), looks[one], name))
+        else:
+            rows = np.array([(x_of[c.point], *_effect(c)) for c in own])
+            shift = _shifted(axes, moving[one])
+            _line(axes, rows, looks[one], name, shift, layout.numeric)
+            hollow = np.array([not c.effect.told for c in own])
+            axes.plot(
+                *rows[hollow, :2].T, transform=shift, linestyle="none", zorder=5,
+                marker=looks[one].marker, markersize=4.5, color=looks[one].colour,
+                markerfacecolor="white",
+            )  # fmt: skip
+    if layout.axis is None:
+        axes.axvline(0, color="0.2", linewidth=0.8)
+        _rows(axes, [x.label for x in series])
+        return
+    axes.axhline(0, color="0.2", linewidth=0.8)
+    _levels(axes, levels)
+    style.set_x(axes, layout, small=panel.small)
+    axes.autoscale_view(scalex=False)
+
+
+def retention(axes: Any, findings: Findings, panel: Panel, measure: str) -> None:
+    """A row per arm and training: the share of the score at home, with 1 as no loss."""
+    sheet = panel.sheet
+    looks = style.looks(findings.layout)
+    at = (0, sheet.measures.index(measure))
+    found = [x for x in findings.retained if x.sheet is sheet]
+    several = len({x.away for x in found}) > 1
+    for row, one in enumerate(found):
+        _dot(axes, row, _numbers(one.ratio, at), looks[one.series])
+    axes.axvline(1, color="0.2", linewidth=0.8)
+    names = [
+        f"{x.series.label}, trained on {wording.named(x.away)}" if several else x.series.label
+        for x in found
+    ]
+    _rows(axes, names)
+
+
+def untrained(model: str) -> str:
+    """A reference in legends."""
+    return f"{model}, untrained"
+
+
+def _own(found: Sequence[Compared], series: Series) -> list[Compared]:
+    return [x for x in found if x.series == series]
+
+
+def _effect(x: Compared) -> _Numbers:
+    factor = 1 if wording.in_ranks(x.measure) else 100
+    return (factor * x.effect.difference, factor * x.effect.low, factor * x.effect.high)
+
+
+def _numbers(found: Crossed, at: tuple[int, int]) -> _Numbers:
+    return (float(found.value[at]), float(found.low[at]), float(found.high[at]))
+
+
+def _shifted(axes: Any, points: float) -> Any:
+    """Data coordinates moved sideways, so that intervals at one place do not hide each other."""
+    from matplotlib.transforms import ScaledTranslation
+
+    return axes.transData + ScaledTranslation(points / 72, 0, axes.figure.dpi_scale_trans)
+
+
+def _offsets(series: Sequence[Series], *, numeric: bool) -> dict[Series, float]:
+    middle, apart = (len(series) - 1) / 2, _APART if numeric else _FURTHER_APART
+    return {x: (i - middle) * apart for i, x in enumerate(series)}
+
+
+def _cover(axes: Any, points: NDArray[Any]) -> None:
+    """Make room for points: those drawn with a shift are not counted by matplotlib."""
+    axes.update_datalim(points[~np.isnan(points).any(axis=1)])
+
+
+def _line(
+    axes: Any, rows: NDArray[Any], look: style.Look, label: str, shift: Any, joined: bool
+) -> None:
+    """Rows of x, value, low and high."""
+    x, value, low, high = rows.T
+    axes.errorbar(
+        x, value, yerr=np.nan_to_num([value - low, high - value]), transform=shift, label=label,
+        color=look.colour, marker=look.marker, markersize=4.5, linewidth=1.4 if joined else 0,
+        linestyle=look.dash if joined else "none", elinewidth=1.0, capsize=2, zorder=4,
+    )  # fmt: skip
+    for ends in (value, low, high):
+        _cover(axes, np.stack([x, ends], axis=1))
+
+
+def _levels(axes: Any, levels: Sequence[tuple[_Numbers, style.Look, str]]) -> None:
+    """Lines across the panel; their intervals stand side by side in the right margin."""
+    from matplotlib.transforms import ScaledTranslation, blended_transform_factory
+
+    across = blended_transform_factory(axes.transAxes, axes.transData)
+    for number, ((value, low, high), look, label) in enumerate(levels):
+        if np.isnan(value):
+            continue
+        axes.axhline(value, color=look.colour, linestyle=look.dash, linewidth=1.2, label=label,
+                     zorder=2)  # fmt: skip
+        move = ScaledTranslation((5 + 5 * number) / 72, 0, axes.figure.dpi_scale_trans)
+        axes.errorbar(
+            [1.0], [value], yerr=np.nan_to_num([[value - low], [high - value]]),
+            transform=across + move, color=look.colour, marker=look.marker or ".", markersize=3.5,
+            elinewidth=1.0, capsize=2, linestyle="none", clip_on=False,
+        )  # fmt: skip
+        left = axes.get_xlim()[0]
+        _cover(axes, np.array([(left, value), (left, low), (left, high)]))
+
+
+def _curves(axes: Any, findings: Findings, panel: Panel, measure: str) -> None:
+    """Curves that level off clearly, behind the points."""
+    looks = style.looks(findings.layout)
+    ends = style.scaled_x(findings.layout)
+    x = np.linspace(ends[0], ends[-1], 200)
+    for found in findings.fits:
+        here = (found.sheet, found.group, found.measure) == (panel.sheet, panel.group, measure)
+        if here and found.fit.saturates:
+            axes.plot(
+                x, found.fit.at(x), color=looks[found.series].colour, alpha=0.35, linewidth=3.5,
+                zorder=2,
+            )  # fmt: skip
+
+
+def _dots(axes: Any, findings: Findings, panel: Panel, at: tuple[int, int]) -> None:
+    """Without an x axis: a row per arm and reference."""
+    layout, sheet = findings.layout, panel.sheet
+    names: list[str] = []
+    for series, look in style.looks(layout).items():
+        place = layout.place(series, None)
+        found = findings.values.get((sheet.name, place))
+        if found is not None:
+            _dot(axes, len(names), _numbers(found, at), look)
+            seeds = [float(v.values[at]) for v in sheet.cells[place].values()]
+            axes.scatter(
+                seeds, [len(names) + 0.22] * len(seeds), s=7, color=look.colour, alpha=0.6,
+                linewidths=0, zorder=3,
+            )  # fmt: skip
+            names.append(series.label)
+    for number, model in enumerate(sheet.references):
+        look = style.Look(style.reference_look(number).colour, "s", "-")
+        _dot(axes, len(names), _numbers(findings.references[sheet.name, model], at), look)
+        names.append(untrained(model))
+    _rows(axes, names)
+
+
+def _dot(axes: Any, row: int, numbers: _Numbers, look: style.Look, *, hollow: bool = False) -> None:
+    value, low, high = numbers
+    if not np.isnan(value):
+        axes.errorbar(
+            [value], [row], xerr=np.nan_to_num([[value - low], [high - value]]),
+            color=look.colour, marker=look.marker, markersize=5.5, elinewidth=1.2, capsize=2.5,
+            markerfacecolor="white" if hollow else look.colour, linestyle="none", zorder=4,
+        )  # fmt: skip
+
+
+def _rows(axes: Any, names: Sequence[str]) -> None:
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.grid(axis="x", alpha=0.3, linewidth=0.6)

@@ -1,0 +1,201 @@
+"""The plots of a study: scores, differences from the baseline, and what is left away from home."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from textwrap import fill
+from typing import Any
+
+import numpy as np
+
+from harness.study.report import panels, style, wording
+from harness.study.report.findings import Findings
+from harness.study.report.layout import listed
+from harness.study.report.panels import Panel
+from harness.study.report.sheets import ALL, Sheet
+
+_WIDTH, _HEIGHT = 3.2, 2.6
+"""Inches of a panel."""
+_INTERVALS = "95 % intervals over seeds and questions"
+_DOTS = f"with {_INTERVALS}; small dots are single seeds, level lines have no such axis"
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One figure in both forms."""
+
+    name: str
+    """Of its files, without ending."""
+    title: str
+    """For those who cannot see it."""
+    caption: str
+    files: dict[str, bytes]
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What all plots of one kind share."""
+
+    suffix: str
+    caption: str
+    value_label: str
+    draw_on: Callable[[Any, Findings, Panel, str], None]
+    flat: bool
+    """Values run from left to right, and rows are arms."""
+
+
+def draw(findings: Findings) -> list[Plot]:
+    """All plots, in the order of the page.
+
+    Raises:
+        UsageError: matplotlib is not installed.
+    """
+    style.new_figure(1, 1)
+    import matplotlib as mpl
+
+    with mpl.rc_context(style.RC):
+        return [x for measure in findings.measures for x in _of_measure(findings, measure)]
+
+
+def _of_measure(findings: Findings, measure: str) -> Iterator[Plot]:
+    sheets = [x for x in findings.sheets if measure in x.measures]
+    label = wording.label(measure)
+    flat = findings.layout.axis is None
+    every = [Panel(x, ALL, _title(x)) for x in sheets]
+    scores = _Kind("", f"{label}, {_DOTS}", wording.axis_title(measure), panels.scores, flat)
+    yield _figure(findings, measure, scores, every)
+    if findings.layout.study.report.groups:
+        groups = [Panel(x, g, _title(x, g)) for x in sheets for g in x.groups[1 : x.tested]]
+        by_group = f"{label} by groups of query languages, {_DOTS}"
+        if groups:
+            kind = _Kind("-groups", by_group, scores.value_label, panels.scores, flat)
+            yield _figure(findings, measure, kind, groups)
+        languages = [Panel(x, g, _language(x, g), small=True) for x in sheets for g in x.languages]
+        if languages:
+            caption = f"{label} by query language, {_DOTS}"
+            kind = _Kind("-languages", caption, scores.value_label, panels.scores, flat)
+            yield _figure(findings, measure, kind, languages)
+    if any(findings.of("arm", x, measure, ALL) for x in sheets):
+        baseline = findings.layout.study.report.baseline
+        kind = _Kind(
+            "-differences",
+            f"{label} less that of {baseline} at the same place, with {_INTERVALS}; filled where "
+            "told apart, hollow where not",
+            f"difference in {label} ({wording.unit(measure)})",
+            panels.differences,
+            flat,
+        )
+        yield _figure(findings, measure, kind, every)
+    kept = [x for x in every if _is_kept(findings, x.sheet, measure)]
+    if kept:
+        kind = _Kind(
+            "-retention",
+            f"Share of the {label} at home that training elsewhere leaves, with {_INTERVALS}; at 1 "
+            "nothing is lost",
+            f"share of the {label} at home",
+            panels.retention,
+            True,
+        )
+        yield _figure(findings, measure, kind, kept)
+
+
+def _is_kept(findings: Findings, sheet: Sheet, measure: str) -> bool:
+    m = sheet.measures.index(measure)
+    return any(x.sheet is sheet and x.ratio.value[0, m] > -np.inf for x in findings.retained)
+
+
+def _title(sheet: Sheet, group: str = ALL) -> str:
+    mark = "\nSAMPLED CORPUS, no official score" if sheet.mark else ""
+    return f"{sheet.title}, {sheet.kind}{'' if group == ALL else f', {group}'}{mark}"
+
+
+def _language(sheet: Sheet, language: str) -> str:
+    """A language with its groups: ``sw (low)``."""
+    named = sheet.groups[1 : sheet.tested]
+    groups = [g for g in named if language in sheet.members[g]]
+    mark = ", sampled corpus" if sheet.mark else ""
+    return f"{language} ({', '.join(groups)}{mark})" if groups else f"{language}{mark}"
+
+
+def _columns(drawn: Sequence[Panel], kind: _Kind) -> int:
+    """Panels beside each other: a column per kind of setting where there are several."""
+    if kind.suffix == "-languages":
+        return min(5, len(drawn))
+    kinds = len({x.sheet.kind for x in drawn})
+    groups = len({x.group for x in drawn})
+    return min(3, len(drawn), kinds if kinds > 1 else groups if groups > 1 else 3)
+
+
+def _figure(findings: Findings, measure: str, kind: _Kind, drawn: Sequence[Panel]) -> Plot:
+    across = _columns(drawn, kind)
+    down = -(-len(drawn) // across)
+    small = drawn[0].small
+    width, height = (2.3, 1.9) if small else (_WIDTH if across > 1 else 5.0, _HEIGHT)
+    if kind.flat:
+        height = 0.85 + 0.27 * _most_rows(findings, kind)
+    figure = style.new_figure(width * across + 0.4, height * down + 0.7)
+    grid = figure.subplots(down, across, squeeze=False, sharey="row" if kind.flat else "none")
+    handles: dict[str, Any] = {}
+    for number, axes in enumerate(grid.flat):
+        if number >= len(drawn):
+            axes.set_visible(False)
+            continue
+        panel = drawn[number]
+        kind.draw_on(axes, findings, panel, measure)
+        axes.set_title(panel.title)
+        last = number + across >= len(drawn)
+        _label(axes, findings, kind, first=number % across == 0, last=last, small=small)
+        for handle, text in zip(*axes.get_legend_handles_labels(), strict=True):
+            handles.setdefault(text, handle)
+    if len(handles) > 1:
+        names = _in_order(findings, handles)
+        figure.legend(
+            [handles[x] for x in names], names, loc="outside upper center", frameon=False,
+            ncols=_side_by_side(names, width * across),
+        )  # fmt: skip
+    slug = measure.replace("@", "-at-").replace("_", "-")
+    title = kind.caption.split(", ")[0]
+    return Plot(f"{slug}{kind.suffix}", title, _caption(kind, drawn), style.saved(figure))
+
+
+def _in_order(findings: Findings, names: Iterable[str]) -> list[str]:
+    """Arms in the order of the study file, then untrained models."""
+    series = [x.label for x in findings.layout.series]
+    arm = {name: name.split(" less ")[0] for name in names}
+    return sorted(arm, key=lambda x: series.index(arm[x]) if arm[x] in series else len(series))
+
+
+def _side_by_side(names: Sequence[str], width: float) -> int:
+    """Entries of a legend that fit ``width`` inches: all, or as many as make even rows."""
+    most = max(1, int(width / (0.075 * max(map(len, names)) + 0.6)))
+    rows = -(-len(names) // most)
+    fits = sum(0.075 * len(x) + 0.6 for x in names) <= width
+    return len(names) if fits else -(-len(names) // rows)
+
+
+def _label(
+    axes: Any, findings: Findings, kind: _Kind, *, first: bool, last: bool, small: bool
+) -> None:
+    if kind.flat:
+        axes.set_xlabel(kind.value_label)
+        return
+    axes.grid(axis="y", alpha=0.3, linewidth=0.6)
+    if first:
+        axes.set_ylabel(kind.value_label)
+    if last:
+        axes.set_xlabel(fill(findings.layout.axis_label, 28 if small else 40))
+
+
+def _most_rows(findings: Findings, kind: _Kind) -> int:
+    if kind.suffix == "-retention":
+        places = {(x.series, x.away) for x in findings.retained}
+        return max(len(places), 1)
+    return len(findings.layout.series) + len(findings.results.references)
+
+
+def _caption(kind: _Kind, drawn: Sequence[Panel]) -> str:
+    titles = dict.fromkeys(x.sheet.title for x in drawn if x.sheet.mark)
+    if not titles:
+        return f"{kind.caption}."
+    return f"{kind.caption}. {listed(list(titles))}: a sample of the corpus, so no official score."

@@ -1,0 +1,261 @@
+"""Sentences about a study, made from its numbers by rule.
+
+Every rule looks at findings and speaks, or does not; none knows which study it reads. A difference
+is claimed only where it is told apart: the paired test over questions is at most .05 after Holm,
+and the interval over seeds and questions together leaves 0 out. Where the data cannot tell, a
+sentence says that instead of nothing. docs/studies.md lists the rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.study.report import general, wording
+from harness.study.report.effects import Compared
+from harness.study.report.findings import Findings, Fitted
+from harness.study.report.layout import listed
+from harness.study.report.sheets import ALL, Sheet
+from harness.wording import plural
+
+
+@dataclass(frozen=True)
+class Passage:
+    """What is said of one measure on one kind of setting of one task; or of the whole study."""
+
+    subject: str
+    """Empty: of the whole study."""
+    sentences: tuple[str, ...]
+
+
+Rule = Callable[[Findings, Sheet, str], Iterator[str]]
+
+
+def read(findings: Findings) -> list[Passage]:
+    """All that the rules say, the whole study first."""
+    found = [Passage("", tuple(general.headline(findings)))]
+    for sheet in findings.sheets:
+        for measure in sheet.measures:
+            said = tuple(s for rule in RULES for s in rule(findings, sheet, measure))
+            if said:
+                found.append(Passage(wording.subject(sheet, measure), said))
+    found.append(Passage("", tuple(general.cautions(findings))))
+    return [x for x in found if x.sentences]
+
+
+def against_baseline(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
+    """Each arm against the baseline, over all values of the x axis, else at the one there is."""
+    layout = findings.layout
+    single = findings.of("arm", sheet, measure, ALL)
+    overall = {x.series: x for x in findings.of("overall", sheet, measure, ALL)}
+    for series in layout.series:
+        at = [x for x in single if x.series == series]
+        if not at:
+            continue
+        whole = overall.get(series)
+        if whole is None:
+            yield f"{_compared(series.label, at[0])}."
+            continue
+        told = [x for x in at if x.effect.told]
+        singly = f"; taken singly it is told apart at {_of(layout.spell, told, len(at))}"
+        other = sum((x.effect.difference > 0) != (whole.effect.difference > 0) for x in told)
+        if other:
+            singly += f", {f'at {other} of them' if other < len(told) else 'all'} the other way"
+        over = f" over all {len(at)} values of {layout.axis_name}"
+        yield f"{_compared(series.label, whole, over)}{singly}."
+
+
+def _compared(name: str, x: Compared, over: str = "") -> str:
+    e = x.effect
+    how = wording.difference_with_interval(x.measure, e.difference, e.low, e.high)
+    if not e.told:
+        return f"{name} and {x.against} are not told apart{over}: {how}"
+    way = "above" if e.difference > 0 else "below"
+    return f"{name} is {way} {x.against}{over}: {how}, {wording.share(e.relative)}{_good(x)}"
+
+
+def _good(x: Compared) -> str:
+    """For measures of which less is better, which way that is."""
+    return f", which is {x.verdict}" if x.better == "lower" else ""
+
+
+Spelled = Callable[[str | int | float | bool | None], str]
+
+
+def _of(spell: Spelled, told: Sequence[Compared], of: int) -> str:
+    if not told:
+        return f"none of the {of}"
+    return f"all {of}" if len(told) == of else listed([spell(x.point) for x in told])
+
+
+def best_value(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
+    """The best value of a numeric x axis and which others the data do not tell from it.
+
+    Where curves are fitted they say it, and this rule does not speak.
+    """
+    layout = findings.layout
+    if findings.fits:
+        return
+    for series in layout.series:
+        others = [x for x in findings.of("best", sheet, measure, ALL) if x.series == series]
+        if not others:
+            continue
+        tied = [layout.spell(x.point) for x in others if not x.effect.told]
+        told = [layout.spell(x.point) for x in others if x.effect.told]
+        head = f"The best mean of {series.label} is at {layout.axis_name} {others[0].against}"
+        if not told:
+            yield f"{head}, but no other value is told apart from it."
+        elif not tied:
+            yield f"{head}, told apart from all others."
+        else:
+            verbs = ["is" if len(x) == 1 else "are" for x in (tied, told)]
+            yield (
+                f"{head}; {listed(tied)} {verbs[0]} not told apart from it, {listed(told)} "
+                f"{verbs[1]} worse."
+            )
+
+
+def from_end_to_end(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
+    """By how much the last value of a numeric x axis is told apart from the first, or that not."""
+    layout = findings.layout
+    found = findings.of("ends", sheet, measure, ALL)
+    told = [x for x in found if x.effect.told]
+    still = [x.series.label for x in found if not x.effect.told]
+    for ends in dict.fromkeys((x.against, x.point) for x in told):
+        changes = [
+            f"{x.series.label} "
+            + wording.difference_with_interval(
+                measure, x.effect.difference, x.effect.low, x.effect.high
+            )
+            + _good(x)
+            for x in told
+            if (x.against, x.point) == ends
+        ]
+        yield f"From {layout.axis_name} {ends[0]} to {layout.spell(ends[1])}: {'; '.join(changes)}."
+    if still:
+        last = layout.spell(layout.points[-1])
+        first = layout.spell(layout.points[0])
+        yield (
+            f"Between {layout.axis_name} {first} and {last} no change is shown for {listed(still)}."
+        )
+
+
+def against_first(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
+    """On an x axis of names, every value against the first one, arm by arm."""
+    layout = findings.layout
+    for series in layout.series:
+        at = [x for x in findings.of("point", sheet, measure, ALL) if x.series == series]
+        if not at:
+            continue
+        told = [x for x in at if x.effect.told]
+        name = f"{series.label}, {layout.axis_name} {at[0].against} against the others"
+        if not told:
+            yield f"{name}: none is told apart from it."
+            continue
+        parts = [
+            f"{layout.spell(x.point)} "
+            + wording.difference_with_interval(
+                measure, x.effect.difference, x.effect.low, x.effect.high
+            )
+            for x in told
+        ]
+        rest = len(at) - len(told)
+        yield f"{name}: {'; '.join(parts)}" + (f"; {rest} not told apart." if rest else ".")
+
+
+def saturation(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
+    """Which arms level off, where and when; or that none does so clearly."""
+    for group in sheet.groups[: sheet.tested]:
+        found = [
+            x
+            for x in findings.fits
+            if x.sheet is sheet and x.measure == measure and x.group == group
+        ]
+        where = "" if group == ALL else f" ({group})"
+        level = [_levels_off(x, measure) for x in found if x.fit.saturates]
+        without = [f"{x.series.label} ({x.fit.form})" for x in found if not x.fit.saturates]
+        if level:
+            yield f"Levelling off{where}: {'; '.join(level)}."
+        if without:
+            yield (
+                f"No curve that levels off fits clearly better than a line or no change{where}: "
+                f"{listed(without)}."
+            )
+
+
+def _levels_off(x: Fitted, measure: str) -> str:
+    a, h = x.fit.asymptote, x.fit.half
+    assert a is not None and h is not None
+    return (
+        f"{x.series.label} at {wording.value(measure, a.value)} "
+        f"({wording.between(measure, a.low, a.high)}), half of the change by "
+        f"{wording.amount(h.value)} {wording.half_interval(x.fit)}, {x.fit.form}, "
+        f"{x.fit.support:.0%} of replicates agree"
+    )
+
+
+def low_and_high(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
+    """Where an effect is larger in one group of languages than in another."""
+    m = sheet.measures.index(measure)
+    said: dict[tuple[str, str], list[str]] = {}
+    for gap in findings.gaps:
+        low, high = float(gap.found.low[m]), float(gap.found.high[m])
+        if gap.sheet is not sheet or not (low > 0 or high < 0):
+            continue
+        what = (
+            f"{gap.series.label} less {gap.against}"
+            if gap.question in ("overall", "arm")
+            else f"{gap.series.label} from {gap.against} to {findings.layout.spell(gap.point)}"
+        )
+        how = wording.difference_with_interval(measure, float(gap.found.value[m]), low, high)
+        said.setdefault((gap.first, gap.second), []).append(f"{what} {how}")
+    for (first, second), parts in said.items():
+        yield f"Differences between groups of languages, {first} less {second}: {'; '.join(parts)}."
+
+
+def away_from_home(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
+    """What each arm keeps away from home, and whether that is more than the baseline keeps."""
+    m = sheet.measures.index(measure)
+    for x in findings.retained:
+        if x.sheet is not sheet or np.isnan(value := float(x.ratio.value[0, m])):
+            continue
+        ends = (wording.ratio(float(v[0, m])) for v in (x.ratio.low, x.ratio.high))
+        kept = (
+            f"{x.series.label} trained on {x.away} has {wording.ratio(value)} "
+            f"({'–'.join(ends)}) of its score at home ({x.home})"
+        )
+        if x.difference is None:
+            yield f"{kept}."
+            continue
+        low, high = float(x.difference.low[0, m]), float(x.difference.high[0, m])
+        way = "more than" if low > 0 else "less than" if high < 0 else "not told apart from"
+        yield f"{kept}, {way} {x.against}."
+
+
+def against_references(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
+    """How many trained settings are above or below each untrained model."""
+    parts, total = [], 0
+    for model in sheet.references:
+        found = [x for x in findings.of("reference", sheet, measure, ALL) if x.against == model]
+        if found:
+            above = sum(x.effect.told and x.effect.difference > 0 for x in found)
+            below = sum(x.effect.told and x.effect.difference < 0 for x in found)
+            total = len(found)
+            rest = total - above - below
+            parts.append(f"{above} above untrained {model}, {below} below, {rest} not told apart")
+    if parts:
+        yield f"Of {plural(total, 'trained setting')}: {'; '.join(parts)}."
+
+
+RULES: tuple[Rule, ...] = (
+    against_baseline,
+    best_value,
+    from_end_to_end,
+    against_first,
+    saturation,
+    low_and_high,
+    away_from_home,
+    against_references,
+)

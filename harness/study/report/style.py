@@ -1,0 +1,145 @@
+"""How plots look: colours, markers, axes, and the same bytes for the same figure.
+
+Colours are those of Okabe and Ito (2008), told apart with any colour vision; markers and dashes
+differ as well, so nothing is lost in grey. A recipe has the same colour in every study.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.errors import UsageError
+from harness.study.model import Value
+from harness.study.report.layout import Layout, Series, written
+
+_PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_KNOWN = {"mono": 0, "cross": 1, "hybrid": 2}
+_MARKERS = "os^DvPX"
+_DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 1.5, 1.5, 1.5)))
+_GREYS = ("0.25", "0.5", "0.65")
+DPI = 150
+RC: dict[str, Any] = {
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.labelsize": 9,
+    "legend.fontsize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "study",
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """Of a series or a reference."""
+
+    colour: str
+    marker: str
+    dash: Any
+
+
+def looks(layout: Layout) -> dict[Series, Look]:
+    """Series -> its look: colour and marker by arm, dashes by the values held still."""
+    arms = [arm.name for arm in layout.study.arms]
+    free = [i for i in range(len(_PALETTE)) if i not in _KNOWN.values() or not _uses(arms, i)]
+    number = {arm: _KNOWN[arm] if arm in _KNOWN else free.pop(0) if free else 0 for arm in arms}
+    seen: dict[str, int] = {}
+    found = {}
+    for series in layout.series:
+        nth = seen[series.arm] = seen.get(series.arm, -1) + 1
+        at = number[series.arm]
+        found[series] = Look(
+            _PALETTE[at % len(_PALETTE)],
+            _MARKERS[(at + 3 * nth) % len(_MARKERS)],
+            _DASHES[nth % len(_DASHES)],
+        )
+    return found
+
+
+def _uses(arms: Sequence[str], number: int) -> bool:
+    return any(_KNOWN.get(arm) == number for arm in arms)
+
+
+def reference_look(number: int) -> Look:
+    """Of untrained models: grey, with dashes of their own."""
+    return Look(_GREYS[number % len(_GREYS)], "", _DASHES[1:][number % 3])
+
+
+def scaled_x(layout: Layout) -> list[float]:
+    """Where each value of the x axis stands: its own number, or its place in the list."""
+    if layout.numeric:
+        return [float(p) for p in layout.points if isinstance(p, int | float)]
+    return [float(i) for i in range(len(layout.points))]
+
+
+def logarithmic(layout: Layout) -> bool:
+    """Amounts, which double from one to the next, have a logarithmic axis; 0 has a place on it."""
+    values = [p for p in layout.points if isinstance(p, int) and p > 0]
+    counted = layout.numeric and all(isinstance(p, int) and p >= 0 for p in layout.points)
+    return counted and len(values) > 1 and max(values) >= 4 * min(values)
+
+
+def set_x(axes: Any, layout: Layout, *, small: bool = False) -> None:
+    """Scale, limits and ticks of the x axis."""
+    at = scaled_x(layout)
+    if logarithmic(layout):
+        least = min(x for x in at if x > 0)
+        axes.set_xscale("symlog", linthresh=least, linscale=0.6, base=2)
+        axes.set_xlim(-0.25 * least if 0 in at else least / 1.35, max(at) * 1.35)
+    else:
+        span = (at[-1] - at[0]) if len(at) > 1 else 1.0
+        margin = 0.06 * span if layout.numeric else 0.5
+        axes.set_xlim(at[0] - margin, at[-1] + margin)
+    words = [_tick(p, small) for p in layout.points if p is not None]
+    # Every second tick where numbers would run into each other.
+    every = 2 if layout.numeric and len(words) > (5 if small else 6) else 1
+    axes.set_xticks(at[::every], words[::every])
+    axes.minorticks_off()
+    if not layout.numeric and max(map(len, words)) * len(words) > (18 if small else 36):
+        axes.tick_params(axis="x", rotation=30)
+        for tick in axes.get_xticklabels():
+            tick.set_ha("right")
+            tick.set_rotation_mode("anchor")
+
+
+def _tick(point: Value, small: bool) -> str:
+    """``4,000``, in a small panel ``4k``."""
+    if small and isinstance(point, int) and point >= 1000 and point % 100 == 0:
+        return f"{point / 1000:g}k"
+    return written(point)
+
+
+def new_figure(width: float, height: float) -> Any:
+    """A figure that no window knows of.
+
+    Raises:
+        UsageError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise UsageError(
+            "plots need matplotlib, which is not installed: pip install 'polyglot-harness[train]'"
+        ) from error
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def saved(figure: Any) -> dict[str, bytes]:
+    """The figure as ``svg`` and ``png``, the same bytes for the same figure."""
+    from PIL import Image
+
+    drawn, pixels, small = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None})
+    figure.set_layout_engine("none")  # what it found stays as it is
+    figure.savefig(pixels, format="png", dpi=DPI)
+    # Few colours are used, and a palette of them is a third of the size.
+    image = Image.open(pixels).convert("RGB")
+    image.quantize(128, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+    # Numbers of paths end in spaces, which Git would complain of.
+    lines = drawn.getvalue().decode().split("\n")
+    return {"svg": "\n".join(x.rstrip() for x in lines).encode(), "png": small.getvalue()}

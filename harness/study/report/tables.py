@@ -1,0 +1,350 @@
+"""The tables of a study: as files for other programs, and as grids for its page."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.study.model import Value, named
+from harness.study.report import wording
+from harness.study.report.effects import Compared
+from harness.study.report.findings import Findings
+from harness.study.report.layout import Series
+from harness.study.report.sheets import ALL, Sheet
+from harness.study.report.statistics import Crossed
+
+Cell = str | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table as a page shows it."""
+
+    caption: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def csv_files(findings: Findings) -> dict[str, bytes]:
+    """Name -> content of every table for other programs; numbers with all their digits."""
+    made = {
+        "values.csv": list(_values(findings)),
+        "differences.csv": list(_differences(findings)),
+        "retention.csv": list(_retention(findings)),
+        "fits.csv": list(_fits(findings)),
+        "cells.csv": list(_cells(findings)),
+    }
+    return {name: _csv(rows) for name, rows in made.items() if rows}
+
+
+def _csv(rows: Sequence[Mapping[str, Cell]]) -> bytes:
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({k: _exact(v) for k, v in row.items()} for row in rows)
+    return out.getvalue().encode()
+
+
+def _exact(value: Cell) -> str:
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    # Ten digits: sums in another order differ beyond them.
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
+
+
+def _head(sheet: Sheet, measure: str, group: str) -> dict[str, Cell]:
+    return {
+        "task": sheet.key,
+        "kind": sheet.kind,
+        "sampled_corpus": sheet.mark is not None,
+        "measure": measure,
+        "languages": group,
+    }
+
+
+def _numbers(found: Crossed, at: tuple[int, int]) -> dict[str, Cell]:
+    return {
+        "value": float(found.value[at]),
+        "low": float(found.low[at]),
+        "high": float(found.high[at]),
+        "standard_error_seeds": float(found.seeds_error[at]),
+        "standard_error_questions": float(found.questions_error[at]),
+        "seeds": found.seeds,
+        "questions": int(found.questions[at]),
+    }
+
+
+def _values(findings: Findings) -> Iterator[dict[str, Cell]]:
+    axes = list(findings.layout.study.axes)
+    for sheet in findings.sheets:
+        for m, measure in enumerate(sheet.measures):
+            for g, group in enumerate(sheet.groups):
+                head = _head(sheet, measure, group)
+                for place in sheet.cells:
+                    values = dict(place.values)
+                    held: dict[str, Cell] = {
+                        x: named(values[x]) if x in values else None for x in axes
+                    }
+                    found = findings.values[sheet.name, place]
+                    yield {**head, "arm": place.arm, **held, **_numbers(found, (g, m))}
+                for model in sheet.references:
+                    found = findings.references[sheet.name, model]
+                    none: dict[str, Cell] = dict.fromkeys(axes)
+                    numbers = {**_numbers(found, (g, m)), "seeds": 0}
+                    yield {**head, "arm": f"{model} (untrained)", **none, **numbers}
+
+
+def _differences(findings: Findings) -> Iterator[dict[str, Cell]]:
+    for x in findings.compared:
+        e = x.effect
+        yield {
+            "question": x.question,
+            **_head(x.sheet, x.measure, x.group),
+            "series": x.series.label,
+            "x": None if x.point is None else named(x.point),
+            "against": x.against,
+            "difference": e.difference,
+            "low": e.low,
+            "high": e.high,
+            "relative": e.relative,
+            "relative_low": e.relative_low,
+            "relative_high": e.relative_high,
+            "cohens_d_z": e.standardised,
+            "p_holm": e.p_value,
+            "beyond_seeds": e.beyond_seeds,
+            "seeds": e.seeds,
+            "verdict": x.verdict,
+        }
+
+
+def _retention(findings: Findings) -> Iterator[dict[str, Cell]]:
+    for x in findings.retained:
+        for m, measure in enumerate(x.sheet.measures):
+            for g, group in enumerate(x.sheet.groups):
+                less = x.difference
+                yield {
+                    **_head(x.sheet, measure, group),
+                    "series": x.series.label,
+                    "home": named(x.home),
+                    "away": named(x.away),
+                    "retention": float(x.ratio.value[g, m]),
+                    "low": float(x.ratio.low[g, m]),
+                    "high": float(x.ratio.high[g, m]),
+                    "against": x.against,
+                    "difference": None if less is None else float(less.value[g, m]),
+                    "difference_low": None if less is None else float(less.low[g, m]),
+                    "difference_high": None if less is None else float(less.high[g, m]),
+                    "seeds": x.seeds,
+                }
+
+
+def _fits(findings: Findings) -> Iterator[dict[str, Cell]]:
+    for x in findings.fits:
+        fit = x.fit
+        yield {
+            **_head(x.sheet, x.measure, x.group),
+            "series": x.series.label,
+            "form": fit.form,
+            **{
+                f"aicc_{form.replace(' ', '_')}": fit.aicc.get(form)
+                for form in ("flat", "linear", "exponential", "power law")
+            },
+            "asymptote": None if fit.asymptote is None else fit.asymptote.value,
+            "asymptote_low": None if fit.asymptote is None else fit.asymptote.low,
+            "asymptote_high": None if fit.asymptote is None else fit.asymptote.high,
+            "half": None if fit.half is None else fit.half.value,
+            "half_low": None if fit.half is None else fit.half.low,
+            "half_high": None if fit.half is None else fit.half.high,
+            "support": fit.support,
+            "amounts": fit.amounts,
+            "observations": fit.observations,
+        }
+
+
+def _cells(findings: Findings) -> Iterator[dict[str, Cell]]:
+    axes = list(findings.layout.study.axes)
+    for x in findings.results.cells:
+        training = x.training
+        yield {
+            "cell": x.cell.name,
+            "arm": x.cell.arm,
+            **{a: named(x.cell.values[a]) if a in x.cell.values else None for a in axes},
+            "seed": x.cell.seed,
+            **{
+                key: training.get(key)
+                for key in ("steps", "weights_of_step", "validation_loss", "pairs")
+                if key in training
+            },
+        }
+
+
+def value_grids(findings: Findings, sheet: Sheet, measure: str) -> Iterator[Grid]:
+    """A row per value of the x axis and a column per arm; groups of languages apart."""
+    layout = findings.layout
+    m = sheet.measures.index(measure)
+    moving = [x for x in layout.series if not x.level]
+    for g in range(sheet.tested):
+        caption = wording.subject(sheet, measure, sheet.groups[g])
+        if layout.axis is None:
+            rows: list[tuple[str, ...]] = [
+                (x.label, _shown(findings, sheet, x, None, g, m)) for x in layout.series
+            ]
+            heads: tuple[str, ...] = ("", wording.label(measure))
+        else:
+            heads = (layout.axis_label, *(x.label for x in moving))
+            rows = [
+                (
+                    layout.spell(point),
+                    *(_shown(findings, sheet, x, point, g, m) for x in moving),
+                )
+                for point in layout.points
+            ]
+        yield Grid(caption, heads, (*rows, *_levels(findings, sheet, g, m, len(heads))))
+
+
+def _levels(
+    findings: Findings, sheet: Sheet, g: int, m: int, width: int
+) -> Iterator[tuple[str, ...]]:
+    """Rows of what has no x axis: one value, the rest empty."""
+    layout, measure = findings.layout, sheet.measures[m]
+    rest = ("",) * (width - 2)
+    if layout.axis is not None:
+        for series in layout.series:
+            if series.level:
+                shown = _shown(findings, sheet, series, None, g, m)
+                yield (f"{series.label} (level)", shown, *rest)
+    for model in sheet.references:
+        found = findings.references[sheet.name, model]
+        yield (f"{model} (untrained)", _text(found, g, m, measure), *rest)
+
+
+def _shown(
+    findings: Findings, sheet: Sheet, series: Series, point: Value | None, g: int, m: int
+) -> str:
+    found = findings.values.get((sheet.name, findings.layout.place(series, point)))
+    return wording.UNDEFINED if found is None else _text(found, g, m, sheet.measures[m])
+
+
+def _text(found: Crossed, g: int, m: int, measure: str) -> str:
+    value, low, high = (float(x[g, m]) for x in (found.value, found.low, found.high))
+    text = wording.value(measure, value)
+    return text if np.isnan(low) else f"{text} ({wording.between(measure, low, high)})"
+
+
+def language_grid(findings: Findings, sheet: Sheet, measure: str) -> Grid | None:
+    """A row per arm and value of the x axis, a column per query language; values alone."""
+    if not sheet.languages:
+        return None
+    layout, m = findings.layout, sheet.measures.index(measure)
+
+    def row(name: str, found: Crossed) -> tuple[str, ...]:
+        at = range(sheet.tested, len(sheet.groups))
+        return (name, *(wording.value(measure, float(found.value[g, m])) for g in at))
+
+    rows = []
+    for series in layout.series:
+        for point in layout.points_of(series):
+            found = findings.values.get((sheet.name, layout.place(series, point)))
+            if found is not None:
+                rows.append(row(f"{series.label} {layout.spell(point)}".strip(), found))
+    for model in sheet.references:
+        rows.append(row(f"{model} (untrained)", findings.references[sheet.name, model]))
+    caption = f"{wording.subject(sheet, measure)}, by query language"
+    return Grid(caption, ("", *sheet.languages), tuple(rows))
+
+
+def difference_grid(findings: Findings, sheet: Sheet, measure: str) -> Grid | None:
+    """Every arm against the baseline, and of an axis of names every value against the first."""
+    rows = []
+    several = sheet.tested > 1
+    for group in sheet.groups[: sheet.tested]:
+        for question in ("arm", "overall", "point"):
+            for x in findings.of(question, sheet, measure, group):
+                cells = _difference_row(findings, x)
+                rows.append((cells[0], group, *cells[1:]) if several else cells)
+    if not rows:
+        return None
+    caption = f"{wording.subject(sheet, measure)}: differences"
+    heads = ("", f"difference ({wording.unit(measure)})", "relative", "d_z", "p (Holm)", "seeds",
+             "verdict")  # fmt: skip
+    return Grid(caption, (heads[0], "languages", *heads[1:]) if several else heads, tuple(rows))
+
+
+def _difference_row(findings: Findings, x: Compared) -> tuple[str, ...]:
+    layout, e, measure = findings.layout, x.effect, x.measure
+    at = "over all values" if x.question == "overall" else layout.spell(x.point)
+    name = f"{x.series.label} less {x.against}" + (f", {at}" if at else "")
+    if x.question == "point":
+        name = f"{x.series.label}: {at} less {x.against}"
+    ends = f" ({wording.difference(measure, e.low)} to {wording.difference(measure, e.high)})"
+    return (
+        name,
+        wording.difference(measure, e.difference) + ("" if np.isnan(e.low) else ends),
+        wording.share(e.relative),
+        wording.signed(e.standardised),
+        wording.p_value(e.p_value),
+        ("beyond" if e.beyond_seeds else "within") if e.seeds > 1 else wording.UNDEFINED,
+        x.verdict,
+    )
+
+
+def fit_grid(findings: Findings, sheet: Sheet, measure: str) -> Grid | None:
+    """The forms that were fitted, and where those that level off do so."""
+    found = [x for x in findings.fits if x.sheet is sheet and x.measure == measure]
+    if not found:
+        return None
+    rows = []
+    for x in found:
+        fit = x.fit
+        plain = min(fit.aicc[f] for f in ("flat", "linear") if f in fit.aicc)
+        level = [fit.aicc[f] for f in ("exponential", "power law") if f in fit.aicc]
+        gain = f"{plain - min(level):+.1f}".replace("-", "\u2212") if level else "-"
+        a, h = fit.asymptote, fit.half
+        rows.append(
+            (
+                x.series.label if x.group == ALL else f"{x.series.label}, {x.group}",
+                fit.form,
+                gain,
+                f"{fit.support:.0%}",
+                "-" if a is None else
+                f"{wording.value(measure, a.value)} ({wording.between(measure, a.low, a.high)})",
+                "-" if h is None else f"{wording.amount(h.value)} {wording.half_interval(fit)}",
+            )
+        )  # fmt: skip
+    heads = ("", "form", "AICc gained by levelling off", "replicates that agree", "asymptote",
+             "half of the change by")  # fmt: skip
+    return Grid(f"{wording.subject(sheet, measure)}: fits", heads, tuple(rows))
+
+
+def retention_grid(findings: Findings, sheet: Sheet, measure: str) -> Grid | None:
+    """What each arm keeps away from home."""
+    m = sheet.measures.index(measure)
+    rows = []
+    for x in findings.retained:
+        if x.sheet is not sheet or np.isnan(x.ratio.value[0, m]):
+            continue
+        value, low, high = (float(v[0, m]) for v in (x.ratio.value, x.ratio.low, x.ratio.high))
+        less = wording.UNDEFINED
+        if x.difference is not None:
+            d = x.difference
+            ends = (wording.signed(float(v[0, m]), 3) for v in (d.value, d.low, d.high))
+            less = "{} ({} to {})".format(*ends)
+        rows.append(
+            (
+                f"{x.series.label}, trained on {named(x.away)}",
+                f"{wording.ratio(value)} ({wording.ratio(low)}–{wording.ratio(high)})",
+                less,
+            )
+        )
+    if not rows:
+        return None
+    baseline = findings.layout.study.report.baseline
+    heads = ("", "share of the score at home", f"less that of {baseline}")
+    return Grid(f"{wording.subject(sheet, measure)}: retention", heads, tuple(rows))

@@ -1,0 +1,110 @@
+"""How numbers, measures and tasks of a study are written, the same in tables, plots and text."""
+
+from __future__ import annotations
+
+import math
+
+from harness.reports import numbers
+from harness.study.model import named as named
+from harness.study.report.fit import Fit
+from harness.study.report.sheets import ALL, Sheet, better_of
+
+UNDEFINED = numbers.UNDEFINED
+KIND_NAMES = {"mono": "monolingual", "cross": "cross-lingual", "multi": "one pool of all languages"}
+
+
+def in_ranks(measure: str) -> bool:
+    """Whether a measure counts passages; all others lie between 0 and 1 and have points of 100."""
+    return measure == "rank_distance"
+
+
+def unit(measure: str) -> str:
+    """Of a difference."""
+    return "ranks" if in_ranks(measure) else "points"
+
+
+def label(measure: str) -> str:
+    """As headers show it."""
+    return numbers.label(measure)
+
+
+def axis_title(measure: str) -> str:
+    """As an axis shows it: with its unit where it has one, and which end is good."""
+    better = better_of(measure)
+    more = {"higher": "higher is better", "lower": "lower is better", None: ""}[better]
+    parts = [x for x in ("ranks" if in_ranks(measure) else "", more) if x]
+    return f"{label(measure)} ({', '.join(parts)})" if parts else label(measure)
+
+
+def value(measure: str, number: float) -> str:
+    """``0.5312``, ``7,880``."""
+    if math.isnan(number):
+        return UNDEFINED
+    return f"{number:,.0f}" if in_ranks(measure) else f"{number:.4f}"
+
+
+def difference(measure: str, number: float) -> str:
+    """``+1.20`` points of 100, ``-2,846`` ranks."""
+    if math.isnan(number):
+        return UNDEFINED
+    text = f"{number:+,.0f}" if in_ranks(measure) else f"{100 * number:+.2f}"
+    return text.replace("-", "\u2212")
+
+
+def share(number: float) -> str:
+    """``+3.4 %``."""
+    return UNDEFINED if math.isnan(number) else f"{100 * number:+.1f} %".replace("-", "\u2212")
+
+
+def ratio(number: float) -> str:
+    """``0.92``."""
+    return UNDEFINED if math.isnan(number) else f"{number:.3f}"
+
+
+def signed(number: float, digits: int = 2) -> str:
+    """``+0.31``."""
+    return UNDEFINED if math.isnan(number) else f"{number:+.{digits}f}".replace("-", "\u2212")
+
+
+def p_value(number: float) -> str:
+    """``0.0123``; below what four decimals show ``<0.0001``."""
+    if math.isnan(number):
+        return UNDEFINED
+    return "<0.0001" if number < 0.0001 else f"{number:.4f}"
+
+
+def between(measure: str, low: float, high: float) -> str:
+    """Ends of an interval of values."""
+    if math.isnan(low):
+        return UNDEFINED
+    return f"{value(measure, low)}–{value(measure, high)}"
+
+
+def difference_with_interval(measure: str, number: float, low: float, high: float) -> str:
+    """``+1.20 points (95 % +0.40 to +2.00)``."""
+    text = f"{difference(measure, number)} {unit(measure)}"
+    if math.isnan(low):
+        return text
+    return f"{text} (95 % {difference(measure, low)} to {difference(measure, high)})"
+
+
+def subject(sheet: Sheet, measure: str, group: str = ALL) -> str:
+    """``XQuAD-R, mono mAP``, ``MIRACL (sample), mono nDCG@10, low``."""
+    parts = [sheet.title, f"{sheet.kind} {label(measure)}"]
+    return ", ".join(parts if group == ALL else [*parts, group])
+
+
+def amount(number: float) -> str:
+    """``1,500``; below 10 with digits that count."""
+    return f"{number:,.0f}" if abs(number) >= 10 else f"{number:.3g}"
+
+
+def half_interval(fit: Fit) -> str:
+    """The interval of a half amount; an end at the edge of what was searched is open."""
+    assert fit.half is not None
+    low, high = fit.half.low, fit.half.high
+    if high >= fit.half_limits[1] * 0.999:
+        return f"(at least {amount(low)})"
+    if low <= fit.half_limits[0] * 1.001:
+        return f"(at most {amount(high)})"
+    return f"({amount(low)}–{amount(high)})"

@@ -1,0 +1,150 @@
+"""The report as files: page, tables and plots, the same bytes for the same results."""
+
+from __future__ import annotations
+
+import builtins
+import csv
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import planted
+import pytest
+
+from harness.errors import StudyError, UsageError
+from harness.study.report import write_report
+from harness.study.report.index import write_index
+from harness.study.results import Results
+
+MISSING = "cross.temperature=0.5.seed=1"
+
+
+def results() -> Results:
+    """Hybrid peaks at .5; cross fails once; mono has one temperature."""
+
+    def mean(arm: str, values: Mapping[str, Any], kind: str, language: str) -> float:
+        return 0.45 - 0.3 * (values["temperature"] - 0.5) ** 2 if arm == "hybrid" else 0.4
+
+    content = planted.document(
+        axes={"temperature": {"label": "temperature of the loss", "values": [0.1, 0.5, 1.0]}},
+        level=["mono"],
+        x="temperature",
+        kinds=["mono", "multi"],
+        references=["use-m3"],
+    )
+    made = planted.results(content, mean, sampled=True, missing=[MISSING], questions=60)
+    return replace(made, failed={MISSING: "no <memory> left"})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("studies") / "planted"
+    write_report(results(), folder)
+    return folder
+
+
+def test_the_same_results_give_the_same_bytes(folder: Path, tmp_path: Path) -> None:
+    write_report(results(), tmp_path)
+    names = sorted(x.relative_to(folder) for x in folder.rglob("*") if x.is_file())
+    assert names == sorted(x.relative_to(tmp_path) for x in tmp_path.rglob("*") if x.is_file())
+    assert [x for x in names if (folder / x).read_bytes() != (tmp_path / x).read_bytes()] == []
+
+
+def test_the_page_has_what_was_asked_found_and_run(folder: Path) -> None:
+    text = (folder / "index.md").read_text()
+    heads = re.findall("^##? (.+)$", text, re.MULTILINE)
+    assert heads == [
+        "A planted study",
+        "What came out",
+        "Plots",
+        "Tables",
+        "What the data can and cannot support",
+        "How it was run",
+    ]
+    assert "**Is what was planted found?**" in text and "Made by a test." in text
+    assert f"`{MISSING}`: failed: no &lt;memory&gt; left" in text
+    assert "`harness study run ./planted.toml --data-dir DIR --output OUT`" in text
+    for image in re.findall(r"\]\((plots/[^)]+)\)", text):
+        assert (folder / image).is_file()
+
+
+def test_a_sampled_corpus_is_marked_wherever_its_numbers_stand(folder: Path) -> None:
+    text = (folder / "index.md").read_text()
+    assert text.index("A SAMPLE OF THE CORPUS") < text.index("## What came out")
+    tables = text.split("## Tables")[1].split("## What the data")[0]
+    captions = re.findall(r"^\*Planted.*\*$|(?<=<summary>\n\n)Planted.*$", tables, re.MULTILINE)
+    assert captions and all("(sampled corpus)" in x for x in captions)
+    images = re.findall(r"^!\[.*\n\n(.*)$", text, re.MULTILINE)
+    assert images and all("a sample of the corpus, so no official score" in x for x in images)
+    for plot in (folder / "plots").glob("*.svg"):
+        assert "SAMPLED CORPUS, no official score" in plot.read_text()
+
+
+def test_plots_are_text_with_labelled_axes_and_of_one_order(folder: Path) -> None:
+    names = {x.stem for x in (folder / "plots").glob("*.svg")}
+    assert names == {"map", "map-differences"} == {x.stem for x in folder.glob("plots/*.png")}
+    text = (folder / "plots" / "map.svg").read_text()
+    words = [x.strip() for x in re.findall(r"<text[^>]*>([^<]*)</text>", text)]
+    assert "temperature of the loss" in words and "mAP (higher is better)" in words
+    legend = [x for x in words if x in ("mono", "cross", "hybrid", "use-m3, untrained")]
+    assert legend == ["mono", "cross", "hybrid", "use-m3, untrained"]
+    assert not re.search(r"\d{4}-\d\d-\d\dT", text)
+    assert all(x.stat().st_size < 150_000 for x in folder.glob("plots/*"))
+
+
+def test_tables_hold_every_number_of_the_page(folder: Path) -> None:
+    with (folder / "values.csv").open() as file:
+        values = list(csv.DictReader(file))
+    hybrid = [
+        x
+        for x in values
+        if (x["arm"], x["temperature"], x["kind"], x["languages"])
+        == ("hybrid", "0.5", "mono", "all")
+    ]
+    assert len(hybrid) == 1 and hybrid[0]["seeds"] == "3" and hybrid[0]["questions"] == "60"
+    value, low, high = (float(hybrid[0][k]) for k in ("value", "low", "high"))
+    assert f"{value:.4f} ({low:.4f}–{high:.4f})" in (folder / "index.md").read_text()
+    half = next(x for x in values if x["arm"] == "cross" and x["temperature"] == "0.5")
+    assert half["seeds"] == "2"
+    assert {x["languages"] for x in values} == {"all", "de", "en"}
+    with (folder / "differences.csv").open() as file:
+        verdicts = {x["verdict"] for x in csv.DictReader(file)}
+    assert verdicts <= {"better", "worse", "no difference shown"}
+
+
+def test_a_study_without_a_finished_cell_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="no cell of the study is finished"):
+        write_report(replace(results(), cells=()), tmp_path)
+
+
+def test_a_measure_that_no_task_has_is_refused_by_name(tmp_path: Path) -> None:
+    made = results()
+    study = replace(made.study, report=replace(made.study.report, measures=("map", "mrr@10")))
+    with pytest.raises(UsageError, match=r"planted.toml: key 'report.measures'.*'mrr@10'"):
+        write_report(replace(made, study=study), tmp_path)
+
+
+def test_without_matplotlib_one_sentence_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = builtins.__import__
+
+    def refuse(name: str, *args: Any, **more: Any) -> Any:
+        if name.startswith("matplotlib"):
+            raise ImportError(name)
+        return real(name, *args, **more)
+
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    with pytest.raises(UsageError, match=r"need matplotlib.*pip install"):
+        write_report(results(), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_index_lists_pages_with_what_they_say_first(folder: Path, tmp_path: Path) -> None:
+    text = write_index(folder.parent).read_text()
+    assert "## [A planted study](planted/index.md)" in text
+    assert "cross against mono: better in 0" in text and "SAMPLE OF THE CORPUS" in text
+    with pytest.raises(StudyError, match="holds no report of a study"):
+        write_index(tmp_path)
