@@ -136,18 +136,18 @@ def run(
 @study.command(short_help="Tables, plots and a page from a study's folder.")
 @click.argument("folder", type=_FOLDER, metavar="DIR")
 @click.option("--output", type=_FOLDER, metavar="DIR", help="Folder for the page.  [DIR/report]")
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing but the page's path.")
-def report(folder: Path, output: Path | None, quiet: bool) -> None:
+def report(folder: Path, output: Path | None) -> None:
     """Make the page of the study in DIR, finished or not."""
-    from importlib.util import find_spec
-
-    from harness.errors import UsageError
+    from harness.study.report import write_report
     from harness.study.results import load_results
 
-    results = load_results(folder)
-    if find_spec("harness.study.report") is None:
-        raise UsageError("harness study report is not there yet: this harness cannot make pages")
-    from importlib import import_module
+    click.echo(write_report(load_results(folder), output or folder / "report"))
 
-    write_report = import_module("harness.study.report").write_report
-    click.echo(write_report(results, output or folder / "report"))
+
+@study.command(short_help="List the pages of studies in a folder.")
+@click.argument("folder", type=_FOLDER, metavar="DIR")
+def index(folder: Path) -> None:
+    """Write DIR/README.md: title, question and first finding of every page DIR/*/index.md."""
+    from harness.study.report.index import write_index
+
+    click.echo(write_index(folder))

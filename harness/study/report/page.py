@@ -136,7 +136,7 @@ def _facts(findings: Findings) -> Iterator[str]:
         own = f", with {_options(arm.train)}" if arm.train else ""
         yield f"{markdown(arm.name)}: recipe {markdown(arm.recipe)} on {listed(arm.data)}{own}."
     for name, facts in results.data.items():
-        yield f"Data {markdown(name)}: {_data(facts)}."
+        yield f"Data {markdown(name)}: {'; '.join(_data(facts))}."
     yield from _trainings(findings)
     command = f"harness study run {_named(study)} --data-dir DIR --output OUT"
     scale = "" if study.scale == study.scales[0] else f" --scale {study.scale}"
@@ -158,30 +158,43 @@ def _spelled(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def _data(facts: Mapping[str, Any]) -> str:
-    said = []
-    for key, value in facts.items():
-        if isinstance(value, str | int | float) and not isinstance(value, bool):
-            said.append(f"{key} {markdown(f'{value:,}' if isinstance(value, int) else str(value))}")
-    return ", ".join(said) or "nothing is known of it"
+def _data(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Rows, languages and licence of a set, then what of the tasks was found in it."""
+    own = facts.get("study", {})
+    said = [plural(int(facts["rows"]), "row")] if "rows" in facts else []
+    said += [f"{k} {markdown(str(facts[k]))}" for k in ("source", "repository") if facts.get(k)]
+    if own.get("languages"):
+        said.append(f"languages {markdown(', '.join(own['languages']))}")
+    if facts.get("license"):
+        said.append(f"licence {markdown(str(facts['license']))}")
+    if own.get("cleaned_of"):
+        left = plural(int(own.get("ids_left_out", 0)), "row")
+        said.append(f"cleaned of {listed(own['cleaned_of'])}, {left} left out")
+    yield ", ".join(said)
+    for found in own.get("overlap", {}).get("found", ()):
+        yield from (markdown(x) for x in found["sentences"])
+
+
+_MOST_SAID = 8
+"""Different sentences of trainings that are repeated; all of them stand in cells.csv."""
 
 
 def _trainings(findings: Findings) -> Iterator[str]:
-    """What the trainings said of themselves, each sentence once with how many said it."""
-    for key in ("said", "overlap"):
-        sentences = Counter(
-            sentence for x in findings.results.cells for sentence in _sentences(x.training.get(key))
-        )
-        for sentence, count in sorted(sentences.items(), key=lambda x: (-x[1], x[0])):
-            yield f"{plural(count, 'training')}: {markdown(sentence)}"
-
-
-def _sentences(value: Any) -> list[str]:
-    if isinstance(value, str):
-        return [value]
-    if isinstance(value, Mapping):
-        return [s for v in value.values() for s in _sentences(v)]
-    return [s for v in value for s in _sentences(v)] if isinstance(value, list | tuple) else []
+    """How the trainings ended, and what they said of it: each sentence once, with its count."""
+    trainings = [x.training for x in findings.results.cells]
+    early = sum(bool(x.get("stopped_early")) for x in trainings)
+    last = sum(x.get("weights_of_step") == x.get("steps") is not None for x in trainings)
+    yield (
+        f"{plural(len(trainings), 'training')}: {early} stopped early, {last} ended with the "
+        "weights of their last step."
+    )
+    sentences = Counter(str(x["said"]) for x in trainings if x.get("said"))
+    ordered = sorted(sentences.items(), key=lambda x: (-x[1], x[0]))
+    for sentence, count in ordered[:_MOST_SAID]:
+        yield f"{plural(count, 'training')}: {markdown(sentence)}"
+    if len(ordered) > _MOST_SAID:
+        rest = sum(count for _, count in ordered[_MOST_SAID:])
+        yield f"What {plural(rest, 'training')} said besides stands in cells.csv."
 
 
 def _named(study: Study) -> str:

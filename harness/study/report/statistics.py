@@ -12,7 +12,7 @@ and the mean over S seeds and Q questions has the variance
 Drawing seeds anew with replacement (the pigeonhole bootstrap, Owen 2007, or any bootstrap over two
 ways of clustering) is too narrow with three seeds: three draws of three values have two thirds of
 their variance, and no draw shows how badly three values tell it. Here each part is estimated on its
-own and has the quantile that its own degrees of freedom ask for (Banerjee 1961):
+own and has the quantile that its own degrees of freedom ask for (Banerjee 1960):
 
     half width = sqrt(t(S - 1)^2 * V_seeds + t(Q - 1)^2 * V_questions)
 

@@ -179,7 +179,7 @@ def _cells(findings: Findings) -> Iterator[dict[str, Cell]]:
             "seed": x.cell.seed,
             **{
                 key: training.get(key)
-                for key in ("steps", "weights_of_step", "validation_loss", "pairs")
+                for key in ("steps", "weights_of_step", "validation_loss", "pairs", "said")
                 if key in training
             },
         }
