@@ -8,7 +8,7 @@ import pytest
 
 from harness.data import fetch, load, verify, where
 from harness.errors import DataError, UsageError
-from harness.task import TaskSpec, read_task
+from harness.task import TaskSpec, find_task, read_task
 
 
 def content(language: str, word: str = "Tea") -> bytes:
@@ -186,3 +186,13 @@ def test_the_bytes_that_are_read_are_the_bytes_that_are_verified(
     (cache / "de.json").write_bytes(content("de", "Mud"))  # after a first good read
     with pytest.raises(DataError, match=r"de\.json: SHA-256 is"):
         load(spec)
+
+
+def test_of_many_missing_files_the_first_are_named(tmp_path: Path) -> None:
+    """And where a copy of one's own would be put: never inside the hub's own cache."""
+    with pytest.raises(DataError) as caught:
+        load(find_task("belebele"), data_dir=tmp_path, offline=True)
+    said = str(caught.value)
+    assert "data/arb_Latn.jsonl and 116 more files, which are not at hand" in said
+    assert "a folder that holds belebele/data/acm_Arab.jsonl, from https://" in said
+    assert said.endswith("and the other 121 beside it") and "snapshots" not in said

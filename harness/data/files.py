@@ -17,6 +17,9 @@ from harness.task import TaskSpec, task_folder
 Origin = Literal["--data-dir", "HARNESS_DATA", "task file", "cache"]
 State = Literal["present", "missing", "ok", "damaged", "no checksum"]
 
+_NAMED = 6
+"""Missing files that a message names."""
+
 
 @dataclass(frozen=True)
 class FileReport:
@@ -175,8 +178,10 @@ class TaskFiles:
         return decode(report.path, unpacked(report.path, raw))
 
     def _missing(self, reports: Sequence[FileReport]) -> DataError:
-        names = ", ".join(report.name for report in reports)
-        first, task = reports[0], self.spec.name
+        names = ", ".join(report.name for report in reports[:_NAMED])
+        if len(reports) > _NAMED:
+            names += f" and {len(reports) - _NAMED} more files"
+        first, task, source = reports[0], self.spec.name, self.spec.source
         is_are = "is" if len(reports) == 1 else "are"
         if first.url is None:
             return DataError(
@@ -184,11 +189,16 @@ class TaskFiles:
                 f"data there, or change 'source.folder' in {self.spec.path}"
             )
         rest = "" if len(reports) == 1 else f" and the other {len(reports) - 1} beside it"
+        # What lies in the hub's own cache, its library puts there.
+        by_hand = f"or download {first.url} to {first.path}{rest}, "
+        if source.repository is not None:
+            by_hand, rest = "", f", from {first.url}{rest}"
+        else:
+            rest = ""
         return DataError(
             f"task {task!r} needs {names}, which {is_are} not at hand, and offline nothing is "
-            f"fetched: run `{self.command}` where there is a network, or download {first.url} to "
-            f"{first.path}{rest}, or point --data-dir (or HARNESS_DATA) at a folder that holds "
-            f"{self.spec.source.folder}/{first.name}"
+            f"fetched: run `{self.command}` where there is a network, {by_hand}or point --data-dir "
+            f"(or HARNESS_DATA) at a folder that holds {source.folder}/{first.name}{rest}"
         )
 
     def _damaged(self, report: FileReport) -> DataError:

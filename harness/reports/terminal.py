@@ -212,23 +212,16 @@ def _print_details(console: Console, entry: Document) -> None:
     }
     asked = [x for x in entry["languages"] if any(at[0] == x for at in pairs)]
     held = [x for x in entry["languages"] if any(at[1] == x for at in pairs)]
-    if pairs:
+    if any(s["kind"] == "cross" for s in entry["settings"]):
         console.print()
         console.print(f"{numbers.label(measure)}: queries down, passages across", style="bold")
         print_matrix(console, asked, held, pairs, lambda x: numbers.value(measure, x))
+    elif pairs:  # a matrix of them would be a diagonal
+        mono = [s for s in entry["settings"] if s["kind"] == "mono"]
+        _print_settings(console, "mono: each language by itself", mono, measures)
     multi = [s for s in entry["settings"] if s["kind"] == "multi"]
     if multi:
-        console.print()
-        console.print("multi: one pool of all languages", style="bold")
-        rows = [
-            Row(
-                s["query_language"],
-                (numbers.count(s["queries"]),),
-                {m: numbers.value(m, x) for m, x in s["scores"].items()},
-            )
-            for s in multi
-        ]
-        print_measures(console, ("queries in", "queries"), measures, rows)
+        _print_settings(console, "multi: one pool of all languages", multi, measures)
     further = {
         m: numbers.value(m, x)
         for m, x in entry["means"].get("multi", {}).get("macro", {}).items()
@@ -249,3 +242,20 @@ def _print_details(console: Console, entry: Document) -> None:
         asked = [x for x in entry["languages"] if x in shares]
         held = [x for x in entry["languages"] if x in shares[asked[0]]]
         print_matrix(console, asked, held, percent, lambda x: f"{x:.1f}")
+
+
+def _print_settings(
+    console: Console, title: str, settings: Sequence[Document], measures: Sequence[str]
+) -> None:
+    """Settings one by one."""
+    console.print()
+    console.print(title, style="bold")
+    rows = [
+        Row(
+            s["query_language"],
+            (numbers.count(s["queries"]),),
+            {m: numbers.value(m, x) for m, x in s["scores"].items()},
+        )
+        for s in settings
+    ]
+    print_measures(console, ("queries in", "queries"), measures, rows)
