@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.data import TaskData, global_id
-from harness.data.miracl import question_id
+from harness.data.collection import question_id
 from harness.errors import RunFileError, UsageError, did_you_mean
 from harness.metrics.foreign import by_setting, score_run
 from harness.rankings import Run, read_qrels, read_run

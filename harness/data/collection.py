@@ -22,6 +22,11 @@ def global_id(language: str, local_id: str) -> str:
     return f"{language}:{local_id}"
 
 
+def question_id(language: str, qid: str) -> str:
+    """``sw-6``: the id of a question whose number is another question in another language."""
+    return f"{language}-{qid}"
+
+
 @dataclass(frozen=True)
 class Texts:
     """The texts of one role in one language, in file order; ``ids`` are unique and local."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from harness.data.collection import Reading, Texts, global_id
+from harness.data.collection import Reading, Texts, global_id, question_id
 from harness.data.corpus import Corpus
 from harness.data.documents import Document, check_text, lines
 from harness.data.tables import id_and_text, trec_judgements
@@ -34,11 +34,6 @@ def read(spec: TaskSpec, languages: Sequence[str], open_file: Callable[[str], Do
         )
         _judge(open_file(judgements), language, asked, qrels)
     return Reading(queries, {}, qrels)
-
-
-def question_id(language: str, qid: str) -> str:
-    """``sw-6``: the id of a question among those of all languages."""
-    return f"{language}-{qid}"
 
 
 def _topics(document: Document) -> dict[str, str]:

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness.data.collection import Reading, Texts, global_id
+from harness.data.collection import Reading, Texts, global_id, question_id
 from harness.data.documents import (
     Document,
     check_grade,
@@ -95,7 +95,7 @@ def read(spec: TaskSpec, languages: Sequence[str], open_file: Callable[[str], Do
 
 def _question(spec: TaskSpec, language: str, query: str) -> str:
     """The id of a question among those of all languages."""
-    return query if spec.source.parallel else f"{language}-{query}"
+    return query if spec.source.parallel else question_id(language, query)
 
 
 def _texts(document: Document, option: str | None) -> dict[str, str]:
