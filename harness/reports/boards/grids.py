@@ -178,7 +178,9 @@ def _change(column: Column, before: Cell, after: Cell, difference: Cell | None) 
     if difference is None or difference.low is None or difference.high is None:
         return Item(text)
     places = decimals(column.measure)
-    return Item(text, interval=f"{difference.low:+.{places}f} to {difference.high:+.{places}f}")
+    # Adding 0 after rounding: what rounds to nothing has no sign of its own.
+    low, high = (round(x, places) + 0.0 for x in (difference.low, difference.high))
+    return Item(text, interval=f"{low:+.{places}f} to {high:+.{places}f}")
 
 
 def kind_grid(board: TaskBoard, kind: Kind) -> Grid:
