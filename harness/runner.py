@@ -75,14 +75,19 @@ def encode_task(
 ) -> dict[tuple[Role, str], NDArray[np.float32]]:
     """Vectors of a task's texts by (role, language), of length 1 where similarity is cosine."""
     warn_untrained(model, prepared.data.languages)
-    # Queries that were written anew are in the language they were written in.
-    texts = [(role, x, prepared.asked_in(role, x), batch) for role, x, batch in texts_of(prepared)]
-    progress.start(f"encode {prepared.spec.name}", sum(len(set(t[3])) for t in texts), "texts")
+    # Queries that were written anew are in the language they were written in: what several
+    # languages ask in one is encoded together, equal texts once.
+    groups: dict[tuple[Role, str], list[tuple[str, Sequence[str]]]] = {}
+    for role, language, batch in texts_of(prepared):
+        groups.setdefault((role, prepared.asked_in(role, language)), []).append((language, batch))
+    texts = {x: [text for _, batch in held for text in batch] for x, held in groups.items()}
+    distinct = sum(len(set(held)) for held in texts.values())
+    progress.start(f"encode {prepared.spec.name}", distinct, "texts")
     cosine = model.similarity == "cosine"
 
-    def read(role: Role, asked_in: str, batch: Sequence[str]) -> tuple[encoding.Stored, bool]:
+    def read(group: tuple[Role, str]) -> tuple[encoding.Stored, bool]:
         """What is stored, and whether it is all there and of length 1 already."""
-        held = encoding.look_up(model, role, asked_in, batch, store)
+        held = encoding.look_up(model, *group, texts[group], store)
         whole = cosine and held.vectors is not None and bool(held.have.all())
         if whole and held.vectors is not None:
             encoding.normalised(held.vectors, out=held.vectors)
@@ -90,14 +95,13 @@ def encode_task(
 
     # Most of reading is checksums and copies, during which other threads can run.
     with ThreadPoolExecutor(READERS) as readers:
-        stored = list(readers.map(lambda x: read(x[0], x[2], x[3]), texts))
+        stored = list(readers.map(read, texts))
     vectors: dict[tuple[Role, str], NDArray[np.float32]] = {}
     width: int | None = None
-    for (role, language, asked_in, batch), (held, scaled) in zip(texts, stored, strict=True):
+    for (group, batch), (held, scaled) in zip(texts.items(), stored, strict=True):
         made = encoding.encode(
             model,
-            role,
-            asked_in,
+            *group,
             batch,
             store=store,
             counts=counts,
@@ -106,9 +110,10 @@ def encode_task(
             stored=held,
         )
         width = made.shape[1]
-        vectors[role, language] = (
-            encoding.normalised(made, out=made) if cosine and not scaled else made
-        )
+        made = encoding.normalised(made, out=made) if cosine and not scaled else made
+        ends = np.cumsum([len(part) for _, part in groups[group]])[:-1]
+        for (language, _), part in zip(groups[group], np.split(made, ends), strict=True):
+            vectors[group[0], language] = part
     progress.finish()
     return vectors
 

@@ -69,6 +69,17 @@ def test_what_was_translated_is_not_translated_again(task: str, tmp_path: Path) 
     assert len(log.read_text().splitlines()) == 20  # ten questions in de and in zh, once
 
 
+def test_what_several_languages_ask_in_one_is_encoded_once(task: str) -> None:
+    """Without a store, too: the translations of this task's questions are the English ones."""
+    model = tiny.WordBag(bias=1.0)
+    record = run(task, model, translate_queries=TO_ENGLISH, store=False)
+    asked = [text for text in model.asked if "what is" in text]
+    assert len(asked) == len(set(asked)) == 10
+    counts = record.document["tasks"][0]["encoding"]
+    assert (counts["texts"], counts["distinct"]) == (30 + 66, 10 + 48)
+    assert scores(record) == scores(run(task, translate_queries=TO_ENGLISH))
+
+
 @pytest.fixture
 def endpoint() -> Iterator[tuple[Endpoint, str]]:
     found = Endpoint()
