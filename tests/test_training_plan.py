@@ -206,6 +206,17 @@ def test_languages_are_drawn_as_asked(draw: str, expected: dict[str, float]) -> 
         assert low <= names.count(f"mono/{language}") <= high
 
 
+def test_data_sets_are_drawn_by_their_rows_whatever_their_languages() -> None:
+    """300 rows in three languages are as many as 300 in one."""
+    languages = [monolingual(x, x, 100).examples for x in ("en", "de", "fr")]
+    sets = [data_set("three", [y for x in languages for y in x]), monolingual("one", "en", 300)]
+    rows, _ = rows_of(sets)
+    plan = Plan(rows, Settings(recipe="mono", batch_size=4, epoch="drawn"))
+    of_one = [rows.data_set[b.rows[0]] == 1 for e in range(10) for b in plan.epoch(e)]
+    low, high = binom.interval(1 - 1e-7, len(of_one), 0.5)
+    assert low <= sum(of_one) <= high
+
+
 def test_a_mixed_cross_batch_holds_many_pairs_of_languages_drawn_alike() -> None:
     rows, _ = rows_of([parallel("a", 1200)])
     sampler = HybridBatchSampler(Plan(rows, Settings(recipe="cross", batch_size=60)))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.environment import versions
-from harness.errors import DataError, HarnessError, StudyError
+from harness.errors import DataError, HarnessError, StudyError, UsageError
 from harness.stages import Progress
 from harness.store import digest_of
 from harness.study.cells import Portion
@@ -31,6 +32,13 @@ from harness.training.examples import Example, Form, form_of, stream_examples
 from harness.training.overlap import Evaluation, find_overlap, require_unseen, stream_texts
 from harness.training.overlap.evaluation import evaluation
 from harness.training.sources import Options, about, about_path, make_pairs, write_stream
+from harness.training.sources.code_switch import (
+    Switching,
+    described,
+    lexicon_of,
+    read_switching,
+    switched,
+)
 from harness.training.sources.hub import HUB
 
 _VERSION = 1
@@ -74,21 +82,32 @@ class Places:
         return find_task(name, text=text)
 
 
-def check_sources(places: Places) -> None:
+def check_sources(places: Places, names: Iterable[str] | None = None) -> None:
     """Every file of every set is there.
+
+    Args:
+        places: of the study.
+        names: sets that some cell trains on; ``None``: all.
 
     Raises:
         StudyError: one is not; names the key and where it was looked for.
     """
     study = places.study
     for data in study.data.values():
-        for file in data.files:
+        if names is not None and data.name not in names:
+            continue  # of another scale
+        switching = _switching(study, data)
+        named = [("files", x) for x in data.files]
+        if switching is not None:
+            named += [("code_switch.lexicons", x) for x in switching.lexicons]
+            named += [("code_switch.bitext", x) for x in switching.bitext]
+        for key, file in named:
             path = places.source(file)
             if path.is_file():
                 continue
             where = "" if file.startswith(".") else "; --data-dir (or HARNESS_DATA) says where"
             raise StudyError(
-                f"{study.where}: key 'data.{data.name}.files' names {file}, and there is no "
+                f"{study.where}: key 'data.{data.name}.{key}' names {file}, and there is no "
                 f"{path}{where}"
             )
         for task in data.clean:
@@ -96,6 +115,20 @@ def check_sources(places: Places) -> None:
                 places.task(task)
             except HarnessError as error:
                 raise StudyError(f"{study.where}: key 'data.{data.name}.clean': {error}") from error
+
+
+def _switching(study: Study, data: DataSet) -> Switching | None:
+    """How queries are mixed, if they are.
+
+    Raises:
+        StudyError: an unknown key or a wrong value; names it.
+    """
+    if data.code_switch is None:
+        return None
+    try:
+        return read_switching(data.code_switch)
+    except UsageError as error:
+        raise StudyError(f"{study.where}: [data.{data.name}.code_switch]: {error}") from error
 
 
 class Evaluations:
@@ -151,12 +184,14 @@ def _made(
 ) -> dict[str, Any]:
     path = places.made(data.name)
     cleaned = [places.task(x) for x in data.clean]
+    switching = _switching(places.study, data)
+    mixed_from = () if switching is None else (*switching.lexicons, *switching.bitext)
     key = digest_of(
         {
             "version": _VERSION,
             "harness": versions().get("polyglot-harness"),
             "set": {k: v for k, v in asdict(data).items() if k != "allow_overlap"},
-            "files": [_digest(places.source(x)) for x in data.files],
+            "files": [_digest(places.source(x)) for x in (*data.files, *mixed_from)],
             "clean": [x.digest for x in cleaned],
         }
     )
@@ -189,9 +224,15 @@ def _made(
         _write(data, raw, rows, form, progress)
         left_out = _leaked(raw, evaluations.of(cleaned), progress)
         rows = (x for x in stream_examples(raw) if x.id not in left_out)
-    if data.code_switch is not None:
-        rows = _switched(places, data, rows)
+    switch, counts = None, Counter[str]()
+    if switching is not None:
+        lexicon = lexicon_of(switching, places.source)
+        rows = switched(rows, lexicon, switching, counts)
     count, digest = _write(data, path, rows, form, progress)
+    if switching is not None:
+        if not counts["words"]:
+            raise DataError(f"no query is in {switching.source}, so there is nothing to mix")
+        switch = described(lexicon, switching, counts)
     about_path(work).unlink(missing_ok=True)
     for left in work.parent.glob(f"*{path.name}"):
         left.unlink()
@@ -200,7 +241,7 @@ def _made(
         "key": key,
         "cleaned_of": list(data.clean),
         "ids_left_out": len(left_out),
-        "code_switch": data.code_switch,
+        "code_switch": switch,
         "languages": _languages(path),
     }
     write_json(about_path(path), facts)
@@ -247,12 +288,6 @@ def _leaked(file: Path, tasks: Sequence[Evaluation], progress: Progress) -> set[
 
     find_overlap(tasks, stream_texts([file]), on_hit=on_hit, progress=progress)
     return found
-
-
-def _switched(places: Places, data: DataSet, rows: Iterable[Example]) -> Iterator[Example]:
-    raise StudyError(
-        f"{places.study.where}: key 'data.{data.name}.code_switch': this harness cannot do it yet"
-    )
 
 
 def _write(

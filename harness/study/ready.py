@@ -179,7 +179,7 @@ def check_study(study: Study, options: StudyOptions) -> tuple[tuple[Cell, ...], 
     """
     cells = cells_of(study)
     places = Places(study, options.output / DATA, options.data_dir, options.offline)
-    check_sources(places)
+    check_sources(places, {x.data for cell in cells for x in cell.data})
     for number, model in enumerate(study.references):
         try:
             _load_reference(model, options, places)

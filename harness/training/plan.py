@@ -214,12 +214,14 @@ class Plan:
         for s in self.strata:
             able[s.data_set] += np.bincount(s.signature, minlength=len(s.allowed)) @ s.allowed
         queues: dict[tuple[int, int], _Cycle] = {}
+        open_ = able >= 2
+        kinds = {}
+        for mono in (True, False):
+            mode = open_ & (self.cells.is_mono == mono)
+            among = mode if mode.any() else open_
+            kinds[mono] = among, self._sizes(among)
         for _ in range(len(self)):
-            open_ = able >= 2
-            mode = self.cells.is_mono == (rng.random() < self.settings.mono_share)
-            among = open_ & mode if (open_ & mode).any() else open_
-            # A data set's size for the draw: its rows that can be in a batch of this kind.
-            sizes = np.array([able[d, among[d]].max(initial=0) for d in range(n)], np.float64)
+            among, sizes = kinds[rng.random() < self.settings.mono_share]
             data_set = int(rng.choice(n, p=sizes / sizes.sum()))
             weights = self.weights * among[data_set]
             if not weights.any():
@@ -233,6 +235,14 @@ class Plan:
                 ]
                 queues[data_set, cell] = _Cycle(np.concatenate(members), self.rows.group, rng)
             yield Batch(queues[data_set, cell].take(self.settings.batch_size), cell)
+
+    def _sizes(self, among: Bools) -> Weights:
+        """(data sets,) rows of each that can be in a cell ``among`` (data sets, cells)."""
+        found = np.zeros(len(among))
+        for s in self.strata:
+            counts = np.bincount(s.signature, minlength=len(s.allowed))
+            found[s.data_set] += counts[s.allowed[:, among[s.data_set]].any(1)].sum()
+        return found
 
     def languages(self, batch: Batch, rng: Random) -> tuple[Ints, Ints]:
         """Languages of the queries and of the passages of ``batch``, both (rows,)."""
