@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from harness.cli import main
-from harness.errors import DataError, UsageError
+from harness.errors import DataError, StudyError, UsageError
+from harness.stages import Silent
+from harness.study.data import Places, check_sources, make_data
+from harness.study.file import read_study
+from harness.study.model import DataSet
 from harness.training.examples import Example, read_examples, write_examples
 from harness.training.sources import about
 from harness.training.sources.alignment import induce
@@ -190,3 +195,28 @@ def test_nothing_to_mix(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no query is in en"):
         switch_file(pairs, tmp_path / "out.jsonl", found, Switching(lexicons=("x",)))
     assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_a_study_mixes_a_set(tmp_path: Path) -> None:
+    """Made once, with counts beside it; wrong keys and missing files are refused by name."""
+    pairs = tmp_path / "pairs.jsonl"
+    write_examples(pairs, [row("The house is old", i) for i in range(9)], "parallel")
+    lexicon(tmp_path, "en-de.tsv", *(f"{a}\t{b}" for a, b in BITEXT))
+    table: dict[str, object] = {"bitext": ["./en-de.tsv"], "languages": ["de"], "share": 1.0}
+    mixed = DataSet("mixed", "pairs", ("./pairs.jsonl",), code_switch=table)
+    facts = make_data(places(tmp_path, mixed), ["mixed"], [], Silent())["mixed"]
+    assert facts["study"]["code_switch"]["counts"]["into de"] > 9
+    found = read_examples(tmp_path / "out" / "mixed.jsonl.gz").examples
+    assert all("Haus" in x.query["en"] for x in found)
+    for wrong, said in (
+        ({"share": 7}, r"\[data.mixed.code_switch\]: share must be between"),
+        ({"bitext": ["./fr-en.tsv"]}, r"'data.mixed.code_switch.bitext' names ./fr-en.tsv, and th"),
+    ):
+        with pytest.raises(StudyError, match=said):
+            check_sources(places(tmp_path, replace(mixed, code_switch=table | wrong)))
+    check_sources(places(tmp_path, replace(mixed, files=("./gone.jsonl",))), names=["other"])
+
+
+def places(folder: Path, data: DataSet) -> Places:
+    study = replace(read_study("alpha"), data={data.name: data}, folder=folder)
+    return Places(study, folder / "out", None, True)
