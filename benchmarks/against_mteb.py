@@ -3,14 +3,14 @@
     python benchmarks/against_mteb.py --data-dir DIR [--model MODEL] [--languages en,de,ar,th]
 
 Four languages make 20 subsets: 4 monolingual, 12 cross-lingual, 4 with one query language against
-the pool of all four. Both sides get the same encoder, the same texts and the same ids
-(``de:17-3``), so ties fall the same way, and each has a fresh process: thread pools that one side
-leaves behind would slow the other. mteb runs as it comes, without its result cache; its task is
-built in memory and its libraries are imported before the clock starts. Ours reads the data files,
-uses no vectors from an earlier run, loads its inner loops (the first run after an installation
-compiles them: take the second) and computes every measure of the task over whole rankings. The
-model's weights are loaded before either clock starts. On a machine with other work to do, set
-OMP_NUM_THREADS=1: threads that wait for each other count as CPU seconds.
+the pool of all four; ``--languages all`` makes XQuAD-R's 132. Both sides get the same encoder, the
+same texts and the same ids (``de:17-3``), so ties fall the same way, and each has a fresh process:
+thread pools that one side leaves behind would slow the other. mteb runs as it comes, without its
+result cache; its task is built in memory and its libraries are imported before the clock starts.
+Ours reads the data files, uses no vectors from an earlier run, loads its inner loops (the first run
+after an installation compiles them: take the second) and computes every measure of the task over
+whole rankings. The model's weights are loaded before either clock starts. On a machine with other
+work to do, set OMP_NUM_THREADS=1: threads that wait for each other count as CPU seconds.
 
 mteb rounds means to 5 decimals and keeps 1,000 hits, so its mAP lacks the golds below. A query
 whose nDCG@10 differs is put down to ties where moving its golds' scores by no more than 1e-6 in
@@ -38,7 +38,7 @@ import numpy as np
 import harness
 from harness.data.collection import TaskData, global_id
 from harness.errors import HarnessError, ModelError
-from harness.task import Role, Setting, find_task
+from harness.task import Kind, Role, Setting, find_task
 
 if TYPE_CHECKING:
     from harness.models import DenseModel
@@ -266,6 +266,8 @@ class Work:
     model: str
     part: Mapping[str, Any]
     """``languages``, ``limit`` and ``data_dir``, as ``harness.evaluate`` takes them."""
+    kinds: tuple[Kind, ...] | None = None
+    """Kinds of setting; ``None``: the task's."""
 
     def data(self) -> TaskData:
         """The task's texts and judgements."""
@@ -296,6 +298,7 @@ def run_ours(work: Work) -> Side:
             tasks=[spec],
             measures=tuple(dict.fromkeys((*spec.measures, *MEASURES))),
             store=False,
+            kinds=work.kinds,
             **work.part,
         )
     scores = {row["setting"]: row["scores"] for row in record.task(spec.name)["settings"]}
@@ -313,7 +316,7 @@ def run_theirs(work: Work, ours: Mapping[tuple[str, str], float]) -> tuple[Side,
     datasets.disable_progress_bars()
     data = work.data()
     per_query = PerQuery(ours)
-    task = mteb_task(data, data.task.settings(data.languages), per_query)
+    task = mteb_task(data, data.task.settings(data.languages, work.kinds), per_query)
     model = work.encoder(data)
     encoder = mteb_encoder(model)
     with model.clock() as cost:
@@ -379,14 +382,11 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, default=None, help="default: HARNESS_DATA")
     parser.add_argument("--model", default="use-m3", help="a name or folder, as `harness run`")
     parser.add_argument("--task", default="xquad-r")
-    parser.add_argument("--languages", default="en,de,ar,th", help="comma-separated")
+    parser.add_argument("--languages", default="en,de,ar,th", help="comma-separated, or all")
     parser.add_argument("--limit", type=int, default=None, help="first N questions, all passages")
     given = parser.parse_args()
-    part = {
-        "languages": tuple(given.languages.split(",")),
-        "limit": given.limit,
-        "data_dir": given.data_dir,
-    }
+    languages = None if given.languages == "all" else tuple(given.languages.split(","))
+    part = {"languages": languages, "limit": given.limit, "data_dir": given.data_dir}
     try:
         found = compare(Work(given.task, given.model, part))
     except HarnessError as error:

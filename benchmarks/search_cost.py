@@ -1,6 +1,6 @@
 """All 132 settings of XQuAD-R from stored vectors, against the bare matrix products over them.
 
-    python benchmarks/search_cost.py --data-dir DIR --model MODEL
+    python benchmarks/search_cost.py --data-dir DIR [--model MODEL | --dimensions 384]
 
 Prints both times, their ratio and the peak memory. The bare side multiplies each query language's
 vectors with the pool's and throws the scores away. It is tried with tiles of several heights, each
@@ -16,9 +16,11 @@ to do, CPU seconds say more than the clock on the wall.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import itertools
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -34,15 +36,32 @@ from harness.prepare import Prepared, RunOptions, prepare
 from harness.records import table_to_parquet
 from harness.runner import encode_task, score
 from harness.scoring import PerQuery
-from harness.search import ROWS
 from harness.searches import search_dense
 from harness.stages import Silent, Stages
 from harness.store import Store
 from harness.task import find_task
 from harness.uncertainty import intervals
 
-HEIGHTS = (ROWS // 2, ROWS, 2 * ROWS, 4 * ROWS)
+HEIGHTS = (64, 128, 256, 512, 1024)
 """Queries multiplied at once on the bare side."""
+
+
+class Random:
+    """Vectors drawn at random, the same for the same text: search costs the same with any."""
+
+    def __init__(self, dimensions: int) -> None:
+        self.dimensions = dimensions
+        self.name = f"random {dimensions}"
+        self.fingerprint = f"standard normal, PCG64 seeded by SHA-256, {dimensions}"
+
+    def encode(self, texts: Sequence[str], *, role: str, language: str) -> np.ndarray:
+        """(n, d) float32."""
+        out = np.empty((len(texts), self.dimensions), np.float32)
+        for row, text in zip(out, texts, strict=True):
+            seed = hashlib.sha256(f"{role} {language} {text}".encode()).digest()
+            rng = np.random.Generator(np.random.PCG64(int.from_bytes(seed, "little")))
+            rng.standard_normal(out=row, dtype=np.float32)
+        return out
 
 
 class Took(NamedTuple):
@@ -99,11 +118,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", type=Path, default=None)
     parser.add_argument("--model", default="default", help="encoded once, then read from the store")
+    parser.add_argument("--dimensions", type=int, help="random vectors of this width, no model")
     parser.add_argument("--task", default="xquad-r")
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
 
-    model = load(arguments.model, ModelOptions())
+    width = arguments.dimensions
+    model: Any = load(arguments.model if width is None else Random(width), ModelOptions())
     spec = find_task(arguments.task)
     plain = RunOptions(data_dir=arguments.data_dir, bias=False)
     alone, suite = prepare(spec, plain), prepare(spec, replace(plain, bias=True))
