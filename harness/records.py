@@ -95,8 +95,14 @@ def table_to_parquet(table: PerQuery) -> bytes:
     columns |= {name: pa.array(values) for name, values in table.values.items()}
     text = [n for n, c in columns.items() if isinstance(c, pa.DictionaryArray)]
     sink = io.BytesIO()
+    # Least and greatest values let readers skip row groups; there is one, so nobody could.
     pq.write_table(
-        pa.table(columns), sink, compression="zstd", compression_level=1, use_dictionary=text
+        pa.table(columns),
+        sink,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=text,
+        write_statistics=False,
     )
     raw: bytes = sink.getvalue()
     return raw

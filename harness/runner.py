@@ -134,8 +134,7 @@ def score(prepared: Prepared, searched: Searched) -> tuple[PerQuery, dict[str, A
     """The per-query table, and the part of the record that is made from it."""
     found = searched.found
     chars = {
-        x: np.array([len(t) for t in prepared.data.queries[x].texts], np.int32)
-        for x in prepared.golds
+        x: np.fromiter(map(len, prepared.data.queries[x].texts), np.int32) for x in prepared.golds
     }
     table = per_query(
         found, prepared.pool, prepared.settings, prepared.measures, chars, searched.agreement

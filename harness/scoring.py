@@ -81,11 +81,13 @@ def _parts(
             block = found.gold_language.astype(np.int64)
             ranks = found.block_rank.astype(np.int64)
             size = sizes
-        wanted = np.array(at)[block] >= 0
-        order = np.lexsort((owner[wanted], np.array(at)[block[wanted]]))
-        pick = np.flatnonzero(wanted)[order]
+        setting = np.array(at, np.int32)[block]
+        pick = np.flatnonzero(setting >= 0)
         if not len(pick):
             continue
+        if len(at) > 1:
+            # Stable, so that each setting's golds stay query by query.
+            pick = pick[np.argsort(setting[pick].astype(_narrow(len(settings))), kind="stable")]
         row = block[pick] * queries + owner[pick]
         first = np.flatnonzero(np.diff(row, prepend=-1))
         indptr = np.append(first, len(row)).astype(np.int64)
@@ -106,9 +108,14 @@ def _parts(
                 head_languages=pool.language_of[found.head[queries_here]].astype(np.int64),
                 rank_correlation=None if agreement is None else agreement[queries_here],
             )
-        part = _Part(np.array(at, np.int32)[block[pick][first]], queries_here, golds)
+        part = _Part(setting[pick[first]], queries_here, golds)
         parts.append((kinds[-1], part))
     return parts
+
+
+def _narrow(numbers: int) -> type[np.signedinteger[Any]]:
+    """A type for numbers below ``numbers``: numpy sorts the short ones in one sweep."""
+    return np.int16 if numbers <= np.iinfo(np.int16).max else np.int64
 
 
 def per_query(
@@ -131,10 +138,12 @@ def per_query(
     values: dict[str, list[NDArray[np.float64]]] = {m.name: [] for m in measures}
     judged: list[tuple[str, RankedGolds]] = []
     languages = list(pool.languages) + [x for x in found if x not in pool.languages]
+    asked: tuple[str, ...] | None = None
     for language, ranks in found.items():
-        numbers = np.array(
-            [questions.setdefault(q, len(questions)) for q in ranks.golds.questions], np.int32
-        )
+        # Parallel tasks ask the same questions in every language.
+        if ranks.golds.questions != asked:
+            asked = ranks.golds.questions
+            numbers = np.array([questions.setdefault(q, len(questions)) for q in asked], np.int32)
         own = None if agreement is None else agreement[language]
         for kind, part in _parts(ranks, pool, settings, languages.index(language), own):
             columns["setting"].append(part.kind_settings)
@@ -148,7 +157,7 @@ def per_query(
                 values[m.name].append(m.per_query(part.golds) if shown else np.full(rows, np.nan))
     _refuse_uninformative(measures, judged)
     whole = {name: np.concatenate(parts) for name, parts in columns.items()}
-    order = np.argsort(whole["setting"], kind="stable")
+    order = np.argsort(whole["setting"].astype(_narrow(len(settings))), kind="stable")
     return PerQuery(
         settings=tuple(settings),
         questions=tuple(questions),
@@ -171,8 +180,9 @@ def _refuse_uninformative(
 
 def setting_means(table: PerQuery) -> dict[str, NDArray[np.float64]]:
     """Measure -> (S,) mean of each setting; NaN where no query defines it."""
+    groups = table.setting.astype(np.intp)
     return {
-        name: group_means(values, table.setting, len(table.settings))
+        name: group_means(values, groups, len(table.settings))
         for name, values in table.values.items()
     }
 
@@ -191,7 +201,7 @@ def kind_means(
     for kind in dict.fromkeys(kinds):
         chosen = kinds == kind
         language = np.unique(asked[chosen], return_inverse=True)[1]
-        rows = chosen[table.setting]
+        rows = _run(chosen[table.setting])
         macro: dict[str, float] = {}
         micro: dict[str, float] = {}
         for name, values in table.values.items():
@@ -200,6 +210,12 @@ def kind_means(
             micro[name] = micro_mean(values[rows])
         out[str(kind)] = {"macro": macro, "micro": micro}
     return out
+
+
+def _run(rows: NDArray[np.bool_]) -> slice | NDArray[np.bool_]:
+    """``rows`` as a slice where they lie side by side, as those of one kind usually do."""
+    first, n = int(rows.argmax()), int(np.count_nonzero(rows))
+    return slice(first, first + n) if rows[first : first + n].all() else rows
 
 
 def kind_medians(

@@ -23,7 +23,7 @@ from harness.search import (
     check_memory,
     index_pool,
     index_scores,
-    rank,
+    rank_each,
     rank_with_own_indexes,
     worth_compiling,
 )
@@ -168,22 +168,17 @@ def search_dense(
 
         _compile(progress, cpu.compile_loops)
     progress.start(f"search {prepared.spec.name}", queries, "queries")
-    found = {
-        x: after(
-            rank(
-                scores(x),
-                x,
-                golds,
-                pool,
-                top=max(looked_at(prepared, options), depth),
-                block_tops=tops.get(x),
-                rows=rows,
-                threads=_threads(dense.device),
-                progress=progress.advance,
-            )
-        )
-        for x, golds in prepared.golds.items()
-    }
+    found = rank_each(
+        prepared.golds,
+        scores,
+        pool,
+        top=max(looked_at(prepared, options), depth),
+        block_tops=tops,
+        rows=rows,
+        threads=_threads(dense.device),
+        progress=progress.advance,
+        after=after,
+    )
     progress.finish()
     if balance:
         return Searched(found, None)
@@ -278,19 +273,15 @@ def search_lexical(
             progress=progress.advance,
         )
     else:
-        found = {
-            x: rank(
-                index_scores(whole, asked[x], prepared.asked_in("query", x)),
-                x,
-                golds,
-                pool,
-                top=top,
-                block_tops=tops.get(x),
-                threads=_threads("cpu"),
-                progress=progress.advance,
-            )
-            for x, golds in prepared.golds.items()
-        }
+        found = rank_each(
+            prepared.golds,
+            lambda x: index_scores(whole, asked[x], prepared.asked_in("query", x)),
+            pool,
+            top=top,
+            block_tops=tops,
+            threads=_threads("cpu"),
+            progress=progress.advance,
+        )
     progress.finish()
     found = {x: after(f) for x, f in found.items()}
     return Searched(found, _agreement(prepared, found, lexical_scores_at(whole, asked)))

@@ -184,11 +184,15 @@ class Space:
             vectors = self._vectors(names[number])
             if vectors is None:
                 continue
+            here = np.flatnonzero(where[:, 0] == number)
+            rows = np.take(vectors, where[here, 1], axis=0)
+            have[here] = True
+            if out is None and len(here) == len(keys):  # one shard has all: its rows in order
+                out = rows.astype(np.float32, copy=False)
+                continue
             if out is None:
                 out = np.zeros((len(keys), vectors.shape[1]), np.float32)
-            here = np.flatnonzero(where[:, 0] == number)
-            out[here] = vectors[where[here, 1]]
-            have[here] = True
+            out[here] = rows
         return have, out
 
     def rounded(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:

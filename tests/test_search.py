@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from harness.errors import UsageError
 from harness.rankings import tie_order
-from harness.search import ROWS, DenseScores, Golds, Pool, check_memory, rank
+from harness.search import ROWS, DenseScores, Found, Golds, Pool, check_memory, rank, rank_each
 
 
 def make_pool(sizes: dict[str, int]) -> Pool:
@@ -88,6 +90,95 @@ def test_ranks_and_heads_equal_those_of_sorting(loops: str, case: tuple, k: int)
             assert found.outranked_by[at].tolist() == expected
             assert found.gold_scores[at] == scores[q][column]
             at += 1
+
+
+@pytest.mark.parametrize("k", [1, 10, 32, 33, 200])
+@pytest.mark.parametrize("ties", ["none", "many", "all", "one lane"])
+def test_heads_of_long_rows(k: int, ties: str) -> None:
+    """Rows much longer than the lanes they are looked at by, from no ties to nothing else."""
+    rng = np.random.default_rng(k)
+    width = 2_999
+    scores = rng.standard_normal((3, width)).astype(np.float32)
+    if ties == "many":
+        scores = np.round(scores)
+    elif ties == "all":
+        scores[:] = 0
+    elif ties == "one lane":
+        scores[:, 5::256] = 9
+    pool = make_pool({"en": 1_000, "de": 1_999})
+    golds = as_golds([[5, 2_000], [], [1_500]])
+    found = rank(lambda a, b: scores[a:b], "en", golds, pool, top=k, compiled=True)
+    order = np.lexsort((np.broadcast_to(np.arange(width), scores.shape), -scores))
+    assert (found.head == order[:, :k]).all()
+    place = np.argsort(order)
+    assert found.pool_rank.tolist() == [place[0, 5] + 1, place[0, 2_000] + 1, place[2, 1_500] + 1]
+
+
+@pytest.mark.parametrize("top", [7, 2_000])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_languages_side_by_side_are_what_each_is_alone(top: int, threads: int) -> None:
+    """Tiles of several query languages in one flow change nothing; results come in order."""
+    rng = np.random.default_rng(11)
+    pool = make_pool({"en": 900, "de": 1_300})
+    dense = DenseScores(rng.standard_normal((len(pool), 24)).astype(np.float32))
+    asked = {
+        x: rng.standard_normal((n, 24)).astype(np.float32)
+        for x, n in (("en", 3 * ROWS + 5), ("de", 2), ("zh", 0), ("th", ROWS))
+    }
+    golds = {
+        x: as_golds([[i % len(pool), len(pool) - 1 - i % 7] for i in range(len(v))])
+        for x, v in asked.items()
+    }
+    tops = {"en": {"de": 4}, "th": {"en": 2, "de": 1}}
+    done: list[int] = []
+    kept: list[str] = []
+
+    def after(found: Found) -> Found:
+        kept.append(found.language)
+        return found
+
+    together = rank_each(
+        golds,
+        lambda x: dense.of(asked[x]),
+        pool,
+        top=top,
+        block_tops=tops,
+        threads=threads,
+        progress=done.append,
+        after=after,
+    )
+    assert kept == list(together) == list(asked)
+    assert sum(done) == sum(map(len, asked.values()))
+    for x, found in together.items():
+        alone = rank(dense.of(asked[x]), x, golds[x], pool, top=top, block_tops=tops.get(x))
+        for name in ("gold_scores", "outranked_by", "block_rank", "head", "head_scores"):
+            assert (getattr(found, name) == getattr(alone, name)).all()
+        assert found.block_heads.keys() == alone.block_heads.keys()
+        for block in found.block_heads:
+            for a, b in zip(found.block_heads[block], alone.block_heads[block], strict=True):
+                assert (a == b).all()
+
+
+def test_an_error_in_one_tile_ends_the_search() -> None:
+    """It reaches the caller, tiles that wait are dropped, torch has its threads back."""
+    import torch
+
+    pool = make_pool({"en": 40})
+    golds = {x: as_golds([[0]] * 40 * ROWS) for x in ("en", "de")}
+    asked: list[int] = []
+
+    def broken(start: int, stop: int) -> np.ndarray:
+        asked.append(start)
+        if start:  # slow enough for the error to be heard of
+            time.sleep(0.02)
+            return np.zeros((stop - start, len(pool)), np.float32)
+        raise OSError("gone")
+
+    before = torch.get_num_threads()
+    with pytest.raises(OSError, match="gone"):
+        rank_each(golds, lambda _: broken, pool, threads=2)
+    assert len(asked) < 80
+    assert torch.get_num_threads() == before
 
 
 def test_negative_zero_ties_with_zero() -> None:

@@ -23,6 +23,9 @@ def group_means(values: FloatArray, groups: IntArray, n_groups: int) -> FloatArr
         NaN for a group without a defined value.
     """
     defined = ~np.isnan(values)
+    if defined.all():
+        sums = np.bincount(groups, weights=values, minlength=n_groups)
+        return divide(sums, np.bincount(groups, minlength=n_groups))
     sums = np.bincount(groups, weights=np.where(defined, values, 0.0), minlength=n_groups)
     return divide(sums, np.bincount(groups, weights=defined, minlength=n_groups))
 
@@ -34,5 +37,6 @@ def macro_mean(values: FloatArray, groups: IntArray, n_groups: int) -> float:
 
 def micro_mean(values: FloatArray) -> float:
     """Mean over all defined values; NaN where there is none."""
-    defined = values[~np.isnan(values)]
+    undefined = np.isnan(values)
+    defined = values[~undefined] if undefined.any() else values
     return float(defined.mean()) if len(defined) else float("nan")

@@ -13,8 +13,7 @@ budget cannot change a result.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from harness.errors import UsageError
 from harness.search.pool import Golds, Pool
+from harness.search.ranking import ROWS, Scores, rank, rank_each, worth_compiling
 from harness.search.results import Found
 from harness.stages import resident_memory
 
@@ -40,6 +40,7 @@ __all__ = [
     "index_pool",
     "index_scores",
     "rank",
+    "rank_each",
     "rank_with_own_indexes",
     "tile_bytes",
     "worth_compiling",
@@ -47,65 +48,6 @@ __all__ = [
 
 WORKING_BYTES = 224 << 20
 """What the loops' code, the matrix library's buffers and the results were measured to take."""
-
-ROWS = 128
-"""Queries per tile. A matrix kernel's last bit can depend on the shape it is called with, so every
-search takes this many; another number is for measuring what that does (:mod:`harness.noise`)."""
-
-
-WORTH_COMPILING = 2**25
-"""Comparisons of a score with a gold's from which on the compiled loops are used: about a second's
-work for torch's."""
-
-
-def worth_compiling(golds: Golds, pool: Pool) -> bool:
-    """Whether the compiled loops pay for one language's queries."""
-    return len(golds.columns) * len(pool) > WORTH_COMPILING
-
-
-Scores = Callable[[int, int], "NDArray[np.float32] | Any"]
-"""(first row, last row) -> scores of those queries against a pool, C-contiguous float32."""
-
-
-def _tiles(queries: int, rows: int) -> Iterator[tuple[int, int]]:
-    """Tiles of about equal heights, ``rows`` at most, so that no thread waits long for another's.
-
-    An even number of them, whatever the number of threads: bits can depend on a tile's height.
-    """
-    tiles = -(-queries // rows)
-    tiles += tiles % 2 if tiles > 1 else 0
-    height = -(-queries // max(1, tiles))
-    for start in range(0, queries, max(1, height)):
-        yield start, min(start + height, queries)
-
-
-def _in_threads(
-    settle: Callable[[int, int], int], tiles: Iterator[tuple[int, int]], threads: int
-) -> Iterator[int]:
-    """Results of ``settle`` in the order of the tiles, ``threads`` at once.
-
-    Each tile is one thread's work from its product to its ranks: it stays in that core's cache,
-    nobody waits at barriers, and how many threads there are cannot change a bit.
-    """
-    import torch
-
-    before = torch.get_num_threads()
-    if threads > 1:
-        torch.set_num_threads(1)
-    try:
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            yield from pool.map(lambda tile: settle(*tile), tiles)
-    finally:
-        torch.set_num_threads(before)
-
-
-def _as_tensor(tile: NDArray[np.float32] | Any, compiled: bool) -> NDArray[np.float32] | Any:
-    """A tile on the CPU as the loops that are to work on it want it."""
-    if compiled or not isinstance(tile, np.ndarray):
-        return tile
-    import torch
-
-    return torch.from_numpy(tile)
 
 
 def tile_bytes(pool_size: int) -> int:
@@ -192,81 +134,6 @@ class DenseScores:
         return tile
 
 
-def rank(
-    scores: Scores,
-    language: str,
-    golds: Golds,
-    pool: Pool,
-    *,
-    top: int = 100,
-    block_tops: Mapping[str, int] | None = None,
-    rows: int = ROWS,
-    compiled: bool | None = None,
-    threads: int = 1,
-    progress: Callable[[int], None] | None = None,
-) -> Found:
-    """Exact gold ranks and heads for the queries of one language.
-
-    ``compiled`` chooses the loops for scores on a CPU, which give the same results: numba's or
-    torch's; ``None`` takes numba's where the work is worth the seconds they take to compile.
-    ``block_tops`` maps a passage language to the depth of the head wanted among its passages alone.
-    Tiles hold ``rows`` queries; ``threads`` of them are worked on at once. ``progress`` is told
-    how many queries each tile held.
-    """
-    queries = len(golds.questions)
-    outranked = np.zeros((len(golds.columns), len(pool.languages)), np.int32)
-    gold_scores = np.zeros(len(golds.columns), np.float32)
-    top = min(top, len(pool))
-    head = np.zeros((queries, top), np.int32)
-    head_scores = np.zeros((queries, top), np.float32)
-    blocks: dict[str, tuple[NDArray[np.int32], NDArray[np.float32]]] = {}
-    for x, k in (block_tops or {}).items():
-        first, last = pool.block(x)
-        shape = (queries, min(k, last - first))
-        blocks[x] = (np.zeros(shape, np.int32), np.zeros(shape, np.float32))
-    if compiled is None:
-        compiled = worth_compiling(golds, pool)
-
-    def settle(start: int, stop: int) -> int:
-        tile = _as_tensor(scores(start, stop), compiled)
-        a, b = golds.indptr[start], golds.indptr[stop]
-        indptr = golds.indptr[start : stop + 1] - a
-        columns = golds.columns[a:b]
-        loops: Any
-        if isinstance(tile, np.ndarray):
-            from harness.search import cpu as loops
-        else:
-            from harness.search import device as loops
-        outranked[a:b] = loops.count_outranking(tile, indptr, columns, pool.starts)
-        row = np.repeat(np.arange(stop - start), np.diff(indptr))
-        own = tile[row, columns]
-        gold_scores[a:b] = own if isinstance(own, np.ndarray) else own.cpu().numpy()
-        head[start:stop], head_scores[start:stop] = loops.heads(tile, 0, len(pool), top)
-        for name, (best, best_scores) in blocks.items():
-            first, last = pool.block(name)
-            best[start:stop], best_scores[start:stop] = loops.heads(
-                tile, first, last, best.shape[1]
-            )
-        return stop - start
-
-    for done in _in_threads(settle, _tiles(queries, rows), threads):
-        if progress is not None:
-            progress(done)
-    gold_language = pool.language_of[golds.columns]
-    own_block = outranked[np.arange(len(outranked)), gold_language] + 1
-    return Found(
-        language=language,
-        golds=golds,
-        gold_language=gold_language,
-        gold_scores=gold_scores,
-        outranked_by=outranked,
-        block_rank=own_block.astype(np.int32),
-        head=head,
-        head_scores=head_scores,
-        block_heads=blocks,
-    )
-
-
 def index_pool(model: LexicalModel, passages: Sequence[str], pool: Pool) -> LexicalIndex:
     """The index over a whole pool; ``passages`` (N,) stand in the pool's column order."""
     return model.index(passages, languages=[pool.languages[i] for i in pool.language_of])
@@ -300,18 +167,14 @@ def rank_with_own_indexes(
     ``passages`` (N,) their texts in the pool's column order; ``queries`` and ``golds`` are by query
     language. Returns what :func:`rank` would, by query language.
     """
-    found = {
-        x: rank(
-            index_scores(whole, texts, x),
-            x,
-            golds[x],
-            pool,
-            top=top,
-            threads=threads,
-            progress=progress,
-        )
-        for x, texts in queries.items()
-    }
+    found = rank_each(
+        golds,
+        lambda x: index_scores(whole, queries[x], x),
+        pool,
+        top=top,
+        threads=threads,
+        progress=progress,
+    )
     block_rank = {x: np.zeros(len(golds[x].columns), np.int32) for x in queries}
     block_heads: dict[str, dict[str, tuple[NDArray[np.int32], NDArray[np.float32]]]]
     block_heads = {x: {} for x in queries}

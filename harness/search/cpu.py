@@ -22,6 +22,12 @@ _AT_ONCE = 6
 _SCAN = 32
 """Columns looked over at once for any that reach the bound."""
 
+_FEW = 32
+"""Depth of a head that is short: its bound is found by insertion, its columns in the high lanes."""
+
+_LANES = 256
+"""Lanes of a row for a short head, which then lies in little more of them than it is deep."""
+
 
 @njit(cache=True, inline="always")  # type: ignore[untyped-decorator]
 def _count_above(flat: Any, start: Any, stop: Any, t: Any, i: Any) -> Any:
@@ -41,35 +47,51 @@ def _count_above(flat: Any, start: Any, stop: Any, t: Any, i: Any) -> Any:
     return n0, n1, n2, n3, n4, n5
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _count(flat: Any, width: Any, indptr: Any, columns: Any, starts: Any, out: Any) -> None:
-    for r in range(len(indptr) - 1):
-        base = r * width
-        first = indptr[r]
-        golds = indptr[r + 1] - first
-        threshold = np.full(golds + _AT_ONCE, np.float32(np.inf), np.float32)
-        below = np.empty(golds, np.float32)
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _count_row(
+    flat: Any,
+    base: Any,
+    columns: Any,
+    first: Any,
+    golds: Any,
+    starts: Any,
+    threshold: Any,
+    below: Any,
+    out: Any,
+) -> None:
+    """Fill ``out[first:first + golds]`` from the row of scores that begins at ``base``."""
+    for i in range(golds):
+        below[i] = np.nextafter(flat[base + columns[first + i]], np.float32(-np.inf))
+    for i in range(golds, len(threshold)):
+        threshold[i] = np.inf
+    for block in range(len(starts) - 1):
+        a = base + starts[block]
+        b = base + starts[block + 1]
         for i in range(golds):
-            below[i] = np.nextafter(flat[base + columns[first + i]], np.float32(-np.inf))
-        for block in range(len(starts) - 1):
-            a = base + starts[block]
-            b = base + starts[block + 1]
-            for i in range(golds):
-                c = base + columns[first + i]
-                # A block wholly before the gold wins ties: "at least" is "above the float below".
-                threshold[i] = flat[c] if c < b else below[i]
-            for i in range(0, golds, _AT_ONCE):
-                n = _count_above(flat, a, b, threshold, i)
-                for q in range(min(_AT_ONCE, golds - i)):
-                    out[first + i + q, block] = n[q]
-            for i in range(golds):
-                c = base + columns[first + i]
-                if a <= c < b:
-                    tied = np.int32(0)
-                    score = flat[c]
-                    for j in range(np.uint64(a), np.uint64(c)):
-                        tied += np.int32(flat[j] == score)
-                    out[first + i, block] += tied
+            c = base + columns[first + i]
+            # A block wholly before the gold wins ties: "at least" is "above the float below".
+            threshold[i] = flat[c] if c < b else below[i]
+        for i in range(0, golds, _AT_ONCE):
+            n = _count_above(flat, a, b, threshold, i)
+            for q in range(min(_AT_ONCE, golds - i)):
+                out[first + i + q, block] = n[q]
+        for i in range(golds):
+            c = base + columns[first + i]
+            if a <= c < b:
+                tied = np.int32(0)
+                score = flat[c]
+                for j in range(np.uint64(a), np.uint64(c)):
+                    tied += np.int32(flat[j] == score)
+                out[first + i, block] += tied
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _most(indptr: Any) -> Any:
+    """Golds of the row that has most."""
+    most = 0
+    for r in range(len(indptr) - 1):
+        most = max(most, indptr[r + 1] - indptr[r])
+    return most
 
 
 def count_outranking(
@@ -84,10 +106,7 @@ def count_outranking(
     golds, ``starts`` (B + 1,) the blocks' bounds. Returns (G, B). A gold's rank in any union of
     blocks is 1 + the sum over them.
     """
-    out = np.zeros((len(columns), len(starts) - 1), np.int32)
-    flat = scores.reshape(-1)
-    _count(flat, scores.shape[1], indptr, columns, starts, out)
-    return out
+    return count_and_heads(scores, indptr, columns, starts, 0)[0]
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
@@ -138,55 +157,154 @@ def _without_idle_ties(flat: Any, base: Any, bound: Any, k: Any, keys: Any, n: A
     return kept
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _heads(
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _kth_highest(values: Any, k: Any, best: Any) -> Any:
+    """The k-th highest of ``values``; ``best`` has room for k."""
+    if k > _FEW:
+        return np.partition(values, len(values) - k)[len(values) - k]
+    held = 0
+    for x in values:
+        if held == k and x <= best[k - 1]:
+            continue
+        if held < k:
+            held += 1
+        j = held - 1
+        while j > 0 and best[j - 1] < x:
+            best[j] = best[j - 1]
+            j -= 1
+        best[j] = x
+    return best[k - 1]
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _in_high_lanes(
+    flat: Any, start: Any, stop: Any, bound: Any, peaks: Any, most: Any, base: Any, keys: Any
+) -> Any:
+    """Gather columns that reach ``bound``; 0 where more than ``most`` lanes or columns do."""
+    high = 0
+    for b in range(len(peaks)):
+        high += peaks[b] >= bound
+    if high > most:
+        return np.uint64(0)
+    n = np.uint64(0)
+    for b in range(np.uint64(len(peaks))):
+        if peaks[b] >= bound:
+            for j in range(start + b, stop, np.uint64(len(peaks))):
+                keys[n] = j - base
+                n += np.uint64(flat[j] >= bound)
+    return n if n <= np.uint64(most) else np.uint64(0)
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _in_order(flat: Any, start: Any, stop: Any, bound: Any, k: Any, base: Any, keys: Any) -> Any:
+    """Gather columns that reach ``bound`` from left to right, and of ties at it no more than k."""
+    n = np.uint64(0)
+    for a in range(start, stop, np.uint64(_SCAN)):
+        b = min(a + np.uint64(_SCAN), stop)
+        if _reaching(flat, a, b, bound):
+            for j in range(a, b):
+                keys[n] = j - base
+                n += np.uint64(flat[j] >= bound)
+    return _without_idle_ties(flat, base, bound, k, keys, n) if n > np.uint64(4 * k) else n
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _head_row(
     flat: Any,
-    width: Any,
-    start: Any,
-    stop: Any,
+    base: Any,
+    first: Any,
+    last: Any,
     k: Any,
-    lanes: Any,
+    peaks: Any,
+    best: Any,
+    keys: Any,
     out: Any,
     out_scores: Any,
 ) -> None:
+    """The head of one row that begins at ``base``, among the columns from ``first`` to ``last``."""
+    start, stop = base + first, base + last
+    # At least k scores reach the k-th highest peak: nothing below it can be in the head.
+    bound = np.float32(-np.inf)
+    n = np.uint64(0)
+    if len(peaks) > k:
+        _peaks(flat, start, stop, len(peaks), peaks)
+        bound = _kth_highest(peaks, k, best)
+        if k <= _FEW:
+            n = _in_high_lanes(flat, start, stop, bound, peaks, 4 * k, base, keys)
+    if not n:
+        n = _in_order(flat, start, stop, bound, k, base, keys)
+    for i in range(n):
+        # One integer per candidate, ordered by score, then by lower column. Adding 0 turns
+        # -0.0 into 0.0, which compares equal to it but has other bits.
+        bits = np.float32(flat[base + keys[i]] + np.float32(0)).view(np.uint32)
+        bits = ~bits if bits >> np.uint32(31) else bits | np.uint32(0x80000000)
+        keys[i] = (np.uint64(bits) << np.uint64(32)) | (np.uint64(0xFFFFFFFF) - keys[i])
+    ordered = np.sort(keys[:n])
+    for i in range(k):
+        j = np.uint64(0xFFFFFFFF) - (ordered[n - np.uint64(i + 1)] & np.uint64(0xFFFFFFFF))
+        out[i] = j
+        out_scores[i] = flat[base + j]
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _rows(
+    flat: Any,
+    width: Any,
+    indptr: Any,
+    columns: Any,
+    starts: Any,
+    first: Any,
+    last: Any,
+    k: Any,
+    lanes: Any,
+    outranked: Any,
+    out: Any,
+    out_scores: Any,
+) -> None:
+    """Count and find heads row by row: what one loop has read, the other finds in cache."""
     # Once a call: what is as wide as the pool comes fresh from the system each time it is asked.
+    most = _most(indptr)
+    threshold = np.empty(most + _AT_ONCE, np.float32)
+    below = np.empty(most, np.float32)
     peaks = np.empty(lanes, np.float32)
-    keys = np.empty(stop - start, np.uint64)
-    for r in range(np.uint64(len(out))):
-        base = r * np.uint64(width)
-        # At least k scores reach the k-th highest peak: nothing below it can be in the head.
-        bound = np.float32(-np.inf)
-        if lanes > k:
-            _peaks(flat, base + np.uint64(start), base + np.uint64(stop), lanes, peaks)
-            bound = np.partition(peaks, lanes - k)[lanes - k]
-        n = np.uint64(0)
-        for a in range(np.uint64(start), np.uint64(stop), np.uint64(_SCAN)):
-            b = min(a + np.uint64(_SCAN), np.uint64(stop))
-            if _reaching(flat, base + a, base + b, bound):
-                for j in range(a, b):
-                    keys[n] = j
-                    n += np.uint64(flat[base + j] >= bound)
-        if n > np.uint64(4 * k):
-            n = _without_idle_ties(flat, base, bound, k, keys, n)
-        for i in range(n):
-            # One integer per candidate, ordered by score, then by lower column. Adding 0 turns
-            # -0.0 into 0.0, which compares equal to it but has other bits.
-            bits = np.float32(flat[base + keys[i]] + np.float32(0)).view(np.uint32)
-            bits = ~bits if bits >> np.uint32(31) else bits | np.uint32(0x80000000)
-            keys[i] = (np.uint64(bits) << np.uint64(32)) | (np.uint64(0xFFFFFFFF) - keys[i])
-        ordered = np.sort(keys[:n])
-        for i in range(k):
-            j = np.uint64(0xFFFFFFFF) - (ordered[n - np.uint64(i + 1)] & np.uint64(0xFFFFFFFF))
-            out[r, i] = j
-            out_scores[r, i] = flat[base + j]
+    best = np.empty(min(k, _FEW), np.float32)
+    keys = np.empty(last - first if k else 0, np.uint64)
+    for r in range(len(indptr) - 1):
+        base = r * width
+        golds = indptr[r + 1] - indptr[r]
+        if golds:
+            _count_row(flat, base, columns, indptr[r], golds, starts, threshold, below, outranked)
+        if k:
+            _head_row(
+                flat,
+                np.uint64(base),
+                np.uint64(first),
+                np.uint64(last),
+                k,
+                peaks,
+                best,
+                keys,
+                out[r],
+                out_scores[r],
+            )
+
+
+def count_and_heads(
+    scores: NDArray[np.float32],
+    indptr: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    k: int,
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
+    """:func:`count_outranking` and the ``k`` best columns of whole rows, in one pass over rows."""
+    return _in_one_pass(scores, indptr, columns, starts, 0, scores.shape[1], k)
 
 
 def compile_loops() -> None:
-    """Compile both loops, or load what was compiled before: a first run waits for it."""
+    """Compile the loops, or load what was compiled before: a first run waits for it."""
     scores = np.zeros((1, 2), np.float32)
     first = np.array([0, 1], np.int64)
-    count_outranking(scores, first, np.zeros(1, np.int64), np.array([0, 2], np.int64))
-    heads(scores, 0, 2, 1)
+    count_and_heads(scores, first, np.zeros(1, np.int64), np.array([0, 2], np.int64), 1)
 
 
 def heads(
@@ -196,13 +314,38 @@ def heads(
 
     ``scores`` is (R, N) and C-contiguous; returns columns and their scores, both (R, k).
     """
-    k = min(k, stop - start)
-    rows = scores.shape[0]
-    out = np.empty((rows, k), np.int32)
-    out_scores = np.empty((rows, k), np.float32)
-    if k and rows:
-        # Many lanes keep few candidates, few lanes few peaks to choose the bound from.
-        lanes = min(2 * k, stop - start)
-        flat = scores.reshape(-1)
-        _heads(flat, scores.shape[1], start, stop, k, lanes, out, out_scores)
-    return out, out_scores
+    none = np.zeros(0, np.int64)
+    indptr = np.zeros(len(scores) + 1, np.int64)
+    return _in_one_pass(scores, indptr, none, np.zeros(1, np.int64), start, stop, k)[1:]
+
+
+def _in_one_pass(
+    scores: NDArray[np.float32],
+    indptr: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    first: int,
+    last: int,
+    k: int,
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
+    k = min(k, last - first)
+    outranked = np.zeros((len(columns), len(starts) - 1), np.int32)
+    out = np.empty((len(scores), k), np.int32)
+    out_scores = np.empty((len(scores), k), np.float32)
+    # Many lanes give a bound that few columns reach, few lanes few peaks to choose it from.
+    lanes = min(_LANES if k <= _FEW else 2 * k, last - first)
+    _rows(
+        scores.reshape(-1),
+        scores.shape[1],
+        indptr,
+        columns,
+        starts,
+        first,
+        last,
+        k,
+        lanes,
+        outranked,
+        out,
+        out_scores,
+    )
+    return outranked, out, out_scores

@@ -47,3 +47,15 @@ def heads(
     chosen = 2**32 - 1 - (best % 2**32)
     found = torch.gather(scores, 1, chosen)
     return chosen.to(torch.int32).cpu().numpy(), found.cpu().numpy()
+
+
+def count_and_heads(
+    scores: torch.Tensor,
+    indptr: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    k: int,
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
+    """See :func:`harness.search.cpu.count_and_heads`; ``scores`` (R, N) lies on any device."""
+    counts = count_outranking(scores, indptr, columns, starts)
+    return counts, *heads(scores, 0, scores.shape[1], k)
