@@ -24,16 +24,17 @@ from harness.reports.boards.escaping import markdown, markdown_code
 from harness.reports.boards.grids import KIND_TITLES, Grid, Item, unseen, value_item
 from harness.reports.boards.markdown import table
 from harness.store import write_atomically
+from harness.task import list_tasks
 from harness.tracked import Tracked, load, tracked_document
 from harness.tracked.questions import from_document
 
 START, END = "<!-- harness:start -->", "<!-- harness:end -->"
 _BETWEEN = re.compile(rf"{re.escape(START)}.*?{re.escape(END)}\n?", re.DOTALL)
 HUB_DATASETS: Mapping[str, str] = {
+    "xquad": "google/xquad",
     "xquad-r": "google-research-datasets/xquad_r",
-    "miracl": "miracl/miracl",
 }
-"""Task -> the dataset of the same data on the hub."""
+"""Task -> the dataset of the same data on the hub, where its files come from elsewhere."""
 _FOLDER = ".eval_results"
 _TASK_TYPE = "information-retrieval"
 
@@ -166,7 +167,7 @@ def model_index(card: Card) -> list[dict[str, Any]]:
     from huggingface_hub import EvalResult
     from huggingface_hub.repocard_data import eval_results_to_model_index
 
-    results = []
+    results, on_hub = [], _on_hub()
     for task, row in _whole(card):
         for c in task.columns:
             value = row.cells.get(c.key, Cell(None)).value
@@ -176,7 +177,7 @@ def model_index(card: Card) -> list[dict[str, Any]]:
                 EvalResult(
                     task_type=_TASK_TYPE,
                     task_name="Multilingual Retrieval",
-                    dataset_type=HUB_DATASETS.get(task.task, task.task),
+                    dataset_type=on_hub.get(task.task, task.task),
                     dataset_name=f"{task.title} ({KIND_TITLES[c.kind].lower()})",
                     dataset_config=c.kind,
                     metric_type=c.measure,
@@ -195,9 +196,9 @@ def eval_results(
 
     ``dataset.task_id`` is kind and measure, as in ``multi_map``; the hub collects those entries
     whose dataset declares itself a benchmark with such a task. Tasks without a dataset on the hub,
-    in ``datasets`` (task -> ORG/NAME) or :data:`HUB_DATASETS`, are left out.
+    in ``datasets`` (task -> ORG/NAME) or known to come from one, are left out.
     """
-    named = {**HUB_DATASETS, **(datasets or {})}
+    named = {**_on_hub(), **(datasets or {})}
     found = {}
     for task, row in _whole(card):
         if task.task not in named:
@@ -239,9 +240,15 @@ def to_yaml(value: Any) -> str:
     return text
 
 
+def _on_hub() -> dict[str, str]:
+    """Task -> its dataset on the hub: those above, and those whose files come from it."""
+    sources = {spec.name: spec.source.repository for spec in list_tasks()}
+    return {name: x for name, x in sources.items() if x is not None} | dict(HUB_DATASETS)
+
+
 def left_out(card: Card, datasets: Mapping[str, str] | None = None) -> list[str]:
     """A sentence for each task that some of the metadata does not name."""
-    named = {**HUB_DATASETS, **(datasets or {})}
+    named = {**_on_hub(), **(datasets or {})}
     found = []
     for task, _ in card.tasks:
         if task.notes:
