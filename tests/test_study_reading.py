@@ -74,6 +74,11 @@ def test_the_best_value_is_named_with_those_that_tie_with_it() -> None:
     text = said(reading.best_value, peak)
     assert text.startswith("The best mean of hybrid is at alpha 0.5")
     assert "0 and 1 are worse" in text or "told apart from all others" in text
+    head = joined(general.headline(peak))
+    assert head.startswith(
+        "hybrid, values of alpha that are the best or not told apart from it, of 1"
+    )
+    assert "0 in 0" in head and "0.5 in 1" in head
     level = found(content, by_arm())
     assert said(reading.best_value, level).endswith("but no other value is told apart from it.")
 
@@ -103,6 +108,7 @@ def test_a_change_from_end_to_end_is_told_and_none_is_not_called_one(
     amounts: Findings,
 ) -> None:
     text = said(reading.from_end_to_end, amounts).split("\n")
+    assert text[2].startswith("(low) From amount 0") and text[4].startswith("(high) ")
     assert text[0].startswith("From amount 0 to 8,000: mono +") and "hybrid +" in text[0]
     assert "cross" not in text[0]
     assert text[1] == "Between amount 0 and 8,000 no change is shown for cross."
@@ -145,10 +151,10 @@ def test_values_of_an_axis_of_names_are_held_against_the_first() -> None:
     content = planted.document(("hybrid",), axes=NAMES, x="domain", baseline="hybrid")
     worse = found(content, lambda arm, values, *_: 0.4 if values["domain"] == "home" else 0.35)
     text = said(reading.against_first, worse)
-    assert text.startswith("hybrid, domain home against the others: away \u2212")
+    assert text.startswith("hybrid, domain, against home: away \u2212")
     assert "worse in 1" in joined(general.headline(worse))
     same = found(content, by_arm())
-    assert said(reading.against_first, same).endswith("none is told apart from it.")
+    assert said(reading.against_first, same).endswith("the other value is not told apart from it.")
 
 
 @pytest.mark.parametrize(("kept", "verdict"), [(0.95, "more than"), (0.8, "not told apart from")])

@@ -71,6 +71,11 @@ def test_a_study_runs_to_its_end_and_then_has_nothing_left_to_do(tmp_path: Path)
     assert not list((output / "models").glob("*")), "models are gone once they are scored"
     assert len({str(x) for x in outcome(output).values()}) == 3, "cells differ in what came out"
 
+    report = CliRunner().invoke(main, ["study", "report", str(output)])
+    assert report.exit_code == 0, report.output
+    page = Path(report.output.strip()).read_text()
+    assert "hybrid and mono are not told apart" in page and "(plots/map.svg)" in page
+
     stamps = {x: x.stat().st_mtime_ns for x in output.rglob("cell.json")}
     again = CliRunner().invoke(main, command)
     assert again.exit_code == 0 and "nothing was left to do" in again.output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -18,6 +19,7 @@ def headline(findings: Findings) -> Iterator[str]:
     if findings.retained:
         yield from _kept(findings)
     yield from _arms(findings)
+    yield from _best(findings)
     yield from _points(findings)
     if findings.fits:
         fits = [x for x in findings.fits if x.group == ALL]
@@ -38,6 +40,27 @@ def _arms(findings: Findings) -> Iterator[str]:
             found, over = [x for x in single if x.series == series], ""
         if found:
             yield _counted(f"{series.label} against {found[0].against}", found, over)
+
+
+def _best(findings: Findings) -> Iterator[str]:
+    """How often each value of a numeric x axis is the best one, or not told apart from it."""
+    layout = findings.layout
+    if findings.fits:
+        return
+    for series in layout.series:
+        found = [x for x in findings.compared if x.question == "best" and x.group == ALL]
+        of: dict[tuple[str, str], list[Compared]] = {}
+        for x in found:
+            if x.series == series:
+                of.setdefault((x.sheet.name, x.measure), []).append(x)
+        if not of:
+            continue
+        behind = Counter(layout.spell(x.point) for at in of.values() for x in at if x.effect.told)
+        counts = [f"{p} in {len(of) - behind[p]}" for p in map(layout.spell, layout.points)]
+        yield (
+            f"{series.label}, values of {layout.axis_name} that are the best or not told apart "
+            f"from it, of {plural(len(of), 'comparison')}: {listed(counts)}."
+        )
 
 
 def _points(findings: Findings) -> Iterator[str]:

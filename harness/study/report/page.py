@@ -151,7 +151,7 @@ def _values(points: Sequence[Any]) -> str:
 
 
 def _options(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{k} {markdown_code(_spelled(v))}" for k, v in values.items())
+    return ", ".join(f"{k} {markdown_code(_spelled(v)) or 'empty'}" for k, v in values.items())
 
 
 def _spelled(value: Any) -> str:

@@ -48,37 +48,44 @@ def read(findings: Findings) -> list[Passage]:
 def against_baseline(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
     """Each arm against the baseline, over all values of the x axis, else at the one there is."""
     layout = findings.layout
-    single = findings.of("arm", sheet, measure, ALL)
-    overall = {x.series: x for x in findings.of("overall", sheet, measure, ALL)}
-    for series in layout.series:
-        at = [x for x in single if x.series == series]
-        if not at:
-            continue
-        whole = overall.get(series)
-        if whole is None:
-            yield f"{_compared(series.label, at[0])}."
-            continue
-        told = [x for x in at if x.effect.told]
-        singly = f"; taken singly it is told apart at {_of(layout.spell, told, len(at))}"
-        other = sum((x.effect.difference > 0) != (whole.effect.difference > 0) for x in told)
-        if other:
-            singly += f", {f'at {other} of them' if other < len(told) else 'all'} the other way"
-        over = f" over all {len(at)} values of {layout.axis_name}"
-        yield f"{_compared(series.label, whole, over)}{singly}."
+    for group in sheet.groups[: sheet.tested]:
+        single = findings.of("arm", sheet, measure, group)
+        overall = {x.series: x for x in findings.of("overall", sheet, measure, group)}
+        for series in layout.series:
+            at = [x for x in single if x.series == series]
+            if not at:
+                continue
+            whole = overall.get(series)
+            if whole is None:
+                yield f"{_compared(series.label, at[0])}."
+                continue
+            told = [x for x in at if x.effect.told]
+            singly = f"; taken singly it is told apart at {_of(layout.spell, told, len(at))}"
+            other = sum((x.effect.difference > 0) != (whole.effect.difference > 0) for x in told)
+            if other:
+                at_some = f"at {other} of them" if other < len(told) else "all"
+                singly += f", {at_some} the other way"
+            over = f" over all {len(at)} values of {layout.axis_name}"
+            yield f"{_compared(series.label, whole, over)}{singly}."
 
 
 def _compared(name: str, x: Compared, over: str = "") -> str:
     e = x.effect
-    how = wording.difference_with_interval(x.measure, e.difference, e.low, e.high)
+    name = f"{_where(x.group)}{name}"
     if not e.told:
-        return f"{name} and {x.against} are not told apart{over}: {how}"
+        return f"{name} and {x.against} are not told apart{over}: {_how(x)}"
     way = "above" if e.difference > 0 else "below"
-    return f"{name} is {way} {x.against}{over}: {how}, {wording.share(e.relative)}{_good(x)}"
+    return f"{name} is {way} {x.against}{over}: {_how(x)}, {wording.share(e.relative)}{_good(x)}"
 
 
 def _good(x: Compared) -> str:
     """For measures of which less is better, which way that is."""
     return f", which is {x.verdict}" if x.better == "lower" else ""
+
+
+def _where(group: str) -> str:
+    """A group of languages before what is said of it; nothing for all."""
+    return "" if group == ALL else f"({group}) "
 
 
 Spelled = Callable[[str | int | float | bool | None], str]
@@ -120,49 +127,49 @@ def best_value(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
 def from_end_to_end(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
     """By how much the last value of a numeric x axis is told apart from the first, or that not."""
     layout = findings.layout
-    found = findings.of("ends", sheet, measure, ALL)
-    told = [x for x in found if x.effect.told]
-    still = [x.series.label for x in found if not x.effect.told]
-    for ends in dict.fromkeys((x.against, x.point) for x in told):
-        changes = [
-            f"{x.series.label} "
-            + wording.difference_with_interval(
-                measure, x.effect.difference, x.effect.low, x.effect.high
-            )
-            + _good(x)
-            for x in told
-            if (x.against, x.point) == ends
-        ]
-        yield f"From {layout.axis_name} {ends[0]} to {layout.spell(ends[1])}: {'; '.join(changes)}."
-    if still:
-        last = layout.spell(layout.points[-1])
-        first = layout.spell(layout.points[0])
-        yield (
-            f"Between {layout.axis_name} {first} and {last} no change is shown for {listed(still)}."
-        )
+    for group in sheet.groups[: sheet.tested]:
+        found = findings.of("ends", sheet, measure, group)
+        told = [x for x in found if x.effect.told]
+        still = [x.series.label for x in found if not x.effect.told]
+        where = _where(group)
+        for ends in dict.fromkeys((x.against, x.point) for x in told):
+            changes = [
+                f"{x.series.label} {_how(x)}{_good(x)}"
+                for x in told
+                if (x.against, x.point) == ends
+            ]
+            last = layout.spell(ends[1])
+            yield f"{where}From {layout.axis_name} {ends[0]} to {last}: {'; '.join(changes)}."
+        if still:
+            first, last = (layout.spell(layout.points[i]) for i in (0, -1))
+            between = f"{where}Between {layout.axis_name} {first} and {last}"
+            yield f"{between} no change is shown for {listed(still)}."
 
 
 def against_first(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
     """On an x axis of names, every value against the first one, arm by arm."""
     layout = findings.layout
-    for series in layout.series:
-        at = [x for x in findings.of("point", sheet, measure, ALL) if x.series == series]
-        if not at:
-            continue
-        told = [x for x in at if x.effect.told]
-        name = f"{series.label}, {layout.axis_name} {at[0].against} against the others"
-        if not told:
-            yield f"{name}: none is told apart from it."
-            continue
-        parts = [
-            f"{layout.spell(x.point)} "
-            + wording.difference_with_interval(
-                measure, x.effect.difference, x.effect.low, x.effect.high
-            )
-            for x in told
-        ]
-        rest = len(at) - len(told)
-        yield f"{name}: {'; '.join(parts)}" + (f"; {rest} not told apart." if rest else ".")
+    for group in sheet.groups[: sheet.tested]:
+        for series in layout.series:
+            at = [x for x in findings.of("point", sheet, measure, group) if x.series == series]
+            if not at:
+                continue
+            told = [f"{layout.spell(x.point)} {_how(x)}" for x in at if x.effect.told]
+            rest = len(at) - len(told)
+            name = f"{_where(group)}{series.label}, {layout.axis_name}, against {at[0].against}"
+            if not told:
+                yield f"{name}: {_none(rest)} told apart from it."
+            else:
+                yield f"{name}: {'; '.join(told)}" + (f"; {rest} not told apart." if rest else ".")
+
+
+def _none(number: int) -> str:
+    return "the other value is not" if number == 1 else f"none of the {number} others is"
+
+
+def _how(x: Compared) -> str:
+    e = x.effect
+    return wording.difference_with_interval(x.measure, e.difference, e.low, e.high)
 
 
 def saturation(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:

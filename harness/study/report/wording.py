@@ -47,13 +47,12 @@ def difference(measure: str, number: float) -> str:
     """``+1.20`` points of 100, ``-2,846`` ranks."""
     if math.isnan(number):
         return UNDEFINED
-    text = f"{number:+,.0f}" if in_ranks(measure) else f"{100 * number:+.2f}"
-    return text.replace("-", "\u2212")
+    return _signed(f"{number:+,.0f}" if in_ranks(measure) else f"{100 * number:+.2f}")
 
 
 def share(number: float) -> str:
     """``+3.4 %``."""
-    return UNDEFINED if math.isnan(number) else f"{100 * number:+.1f} %".replace("-", "\u2212")
+    return UNDEFINED if math.isnan(number) else _signed(f"{100 * number:+.1f}") + " %"
 
 
 def ratio(number: float) -> str:
@@ -63,7 +62,12 @@ def ratio(number: float) -> str:
 
 def signed(number: float, digits: int = 2) -> str:
     """``+0.31``."""
-    return UNDEFINED if math.isnan(number) else f"{number:+.{digits}f}".replace("-", "\u2212")
+    return UNDEFINED if math.isnan(number) else _signed(f"{number:+.{digits}f}")
+
+
+def _signed(text: str) -> str:
+    """With a minus sign as typeset; what rounds to nothing has no sign."""
+    return text.replace("-", "\u2212") if text.strip("+-0.") else text.lstrip("+-")
 
 
 def p_value(number: float) -> str:
