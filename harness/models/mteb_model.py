@@ -49,7 +49,9 @@ MTEB_TASKS: Mapping[str, str] = {
     "miracl-hard-negatives": "MIRACLRetrievalHardNegatives",
     "mlqa": "MLQARetrieval",
     "mmarco": "MMarcoRetrievalMultilingual",
+    "neuclir-2022": "NeuCLIR2022Retrieval",
     "neuclir-2022-hard-negatives": "NeuCLIR2022RetrievalHardNegatives",
+    "neuclir-2023": "NeuCLIR2023Retrieval",
     "neuclir-2023-hard-negatives": "NeuCLIR2023RetrievalHardNegatives",
     "xquad": "XQuADRetrieval",
 }
