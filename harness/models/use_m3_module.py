@@ -18,12 +18,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Module
 from torch import Tensor
 
 from harness.errors import ModelError
+from harness.models.fingerprint import digest_file
 from harness.models.use_m3 import (
     CPU_TOKENS,
     GPU_TOKENS,
@@ -32,6 +32,7 @@ from harness.models.use_m3 import (
     token_ids,
     tokenizer,
 )
+from harness.models.use_m3_shared import Memory, Shared, padded
 from harness.models.use_m3_torch import UseM3Network, load_network
 
 VOCABULARY = "sp.model"
@@ -41,38 +42,17 @@ TYPE = "harness.models.use_m3_module.UseM3Module"
 _HEAD = re.compile(r"(head_|out)")
 
 
-class Memory:
-    """Outputs of a trunk by token ids: models with the same trunk compute each text once."""
-
-    def __init__(self) -> None:
-        self._rows: dict[bytes, NDArray[np.float32]] = {}
-
-    def recall(self, trunk: Callable[..., Tensor], ids: Tensor, lengths: Tensor) -> Tensor:
-        """(texts, 512): what is known, and what ``trunk`` gives for the rest, from now on known."""
-        keys = [
-            row[:length].tobytes()
-            for row, length in zip(ids.cpu().numpy(), lengths.tolist(), strict=True)
-        ]
-        new = [i for i, key in enumerate(keys) if key not in self._rows]
-        if new:
-            with torch.no_grad():
-                found = _by_length(trunk, ids[new], lengths[new]).cpu().numpy()
-            self._rows.update((keys[i], row.copy()) for i, row in zip(new, found, strict=True))
-        return torch.from_numpy(np.stack([self._rows[key] for key in keys])).to(ids.device)
-
-
 @contextlib.contextmanager
 def shared_trunk() -> Iterator[None]:
     """While this lasts, modules whose trunk does not change compute each text's trunk once.
 
-    For several models that differ in their heads alone. A vector's last bits may then depend on
-    the batch in which its text was first met.
+    For several models that differ in their heads alone; see :mod:`harness.models.use_m3_shared`.
     """
-    UseM3Module.shared = {}
+    before, UseM3Module.shared = UseM3Module.shared, Shared()
     try:
         yield
     finally:
-        UseM3Module.shared = None
+        UseM3Module.shared = before
 
 
 def _by_length(part: Callable[..., Tensor], ids: Tensor, lengths: Tensor) -> Tensor:
@@ -92,7 +72,7 @@ class UseM3Module(Module):  # type: ignore[misc]
 
     config_keys: list[str] = ["max_seq_length"]  # noqa: RUF012 (the library's own form)
     save_in_root = True
-    shared: ClassVar[dict[bytes, Memory] | None] = None
+    shared: ClassVar[Shared | None] = None
 
     def __init__(
         self,
@@ -107,6 +87,7 @@ class UseM3Module(Module):  # type: ignore[misc]
         self._vocabulary = resource(VOCABULARY) if vocabulary is None else vocabulary
         self.tokenizer = tokenizer(self._vocabulary)
         self._digested: tuple[tuple[int, ...], bytes] | None = None
+        self._words: str | None = None
 
     @classmethod
     def pretrained(cls) -> UseM3Module:
@@ -126,13 +107,16 @@ class UseM3Module(Module):  # type: ignore[misc]
     ) -> dict[str, Tensor]:
         """Token ids padded with 0, and a mask of where they are: int64 (texts, longest)."""
         texts = [prompt + text for text in inputs] if prompt else inputs
-        ids = token_ids(self.tokenizer, texts, self.max_seq_length)
-        longest = max(len(x) for x in ids)
-        padded = torch.tensor([x + [0] * (longest - len(x)) for x in ids])
-        lengths = torch.tensor([len(x) for x in ids])
+        if UseM3Module.shared is None:
+            ids = [np.array(x) for x in token_ids(self.tokenizer, texts, self.max_seq_length)]
+        else:
+            if self._words is None:
+                self._words = digest_file(self._vocabulary)
+            ids = UseM3Module.shared.tokens(self.tokenizer, self._words, texts, self.max_seq_length)
+        held, lengths = padded(ids)
         return {
-            "input_ids": padded,
-            "attention_mask": (torch.arange(longest) < lengths[:, None]).long(),
+            "input_ids": held,
+            "attention_mask": (torch.arange(held.shape[1]) < lengths[:, None]).long(),
         }
 
     def forward(self, features: dict[str, Tensor], **kwargs: Any) -> dict[str, Tensor]:
@@ -163,7 +147,7 @@ class UseM3Module(Module):  # type: ignore[misc]
             for parameter in trunk:
                 sha.update(parameter.detach().cpu().numpy().data)
             self._digested = (state, sha.digest())
-        return UseM3Module.shared.setdefault(self._digested[1], Memory())
+        return UseM3Module.shared.memory(self._digested[1])
 
     def get_embedding_dimension(self) -> int:
         """512."""
