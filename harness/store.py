@@ -159,6 +159,10 @@ class Space:
             self._shards.pop(shard, None)
         self._index = None
 
+    def refresh(self) -> None:
+        """Look again for shards: another process may have put some here."""
+        self._shards = self._index = None
+
     def known(self, keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
         """(n,) whether each key has a stored vector (shards are not read for it)."""
         return self._find(keys)[1][:, 0] >= 0

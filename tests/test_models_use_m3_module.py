@@ -15,7 +15,9 @@ from sentence_transformers import SentenceTransformer
 from harness.models import ModelOptions, load
 from harness.models.use_m3 import UseM3Encoder
 from harness.models.use_m3_module import TYPE, UseM3Module, load_folder, shared_trunk
+from harness.models.use_m3_shared import Memory
 from harness.models.use_m3_torch import UseM3Network
+from harness.store import Store
 from harness.training.loss import InfoNCE
 
 TEXTS = [
@@ -117,11 +119,52 @@ def test_a_shared_trunk_changes_no_vector_and_is_computed_once(
         plain = untrained.encode(TEXTS)
         again = load_folder(folder, device="cpu", prompts={})
         np.testing.assert_allclose(again.encode(TEXTS), expected, atol=1e-6)
-        assert sum(computed) == len(TEXTS)
+        # Four texts of two widths, each batch filled up to 16.
+        assert computed == [16, 16]
         # Another trunk is another memory.
         with torch.no_grad():
             again[0].network.pool.bias += 1
         moved = again.encode(TEXTS)
-    assert sum(computed) == 2 * len(TEXTS)
+    assert computed == [16, 16, 16, 16]
     assert np.abs(moved - expected).max() > 0.01
     assert np.abs(plain - expected).max() > 0.001
+
+
+def test_a_vector_of_a_shared_trunk_does_not_depend_on_the_texts_around_it() -> None:
+    """To the bit: what a study's cells are given is the same in whatever order they come."""
+    module = UseM3Module.pretrained()
+    texts = [" ".join(TEXTS[i % 4].split()[: 1 + i % 7]) + f" {i}" for i in range(60)] + TEXTS
+
+    def trunks(parts: list[list[str]]) -> dict[str, np.ndarray]:
+        memory, found = Memory(), {}
+        for part in parts:
+            features = module.preprocess(part)
+            ids, lengths = features["input_ids"], features["attention_mask"].sum(1)
+            made = memory.recall(module.network.trunk, ids, lengths)
+            found.update(zip(part, made.numpy(), strict=True))
+        return found
+
+    whole = trunks([texts])
+    for parts in ([[x] for x in texts[::8]], [texts[40:], texts[10:40], texts[:10][::-1]]):
+        other = trunks(parts)
+        assert all(np.array_equal(whole[x], other[x]) for part in parts for x in part)
+
+
+def test_what_is_computed_beforehand_is_found_by_the_next_process(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    module, store = UseM3Module.pretrained(), Store(tmp_path)
+    computed: list[int] = []
+    trunk = UseM3Network.trunk
+
+    def counted(self: UseM3Network, ids: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        computed.append(len(ids))
+        return trunk(self, ids, lengths)
+
+    monkeypatch.setattr(UseM3Network, "trunk", counted)
+    for _ in range(2):
+        with shared_trunk(), torch.no_grad():
+            module.prime(TEXTS, store)
+            assert computed == [16, 16]
+            module(module.preprocess(TEXTS))
+    assert computed == [16, 16]

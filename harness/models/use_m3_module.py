@@ -23,17 +23,19 @@ from sentence_transformers.base.modules import Module
 from torch import Tensor
 
 from harness.errors import ModelError
-from harness.models.fingerprint import digest_file
+from harness.models.fingerprint import digest_file, library_versions
 from harness.models.use_m3 import (
     CPU_TOKENS,
     GPU_TOKENS,
+    IMPLEMENTATION,
     batches_by_length,
     resource,
     token_ids,
     tokenizer,
 )
-from harness.models.use_m3_shared import Memory, Shared, padded
+from harness.models.use_m3_shared import LEAST, STEP, Ids, Memory, Shared, padded
 from harness.models.use_m3_torch import UseM3Network, load_network
+from harness.store import Store
 
 VOCABULARY = "sp.model"
 TYPE = "harness.models.use_m3_module.UseM3Module"
@@ -107,17 +109,18 @@ class UseM3Module(Module):  # type: ignore[misc]
     ) -> dict[str, Tensor]:
         """Token ids padded with 0, and a mask of where they are: int64 (texts, longest)."""
         texts = [prompt + text for text in inputs] if prompt else inputs
-        if UseM3Module.shared is None:
-            ids = [np.array(x) for x in token_ids(self.tokenizer, texts, self.max_seq_length)]
-        else:
-            if self._words is None:
-                self._words = digest_file(self._vocabulary)
-            ids = UseM3Module.shared.tokens(self.tokenizer, self._words, texts, self.max_seq_length)
-        held, lengths = padded(ids)
+        held, lengths = padded(self._ids(texts))
         return {
             "input_ids": held,
             "attention_mask": (torch.arange(held.shape[1]) < lengths[:, None]).long(),
         }
+
+    def _ids(self, texts: Sequence[str]) -> list[Ids]:
+        if UseM3Module.shared is None:
+            return [np.array(x) for x in token_ids(self.tokenizer, texts, self.max_seq_length)]
+        if self._words is None:
+            self._words = digest_file(self._vocabulary)
+        return UseM3Module.shared.tokens(self.tokenizer, self._words, texts, self.max_seq_length)
 
     def forward(self, features: dict[str, Tensor], **kwargs: Any) -> dict[str, Tensor]:
         """Add ``sentence_embedding``, (texts, 512).
@@ -148,6 +151,32 @@ class UseM3Module(Module):  # type: ignore[misc]
                 sha.update(parameter.detach().cpu().numpy().data)
             self._digested = (state, sha.digest())
         return UseM3Module.shared.memory(self._digested[1])
+
+    def prime(
+        self,
+        texts: Sequence[str],
+        store: Store,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        """Have the trunk's outputs for ``texts`` at hand, where trunks are shared and this one is.
+
+        For texts that many models will be given, prompts put before them already.
+
+        Raises:
+            StoreError: ``store`` cannot be written.
+        """
+        memory = self._memory()
+        on_cpu = self.network.pool.weight.device.type == "cpu"
+        if memory is None or self._digested is None or not on_cpu:
+            return
+        facts = {
+            "adapter": "use-m3 trunk",
+            "trunk": self._digested[1].hex(),
+            "implementation": [IMPLEMENTATION, STEP, LEAST],
+            "libraries": library_versions("torch"),
+        }
+        ids = self._ids(texts)
+        memory.fill(self.network.trunk, ids, store.space(facts), progress)
 
     def get_embedding_dimension(self) -> int:
         """512."""

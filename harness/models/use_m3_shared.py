@@ -4,15 +4,18 @@ For many trainings and scorings of one head, as studies do them: the head is the
 the network, and what it is given does not change.
 
 A vector kept here must not depend on the texts it was computed among, or what a model becomes would
-depend on which models came before it. Sums of a matrix product depend on its shape alone: every
-text is padded to a width of its own length, rounded up, and no product has fewer rows than those
-from which on they no longer change a sum.
+depend on which models came before it. Sums of a matrix product depend on its shape alone, and on
+the threads that share it: every text is padded to a width of its own length, rounded up, no product
+has fewer rows than those from which on they no longer change a sum, and one thread computes it.
+Where many texts are known beforehand, several processes compute them together, each its part, and
+find them in the store the next time.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +23,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from harness.claims import take
 from harness.models.use_m3 import CPU_TOKENS, GPU_TOKENS, token_ids
+from harness.store import Space, text_keys
 
 Trunk = Callable[[Tensor, Tensor], Tensor]
 Ids = NDArray[np.int64]
@@ -31,6 +36,10 @@ LEAST = 16
 """Rows of a product from which on their number changes no sum: measured on MKL with AVX-512."""
 TRUNKS = 2
 """Trunks that are remembered, the last used: the base's, and one that a training has changed."""
+PART = 4096
+"""Texts that a process computes at a time, where several share them."""
+POLL = 0.2
+"""Seconds between two looks at parts that other processes compute."""
 _FILLER = 100
 """Token ids from here on make texts that only fill a batch up."""
 
@@ -61,6 +70,60 @@ class Memory:
             self._keep(list(new), found)
         places = [self._places[key] for key in keys]
         return torch.from_numpy(self._rows[places]).to(ids.device)
+
+    def fill(
+        self,
+        trunk: Trunk,
+        ids: Sequence[Ids],
+        space: Space,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        """Know the outputs for all of ``ids``: from ``space``, or computed and put there.
+
+        Processes that do this at once share the work; a part that another is at is waited for.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
+        by_key = {x.tobytes(): x for x in ids}
+        keys = [x for x in by_key if x not in self._places]
+        parts = deque(keys[i : i + PART] for i in range(0, len(keys), PART))
+        waited = 0
+        while parts:
+            part = parts.popleft()
+            if self._part(trunk, part, by_key, space):
+                waited = 0
+                if progress is not None:
+                    progress(len(part))
+                continue
+            parts.append(part)
+            waited += 1
+            if waited >= len(parts):
+                time.sleep(POLL)
+
+    def _part(
+        self, trunk: Trunk, part: Sequence[bytes], by_key: Mapping[bytes, Ids], space: Space
+    ) -> bool:
+        """Know one part, unless another process is computing it."""
+        stored = text_keys([key.decode("latin-1") for key in part])
+        have, found = space.get(stored)
+        if found is None or not have.all():
+            name = f"{int(stored[0, 0]):016x}-{len(part)}.claim"
+            claim = take(space.folder / "claims" / name)
+            if claim is None:
+                space.refresh()
+                return False
+            with claim:
+                # Its former owner may have finished it between our look and our claim.
+                space.refresh()
+                have, found = space.get(stored)
+                if found is None or not have.all():
+                    held, lengths = padded([by_key[x] for x in part])
+                    with torch.no_grad():
+                        found = _alike(trunk, held, lengths).numpy()
+                    space.put(stored, found)
+        self._keep(part, found)
+        return True
 
     def _keep(self, keys: Sequence[bytes], found: NDArray[np.float32]) -> None:
         count, more = len(self._places), len(keys)
@@ -111,6 +174,15 @@ def padded(ids: Sequence[Ids]) -> tuple[Tensor, Tensor]:
 
 def _alike(trunk: Trunk, ids: Tensor, lengths: Tensor) -> Tensor:
     """``trunk`` of texts, each as if it were alone: batches of one width, filled up."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return _of_widths(trunk, ids, lengths)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _of_widths(trunk: Trunk, ids: Tensor, lengths: Tensor) -> Tensor:
     budget = CPU_TOKENS if ids.device.type == "cpu" else GPU_TOKENS
     widths = (lengths + STEP - 1) // STEP * STEP
     order, parts = [], []

@@ -18,6 +18,7 @@ from harness.models.base import Model, ModelOptions
 from harness.prepare import RunOptions
 from harness.runner import evaluate
 from harness.stages import Progress, Silent
+from harness.study.primed import prime
 from harness.study.ready import Job, StudyOptions, Task
 from harness.study.results import CELL, FAILED, KIND, MODELS, REFERENCE, read_whole, write_json
 
@@ -57,11 +58,13 @@ class StudyBench:
         self._progress = progress or Silent()
         self._shared = contextlib.ExitStack()
         self._begun = False
+        self._primed: set[Any] = set()
 
     def close(self) -> None:
         """Forget what was kept."""
         self._shared.close()
         self._begun = False
+        self._primed.clear()
 
     def do(self, job: Job) -> Answer:
         """Do a cell or a reference, unless it is there or somebody else is at it.
@@ -128,6 +131,7 @@ class StudyBench:
 
         assert job.settings is not None
         options = self._worker.options
+        prime(job.settings, self._worker.tasks, options, self._primed, self._progress)
         model = _clean_place(options.output, job)
         begun = time.perf_counter()
         trained = train(
