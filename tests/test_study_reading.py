@@ -171,12 +171,35 @@ def test_what_is_kept_away_from_home_is_more_only_where_it_is(kept: float, verdi
         content,
         lambda arm, values, *_: 0.5 * (1 if values["domain"] == "home" else share[arm]),
     )
-    mono, hybrid = said(reading.away_from_home, findings).split("\n")
-    assert mono.startswith("mono trained on away has 0.") and mono.endswith("at home (home).")
-    assert hybrid.endswith(f", {verdict} mono.")
+    text = said(reading.away_from_home, findings)
+    assert text.startswith("Share of the score at domain home that is left at away: mono 0.")
+    assert text.endswith(f", {verdict} mono.") and "; hybrid 0." in text
     more = 1 if kept > 0.8 else 0
     assert f"than mono in {more}, less in 0" in joined(general.headline(findings))
     assert said(reading.away_from_home, found(planted.document(), by_arm())) == ""
+
+
+def test_languages_left_out_have_their_home_where_none_is() -> None:
+    """The group "el" falls where a training leaves it out, less so for hybrid; no other does."""
+    axes = {"left-out": {"label": "left out", "points": [{"name": "none"}, {"name": "el"}]}}
+
+    def mean(arm: str, values: Mapping[str, Any], kind: str, language: str) -> float:
+        lost = {"mono": 0.15, "hybrid": 0.05}[arm]
+        return 0.5 - (lost if (values["left-out"], language) == ("el", "el") else 0)
+
+    groups = {"el": ["el"], "others": ["de", "en"]}
+    content = planted.document(("mono", "hybrid"), axes=axes, x="left-out", groups=groups)
+    findings = found(content, mean, languages=("de", "el", "en"))
+    kept = said(reading.away_from_home, findings)
+    assert kept.startswith("(el) Share of the score at left-out none that is left at el: mono 0.")
+    assert kept.endswith(", more than mono.") and kept.count("\n") == 0
+    fell = said(reading.against_first_by_group, findings)
+    assert (
+        fell.startswith("(el) left-out, against none: mono at el \u2212") and "(others)" not in fell
+    )
+    against = said(reading.against_baseline_by_group, findings).split("\n")
+    assert against[0].startswith("(el) Against mono: hybrid +")
+    assert against[1] == "(others) No arm is told apart from mono."
 
 
 def test_trained_settings_are_counted_against_untrained_models() -> None:

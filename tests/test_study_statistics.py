@@ -177,9 +177,9 @@ def test_retention_is_away_over_home_on_the_same_task() -> None:
         (arm, "help", "news") for arm in ("mono", "cross", "hybrid")
     ]
     for x in found:
-        assert float(x.ratio.value[0, 0]) == pytest.approx(left[x.series.arm], abs=0.05)
+        assert float(x.ratio.value[0]) == pytest.approx(left[x.series.arm], abs=0.05)
     assert found[0].difference is None
-    assert float(found[1].difference.low[0, 0]) > 0
+    assert float(found[1].difference.low[0]) > 0
 
 
 X = np.array([0.0, 1000.0, 2000.0, 4000.0, 8000.0])

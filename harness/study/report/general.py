@@ -83,15 +83,16 @@ def _kept(findings: Findings) -> Iterator[str]:
         more = less = total = 0
         for x in found:
             assert x.difference is not None
-            low, high = x.difference.low[0], x.difference.high[0]
+            low, high = x.difference.low, x.difference.high
             known = ~np.isnan(low)
             total += int(known.sum())
             more += int((low[known] > 0).sum())
             less += int((high[known] < 0).sum())
         if total:
+            away = f"Away from home ({findings.layout.axis_name})"
             yield (
-                f"Away from home {series.label} keeps more of its score than {found[0].against} in "
-                f"{more}, less in {less} and is not told apart in {total - more - less} of "
+                f"{away} {series.label} keeps more of its score than {found[0].against} in {more}, "
+                f"less in {less} and is not told apart in {total - more - less} of "
                 f"{plural(total, 'comparison')}."
             )
 

@@ -117,17 +117,13 @@ def retention(axes: Any, findings: Findings, panel: Panel, measure: str) -> None
     """A row per arm and training: the share of the score at home, with 1 as no loss."""
     sheet = panel.sheet
     looks = style.looks(findings.layout)
-    at = (0, sheet.measures.index(measure))
+    m = sheet.measures.index(measure)
     found = [x for x in findings.retained if x.sheet is sheet]
-    several = len({x.away for x in found}) > 1
     for row, one in enumerate(found):
-        _dot(axes, row, _numbers(one.ratio, at), looks[one.series])
+        value, low, high = (float(x[m]) for x in (one.ratio.value, one.ratio.low, one.ratio.high))
+        _dot(axes, row, (value, low, high), looks[one.series])
     axes.axvline(1, color="0.2", linewidth=0.8)
-    names = [
-        f"{x.series.label}, trained on {wording.named(x.away)}" if several else x.series.label
-        for x in found
-    ]
-    _rows(axes, names)
+    _rows(axes, [f"{x.series.label}, {wording.named(x.away)}" for x in found])
 
 
 def untrained(model: str) -> str:

@@ -91,7 +91,7 @@ def _of_measure(findings: Findings, measure: str) -> Iterator[Plot]:
     if kept:
         kind = _Kind(
             "-retention",
-            f"Share of the {label} at home that training elsewhere leaves, with {_INTERVALS}; at 1 "
+            f"Share of the {label} at home that is left away from it, with {_INTERVALS}; at 1 "
             "nothing is lost",
             f"share of the {label} at home",
             panels.retention,
@@ -102,7 +102,7 @@ def _of_measure(findings: Findings, measure: str) -> Iterator[Plot]:
 
 def _is_kept(findings: Findings, sheet: Sheet, measure: str) -> bool:
     m = sheet.measures.index(measure)
-    return any(x.sheet is sheet and x.ratio.value[0, m] > -np.inf for x in findings.retained)
+    return any(x.sheet is sheet and x.ratio.value[m] > -np.inf for x in findings.retained)
 
 
 def _title(sheet: Sheet, group: str = ALL) -> str:
@@ -189,7 +189,7 @@ def _label(
 
 def _most_rows(findings: Findings, kind: _Kind) -> int:
     if kind.suffix == "-retention":
-        places = {(x.series, x.away) for x in findings.retained}
+        places = {(x.series, x.away, x.group) for x in findings.retained}
         return max(len(places), 1)
     return len(findings.layout.series) + len(findings.results.references)
 

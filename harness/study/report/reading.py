@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.study.model import Value
 from harness.study.report import general, wording
 from harness.study.report.effects import Compared
 from harness.study.report.findings import Findings, Fitted
@@ -48,30 +49,47 @@ def read(findings: Findings) -> list[Passage]:
 def against_baseline(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
     """Each arm against the baseline, over all values of the x axis, else at the one there is."""
     layout = findings.layout
-    for group in sheet.groups[: sheet.tested]:
-        single = findings.of("arm", sheet, measure, group)
-        overall = {x.series: x for x in findings.of("overall", sheet, measure, group)}
-        for series in layout.series:
-            at = [x for x in single if x.series == series]
-            if not at:
-                continue
-            whole = overall.get(series)
-            if whole is None:
-                yield f"{_compared(series.label, at[0])}."
-                continue
-            told = [x for x in at if x.effect.told]
-            singly = f"; taken singly it is told apart at {_of(layout.spell, told, len(at))}"
-            other = sum((x.effect.difference > 0) != (whole.effect.difference > 0) for x in told)
-            if other:
-                at_some = f"at {other} of them" if other < len(told) else "all"
-                singly += f", {at_some} the other way"
-            over = f" over all {len(at)} values of {layout.axis_name}"
-            yield f"{_compared(series.label, whole, over)}{singly}."
+    single = findings.of("arm", sheet, measure, ALL)
+    overall = {x.series: x for x in findings.of("overall", sheet, measure, ALL)}
+    for series in layout.series:
+        at = [x for x in single if x.series == series]
+        if not at:
+            continue
+        whole = overall.get(series)
+        if whole is None:
+            yield f"{_compared(series.label, at[0])}."
+            continue
+        told = [x for x in at if x.effect.told]
+        singly = f"; taken singly it is told apart at {_of(layout.spell, told, len(at))}"
+        other = sum((x.effect.difference > 0) != (whole.effect.difference > 0) for x in told)
+        if other:
+            at_some = f"at {other} of them" if other < len(told) else "all"
+            singly += f", {at_some} the other way"
+        over = f" over all {len(at)} values of {layout.axis_name}"
+        yield f"{_compared(series.label, whole, over)}{singly}."
+
+
+def against_baseline_by_group(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
+    """The same for groups of languages, a sentence for each in which an arm is told apart."""
+    nothing = []
+    for group in sheet.groups[1 : sheet.tested]:
+        found = findings.of("overall", sheet, measure, group)
+        over = {x.series for x in found}
+        found += [x for x in findings.of("arm", sheet, measure, group) if x.series not in over]
+        told = [f"{x.series.label} {_how(x)}{_good(x)}" for x in found if x.effect.told]
+        rest = [x.series.label for x in found if not x.effect.told]
+        if told:
+            same = f"; not told apart: {listed(rest)}" if rest else ""
+            yield f"({group}) Against {found[0].against}: {'; '.join(told)}{same}."
+        elif found:
+            nothing.append(group)
+    if nothing:
+        against = findings.layout.study.report.baseline
+        yield f"({', '.join(nothing)}) No arm is told apart from {against}."
 
 
 def _compared(name: str, x: Compared, over: str = "") -> str:
     e = x.effect
-    name = f"{_where(x.group)}{name}"
     if not e.told:
         return f"{name} and {x.against} are not told apart{over}: {_how(x)}"
     way = "above" if e.difference > 0 else "below"
@@ -149,18 +167,31 @@ def from_end_to_end(findings: Findings, sheet: Sheet, measure: str) -> Iterator[
 def against_first(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
     """On an x axis of names, every value against the first one, arm by arm."""
     layout = findings.layout
-    for group in sheet.groups[: sheet.tested]:
-        for series in layout.series:
-            at = [x for x in findings.of("point", sheet, measure, group) if x.series == series]
-            if not at:
-                continue
-            told = [f"{layout.spell(x.point)} {_how(x)}" for x in at if x.effect.told]
-            rest = len(at) - len(told)
-            name = f"{_where(group)}{series.label}, {layout.axis_name}, against {at[0].against}"
-            if not told:
-                yield f"{name}: {_none(rest)} told apart from it."
-            else:
-                yield f"{name}: {'; '.join(told)}" + (f"; {rest} not told apart." if rest else ".")
+    for series in layout.series:
+        at = [x for x in findings.of("point", sheet, measure, ALL) if x.series == series]
+        if not at:
+            continue
+        told = [f"{layout.spell(x.point)} {_how(x)}" for x in at if x.effect.told]
+        rest = len(at) - len(told)
+        name = f"{series.label}, {layout.axis_name}, against {at[0].against}"
+        if not told:
+            yield f"{name}: {_none(rest)} told apart from it."
+        else:
+            yield f"{name}: {'; '.join(told)}" + (f"; {rest} not told apart." if rest else ".")
+
+
+def against_first_by_group(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
+    """The same for groups of languages, a sentence for each in which a value is told apart."""
+    layout = findings.layout
+    for group in sheet.groups[1 : sheet.tested]:
+        found = findings.of("point", sheet, measure, group)
+        told = [x for x in found if x.effect.told]
+        if told:
+            parts = [f"{x.series.label} at {layout.spell(x.point)} {_how(x)}" for x in told]
+            rest = len(found) - len(told)
+            same = f"; {rest} not told apart" if rest else ""
+            head = f"({group}) {layout.axis_name}, against {told[0].against}"
+            yield f"{head}: {'; '.join(parts)}{same}."
 
 
 def _none(number: int) -> str:
@@ -204,7 +235,9 @@ def _levels_off(x: Fitted, measure: str) -> str:
 
 
 def low_and_high(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
-    """Where an effect is larger in one group of languages than in another."""
+    """Where an effect is larger in one of two groups of languages than in the other."""
+    if sheet.tested != 3:  # all languages, and two groups
+        return
     m = sheet.measures.index(measure)
     said: dict[tuple[str, str], list[str]] = {}
     for gap in findings.gaps:
@@ -225,20 +258,21 @@ def low_and_high(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str
 def away_from_home(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
     """What each arm keeps away from home, and whether that is more than the baseline keeps."""
     m = sheet.measures.index(measure)
+    said: dict[tuple[str, Value, Value], list[str]] = {}
     for x in findings.retained:
-        if x.sheet is not sheet or np.isnan(value := float(x.ratio.value[0, m])):
+        if x.sheet is not sheet or np.isnan(value := float(x.ratio.value[m])):
             continue
-        ends = (wording.ratio(float(v[0, m])) for v in (x.ratio.low, x.ratio.high))
-        kept = (
-            f"{x.series.label} trained on {x.away} has {wording.ratio(value)} "
-            f"({'–'.join(ends)}) of its score at home ({x.home})"
-        )
-        if x.difference is None:
-            yield f"{kept}."
-            continue
-        low, high = float(x.difference.low[0, m]), float(x.difference.high[0, m])
-        way = "more than" if low > 0 else "less than" if high < 0 else "not told apart from"
-        yield f"{kept}, {way} {x.against}."
+        ends = (wording.ratio(float(v[m])) for v in (x.ratio.low, x.ratio.high))
+        kept = f"{x.series.label} {wording.ratio(value)} ({'–'.join(ends)})"
+        if x.difference is not None:
+            low, high = float(x.difference.low[m]), float(x.difference.high[m])
+            way = "more than" if low > 0 else "less than" if high < 0 else "not told apart from"
+            kept += f", {way} {x.against}"
+        said.setdefault((x.group, x.home, x.away), []).append(kept)
+    axis = findings.layout.axis_name
+    for (group, home, away), kept_of in said.items():
+        head = f"{_where(group)}Share of the score at {axis} {home} that is left at {away}"
+        yield f"{head}: {'; '.join(kept_of)}."
 
 
 def against_references(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
@@ -258,9 +292,11 @@ def against_references(findings: Findings, sheet: Sheet, measure: str) -> Iterat
 
 RULES: tuple[Rule, ...] = (
     against_baseline,
+    against_baseline_by_group,
     best_value,
     from_end_to_end,
     against_first,
+    against_first_by_group,
     saturation,
     low_and_high,
     away_from_home,

@@ -1,9 +1,12 @@
-"""How much of a score is left away from home: in a domain that a model was not trained on.
+"""How much of a score is left away from home: without training in a domain, or in a language.
 
 A model's home on a task is the training in the task's own domain. Retention is the score of an arm
 trained elsewhere over the score of the same arm with the same seed trained at home, both on the
-same task and questions; the ratio is taken again in every replicate, without each question and for
-each seed. 1 is no loss. Measures of which less is better have none.
+same task and questions; the ratio is taken again without each question and for each seed. 1 is no
+loss. Measures of which less is better have none.
+
+Where values of an axis of names are named as groups of languages are (those that a training leaves
+out), each has a home in its group: the first value of the axis, which leaves none out.
 """
 
 from __future__ import annotations
@@ -13,19 +16,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.metrics.segments import divide
+from harness.metrics.segments import FloatArray, divide
 from harness.study.model import Value
 from harness.study.report.contrasts import drawn, seeds_of
 from harness.study.report.layout import Layout, Place, Series
-from harness.study.report.sheets import Sheet, better_of
+from harness.study.report.sheets import ALL, Sheet, better_of
 from harness.study.report.statistics import Crossed, crossed
 
 
 @dataclass(frozen=True)
 class Retained:
-    """One arm on one task; estimates are ``(G, M)``, undefined for measures without retention."""
+    """One arm on one task; estimates are ``(M,)``, undefined for measures without retention."""
 
     sheet: Sheet
+    group: str
+    """Of query languages."""
     series: Series
     home: Value
     away: Value
@@ -38,45 +43,51 @@ class Retained:
 
 
 def retentions(layout: Layout, sheets: Sequence[Sheet]) -> list[Retained]:
-    """Of every arm on every task that has a home among the values of the axis."""
-    spec = layout.study.report.retention
-    axis = layout.study.axes.get(spec["axis"]) if spec else None
-    if axis is None:
+    """Of every arm on every task, and group of languages, that has a home on the x axis."""
+    axis = layout.axis
+    if axis is None or layout.numeric:
         return []
-    domains = {scored.name: scored.domain for scored in layout.study.scored}
+    spec = layout.study.report.retention
+    by_domain = spec is not None and spec.get("axis") == axis.name
+    domains = {x.name: x.domain for x in layout.study.scored} if by_domain else {}
     found = []
     for sheet in sheets:
+        wanted: list[tuple[str, Value, Value]] = []
         home = domains.get(sheet.key)
-        if home not in axis.values:
-            continue
-        for series in layout.series:
-            for away in axis.values:
-                if away != home:
-                    found += _one(layout, sheet, series, axis.name, home, away)
+        if home in axis.values:
+            wanted += [(ALL, home, x) for x in axis.values if x != home]
+        named = sheet.groups[1 : sheet.tested]
+        wanted += [(str(x), axis.values[0], x) for x in axis.values[1:] if x in named]
+        for group, at_home, away in wanted:
+            for series in layout.series:
+                if not series.level:
+                    found += _one(layout, sheet, group, series, at_home, away)
     return found
 
 
 def _one(
-    layout: Layout, sheet: Sheet, series: Series, axis: str, home: Value, away: Value
+    layout: Layout, sheet: Sheet, group: str, series: Series, home: Value, away: Value
 ) -> list[Retained]:
-    own = _pair(layout, series, axis, home, away)
-    baseline = layout.baseline_of(series)
-    other = None if baseline is None else _pair(layout, baseline, axis, home, away)
-    if own is None or not seeds_of(sheet, own):
-        return []
+    g = sheet.groups.index(group)
+    own = (layout.place(series, away), layout.place(series, home))
     seeds = seeds_of(sheet, own)
-    shared = () if other is None else seeds_of(sheet, [*own, *other])
-    difference = None
-    if other is not None and shared:
-        a, b = _ratio(sheet, own, shared), _ratio(sheet, other, shared)
-        difference = crossed(a[0] - b[0], a[1] - b[1])
+    if not seeds:
+        return []
+    baseline, difference = layout.baseline_of(series), None
+    if baseline is not None and not baseline.level:
+        other = (layout.place(baseline, away), layout.place(baseline, home))
+        shared = seeds_of(sheet, [*own, *other])
+        if shared:
+            a, b = _ratio(sheet, g, own, shared), _ratio(sheet, g, other, shared)
+            difference = crossed(a[0] - b[0], a[1] - b[1])
     return [
         Retained(
             sheet=sheet,
+            group=group,
             series=series,
             home=home,
             away=away,
-            ratio=crossed(*_ratio(sheet, own, seeds)),
+            ratio=crossed(*_ratio(sheet, g, own, seeds)),
             against=None if difference is None or baseline is None else baseline.label,
             difference=difference,
             seeds=len(seeds),
@@ -84,22 +95,13 @@ def _one(
     ]
 
 
-def _pair(
-    layout: Layout, series: Series, axis: str, home: Value, away: Value
-) -> tuple[Place, Place] | None:
-    """The places away and at home; ``None`` where the arm lacks the axis, or holds it still."""
-    report = layout.study.report
-    if axis != report.x or series.level:
-        return None
-    return layout.place(series, away), layout.place(series, home)
-
-
 def _ratio(
-    sheet: Sheet, pair: tuple[Place, Place], seeds: Sequence[int]
-) -> tuple[np.ndarray, np.ndarray]:
+    sheet: Sheet, group: int, pair: tuple[Place, Place], seeds: Sequence[int]
+) -> tuple[FloatArray, FloatArray]:
+    """Of each seed ``(S, M)``, and without each question ``(S, Q, M)``."""
     away, home = (drawn(sheet, [place], seeds) for place in pair)
-    values = divide(away.values, home.values)
-    without = divide(away.without, home.without)
+    values = divide(away.values, home.values)[:, group]
+    without = divide(away.without, home.without)[:, :, group]
     for number, measure in enumerate(sheet.measures):
         if better_of(measure) != "higher":
             values[..., number] = without[..., number] = np.nan

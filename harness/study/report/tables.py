@@ -127,22 +127,21 @@ def _differences(findings: Findings) -> Iterator[dict[str, Cell]]:
 def _retention(findings: Findings) -> Iterator[dict[str, Cell]]:
     for x in findings.retained:
         for m, measure in enumerate(x.sheet.measures):
-            for g, group in enumerate(x.sheet.groups):
-                less = x.difference
-                yield {
-                    **_head(x.sheet, measure, group),
-                    "series": x.series.label,
-                    "home": named(x.home),
-                    "away": named(x.away),
-                    "retention": float(x.ratio.value[g, m]),
-                    "low": float(x.ratio.low[g, m]),
-                    "high": float(x.ratio.high[g, m]),
-                    "against": x.against,
-                    "difference": None if less is None else float(less.value[g, m]),
-                    "difference_low": None if less is None else float(less.low[g, m]),
-                    "difference_high": None if less is None else float(less.high[g, m]),
-                    "seeds": x.seeds,
-                }
+            less = x.difference
+            yield {
+                **_head(x.sheet, measure, x.group),
+                "series": x.series.label,
+                "home": named(x.home),
+                "away": named(x.away),
+                "retention": float(x.ratio.value[m]),
+                "low": float(x.ratio.low[m]),
+                "high": float(x.ratio.high[m]),
+                "against": x.against,
+                "difference": None if less is None else float(less.value[m]),
+                "difference_low": None if less is None else float(less.low[m]),
+                "difference_high": None if less is None else float(less.high[m]),
+                "seeds": x.seeds,
+            }
 
 
 def _fits(findings: Findings) -> Iterator[dict[str, Cell]]:
@@ -328,17 +327,19 @@ def retention_grid(findings: Findings, sheet: Sheet, measure: str) -> Grid | Non
     m = sheet.measures.index(measure)
     rows = []
     for x in findings.retained:
-        if x.sheet is not sheet or np.isnan(x.ratio.value[0, m]):
+        if x.sheet is not sheet or np.isnan(x.ratio.value[m]):
             continue
-        value, low, high = (float(v[0, m]) for v in (x.ratio.value, x.ratio.low, x.ratio.high))
+        value, low, high = (float(v[m]) for v in (x.ratio.value, x.ratio.low, x.ratio.high))
         less = wording.UNDEFINED
         if x.difference is not None:
             d = x.difference
-            ends = (wording.signed(float(v[0, m]), 3) for v in (d.value, d.low, d.high))
+            ends = (wording.signed(float(v[m]), 3) for v in (d.value, d.low, d.high))
             less = "{} ({} to {})".format(*ends)
         rows.append(
             (
-                f"{x.series.label}, trained on {named(x.away)}",
+                f"{x.series.label}, {named(x.away)}",
+                named(x.home),
+                x.group,
                 f"{wording.ratio(value)} ({wording.ratio(low)}–{wording.ratio(high)})",
                 less,
             )
@@ -346,5 +347,5 @@ def retention_grid(findings: Findings, sheet: Sheet, measure: str) -> Grid | Non
     if not rows:
         return None
     baseline = findings.layout.study.report.baseline
-    heads = ("", "share of the score at home", f"less that of {baseline}")
+    heads = ("", "home", "languages", "share of the score at home", f"less that of {baseline}")
     return Grid(f"{wording.subject(sheet, measure)}: retention", heads, tuple(rows))
