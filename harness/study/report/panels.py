@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.study.report import style, wording
-from harness.study.report.effects import Compared
+from harness.study.report.effects import Compared, Question
 from harness.study.report.findings import Findings
 from harness.study.report.layout import Series
 from harness.study.report.sheets import Sheet
@@ -18,6 +18,8 @@ from harness.study.report.statistics import Crossed
 
 _APART, _FURTHER_APART = 3.2, 7.0
 """Points between what stands at one place of an x axis of numbers, and of names."""
+_BESIDE = 4.0
+"""Points from a mean to the dots of its seeds."""
 _Numbers = tuple[float, float, float]
 """Value, and the ends of its interval."""
 
@@ -61,8 +63,8 @@ def scores(axes: Any, findings: Findings, panel: Panel, measure: str) -> None:
             _line(axes, np.array(rows), looks[series], series.label, shift, layout.numeric)
             if not panel.small:
                 axes.scatter(
-                    *np.array(dots).T, s=5, color=looks[series].colour, alpha=0.45, linewidths=0,
-                    transform=shift, zorder=3,
+                    *np.array(dots).T, s=6, color=looks[series].colour, alpha=0.7, linewidths=0,
+                    transform=_shifted(axes, offsets[series] + _BESIDE), zorder=3,
                 )  # fmt: skip
                 _cover(axes, np.array(dots))
     for number, model in enumerate(sheet.references):
@@ -74,11 +76,18 @@ def scores(axes: Any, findings: Findings, panel: Panel, measure: str) -> None:
     axes.autoscale_view(scalex=False)
 
 
-def differences(axes: Any, findings: Findings, panel: Panel, measure: str) -> None:
+def from_best(axes: Any, findings: Findings, panel: Panel, measure: str) -> None:
+    """What each value of the x axis has more than the best one of its arm."""
+    differences(axes, findings, panel, measure, "best")
+
+
+def differences(
+    axes: Any, findings: Findings, panel: Panel, measure: str, question: Question = "arm"
+) -> None:
     """What each arm has more than the baseline at the same place; filled where told apart."""
     layout = findings.layout
     looks = style.looks(layout)
-    found = findings.of("arm", panel.sheet, measure, panel.group)
+    found = findings.of(question, panel.sheet, measure, panel.group)
     series = [x for x in layout.series if any(c.series == x for c in found)]
     moving = _offsets(
         [x for x in series if any(c.point is not None for c in _own(found, x))],
@@ -88,16 +97,19 @@ def differences(axes: Any, findings: Findings, panel: Panel, measure: str) -> No
     levels = []
     for row, one in enumerate(series):
         own = _own(found, one)
-        name = f"{one.label} less {own[0].against}"
+        best = {layout.spell(p): x for p, x in x_of.items()}.get(own[0].against)
+        name = f"{one.label} less {own[0].against if question == 'arm' else 'its best'}"
         if layout.axis is None:
             _dot(axes, row, _effect(own[0]), looks[one], hollow=not own[0].effect.told)
         elif one not in moving:
             levels.append((_effect(own[0]), looks[one], name))
         else:
-            rows = np.array([(x_of[c.point], *_effect(c)) for c in own])
+            at = [(x_of[c.point], *_effect(c), c.effect.told) for c in own]
+            at += [(best, 0.0, 0.0, 0.0, True)] if question == "best" and best is not None else []
+            rows = np.array(sorted(at))
             shift = _shifted(axes, moving[one])
-            _line(axes, rows, looks[one], name, shift, layout.numeric)
-            hollow = np.array([not c.effect.told for c in own])
+            _line(axes, rows[:, :4], looks[one], name, shift, layout.numeric)
+            hollow = rows[:, 4] == 0
             axes.plot(
                 *rows[hollow, :2].T, transform=shift, linestyle="none", zorder=5,
                 marker=looks[one].marker, markersize=4.5, color=looks[one].colour,

@@ -87,6 +87,17 @@ def _of_measure(findings: Findings, measure: str) -> Iterator[Plot]:
             flat,
         )
         yield _figure(findings, measure, kind, every)
+    if not findings.fits and any(findings.of("best", x, measure, ALL) for x in sheets):
+        axis = findings.layout.axis_name
+        kind = _Kind(
+            "-from-best",
+            f"{label} at each value of {axis} less that at the best one of the same arm, with "
+            f"{_INTERVALS}; filled where told apart, hollow where not",
+            f"difference in {label} ({wording.unit(measure)})",
+            panels.from_best,
+            flat,
+        )
+        yield _figure(findings, measure, kind, every)
     kept = [x for x in every if _is_kept(findings, x.sheet, measure)]
     if kept:
         kind = _Kind(
@@ -144,6 +155,8 @@ def _figure(findings: Findings, measure: str, kind: _Kind, drawn: Sequence[Panel
         panel = drawn[number]
         kind.draw_on(axes, findings, panel, measure)
         axes.set_title(panel.title)
+        if wording.in_ranks(measure):
+            (axes.xaxis if kind.flat else axes.yaxis).set_major_formatter("{x:,.0f}")
         last = number + across >= len(drawn)
         _label(axes, findings, kind, first=number % across == 0, last=last, small=small)
         for handle, text in zip(*axes.get_legend_handles_labels(), strict=True):

@@ -18,7 +18,7 @@ from harness.study.report import general, wording
 from harness.study.report.effects import Compared
 from harness.study.report.findings import Findings, Fitted
 from harness.study.report.layout import listed
-from harness.study.report.sheets import ALL, Sheet
+from harness.study.report.sheets import ALL, Sheet, better_of
 from harness.wording import plural
 
 
@@ -287,7 +287,8 @@ def against_references(findings: Findings, sheet: Sheet, measure: str) -> Iterat
             rest = total - above - below
             parts.append(f"{above} above untrained {model}, {below} below, {rest} not told apart")
     if parts:
-        yield f"Of {plural(total, 'trained setting')}: {'; '.join(parts)}."
+        less = " (less is better)" if better_of(measure) == "lower" else ""
+        yield f"Of {plural(total, 'trained setting')}{less}: {'; '.join(parts)}."
 
 
 RULES: tuple[Rule, ...] = (

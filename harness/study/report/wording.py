@@ -92,9 +92,14 @@ def difference_with_interval(measure: str, number: float, low: float, high: floa
     return f"{text} (95 % {difference(measure, low)} to {difference(measure, high)})"
 
 
+def inside(text: str) -> str:
+    """A label in the middle of a sentence: ``rank distance``, but ``nDCG@10`` and ``MRR@10``."""
+    return text[0].lower() + text[1:] if text[1:2].islower() else text
+
+
 def subject(sheet: Sheet, measure: str, group: str = ALL) -> str:
     """``XQuAD-R, mono mAP``, ``MIRACL (sample), mono nDCG@10, low``."""
-    parts = [sheet.title, f"{sheet.kind} {label(measure)}"]
+    parts = [sheet.title, f"{sheet.kind} {inside(label(measure))}"]
     return ", ".join(parts if group == ALL else [*parts, group])
 
 
