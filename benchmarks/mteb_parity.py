@@ -1,6 +1,6 @@
 """One table: the same models and texts through plain ``mteb.evaluate`` and through the harness.
 
-    python benchmarks/mteb_parity.py --data-dir DIR [--model MODEL]... [--all]
+    python benchmarks/mteb_parity.py --data-dir DIR [--model MODEL]... [--task TASK] [--all]
 
 Two tasks: XQuAD's paragraphs inside each of its 11 languages, with the texts of mteb's own
 XQuADRetrieval (less Romanian), and XQuAD-R in four languages, 20 subsets. ``--all`` adds all 132
@@ -55,6 +55,7 @@ def main() -> None:
     )
     parser.add_argument("--data-dir", type=Path, default=None, help="default: HARNESS_DATA")
     parser.add_argument("--model", action="append", help="a name or folder; repeat for more")
+    parser.add_argument("--task", action="append", help="only this one of the tasks")
     parser.add_argument("--all", action="store_true", help="all 132 subsets of XQuAD-R as well")
     parser.add_argument("--limit", type=int, default=None, help="first N questions, all passages")
     given = parser.parse_args()
@@ -66,6 +67,8 @@ def main() -> None:
     )
     for model in given.model or ["use-m3"]:
         for task, languages, kinds in (*TASKS, WHOLE) if given.all else TASKS:
+            if given.task and task not in given.task:
+                continue
             part = {"languages": languages, "limit": given.limit, "data_dir": given.data_dir}
             try:
                 found = compare(Work(task, model, part, kinds))

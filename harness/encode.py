@@ -11,12 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.environment import cores
 from harness.errors import ModelError
-from harness.models.base import DenseModel, ModelOptions, Streaming
+from harness.models.base import DenseModel, Streaming
 from harness.models.fingerprint import fingerprint
-from harness.models.matrix_rate import ENOUGH, matrix_rate
-from harness.models.work import WORKERS, Work
+from harness.models.work import Work
 from harness.store import Space, Store, text_keys
 from harness.task import Role
 
@@ -129,6 +127,8 @@ class Stored:
     """(n,)"""
     vectors: NDArray[np.float32] | None
     """(n, d), zero where there is none; ``None`` where there is none at all."""
+    whole: NDArray[np.float32] | None = None
+    """One row for each text as they were asked for, where every one is stored."""
 
 
 def look_up(
@@ -140,7 +140,17 @@ def look_up(
     keys = text_keys(distinct)
     if space is None:
         return Stored(distinct, None, keys, np.zeros(len(distinct), bool), None)
-    return Stored(distinct, space, keys, *space.get(keys))
+    if len(distinct) == len(texts):
+        have, vectors = space.get(keys)
+        return Stored(distinct, space, keys, have, vectors, vectors if have.all() else None)
+    # Equal texts get their rows while they are read, which several threads do at once.
+    number = {text: i for i, text in enumerate(distinct)}
+    numbers = np.array([number[text] for text in texts], np.int64)
+    have, vectors = space.get(keys[numbers])
+    first = np.unique(numbers, return_index=True)[1]
+    if vectors is None or have.all():
+        return Stored(distinct, space, keys, have[first], None, vectors)
+    return Stored(distinct, space, keys, have[first], vectors[first])
 
 
 def encode(
@@ -173,6 +183,8 @@ def encode(
         counts.from_store += int(have.sum())
         if progress is not None:
             progress(int(have.sum()))
+    if stored.whole is not None:
+        return stored.whole
     if vectors is not None:
         width = vectors.shape[1] if width is None else width
     # Longest first: batches of like length waste little padding, and a model that runs out of
@@ -354,29 +366,6 @@ def encode_texts(
         if progress is not None:
             progress(len(step))
     return np.zeros((0, width or 0), np.float32) if vectors is None else vectors
-
-
-def rates(model: DenseModel, counts: EncodingCounts, options: ModelOptions) -> dict[str, Any]:
-    """What a record says of speed: empty for models that do not count tokens.
-
-    ``matrix_share`` compares the operations of the model's matrix products, done for real tokens,
-    with what the device does in the same seconds when it multiplies and nothing else; ``None``
-    where too little was encoded to tell.
-    """
-    work = counts.work
-    if not work.tokens:
-        return {}
-    share: float | None = None
-    if work.tokens >= ENOUGH and work.flops:
-        device = getattr(model, "device", None) or options.device or "cpu"
-        workers = min(cores(), WORKERS) if device == "cpu" else 1
-        share = work.flops / work.seconds / matrix_rate(device, options.dtype, workers)
-    return {
-        "tokens": work.tokens,
-        "tokens_per_second": work.tokens_per_second,
-        "padding_share": work.padding_share,
-        "matrix_share": share,
-    }
 
 
 def normalised(

@@ -21,6 +21,7 @@ from harness.metrics.definition import digests
 from harness.models import load as load_model
 from harness.models import warn_untrained
 from harness.models.base import DenseModel, LexicalModel, Model, for_task
+from harness.models.matrix_rate import rates
 from harness.models.reranker import Reranker, load_reranker
 from harness.prepare import Prepared, RunOptions, choose_tasks, prepare, texts_of, with_settings
 from harness.provenance import document_of, folder_name
@@ -88,10 +89,9 @@ def encode_task(
     def read(group: tuple[Role, str]) -> tuple[encoding.Stored, bool]:
         """What is stored, and whether it is all there and of length 1 already."""
         held = encoding.look_up(model, *group, texts[group], store)
-        whole = cosine and held.vectors is not None and bool(held.have.all())
-        if whole and held.vectors is not None:
-            encoding.normalised(held.vectors, out=held.vectors)
-        return held, whole
+        if cosine and held.whole is not None:
+            encoding.normalised(held.whole, out=held.whole)
+        return held, held.whole is not None
 
     # Most of reading is checksums and copies, during which other threads can run.
     with ThreadPoolExecutor(READERS) as readers:
@@ -265,7 +265,7 @@ def _evaluate_task(
             del measured["medians"]
         return finite(measured), table
 
-    rates = encoding.rates(model, counts, options.model) if is_dense(model) else {}
+    speed = rates(model, counts.work, options.model) if is_dense(model) else {}
     entry = {
         "task": spec.name,
         "title": spec.title,
@@ -284,7 +284,7 @@ def _evaluate_task(
             "passages": data.passage_counts,
         },
         "dimensions": dimensions,
-        "encoding": counts.summary() | rates,
+        "encoding": counts.summary() | speed,
         "trec": None if exported is None else exported.summary(),
     }
     if (usage := getattr(model, "usage", None)) is not None:

@@ -55,12 +55,14 @@ class _Part:
 def _parts(
     found: Found,
     pool: Pool,
-    settings: Sequence[Setting],
+    index: Mapping[Setting, int],
     query_language: int,
     agreement: NDArray[np.float64] | None,
 ) -> list[tuple[str, _Part]]:
-    """Split one language's golds into rows: one per query and block, and one per query (pool)."""
-    index = {s: i for i, s in enumerate(settings)}
+    """Split one language's golds into rows: one per query and block, and one per query (pool).
+
+    ``index`` numbers the settings.
+    """
     queries = len(found.golds.questions)
     owner = np.repeat(np.arange(queries), np.diff(found.golds.indptr))
     parts: list[tuple[str, _Part]] = []
@@ -81,26 +83,27 @@ def _parts(
             block = found.gold_language.astype(np.int64)
             ranks = found.block_rank.astype(np.int64)
             size = sizes
-        setting = np.array(at, np.int32)[block]
+        setting = np.array(at, _narrow(len(index)))[block]
         pick = np.flatnonzero(setting >= 0)
         if not len(pick):
             continue
         if len(at) > 1:
             # Stable, so that each setting's golds stay query by query.
-            pick = pick[np.argsort(setting[pick].astype(_narrow(len(settings))), kind="stable")]
-        row = block[pick] * queries + owner[pick]
-        first = np.flatnonzero(np.diff(row, prepend=-1))
+            pick = pick[np.argsort(setting[pick], kind="stable")]
+        here = block[pick]
+        row = here * queries + owner[pick]
+        first = np.concatenate([[0], np.flatnonzero(row[1:] != row[:-1]) + 1])
         indptr = np.append(first, len(row)).astype(np.int64)
         golds = RankedGolds(
             ranks=ranks[pick],
             indptr=indptr,
             grades=found.golds.grades[pick],
-            pool_size=size[block[pick][first]],
+            pool_size=size[here[first]],
             gold_languages=found.gold_language[pick].astype(np.int64),
             query_languages=np.full(len(first), query_language, np.int64),
             n_languages=max(len(pool.languages), query_language + 1),
         )
-        queries_here = owner[pick][first]
+        queries_here = owner[pick[first]]
         if kinds == ("multi",):
             golds = replace(
                 golds,
@@ -108,7 +111,7 @@ def _parts(
                 head_languages=pool.language_of[found.head[queries_here]].astype(np.int64),
                 rank_correlation=None if agreement is None else agreement[queries_here],
             )
-        part = _Part(setting[pick[first]], queries_here, golds)
+        part = _Part(setting[pick[first]].astype(np.int32), queries_here, golds)
         parts.append((kinds[-1], part))
     return parts
 
@@ -138,6 +141,7 @@ def per_query(
     values: dict[str, list[NDArray[np.float64]]] = {m.name: [] for m in measures}
     judged: list[tuple[str, RankedGolds]] = []
     languages = list(pool.languages) + [x for x in found if x not in pool.languages]
+    index = {s: i for i, s in enumerate(settings)}
     asked: tuple[str, ...] | None = None
     for language, ranks in found.items():
         # Parallel tasks ask the same questions in every language.
@@ -145,7 +149,7 @@ def per_query(
             asked = ranks.golds.questions
             numbers = np.array([questions.setdefault(q, len(questions)) for q in asked], np.int32)
         own = None if agreement is None else agreement[language]
-        for kind, part in _parts(ranks, pool, settings, languages.index(language), own):
+        for kind, part in _parts(ranks, pool, index, languages.index(language), own):
             columns["setting"].append(part.kind_settings)
             columns["question"].append(numbers[part.row_query])
             columns["golds"].append(np.diff(part.golds.indptr).astype(np.int32))

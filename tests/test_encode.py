@@ -57,6 +57,20 @@ def test_each_text_is_encoded_once_ever(tmp_path: Path) -> None:
     assert model.asked[2:] == ["three"]
 
 
+@pytest.mark.parametrize("stored", [[], ["two"], ["two", "one"], ["two", "one", "four", "three"]])
+def test_copies_get_their_rows_whatever_the_store_holds(stored: list[str], tmp_path: Path) -> None:
+    """None, some or all of the texts, with copies among either, and from shards in any order."""
+    texts = ["one", "two", "one", "three", "two", "two", "four"]
+    for text in stored:
+        run(Letters(), [text], Store(tmp_path))
+    model = Letters()
+    vectors, counts = run(model, texts, Store(tmp_path))
+    np.testing.assert_array_equal(vectors, Letters().encode(texts, role="query", language="en"))
+    assert sorted(model.asked) == sorted(set(texts) - set(stored))
+    assert (counts.texts, counts.distinct) == (7, 4)
+    assert (counts.from_store, counts.encoded) == (len(stored), 4 - len(stored))
+
+
 def test_order_is_that_of_the_texts_not_of_the_batches(tmp_path: Path) -> None:
     """Texts are encoded by length over several windows and come back in their places."""
     texts = [f"{'x' * (i * 7 % 50)}{i}" for i in range(encoding.WINDOW + 300)]

