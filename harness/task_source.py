@@ -180,6 +180,8 @@ def read_source(table: Table, reader: str, languages: Sequence[str]) -> Source:
     checksums = table.one_of("checksums", table.string("checksums", "files"), ("files", "hub"))
     if checksums == "hub" and repository is None:
         raise table.error("checksums", "can be 'hub' only beside a 'repository'")
+    if checksums == "hub" and "files" in table.values:
+        raise table.error("files", "stands beside 'checksums', which has the hub's: take one out")
     if "parallel" in table.values and layout.stream is None:
         raise table.error("parallel", f"is not for reader {reader!r}")
     source = Source(
@@ -248,8 +250,9 @@ def _checksums(table: Table, source: Source, needed: Sequence[str]) -> dict[str,
 def _paths(table: Table, reader: str) -> dict[str, str]:
     """Role -> pattern."""
     roles, paths = LAYOUTS[reader].roles, table.table("paths", {})
-    if not roles and "paths" in table.values:
-        raise table.error("paths", f"is not for reader {reader!r}, whose files have fixed names")
+    for key in ("paths", "codes"):
+        if not roles and key in table.values:
+            raise table.error(key, f"is not for reader {reader!r}, whose files have fixed names")
     paths.only(tuple(roles))
     found = {role: paths.string(role, usual) for role, usual in roles.items()}
     for role, pattern in found.items():

@@ -269,6 +269,11 @@ def test_a_streamed_table_comes_from_the_hub(
         ('passages = "{code}', 'passages = "{part}', "'source.paths.passages' can hold only"),
         ("parallel = false", 'parallel = "no"', "'source.parallel' must be true or false"),
         ("parallel = false", 'checksums = "hub"', "'source.checksums' can be 'hub' only beside"),
+        (
+            'folder = "data"',
+            'folder = "d"\nrepository = "o/d"\nrevision = "v1"\nchecksums = "hub"\nfiles = {}',
+            "'source.files' stands beside 'checksums', which has the hub's",
+        ),
         ("parallel = false", "[source.rows]", "'source.rows' is not for reader 'tables'"),
         ('"tables"\nlang', '"squad"\nlang', "'text' must be one of text, not 'title-space-text'"),
     ],

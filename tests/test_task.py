@@ -227,3 +227,5 @@ def test_files_that_the_task_file_names(tmp_path: Path) -> None:
             read_task(write(tmp_path, text + wrong))
     with pytest.raises(TaskError, match=r"key 'source\.paths' is not for reader 'simple'"):
         read_task(write(tmp_path, LOCAL + named))
+    with pytest.raises(TaskError, match=r"key 'source\.codes' is not for reader 'simple'"):
+        read_task(write(tmp_path, LOCAL + named[named.index("[source.codes]") :]))
