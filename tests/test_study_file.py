@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +128,15 @@ def test_two_cells_of_one_name_are_refused() -> None:
     document["arms"][0]["name"] = "mono-seed=0"
     with pytest.raises(StudyError, match=r"two cells have the name .Mono-seed=0\.seed=0."):
         cells_of(study_of(document))
+
+
+def test_the_example_of_the_documentation_is_a_study() -> None:
+    page = Path(__file__).resolve().parents[1] / "docs" / "studies.md"
+    if not page.is_file():
+        pytest.skip("the documentation is not beside the tests")
+    text = page.read_text("utf-8")
+    document = tomllib.loads(text[text.index("```toml\n") + 8 :].split("\n```")[0])
+    document.pop("scale")
+    cells = cells_of(study_of(document))
+    assert len(cells) == 2 * 4 * 3
+    assert cells[0].data == (Portion("xnli"),)
