@@ -71,7 +71,12 @@ def _of_measure(findings: Findings, measure: str) -> Iterator[Plot]:
         if groups:
             kind = _Kind("-groups", by_group, scores.value_label, panels.scores, flat)
             yield _figure(findings, measure, kind, groups)
-        languages = [Panel(x, g, _language(x, g), small=True) for x in sheets for g in x.languages]
+        apart = len({(x.key, x.kind) for x in sheets}) > 1
+        languages = [
+            Panel(x, g, f"{x.kind}, {_language(x, g)}" if apart else _language(x, g), small=True)
+            for x in sheets
+            for g in x.languages
+        ]
         if languages:
             caption = f"{label} by query language, {_DOTS}"
             kind = _Kind("-languages", caption, scores.value_label, panels.scores, flat)
