@@ -68,8 +68,11 @@ def task(tmp_path: Path) -> TaskSpec:
     return read_task(tmp_path / "task.toml")
 
 
-def test_tables_are_read_as_mteb_reads_them(task: TaskSpec, tmp_path: Path) -> None:
+def test_tables_are_read_as_mteb_reads_them(
+    task: TaskSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The same parquet files through mteb's own loader: queries, joined texts and grades."""
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "datasets")
     data = library.load(task)
     for language, subset in (("fa", "fas"), ("ru", "rus")):
         theirs = RetrievalDatasetLoader(
