@@ -48,6 +48,7 @@ MTEB_TASKS: Mapping[str, str] = {
     "miracl": "MIRACLRetrieval",
     "miracl-hard-negatives": "MIRACLRetrievalHardNegatives",
     "mlqa": "MLQARetrieval",
+    "mlqa-dev": "MLQARetrieval",
     "mmarco": "MMarcoRetrievalMultilingual",
     "neuclir-2022": "NeuCLIR2022Retrieval",
     "neuclir-2022-hard-negatives": "NeuCLIR2022RetrievalHardNegatives",

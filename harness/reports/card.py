@@ -31,6 +31,7 @@ from harness.tracked.questions import from_document
 START, END = "<!-- harness:start -->", "<!-- harness:end -->"
 _BETWEEN = re.compile(rf"{re.escape(START)}.*?{re.escape(END)}\n?", re.DOTALL)
 HUB_DATASETS: Mapping[str, str] = {
+    "mlqa-dev": "facebook/mlqa",
     "xquad": "google/xquad",
     "xquad-r": "google-research-datasets/xquad_r",
 }
