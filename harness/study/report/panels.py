@@ -257,3 +257,4 @@ def _rows(axes: Any, names: Sequence[str]) -> None:
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(axis="x", alpha=0.3, linewidth=0.6)
+    axes.locator_params(axis="x", nbins=5)  # ranks are long numbers
