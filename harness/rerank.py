@@ -9,14 +9,13 @@ is read once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.errors import UsageError
 from harness.models.reranker import Reranker
 from harness.prepare import Prepared
 from harness.search import Found
@@ -29,31 +28,23 @@ _AT_ONCE = 4096
 Head = tuple[NDArray[np.int32], NDArray[np.float32]]
 
 
-def check_rerankable(prepared: Prepared) -> None:
-    """Raise :class:`UsageError` for a task whose passages are not in memory to be read again."""
-    if prepared.data.corpora:
-        raise UsageError(
-            f"--rerank does not take {prepared.spec.name}: its corpora are streamed; rerank its "
-            "exported runs (--trec), or a task that is held in memory"
-        )
-
-
 def rerank(
     searched: Searched, prepared: Prepared, reranker: Reranker, top: int, progress: Progress
 ) -> Searched:
     """``searched`` with the best ``top`` of every ranking in the reranker's order.
 
     Its heads, those within each language included, must be ``top`` deep or as deep as their pool.
+    Corpora are read again for the texts of the heads.
 
     Raises:
         ModelError: the reranker fails, or gives scores that are no scores.
+        DataError: a corpus is damaged, or has changed since it was encoded.
     """
-    pool, data = prepared.pool, prepared.data
-    in_file_order = [t for x in data.passages.values() for t in x.texts]
-    passages = [in_file_order[i] for i in pool.rows]
+    data = prepared.data
     known: dict[tuple[str, str], np.float32] = {}
     multi = {s.query_language for s in prepared.settings if s.kind == "multi"}
     wanted = {x: _pairs(f, top, x in multi) for x, f in searched.found.items()}
+    passages = _texts(prepared, {int(c) for x in wanted.values() for row in x for c in row})
     progress.start(
         f"rerank {prepared.spec.name}", sum(len(c) for x in wanted.values() for c in x), "pairs"
     )
@@ -106,6 +97,37 @@ def _pairs(found: Found, top: int, multi: bool) -> list[NDArray[np.int32]]:
     if multi:
         heads.append(found.head[:, :top])
     return [np.unique(row) for row in np.concatenate(heads, axis=1)]
+
+
+def _texts(prepared: Prepared, columns: Set[int]) -> dict[int, str]:
+    """Column of the pool -> its passage's text, as the first stage read it.
+
+    A pool that was laid out by a search names fewer passages than there are, so they are found by
+    their ids. A corpus is read through once, and no more of it is held than is asked for.
+    """
+    pool, data = prepared.pool, prepared.data
+    wanted: dict[str, dict[str, int]] = {x: {} for x in pool.languages}
+    for column in columns:
+        language, _, local = str(pool.ids[column]).partition(":")
+        wanted[language][local] = column
+    found: dict[int, str] = {}
+    for language, here in wanted.items():
+        if not here:
+            continue
+        held: Iterable[tuple[str, str]]
+        if language in data.passages:
+            texts = data.passages[language]
+            held = zip(texts.ids, texts.texts, strict=True)
+        else:
+            held = data.corpora[language].read()
+        left = len(here)
+        for local, text in held:
+            if local in here:
+                found[here[local]] = text
+                left -= 1
+                if not left:
+                    break
+    return found
 
 
 def _with_heads(

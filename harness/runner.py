@@ -27,7 +27,7 @@ from harness.prepare import Prepared, RunOptions, choose_tasks, prepare, texts_o
 from harness.provenance import document_of, folder_name
 from harness.queries import query_treatments
 from harness.records import Record, finite
-from harness.rerank import check_rerankable, rerank
+from harness.rerank import rerank
 from harness.scoring import (
     PerQuery,
     kind_means,
@@ -346,9 +346,6 @@ def evaluate(
     # not found out hours later.
     ready = [_prepare(spec, options, progress) for spec in specs]
     treatments = parse_treatments(options.treatments, loaded, [p for p, _ in ready])
-    if reranker is not None:
-        for prepared, _ in ready:
-            check_rerankable(prepared)
     of_queries = query_treatments(
         options.translate_queries,
         options.into,

@@ -11,15 +11,18 @@ import numpy as np
 import pytest
 import random_models
 import tiny
+import tiny_miracl
 from click.testing import CliRunner
 
 import harness
 from harness.cli import main
-from harness.errors import ModelError, UsageError
+from harness.data import load
+from harness.errors import ModelError
 from harness.models import ModelOptions
 from harness.models.reranker import load_reranker
 from harness.rankings import read_qrels
 from harness.records import Record
+from harness.task import find_task
 
 
 class Overlap:
@@ -76,14 +79,19 @@ def scores(record: Record) -> dict[str, dict[str, float]]:
 @pytest.mark.parametrize("top", [1, 3, 1000])
 def test_trec_eval_gives_the_same_numbers(task: str, tmp_path: Path, top: int) -> None:
     """The first stage's whole exported ranking, its head put in order here by the definition."""
+    record = run(task, "fair", rerank_top=top, trec=tmp_path, trec_depth=0)
+    check_by_definition(record, tmp_path / "tiny", _texts(Path(task).parent / "data"), top)
+
+
+def check_by_definition(
+    record: Record, trec: Path, texts: dict[tuple[str, int], str], top: int
+) -> None:
+    """Compare every setting with what pytrec_eval makes of the runs in ``trec``, reranked here."""
     import pytrec_eval
 
-    record = run(task, "fair", rerank_top=top, trec=tmp_path, trec_depth=0)
     reader = Overlap()
-    data = record.document["tasks"][0]
-    texts = _texts(Path(task).parent / "data")
-    for row in data["settings"]:
-        stem = tmp_path / "tiny" / row["setting"].replace("/", ".")
+    for row in record.document["tasks"][0]["settings"]:
+        stem = trec / row["setting"].replace("/", ".")
         qrels = read_qrels(stem.with_name(stem.name + ".qrels"))
         order: dict[str, list[str]] = {}
         for line in stem.with_name(stem.name + ".run").read_text().splitlines():
@@ -209,9 +217,38 @@ def test_scores_that_are_none_are_refused(monkeypatch: pytest.MonkeyPatch, task:
         run(task, "fair")
 
 
-def test_a_streamed_corpus_is_refused_before_anything_is_encoded(real_data: Path) -> None:
-    with pytest.raises(UsageError, match="its corpora are streamed"):
-        harness.evaluate(
-            tiny.WordBag(), tasks=["miracl"], languages=("yo",), data_dir=real_data,
-            corpus="sampled", rerank="python:test_rerank:fair",
-        )  # fmt: skip
+def test_a_streamed_search_reads_the_passages_it_found(task: str) -> None:
+    """Its pool names golds and heads alone; numbers are those of the search in memory."""
+    held, streamed = (run(task, "fair", rerank_top=3, streamed=x) for x in (False, True))
+    assert scores(streamed) == scores(held)
+    assert streamed.before is not None
+    assert scores(streamed) != scores(streamed.before)
+
+
+def test_the_heads_of_a_corpus_are_read_again(tmp_path: Path) -> None:
+    """Passages of two gzipped files a language, in the task's form of title and text."""
+    task = str(tiny_miracl.write_miracl(tmp_path))
+    record = run(
+        task,
+        "fair",
+        rerank_top=5,
+        trec=tmp_path / "trec",
+        trec_depth=0,
+        kinds=("mono", "multi"),
+        measures=("map", "ndcg@10", "recall@10"),
+    )
+    data = load(find_task(task))
+    texts = {
+        (f"{x}:{i}", kind): text
+        for x in data.languages
+        for kind, held in enumerate(
+            (zip(data.queries[x].ids, data.queries[x].texts, strict=True), data.corpora[x].read())
+        )
+        for i, text in held
+    }
+    assert record.before is not None
+    assert scores(record) != scores(record.before)
+    check_by_definition(record, tmp_path / "trec" / "tiny-miracl", texts, 5)
+    read = MADE[-1].read
+    assert set(read.values()) == {1}
+    assert {passage for _, passage in read} <= set(texts.values())
