@@ -176,6 +176,7 @@ def test_what_is_kept_away_from_home_is_more_only_where_it_is(kept: float, verdi
     assert text.endswith(f", {verdict} mono.") and "; hybrid 0." in text
     more = 1 if kept > 0.8 else 0
     assert f"than mono in {more}, less in 0" in joined(general.headline(findings))
+    assert said(reading.against_first, findings) == ""
     assert said(reading.away_from_home, found(planted.document(), by_arm())) == ""
 
 

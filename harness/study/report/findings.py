@@ -14,7 +14,7 @@ from harness.study.report.effects import Compared, Gap, Question, compare_all
 from harness.study.report.fit import Fit, fit_curves
 from harness.study.report.layout import Layout, Place, Series
 from harness.study.report.retention import Retained, retentions
-from harness.study.report.sheets import Sheet, read_sheets
+from harness.study.report.sheets import ALL, Sheet, read_sheets
 from harness.study.report.statistics import Crossed
 from harness.study.results import Results
 from harness.uncertainty import SEED
@@ -61,6 +61,11 @@ class Findings:
         for x in self.compared:
             found.setdefault(x.question, []).append(x)
         return found
+
+    @property
+    def by_domain(self) -> bool:
+        """Whether tasks have a home on the x axis."""
+        return any(x.group == ALL for x in self.retained)
 
     @cached_property
     def measures(self) -> tuple[str, ...]:

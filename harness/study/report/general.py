@@ -64,6 +64,8 @@ def _best(findings: Findings) -> Iterator[str]:
 
 
 def _points(findings: Findings) -> Iterator[str]:
+    if findings.by_domain:
+        return
     found = [x for x in findings.compared if x.question == "point" and x.group == ALL]
     for against in dict.fromkeys(x.against for x in found):
         yield _counted(f"Other values of {findings.layout.axis_name} against {against}", found, "")

@@ -134,7 +134,16 @@ def _facts(findings: Findings) -> Iterator[str]:
     yield f"Every training: {_options(study.train)}."
     for arm in study.arms:
         own = f", with {_options(arm.train)}" if arm.train else ""
-        yield f"{markdown(arm.name)}: recipe {markdown(arm.recipe)} on {listed(arm.data)}{own}."
+        data = listed(arm.data)
+        if any(point.data for axis in arm.axes for point in study.axes[axis].points):
+            data = "the data of each point"
+        yield f"{markdown(arm.name)}: recipe {markdown(arm.recipe)} on {data}{own}."
+    for axis in study.axes.values():
+        for point in axis.points:
+            changes = [f"data {listed(point.data)}"] if point.data else []
+            changes += [_options(point.train)] if set(point.train) - {axis.name} else []
+            if changes:
+                yield f"{axis.name} {markdown(point.name)}: {', '.join(changes)}."
     for name, facts in results.data.items():
         yield f"Data {markdown(name)}: {'; '.join(_data(facts))}."
     yield from _trainings(findings)
@@ -155,6 +164,8 @@ def _options(values: Mapping[str, Any]) -> str:
 
 
 def _spelled(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
@@ -231,6 +242,13 @@ def _changed(study: Study, scale: str) -> str:
     for name, axis in other.axes.items():
         if name in study.axes and axis.values != study.axes[name].values:
             said.append(f"{markdown(axis.label)}: {_values(axis.points)}")
+    sets = [f"{x.name} ({x.source})" for n, x in other.data.items() if study.data.get(n) != x]
+    if sets:
+        said.append(f"data {markdown(listed(sets))}")
+    if other.scored != study.scored:
+        said.append(f"tasks {markdown(listed([x.name for x in other.scored]))}")
+    if other.references != study.references:
+        said.append(f"references {markdown(listed(other.references))}")
     if other.seeds != study.seeds:
         said.append(f"seeds {listed([str(x) for x in other.seeds])}")
     return "; ".join(said)

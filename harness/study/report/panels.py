@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from harness.study.report import style, wording
 from harness.study.report.effects import Compared, Question
 from harness.study.report.findings import Findings
-from harness.study.report.layout import Series
+from harness.study.report.layout import Layout, Series
 from harness.study.report.sheets import Sheet
 from harness.study.report.statistics import Crossed
 
-_APART, _FURTHER_APART = 3.2, 7.0
-"""Points between what stands at one place of an x axis of numbers, and of names."""
+_APART, _ROOM = 3.2, 100.0
+"""Points between what stands at one place of an x axis of numbers; of one of names, its share of
+this room."""
 _BESIDE = 4.0
 """Points from a mean to the dots of its seeds."""
 _Numbers = tuple[float, float, float]
@@ -43,7 +44,7 @@ def scores(axes: Any, findings: Findings, panel: Panel, measure: str) -> None:
         _dots(axes, findings, panel, at)
         return
     looks = style.looks(layout)
-    offsets = _offsets([x for x in layout.series if not x.level], numeric=layout.numeric)
+    offsets = _offsets([x for x in layout.series if not x.level], layout)
     levels: list[tuple[_Numbers, style.Look, str]] = []
     for series in layout.series:
         if series.level:
@@ -90,8 +91,7 @@ def differences(
     found = findings.of(question, panel.sheet, measure, panel.group)
     series = [x for x in layout.series if any(c.series == x for c in found)]
     moving = _offsets(
-        [x for x in series if any(c.point is not None for c in _own(found, x))],
-        numeric=layout.numeric,
+        [x for x in series if any(c.point is not None for c in _own(found, x))], layout
     )
     x_of = dict(zip(layout.points, style.scaled_x(layout), strict=True))
     levels = []
@@ -163,8 +163,9 @@ def _shifted(axes: Any, points: float) -> Any:
     return axes.transData + ScaledTranslation(points / 72, 0, axes.figure.dpi_scale_trans)
 
 
-def _offsets(series: Sequence[Series], *, numeric: bool) -> dict[Series, float]:
-    middle, apart = (len(series) - 1) / 2, _APART if numeric else _FURTHER_APART
+def _offsets(series: Sequence[Series], layout: Layout) -> dict[Series, float]:
+    share = _ROOM / max(1, len(series) * len(layout.points))
+    middle, apart = (len(series) - 1) / 2, _APART if layout.numeric else min(max(share, 4), 14)
     return {x: (i - middle) * apart for i, x in enumerate(series)}
 
 

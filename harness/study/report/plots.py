@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from textwrap import fill
@@ -207,8 +208,7 @@ def _label(
 
 def _most_rows(findings: Findings, kind: _Kind) -> int:
     if kind.suffix == "-retention":
-        places = {(x.series, x.away, x.group) for x in findings.retained}
-        return max(len(places), 1)
+        return max(Counter(x.sheet.name for x in findings.retained).values())
     return len(findings.layout.series) + len(findings.results.references)
 
 

@@ -165,8 +165,13 @@ def from_end_to_end(findings: Findings, sheet: Sheet, measure: str) -> Iterator[
 
 
 def against_first(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
-    """On an x axis of names, every value against the first one, arm by arm."""
+    """On an x axis of names, every value against the first one, arm by arm.
+
+    Where tasks have a home on the axis, what is kept away from it says more, and this is silent.
+    """
     layout = findings.layout
+    if findings.by_domain:
+        return
     for series in layout.series:
         at = [x for x in findings.of("point", sheet, measure, ALL) if x.series == series]
         if not at:
