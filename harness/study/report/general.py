@@ -67,8 +67,9 @@ def _points(findings: Findings) -> Iterator[str]:
     if findings.by_domain:
         return
     found = [x for x in findings.compared if x.question == "point" and x.group == ALL]
-    for against in dict.fromkeys(x.against for x in found):
-        yield _counted(f"Other values of {findings.layout.axis_name} against {against}", found, "")
+    if found:
+        first = findings.layout.quoted(findings.layout.points[0])
+        yield _counted(f"Other values of {findings.layout.axis_name} against {first}", found, "")
 
 
 def _counted(name: str, found: Sequence[Compared], over: str) -> str:

@@ -100,8 +100,13 @@ class Layout:
         return None
 
     def spell(self, point: Value | None) -> str:
-        """A value of the x axis as tables and sentences write it."""
+        """A value of the x axis as tables write it."""
         return "" if point is None else written(point)
+
+    def quoted(self, point: Value | None) -> str:
+        """A value of the x axis as sentences write it: names may be words of the sentence."""
+        spelled = self.spell(point)
+        return spelled if self.numeric or not spelled else f"\u201c{spelled}\u201d"
 
 
 def written(value: Value) -> str:

@@ -72,12 +72,9 @@ def _of_measure(findings: Findings, measure: str) -> Iterator[Plot]:
         if groups:
             kind = _Kind("-groups", by_group, scores.value_label, panels.scores, flat)
             yield _figure(findings, measure, kind, groups)
-        apart = len({(x.key, x.kind) for x in sheets}) > 1
-        languages = [
-            Panel(x, g, f"{x.kind}, {_language(x, g)}" if apart else _language(x, g), small=True)
-            for x in sheets
-            for g in x.languages
-        ]
+        # Of one kind of setting: of three, panels would be more than anyone looks at.
+        alone = sheets if len({x.kind for x in sheets}) == 1 else []
+        languages = [Panel(x, g, _language(x, g), small=True) for x in alone for g in x.languages]
         if languages:
             caption = f"{label} by query language, {_DOTS}"
             kind = _Kind("-languages", caption, scores.value_label, panels.scores, flat)
@@ -136,19 +133,23 @@ def _language(sheet: Sheet, language: str) -> str:
 
 
 def _columns(drawn: Sequence[Panel], kind: _Kind) -> int:
-    """Panels beside each other: a column per kind of setting where there are several."""
+    """Panels beside each other: a column per group of languages, or per kind of setting."""
     if kind.suffix == "-languages":
         return min(5, len(drawn))
     kinds = len({x.sheet.kind for x in drawn})
     groups = len({x.group for x in drawn})
-    return min(3, len(drawn), kinds if kinds > 1 else groups if groups > 1 else 3)
+    return min(len(drawn), groups if 1 < groups < 5 else kinds if kinds > 1 else 3)
+
+
+def _width(across: int) -> float:
+    return 5.0 if across == 1 else _WIDTH if across < 4 else 2.7
 
 
 def _figure(findings: Findings, measure: str, kind: _Kind, drawn: Sequence[Panel]) -> Plot:
     across = _columns(drawn, kind)
     down = -(-len(drawn) // across)
     small = drawn[0].small
-    width, height = (2.3, 1.9) if small else (_WIDTH if across > 1 else 5.0, _HEIGHT)
+    width, height = (2.3, 1.9) if small else (_width(across), _HEIGHT)
     if kind.flat:
         height = 0.85 + 0.27 * _most_rows(findings, kind)
     figure = style.new_figure(width * across + 0.4, height * down + 0.7)

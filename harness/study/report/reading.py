@@ -60,7 +60,7 @@ def against_baseline(findings: Findings, sheet: Sheet, measure: str) -> Iterator
             yield f"{_compared(series.label, at[0])}."
             continue
         told = [x for x in at if x.effect.told]
-        singly = f"; taken singly it is told apart at {_of(layout.spell, told, len(at))}"
+        singly = f"; taken singly it is told apart at {_of(layout.quoted, told, len(at))}"
         other = sum((x.effect.difference > 0) != (whole.effect.difference > 0) for x in told)
         if other:
             at_some = f"at {other} of them" if other < len(told) else "all"
@@ -127,8 +127,8 @@ def best_value(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
         others = [x for x in findings.of("best", sheet, measure, ALL) if x.series == series]
         if not others:
             continue
-        tied = [layout.spell(x.point) for x in others if not x.effect.told]
-        told = [layout.spell(x.point) for x in others if x.effect.told]
+        tied = [layout.quoted(x.point) for x in others if not x.effect.told]
+        told = [layout.quoted(x.point) for x in others if x.effect.told]
         head = f"The best mean of {series.label} is at {layout.axis_name} {others[0].against}"
         if not told:
             yield f"{head}, but no other value is told apart from it."
@@ -156,10 +156,10 @@ def from_end_to_end(findings: Findings, sheet: Sheet, measure: str) -> Iterator[
                 for x in told
                 if (x.against, x.point) == ends
             ]
-            last = layout.spell(ends[1])
+            last = layout.quoted(ends[1])
             yield f"{where}From {layout.axis_name} {ends[0]} to {last}: {'; '.join(changes)}."
         if still:
-            first, last = (layout.spell(layout.points[i]) for i in (0, -1))
+            first, last = (layout.quoted(layout.points[i]) for i in (0, -1))
             between = f"{where}Between {layout.axis_name} {first} and {last}"
             yield f"{between} no change is shown for {listed(still)}."
 
@@ -176,9 +176,10 @@ def against_first(findings: Findings, sheet: Sheet, measure: str) -> Iterator[st
         at = [x for x in findings.of("point", sheet, measure, ALL) if x.series == series]
         if not at:
             continue
-        told = [f"{layout.spell(x.point)} {_how(x)}" for x in at if x.effect.told]
+        first = layout.quoted(layout.points[0])
+        told = [f"{layout.quoted(x.point)} {_how(x)}" for x in at if x.effect.told]
         rest = len(at) - len(told)
-        name = f"{series.label}, {layout.axis_name}, against {at[0].against}"
+        name = f"{series.label}, {layout.axis_name}, against {first}"
         if not told:
             yield f"{name}: {_none(rest)} told apart from it."
         else:
@@ -192,10 +193,11 @@ def against_first_by_group(findings: Findings, sheet: Sheet, measure: str) -> It
         found = findings.of("point", sheet, measure, group)
         told = [x for x in found if x.effect.told]
         if told:
-            parts = [f"{x.series.label} at {layout.spell(x.point)} {_how(x)}" for x in told]
+            parts = [f"{x.series.label} at {layout.quoted(x.point)} {_how(x)}" for x in told]
             rest = len(found) - len(told)
             same = f"; {rest} not told apart" if rest else ""
-            head = f"({group}) {layout.axis_name}, against {told[0].against}"
+            first = layout.quoted(layout.points[0])
+            head = f"({group}) {layout.axis_name}, against {first}"
             yield f"{head}: {'; '.join(parts)}{same}."
 
 
@@ -252,7 +254,7 @@ def low_and_high(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str
         what = (
             f"{gap.series.label} less {gap.against}"
             if gap.question in ("overall", "arm")
-            else f"{gap.series.label} from {gap.against} to {findings.layout.spell(gap.point)}"
+            else f"{gap.series.label} from {gap.against} to {findings.layout.quoted(gap.point)}"
         )
         how = wording.difference_with_interval(measure, float(gap.found.value[m]), low, high)
         said.setdefault((gap.first, gap.second), []).append(f"{what} {how}")
@@ -274,9 +276,10 @@ def away_from_home(findings: Findings, sheet: Sheet, measure: str) -> Iterator[s
             way = "more than" if low > 0 else "less than" if high < 0 else "not told apart from"
             kept += f", {way} {x.against}"
         said.setdefault((x.group, x.home, x.away), []).append(kept)
-    axis = findings.layout.axis_name
+    layout = findings.layout
     for (group, home, away), kept_of in said.items():
-        head = f"{_where(group)}Share of the score at {axis} {home} that is left at {away}"
+        left = f"{layout.axis_name} {layout.quoted(home)} that is left at {layout.quoted(away)}"
+        head = f"{_where(group)}Share of the score at {left}"
         yield f"{head}: {'; '.join(kept_of)}."
 
 

@@ -7,6 +7,7 @@ differ as well, so nothing is lost in grey. A recipe has the same colour in ever
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,8 +22,12 @@ _MARKERS = "os^DvPX"
 _DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 1.5, 1.5, 1.5)))
 _GREYS = ("0.25", "0.5", "0.65")
 DPI = 150
+_ATTRIBUTE = re.compile(r'="[^"]*"')
+_LONG = re.compile(r"-?\d+\.\d{3,}")
 RC: dict[str, Any] = {
     "font.size": 9,
+    # Matplotlib's own, and for who has not got it those of like widths.
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "sans-serif"],
     "axes.titlesize": 9.5,
     "axes.labelsize": 9,
     "legend.fontsize": 9,
@@ -140,6 +145,10 @@ def saved(figure: Any) -> dict[str, bytes]:
     # Few colours are used, and a palette of them is a third of the size.
     image = Image.open(pixels).convert("RGB")
     image.quantize(128, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
-    # Numbers of paths end in spaces, which Git would complain of.
-    lines = drawn.getvalue().decode().split("\n")
-    return {"svg": "\n".join(x.rstrip() for x in lines).encode(), "png": small.getvalue()}
+    # A hundredth of a point is more than anyone sees, and half of the size.
+    text = _ATTRIBUTE.sub(
+        lambda found: _LONG.sub(lambda x: f"{float(x[0]):.2f}", found[0]), drawn.getvalue().decode()
+    )
+    # Indents are a tenth of what is left, and Git would complain of spaces at the end of lines.
+    lines = "\n".join(x.strip() for x in text.split("\n"))
+    return {"svg": lines.encode(), "png": small.getvalue()}
