@@ -32,12 +32,14 @@ class Held:
 
     @property
     def model(self) -> str:
-        """The model's name."""
-        return str(self.facts.get("model", "?"))
+        """The model's name, or that of the part of one."""
+        return str(self.facts.get("model") or self.facts.get("adapter", "?"))
 
     @property
     def what(self) -> str:
-        """``query en``, ``passage sw of a corpus``."""
+        """``query en``, ``passage sw, corpus``; ``texts`` of what a trunk gave for them."""
+        if "trunk" in self.facts:
+            return "texts"
         words = f"{self.facts.get('role', '?')} {self.facts.get('language', '?')}"
         return f"{words}, corpus" if "corpus" in self.facts else words
 

@@ -14,7 +14,7 @@ from harness.stages import Progress, Silent
 from harness.study.model import Study
 from harness.study.ready import Job, Ready, StudyOptions, check_study, make_ready
 from harness.study.results import CELL, REFERENCE, STUDY, read_whole
-from harness.study.run import check_folder
+from harness.study.run import alone_in, check_folder, reading
 from harness.training.data import read_data
 
 SAMPLE = 200
@@ -45,10 +45,11 @@ class StudyPlan:
     """Seconds to encode a text for the first time."""
     again: float
     """The same text again: where only a head is trained, what lies below it is remembered."""
-    measured: bool
+    like: int
+    """Cells that are there, by whose time it was reckoned; 0: by encoding alone."""
     workers: int
     seconds: float
-    """Of all workers together, side by side."""
+    """Until all workers are done, side by side."""
     disk: int
     """Bytes that stay."""
     passing: int
@@ -69,12 +70,13 @@ def plan_study(study: Study, options: StudyOptions, progress: Progress | None = 
         # Pairs have to be made to be counted; where a run has made them they are there.
         there = (options.output / STUDY).is_file()
         place = options if there else replace(options, output=Path(aside))
-        ready = make_ready(study, place, progress)
-        return _plan(ready, options, progress)
+        with alone_in(place.output), reading():
+            ready = make_ready(study, place, progress)
+            return _plan(ready, options, progress)
 
 
 def _plan(ready: Ready, options: StudyOptions, progress: Progress) -> StudyPlan:
-    left = [x for x in ready.jobs if not _whole(x, options)]
+    left = [x for x in ready.jobs if _held(x, options) is None]
     cells = [x for x in left if x.cell is not None]
     trained = sum(_texts_of(ready, x) for x in cells)
     of_tasks = sum(x.texts for x in ready.tasks)
@@ -89,11 +91,16 @@ def _plan(ready: Ready, options: StudyOptions, progress: Progress) -> StudyPlan:
         first, again, size = _measure(cells[0], options, progress)
     scored = of_tasks * len(left)
     distinct = min(pairs, trained) + of_tasks
-    seconds = (
-        (trained * BACKWARD + scored) * again / workers + distinct * max(0.0, first - again)
-        if cells
-        else 0.0
-    )
+    there = [
+        sum(held["seconds"].values())
+        for job in ready.jobs
+        if job.cell is not None and (held := _held(job, options)) is not None
+    ]
+    if there and cells:
+        seconds = sum(there) / len(there) * len(left) / workers
+    else:
+        new = distinct * max(0.0, first - again)
+        seconds = ((trained * BACKWARD + scored) * again + new) / workers
     values = sum(x.rows * len(x.facts["measures"]) for x in ready.tasks)
     kept = size * len(cells) if options.keep_models else 0
     return StudyPlan(
@@ -106,7 +113,7 @@ def _plan(ready: Ready, options: StudyOptions, progress: Progress) -> StudyPlan:
         distinct=distinct,
         first=first,
         again=again,
-        measured=bool(cells),
+        like=len(there),
         workers=workers,
         seconds=seconds,
         disk=values * _VALUE_BYTES * len(left) + kept,
@@ -114,10 +121,10 @@ def _plan(ready: Ready, options: StudyOptions, progress: Progress) -> StudyPlan:
     )
 
 
-def _whole(job: Job, options: StudyOptions) -> bool:
+def _held(job: Job, options: StudyOptions) -> dict[str, Any] | None:
     last = CELL if job.cell else REFERENCE
     place = options.output / job.folder.parent.name / job.folder.name
-    return read_whole(place / last, job.digest) is not None
+    return read_whole(place / last, job.digest)
 
 
 def _texts_of(ready: Ready, job: Job) -> int:

@@ -71,12 +71,14 @@ def print_study_plan(console: Console, plan: StudyPlan) -> None:
         f"about {plan.distinct:,} are new to a process once in its life",
         soft_wrap=True,
     )
-    console.print(
-        f"time: about {duration(plan.seconds)} with {plan.workers} "
-        f"{'process' if plan.workers == 1 else 'processes'} as fast as this one: a text took "
-        f"{1000 * plan.first:.2f} ms, {1000 * plan.again:.2f} ms again",
-        soft_wrap=True,
+    workers = f"{plan.workers} {'process' if plan.workers == 1 else 'processes'}"
+    how = (
+        f"as long a cell as the {plan.like} that are there took"
+        if plan.like
+        else f"for encoding alone, on this machine: a text took {1000 * plan.first:.2f} ms, "
+        f"{1000 * plan.again:.2f} ms again"
     )
+    console.print(f"time: about {duration(plan.seconds)} with {workers}, {how}", soft_wrap=True)
     console.print(
         f"disk: about {memory(plan.disk)} that stay, and {memory(plan.passing)} while cells are "
         "trained",

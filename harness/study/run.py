@@ -77,10 +77,10 @@ def run_study(
         raise UsageError("--workers is for --engine devices or ray; local is this process")
     check_folder(study, options.output)
     check_study(study, options)
-    with _alone(options.output):
+    with alone_in(options.output):
         if not (options.output / STUDY).is_file():
             write_json(options.output / STUDY, _head(study, None))
-        with _prepared():
+        with reading():
             ready = make_ready(study, options, progress)
         write_json(options.output / STUDY, _head(study, ready))
     jobs = [job for job in ready.jobs if not _whole(job)]
@@ -118,7 +118,7 @@ _LOCK = ".lock"
 
 
 @contextmanager
-def _alone(output: Path) -> Iterator[None]:
+def alone_in(output: Path) -> Iterator[None]:
     """Pairs are made and the study written by one at a time; others wait and find it done."""
     try:
         output.mkdir(parents=True, exist_ok=True)
@@ -129,7 +129,8 @@ def _alone(output: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _prepared() -> Iterator[None]:
+def reading() -> Iterator[None]:
+    """Files of pairs are read once, and libraries draw no bars."""
     from harness.training.arguments import quiet_libraries
     from harness.training.examples import kept_examples
 
@@ -187,6 +188,8 @@ def _work(
         nonlocal settled
         settled += 1
         names.discard(job.key)
+        if options.engine != "local":
+            progress.advance(1)
         line = f"{settled}/{total} {job.key}"
         if outcome == "failed":
             why = read_whole(job.folder / FAILED, job.digest) or {}
@@ -203,8 +206,12 @@ def _work(
         command=None if command is None else tuple(command),
         threads=_threads(options),
     )
+    # In this process every stage of a cell has a bar of its own.
+    if options.engine != "local":
+        progress.start("cells", total, "cells")
     with _crew(worker, options, total, progress) as crew:
         lost, rest = dispatch(jobs, crew, told)
+    progress.finish()
     for job, why in lost:
         ran.failed[job.key] = why
         tell(f"{job.key}: failed: {why}")
@@ -236,8 +243,8 @@ def _crew(
     if options.engine == "local":
         bench = StudyBench(worker, progress)
         try:
-            with BenchCrew(bench) as alone:
-                yield alone
+            with BenchCrew(bench) as one:
+                yield one
         finally:
             bench.close()
         return
