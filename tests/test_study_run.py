@@ -133,6 +133,17 @@ def test_a_cell_that_fails_is_written_down_and_the_others_go_on(tmp_path: Path) 
     assert not load_results(output).failed
 
 
+def test_list_shows_the_studies_that_come_with_the_harness() -> None:
+    shown = CliRunner().invoke(main, ["study", "list"])
+    assert shown.exit_code == 0, shown.output
+    rows = json.loads(CliRunner().invoke(main, ["study", "list", "--json"]).stdout)
+    assert {"alpha", "scaling", "domain-shift", "code-switching", "languages"} <= {
+        x["name"] for x in rows
+    }
+    assert all(x["name"] in shown.output and x["cells"] >= 3 for x in rows)
+    assert all({"small", "full"} <= set(x["scales"]) for x in rows)
+
+
 def refused(tmp_path: Path, document: dict[str, Any], **given: Any) -> str:
     """What is said of a study, which leaves no cell behind."""
     study = write_study(tmp_path / "study", document, **given)
@@ -223,6 +234,10 @@ def test_amounts_are_nested_and_the_same_for_all(tmp_path: Path) -> None:
     ]
     assert [len(x) for x in ids] == [20, 40, 60] and ids[0] < ids[1] < ids[2]
     assert ids[0] != {f"q{i}" for i in range(20)}, "not just the first of the file"
+    part = tmp_path / "out" / "data" / "rows.20.jsonl.gz"
+    (tmp_path / "out" / "data" / "rows.40.jsonl.gz").replace(part)
+    with pytest.raises(StudyError, match=r"rows.20.jsonl.gz: was changed since the study made it"):
+        make_ready(read_study(study), options, Silent())
     write_study(tmp_path / "study", document, rows=50)
     with pytest.raises(StudyError, match=r"key 'axes.n.values' asks for 60 rows of 'rows', which"):
         make_ready(read_study(study), options, Silent())

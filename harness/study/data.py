@@ -221,14 +221,16 @@ def _made(
     left_out: set[str] = set()
     if cleaned:
         raw = work.with_name(f"raw-{path.name}")
-        _write(data, raw, rows, form, progress)
+        _write(raw, rows, form)
         left_out = _leaked(raw, evaluations.of(cleaned), progress)
         rows = (x for x in stream_examples(raw) if x.id not in left_out)
     switch, counts = None, Counter[str]()
     if switching is not None:
         lexicon = lexicon_of(switching, places.source)
         rows = switched(rows, lexicon, switching, counts)
-    count, digest = _write(data, path, rows, form, progress)
+    # What stands beside a file is of that file, even if this is stopped between the two.
+    about_path(path).unlink(missing_ok=True)
+    count, digest = _write(path, rows, form)
     if switching is not None:
         if not counts["words"]:
             raise DataError(f"no query is in {switching.source}, so there is nothing to mix")
@@ -290,9 +292,7 @@ def _leaked(file: Path, tasks: Sequence[Evaluation], progress: Progress) -> set[
     return found
 
 
-def _write(
-    data: DataSet, path: Path, rows: Iterable[Example], form: Form, progress: Progress
-) -> tuple[int, str]:
+def _write(path: Path, rows: Iterable[Example], form: Form) -> tuple[int, str]:
     count, digest = write_stream(path, rows, form)
     if not count:
         raise DataError("no pair is left in it")
@@ -369,6 +369,7 @@ def cut(places: Places, portion: Portion, facts: Mapping[str, Any]) -> tuple[Pat
     if held.get("of") != facts["sha256"]:
         chosen = set(_order(str(facts["sha256"]), total)[: portion.rows])
         rows = (x for i, x in enumerate(stream_examples(whole)) if i in chosen)
+        about_path(path).unlink(missing_ok=True)
         _, digest = write_stream(path, rows, facts["form"])
         held = {"of": facts["sha256"], "rows": portion.rows, "sha256": digest}
         write_json(about_path(path), held)

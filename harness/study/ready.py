@@ -225,7 +225,7 @@ def make_ready(study: Study, options: StudyOptions, progress: Progress) -> Ready
         base = str(cell.options["base"])
         files = tuple(str(portions[x][0]) for x in cell.data)
         settings = replace(cell.settings(files), base=bases[base]["name"])
-        planned.look(cell, settings)
+        planned.look(cell, settings, [portions[x][1] for x in cell.data])
         digest = digest_of(
             {
                 **common,
@@ -310,11 +310,11 @@ class _Planned:
         self.pairs: dict[str, int] = {}
         self.steps: dict[str, int] = {}
 
-    def look(self, cell: Cell, settings: Settings) -> None:
-        """Plan the batches of a cell.
+    def look(self, cell: Cell, settings: Settings, digests: Sequence[str]) -> None:
+        """Plan the batches of a cell, whose files have these digests.
 
         Raises:
-            StudyError: its recipe cannot use its data.
+            StudyError: its recipe cannot use its data, or a file is not what was made.
         """
         from harness.training.train import planned_steps
 
@@ -328,6 +328,12 @@ class _Planned:
                 raise StudyError(
                     f"{self._study.where}: cell {cell.name} cannot be: {in_keys(error)}"
                 ) from error
+            for file, found, digest in zip(settings.data, data.files, digests, strict=False):
+                if found["sha256"] != digest:
+                    raise StudyError(
+                        f"{file}: was changed since the study made it; remove it, and the same "
+                        "command makes it again"
+                    )
             pairs = sum(len(s.rows) for s in data.train.plan.strata)
             self._seen[key] = pairs, planned_steps(settings, data)
         self.pairs[cell.name], self.steps[cell.name] = self._seen[key]
