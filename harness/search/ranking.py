@@ -18,7 +18,6 @@ ROWS = 256
 """Queries per tile. A matrix kernel's last bit can depend on the shape it is called with, so every
 search takes this many; another number is for measuring what that does (:mod:`harness.noise`)."""
 
-
 SHALLOW = 1000
 """Depth of heads up to which tiles of two query languages are worked on at once."""
 
@@ -52,8 +51,8 @@ def _tiles(queries: int, rows: int) -> Iterator[tuple[int, int]]:
 def _workers(threads: int) -> Iterator[ThreadPoolExecutor]:
     """Threads that each multiply alone; what waits is dropped where the block ends early.
 
-    Each tile is one thread's work from its product to its ranks: it stays in that core's cache,
-    nobody waits at barriers, and how many threads there are cannot change a bit.
+    Each tile is one thread's work from its product to its ranks: nobody waits at barriers, and how
+    many threads there are cannot change a bit.
     """
     import torch
 
