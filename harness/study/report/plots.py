@@ -128,8 +128,9 @@ def _language(sheet: Sheet, language: str) -> str:
     """A language with its groups: ``sw (low)``."""
     named = sheet.groups[1 : sheet.tested]
     groups = [g for g in named if language in sheet.members[g]]
-    mark = ", sampled corpus" if sheet.mark else ""
-    return f"{language} ({', '.join(groups)}{mark})" if groups else f"{language}{mark}"
+    mark = "\nsampled corpus" if sheet.mark else ""
+    held = f" ({', '.join(groups)})" if groups else ""
+    return f"{language}{held}{mark}"
 
 
 def _columns(drawn: Sequence[Panel], kind: _Kind) -> int:

@@ -89,6 +89,10 @@ def logarithmic(layout: Layout) -> bool:
     return counted and len(values) > 1 and max(values) >= 4 * min(values)
 
 
+_NEAR = 1.6
+"""Ratio of two amounts below which the numbers under their ticks would touch."""
+
+
 def set_x(axes: Any, layout: Layout, *, small: bool = False) -> None:
     """Scale, limits and ticks of the x axis."""
     at = scaled_x(layout)
@@ -101,6 +105,9 @@ def set_x(axes: Any, layout: Layout, *, small: bool = False) -> None:
         margin = 0.06 * span if layout.numeric else 0.5
         axes.set_xlim(at[0] - margin, at[-1] + margin)
     words = [_tick(p, small) for p in layout.points if p is not None]
+    if logarithmic(layout) and not small:
+        near = zip(words, at, [*at[1:], float("inf")], strict=True)
+        words = ["" if x > 0 and after / x < _NEAR else word for word, x, after in near]
     # Every second tick where numbers would run into each other.
     every = 2 if layout.numeric and len(words) > (5 if small else 6) else 1
     axes.set_xticks(at[::every], words[::every])
