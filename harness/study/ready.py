@@ -33,8 +33,6 @@ _VERSION = 1
 """Raised when the engine trains or scores the same cell in another way."""
 _DECIDE = ("polyglot-harness", "torch", "transformers", "sentence-transformers", "tokenizers")
 """Packages whose versions decide what comes out of a cell."""
-_APART = ("data", "base")
-"""Settings that a digest has by content."""
 
 
 @dataclass(frozen=True)
