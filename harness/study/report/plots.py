@@ -150,7 +150,7 @@ def _figure(findings: Findings, measure: str, kind: _Kind, drawn: Sequence[Panel
     across = _columns(drawn, kind)
     down = -(-len(drawn) // across)
     small = drawn[0].small
-    width, height = (2.3, 1.9) if small else (_width(across), _HEIGHT)
+    width, height = (2.3, 2.0) if small else (_width(across), _HEIGHT)
     if kind.flat:
         height = 0.85 + 0.27 * _most_rows(findings, kind)
     figure = style.new_figure(width * across + 0.4, height * down + 0.7)
@@ -189,9 +189,9 @@ def _in_order(findings: Findings, names: Iterable[str]) -> list[str]:
 
 def _side_by_side(names: Sequence[str], width: float) -> int:
     """Entries of a legend that fit ``width`` inches: all, or as many as make even rows."""
-    most = max(1, int(width / (0.075 * max(map(len, names)) + 0.6)))
+    most = max(1, int(width / (style.LETTER * max(map(len, names)) + 0.6)))
     rows = -(-len(names) // most)
-    fits = sum(0.075 * len(x) + 0.6 for x in names) <= width
+    fits = sum(style.LETTER * len(x) + 0.6 for x in names) <= width
     return len(names) if fits else -(-len(names) // rows)
 
 

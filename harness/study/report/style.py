@@ -22,6 +22,8 @@ _MARKERS = "os^DvPX"
 _DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 1.5, 1.5, 1.5)))
 _GREYS = ("0.25", "0.5", "0.65")
 DPI = 150
+LETTER = 0.075
+"""Inches that a letter takes, about."""
 _ATTRIBUTE = re.compile(r'="[^"]*"')
 _LONG = re.compile(r"-?\d+\.\d{3,}")
 RC: dict[str, Any] = {
@@ -89,10 +91,6 @@ def logarithmic(layout: Layout) -> bool:
     return counted and len(values) > 1 and max(values) >= 4 * min(values)
 
 
-_NEAR = 1.6
-"""Ratio of two amounts below which the numbers under their ticks would touch."""
-
-
 def set_x(axes: Any, layout: Layout, *, small: bool = False) -> None:
     """Scale, limits and ticks of the x axis."""
     at = scaled_x(layout)
@@ -105,18 +103,33 @@ def set_x(axes: Any, layout: Layout, *, small: bool = False) -> None:
         margin = 0.06 * span if layout.numeric else 0.5
         axes.set_xlim(at[0] - margin, at[-1] + margin)
     words = [_tick(p, small) for p in layout.points if p is not None]
-    if logarithmic(layout) and not small:
-        near = zip(words, at, [*at[1:], float("inf")], strict=True)
-        words = ["" if x > 0 and after / x < _NEAR else word for word, x, after in near]
-    # Every second tick where numbers would run into each other.
-    every = 2 if layout.numeric and len(words) > (5 if small else 6) else 1
-    axes.set_xticks(at[::every], words[::every])
+    widths = [len(x) for x in words]
+    if not logarithmic(layout):  # evenly spaced numbers have evenly spaced ticks
+        widths = [max(widths)] * len(widths)
+    kept = _apart(axes, at, widths) if layout.numeric else range(len(at))
+    axes.set_xticks([at[i] for i in kept], [words[i] for i in kept])
     axes.minorticks_off()
     if not layout.numeric and max(map(len, words)) * len(words) > (18 if small else 36):
         axes.tick_params(axis="x", rotation=30)
         for tick in axes.get_xticklabels():
             tick.set_ha("right")
             tick.set_rotation_mode("anchor")
+
+
+def _apart(axes: Any, at: Sequence[float], letters: Sequence[int]) -> list[int]:
+    """Ticks whose numbers do not run into each other, the last before those left of it."""
+    columns = axes.get_subplotspec().get_gridspec().ncols
+    width = axes.figure.get_figwidth() / columns - 0.7
+    places = [
+        width * float(axes.transAxes.inverted().transform(axes.transData.transform((x, 0)))[0])
+        for x in at
+    ]
+    kept: list[int] = []
+    for i in reversed(range(len(at))):
+        room = LETTER * (letters[i] + letters[kept[-1]]) / 2 + 0.05 if kept else 0.0
+        if not kept or places[kept[-1]] - places[i] >= room:
+            kept.append(i)
+    return kept[::-1]
 
 
 def _tick(point: Value, small: bool) -> str:
