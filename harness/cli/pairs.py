@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
 from harness.cli.options import data_dir_option, languages_option, renamed
+
+
+def output_option(text: str) -> Callable[[Any], Any]:
+    """``-o``, where a file that is made goes."""
+    path = click.Path(path_type=Path)
+    return click.option("-o", "--output", metavar="FILE", required=True, type=path, help=text)
 
 
 @click.group(short_help="Training pairs from public data, and what they hold.")
@@ -30,14 +38,7 @@ def list_sources() -> None:
 @pairs.command(short_help="Write a file of pairs.")
 @click.argument("source")
 @click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path(path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="The file of pairs, .jsonl or .jsonl.gz.",
-)
+@output_option("The file of pairs, .jsonl or .jsonl.gz.")
 @languages_option("Only these languages (bitext: the two of the files)")
 @click.option("--language", metavar="CODE", help="squad: of all files, where names do not say.")
 @click.option("--parallel", is_flag=True, help="squad: files are translations of each other.")
@@ -145,14 +146,7 @@ def stats(files: tuple[Path, ...], as_json: bool) -> None:
 @click.argument(
     "files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path)
 )
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="The lexicon; its name says the languages, as en-de.tsv.",
-)
+@output_option("The lexicon; its name says the languages, as en-de.tsv.")
 def lexicon(files: tuple[Path, ...], output: Path) -> None:
     """Find words and their translations in FILE...: de-en.tsv.gz, or JSON lines by language.
 
@@ -172,14 +166,7 @@ def lexicon(files: tuple[Path, ...], output: Path) -> None:
 
 @pairs.command("code-switch", short_help="Put words of queries into other languages.")
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="The file of pairs, .jsonl or .jsonl.gz.",
-)
+@output_option("The file of pairs, .jsonl or .jsonl.gz.")
 @click.option(
     "--lexicon",
     "lexicons",
