@@ -181,6 +181,13 @@ def _data(facts: Mapping[str, Any]) -> Iterator[str]:
     if own.get("cleaned_of"):
         left = plural(int(own.get("ids_left_out", 0)), "row")
         said.append(f"cleaned of {listed(own['cleaned_of'])}, {left} left out")
+    if mixed := own.get("code_switch"):
+        counts = mixed["counts"]
+        changed = sum(n for x, n in counts.items() if x.startswith("into "))
+        said.append(
+            f"words of {mixed['source']} queries drawn with probability {mixed['share']:g}, and "
+            f"{changed:,} of {counts['words']:,} put into {listed(mixed['languages'])}"
+        )
     yield ", ".join(said)
     for found in own.get("overlap", {}).get("found", ()):
         yield from (markdown(x) for x in found["sentences"])
