@@ -12,14 +12,15 @@ from harness.study.report.page import GENERATED
 INDEX = "README.md"
 _TITLE = re.compile(r"^# (.+)$", re.MULTILINE)
 _QUESTION = re.compile(r"^\*\*(.+)\*\*$", re.MULTILINE)
-_FIRST = re.compile(r"^## What came out\n\n- (.+)$", re.MULTILINE)
+# What is said of the whole study, before what is said of single measures.
+_FIRST = re.compile(r"^## What came out\n\n((?:- (?!\*\*).+\n)+)", re.MULTILINE)
 _SAMPLED = re.compile(r"^\*\*.*SAMPLE OF THE CORPUS.*\*\*$", re.MULTILINE)
 
 
 def write_index(folder: str | Path) -> Path:
     """Write ``README.md`` with a line for every page ``FOLDER/*/index.md``, by name.
 
-    Each has its title, question, what its reading says first, and whether a corpus was sampled.
+    Each has its title, question, whether a corpus was sampled, and what its reading says first.
 
     Raises:
         StudyError: the folder holds no page of a study.
@@ -33,8 +34,8 @@ def write_index(folder: str | Path) -> Path:
         if GENERATED not in text or title is None or question is None:
             continue
         lines = [f"## [{title[1]}]({path.parent.name}/index.md)", f"**{question[1]}**"]
-        lines += [] if first is None else [first[1]]
-        lines += [found[0] for found in _SAMPLED.finditer(text)]
+        lines += [found[0] for found in _SAMPLED.finditer(text.partition("\n## ")[0])]
+        lines += [] if first is None else [first[1].rstrip()]
         entries.append("\n\n".join(lines))
     if not entries:
         raise StudyError(
