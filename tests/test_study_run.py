@@ -102,7 +102,7 @@ def test_killed_at_any_moment_and_run_again_a_study_comes_to_the_same(
     command = [sys.executable, "-c", "from harness.cli import main; main()", "study", "run"]
     command += [str(study), "--offline", "--device", "cpu", "--quiet", "--output", str(output)]
     with subprocess.Popen(command) as process:
-        for _ in range(1200):
+        for _ in range(12_000):
             # The second cell is in its training: the first is whole.
             whole_cells = len(list(output.glob("cells/*/cell.json")))
             begun = next(output.glob("models/*/.training/checkpoint-*"), None) is not None
