@@ -133,9 +133,12 @@ def test_a_gap_between_groups_of_languages_is_told_only_where_there_is_one(
     amounts: Findings,
 ) -> None:
     text = said(reading.low_and_high, amounts)
-    assert text.startswith("Differences between groups of languages, low less high:")
+    assert text.startswith("Effects that differ, low less high:")
     assert "mono from 0 to 8,000 +" in text and "cross from 0" not in text
     assert amounts.sheets[0].groups == ("all", "low", "high", "sw", "en")
+    content = planted.document(groups={"low": ["de"], "high": ["en"]})
+    same = said(reading.low_and_high, found(content, by_arm(hybrid=0.45)))
+    assert same == "No effect is shown to differ between low and high."
 
 
 def test_samples_and_unfinished_cells_are_named_and_nothing_where_all_is_whole(

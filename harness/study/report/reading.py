@@ -241,15 +241,22 @@ def _levels_off(x: Fitted, measure: str) -> str:
     )
 
 
+_FEW_GROUPS = 3
+"""More groups have more pairs than anyone reads."""
+
+
 def low_and_high(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
-    """Where an effect is larger in one of two groups of languages than in the other."""
-    if sheet.tested != 3:  # all languages, and two groups
+    """Where an effect is larger in one group of languages than in another, of at most three."""
+    if sheet.tested - 1 > _FEW_GROUPS:
         return
     m = sheet.measures.index(measure)
     said: dict[tuple[str, str], list[str]] = {}
     for gap in findings.gaps:
+        if gap.sheet is not sheet:
+            continue
+        parts = said.setdefault((gap.first, gap.second), [])
         low, high = float(gap.found.low[m]), float(gap.found.high[m])
-        if gap.sheet is not sheet or not (low > 0 or high < 0):
+        if not (low > 0 or high < 0):
             continue
         what = (
             f"{gap.series.label} less {gap.against}"
@@ -257,9 +264,12 @@ def low_and_high(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str
             else f"{gap.series.label} from {gap.against} to {findings.layout.quoted(gap.point)}"
         )
         how = wording.difference_with_interval(measure, float(gap.found.value[m]), low, high)
-        said.setdefault((gap.first, gap.second), []).append(f"{what} {how}")
+        parts.append(f"{what} {how}")
     for (first, second), parts in said.items():
-        yield f"Differences between groups of languages, {first} less {second}: {'; '.join(parts)}."
+        if parts:
+            yield f"Effects that differ, {first} less {second}: {'; '.join(parts)}."
+        else:
+            yield f"No effect is shown to differ between {first} and {second}."
 
 
 def away_from_home(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
