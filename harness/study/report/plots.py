@@ -203,7 +203,9 @@ def _label(
         return
     axes.grid(axis="y", alpha=0.3, linewidth=0.6)
     if first:
-        axes.set_ylabel(kind.value_label)
+        # Small panels are not as high as the label is long.
+        label = kind.value_label.replace(" (", "\n(") if small else kind.value_label
+        axes.set_ylabel(label)
     if last:
         axes.set_xlabel(fill(findings.layout.axis_label, 28 if small else 40))
 
