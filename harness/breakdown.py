@@ -109,7 +109,7 @@ class Breakdown:
 
     def document(self) -> dict[str, Any]:
         """All of it as JSON values; undefined numbers are ``None``."""
-        return finite(asdict(self))  # type: ignore[no-any-return]
+        return finite(asdict(self))
 
 
 @dataclass(frozen=True)

@@ -189,4 +189,4 @@ class Comparison:
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON values; undefined numbers are ``None``, records are by number."""
         head = {"forced": bool(self.mismatches), "note": self.note}
-        return head | finite(asdict(self))  # type: ignore[no-any-return]
+        return head | finite(asdict(self))

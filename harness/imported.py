@@ -128,9 +128,10 @@ def load(path: Path) -> Imported:
 
 
 def _kind(value: Any) -> Kind:
-    if value not in KINDS:
-        raise ValueError(f"{value!r} is not a kind of setting")
-    return value  # type: ignore[no-any-return]
+    for kind in KINDS:
+        if value == kind:
+            return kind
+    raise ValueError(f"{value!r} is not a kind of setting")
 
 
 def _number(value: Any) -> float:

@@ -8,6 +8,7 @@ them and writes them, the manifest last. Batches are made of the shard's own tex
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -160,8 +161,7 @@ def _check_ids(ids: Sequence[str], job: ShardJob) -> None:
             f"{job.stop}; its files changed while they were in use: start the run again"
         )
     if len(set(ids)) < len(ids):
-        seen: set[str] = set()
-        twice = next(x for x in ids if x in seen or seen.add(x))  # type: ignore[func-returns-value]
+        twice = next(x for x, times in Counter(ids).items() if times > 1)
         raise DataError(
             f"docid {twice!r} stands twice in the corpus in {job.language} (passages {job.start} "
             f"to {job.stop}); each passage needs an id of its own"

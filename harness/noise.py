@@ -133,7 +133,7 @@ class Noise:
         tolerances = {
             name: self.tolerances(half=half) for name, half in (("float32", False), ("half", True))
         }
-        return finite({**asdict(self), "tolerances": tolerances})  # type: ignore[no-any-return]
+        return finite({**asdict(self), "tolerances": tolerances})
 
 
 def tolerance(movement: float) -> float:

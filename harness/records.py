@@ -36,7 +36,8 @@ RECORD_FILE = "record.json"
 def schema() -> dict[str, Any]:
     """The JSON Schema of record.json, as it ships in the package."""
     text = files("harness").joinpath("record.schema.json").read_text("utf-8")
-    return json.loads(text)  # type: ignore[no-any-return]
+    found: dict[str, Any] = json.loads(text)
+    return found
 
 
 def validate(document: Any, where: str) -> None:
@@ -55,12 +56,16 @@ def validate(document: Any, where: str) -> None:
         raise RecordError(f"{where} is not a valid record: {at}: {problem.message[:200]}")
 
 
-def finite(value: Any) -> Any:
-    """``value`` with NaN turned into ``None`` throughout, as JSON has no NaN."""
+def finite(document: Mapping[str, Any]) -> dict[str, Any]:
+    """``document`` with NaN turned into ``None`` throughout, as JSON has no NaN."""
+    return {str(key): _finite(value) for key, value in document.items()}
+
+
+def _finite(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {str(k): finite(v) for k, v in value.items()}
+        return finite(value)
     if isinstance(value, list | tuple):
-        return [finite(x) for x in value]
+        return [_finite(x) for x in value]
     if isinstance(value, np.floating | float):
         return None if math.isnan(value) else float(value)
     if isinstance(value, np.integer):
@@ -129,9 +134,10 @@ class Record:
         Raises:
             RecordError: the record has no such task.
         """
-        for entry in self.document["tasks"]:
+        entries: list[dict[str, Any]] = self.document["tasks"]
+        for entry in entries:
             if entry["task"] == name:
-                return entry  # type: ignore[no-any-return]
+                return entry
         raise RecordError(f"the record of {self.model} has no task {name!r}")
 
     def to_frame(self) -> pd.DataFrame:

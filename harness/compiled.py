@@ -1,0 +1,23 @@
+"""numba's compiler as a decorator that type checkers understand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from numba import njit
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def compiled(**options: bool | str) -> Callable[[F], F]:
+    """``numba.njit`` with its machine code kept on disk, so that only the first run compiles.
+
+    Args:
+        options: further ones of ``numba.njit``: ``nogil=True``, ``inline="always"``.
+    """
+
+    def compile_(function: F) -> F:
+        return cast(F, njit(cache=True, **options)(function))
+
+    return compile_
