@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import claims
+from harness.digests import file_sha256
 from harness.store import (
     DamagedShardWarning,
     Store,
@@ -175,7 +176,7 @@ class CorpusSpace:
                 raise ValueError("its manifest is of another cut")
             if verify:
                 for suffix, key in ((".npy", "sha256"), (".ids.npy", "ids_sha256")):
-                    if digest_file(self.folder / f"{name}{suffix}") != manifest[key]:
+                    if file_sha256(self.folder / f"{name}{suffix}") != manifest[key]:
                         raise ValueError(f"{name}{suffix} does not match its checksum")
         except (OSError, ValueError, KeyError, TypeError) as problem:
             self._drop(number, str(problem))
@@ -194,12 +195,6 @@ class CorpusSpace:
             stacklevel=2,
         )
         (self.folder / f"{_name(number)}.json").unlink(missing_ok=True)
-
-
-def digest_file(path: Path) -> str:
-    """SHA-256 hex of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _name(number: int) -> str:

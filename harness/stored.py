@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import claims
-from harness.shards import digest_file
+from harness.digests import file_sha256
 
 STRAY = 3600.0
 """Seconds after which a file that belongs to no finished shard is a leftover, not work going on."""
@@ -118,7 +118,7 @@ def _wrong(folder: Path, name: str, manifest: Mapping[str, Any]) -> str | None:
         if key not in manifest:
             continue
         try:
-            found = digest_file(folder / f"{name}{suffix}")
+            found = file_sha256(folder / f"{name}{suffix}")
         except OSError as problem:
             return f"{name}{suffix}: {problem.strerror}"
         if found != manifest[key]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import os
 import ssl
@@ -14,6 +13,7 @@ from collections.abc import Callable
 from email.message import Message
 from pathlib import Path
 
+from harness.digests import file_sha256
 from harness.errors import DataError
 from harness.writing import locked
 
@@ -160,10 +160,7 @@ def _size(path: Path) -> int:
 
 def _digest(path: Path) -> str | None:
     """SHA-256 of a file as hex, ``None`` if there is none."""
-    if not path.exists():
-        return None
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_sha256(path) if path.exists() else None
 
 
 def _sync_folder(folder: Path) -> None:

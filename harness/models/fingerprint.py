@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from harness.data.remembered import remembered
+from harness.digests import file_sha256
 from harness.errors import ModelError
 
 # Never read by the torch backend of sentence-transformers or transformers.
@@ -114,5 +115,4 @@ def digest_file(path: Path) -> str:
 
 
 def _read_digest(path: Path) -> dict[str, str]:
-    with path.open("rb") as file:
-        return {"sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+    return {"sha256": file_sha256(path)}

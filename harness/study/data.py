@@ -19,6 +19,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from harness.digests import file_sha256
 from harness.environment import versions
 from harness.errors import DataError, HarnessError, StudyError, UsageError
 from harness.stages import Progress
@@ -191,7 +192,7 @@ def _made(
             "version": _VERSION,
             "harness": versions().get("polyglot-harness"),
             "set": {k: v for k, v in asdict(data).items() if k != "allow_overlap"},
-            "files": [_digest(places.source(x)) for x in (*data.files, *mixed_from)],
+            "files": [file_sha256(places.source(x)) for x in (*data.files, *mixed_from)],
             "clean": [x.digest for x in cleaned],
         }
     )
@@ -203,7 +204,7 @@ def _made(
         sources = [places.source(x) for x in data.files]
         facts: dict[str, Any] = {
             "source": PAIRS,
-            "files": [{"name": x.name, "sha256": _digest(x)} for x in sources],
+            "files": [{"name": x.name, "sha256": file_sha256(x)} for x in sources],
         }
         form = _one_form(data, sources)
         rows: Iterator[Example] = islice(_chained(sources), data.options.get("limit"))
@@ -379,8 +380,3 @@ def cut(places: Places, portion: Portion, facts: Mapping[str, Any]) -> tuple[Pat
 def _order(digest: str, rows: int) -> list[int]:
     """Places of rows, in the order in which they are taken."""
     return sorted(range(rows), key=lambda i: hashlib.sha256(f"{digest} {i}".encode()).digest())
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

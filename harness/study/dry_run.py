@@ -68,13 +68,13 @@ def plan_study(study: Study, options: StudyOptions, progress: Progress | None = 
     progress = progress or Silent()
     options = options.absolute()
     check_folder(study, options.output)
-    check_study(study, options)
+    checked = check_study(study, options)
     with tempfile.TemporaryDirectory() as aside:
         # Pairs have to be made to be counted; where a run has made them they are there.
         there = (options.output / STUDY).is_file()
         place = options if there else replace(options, output=Path(aside))
         with alone_in(place.output), reading():
-            ready = make_ready(study, place, progress)
+            ready = make_ready(study, place, progress, checked)
             return _plan(ready, options, progress)
 
 

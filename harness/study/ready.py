@@ -169,36 +169,57 @@ def _rows(prepared: Prepared) -> int:
     return sum(len(prepared.golds[x.query_language].questions) for x in prepared.settings)
 
 
-def check_study(study: Study, options: StudyOptions) -> tuple[tuple[Cell, ...], Places]:
-    """What the file alone, and the files it names, can get wrong.
+@dataclass(frozen=True)
+class Checked:
+    """What :func:`check_study` has found to be right."""
+
+    cells: tuple[Cell, ...]
+    references: Mapping[str, Mapping[str, Any]]
+    """Name -> what tells it from other models."""
+
+
+def check_study(study: Study, options: StudyOptions) -> Checked:
+    """What the file alone, and the files and models it names, can get wrong.
 
     Raises:
         StudyError: see the module.
     """
-    cells = cells_of(study)
-    places = Places(study, options.output / DATA, options.data_dir, options.offline)
-    check_sources(places, {x.data for cell in cells for x in cell.data})
-    for number, model in enumerate(study.references):
-        try:
-            _load_reference(model, options, places)
-        except HarnessError as error:
-            raise StudyError(f"{study.where}: key 'score.references[{number}]': {error}") from error
-    return cells, places
-
-
-def _load_reference(model: str, options: StudyOptions, places: Places) -> Any:
     from harness.models import load
 
-    return load(places.model(model), ModelOptions(device=options.device, offline=options.offline))
+    cells = cells_of(study)
+    places = _places(study, options)
+    check_sources(places, {x.data for cell in cells for x in cell.data})
+    references = {}
+    how = ModelOptions(device=options.device, offline=options.offline)
+    for number, model in enumerate(study.references):
+        try:
+            facts = load(places.model(model), how).facts
+        except HarnessError as error:
+            raise StudyError(f"{study.where}: key 'score.references[{number}]': {error}") from error
+        references[model] = json.loads(json.dumps(dict(facts), default=str))
+    return Checked(cells, references)
 
 
-def make_ready(study: Study, options: StudyOptions, progress: Progress) -> Ready:
+def _places(study: Study, options: StudyOptions) -> Places:
+    return Places(study, options.output / DATA, options.data_dir, options.offline)
+
+
+def make_ready(
+    study: Study, options: StudyOptions, progress: Progress, checked: Checked | None = None
+) -> Ready:
     """Read the tasks, make the pairs, plan every cell.
+
+    Args:
+        study: at the scale that is wanted.
+        options: where.
+        progress: told of stages.
+        checked: what :func:`check_study` found; it is called where this is not given.
 
     Raises:
         StudyError: anything of it cannot be; nothing has been trained.
     """
-    cells, places = check_study(study, options)
+    checked = checked or check_study(study, options)
+    cells, places = checked.cells, _places(study, options)
     bases = _bases(study, cells, options, places)
     progress.start("read tasks", 0, "tasks")
     tasks = tasks_of(study, options, places)
@@ -215,7 +236,15 @@ def make_ready(study: Study, options: StudyOptions, progress: Progress) -> Ready
         "versions": {k: v for k, v in versions().items() if k in _DECIDE},
         "tasks": scored,
     }
-    jobs = [_reference(x, options, places, common) for x in study.references]
+    jobs = [
+        Job(
+            key=f"reference {model}",
+            folder=options.output / REFERENCES / folder_of(model),
+            digest=digest_of({**common, "model": facts}),
+            model=places.model(model),
+        )
+        for model, facts in checked.references.items()
+    ]
     planned = _Planned(study)
     progress.start("plan cells", len(cells), "cells")
     made = []
@@ -278,17 +307,6 @@ def _bases(
         except HarnessError as error:
             raise StudyError(f"{study.where}: cell {cell.name}: {in_keys(error)}") from error
     return found
-
-
-def _reference(model: str, options: StudyOptions, places: Places, common: Mapping[str, Any]) -> Job:
-    loaded = _load_reference(model, options, places)
-    facts = json.loads(json.dumps(dict(loaded.facts), default=str))
-    return Job(
-        key=f"reference {model}",
-        folder=options.output / REFERENCES / folder_of(model),
-        digest=digest_of({**common, "model": facts}),
-        model=places.model(model),
-    )
 
 
 def folder_of(model: str) -> str:

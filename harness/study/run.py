@@ -76,12 +76,12 @@ def run_study(
     if options.engine == "local" and (options.workers or 1) > 1:
         raise UsageError("--workers is for --engine devices or ray; local is this process")
     check_folder(study, options.output)
-    check_study(study, options)
+    checked = check_study(study, options)
     with alone_in(options.output):
         if not (options.output / STUDY).is_file():
             write_json(options.output / STUDY, _head(study, None))
         with reading():
-            ready = make_ready(study, options, progress)
+            ready = make_ready(study, options, progress, checked)
         write_json(options.output / STUDY, _head(study, ready))
     jobs = [job for job in ready.jobs if not _whole(job)]
     if not options.keep_models:

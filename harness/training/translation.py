@@ -23,6 +23,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from harness.digests import file_sha256
 from harness.environment import versions
 from harness.errors import DataError, UsageError
 from harness.languages import is_language
@@ -119,7 +120,7 @@ def translate_file(
     described = {
         "format": 1,
         "source": "translate",
-        "files": [{"name": data.name, "sha256": _digest(data)}],
+        "files": [{"name": data.name, "sha256": file_sha256(data)}],
         "origin": dict(about(data)),
         "engines": {x: dict(work.engines[x]) for x in work.engines},
         "counts": counts,
@@ -271,8 +272,3 @@ def _check(output: Path, data: Path, targets: Sequence[str], source: str | None)
         raise UsageError("--to: name at least one language")
     if source in targets:
         raise UsageError(f"--to {source}: is the language that is translated from")
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

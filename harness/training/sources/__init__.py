@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from harness.data.segments import PAIRINGS, PARTS
+from harness.digests import file_sha256
 from harness.environment import versions
 from harness.errors import DataError, StoreError, UsageError, did_you_mean
 from harness.stages import Progress, Silent
@@ -143,7 +144,7 @@ def make_pairs(
         raise DataError(f"{source}: no pair was left{f' ({why})' if why else ''}")
     facts = origin | {
         "format": FORMAT,
-        "files": [{"name": x.name, "sha256": _digest(x)} for x in used],
+        "files": [{"name": x.name, "sha256": file_sha256(x)} for x in used],
         "options": {k: v for k, v in vars(options).items() if k not in ("data_dir", "offline")},
         "form": form,
         "rows": written,
@@ -303,8 +304,3 @@ def _encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

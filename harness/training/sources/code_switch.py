@@ -21,6 +21,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from harness.digests import file_sha256
 from harness.environment import versions
 from harness.errors import DataError, UsageError, did_you_mean
 from harness.languages import is_language
@@ -111,7 +112,7 @@ def lexicon_of(switching: Switching, find: Callable[[str], Path]) -> Lexicon:
         pair = (switching.source, language)
         among = [x for x in files if ".jsonl" in x.name or set(pair_of(x)) == set(pair)]
         entries = induce(among, pair)
-        named = [{"name": x.name, "sha256": _digest(x)} for x in among]
+        named = [{"name": x.name, "sha256": file_sha256(x)} for x in among]
         parts.append(
             Lexicon.of(
                 pair, entries, {"induced": list(pair), "from": named, "entries": len(entries)}
@@ -182,7 +183,7 @@ def switch_file(
     )  # fmt: skip
     facts = {
         "source": "code-switch",
-        "files": [{"name": pairs.name, "sha256": _digest(pairs)}],
+        "files": [{"name": pairs.name, "sha256": file_sha256(pairs)}],
         "origin": dict(about(pairs)),
         "form": form,
         "rows": rows,
@@ -246,8 +247,3 @@ def _mixed(
         parts += [text[end : match.start()], translation.capitalize() if capital else translation]
         end = match.end()
     return "".join((*parts, text[end:]))
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
