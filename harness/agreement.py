@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from harness.metrics.consistency import mean_rank_correlation, rank_correlations
 from harness.search import ROWS, Found
+from harness.search.exact import Decider, Decisions, VectorDecider, check_lengths, product_error
 
 if TYPE_CHECKING:
     from harness.models.base import LexicalIndex
@@ -22,37 +23,90 @@ if TYPE_CHECKING:
 DEPTH = 10
 """Length of each head in the union, the cutoff of the other measures."""
 
-ScoresAt = Callable[[Mapping[str, NDArray[np.int64]], NDArray[np.int64]], NDArray[np.float32]]
-"""(language -> (n,) query rows, columns (n, C)) -> (n, L, C) scores, languages in that order."""
+ScoresAt = Callable[
+    [Mapping[str, NDArray[np.int64]], NDArray[np.int64], NDArray[np.bool_]], NDArray[np.float32]
+]
+"""(language -> (n,) query rows, columns (n, C), which of them are looked at (n, C)) -> (n, L, C)
+numbers in the order of the scores, languages in that order; equal for equal scores."""
 
 
 def dense_scores_at(
-    queries: Mapping[str, NDArray[np.float32]], passages: NDArray[np.float32]
+    queries: Mapping[str, NDArray[np.float32]],
+    vectors: Callable[[NDArray[np.int64]], NDArray[np.float32]],
+    decisions: Decisions,
+    *,
+    compiled: bool = False,
 ) -> ScoresAt:
-    """Inner products on demand; ``passages`` (N, d) in the pool's column order."""
-    import torch
+    """Places in the order of the inner products, negated, so that the best passage has the most.
+
+    ``vectors`` gives the vectors (n, d) of columns (n,), which are ascending. ``compiled``: decide
+    in compiled loops.
+    """
 
     def at(
-        rows: Mapping[str, NDArray[np.int64]], columns: NDArray[np.int64]
+        rows: Mapping[str, NDArray[np.int64]],
+        columns: NDArray[np.int64],
+        looked_at: NDArray[np.bool_],
     ) -> NDArray[np.float32]:
         asked = np.stack([queries[x][r] for x, r in rows.items()], axis=1)
         # A chunk of gathered vectors stays in cache.
-        step = max(1, (8 << 20) // max(1, columns.shape[1] * passages.shape[1] * 4))
-        out = np.empty((len(columns), len(rows), columns.shape[1]), np.float32)
+        step = max(1, (8 << 20) // max(1, columns.shape[1] * asked.shape[2] * 4))
+        out = np.zeros((len(columns), len(rows), columns.shape[1]), np.float32)
         for i in range(0, len(columns), step):
-            vectors = torch.from_numpy(passages[columns[i : i + step]])
-            product = torch.bmm(torch.from_numpy(asked[i : i + step]), vectors.transpose(1, 2))
-            out[i : i + step] = product.numpy()
+            part = slice(i, i + step)
+            # The lower number is the lower column, which is first of equal ones.
+            different, number = np.unique(columns[part], return_inverse=True)
+            passages = vectors(different)
+            flat = np.ascontiguousarray(asked[part].reshape(-1, asked.shape[2]))
+            longest = check_lengths(passages)
+            out[part] = _places(
+                asked[part],
+                passages,
+                number.reshape(columns[part].shape),
+                looked_at[part],
+                VectorDecider(flat, passages, longest, decisions, compiled=compiled),
+                2 * product_error(flat, longest),
+            )
         return out
 
     return at
+
+
+def _places(
+    asked: NDArray[np.float32],
+    passages: NDArray[np.float32],
+    columns: NDArray[np.int64],
+    looked_at: NDArray[np.bool_],
+    decider: Decider,
+    margin: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """(n, L, C) for queries (n, L, d) and columns (n, C); 0 where nobody looks."""
+    import torch
+
+    languages = asked.shape[1]
+    products = torch.bmm(
+        torch.from_numpy(asked), torch.from_numpy(passages[columns]).transpose(1, 2)
+    ).numpy()
+    question, place = np.nonzero(looked_at)
+    # Every query with the passages of its question, query by query, best first.
+    query = (question[:, None] * languages + np.arange(languages)).reshape(-1)
+    score = products[question, :, place].reshape(-1)
+    column, place = (np.repeat(x, languages) for x in (columns[question, place], place))
+    first = np.lexsort((column, -score, query))
+    query, place = query[first], place[first]
+    order, level = decider.order(query, column[first], score[first], margin)
+    out = np.zeros(products.shape, np.float32)
+    out.reshape(-1, products.shape[2])[query, place[order]] = -np.cumsum(~level, dtype=np.int64)
+    return out
 
 
 def lexical_scores_at(index: LexicalIndex, queries: Mapping[str, Sequence[str]]) -> ScoresAt:
     """Scores on demand of a system that scores whole pools; ``index`` is over the whole pool."""
 
     def at(
-        rows: Mapping[str, NDArray[np.int64]], columns: NDArray[np.int64]
+        rows: Mapping[str, NDArray[np.int64]],
+        columns: NDArray[np.int64],
+        looked_at: NDArray[np.bool_],
     ) -> NDArray[np.float32]:
         out = np.zeros((len(columns), len(rows), columns.shape[1]), np.float32)
         for i, (language, row) in enumerate(rows.items()):
@@ -86,8 +140,10 @@ def question_agreement(
         heads[at, i] = ranks.head[:, :depth]
     asked = np.stack([r >= 0 for r in rows.values()], axis=1)
     flat = heads.reshape(len(numbers), -1)
-    scores = scores_at({x: np.maximum(r, 0) for x, r in rows.items()}, flat)
-    local = _first_places(flat).reshape(heads.shape)
+    places = _first_places(flat)
+    local = places.reshape(heads.shape)
+    once = places == np.arange(places.shape[1])
+    scores = scores_at({x: np.maximum(r, 0) for x, r in rows.items()}, flat, once)
     correlations = rank_correlations(
         local, asked, lambda i, places: np.take_along_axis(scores[:, i], places, axis=1)
     )

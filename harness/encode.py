@@ -366,15 +366,3 @@ def encode_texts(
         if progress is not None:
             progress(len(step))
     return np.zeros((0, width or 0), np.float32) if vectors is None else vectors
-
-
-def normalised(
-    vectors: NDArray[np.float32], out: NDArray[np.float32] | None = None
-) -> NDArray[np.float32]:
-    """Rows scaled to length 1, so that an inner product is a cosine; equal rows stay equal.
-
-    ``out`` takes them, ``vectors`` itself if need be.
-    """
-    length = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
-    scaled: NDArray[np.float32] = np.divide(vectors, length.astype(np.float32)[:, None], out=out)
-    return scaled

@@ -19,6 +19,7 @@ from harness import encode as encoding
 from harness.data.corpus import Corpus, CorpusReader
 from harness.errors import DataError
 from harness.models.base import DenseModel
+from harness.search.exact import normalised
 from harness.shards import PASSAGES, CorpusSpace
 from harness.store import Store, StoreDtype
 
@@ -137,7 +138,7 @@ def encode_shard(
             model, "passage", job.language, distinct, counts=counts, progress=progress
         )
         if model.similarity == "cosine":
-            vectors = encoding.normalised(vectors)
+            vectors = normalised(vectors)
         if len(distinct) < len(passages):
             position = {text: i for i, text in enumerate(distinct)}
             vectors = vectors[np.array([position[x.text] for x in passages])]

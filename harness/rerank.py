@@ -88,7 +88,7 @@ def rerank(
         # Another language asks other texts.
         known.clear()
     progress.finish()
-    return Searched(found, None)
+    return Searched(found, None, searched.decisions)
 
 
 def _pairs(found: Found, top: int, multi: bool) -> list[NDArray[np.int32]]:

@@ -38,6 +38,7 @@ from harness.scoring import (
     top_language_share,
 )
 from harness.search import Found
+from harness.search.exact import normalised
 from harness.searches import (
     Searched,
     cut,
@@ -90,7 +91,7 @@ def encode_task(
         """What is stored, and whether it is all there and of length 1 already."""
         held = encoding.look_up(model, *group, texts[group], store)
         if cosine and held.whole is not None:
-            encoding.normalised(held.whole, out=held.whole)
+            normalised(held.whole, out=held.whole)
         return held, held.whole is not None
 
     # Most of reading is checksums and copies, during which other threads can run.
@@ -110,7 +111,7 @@ def encode_task(
             stored=held,
         )
         width = made.shape[1]
-        made = encoding.normalised(made, out=made) if cosine and not scaled else made
+        made = normalised(made, out=made) if cosine and not scaled else made
         ends = np.cumsum([len(part) for _, part in groups[group]])[:-1]
         for (language, _), part in zip(groups[group], np.split(made, ends), strict=True):
             vectors[group[0], language] = part
@@ -260,7 +261,15 @@ def _evaluate_task(
             "measures": [m.name for m in prepared.shown],
             "definitions": digests(prepared.measures),
         }
-        measured = {**entry, **which, **numbers, "intervals": uncertainty, **spent}
+        close = searched.decisions and searched.decisions.summary()
+        measured = {
+            **entry,
+            **which,
+            **numbers,
+            "intervals": uncertainty,
+            "close_comparisons": close,
+            **spent,
+        }
         if not data.corpora:
             del measured["medians"]
         return finite(measured), table

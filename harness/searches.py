@@ -19,7 +19,6 @@ from harness.search import (
     DenseScores,
     Found,
     Pool,
-    Scores,
     check_memory,
     index_pool,
     index_scores,
@@ -27,7 +26,8 @@ from harness.search import (
     rank_with_own_indexes,
     worth_compiling,
 )
-from harness.search.balanced import balanced
+from harness.search.balanced import balanced, rounds_for
+from harness.search.exact import Decisions
 from harness.search.scan import compile_loops
 from harness.search.shards import Shard
 from harness.search.stream import ShardSearch
@@ -46,6 +46,8 @@ class Searched:
     """By query language."""
     agreement: Mapping[str, NDArray[np.float64]] | None
     """Query language -> (Q,) mean rank correlation; ``None`` where no measure asks for it."""
+    decisions: Decisions | None = None
+    """What was decided by more than float32 products; ``None`` for systems without vectors."""
 
 
 def export_depth(options: RunOptions, pool: Pool) -> int:
@@ -135,11 +137,12 @@ def search_dense(
 ) -> Searched:
     """Search with vectors by (role, language), compared by inner product as they are.
 
-    ``rows`` is the queries of one block of scores, at most :data:`harness.search.ROWS`. With
+    ``rows`` is the most queries of one block of scores; results do not depend on it. With
     ``balance`` rankings of several languages are balanced (:mod:`harness.search.balanced`); no
     scores are left then to correlate across query languages.
 
     Raises:
+        ModelError: vectors are too long for float32.
         UsageError: the memory budget is too small for the pool.
     """
     pool = prepared.pool
@@ -155,35 +158,46 @@ def search_dense(
         passages[column_of[at : at + len(texts)]] = vectors["passage", x]
         at += len(texts)
     depth = head_depth(options, pool)
-    tops = _block_tops(prepared, depth)
+    top, tops = max(looked_at(prepared, options), depth), _block_tops(prepared, depth)
     dense = DenseScores(passages, options.model.device or "cpu", rows=rows)
+    scores = {x: dense.of(vectors["query", x]) for x in prepared.golds}
+    compiled = dense.device == "cpu" and any(
+        worth_compiling(g, pool) for g in prepared.golds.values()
+    )
 
-    def scores(language: str) -> Scores:
-        own = dense.of(vectors["query", language])
-        return balanced(own, pool.starts) if balance else own
+    def finished(found: Found) -> Found:
+        if not balance:
+            return after(found)
+        x = found.language
+        plain = balanced(found, pool, scores[x].decider(compiled), scores[x].margin, top)
+        kept = {y: (h[:, :depth], s[:, :depth]) for y, (h, s) in plain.block_heads.items()}
+        return after(replace(plain, block_heads={y: kept[y] for y in tops.get(x, {})}))
 
     queries = sum(len(g.questions) for g in prepared.golds.values())
-    if dense.device == "cpu" and any(worth_compiling(g, pool) for g in prepared.golds.values()):
+    if compiled:
         from harness.search import cpu
 
         _compile(progress, cpu.compile_loops)
+    rounds = max(depth, rounds_for(pool, top)) if balance else 0
     progress.start(f"search {prepared.spec.name}", queries, "queries")
     found = rank_each(
         prepared.golds,
-        scores,
+        lambda x: scores[x],
         pool,
-        top=max(looked_at(prepared, options), depth),
-        block_tops=tops,
+        top=top,
+        block_tops={x: dict.fromkeys(pool.languages, rounds) for x in scores} if balance else tops,
         rows=rows,
         threads=_threads(dense.device),
+        scored=depth > 0,
         progress=progress.advance,
-        after=after,
+        after=finished,
     )
     progress.finish()
     if balance:
-        return Searched(found, None)
+        return Searched(found, None, dense.decisions)
     asked = {x: vectors["query", x] for x in prepared.golds}
-    return Searched(found, _agreement(prepared, found, dense_scores_at(asked, passages)))
+    scores_at = dense_scores_at(asked, passages.__getitem__, dense.decisions, compiled=compiled)
+    return Searched(found, _agreement(prepared, found, scores_at), dense.decisions)
 
 
 def search_shards(
@@ -224,6 +238,7 @@ def search_shards(
         memory=_budget(options),
         device=device,
         threads=_threads(device),
+        scored=depth > 0,
     )
     _compile(progress, compile_loops)
     progress.start(f"search {prepared.spec.name}", search.passages, "passages")
@@ -231,8 +246,11 @@ def search_shards(
     progress.finish()
     golds = {x: f.golds for x, f in streamed.found.items()}
     laid_out = replace(prepared, pool=streamed.pool, golds=golds)
-    agreement = _agreement(prepared, streamed.found, streamed.scores_at)
-    return laid_out, Searched({x: after(f) for x, f in streamed.found.items()}, agreement)
+    asked = {x: vectors["query", x] for x in prepared.golds}
+    scores_at = dense_scores_at(asked, streamed.vectors, streamed.decisions, compiled=True)
+    agreement = _agreement(prepared, streamed.found, scores_at)
+    found = {x: after(f) for x, f in streamed.found.items()}
+    return laid_out, Searched(found, agreement, streamed.decisions)
 
 
 def search_lexical(

@@ -23,10 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import encode as encoding
-from harness.encode import normalised
 from harness.errors import DataError, UsageError, did_you_mean
 from harness.models.base import DenseModel
 from harness.prepare import Prepared
+from harness.search.exact import normalised
 from harness.store import Store
 from harness.task import Role
 
@@ -154,7 +154,7 @@ def treat(
     def encode(role: Role, language: str, texts: Sequence[str]) -> NDArray[np.float32]:
         counts = encoding.EncodingCounts()
         made = encoding.encode(model, role, language, texts, store=store, counts=counts)
-        return encoding.normalised(made) if cosine else made
+        return normalised(made) if cosine else made
 
     for treatment in treatments:
         vectors = treatment.vectors(vectors, encode, cosine)

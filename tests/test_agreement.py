@@ -11,6 +11,7 @@ from test_search import as_golds, make_pool
 
 from harness.agreement import dense_scores_at, lexical_scores_at, question_agreement
 from harness.search import DenseScores, Found, Golds, rank
+from harness.search.exact import Decisions
 
 
 def searched(
@@ -57,7 +58,9 @@ def test_it_is_the_mean_of_scipys_correlations_over_the_unions(seed: int) -> Non
     """Also for questions that some languages do not ask, and one that only one language asks."""
     asked = {"de": ["q0", "q1", "q2", "q3"], "en": ["q3", "q1", "q2"], "zh": ["q1", "q9", "q2"]}
     found, queries, passages = searched(seed, asked, depth=12)
-    got = question_agreement(found, dense_scores_at(queries, passages), depth=6)
+    got = question_agreement(
+        found, dense_scores_at(queries, passages.__getitem__, Decisions()), depth=6
+    )
     want = expected(found, queries, passages, 6)
     for language, questions in asked.items():
         for value, question in zip(got[language], questions, strict=True):
@@ -74,7 +77,7 @@ def test_a_system_that_ignores_language_agrees_perfectly() -> None:
     queries["en"] = queries["de"]
     scores = DenseScores(passages).of(queries["en"])
     found["en"] = rank(scores, "en", found["de"].golds, make_pool({"de": 20, "en": 25, "zh": 15}))
-    got = question_agreement(found, dense_scores_at(queries, passages))
+    got = question_agreement(found, dense_scores_at(queries, passages.__getitem__, Decisions()))
     assert got["de"] == pytest.approx([1, 1])
 
 
@@ -90,5 +93,5 @@ def test_scores_from_an_index_are_taken_at_the_same_places() -> None:
 
     rows = {"en": np.array([1, 0]), "de": np.array([0, 0])}
     texts = {"en": ["a", "bb"], "de": ["ccc"]}
-    got = lexical_scores_at(Index(), texts)(rows, np.array([[4, 0], [1, 3]]))
+    got = lexical_scores_at(Index(), texts)(rows, np.array([[4, 0], [1, 3]]), np.ones((2, 2), bool))
     assert got.tolist() == [[[80, 0], [12, 0]], [[10, 30], [3, 9]]]

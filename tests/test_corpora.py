@@ -30,7 +30,7 @@ def without_times(record: Record) -> dict[str, Any]:
     document = copy.deepcopy(record.document)
     document.pop("created")
     for entry in document["tasks"]:
-        for field in ("seconds", "peak_bytes", "trec"):
+        for field in ("seconds", "peak_bytes", "trec", "close_comparisons"):
             entry.pop(field)
         entry["encoding"].pop("model_seconds")
     return document

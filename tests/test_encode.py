@@ -11,6 +11,7 @@ import pytest
 
 from harness import encode as encoding
 from harness.errors import ModelError
+from harness.search.exact import normalised
 from harness.store import Store
 
 
@@ -154,4 +155,4 @@ def test_an_error_keeps_the_steps_that_were_done(tmp_path: Path) -> None:
 def test_normalised_rows_have_length_one() -> None:
     """Length 1 to float32's accuracy, also where squares would overflow float32."""
     rows = np.array([[3, 4], [1e30, 1e30], [1e-30, 0]], np.float32)
-    np.testing.assert_allclose(np.linalg.norm(encoding.normalised(rows), axis=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(normalised(rows), axis=1), 1, rtol=1e-6)

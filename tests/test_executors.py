@@ -115,7 +115,7 @@ def seen(record: Record, cache: Path) -> tuple[dict[str, Any], dict[str, bytes]]
     document = copy.deepcopy(record.document)
     document.pop("created")
     for entry in document["tasks"]:
-        for field in ("seconds", "peak_bytes"):
+        for field in ("seconds", "peak_bytes", "close_comparisons"):
             entry.pop(field)
         for field in ("model_seconds", "tokens_per_second", "matrix_share"):
             entry["encoding"].pop(field, None)

@@ -94,7 +94,7 @@ FIXED = [
 
 
 # Records that were not made by a run of this harness cannot tell how measures were defined.
-OPTIONAL = {"definitions"}
+OPTIONAL = {"close_comparisons", "definitions"}
 
 
 def at(document: Any, path: tuple[Any, ...]) -> Any:

@@ -112,6 +112,7 @@ def test_equals_sorting_whatever_the_shards(
         block_tops={x: {"zh": top} for x in queries},
         threads=threads,
         device=device,
+        scored=True,
     )
     pool = streamed.pool
     assert len(pool) == sum(len(ids) for ids, _ in corpus.values())
@@ -130,7 +131,6 @@ def test_equals_sorting_whatever_the_shards(
                 above = names[: names.index(passage)]
                 assert pool.ids[found.golds.columns[at]] == passage
                 assert found.golds.grades[at] == grade
-                assert found.gold_scores[at] == order[len(above)][1]
                 expected = [sum(i.split(":")[0] == y for i in above) for y in pool.languages]
                 assert found.outranked_by[at].tolist() == expected
                 own = pool.languages.index(passage.split(":")[0])
@@ -167,7 +167,6 @@ def same(a: Streamed, b: Streamed) -> bool:
     return all(
         np.array_equal(a.pool.ids[a.found[x].head], b.pool.ids[b.found[x].head])
         and np.array_equal(a.found[x].head_scores, b.found[x].head_scores)
-        and np.array_equal(a.found[x].gold_scores, b.found[x].gold_scores)
         and np.array_equal(a.found[x].outranked_by, b.found[x].outranked_by)
         for x in a.found
     )
@@ -176,11 +175,15 @@ def same(a: Streamed, b: Streamed) -> bool:
 def test_shards_memory_threads_and_device_change_no_bit() -> None:
     """Whatever the cut and the tiles, the same scores and ranks; equal vectors tie exactly."""
     corpus, queries, judged = random_corpus()
-    reference = search_shards(cut(corpus, 8192), queries, judged, top=50)
+
+    def search(size: int, **how: Any) -> Streamed:
+        return search_shards(cut(corpus, size), queries, judged, top=50, scored=True, **how)
+
+    reference = search(8192)
     for size in (1, 37, 500):
-        assert same(reference, search_shards(cut(corpus, size), queries, judged, top=50))
-    assert same(reference, search_shards(cut(corpus, 100), queries, judged, top=50, threads=3))
-    assert same(reference, search_shards(cut(corpus, 100), queries, judged, top=50, device="cpu:0"))
+        assert same(reference, search(size))
+    assert same(reference, search(100, threads=3))
+    assert same(reference, search(100, device="cpu:0"))
     en = corpus["en"]
     values, times = np.unique(en[1], axis=0, return_counts=True)
     copies = np.flatnonzero((en[1] == values[times.argmax()]).all(1))
@@ -188,15 +191,14 @@ def test_shards_memory_threads_and_device_change_no_bit() -> None:
     golds = {f"en:{en[0][i]}": 1 for i in copies}
     few = {"en": {q: golds for q in judged["en"]}}
     found = search_shards(cut({"en": en}, 64), {"en": queries["en"]}, few, top=5).found["en"]
-    assert (np.ptp(found.gold_scores.reshape(30, 40), axis=1) == 0).all()
     ranks = np.sort(found.pool_rank.reshape(30, 40), axis=1)
     assert (np.diff(ranks, axis=1) == 1).all()
 
 
 def test_agrees_with_the_search_in_memory() -> None:
-    """The same scores to float32's accuracy, the same ranks where scores are not nearly equal."""
+    """The same ranks and scores, to the bit."""
     corpus, queries, judged = random_corpus()
-    streamed = search_shards(cut(corpus, 100), queries, judged, top=20)
+    streamed = search_shards(cut(corpus, 100), queries, judged, top=20, scored=True)
     pool = Pool.of_ids({x: ids for x, (ids, _) in corpus.items()})
     passages = np.concatenate([vectors for _, vectors in corpus.values()])[pool.rows]
     assert pool.languages == streamed.pool.languages
@@ -204,9 +206,8 @@ def test_agrees_with_the_search_in_memory() -> None:
         columns = [pool.column[p] for golds in judged[x].values() for p in golds]
         indptr = np.cumsum([0, *map(len, judged[x].values())])
         golds = Golds(tuple(judged[x]), indptr, np.array(columns), np.ones(len(columns), np.int64))
-        held = rank(DenseScores(passages).of(queries[x]), x, golds, pool, top=20)
-        np.testing.assert_allclose(found.gold_scores, held.gold_scores, atol=1e-6)
-        np.testing.assert_allclose(found.head_scores, held.head_scores, atol=1e-6)
+        held = rank(DenseScores(passages).of(queries[x]), x, golds, pool, top=20, scored=True)
+        np.testing.assert_array_equal(found.head_scores, held.head_scores)
         np.testing.assert_array_equal(found.pool_rank, held.pool_rank)
         np.testing.assert_array_equal(found.block_rank, held.block_rank)
         np.testing.assert_array_equal(found.outranked_by, held.outranked_by)
@@ -218,7 +219,7 @@ def test_trec_eval_agrees() -> None:
     import pytrec_eval
 
     corpus, queries, judged = random_corpus()
-    streamed = search_shards(cut(corpus, 100), queries, judged, top=2000)
+    streamed = search_shards(cut(corpus, 100), queries, judged, top=2000, scored=True)
     for x, found in streamed.found.items():
         run = {
             q: dict(zip(streamed.pool.ids[head], scores.tolist(), strict=True))
@@ -240,11 +241,11 @@ def test_trec_eval_agrees() -> None:
 def test_more_queries_than_fit_take_several_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     """The budget decides how often the shards are read, not what is found."""
     corpus, queries, judged = random_corpus()
-    reference = search_shards(cut(corpus, 100), queries, judged, top=50)
+    reference = search_shards(cut(corpus, 100), queries, judged, top=50, scored=True)
     monkeypatch.setattr("harness.search.stream.resident_memory", lambda: 0)
     each = scan_bytes(1, 48, 50, 1) - scan_bytes(0, 48, 50, 1)
     memory = WORKING_BYTES + scan_bytes(0, 48, 50, 1) + 60 * 50 * 14 + 7 * each
-    search = ShardSearch(cut(corpus, 100), queries, judged, top=50, memory=memory)
+    search = ShardSearch(cut(corpus, 100), queries, judged, top=50, memory=memory, scored=True)
     assert search.passages == 9 * (700 + 431)
     told: list[int] = []
     assert same(reference, search.run(told.append))
@@ -293,24 +294,16 @@ def test_only_what_a_query_searches_counts() -> None:
         assert all(i.startswith(f"{x}:") for i in streamed.pool.ids[found.head].reshape(-1))
 
 
-def test_scores_on_demand_are_those_of_the_search() -> None:
-    """What a query language gives to passages that only another's heads name."""
+def test_vectors_of_the_passages_that_were_found() -> None:
+    """Read again from their shards, in whatever order they are asked for."""
     corpus, queries, judged = random_corpus()
     streamed = search_shards(cut(corpus, 100), queries, judged, top=10)
-    columns = np.concatenate([found.head for found in streamed.found.values()], axis=1)
-    rows = {x: np.arange(30)[::-1].copy() for x in queries}
-    scores = streamed.scores_at(rows, columns.astype(np.int64))
-    assert scores.shape == (30, 2, 20)
     vectors = {
         f"{x}:{i}": v for x, (ids, vs) in corpus.items() for i, v in zip(ids, vs, strict=True)
     }
-    named = np.array([[vectors[i] for i in row] for row in streamed.pool.ids[columns]])
-    for number, x in enumerate(rows):
-        exact = np.einsum("qd,qcd->qc", queries[x][::-1].astype(np.float64), named)
-        np.testing.assert_allclose(scores[:, number], exact, atol=1e-7)
-    for x, found in streamed.found.items():
-        own = streamed.scores_at({x: np.arange(30)}, found.head.astype(np.int64))
-        np.testing.assert_array_equal(own[:, 0], found.head_scores)
+    columns = np.random.default_rng(0).permutation(len(streamed.pool.ids))
+    expected = np.array([vectors[i] for i in streamed.pool.ids[columns]])
+    np.testing.assert_array_equal(streamed.vectors(columns), expected)
 
 
 def test_a_shard_that_goes_away_ends_the_search_at_once() -> None:

@@ -15,13 +15,25 @@ import harness
 from harness.errors import DataError, UsageError
 from harness.rankings import read_qrels, read_run
 from harness.records import Record
-from harness.search.balanced import balanced
+from harness.search import DenseScores, Golds, Pool, rank
+from harness.search.balanced import balanced, rounds_for
 from harness.treatments import Offset, parse_treatment
 
 
 def places(row: list[float], starts: list[int]) -> list[int]:
-    tile = balanced(lambda a, b: np.array([row], np.float32)[a:b], np.array(starts))
-    return [int(-x) for x in tile(0, 1)[0]]
+    """Place of each passage of one query, from 0, by its rank; the head says the same."""
+    languages = tuple(f"l{i}" for i in range(len(starts) - 1))
+    ids = np.array([str(i) for i in range(len(row))], object)
+    pool = Pool(ids, languages, np.array(starts, np.int64), np.arange(len(row)), {})
+    every = np.arange(len(row), dtype=np.int64)
+    golds = Golds(("q",), np.array([0, len(row)], np.int64), every, np.ones_like(every))
+    scores = DenseScores(np.array(row, np.float32)[:, None]).of(np.ones((1, 1), np.float32))
+    tops = dict.fromkeys(languages, rounds_for(pool, len(row)))
+    plain = rank(scores, "l0", golds, pool, top=len(row), block_tops=tops)
+    found = balanced(plain, pool, scores.decider(False), scores.margin, len(row))
+    ranks: list[int] = (found.pool_rank - 1).tolist()
+    assert found.head[0].tolist() == sorted(every.tolist(), key=lambda c: ranks[c])
+    return ranks
 
 
 def test_rounds_by_hand() -> None:

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.encode import normalised
 from harness.errors import ModelError
 from harness.models.base import Similarity
 from harness.models.wrapped import as_float32
 from harness.rankings import tie_order
 from harness.search import DenseScores, Golds, Pool, rank
+from harness.search.exact import normalised
 
 
 def scoring_of(model: Any) -> Similarity:
@@ -116,7 +116,7 @@ class EncodeOnce:
         empty = np.zeros(0, np.int64)
         nothing = Golds(names, np.zeros(len(names) + 1, np.int64), empty, empty)
         scores = DenseScores(np.ascontiguousarray(held[order]))
-        found = rank(scores.of(asked), "", nothing, pool, top=top_k)
+        found = rank(scores.of(asked), "", nothing, pool, top=top_k, scored=True)
         return {
             name: dict(
                 zip(pool.ids[found.head[i]].tolist(), found.head_scores[i].tolist(), strict=True)

@@ -31,6 +31,7 @@ from harness.models.mteb_model import encode_with_mteb
 from harness.prepare import Prepared, RunOptions, prepare, refuse_corpora, texts_of
 from harness.scoring import per_query, setting_means
 from harness.search import DenseScores, Found, rank
+from harness.search.exact import normalised
 from harness.task import Kind, Role, Setting, TaskSpec, find_task
 
 SPLIT = "test"
@@ -288,7 +289,7 @@ class _Searched:
         for role, language, texts in texts_of(prepared):
             made = encoding.encode(encoder, role, language, texts, store=None, counts=counts)
             if encoder.similarity == "cosine":
-                made = encoding.normalised(made)
+                made = normalised(made)
             if role == "query":
                 self._queries[language] = made
             else:
@@ -309,6 +310,7 @@ class _Searched:
                 block_tops={
                     s.passage_language: _TOP for s in settings if s.passage_language is not None
                 },
+                scored=True,
             )
             self._last = _OneLanguage(language, found, settings, self._prepared)
         return self._last

@@ -1,13 +1,16 @@
 """Exact search: the rank of every gold and the head of every ranking, from one score matrix.
 
+The score of a query and a passage is the real inner product of their float32 vectors, and ranks
+order these numbers: fast products decide what their error leaves no doubt of, slower ones the rest
+(:mod:`harness.search.exact`).
+
 Nothing is sorted. A gold's rank is 1 + how many passages outrank it, so one product per query
 language against the pool of all passages, and one count per gold and language block, hold every
 monolingual, cross-lingual and multilingual setting at once.
 
 The pool's columns stand in the one total order of ties (passage id descending, trec_eval's rule):
-of two equal scores the lower column ranks higher. Passages with equal vectors get equal scores by
-construction, not by luck of a matrix kernel's edges, and tiles have a fixed shape, so the memory
-budget cannot change a result.
+of two equal scores the lower column ranks higher. No processor, matrix kernel, shape of a tile,
+number of threads or memory budget can change a result.
 """
 
 from __future__ import annotations
@@ -21,8 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import UsageError
+from harness.search.exact import Decisions, check_lengths
 from harness.search.pool import Golds, Pool
-from harness.search.ranking import ROWS, Scores, rank, rank_each, worth_compiling
+from harness.search.ranking import ROWS, InnerProducts, Scores, rank, rank_each, worth_compiling
 from harness.search.results import Found
 from harness.stages import resident_memory
 
@@ -74,23 +78,6 @@ def check_memory(pool_size: int, more: int, budget: int) -> None:
         )
 
 
-def _twins(vectors: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Columns whose vector stands earlier already, and the columns where it does."""
-    # Only rows that share their first numbers can be equal, and those are few.
-    starts = np.ascontiguousarray(vectors[:, :2]).view(np.uint32).astype(np.uint64)
-    start = starts[:, 0] << np.uint64(32) | starts[:, -1]
-    _, group, sizes = np.unique(start, return_inverse=True, return_counts=True)
-    first: dict[bytes, int] = {}
-    later: list[int] = []
-    earlier: list[int] = []
-    for i in np.flatnonzero(sizes[group] > 1).tolist():
-        at = first.setdefault(vectors[i].tobytes(), i)
-        if at != i:
-            later.append(i)
-            earlier.append(at)
-    return np.array(later, np.int64), np.array(earlier, np.int64)
-
-
 class DenseScores:
     """Inner products of one language's query vectors with a pool's passage vectors.
 
@@ -101,15 +88,17 @@ class DenseScores:
     def __init__(
         self, passages: NDArray[np.float32], device: str = "cpu", *, rows: int = ROWS
     ) -> None:
+        """Raises :class:`ModelError` for vectors too long to be multiplied in float32."""
         import torch
 
-        self._passages = torch.from_numpy(passages).to(device).T
-        later, earlier = _twins(passages)
-        self._later = torch.from_numpy(later).to(device)
-        self._earlier = torch.from_numpy(earlier).to(device)
+        self._vectors = np.ascontiguousarray(passages)
+        self._longest = check_lengths(self._vectors)
+        self._passages = torch.from_numpy(self._vectors).to(device).T
         self._shape = (rows, len(passages))
         self._own = threading.local()
         self.device = device
+        self.decisions = Decisions()
+        """What was decided by more than float32 so far."""
 
     def _buffer(self) -> Any:
         """Room for one tile, another for each thread."""
@@ -119,19 +108,19 @@ class DenseScores:
             self._own.buffer = torch.empty(self._shape, dtype=torch.float32, device=self.device)
         return self._own.buffer
 
-    def of(self, queries: NDArray[np.float32]) -> Scores:
+    def of(self, queries: NDArray[np.float32]) -> InnerProducts:
         """Scores of ``queries`` (Q, d) by tile; one lasts until its thread asks for the next."""
         import torch
 
-        rows = torch.from_numpy(np.ascontiguousarray(queries)).to(self.device)
+        queries = np.ascontiguousarray(queries)
+        check_lengths(queries)
+        rows = torch.from_numpy(queries).to(self.device)
 
         def tile(start: int, stop: int) -> NDArray[np.float32] | Any:
             out = torch.mm(rows[start:stop], self._passages, out=self._buffer()[: stop - start])
-            if len(self._later):
-                out[:, self._later] = out[:, self._earlier]
             return out.numpy() if self.device == "cpu" else out
 
-        return tile
+        return InnerProducts(tile, queries, self._vectors, self._longest, self.decisions)
 
 
 def index_pool(model: LexicalModel, passages: Sequence[str], pool: Pool) -> LexicalIndex:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.search.exact import Decider
+
 Judged = Mapping[str, Mapping[str, int]]
 """Question -> {global passage id: grade}, in the order of the query vectors."""
 
@@ -82,17 +84,31 @@ class Head:
     language: NDArray[np.int16]
     row: NDArray[np.int64]
     score: NDArray[np.float32]
+    """Float32 products."""
 
-    def merged(self, other: Head, k: int) -> Head:
-        """The best ``k`` of both; ``other`` holds passages that lose every tie."""
+    def merged(
+        self,
+        other: Head,
+        k: int,
+        query: NDArray[np.int64],
+        starts: NDArray[np.int64],
+        decider: Decider,
+        margin: NDArray[np.float32],
+    ) -> Head:
+        """The best ``k`` of both; ``other`` holds passages that lose every tie.
+
+        ``query`` (Q,) are the queries as ``decider`` numbers them, ``starts`` the first passage of
+        each language.
+        """
         score = np.concatenate([self.score, other.score], axis=1)
-        best = np.argsort(-score, axis=1, kind="stable")[:, :k]
-
-        def take(a: NDArray[np.generic], b: NDArray[np.generic]) -> NDArray[np.generic]:
-            return np.take_along_axis(np.concatenate([a, b], axis=1), best, axis=1)
-
-        return Head(
-            take(self.language, other.language),  # type: ignore[arg-type]
-            take(self.row, other.row),  # type: ignore[arg-type]
-            np.take_along_axis(score, best, axis=1),
+        language = np.concatenate([self.language, other.language], axis=1)
+        row = np.concatenate([self.row, other.row], axis=1)
+        order = np.argsort(-score, axis=1, kind="stable")
+        group = np.repeat(np.arange(len(score)), score.shape[1])
+        vector = np.take_along_axis(starts[language] + row, order, axis=1).reshape(-1)
+        sorted_ = np.take_along_axis(score, order, axis=1).reshape(-1)
+        exact, _ = decider.order(
+            query[group], vector, sorted_, margin, group=group, tie=order.reshape(-1)
         )
+        best = order.reshape(-1)[exact].reshape(score.shape)[:, :k]
+        return Head(*(np.take_along_axis(x, best, axis=1) for x in (language, row, score)))

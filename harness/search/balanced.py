@@ -3,48 +3,68 @@
 The best passage of each language comes first, then the second best of each, and so on; within such
 a round the scores decide. Each language's own order stays as it is, so monolingual and
 cross-lingual settings do not change.
+
+Nothing has to be sorted for it: a passage's round is its rank in its own language, and the passage
+of that round in another language is ahead of it where at least as many of that language's passages
+are ahead of it in the plain ranking.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.search import Scores
+from harness.search.exact import Decider
+from harness.search.pool import Pool
+from harness.search.results import Found
 
 
-def balanced(scores: Scores, starts: NDArray[np.int64]) -> Scores:
-    """``scores`` as places in the balanced ranking, negated: the best passage has 0.
+def rounds_for(pool: Pool, k: int) -> int:
+    """How deep the top of each language has to be known for the top ``k`` of a balanced ranking."""
+    rounds = 0
+    while np.minimum(pool.sizes, rounds).sum() < min(k, len(pool)):
+        rounds += 1
+    return rounds
 
-    ``starts`` (L + 1,) are the first columns of each language, then N. Places are whole numbers
-    below 2**24, so float32 holds them exactly and no two are equal.
+
+def balanced(
+    found: Found, pool: Pool, decider: Decider, margin: NDArray[np.float32], k: int
+) -> Found:
+    """``found`` with counts and the top ``k`` of the balanced ranking of the whole pool.
+
+    Its block heads must be :func:`rounds_for` deep in every language. ``decider`` and ``margin``
+    (Q,) are those of the query language (:meth:`harness.search.exact.Decider.order`). Scores of
+    the head are places, negated: the best passage has 0.
     """
+    rounds = found.block_rank[:, None].astype(np.int64)
+    outranked = np.minimum(pool.sizes, rounds - 1) + (found.outranked_by >= rounds)
+    own = np.arange(len(outranked)), found.gold_language
+    outranked[own] = rounds[:, 0] - 1
+    head = _head(found, pool, decider, margin, min(k, len(pool)))
+    places = -np.arange(head.shape[1], dtype=np.float32)
+    return replace(
+        found,
+        outranked_by=outranked.astype(np.int32),
+        head=head,
+        head_scores=np.broadcast_to(places, head.shape).copy(),
+    )
 
-    def tile(start: int, stop: int) -> NDArray[np.float32]:
-        given: Any = scores(start, stop)
-        rows = given if isinstance(given, np.ndarray) else given.cpu().numpy()
-        return np.stack([_places(row, starts) for row in rows])
 
-    return tile
-
-
-def _places(row: NDArray[np.float32], starts: NDArray[np.int64]) -> NDArray[np.float32]:
-    sizes = np.diff(starts)
-    depth = int(sizes.max())
-    columns = np.full((len(sizes), depth), -1, np.int64)
-    best = np.full((len(sizes), depth), -np.inf, np.float32)
-    for i, size in enumerate(sizes):
-        block = row[starts[i] : starts[i + 1]]
-        # Stable: of equal scores the lower column first, as everywhere.
-        order = np.argsort(-block, kind="stable")
-        columns[i, :size] = starts[i] + order
-        best[i, :size] = block[order]
-    # Within a round the higher score first, of equal ones the lower column, which is the earlier
-    # language; a language that has run out (column -1) comes last.
-    rounds = np.lexsort((-best, columns < 0), axis=0)
-    ordered = np.take_along_axis(columns, rounds, axis=0).T.reshape(-1)
-    out = np.empty(len(row), np.float32)
-    out[ordered[ordered >= 0]] = -np.arange(len(row), dtype=np.float32)
-    return out
+def _head(
+    found: Found, pool: Pool, decider: Decider, margin: NDArray[np.float32], k: int
+) -> NDArray[np.int32]:
+    depth = rounds_for(pool, k)
+    queries = len(found.golds.questions)
+    parts = [found.block_heads[x] for x in pool.languages]
+    column = np.concatenate([c[:, :depth] for c, _ in parts], axis=1).astype(np.int64)
+    score = np.concatenate([s[:, :depth] for _, s in parts], axis=1)
+    turn = np.concatenate([np.arange(min(depth, c.shape[1])) for c, _ in parts])
+    query = np.repeat(np.arange(queries), column.shape[1])
+    group = query * depth + np.tile(turn, queries)
+    column, score = column.reshape(-1), score.reshape(-1)
+    first = np.lexsort((column, -score, group))
+    order, _ = decider.order(query[first], column[first], score[first], margin, group=group[first])
+    best = column[first][order].reshape(queries, -1)[:, :k]
+    return best.astype(np.int32)

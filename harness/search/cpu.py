@@ -10,12 +10,14 @@ The loops release the interpreter lock, so that several tiles can be worked on a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.compiled import compiled
+from harness.search.exact import Open
 
 _AT_ONCE = 6
 """Thresholds compared per pass over a row: as many as stay in registers beside the scores."""
@@ -93,6 +95,132 @@ def _most(indptr: Any) -> Any:
     for r in range(len(indptr) - 1):
         most = max(most, indptr[r + 1] - indptr[r])
     return most
+
+
+@compiled(inline="always")
+def _append_near(
+    flat: Any,
+    start: Any,
+    stop: Any,
+    low: Any,
+    high: Any,
+    near: Any,
+    base: Any,
+    own: Any,
+    relevant: Any,
+    near_relevant: Any,
+    near_column: Any,
+    n: Any,
+) -> Any:
+    """List the ``near`` columns of ``flat[start:stop]`` above ``low`` and at most ``high``.
+
+    Column ``own`` is not among them. Returns how long the list is then.
+    """
+    for a in range(np.uint64(start), np.uint64(stop), np.uint64(_SCAN)):
+        b = min(a + np.uint64(_SCAN), np.uint64(stop))
+        here = np.int32(0)
+        for j in range(a, b):
+            here += np.int32(flat[j] > low) - np.int32(flat[j] > high)
+        if here:
+            for j in range(a, b):
+                if flat[j] > low and flat[j] <= high:
+                    near -= 1
+                    if np.int64(j) != own:
+                        near_relevant[n] = relevant
+                        near_column[n] = np.int64(j) - base
+                        n += 1
+            if near <= 0:
+                break
+    return n
+
+
+@compiled(nogil=True)
+def _certain_rows(
+    flat: Any,
+    width: Any,
+    indptr: Any,
+    columns: Any,
+    starts: Any,
+    margin: Any,
+    first: Any,
+    last: Any,
+    k: Any,
+    lanes: Any,
+    r: Any,
+    above: Any,
+    near_relevant: Any,
+    near_column: Any,
+    best_row: Any,
+    best_column: Any,
+    best_score: Any,
+) -> Any:
+    """As :func:`_rows`, from row ``r`` on, with what ``margin`` (R,) leaves open in lists.
+
+    Returns (row to go on from, pairs listed as near, candidates listed for the top k).
+    """
+    most = _most(indptr)
+    bounds = np.empty(2 * most + _AT_ONCE, np.float32)
+    peaks = np.empty(lanes, np.float32)
+    best = np.empty(min(k, _FEW), np.float32)
+    keys = np.empty(last - first if k else 0, np.uint64)
+    n, m = 0, 0
+    while r < len(indptr) - 1:
+        relevant = indptr[r + 1] - indptr[r]
+        full = n + relevant * width > len(near_column) or m + (last - first) > len(best_column)
+        if full and (n or m):
+            break
+        base = r * width
+        # Above the first of two bounds a passage is certainly above, up to the second certainly
+        # not: each is a step further out than the margin, as sums are rounded.
+        for i in range(relevant):
+            own = flat[base + columns[indptr[r] + i]]
+            high, low = np.float32(own + margin[r]), np.float32(own - margin[r])
+            bounds[2 * i] = np.nextafter(high, np.float32(np.inf))
+            low = np.nextafter(low, np.float32(-np.inf))
+            bounds[2 * i + 1] = np.nextafter(low, np.float32(-np.inf))
+        for i in range(2 * relevant, len(bounds)):
+            bounds[i] = np.inf
+        for block in range(len(starts) - 1):
+            a, b = base + starts[block], base + starts[block + 1]
+            for i in range(0, relevant, _AT_ONCE // 2):
+                counts = _count_above(flat, a, b, bounds, 2 * i)
+                for q in range(min(_AT_ONCE // 2, relevant - i)):
+                    g = indptr[r] + i + q
+                    above[g, block] = counts[2 * q]
+                    near = counts[2 * q + 1] - counts[2 * q]
+                    own = base + columns[g]
+                    # A relevant passage is near itself.
+                    if near > np.int32(a <= own < b):
+                        low, high = bounds[2 * (i + q) + 1], bounds[2 * (i + q)]
+                        n = _append_near(
+                            flat, a, b, low, high, near, base, own, g, near_relevant, near_column, n
+                        )
+        if k:
+            start, stop = np.uint64(base + first), np.uint64(base + last)
+            bound = np.float32(-np.inf)
+            found = np.uint64(0)
+            if len(peaks) > k:
+                _peaks(flat, start, stop, len(peaks), peaks)
+                bound = np.float32(_kth_highest(peaks, k, best) - margin[r])
+                bound = np.nextafter(bound, np.float32(-np.inf))
+                if k <= _FEW:
+                    found = _in_high_lanes(
+                        flat, start, stop, bound, peaks, 4 * k, np.uint64(base), keys
+                    )
+            if not found:
+                found = _reaching_columns(flat, start, stop, bound, np.uint64(base), keys)
+            ordered = _ordered(flat, np.uint64(base), keys, found)
+            kth = flat[np.uint64(base) + ordered[found - np.uint64(k)]]
+            bound = np.nextafter(np.float32(kth - margin[r]), np.float32(-np.inf))
+            for i in range(found):
+                j = ordered[found - np.uint64(i + 1)]
+                x = flat[np.uint64(base) + j]
+                if x < bound:
+                    break
+                best_row[m], best_column[m], best_score[m] = r, j, x
+                m += 1
+        r += 1
+    return r, n, m
 
 
 def count_outranking(
@@ -197,8 +325,8 @@ def _in_high_lanes(
 
 
 @compiled()
-def _in_order(flat: Any, start: Any, stop: Any, bound: Any, k: Any, base: Any, keys: Any) -> Any:
-    """Gather columns that reach ``bound`` from left to right, and of ties at it no more than k."""
+def _reaching_columns(flat: Any, start: Any, stop: Any, bound: Any, base: Any, keys: Any) -> Any:
+    """Gather columns that reach ``bound`` from left to right."""
     n = np.uint64(0)
     for a in range(start, stop, np.uint64(_SCAN)):
         b = min(a + np.uint64(_SCAN), stop)
@@ -206,7 +334,29 @@ def _in_order(flat: Any, start: Any, stop: Any, bound: Any, k: Any, base: Any, k
             for j in range(a, b):
                 keys[n] = j - base
                 n += np.uint64(flat[j] >= bound)
+    return n
+
+
+@compiled()
+def _in_order(flat: Any, start: Any, stop: Any, bound: Any, k: Any, base: Any, keys: Any) -> Any:
+    """Gather columns that reach ``bound`` from left to right, and of ties at it no more than k."""
+    n = _reaching_columns(flat, start, stop, bound, base, keys)
     return _without_idle_ties(flat, base, bound, k, keys, n) if n > np.uint64(4 * k) else n
+
+
+@compiled()
+def _ordered(flat: Any, base: Any, keys: Any, n: Any) -> Any:
+    """The columns ``keys[:n]`` by score ascending, of equal ones the higher column first."""
+    for i in range(n):
+        # One integer per candidate, ordered by score, then by lower column. Adding 0 turns
+        # -0.0 into 0.0, which compares equal to it but has other bits.
+        bits = np.float32(flat[base + keys[i]] + np.float32(0)).view(np.uint32)
+        bits = ~bits if bits >> np.uint32(31) else bits | np.uint32(0x80000000)
+        keys[i] = (np.uint64(bits) << np.uint64(32)) | (np.uint64(0xFFFFFFFF) - keys[i])
+    ordered = np.sort(keys[:n])
+    for i in range(n):
+        ordered[i] = np.uint64(0xFFFFFFFF) - (ordered[i] & np.uint64(0xFFFFFFFF))
+    return ordered
 
 
 @compiled()
@@ -234,15 +384,9 @@ def _head_row(
             n = _in_high_lanes(flat, start, stop, bound, peaks, 4 * k, base, keys)
     if not n:
         n = _in_order(flat, start, stop, bound, k, base, keys)
-    for i in range(n):
-        # One integer per candidate, ordered by score, then by lower column. Adding 0 turns
-        # -0.0 into 0.0, which compares equal to it but has other bits.
-        bits = np.float32(flat[base + keys[i]] + np.float32(0)).view(np.uint32)
-        bits = ~bits if bits >> np.uint32(31) else bits | np.uint32(0x80000000)
-        keys[i] = (np.uint64(bits) << np.uint64(32)) | (np.uint64(0xFFFFFFFF) - keys[i])
-    ordered = np.sort(keys[:n])
+    ordered = _ordered(flat, base, keys, n)
     for i in range(k):
-        j = np.uint64(0xFFFFFFFF) - (ordered[n - np.uint64(i + 1)] & np.uint64(0xFFFFFFFF))
+        j = ordered[n - np.uint64(i + 1)]
         out[i] = j
         out_scores[i] = flat[base + j]
 
@@ -305,7 +449,49 @@ def compile_loops() -> None:
     """Compile the loops, or load what was compiled before: a first run waits for it."""
     scores = np.zeros((1, 2), np.float32)
     first = np.array([0, 1], np.int64)
-    count_and_heads(scores, first, np.zeros(1, np.int64), np.array([0, 2], np.int64), 1)
+    none = np.zeros(1, np.int64)
+    count_and_heads(scores, first, none, np.array([0, 2], np.int64), 1)
+    for _ in certain(scores, first, none, np.array([0, 2], np.int64), scores[:, 0], 0, 2, 1):
+        pass
+    inner(scores, scores, none, none)
+
+
+@compiled(nogil=True)
+def _inner_pairs(queries: Any, vectors: Any, width: Any, query: Any, vector: Any, out: Any) -> None:
+    """Fill ``out``; ``queries`` and ``vectors`` are rows of ``width`` end to end."""
+    products = np.empty(width, np.float64)
+    for i in range(len(out)):
+        a, b = np.uint64(query[i]) * np.uint64(width), np.uint64(vector[i]) * np.uint64(width)
+        n = np.uint64(width)
+        half = (n + np.uint64(1)) // np.uint64(2)
+        # The first fold as the products are made.
+        c, d = a + half, b + half
+        for x in range(n - half):
+            left = np.float64(queries[a + x]) * np.float64(vectors[b + x])
+            products[x] = left + np.float64(queries[c + x]) * np.float64(vectors[d + x])
+        if n - half < half:
+            middle = n - half
+            products[middle] = np.float64(queries[a + middle]) * np.float64(vectors[b + middle])
+        n = half
+        while n > np.uint64(1):
+            half = (n + np.uint64(1)) // np.uint64(2)
+            for x in range(n - half):
+                products[x] += products[x + half]
+            n = half
+        out[i] = products[0]
+
+
+def inner(
+    queries: NDArray[np.float32],
+    vectors: NDArray[np.float32],
+    query: NDArray[np.int64],
+    vector: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """See :func:`harness.search.exact.inner`: the same bits."""
+    out = np.empty(len(query), np.float64)
+    flat = np.ascontiguousarray(queries).reshape(-1), np.ascontiguousarray(vectors).reshape(-1)
+    _inner_pairs(*flat, queries.shape[1], query, vector, out)
+    return out
 
 
 def heads(
@@ -350,3 +536,63 @@ def _in_one_pass(
         out_scores,
     )
     return outranked, out, out_scores
+
+
+OPEN = 1 << 16
+"""Pairs that can be listed as open at once, if one row does not need more."""
+
+
+def certain(
+    scores: NDArray[np.float32],
+    indptr: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    margin: NDArray[np.float32],
+    first: int,
+    last: int,
+    k: int,
+) -> Iterator[Open]:
+    """Counts that ``margin`` (R,) leaves no doubt of, and what is open, a few rows at a time.
+
+    The other arguments are those of :func:`count_outranking`; the top ``k`` are of the columns
+    ``[first, last)``.
+    """
+    k = min(k, last - first)
+    above = np.zeros((len(columns), len(starts) - 1), np.int32)
+    lanes = min(_LANES if k <= _FEW else 2 * k, last - first)
+    most = int(np.diff(indptr).max(initial=0)) * scores.shape[1]
+    near = np.empty((2, max(OPEN, most)), np.int64)
+    row, column = np.empty((2, max(OPEN, last - first) if k else 0), np.int64)
+    score = np.empty(len(row), np.float32)
+    flat, r = scores.reshape(-1), 0
+    while r < len(scores):
+        begun = r
+        r, n, m = _certain_rows(
+            flat,
+            scores.shape[1],
+            indptr,
+            columns,
+            starts,
+            margin,
+            first,
+            last,
+            k,
+            lanes,
+            r,
+            above,
+            near[0],
+            near[1],
+            row,
+            column,
+            score,
+        )
+        yield Open(
+            begun,
+            r,
+            above[indptr[begun] : indptr[r]],
+            near[0, :n],
+            near[1, :n],
+            row[:m],
+            column[:m],
+            score[:m],
+        )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
+from harness.search.exact import Open
 
 
 def count_outranking(
@@ -59,3 +63,68 @@ def count_and_heads(
     """See :func:`harness.search.cpu.count_and_heads`; ``scores`` (R, N) lies on any device."""
     counts = count_outranking(scores, indptr, columns, starts)
     return counts, *heads(scores, 0, scores.shape[1], k)
+
+
+def certain(
+    scores: torch.Tensor,
+    indptr: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    margin: NDArray[np.float32],
+    first: int,
+    last: int,
+    k: int,
+) -> Iterator[Open]:
+    """See :func:`harness.search.cpu.certain`; ``scores`` (R, N) lies on any device."""
+    k = min(k, last - first)
+    per_row = np.diff(indptr)
+    row_of = np.repeat(np.arange(len(per_row)), per_row)
+    nth = np.arange(len(columns)) - np.repeat(indptr[:-1], per_row)
+    above = np.zeros((len(columns), len(starts) - 1), np.int32)
+    near: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+    for i in range(int(per_row.max(initial=0))):
+        which = np.flatnonzero(nth == i)
+        row = torch.from_numpy(row_of[which]).to(scores.device)
+        column = torch.from_numpy(columns[which]).to(scores.device)
+        rows, own = scores[row], scores[row, column]
+        far = torch.from_numpy(margin[row_of[which]]).to(scores.device)
+        # A step further out than the margin: sums are rounded.
+        inf = torch.tensor(float("inf"), device=scores.device)
+        certainly = rows > torch.nextafter(own + far, inf)[:, None]
+        for block in range(len(starts) - 1):
+            part = certainly[:, starts[block] : starts[block + 1]]
+            above[which, block] = part.sum(1).to(torch.int32).cpu().numpy()
+        maybe = (rows >= torch.nextafter(own - far, -inf)[:, None]) & ~certainly
+        maybe[torch.arange(len(which), device=scores.device), column] = False
+        relevant, close = torch.nonzero(maybe, as_tuple=True)
+        near.append((which[relevant.cpu().numpy()], close.cpu().numpy()))
+    row, column, score = _candidates(scores, margin, first, last, k)
+    none = np.zeros(0, np.int64)
+    yield Open(
+        0,
+        len(scores),
+        above,
+        np.concatenate([none, *(g for g, _ in near)]),
+        np.concatenate([none, *(c for _, c in near)]),
+        row,
+        column,
+        score,
+    )
+
+
+def _candidates(
+    scores: torch.Tensor, margin: NDArray[np.float32], first: int, last: int, k: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """Rows, columns and scores of what may be among the ``k`` best in ``[first, last)``."""
+    part = scores[:, first:last]
+    if not k or not len(part):
+        none = np.zeros(0, np.int64)
+        return none, none, none.astype(np.float32)
+    far = torch.from_numpy(margin).to(scores.device)
+    inf = torch.tensor(float("inf"), device=scores.device)
+    bound = torch.nextafter(torch.topk(part, k, dim=1).values[:, -1] - far, -inf)
+    row, column = (x.cpu().numpy() for x in torch.nonzero(part >= bound[:, None], as_tuple=True))
+    column = column + first
+    score = scores[torch.from_numpy(row), torch.from_numpy(column)].cpu().numpy()
+    order = np.lexsort((column, -score, row))
+    return row[order], column[order], score[order]

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.search.exact import Decisions, VectorDecider, product_error, products_are_exact
 from harness.search.pool import Golds, Pool
 from harness.search.results import Found
 
 ROWS = 256
-"""Queries per tile. A matrix kernel's last bit can depend on the shape it is called with, so every
-search takes this many; another number is for measuring what that does (:mod:`harness.noise`)."""
+"""Queries per tile, at most. Ranks do not depend on it."""
 
 SHALLOW = 1000
 """Depth of heads up to which tiles of two query languages are worked on at once."""
@@ -32,13 +32,51 @@ def worth_compiling(golds: Golds, pool: Pool) -> bool:
 
 
 Scores = Callable[[int, int], "NDArray[np.float32] | Any"]
-"""(first row, last row) -> scores of those queries against a pool, C-contiguous float32."""
+"""(first row, last row) -> scores of those queries against a pool, C-contiguous float32.
+
+They are what is compared, but for those of :class:`InnerProducts`, which come with vectors."""
+
+
+class InnerProducts:
+    """Scores of query vectors (Q, d) against passage vectors (N, d), by tiles of float32 products.
+
+    What the products leave open is decided by :mod:`harness.search.exact`.
+    """
+
+    def __init__(
+        self,
+        tile: Scores,
+        queries: NDArray[np.float32],
+        passages: NDArray[np.float32],
+        longest: float,
+        decisions: Decisions,
+    ) -> None:
+        """``tile`` gives the products; ``longest`` is the greatest length of a passage's vector."""
+        self._tile = tile
+        self._vectors = queries, passages, longest, decisions
+        self.error = product_error(queries, longest)
+        """(Q,) how far a product may be off; 0 for all queries where none is rounded."""
+        if products_are_exact(queries, passages, longest):
+            self.error[:] = 0
+
+    def __call__(self, start: int, stop: int) -> NDArray[np.float32] | Any:
+        """Products of some queries with all passages."""
+        return self._tile(start, stop)
+
+    @property
+    def margin(self) -> NDArray[np.float32]:
+        """(Q,) how far apart two products have to be for their order to be certain."""
+        return 2 * self.error
+
+    def decider(self, compiled: bool) -> VectorDecider:
+        """What decides; ``compiled``: in compiled loops."""
+        return VectorDecider(*self._vectors, compiled=compiled)
 
 
 def _tiles(queries: int, rows: int) -> Iterator[tuple[int, int]]:
     """Tiles of about equal heights, ``rows`` at most, so that no thread waits long for another's.
 
-    An even number of them, whatever the number of threads: bits can depend on a tile's height.
+    An even number of them, as most machines have an even number of cores.
     """
     tiles = -(-queries // rows)
     tiles += tiles % 2 if tiles > 1 else 0
@@ -56,9 +94,11 @@ def _workers(threads: int) -> Iterator[ThreadPoolExecutor]:
     """
     import torch
 
-    before = torch.get_num_threads()
+    before, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
     if threads > 1:
         torch.set_num_threads(1)
+    # What a model may have allowed itself (TF32, bfloat16) is not within the bound on errors.
+    torch.set_float32_matmul_precision("highest")
     try:
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             try:
@@ -67,6 +107,7 @@ def _workers(threads: int) -> Iterator[ThreadPoolExecutor]:
                 pool.shutdown(cancel_futures=True)
     finally:
         torch.set_num_threads(before)
+        torch.set_float32_matmul_precision(precision)
 
 
 def _as_tensor(tile: NDArray[np.float32] | Any, compiled: bool) -> NDArray[np.float32] | Any:
@@ -90,12 +131,16 @@ class _Ranking:
         top: int,
         block_tops: Mapping[str, int],
         compiled: bool | None,
+        scored: bool,
     ) -> None:
         self._scores, self._language, self._golds, self._pool = scores, language, golds, pool
         self._compiled = worth_compiling(golds, pool) if compiled is None else compiled
+        self._scored = scored
+        self._certain: _Certain | None = None
+        if isinstance(scores, InnerProducts) and scores.error.any():
+            self._certain = _Certain(scores, golds, pool, self._compiled)
         self.queries = len(golds.questions)
         self._outranked = np.zeros((len(golds.columns), len(pool.languages)), np.int32)
-        self._gold_scores = np.zeros(len(golds.columns), np.float32)
         top = min(top, len(pool))
         self._head = np.zeros((self.queries, top), np.int32)
         self._head_scores = np.zeros((self.queries, top), np.float32)
@@ -117,13 +162,27 @@ class _Ranking:
         a, b = golds.indptr[start], golds.indptr[stop]
         indptr, columns = golds.indptr[start : stop + 1] - a, golds.columns[a:b]
         here = slice(start, stop)
-        self._outranked[a:b], self._head[here], self._head_scores[here] = loops.count_and_heads(
-            tile, indptr, columns, pool.starts, self._head.shape[1]
+        blocks = [(*pool.block(x), *best) for x, best in self._blocks.items()]
+        if self._certain is None:
+            self._outranked[a:b], self._head[here], self._head_scores[here] = loops.count_and_heads(
+                tile, indptr, columns, pool.starts, self._head.shape[1]
+            )
+            for first, last, best, scores in blocks:
+                best[here], scores[here] = loops.heads(tile, first, last, best.shape[1])
+            return stop - start
+        whole = (0, len(pool), self._head, self._head_scores)
+        self._certain.fill(
+            loops, tile, start, indptr, columns, pool.starts, self._outranked[a:b], *whole
         )
-        own = tile[np.repeat(np.arange(stop - start), np.diff(indptr)), columns]
-        self._gold_scores[a:b] = own if isinstance(own, np.ndarray) else own.cpu().numpy()
-        for name, (best, best_scores) in self._blocks.items():
-            best[here], best_scores[here] = loops.heads(tile, *pool.block(name), best.shape[1])
+        none = np.zeros(0, np.int64)
+        for block in blocks:
+            nothing = np.zeros((0, 1), np.int32)
+            self._certain.fill(
+                loops, tile, start, np.zeros_like(indptr), none, pool.starts[:2], nothing, *block
+            )
+        if self._scored:
+            for _, _, best, scores in (whole, *blocks):
+                scores[here] = self._certain.scores_of(start, best[here])
         return stop - start
 
     def found(self) -> Found:
@@ -134,13 +193,84 @@ class _Ranking:
             language=self._language,
             golds=self._golds,
             gold_language=gold_language,
-            gold_scores=self._gold_scores,
             outranked_by=self._outranked,
             block_rank=own_block.astype(np.int32),
             head=self._head,
             head_scores=self._head_scores,
             block_heads=self._blocks,
         )
+
+
+class _Certain:
+    """Counts and top k of one query language, with open comparisons decided."""
+
+    def __init__(self, scores: InnerProducts, golds: Golds, pool: Pool, compiled: bool) -> None:
+        self._margin = scores.margin
+        self._decider = scores.decider(compiled)
+        self._block_of = pool.language_of
+
+    def fill(
+        self,
+        loops: Any,
+        tile: NDArray[np.float32] | Any,
+        at: int,
+        indptr: NDArray[np.int64],
+        columns: NDArray[np.int64],
+        starts: NDArray[np.int64],
+        outranked: NDArray[np.int32],
+        first: int,
+        last: int,
+        top: NDArray[np.int32],
+        scores: NDArray[np.float32],
+    ) -> None:
+        """Work on a tile whose first row is query ``at``; fill ``outranked`` (G, L) and ``top``."""
+        k = top.shape[1]
+        margin = self._margin[at : at + len(tile)]
+        query_of = at + np.repeat(np.arange(len(tile)), np.diff(indptr))
+        for found in loops.certain(tile, indptr, columns, starts, margin, first, last, k):
+            a, b = indptr[found.start], indptr[found.stop]
+            outranked[a:b] = found.above
+            if len(near := found.near_column):
+                relevant = found.near_relevant
+                own = columns[relevant]
+                sign = self._decider.signs(query_of[relevant], near, own)
+                # Of two equal scores the lower column ranks higher.
+                wins = (sign > 0) | ((sign == 0) & (near < own))
+                np.add.at(outranked, (relevant[wins], self._block_of[near[wins]]), 1)
+            if k:
+                row = at + found.row
+                order, _ = self._decider.order(row, found.column, found.score, self._margin)
+                queries = np.arange(at + found.start, at + found.stop)
+                best = order[np.searchsorted(row, queries)[:, None] + np.arange(k)]
+                top[queries], scores[queries] = found.column[best], found.score[best]
+
+    def scores_of(self, at: int, top: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Scores of ``top`` (n, k), best first, such that float32 tells their order."""
+        query = np.repeat(np.arange(at, at + len(top)), top.shape[1])
+        column = top.reshape(-1).astype(np.int64)
+        return in_order(self._decider.scores(query, column).reshape(top.shape), top)
+
+
+def in_order(scores: NDArray[np.float64], columns: NDArray[np.int32]) -> NDArray[np.float32]:
+    """``scores`` (n, k) of passages in order, best first, rounded to float32 that keep the order.
+
+    Where two become equal in float32 and the ids of their passages (the lower of ``columns`` (n, k)
+    first) would put them the other way round, or where they were decided by more than float64, the
+    later one's is the next lower number.
+    """
+    out: NDArray[np.float32] = scores.astype(np.float32)
+    less = np.float32(-np.inf)
+    # Equal passages in the order of their columns are what most rows have at most.
+    wrong = (out[:, 1:] > out[:, :-1]) | (
+        (out[:, 1:] == out[:, :-1]) & (columns[:, 1:] < columns[:, :-1])
+    )
+    for i in np.flatnonzero(wrong.any(1)).tolist():
+        for j in range(1, out.shape[1]):
+            highest = out[i, j - 1]
+            if columns[i, j] < columns[i, j - 1]:
+                highest = np.nextafter(highest, less)
+            out[i, j] = min(out[i, j], highest)
+    return out
 
 
 def rank(
@@ -153,6 +283,7 @@ def rank(
     block_tops: Mapping[str, int] | None = None,
     compiled: bool | None = None,
     threads: int = 1,
+    scored: bool = False,
 ) -> Found:
     """Exact gold ranks and heads for the queries of one language: :func:`rank_each` of one."""
     return rank_each(
@@ -163,6 +294,7 @@ def rank(
         block_tops={language: block_tops or {}},
         compiled=compiled,
         threads=threads,
+        scored=scored,
     )[language]
 
 
@@ -176,6 +308,7 @@ def rank_each(
     rows: int = ROWS,
     compiled: bool | None = None,
     threads: int = 1,
+    scored: bool = False,
     progress: Callable[[int], None] | None = None,
     after: Callable[[Found], Found] = lambda found: found,
 ) -> dict[str, Found]:
@@ -185,6 +318,7 @@ def rank_each(
     torch's; ``None`` takes numba's where the work is worth the seconds they take to compile.
     ``block_tops`` maps query and passage language to the depth of the head wanted among the
     latter's passages alone. Tiles hold ``rows`` queries; ``threads`` of them are worked on at once.
+    ``scored``: the scores of the heads are read too (exports); else float32 products stand there.
     ``progress`` is told how many queries each tile held. ``after`` is handed each language's result
     as soon as it is whole and returns what is kept of it.
     """
@@ -198,7 +332,7 @@ def rank_each(
         def begin() -> None:
             for x in waiting:
                 tops = (block_tops or {}).get(x, {})
-                ranking = _Ranking(scores(x), x, golds[x], pool, top, tops, compiled)
+                ranking = _Ranking(scores(x), x, golds[x], pool, top, tops, compiled, scored)
                 rankings[x] = ranking
                 tiles = _tiles(ranking.queries, rows)
                 begun.append((x, [workers.submit(ranking.settle, *tile) for tile in tiles]))

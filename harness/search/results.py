@@ -19,8 +19,6 @@ class Found:
     golds: Golds
     gold_language: NDArray[np.int16]
     """(G,) index into the pool's languages."""
-    gold_scores: NDArray[np.float32]
-    """(G,)"""
     outranked_by: NDArray[np.int32]
     """(G, L) how many passages of each language rank above the gold in the whole pool."""
     block_rank: NDArray[np.int32]
@@ -28,7 +26,8 @@ class Found:
     head: NDArray[np.int32]
     """(Q, k) best columns of the pool, best first."""
     head_scores: NDArray[np.float32]
-    """(Q, k)"""
+    """(Q, k) as trec_eval reads them: where float32 would put two passages in another order than
+    their scores do, the lower one's is a step less. Plain products where nobody asked for them."""
     block_heads: Mapping[str, tuple[NDArray[np.int32], NDArray[np.float32]]]
     """Language -> head among its passages alone, where asked for (exports)."""
 

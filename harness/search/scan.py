@@ -8,14 +8,24 @@ corpus, from reading to counting, with candidates of its own; they are put toget
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.search.exact import (
+    Decider,
+    Decisions,
+    Keys,
+    exact_keys,
+    inner,
+    product_error,
+    real_score,
+)
 from harness.search.shards import Piece, Rows, release, vectors_of
 
 TILE = 1024
@@ -23,9 +33,6 @@ TILE = 1024
 
 QUERIES = 512
 """Queries multiplied with a tile at once."""
-
-_UNIT = 2.0**-24
-"""Rounding error of float32, relative."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +43,12 @@ class Wanted:
     """(Q, d)"""
     indptr: NDArray[np.int64]
     """(Q + 1,) golds of each query."""
-    gold_scores: NDArray[np.float32]
-    """(G,)"""
+    gold_scores: NDArray[np.float64]
+    """(G,) as :func:`harness.search.exact.inner` gives them."""
+    gold_rows: NDArray[np.int64]
+    """(G,) numbers of the golds among all passages that are searched (:class:`Corpus`)."""
+    longest: float
+    """What the lengths of the golds' vectors are at most."""
     ties_win: NDArray[np.int64]
     """(G,) whether a passage that ties with the gold outranks it: 1 or 0; -1: its id decides."""
     gold_ids: list[bytes]
@@ -51,7 +62,9 @@ class Scanned:
     rows: NDArray[np.int64]
     """(Q, k) best passages by row, best first."""
     scores: NDArray[np.float32]
-    """(Q, k)"""
+    """(Q, k) float32 products."""
+    longest: float
+    """What the lengths of the passages' vectors are at most."""
     outranked_by: NDArray[np.int64]
     """(G,) passages above each gold."""
 
@@ -70,80 +83,127 @@ def scan_bytes(queries: int, width: int, k: int, threads: int) -> int:
     return threads * (held + tile) + merged + queries * width * 4
 
 
-def reach(queries: NDArray[np.float32], longest: float) -> NDArray[np.float32]:
-    """(Q,) how far a matrix kernel's score may be from the inner product, in any order of sums.
+class Corpus:
+    """All passages that are searched, by number: the rows of one language after the other's."""
 
-    The usual bound (Higham 2002, section 3.1): d roundings of at most 2**-24 relative to the sum of
-    absolute products, which is at most the product of both lengths. ``longest`` is the greatest
-    length of a passage's vector. A hundredth more covers the roundings of the bound itself.
-    """
-    d = queries.shape[1]
-    growth = (d + 2) * _UNIT / (1 - (d + 2) * _UNIT)
-    lengths = np.sqrt(np.einsum("ij,ij->i", queries, queries, dtype=np.float64))
-    far: NDArray[np.float32] = (1.01 * growth * longest * lengths + 1e-37).astype(np.float32)
-    return far
+    def __init__(self, languages: Sequence[Rows]) -> None:
+        self.languages = languages
+        sizes = [len(rows) for rows in languages]
+        self.starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)
+
+    def split(self, number: NDArray[np.int64]) -> Iterator[tuple[Rows, NDArray[np.int64], int]]:
+        """Languages with shards, places in (n,) ``number`` and the shards' first number.
+
+        By shard, so that no more vectors are read at a time than one shard has.
+        """
+        order = np.argsort(number, kind="stable")
+        ordered = number[order]
+        for rows, first in zip(self.languages, self.starts[:-1].tolist(), strict=True):
+            bounds = np.searchsorted(ordered, rows.starts + first)
+            for a, b in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+                if b > a:
+                    yield rows, order[a:b], first
+
+    def vectors(self, number: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(n, d) vectors of passages (n,)."""
+        out: NDArray[np.float32] | None = None
+        for rows, places, first in self.split(number):
+            different, where = np.unique(number[places] - first, return_inverse=True)
+            found = rows.vectors(different)
+            if out is None:
+                out = np.empty((len(number), found.shape[1]), np.float32)
+            out[places] = found[where]
+        return np.zeros((0, 0), np.float32) if out is None else out
 
 
-def scores_of(
-    rows: Rows,
-    queries: NDArray[np.float32],
-    query: NDArray[np.int64],
-    row: NDArray[np.int64],
-) -> NDArray[np.float32]:
-    """(n,) scores of the pairs (``query[i]``, ``row[i]``): what every comparison ends with."""
-    from harness.search.stream_cpu import inner
+class ShardDecider(Decider):
+    """Decides with vectors that are read again from their shards."""
 
-    order = np.argsort(row, kind="stable")
-    query, row = query[order], row[order]
-    score = np.empty(len(row), np.float32)
-    bounds = np.searchsorted(row, rows.starts)
-    for a, b in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
-        if b > a:
-            different, vector = np.unique(row[a:b], return_inverse=True)
-            score[order[a:b]] = inner(queries, rows.vectors(different), query[a:b], vector)
-    return score
+    def __init__(
+        self,
+        queries: NDArray[np.float32],
+        corpus: Corpus,
+        longest: float,
+        decisions: Decisions,
+    ) -> None:
+        super().__init__(queries, longest, decisions)
+        self._corpus = corpus
+
+    def _parts(
+        self, query: NDArray[np.int64], vector: NDArray[np.int64]
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32], Any, Any]]:
+        for rows, places, first in self._corpus.split(vector):
+            different, where = np.unique(vector[places] - first, return_inverse=True)
+            yield places, rows.vectors(different), query[places], where
+
+    def scores(self, query: NDArray[np.int64], vector: NDArray[np.int64]) -> NDArray[np.float64]:
+        """See :class:`harness.search.exact.Decider`."""
+        out = np.empty(len(query))
+        for places, vectors, q, v in self._parts(query, vector):
+            out[places] = inner(self.queries, vectors, q, v, compiled=True)
+        return out
+
+    def keys(self, query: NDArray[np.int64], vector: NDArray[np.int64]) -> Keys:
+        """See :class:`harness.search.exact.Decider`."""
+        out = Keys(np.empty(len(query)), np.empty(len(query)), np.empty(len(query), bool))
+        for places, vectors, q, v in self._parts(query, vector):
+            keys = exact_keys(self.queries, vectors, q, v)
+            out.high[places], out.low[places] = keys.high, keys.low
+            out.whole[places] = keys.whole
+        return out
+
+    def real(self, query: int, vector: int) -> Fraction:
+        """See :class:`harness.search.exact.Decider`."""
+        found = self._corpus.vectors(np.array([vector], np.int64))
+        return real_score(self.queries[query], found[0])
 
 
 def settled(
-    rows: Rows,
-    queries: NDArray[np.float32],
+    corpus: Corpus,
+    language: int,
+    decider: Decider,
+    margin: NDArray[np.float32],
     query: NDArray[np.int64],
     row: NDArray[np.int64],
+    score: NDArray[np.float32],
     k: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
     """The ``k`` best of each query's candidates in the total order: (query, row, score), (n,) each.
 
-    ``query`` and ``row`` (m,) are the candidates. Vectors are read again, in the order of rows; ids
-    are where scores tie.
+    ``query``, ``row`` and ``score`` (m,) are the candidates, rows of one language (its number in
+    the corpus), with their float32 products. Ids are read where scores are equal.
     """
-    score = scores_of(rows, queries, query, row)
-    order = np.lexsort((-score, query))
+    order = np.lexsort((row, -score, query))
     query, row, score = query[order], row[order], score[order]
-    same = (np.diff(query) == 0) & (np.diff(score) == 0)
-    if same.any():
+    order, level = decider.order(query, row + corpus.starts[language], score, margin)
+    query, row, score = query[order], row[order], score[order]
+    if level.any():
+        rows = corpus.languages[language]
         place = np.arange(len(row))
-        first = np.flatnonzero(same & ~np.concatenate([[False], same[:-1]]))
-        last = np.flatnonzero(same & ~np.concatenate([same[1:], [False]])) + 2
+        first = np.flatnonzero(level & ~np.concatenate([[False], level[:-1]])) - 1
+        last = np.flatnonzero(level & ~np.concatenate([level[1:], [False]])) + 1
         tied = np.unique(np.concatenate([row[a:b] for a, b in zip(first, last, strict=True)]))
         ids = dict(zip(tied.tolist(), rows.ids(tied), strict=True))
         for a, b in zip(first.tolist(), last.tolist(), strict=True):
             place[a:b] = sorted(place[a:b], key=lambda i: ids[int(row[i])], reverse=True)
-        row = row[place]
+        row, score = row[place], score[place]
     start = np.searchsorted(query, query)
     keep = np.arange(len(query)) - start < k
     return query[keep], row[keep], score[keep]
 
 
 def scan(
-    rows: Rows,
+    corpus: Corpus,
+    language: int,
     wanted: Wanted,
     k: int,
+    decisions: Decisions,
     *,
     device: str = "cpu",
     threads: int = 1,
     progress: Callable[[int], None] | None = None,
 ) -> Scanned:
-    """Search all ``rows`` for each query.
+    """Search all passages of a language, by its number in the corpus, for each query.
 
     The result depends on the vectors alone: not on shards, tiles, threads or device. ``k`` is cut
     to the passages there are. ``progress`` is told how many passages each step settled.
@@ -152,6 +212,7 @@ def scan(
 
     from harness.search.workers import worker_on
 
+    rows = corpus.languages[language]
     k = min(k, len(rows))
     lock, stopped = threading.Lock(), threading.Event()
     pieces = rows.pieces()
@@ -181,11 +242,13 @@ def scan(
     before, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
     if threads > 1:
         torch.set_num_threads(1)
-    # What a model may have allowed itself (tf32, bfloat16) is not within reach of the product.
+    # What a model may have allowed itself (TF32, bfloat16) is not within the bound on errors.
     torch.set_float32_matmul_precision("highest")
     try:
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            workers = [worker_on(device, rows, wanted, k) for _ in range(threads)]
+            workers = [
+                worker_on(device, corpus, language, wanted, k, decisions) for _ in range(threads)
+            ]
             try:
                 done = list(pool.map(work, workers))
             finally:
@@ -193,15 +256,17 @@ def scan(
     finally:
         torch.set_num_threads(before)
         torch.set_float32_matmul_precision(precision)
-    return _together(rows, wanted, k, done)
+    return _together(corpus, language, wanted, k, decisions, done)
 
 
 def compile_loops() -> None:
     """Compile the loops of a pass, or load what was compiled before: a first run waits for it."""
     one = np.ones((1, 1), np.float32)
     golds = np.array([0, 1], np.int64)
-    wanted = Wanted(one, golds, one[0], np.array([-1], np.int64), [b"0"])
-    scan(Rows([_One()]), wanted, 1)
+    first, ties = golds[:1], np.array([-1], np.int64)
+    wanted = Wanted(one, golds, one[0].astype(np.float64), first, 1.0, ties, [b"0"])
+    inner(one, one, first, first, compiled=True)
+    scan(Corpus([Rows([_One()])]), 0, wanted, 1, Decisions())
 
 
 class _One:
@@ -215,23 +280,43 @@ class _One:
         return 1
 
 
-def _together(rows: Rows, wanted: Wanted, k: int, workers: list[Any]) -> Scanned:
+def _together(
+    corpus: Corpus,
+    language: int,
+    wanted: Wanted,
+    k: int,
+    decisions: Decisions,
+    workers: list[Any],
+) -> Scanned:
     """What several threads found, as one."""
     queries = len(wanted.queries)
-    margin = 2 * reach(wanted.queries, max(w.longest for w in workers))
+    longest = max(w.longest for w in workers)
+    margin = 2 * product_error(wanted.queries, longest)
     query: list[NDArray[np.int64]] = []
     row: list[NDArray[np.int64]] = []
+    score: list[NDArray[np.float32]] = []
     for q in range(queries):
         scores = np.concatenate([w.scores[q, : w.held[q]] for w in workers])
         held = np.concatenate([w.rows[q, : w.held[q]] for w in workers])
         if 0 < k < len(scores):
             kth = np.partition(scores, len(scores) - k)[len(scores) - k]
-            held = held[scores >= kth - margin[q]]
+            near = scores >= kth - margin[q]
+            held, scores = held[near], scores[near]
         query.append(np.full(len(held), q, np.int64))
         row.append(held.astype(np.int64))
+        score.append(scores)
     outranked = np.sum([w.outranked for w in workers], axis=0)
     if not queries or not k:
         empty = np.zeros((queries, k))
-        return Scanned(empty.astype(np.int64), empty.astype(np.float32), outranked)
-    _, best, score = settled(rows, wanted.queries, np.concatenate(query), np.concatenate(row), k)
-    return Scanned(best.reshape(queries, k), score.reshape(queries, k), outranked)
+        return Scanned(empty.astype(np.int64), empty.astype(np.float32), longest, outranked)
+    _, best, found = settled(
+        corpus,
+        language,
+        ShardDecider(wanted.queries, corpus, longest, decisions),
+        margin,
+        np.concatenate(query),
+        np.concatenate(row),
+        np.concatenate(score),
+        k,
+    )
+    return Scanned(best.reshape(queries, k), found.reshape(queries, k), longest, outranked)

@@ -5,9 +5,9 @@ a bounded amount of memory. The golds' scores are computed first; a pass then on
 above them. No index, and nothing approximate: an index would be what is measured.
 
 The order is the one of :mod:`harness.search`: score descending, then global passage id descending.
-Ids are looked at only where scores tie; a corpus's ids are never all in memory. A score is
-:func:`harness.search.stream_cpu.inner`, which depends on the two vectors and on nothing else, so
-that shards, memory, threads and device cannot change a rank, and equal vectors tie exactly.
+Ids are looked at only where scores tie; a corpus's ids are never all in memory. What float32
+products leave open is decided by :mod:`harness.search.exact`, so that shards, memory, threads and
+device cannot change a rank, and results are those of the search in memory.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ from numpy.typing import NDArray
 
 from harness.errors import DataError, UsageError
 from harness.search.asked import Asked, Head, Judged, language_of
+from harness.search.exact import Decisions, check_lengths, inner, product_error
 from harness.search.pool import Golds, Pool
+from harness.search.ranking import in_order
 from harness.search.results import Found
-from harness.search.scan import Scanned, Wanted, scan, scan_bytes, scores_of
+from harness.search.scan import Corpus, Scanned, ShardDecider, Wanted, scan, scan_bytes
 from harness.search.shards import Rows, Shard
 from harness.stages import resident_memory
 
@@ -44,8 +46,10 @@ class Streamed:
     """Golds and heads; ``len()`` and ``sizes`` count all that was searched."""
     found: Mapping[str, Found]
     """By query language."""
-    scores_at: Callable[[Mapping[str, NDArray[np.int64]], NDArray[np.int64]], NDArray[np.float32]]
-    """Scores on demand, as :data:`harness.agreement.ScoresAt`; vectors are read again for them."""
+    vectors: Callable[[NDArray[np.int64]], NDArray[np.float32]]
+    """Vectors (n, d) of columns (n,), read again from their shards."""
+    decisions: Decisions
+    """What was decided by more than float32 so far."""
 
 
 class ShardSearch:
@@ -63,6 +67,7 @@ class ShardSearch:
         memory: int | None = None,
         device: str = "cpu",
         threads: int = 1,
+        scored: bool = False,
     ) -> None:
         import torch  # noqa: F401
 
@@ -74,7 +79,13 @@ class ShardSearch:
         # Languages in the order of ties: of equal scores the first language's rank higher.
         self.languages = tuple(sorted(shards, key=lambda x: f"{x}:".encode(), reverse=True))
         self._rows = [Rows(shards[x]) for x in self.languages]
+        self._corpus = Corpus(self._rows)
+        self._scored = scored
+        self._decisions = Decisions()
         self._top, self._block_tops = top, block_tops or {}
+        check_lengths(self._asked.vectors)
+        self._longest = 0.0
+        """What the lengths of the passages' vectors are at most, as far as they were read."""
         self._device = device
         # On another device one thread reads while another's scores are computed.
         self._threads = threads if device == "cpu" else 2
@@ -130,17 +141,15 @@ class ShardSearch:
         """
         asked = self._asked
         gold_language, gold_row = self._locate()
-        gold_scores = np.zeros(len(gold_row), np.float32)
+        number = self._corpus.starts[gold_language] + gold_row
         query_of = np.repeat(np.arange(len(asked.vectors)), np.diff(asked.indptr))
-        for number, rows in enumerate(self._rows):
-            here = np.flatnonzero(gold_language == number)
-            gold_scores[here] = scores_of(rows, asked.vectors, query_of[here], gold_row[here])
+        gold_scores, longest = self._score(query_of, number)
         local = [p.partition(":")[2].encode() for p in asked.passages]
         outranked = np.zeros((len(gold_row), len(self.languages)), np.int64)
         heads: dict[str, Head] = {}
         blocks: dict[str, dict[str, Head]] = {x: {} for x in asked.languages}
-        for number, (language, rows) in enumerate(zip(self.languages, self._rows, strict=True)):
-            ties_win = np.where(gold_language == number, -1, gold_language > number)
+        for i, language in enumerate(self.languages):
+            ties_win = np.where(gold_language == i, -1, gold_language > i)
             found: list[tuple[NDArray[np.int64], Scanned]] = []
             for query in self._passes(language):
                 indptr, golds = asked.golds_of(query)
@@ -148,21 +157,40 @@ class ShardSearch:
                     asked.vectors[query],
                     indptr,
                     gold_scores[golds],
+                    number[golds],
+                    longest,
                     ties_win[golds].astype(np.int64),
                     [local[g] for g in golds.tolist()],
                 )
                 scanned = scan(
-                    rows,
+                    self._corpus,
+                    i,
                     wanted,
                     self._top,
+                    self._decisions,
                     device=self._device,
                     threads=self._threads,
                     progress=progress,
                 )
-                outranked[golds, number] = scanned.outranked_by
+                outranked[golds, i] = scanned.outranked_by
+                self._longest = max(self._longest, scanned.longest)
                 found.append((query, scanned))
-            self._keep(language, number, found, heads, blocks)
-        return self._laid_out(gold_language, gold_row, gold_scores, outranked, heads, blocks)
+            self._keep(language, i, found, heads, blocks)
+        return self._laid_out(gold_language, gold_row, outranked, heads, blocks)
+
+    def _score(
+        self, query: NDArray[np.int64], number: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], float]:
+        """(n,) scores of golds as float64 has them, and what their lengths are at most."""
+        scores, longest = np.empty(len(query)), 0.0
+        for rows, places, first in self._corpus.split(number):
+            different, where = np.unique(number[places] - first, return_inverse=True)
+            vectors = rows.vectors(different)
+            longest = max(longest, check_lengths(vectors))
+            scores[places] = inner(
+                self._asked.vectors, vectors, query[places], where, compiled=True
+            )
+        return scores, longest
 
     def _locate(self) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
         """Language number and row of each gold."""
@@ -210,13 +238,36 @@ class ShardSearch:
                 blocks[x][language] = Head(
                     head.language[:, cut], head.row[:, cut], head.score[:, cut]
                 )
-            heads[x] = heads[x].merged(head, self._top) if x in heads else head
+            if x in heads:
+                asked = np.arange(span.start, span.stop)
+                head = heads[x].merged(
+                    head, self._top, asked, self._corpus.starts, self._decider, self._margin
+                )
+            heads[x] = head
+
+    @property
+    def _decider(self) -> ShardDecider:
+        vectors = self._asked.vectors
+        return ShardDecider(vectors, self._corpus, self._longest, self._decisions)
+
+    @property
+    def _margin(self) -> NDArray[np.float32]:
+        margin: NDArray[np.float32] = 2 * product_error(self._asked.vectors, self._longest)
+        return margin
+
+    def _scores_of(self, head: Head, first: int, columns: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Scores of a head of queries from ``first`` on, for exports."""
+        if not self._scored:
+            return head.score
+        query = first + np.repeat(np.arange(len(head.row)), head.row.shape[1])
+        number = (self._corpus.starts[head.language] + head.row).reshape(-1)
+        scores = self._decider.scores(query, number).reshape(head.row.shape)
+        return in_order(scores, columns.astype(np.int32))
 
     def _laid_out(
         self,
         gold_language: NDArray[np.int16],
         gold_row: NDArray[np.int64],
-        gold_scores: NDArray[np.float32],
         outranked: NDArray[np.int64],
         heads: Mapping[str, Head],
         blocks: Mapping[str, Mapping[str, Head]],
@@ -266,37 +317,29 @@ class ShardSearch:
                 nothing = np.zeros((span.stop - span.start, 0), np.int64)
                 head = Head(nothing.astype(np.int16), nothing, nothing.astype(np.float32))
             own = outranked[np.arange(a, b), gold_language[a:b]] + 1
+            best = columns(head.language, head.row)
             found[x] = Found(
                 language=x,
                 golds=golds,
                 gold_language=gold_language[a:b],
-                gold_scores=gold_scores[a:b],
                 outranked_by=outranked[a:b].astype(np.int32),
                 block_rank=own.astype(np.int32),
-                head=columns(head.language, head.row).astype(np.int32),
-                head_scores=head.score,
+                head=best.astype(np.int32),
+                head_scores=self._scores_of(head, span.start, best),
                 block_heads={
-                    y: (columns(h.language, h.row).astype(np.int32), h.score)
+                    y: (c.astype(np.int32), self._scores_of(h, span.start, c))
                     for y, h in blocks[x].items()
+                    for c in [columns(h.language, h.row)]
                 },
             )
         row_of = np.concatenate(known)[pool.rows]
 
-        def scores_at(
-            rows: Mapping[str, NDArray[np.int64]], columns: NDArray[np.int64]
-        ) -> NDArray[np.float32]:
-            firsts = [asked.span(x).start + at for x, at in rows.items()]
-            shape = (len(columns), len(rows), columns.shape[1])
-            query = np.broadcast_to(np.stack(firsts, axis=1)[:, :, None], shape).reshape(-1)
-            column = np.broadcast_to(columns[:, None, :], shape).reshape(-1)
-            language, row = pool.language_of[column], row_of[column]
-            out = np.zeros(len(column), np.float32)
-            for number, held in enumerate(self._rows):
-                here = np.flatnonzero(language == number)
-                out[here] = scores_of(held, asked.vectors, query[here], row[here])
-            return out.reshape(shape)
+        def vectors(columns: NDArray[np.int64]) -> NDArray[np.float32]:
+            return self._corpus.vectors(
+                self._corpus.starts[pool.language_of[columns]] + row_of[columns]
+            )
 
-        return Streamed(pool, found, scores_at)
+        return Streamed(pool, found, vectors, self._decisions)
 
 
 def search_shards(
@@ -310,6 +353,7 @@ def search_shards(
     memory: int | None = None,
     device: str = "cpu",
     threads: int = 1,
+    scored: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Streamed:
     """Exact gold ranks and heads, from shards as they lie on disk.
@@ -327,6 +371,7 @@ def search_shards(
         memory: bytes that the process may take; more queries than fit are put in several passes.
         device: as torch names it.
         threads: pieces of a corpus worked on at once, on a CPU.
+        scored: read the scores of the heads too, for exports.
         progress: told how many passages each step settled, those of :attr:`ShardSearch.passages`.
 
     Raises:
@@ -343,4 +388,5 @@ def search_shards(
         memory=memory,
         device=device,
         threads=threads,
+        scored=scored,
     ).run(progress)

@@ -1,9 +1,9 @@
 """The inner loops of streamed search: candidates for the heads, and counts of what beats a gold.
 
 The scores of a tile come from a matrix kernel, whose last bits depend on shapes, threads and the
-device. They are taken as what they are: within ``reach`` of the inner product. Where that leaves
-open which of two passages ranks higher, :func:`inner` decides, which depends on nothing but the two
-vectors, so that ranks and heads are the same whatever the shards, the tiles and the device.
+device. They are taken as what they are: within a bound of the inner product. What that leaves open
+is listed and decided by :mod:`harness.search.exact`, so that ranks and heads are the same whatever
+the shards, the tiles and the device.
 """
 
 from __future__ import annotations
@@ -11,59 +11,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.compiled import compiled
 
 _SCAN = 64
 """Columns looked over at once for any that reach the bound."""
 
-TIES = 1 << 15
-"""Ties that the counting loop can report at once."""
-
-
-@compiled(inline="always")
-def _inner(a: Any, i: Any, b: Any, j: Any) -> Any:
-    """Inner product of two rows in float64, summed in one fixed order, rounded to float32."""
-    d = a.shape[1]
-    full = d - d % 8
-    s0, s1, s2, s3 = 0.0, 0.0, 0.0, 0.0
-    s4, s5, s6, s7 = 0.0, 0.0, 0.0, 0.0
-    for x in range(0, full, 8):
-        s0 += np.float64(a[i, x]) * np.float64(b[j, x])
-        s1 += np.float64(a[i, x + 1]) * np.float64(b[j, x + 1])
-        s2 += np.float64(a[i, x + 2]) * np.float64(b[j, x + 2])
-        s3 += np.float64(a[i, x + 3]) * np.float64(b[j, x + 3])
-        s4 += np.float64(a[i, x + 4]) * np.float64(b[j, x + 4])
-        s5 += np.float64(a[i, x + 5]) * np.float64(b[j, x + 5])
-        s6 += np.float64(a[i, x + 6]) * np.float64(b[j, x + 6])
-        s7 += np.float64(a[i, x + 7]) * np.float64(b[j, x + 7])
-    for x in range(full, d):
-        s0 += np.float64(a[i, x]) * np.float64(b[j, x])
-    return np.float32(((s0 + s4) + (s2 + s6)) + ((s1 + s5) + (s3 + s7)))
-
-
-@compiled(nogil=True)
-def _inner_pairs(queries: Any, vectors: Any, query: Any, vector: Any, out: Any) -> None:
-    for i in range(len(out)):
-        out[i] = _inner(queries, query[i], vectors, vector[i])
-
-
-def inner(
-    queries: NDArray[np.float32],
-    vectors: NDArray[np.float32],
-    query: NDArray[np.int64],
-    vector: NDArray[np.int64],
-) -> NDArray[np.float32]:
-    """Scores of the pairs (``queries[query[i]]``, ``vectors[vector[i]]``), float32 (n,).
-
-    The product of two float32 is exact in float64, so this is the inner product rounded once, but
-    for the last bits of a float64 sum. Equal vectors get equal scores wherever they stand.
-    """
-    out = np.empty(len(query), np.float32)
-    if len(out):
-        _inner_pairs(queries, vectors, query, vector, out)
-    return out
+OPEN = 1 << 15
+"""Open pairs that the counting loop can list at once."""
 
 
 @compiled()
@@ -199,58 +154,42 @@ def _reaching(flat: Any, start: Any, stop: Any, bound: Any) -> Any:
 def count(
     flat: Any,
     width: Any,
-    first_row: Any,
-    queries: Any,
-    tile: Any,
     indptr: Any,
-    gold_scores: Any,
-    reach: Any,
-    ties_win: Any,
+    high: Any,
+    low: Any,
+    own: Any,
     outranked: Any,
-    tied_gold: Any,
-    tied_row: Any,
+    open_gold: Any,
+    open_column: Any,
     r: Any,
 ) -> Any:
     """Add to ``outranked`` (G,) how many passages of a tile outrank each gold, from row ``r`` on.
 
-    ``queries`` (R, d) and ``tile`` (width, d) are the vectors behind the scores ``flat``, ``reach``
-    (R,) is how far a score may be off. A passage that ties with gold g outranks it where
-    ``ties_win[g]`` is 1 and does not where it is 0; where it is -1 its id decides, and the pair
-    goes into ``tied_gold`` and ``tied_row``, the gold itself included.
+    Scores ``flat`` (R * width,) above ``high`` (G,) are above the gold's for certain, those below
+    ``low`` are not; a pair of a gold and a column between them goes into ``open_gold`` and
+    ``open_column``, unless it is the gold's own column ``own`` (G,).
 
-    Returns (row to go on from, ties reported): fewer rows than there are if the ties were too many.
+    Returns (row to go on from, pairs listed): fewer rows than there are if the pairs were too many.
     """
     n = 0
     while r < len(indptr) - 1:
         first, golds = indptr[r], indptr[r + 1] - indptr[r]
-        if n + golds * width > len(tied_gold) and n:
+        if n + golds * width > len(open_gold) and n:
             break
         base = np.uint64(r) * np.uint64(width)
         end = base + np.uint64(width)
         for g in range(first, first + golds):
-            own = gold_scores[g]
-            high = np.float32(own + reach[r])
-            low = np.float32(own - reach[r])
-            # The sums are rounded: a step outward keeps them safe.
-            high = np.nextafter(high, np.float32(np.inf))
-            low = np.nextafter(low, np.float32(-np.inf))
-            above, near = _above_and_near(flat, base, end, high, low)
+            above, near = _above_and_near(flat, base, end, high[g], low[g])
             outranked[g] += above
             j = np.uint64(0)
             while near > 0:
                 x = flat[base + j]
-                if x >= low and x <= high:
+                if x >= low[g] and x <= high[g]:
                     near -= 1
-                    score = _inner(queries, r, tile, j)
-                    if score > own:
-                        outranked[g] += 1
-                    elif score == own:
-                        if ties_win[g] >= 0:
-                            outranked[g] += ties_win[g]
-                        else:
-                            tied_gold[n] = g
-                            tied_row[n] = first_row + np.int64(j)
-                            n += 1
+                    if np.int64(j) != own[g]:
+                        open_gold[n] = g
+                        open_column[n] = np.int64(j)
+                        n += 1
                 j += np.uint64(1)
         r += 1
     return r, n

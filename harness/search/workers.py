@@ -9,24 +9,43 @@ import torch
 from numpy.typing import NDArray
 
 from harness.search import stream_cpu as loops
-from harness.search.scan import QUERIES, TILE, Wanted, capacity, reach, settled
-from harness.search.shards import Rows
+from harness.search.exact import (
+    Decisions,
+    VectorDecider,
+    check_lengths,
+    inner,
+    inner_error,
+    product_error,
+)
+from harness.search.scan import QUERIES, TILE, Corpus, ShardDecider, Wanted, capacity, settled
 
 
 class Worker:
     """Candidates and counts of one thread; scores on a CPU, in compiled loops."""
 
-    def __init__(self, rows: Rows, wanted: Wanted, k: int, tile: int = TILE) -> None:
+    def __init__(
+        self,
+        corpus: Corpus,
+        language: int,
+        wanted: Wanted,
+        k: int,
+        decisions: Decisions,
+        tile: int = TILE,
+    ) -> None:
         queries, width = wanted.queries.shape
         self.longest = 0.0
-        """Greatest length of a passage's vector so far."""
+        """What the lengths of the passages' vectors so far are at most."""
         self.scores = np.empty((queries, capacity(k)), np.float32)
         self.rows = np.empty((queries, capacity(k)), np.uint32)
         self.held = np.zeros(queries, np.int64)
         self.outranked = np.zeros(len(wanted.gold_scores), np.int64)
-        self._corpus, self._wanted, self._k, self._tile = rows, wanted, k, tile
+        self._corpus, self._language, self._wanted = corpus, language, wanted
+        self._decisions, self._k, self._tile = decisions, k, tile
         self._kth = np.full(queries, -np.inf, np.float32)
-        self._reach = np.zeros(queries, np.float32)
+        golds = np.diff(wanted.indptr)
+        self._query_of = np.repeat(np.arange(queries), golds)
+        self._high = np.zeros(len(self._query_of), np.float32)
+        self._low = np.zeros(len(self._query_of), np.float32)
         self._vectors = torch.empty((tile, width), dtype=torch.float32)
         self._raw: torch.Tensor | None = None
         self._margin = np.zeros(queries, np.float32)
@@ -34,9 +53,9 @@ class Worker:
 
     def _start(self) -> None:
         most = int(np.diff(self._wanted.indptr).max(initial=0))
-        room = max(loops.TIES, most * self._tile)
-        self._tied_gold = np.empty(room, np.int64)
-        self._tied_row = np.empty(room, np.int64)
+        room = max(loops.OPEN, most * self._tile)
+        self._open_gold = np.empty(room, np.int64)
+        self._open_column = np.empty(room, np.int64)
         self._queries = torch.from_numpy(self._wanted.queries)
         self._out = torch.empty((min(QUERIES, len(self._queries)), self._tile))
 
@@ -44,16 +63,22 @@ class Worker:
         """Take ``vectors`` (n, d), float16 or float32, the first of them row ``first_row``."""
         for start in range(0, len(vectors), self._tile):
             tile = self._read(vectors[start : start + self._tile])
-            self._lengthen(tile)
+            self._lengthen(check_lengths(tile.numpy()))
             self._settle(tile, first_row + start)
 
-    def _lengthen(self, tile: torch.Tensor) -> None:
-        """Scores may be as far off as the longest vector so far lets them."""
-        longest = float(torch.linalg.vector_norm(tile, dim=1).max())
-        if longest > self.longest:
-            self.longest = longest
-            self._reach = reach(self._wanted.queries, longest)
-            self._margin = 2 * self._reach
+    def _lengthen(self, longest: float) -> None:
+        """Products may be as far off as the longest vector so far lets them."""
+        if longest <= self.longest:
+            return
+        self.longest, wanted = longest, self._wanted
+        error = product_error(wanted.queries, longest)
+        self._margin = 2 * error
+        far = error[self._query_of].astype(np.float64)
+        # Rounded outward. What float64 is off by is far less than the bound has to spare.
+        up, down = np.float32(np.inf), np.float32(-np.inf)
+        self._high = np.nextafter((wanted.gold_scores + far).astype(np.float32), up)
+        self._low = np.nextafter((wanted.gold_scores - far).astype(np.float32), down)
+        self._float64 = 2 * inner_error(wanted.queries, max(longest, wanted.longest))
 
     def _read(self, part: NDArray[Any]) -> torch.Tensor:
         """``part`` as float32, in memory that is used again."""
@@ -104,7 +129,16 @@ class Worker:
         """Cut a query's candidates to its head by what decides in the end."""
         held = self.rows[q, : self.held[q]].astype(np.int64)
         query = np.full(len(held), q, np.int64)
-        _, row, score = settled(self._corpus, self._wanted.queries, query, held, self._k)
+        _, row, score = settled(
+            self._corpus,
+            self._language,
+            ShardDecider(self._wanted.queries, self._corpus, self.longest, self._decisions),
+            self._margin,
+            query,
+            held,
+            self.scores[q, : len(held)],
+            self._k,
+        )
         self.rows[q, : len(row)] = row
         self.scores[q, : len(row)] = score
         self.held[q] = len(row)
@@ -122,38 +156,63 @@ class Worker:
         a, b = wanted.indptr[start], wanted.indptr[stop]
         if a == b:
             return
+        own = wanted.gold_rows[a:b] - self._corpus.starts[self._language] - first_row
         r = 0
         while r < stop - start:
-            r, ties = loops.count(
+            r, n = loops.count(
                 flat,
                 len(tile),
-                first_row,
-                wanted.queries[start:stop],
-                tile,
                 wanted.indptr[start : stop + 1] - a,
-                wanted.gold_scores[a:b],
-                self._reach[start:stop],
-                wanted.ties_win[a:b],
+                self._high[a:b],
+                self._low[a:b],
+                own,
                 self.outranked[a:b],
-                self._tied_gold,
-                self._tied_row,
+                self._open_gold,
+                self._open_column,
                 r,
             )
-            if ties:
-                self._decide(self._tied_gold[:ties] + a, self._tied_row[:ties])
+            if n:
+                self._decide(self._open_gold[:n] + a, self._open_column[:n], tile, first_row)
 
-    def _decide(self, gold: NDArray[np.int64], row: NDArray[np.int64]) -> None:
-        """Count the passages that tie with a gold and have the higher id."""
-        different, at = np.unique(row, return_inverse=True)
-        ids = self._corpus.ids(different)
-        for g, i in zip(gold.tolist(), at.tolist(), strict=True):
-            self.outranked[g] += ids[i] > self._wanted.gold_ids[g]
+    def _decide(
+        self,
+        gold: NDArray[np.int64],
+        column: NDArray[np.int64],
+        tile: NDArray[np.float32],
+        first_row: int,
+    ) -> None:
+        """Count those of the passages ``column`` (n,) of a tile that outrank ``gold`` (n,)."""
+        wanted, query = self._wanted, self._query_of[gold]
+        self._decisions.add(float64=len(gold))
+        difference = inner(wanted.queries, tile, query, column, compiled=True)
+        difference -= wanted.gold_scores[gold]
+        unsure = np.abs(difference) <= self._float64[query]
+        np.add.at(self.outranked, gold[(difference > 0) & ~unsure], 1)
+        if not unsure.any():
+            return
+        gold, column, query = gold[unsure], column[unsure], query[unsure]
+        row, at = np.unique(wanted.gold_rows[gold], return_inverse=True)
+        near, where = np.unique(column, return_inverse=True)
+        vectors = np.concatenate([tile[near], self._corpus.vectors(row)])
+        longest = max(self.longest, wanted.longest)
+        decider = VectorDecider(wanted.queries, vectors, longest, self._decisions, compiled=True)
+        sign = decider.signs(query, where, len(near) + at)
+        wins = (sign > 0) | ((sign == 0) & (wanted.ties_win[gold] == 1))
+        np.add.at(self.outranked, gold[wins], 1)
+        tied = (sign == 0) & (wanted.ties_win[gold] < 0)
+        if tied.any():
+            different, at = np.unique(column[tied], return_inverse=True)
+            ids = self._corpus.languages[self._language].ids(different + first_row)
+            for g, i in zip(gold[tied].tolist(), at.tolist(), strict=True):
+                self.outranked[g] += ids[i] > wanted.gold_ids[g]
 
 
-def worker_on(device: str, rows: Rows, wanted: Wanted, k: int) -> Worker:
+def worker_on(
+    device: str, corpus: Corpus, language: int, wanted: Wanted, k: int, decisions: Decisions
+) -> Worker:
     """The worker for a device as torch names it; ``cpu:0`` takes torch's loops on the CPU."""
     if device == "cpu":
-        return Worker(rows, wanted, k)
+        return Worker(corpus, language, wanted, k, decisions)
     from harness.search.device_worker import DeviceWorker
 
-    return DeviceWorker(rows, wanted, k, device)
+    return DeviceWorker(corpus, language, wanted, k, decisions, device)

@@ -1,0 +1,505 @@
+"""Scores of vectors, certain: what a fast product leaves open is decided by a more precise one.
+
+The score of a query and a passage is the real inner product of their float32 vectors. A matrix
+kernel gives it with an error that depends on the processor, the shape of the tile and the number
+of threads, but that has a bound, and only comparisons within the bound are open. They are decided
+in three steps, each for what the one before leaves open:
+
+1. float32, as the kernel gives it, within :func:`product_error` of the real number;
+2. float64, summed in one fixed order (:func:`inner`), within :func:`inner_error`;
+3. exactly: as the unevaluated sum of two float64 (:func:`exact_keys`), whose additions are shown to
+   lose nothing; where they would, in integers of any size.
+
+So ranks depend on the vectors alone, and two passages tie where their scores are equal as real
+numbers and nowhere else.
+
+The product of two float32 is exact in float64 (24 + 24 bits of 53), so that the only roundings of
+the second step are those of its sum, and whether a processor fuses multiplication and addition
+cannot matter.
+
+Sources: for the bounds N. J. Higham, Accuracy and Stability of Numerical Algorithms, 2nd edition,
+2002, sections 3.1 (inner products in any order of summation) and 4.2 (pairwise summation); for
+additions without loss D. E. Knuth, The Art of Computer Programming 2, 4.2.2, theorem B.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import ModelError
+
+Pairs = NDArray[np.int64]
+
+_UNIT_32, _UNIT_64 = 2.0**-24, 2.0**-53
+"""Largest relative rounding errors of float32 and float64."""
+
+_LEAST_32 = 2.0**-126
+"""Least normal float32: what a product loses at most that is too small for the format, even where
+a processor takes such numbers for zero."""
+
+_CHUNK = 1 << 16
+"""Numbers of vectors gathered at a time where numpy adds: they stay in cache."""
+
+LONGEST = 2.0**60
+"""Length of a vector from which on float32 scores might overflow."""
+
+
+@dataclass
+class Decisions:
+    """How many comparisons were left open by the fast product, and by float64; counted by threads.
+
+    The counts tell what certainty took. They depend on the processor; what was decided does not.
+    """
+
+    float64: int = 0
+    """Pairs of a query and a passage whose score was computed in float64."""
+    exact: int = 0
+    """Those of them whose score was computed exactly."""
+    _lock: Any = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    def add(self, float64: int = 0, exact: int = 0) -> None:
+        """Count some more."""
+        if float64 or exact:
+            with self._lock:
+                self.float64 += float64
+                self.exact += exact
+
+    def summary(self) -> dict[str, int]:
+        """As the record holds them."""
+        return {"float64": self.float64, "exact": self.exact}
+
+
+@dataclass(frozen=True)
+class Open:
+    """What the float32 scores of some rows of a tile say for certain, and what they leave open."""
+
+    start: int
+    """First of the rows, and the one after the last."""
+    stop: int
+    above: NDArray[np.int32]
+    """(G, B) passages of each block that certainly rank above each relevant passage of the rows."""
+    near_relevant: Pairs
+    """(n,) relevant passages by number in the tile, and passages too near them to tell."""
+    near_column: Pairs
+    """(n,)"""
+    row: Pairs
+    """(m,) rows and columns of candidates for the top k, by row, best float32 score first."""
+    column: Pairs
+    """(m,)"""
+    score: NDArray[np.float32]
+    """(m,)"""
+
+
+def lengths(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(n,) lengths of the rows of (n, d) ``vectors``, summed in the order of :func:`inner`."""
+    out = np.empty(len(vectors))
+    for rows in _chunks(len(vectors), vectors.shape[1]):
+        squares = vectors[rows].astype(np.float64)
+        squares *= squares
+        out[rows] = _fold(squares)
+    length: NDArray[np.float64] = np.sqrt(out, out=out)
+    return length
+
+
+def normalised(
+    vectors: NDArray[np.float32], out: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
+    """Rows scaled to length 1, so that an inner product is a cosine; equal rows stay equal.
+
+    A length is summed in one fixed order, so that no processor changes a bit of what is compared.
+    ``out`` takes them, ``vectors`` itself if need be.
+    """
+    length = lengths(vectors).astype(np.float32)
+    scaled: NDArray[np.float32] = np.divide(vectors, length[:, None], out=out)
+    return scaled
+
+
+def length_bounds(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(n,) what the lengths of (n, d) ``vectors`` are at most; infinite where float32 overflows."""
+    with np.errstate(over="ignore"):
+        squares = np.einsum("ij,ij->i", vectors, vectors).astype(np.float64)
+    d = vectors.shape[1]
+    # Sums of float32 squares are too small by the roundings of d terms, and by what is too small.
+    bounds: NDArray[np.float64] = np.sqrt(squares * (1 + 1.01 * (d + 2) * _UNIT_32) + d * _LEAST_32)
+    return bounds
+
+
+def check_lengths(vectors: NDArray[np.float32]) -> float:
+    """What the lengths of the rows of (n, d) ``vectors`` are at most, 0 where there are none.
+
+    Raises:
+        ModelError: float32 might not hold the scores of such vectors.
+    """
+    longest = float(length_bounds(vectors).max(initial=0))
+    if longest > LONGEST:
+        raise ModelError(
+            f"a vector has the length {longest:.3g}; scores are computed in float32, which takes "
+            f"lengths up to {LONGEST:.3g}: scale the vectors"
+        )
+    return longest
+
+
+def product_error(queries: NDArray[np.float32], longest: float) -> NDArray[np.float32]:
+    """(Q,) how far float32 products of ``queries`` (Q, d) may be from the inner products.
+
+    d roundings of at most 2**-24 relative to the sum of absolute products (Higham, section 3.1,
+    for any order of summation, fused or not), which is at most the product of both lengths, and
+    what is lost by numbers too small for float32. It holds for every kernel that multiplies and
+    adds in float32, not for reduced precision (TF32, bfloat16) or Strassen's algorithm.
+
+    ``longest`` is the greatest length of a passage's vector. A hundredth more covers the roundings
+    of the bound itself.
+    """
+    d = queries.shape[1]
+    growth = (d + 2) * _UNIT_32 / (1 - (d + 2) * _UNIT_32)
+    own = length_bounds(queries)
+    small = 2 * d * _LEAST_32 * (1 + longest + own)
+    bound = (1.01 * growth * longest * own + small).astype(np.float32)
+    # Rounded up: in float32 it has to stay a bound.
+    up: NDArray[np.float32] = np.nextafter(bound, np.float32(np.inf))
+    return up
+
+
+def inner_error(queries: NDArray[np.float32], longest: float) -> NDArray[np.float64]:
+    """(Q,) how far :func:`inner` may be from the inner products, as :func:`product_error`.
+
+    A number is rounded once a fold, log2(d) times at most (Higham, section 4.2).
+    """
+    folds = max(1, queries.shape[1] - 1).bit_length() + 1
+    error: NDArray[np.float64] = 1.01 * (folds * _UNIT_64) * longest * length_bounds(queries)
+    return error
+
+
+def step(vectors: NDArray[np.float32]) -> int | None:
+    """The greatest e for which all of ``vectors`` are whole multiples of 2**e; ``None``: all are 0.
+
+    With integers, signs and the like, float32 products are exact (:func:`products_are_exact`).
+    """
+    bits = np.ascontiguousarray(vectors).reshape(-1).view(np.uint32)
+    bits = bits[(bits & np.uint32(0x7FFFFFFF)) != 0]
+    if not len(bits):
+        return None
+    exponent = ((bits >> np.uint32(23)) & np.uint32(0xFF)).astype(np.int64)
+    mantissa = (bits & np.uint32(0x7FFFFF)) | np.where(exponent > 0, 0x800000, 0).astype(np.uint32)
+    lowest = mantissa & (~mantissa + np.uint32(1))
+    zeros = np.frexp(lowest.astype(np.float64))[1] - 1
+    return int((np.maximum(exponent, 1) - 150 + zeros).min())
+
+
+def products_are_exact(
+    queries: NDArray[np.float32], passages: NDArray[np.float32], longest: float
+) -> bool:
+    """Whether no float32 product of the two can be rounded, in whatever order it is summed.
+
+    That is so where all products are multiples of a step and even the sum of their absolute values
+    (at most the product of both lengths) is at most 2**24 steps. A few rows tell that real vectors
+    are not of that kind.
+    """
+    if not len(queries) or not len(passages):
+        return True
+    most = 1.01 * float(length_bounds(queries).max()) * longest
+
+    def fits(some_queries: NDArray[np.float32], some_passages: NDArray[np.float32]) -> bool:
+        a, b = step(some_queries), step(some_passages)
+        if a is None or b is None:
+            return True
+        return a + b > -126 and most <= 2.0 ** (a + b + 24)
+
+    return fits(queries[:1], passages[:1]) and fits(queries, passages)
+
+
+def _chunks(n: int, width: int) -> Iterator[slice]:
+    rows = max(1, _CHUNK // max(1, width))
+    for start in range(0, n, rows):
+        yield slice(start, min(start + rows, n))
+
+
+def _fold(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n,) sums of the rows of (n, d) ``numbers``, which are overwritten.
+
+    The second half is added to the first until one number is left; the middle one of an odd count
+    waits. Elementwise additions are the same on every processor.
+    """
+    n = numbers.shape[1]
+    if not n:
+        return np.zeros(len(numbers))
+    while n > 1:
+        half = (n + 1) // 2
+        numbers[:, : n - half] += numbers[:, half:n]
+        n = half
+    return numbers[:, 0]
+
+
+def inner(
+    queries: NDArray[np.float32],
+    vectors: NDArray[np.float32],
+    query: Pairs,
+    vector: Pairs,
+    *,
+    compiled: bool = False,
+) -> NDArray[np.float64]:
+    """Scores of the pairs (``queries[query[i]]``, ``vectors[vector[i]]``), float64 (n,).
+
+    Summed in one fixed order, the same to the bit wherever it is computed; ``compiled`` loops give
+    the same sooner, once they are compiled.
+    """
+    if compiled and len(query):
+        from harness.search import cpu
+
+        return cpu.inner(queries, vectors, query, vector)
+    out = np.empty(len(query))
+    for rows in _chunks(len(query), queries.shape[1]):
+        products = queries[query[rows]].astype(np.float64)
+        products *= vectors[vector[rows]]
+        out[rows] = _fold(products)
+    return out
+
+
+def _two_sum(
+    a: NDArray[np.float64], b: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The rounded sum, and what rounding it lost: together they are the sum (Knuth)."""
+    total = a + b
+    part = total - a
+    return total, (a - (total - part)) + (b - part)
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Exact scores, comparable as (``high``, ``low``).
+
+    ``high`` is the score rounded to float64 and ``low`` what is left of it, rounded; where nothing
+    is left then, the two are the score itself.
+    """
+
+    high: NDArray[np.float64]
+    """(n,)"""
+    low: NDArray[np.float64]
+    """(n,)"""
+    whole: NDArray[np.bool_]
+    """(n,) whether ``high`` + ``low`` is the score; else equal keys do not make equal scores."""
+
+
+def exact_keys(
+    queries: NDArray[np.float32], vectors: NDArray[np.float32], query: Pairs, vector: Pairs
+) -> Keys:
+    """Scores of pairs, as :func:`inner` takes them, without any rounding.
+
+    Sums are folded as in :func:`inner`, with what each addition loses in a second sum. Where an
+    addition of the second one loses something in turn, integers decide.
+    """
+    n = len(query)
+    high, low, whole = np.empty(n), np.empty(n), np.ones(n, bool)
+    for rows in _chunks(n, 4 * queries.shape[1]):
+        sums = queries[query[rows]].astype(np.float64)
+        sums *= vectors[vector[rows]]
+        lost = np.zeros_like(sums)
+        fine = np.ones(len(sums), bool)
+        width = sums.shape[1]
+        while width > 1:
+            half = (width + 1) // 2
+            left, right = slice(0, width - half), slice(half, width)
+            total, error = _two_sum(sums[:, left], sums[:, right])
+            both, first = _two_sum(lost[:, left], lost[:, right])
+            both, second = _two_sum(both, error)
+            fine &= ~(first.any(1) | second.any(1))
+            sums[:, left], lost[:, left] = total, both
+            width = half
+        high[rows], low[rows] = _two_sum(sums[:, 0], lost[:, 0])
+        whole[rows] = fine
+    for i in np.flatnonzero(~whole).tolist():
+        score = real_score(queries[query[i]], vectors[vector[i]])
+        high[i] = float(score)
+        left_over = score - Fraction(high[i])
+        low[i] = float(left_over)
+        whole[i] = Fraction(low[i]) == left_over
+    # 0.0 and -0.0 are one number, and sort as one.
+    return Keys(high + 0.0, low + 0.0, whole)
+
+
+def real_score(query: NDArray[np.float32], vector: NDArray[np.float32]) -> Fraction:
+    """The inner product of two vectors (d,), as a fraction: exact, and slow."""
+    return sum(
+        (Fraction(a) * Fraction(b) for a, b in zip(query.tolist(), vector.tolist(), strict=True)),
+        Fraction(0),
+    )
+
+
+class Decider:
+    """Comparisons of scores that float32 leaves open.
+
+    A pair is a row of ``queries`` (Q, d) and the number of a passage's vector; where the vectors
+    are, subclasses know. ``longest`` is what their lengths are at most.
+    """
+
+    def __init__(self, queries: NDArray[np.float32], longest: float, decisions: Decisions) -> None:
+        self.queries, self.decisions = queries, decisions
+        self._error = inner_error(queries, longest)
+
+    def scores(self, query: Pairs, vector: Pairs) -> NDArray[np.float64]:
+        """Scores of pairs as :func:`inner` gives them."""
+        raise NotImplementedError
+
+    def keys(self, query: Pairs, vector: Pairs) -> Keys:
+        """Scores of pairs as :func:`exact_keys` gives them."""
+        raise NotImplementedError
+
+    def real(self, query: int, vector: int) -> Fraction:
+        """The score of a pair as :func:`real_score` gives it."""
+        raise NotImplementedError
+
+    def signs(self, query: Pairs, first: Pairs, second: Pairs) -> NDArray[np.int8]:
+        """1 where the score of ``first`` (n,) is the higher one, -1 where it is lower, 0: equal."""
+        difference = self._counted(query, first) - self._counted(query, second)
+        out = np.sign(difference).astype(np.int8)
+        open_ = np.abs(difference) <= 2 * self._error[query]
+        out[open_] = 0
+        # A vector ties with itself.
+        left = np.flatnonzero(open_ & (first != second))
+        if not len(left):
+            return out
+        a, b = self._known(query[left], first[left]), self._known(query[left], second[left])
+        high, low = np.sign(a.high - b.high), np.sign(a.low - b.low)
+        out[left] = np.where(high != 0, high, low).astype(np.int8)
+        for i in left[(out[left] == 0) & ~(a.whole & b.whole)].tolist():
+            one = self.real(int(query[i]), int(first[i]))
+            other = self.real(int(query[i]), int(second[i]))
+            out[i] = (one > other) - (one < other)
+        return out
+
+    def _counted(self, query: Pairs, vector: Pairs) -> NDArray[np.float64]:
+        """Scores of pairs, each computed once."""
+        pairs, where = _different(query, vector)
+        self.decisions.add(float64=len(pairs[0]))
+        return self.scores(*pairs)[where]
+
+    def _known(self, query: Pairs, vector: Pairs) -> Keys:
+        """Keys of pairs, each computed once."""
+        pairs, where = _different(query, vector)
+        self.decisions.add(exact=len(pairs[0]))
+        keys = self.keys(*pairs)
+        return Keys(keys.high[where], keys.low[where], keys.whole[where])
+
+    def order(
+        self,
+        query: Pairs,
+        vector: Pairs,
+        score: NDArray[np.float32],
+        margin: NDArray[np.float32],
+        *,
+        group: Pairs | None = None,
+        tie: Pairs | None = None,
+    ) -> tuple[Pairs, NDArray[np.bool_]]:
+        """The order of candidates by group, then score descending, then ``tie`` ascending.
+
+        Args:
+            query: (n,)
+            vector: (n,)
+            score: (n,) float32 scores, descending within a group, of equal ones the lower ``tie``
+                first.
+            margin: (Q,) how far apart two float32 scores of a query have to be for their order to
+                be that of the real ones.
+            group: (n,) ascending, candidates of one query each; default: ``query``.
+            tie: (n,) which of two equal scores comes first, the lower; default: ``vector``.
+
+        Returns:
+            (n,) places of the candidates in order, and (n,) whether each has the same score as the
+            one before it.
+        """
+        n = len(query)
+        group = query if group is None else group
+        tie = vector if tie is None else tie
+        order, level = np.arange(n), np.zeros(n, bool)
+        near = np.zeros(n, bool)
+        near[1:] = (group[1:] == group[:-1]) & (score[:-1] - score[1:] <= margin[query[1:]])
+        runs, number = _runs(near)
+        if not len(runs):
+            return order, level
+        self.decisions.add(float64=len(runs))
+        value = self.scores(query[runs], vector[runs])
+        best = np.lexsort((tie[runs], -value, number))
+        order[runs] = runs[best]
+        value = value[best]
+        near = np.zeros(n, bool)
+        near[runs[1:]] = (number[1:] == number[:-1]) & (
+            value[:-1] - value[1:] <= 2 * self._error[query[runs[1:]]]
+        )
+        runs, number = _runs(near)
+        if not len(runs):
+            return order, level
+        members = order[runs]
+        self.decisions.add(exact=len(runs))
+        keys = self.keys(query[members], vector[members])
+        best = np.lexsort((tie[members], -keys.low, -keys.high, number))
+        order[runs] = members = members[best]
+        high, low, whole = keys.high[best], keys.low[best], keys.whole[best]
+        same = np.zeros(len(runs), bool)
+        same[1:] = (number[1:] == number[:-1]) & (high[1:] == high[:-1]) & (low[1:] == low[:-1])
+        level[runs] = same
+        if whole.all():
+            return order, level
+        # Candidates with equal keys that are not all there is to them.
+        tied, number = _runs(same)
+        for i in np.unique(number):
+            at = tied[number == i]
+            if not whole[at].all():
+                places = runs[at]
+                real = {m: self.real(int(query[m]), int(vector[m])) for m in order[places].tolist()}
+                ordered = sorted(real, key=lambda m: (-real[m], tie[m]))
+                order[places] = ordered
+                level[places[1:]] = [real[a] == real[b] for a, b in pairwise(ordered)]
+        return order, level
+
+
+class VectorDecider(Decider):
+    """Decides with vectors (N, d) that are in memory; ``compiled``: in compiled loops."""
+
+    def __init__(
+        self,
+        queries: NDArray[np.float32],
+        vectors: NDArray[np.float32],
+        longest: float,
+        decisions: Decisions,
+        *,
+        compiled: bool = False,
+    ) -> None:
+        super().__init__(queries, longest, decisions)
+        self._vectors, self._compiled = vectors, compiled
+
+    def scores(self, query: Pairs, vector: Pairs) -> NDArray[np.float64]:
+        """See :class:`Decider`."""
+        return inner(self.queries, self._vectors, query, vector, compiled=self._compiled)
+
+    def keys(self, query: Pairs, vector: Pairs) -> Keys:
+        """See :class:`Decider`."""
+        return exact_keys(self.queries, self._vectors, query, vector)
+
+    def real(self, query: int, vector: int) -> Fraction:
+        """See :class:`Decider`."""
+        return real_score(self.queries[query], self._vectors[vector])
+
+
+def _different(query: Pairs, vector: Pairs) -> tuple[tuple[Pairs, Pairs], Pairs]:
+    """Different pairs among those given, and which of them each is."""
+    width = int(vector.max(initial=0)) + 1
+    codes, where = np.unique(query * width + vector, return_inverse=True)
+    return (codes // width, codes % width), where
+
+
+def _runs(near: NDArray[np.bool_]) -> tuple[Pairs, Pairs]:
+    """Places in runs of two or more, and the number of the run each is in.
+
+    ``near`` (n,) says of each place whether it goes on with the one before.
+    """
+    member = near.copy()
+    member[:-1] |= near[1:]
+    places = np.flatnonzero(member)
+    return places, np.cumsum(~near[places])
