@@ -16,26 +16,27 @@ import pytest
 import harness
 
 # Made by this recipe on an AMD EPYC (Zen 4) with torch 2.13.0; every machine has to give the same.
-GOLDEN = "5461147e7ab4ced07149bdd89f761ecd438c480d09a7a7afda2077e0d9db0986"
+GOLDEN = "30f128273c934321a716e2db1b0cd7a9ada2b842eb31e35cb05644b9b617f20a"
 
 
 class FromDigests:
     """Vectors from SHAKE-256 of the text: whole numbers, then of length 1 as for any cosine.
 
-    A text's words count too, so that a question and its passage have something in common.
+    A text's words count too, so that a question and its passage have something in common. All
+    vectors have much in common: scores lie so close together that float32 cannot tell many apart.
     """
 
     name = "from-digests"
     similarity = "cosine"
 
     def encode(self, texts: Sequence[str], *, role: str, language: str) -> np.ndarray:
-        """(n, 96) float32, all of them integers below 2**20."""
+        """(n, 96) float32, all of them integers below 2**24."""
         return np.stack([self._vector(text) for text in texts]).astype(np.float32)
 
     def _vector(self, text: str) -> np.ndarray:
         parts = [text, *text.lower().split()]
         drawn = [hashlib.shake_256(p.encode()).digest(192) for p in parts]
-        return np.sum([np.frombuffer(d, "<i2").astype(np.int64) for d in drawn], axis=0)
+        return 4_000_000 + np.sum([np.frombuffer(d, "<i2").astype(np.int64) for d in drawn], axis=0)
 
 
 def digest(table: Any) -> str:
