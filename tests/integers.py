@@ -1,4 +1,4 @@
-"""Encoders whose every score is an exact whole number, on any processor, and digests of JSON."""
+"""Models whose scores are exact whole numbers on any processor, and digests of JSON values."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ LARGEST = 511
 TABLE = (
     np.frombuffer(hashlib.shake_128(b"whole numbers").digest(ROWS * WIDTH), np.uint8) % 7
 ).reshape(ROWS, WIDTH).astype(np.int64) - 3
-"""A row of whole numbers from -3 to 3 for each of 4,096 kinds of three bytes."""
+"""A row of whole numbers from -3 to 3 for each of 4,096 hashed byte trigrams."""
 
 
-def _kinds(text: str) -> np.ndarray:
-    """The kind of every three neighbouring bytes of a text."""
+def _trigrams(text: str) -> np.ndarray:
+    """The hash of every byte trigram of a text."""
     raw = np.frombuffer(f" {text.lower()} ".encode(), np.uint8).astype(np.int64)
     return (raw[:-2] * 961 + raw[1:-1] * 31 + raw[2:]) % ROWS
 
 
 class Integers:
-    """Sums of table rows, scaled down by whole-number division; leans to the text's language."""
+    """Sums of table rows, scaled by integer division, plus an offset for the language."""
 
     name = "integers"
     fingerprint = "integers-1"
@@ -37,17 +37,17 @@ class Integers:
         lean = TABLE[int.from_bytes(language.encode(), "big") % ROWS]
         out = np.empty((len(texts), WIDTH), np.int64)
         for row, text in zip(out, texts, strict=True):
-            kinds = _kinds(text)
-            row[:] = 4 * TABLE[kinds].sum(0) // math.isqrt(len(kinds)) + lean
+            trigrams = _trigrams(text)
+            row[:] = 4 * TABLE[trigrams].sum(0) // math.isqrt(len(trigrams)) + lean
             row[-1] = 1
         return np.clip(out, -LARGEST, LARGEST).astype(np.float32)
 
 
-class SharedKinds:
-    """A system without vectors: how many kinds of three bytes a query and a passage share."""
+class SharedTrigrams:
+    """A model without vectors: the score is the number of byte trigrams in common."""
 
-    name = "shared-kinds"
-    facts = {"adapter": "shared kinds", "version": 1}  # noqa: RUF012
+    name = "shared-trigrams"
+    facts = {"adapter": "shared trigrams", "version": 1}  # noqa: RUF012
     pool_matters = False
 
     def index(self, passages: Sequence[str], *, languages: Sequence[str]) -> _SharedIndex:
@@ -57,34 +57,34 @@ class SharedKinds:
 
 class _SharedIndex:
     def __init__(self, passages: Sequence[str]) -> None:
-        self._kinds = self._of(passages)
+        self._trigrams = self._of(passages)
 
     @staticmethod
     def _of(texts: Sequence[str]) -> np.ndarray:
-        """(texts, 4096) float32: 1 where a text has a kind."""
+        """(texts, 4096) float32: 1 where a text has a trigram."""
         found = np.zeros((len(texts), ROWS), np.float32)
         for row, text in zip(found, texts, strict=True):
-            row[_kinds(text)] = 1
+            row[_trigrams(text)] = 1
         return found
 
     def score(self, queries: Sequence[str], *, language: str) -> np.ndarray:
         """(queries, passages) whole numbers."""
-        scores: np.ndarray = self._of(queries) @ self._kinds.T
+        scores: np.ndarray = self._of(queries) @ self._trigrams.T
         return scores
 
 
 def fixed(kind: type, name: str) -> type:
-    """``kind`` under a name that stays when this file moves: records hold it."""
+    """``kind`` under a fixed name, as records hold it: this file may move."""
     kind.__module__, kind.__qualname__ = "integers", name
     return kind
 
 
 fixed(Integers, "Integers")
-fixed(SharedKinds, "SharedKinds")
+fixed(SharedTrigrams, "SharedTrigrams")
 
 
 def canonical(value: Any) -> Any:
-    """``value`` with nine digits of every float, and 0 below 1e-12: the rest is rounding."""
+    """``value`` with floats cut to nine digits, and to 0 below 1e-12: the rest is rounding."""
     if isinstance(value, dict):
         return {str(k): canonical(v) for k, v in value.items()}
     if isinstance(value, list | tuple):

