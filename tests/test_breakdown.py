@@ -163,6 +163,20 @@ def test_by_length_splits_each_language_at_its_own_quartiles() -> None:
     assert {row.queries for row in found.values()} == {4}
 
 
+def test_a_length_that_equals_a_quartile_belongs_below_it() -> None:
+    """Lengths 10 to 50 have their quartiles at 20, 30 and 40, which are lengths themselves."""
+    rows = [
+        (Setting("mono", "en", "en"), f"q{n}", 1, 10 * n, n / 10, math.nan) for n in range(1, 6)
+    ]
+    found = rows_of(break_down(by_hand(rows=rows), "length"), "mono")
+    assert {name: row.characters for name, row in found.items()} == {
+        "shortest quarter": (10, 20),
+        "second quarter": (30, 30),
+        "third quarter": (40, 40),
+        "longest quarter": (50, 50),
+    }
+
+
 def test_a_single_question_has_no_interval() -> None:
     """Drawn again and again it is always itself; no width would look like certainty."""
     rows = rows_of(break_down(by_hand(), "language"), "mono")

@@ -203,6 +203,14 @@ def test_drawn_p_values_are_close_to_exact_ones(monkeypatch: pytest.MonkeyPatch)
     assert 0.01 < exact.macro.p_value[0] < 0.9  # a value that could be missed
 
 
+def test_a_drawn_p_value_counts_the_observed_assignment() -> None:
+    """All 30 questions rose (2 ** -30): none of 99 draws does, so p is 1 in 100 and not 0."""
+    rise, alone, one = np.ones(30), np.arange(30), np.zeros(30, dtype=int)
+    found = paired_permutation_test(rise, 0 * rise, alone, one, 1, seed=1, resamples=99).macro
+    assert found.p_value[0] == found.p_higher[0] == 1 / 100
+    assert found.p_lower[0] == 1
+
+
 def test_equal_systems_have_p_value_1_and_the_order_does_not_matter() -> None:
     data, other = values(0), values(1)
     same = paired_permutation_test(data, data, CLUSTERS, GROUPS, LANGUAGES, seed=1, resamples=99)

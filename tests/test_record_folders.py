@@ -1,0 +1,62 @@
+"""Record folders: a repeated run replaces its record, any other run gets its own folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import tiny
+
+import harness
+
+
+def run(task: Path, output: Path, fingerprint: str = "word-bag-1", **options: Any) -> str:
+    """Name of the folder that the record of a run was saved in."""
+    model = tiny.WordBag()
+    model.fingerprint = fingerprint
+    record = harness.evaluate(
+        model,
+        tasks=[str(task)],
+        output=output,
+        kinds=("mono",),
+        resamples=0,
+        store=False,
+        **options,
+    )
+    assert record.folder is not None
+    return record.folder.name
+
+
+def test_the_same_run_again_replaces_its_record(tmp_path: Path) -> None:
+    task = tiny.write_task(tmp_path / "task")
+    assert run(task, tmp_path / "out") == run(task, tmp_path / "out")
+    assert len(list((tmp_path / "out").iterdir())) == 1
+
+
+def test_a_run_on_other_data_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    """Same task file, one passage changed."""
+    task = tiny.write_task(tmp_path / "task")
+    first = run(task, tmp_path / "out")
+    passages = tmp_path / "task" / "data" / "passages.de.jsonl"
+    passages.write_text(passages.read_text().replace("in passage 3", "in passage three"))
+    assert run(task, tmp_path / "out") != first
+    assert len(list((tmp_path / "out").iterdir())) == 2
+
+
+def test_another_fingerprint_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    """Two models of one name that differ in nothing else."""
+    task = tiny.write_task(tmp_path / "task")
+    assert run(task, tmp_path / "out") != run(task, tmp_path / "out", "word-bag-2")
+    assert len(list((tmp_path / "out").iterdir())) == 2
+
+
+def test_runs_with_other_options_have_folders_of_their_own(tmp_path: Path) -> None:
+    task = tiny.write_task(tmp_path / "task")
+    options: list[dict[str, Any]] = [
+        {},
+        {"limit": 4},
+        {"languages": ("en", "de")},
+        {"measures": ("map",)},
+        {"query_prompt": "query: "},
+    ]
+    assert len({run(task, tmp_path / "out", **x) for x in options}) == len(options)
