@@ -91,9 +91,7 @@ def test_any_number_of_threads(real_data: Path, threads: int) -> None:
 
 
 @pytest.mark.parametrize("rows", [1, 7, 100])
-def test_any_height_of_tiles(
-    real_data: Path, rows: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_any_height_of_tiles(real_data: Path, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A matrix kernel's last bits depend on the shape it is called with."""
     from harness.search import ranking
 

@@ -30,6 +30,9 @@ LEVEL = 0.95
 _BLOCK_BYTES = 32 << 20
 _NORMAL = NormalDist()
 
+_ROUNDING = 1e-12
+"""How far apart two equal sums of the resampling may be, relative to the value, or to 1."""
+
 
 @dataclass(frozen=True)
 class Estimates:
@@ -371,7 +374,10 @@ def _intervals(
         column = ascending[j, : defined[j]]
         percentile[j] = [_quantile(column, x) for x in tails]
         # Draws equal to the value count half: few distinct values would shift the interval else.
-        below, upto = (int(column.searchsorted(value[j], side)) for side in ("left", "right"))
+        # Sums of a draw may differ from the value's in their last bits, as the processor has it.
+        slack = _ROUNDING * max(abs(value[j]), 1.0)
+        below = int(column.searchsorted(value[j] - slack, "left"))
+        upto = int(column.searchsorted(value[j] + slack, "right"))
         share = (below + upto) / 2 / len(column)
         share = min(max(share, 0.5 / len(column)), 1 - 0.5 / len(column))
         shift = _NORMAL.inv_cdf(share)
