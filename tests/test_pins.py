@@ -1,16 +1,17 @@
 """Pinned digests and numbers that must survive a move of modules unchanged.
 
 The values in ``golden/pins.json`` come from commit 658d55d (24 November 2026), before any module
-was moved; those of intervals from the commit after it in which BCa ends no longer hang on rounding. As long as they hold, vectors, records and trained models written then are still found
-and still comparable. A change that is meant to alter one belongs in CHANGELOG.md. Digests are
-SHA-256, cut to sixteen digits.
+was moved; those of intervals from the later one in which BCa ends no longer depend on rounding. As
+long as they hold, vectors, records and trained models written then are still found and still
+comparable. A change that is meant to alter one belongs in CHANGELOG.md. Digests are SHA-256, cut to
+sixteen digits.
 
 The encoder returns whole numbers (:mod:`integers`), so no rank depends on rounding; means and
 intervals are compared to nine digits. Left out of a record: when and where it was made
 (``created``, ``environment``, ``seconds``, ``peak_bytes``, ``model_seconds``), what certainty took
-(``close_comparisons``), the command that
-reproduces it, some interval ends (:func:`exact_intervals`), and name and bytes of the table's file,
-whose columns are compared instead. Many digests include library versions; here each is "1".
+(``close_comparisons``), the command that reproduces it, some interval ends
+(:func:`exact_intervals`), and name and bytes of the table's file, whose columns are compared
+instead. Many digests include library versions; here each is "1".
 """
 
 from __future__ import annotations

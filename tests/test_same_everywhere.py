@@ -1,4 +1,4 @@
-"""One table from the same vectors, whatever computes it: processor, path, memory, threads, shards."""
+"""One table from the same vectors, whatever processor, path, memory or threads compute it."""
 
 from __future__ import annotations
 
