@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.compiled import compiled
-from harness.search.exact import Open
+from harness.search.exact import Open, Vectors
 
 _AT_ONCE = 6
 """Thresholds compared per pass over a row: as many as stay in registers beside the scores."""
@@ -27,6 +27,15 @@ _SCAN = 32
 
 _FEW = 32
 """Depth of a head that is short: its bound is found by insertion, its columns in the high lanes."""
+
+_RUN = 64
+"""Candidates of a top k in one run of near ones, up to which they are sorted by insertion."""
+
+_BUCKETS = 1 << 14
+"""Buckets that scores near a relevant passage's are told by: their table stays in cache."""
+
+_CHUNK = 1024
+"""Scores whose buckets are computed at once."""
 
 _LANES = 256
 """Lanes of a row for a short head, which then lies in little more of them than it is deep."""
@@ -97,41 +106,189 @@ def _most(indptr: Any) -> Any:
     return most
 
 
-@compiled(inline="always")
-def _append_near(
+@compiled()
+def _inner(a: Any, first: Any, b: Any, second: Any, width: Any, products: Any) -> Any:
+    """Inner product of ``width`` numbers from two places, float64, folded in one fixed order."""
+    n = np.uint64(width)
+    half = (n + np.uint64(1)) // np.uint64(2)
+    third, fourth = first + half, second + half
+    # The first fold as the products are made.
+    for x in range(n - half):
+        left = np.float64(a[first + x]) * np.float64(b[second + x])
+        products[x] = left + np.float64(a[third + x]) * np.float64(b[fourth + x])
+    if n - half < half:
+        middle = n - half
+        products[middle] = np.float64(a[first + middle]) * np.float64(b[second + middle])
+    n = half
+    while n > np.uint64(1):
+        half = (n + np.uint64(1)) // np.uint64(2)
+        for x in range(n - half):
+            products[x] += products[x + half]
+        n = half
+    return products[0]
+
+
+@compiled()
+def _bucket(x: Any, lowest: Any, scale: Any) -> Any:
+    """The bucket of a score: 0 below ``lowest``, the last one far above; never less for more."""
+    place = np.float32((x - lowest) * scale)
+    # Written so that it becomes two vector instructions; min() and max() look for NaN.
+    place = place if place > np.float32(0) else np.float32(0)
+    place = place if place < np.float32(_BUCKETS - 1) else np.float32(_BUCKETS - 1)
+    return np.int32(place)
+
+
+@compiled()
+def _marked(
+    flat: Any, base: Any, width: Any, lowest: Any, scale: Any, marks: Any, places: Any, hits: Any
+) -> Any:
+    """List the columns of a row whose bucket is marked; returns how many."""
+    n = np.uint64(0)
+    for a in range(np.uint64(0), np.uint64(width), np.uint64(_CHUNK)):
+        size = min(np.uint64(_CHUNK), np.uint64(width) - a)
+        start = np.uint64(base) + a
+        for j in range(size):
+            places[j] = np.uint32(_bucket(flat[start + j], lowest, scale))
+        for j in range(size, size + np.uint64(7)):
+            places[j] = np.uint32(0)
+        for j in range(np.uint64(0), size, np.uint64(8)):
+            # One test for eight of them: nearly all fail it.
+            any_ = marks[np.uint64(places[j])] | marks[np.uint64(places[j + np.uint64(1)])]
+            any_ |= marks[np.uint64(places[j + np.uint64(2)])]
+            any_ |= marks[np.uint64(places[j + np.uint64(3)])]
+            any_ |= marks[np.uint64(places[j + np.uint64(4)])]
+            any_ |= marks[np.uint64(places[j + np.uint64(5)])]
+            any_ |= marks[np.uint64(places[j + np.uint64(6)])]
+            any_ |= marks[np.uint64(places[j + np.uint64(7)])]
+            if any_:
+                for i in range(j, min(j + np.uint64(8), size)):
+                    hits[n] = a + i
+                    n += np.uint64(marks[np.uint64(places[i])])
+    return n
+
+
+@compiled()
+def _near_row(
     flat: Any,
-    start: Any,
-    stop: Any,
+    base: Any,
+    width: Any,
+    columns: Any,
+    first: Any,
+    relevant: Any,
     low: Any,
     high: Any,
-    near: Any,
-    base: Any,
     own: Any,
-    relevant: Any,
-    near_relevant: Any,
-    near_column: Any,
+    error: Any,
+    queries: Any,
+    query: Any,
+    passages: Any,
+    dimensions: Any,
+    products: Any,
+    block_of: Any,
+    marks: Any,
+    places: Any,
+    hits: Any,
+    above: Any,
+    open_relevant: Any,
+    open_column: Any,
     n: Any,
 ) -> Any:
-    """List the ``near`` columns of ``flat[start:stop]`` above ``low`` and at most ``high``.
+    """Decide on the scores of one row that lie from ``low`` to ``high`` of a relevant passage.
 
-    Column ``own`` is not among them. Returns how long the list is then.
+    Looking at every score once for each relevant passage would take as long again as counting.
+    Instead the scores' buckets are looked up in a table of those that hold such an interval; few
+    scores are in one. Returns how long the list of open pairs is, and scores computed in float64.
     """
-    for a in range(np.uint64(start), np.uint64(stop), np.uint64(_SCAN)):
-        b = min(a + np.uint64(_SCAN), np.uint64(stop))
-        here = np.int32(0)
-        for j in range(a, b):
-            here += np.int32(flat[j] > low) - np.int32(flat[j] > high)
-        if here:
-            for j in range(a, b):
-                if flat[j] > low and flat[j] <= high:
-                    near -= 1
-                    if np.int64(j) != own:
-                        near_relevant[n] = relevant
-                        near_column[n] = np.int64(j) - base
-                        n += 1
-            if near <= 0:
-                break
-    return n
+    lowest, highest = low[0], high[0]
+    for i in range(1, relevant):
+        lowest, highest = min(lowest, low[i]), max(highest, high[i])
+    # Buckets are wider than the roundings of scores, and the first and the last ones are left free
+    # for what is further out. Neighbours are marked too, as places are rounded.
+    largest = max(abs(lowest), abs(highest))
+    span = max(np.float32(highest - lowest), np.float32(1e-2) * largest, np.float32(1e-30))
+    scale = np.float32(np.float32(_BUCKETS - 8) / span)
+    lowest = np.float32(lowest - np.float32(3) / scale)
+    for i in range(relevant):
+        a, b = _bucket(low[i], lowest, scale), _bucket(high[i], lowest, scale)
+        for bucket in range(a - 1, b + 2):
+            marks[bucket] = 1
+    computed = 0
+    for h in range(_marked(flat, base, width, lowest, scale, marks, places, hits)):
+        column = np.int64(hits[h])
+        x, known, score = flat[np.uint64(base) + hits[h]], False, 0.0
+        for i in range(relevant):
+            if x < low[i] or x > high[i] or column == columns[first + i]:
+                continue
+            if not known:
+                known = True
+                computed += 1
+                there = np.uint64(column) * np.uint64(dimensions)
+                score = _inner(queries, query, passages, there, dimensions, products)
+            difference = score - own[i]
+            if abs(difference) <= error:
+                open_relevant[n], open_column[n] = first + i, column
+                n += 1
+            elif difference > 0:
+                above[first + i, block_of[column]] += 1
+    for i in range(relevant):
+        a, b = _bucket(low[i], lowest, scale), _bucket(high[i], lowest, scale)
+        for bucket in range(a - 1, b + 2):
+            marks[bucket] = 0
+    return n, computed
+
+
+@compiled()
+def _top_row(
+    flat: Any,
+    base: Any,
+    candidates: Any,
+    found: Any,
+    k: Any,
+    margin: Any,
+    error: Any,
+    queries: Any,
+    query: Any,
+    passages: Any,
+    dimensions: Any,
+    products: Any,
+    score: Any,
+    out: Any,
+    out_scores: Any,
+) -> Any:
+    """Put the first k of ``candidates``, sorted by float32, in order where float64 can.
+
+    Returns whether that order is certain, and how many scores were computed in float64.
+    """
+    computed = 0
+    i = 0
+    while i < k:
+        # A run of candidates of which each may be above the one before.
+        stop = i + 1
+        while stop < found and (
+            flat[base + candidates[stop - 1]] - flat[base + candidates[stop]] <= margin
+        ):
+            stop += 1
+            if stop - i > _RUN:
+                return False, computed
+        if stop - i > 1:
+            for j in range(i, stop):
+                there = np.uint64(candidates[j]) * np.uint64(dimensions)
+                value = _inner(queries, query, passages, there, dimensions, products)
+                computed += 1
+                column = candidates[j]
+                at = j
+                while at > i and score[at - 1 - i] < value:
+                    score[at - i], candidates[at] = score[at - 1 - i], candidates[at - 1]
+                    at -= 1
+                score[at - i], candidates[at] = value, column
+            for j in range(i + 1, stop):
+                if score[j - 1 - i] - score[j - i] <= error:
+                    return False, computed
+        i = stop
+    for j in range(k):
+        out[j] = candidates[j]
+        out_scores[j] = flat[base + candidates[j]]
+    return True, computed
 
 
 @compiled(nogil=True)
@@ -141,67 +298,104 @@ def _certain_rows(
     indptr: Any,
     columns: Any,
     starts: Any,
-    margin: Any,
+    block_of: Any,
+    error32: Any,
+    error64: Any,
+    queries: Any,
+    first_query: Any,
+    passages: Any,
+    dimensions: Any,
     first: Any,
     last: Any,
     k: Any,
     lanes: Any,
     r: Any,
     above: Any,
-    near_relevant: Any,
-    near_column: Any,
-    best_row: Any,
-    best_column: Any,
-    best_score: Any,
+    open_relevant: Any,
+    open_column: Any,
+    out: Any,
+    out_scores: Any,
+    row: Any,
+    column: Any,
+    scores: Any,
 ) -> Any:
-    """As :func:`_rows`, from row ``r`` on, with what ``margin`` (R,) leaves open in lists.
+    """As :func:`_rows`, from row ``r`` on, with certainty; what float64 leaves open is listed.
 
-    Returns (row to go on from, pairs listed as near, candidates listed for the top k).
+    Returns (row to go on from, open pairs of a relevant passage and a column, candidates of rows
+    whose top k is open, scores computed in float64).
     """
     most = _most(indptr)
-    bounds = np.empty(2 * most + _AT_ONCE, np.float32)
+    own = np.empty(most, np.float64)
+    low, high = np.empty(most, np.float32), np.empty(most + _AT_ONCE, np.float32)
+    products = np.empty(dimensions, np.float64)
+    marks = np.zeros(_BUCKETS, np.uint8)
+    places = np.empty(_CHUNK + 8, np.uint32)
+    hits = np.empty(width + 8, np.uint64)
     peaks = np.empty(lanes, np.float32)
     best = np.empty(min(k, _FEW), np.float32)
     keys = np.empty(last - first if k else 0, np.uint64)
-    n, m = 0, 0
+    run = np.empty(_RUN + 1, np.float64)
+    candidates = np.empty(last - first if k else 0, np.int64)
+    n, m, computed = 0, 0, 0
     while r < len(indptr) - 1:
         relevant = indptr[r + 1] - indptr[r]
-        full = n + relevant * width > len(near_column) or m + (last - first) > len(best_column)
+        full = n + relevant * width > len(open_column) or m + (last - first) > len(column)
         if full and (n or m):
             break
         base = r * width
-        # Above the first of two bounds a passage is certainly above, up to the second certainly
-        # not: each is a step further out than the margin, as sums are rounded.
-        for i in range(relevant):
-            own = flat[base + columns[indptr[r] + i]]
-            high, low = np.float32(own + margin[r]), np.float32(own - margin[r])
-            bounds[2 * i] = np.nextafter(high, np.float32(np.inf))
-            low = np.nextafter(low, np.float32(-np.inf))
-            bounds[2 * i + 1] = np.nextafter(low, np.float32(-np.inf))
-        for i in range(2 * relevant, len(bounds)):
-            bounds[i] = np.inf
-        for block in range(len(starts) - 1):
-            a, b = base + starts[block], base + starts[block + 1]
-            for i in range(0, relevant, _AT_ONCE // 2):
-                counts = _count_above(flat, a, b, bounds, 2 * i)
-                for q in range(min(_AT_ONCE // 2, relevant - i)):
-                    g = indptr[r] + i + q
-                    above[g, block] = counts[2 * q]
-                    near = counts[2 * q + 1] - counts[2 * q]
-                    own = base + columns[g]
-                    # A relevant passage is near itself.
-                    if near > np.int32(a <= own < b):
-                        low, high = bounds[2 * (i + q) + 1], bounds[2 * (i + q)]
-                        n = _append_near(
-                            flat, a, b, low, high, near, base, own, g, near_relevant, near_column, n
-                        )
+        query = np.uint64(first_query + r) * np.uint64(dimensions)
+        if relevant:
+            for i in range(relevant):
+                there = np.uint64(columns[indptr[r] + i]) * np.uint64(dimensions)
+                own[i] = _inner(queries, query, passages, there, dimensions, products)
+                # A step further out, as the sum is rounded. What float64 is off by is far less
+                # than the bound of float32 has to spare.
+                up, down = np.float32(own[i] + error32[r]), np.float32(own[i] - error32[r])
+                high[i] = np.nextafter(up, np.float32(np.inf))
+                low[i] = np.nextafter(down, np.float32(-np.inf))
+            computed += relevant
+            for i in range(relevant, len(high)):
+                high[i] = np.inf
+            for block in range(len(starts) - 1):
+                a, b = base + starts[block], base + starts[block + 1]
+                for i in range(0, relevant, _AT_ONCE):
+                    counts = _count_above(flat, a, b, high, i)
+                    for q in range(min(_AT_ONCE, relevant - i)):
+                        above[indptr[r] + i + q, block] = counts[q]
+            n, more = _near_row(
+                flat,
+                base,
+                width,
+                columns,
+                indptr[r],
+                relevant,
+                low,
+                high,
+                own,
+                error64[r],
+                queries,
+                query,
+                passages,
+                dimensions,
+                products,
+                block_of,
+                marks,
+                places,
+                hits,
+                above,
+                open_relevant,
+                open_column,
+                n,
+            )
+            computed += more
         if k:
             start, stop = np.uint64(base + first), np.uint64(base + last)
+            margin = np.float32(2) * error32[r]
             bound = np.float32(-np.inf)
             found = np.uint64(0)
             if len(peaks) > k:
                 _peaks(flat, start, stop, len(peaks), peaks)
-                bound = np.float32(_kth_highest(peaks, k, best) - margin[r])
+                bound = np.float32(_kth_highest(peaks, k, best) - margin)
                 bound = np.nextafter(bound, np.float32(-np.inf))
                 if k <= _FEW:
                     found = _in_high_lanes(
@@ -211,16 +405,39 @@ def _certain_rows(
                 found = _reaching_columns(flat, start, stop, bound, np.uint64(base), keys)
             ordered = _ordered(flat, np.uint64(base), keys, found)
             kth = flat[np.uint64(base) + ordered[found - np.uint64(k)]]
-            bound = np.nextafter(np.float32(kth - margin[r]), np.float32(-np.inf))
+            bound = np.nextafter(np.float32(kth - margin), np.float32(-np.inf))
+            near = 0
             for i in range(found):
                 j = ordered[found - np.uint64(i + 1)]
-                x = flat[np.uint64(base) + j]
-                if x < bound:
+                if flat[np.uint64(base) + j] < bound:
                     break
-                best_row[m], best_column[m], best_score[m] = r, j, x
-                m += 1
+                candidates[near] = j
+                near += 1
+            certain, more = _top_row(
+                flat,
+                base,
+                candidates,
+                near,
+                k,
+                margin,
+                error64[r],
+                queries,
+                query,
+                passages,
+                dimensions,
+                products,
+                run,
+                out[r],
+                out_scores[r],
+            )
+            computed += more
+            if not certain:
+                for i in range(near):
+                    j = ordered[found - np.uint64(i + 1)]
+                    row[m], column[m], scores[m] = r, j, flat[np.uint64(base) + j]
+                    m += 1
         r += 1
-    return r, n, m
+    return r, n, m, computed
 
 
 def count_outranking(
@@ -451,7 +668,9 @@ def compile_loops() -> None:
     first = np.array([0, 1], np.int64)
     none = np.zeros(1, np.int64)
     count_and_heads(scores, first, none, np.array([0, 2], np.int64), 1)
-    for _ in certain(scores, first, none, np.array([0, 2], np.int64), scores[:, 0], 0, 2, 1):
+    one, error = np.ones((1, 1), np.float32), np.zeros(1)
+    vectors = Vectors(one, np.ones((2, 1), np.float32), np.zeros(2, np.int16), one[0], error)
+    for _ in certain(scores, vectors, 0, first, none, np.array([0, 2], np.int64), 0, 2, 1):
         pass
     inner(scores, scores, none, none)
 
@@ -462,23 +681,7 @@ def _inner_pairs(queries: Any, vectors: Any, width: Any, query: Any, vector: Any
     products = np.empty(width, np.float64)
     for i in range(len(out)):
         a, b = np.uint64(query[i]) * np.uint64(width), np.uint64(vector[i]) * np.uint64(width)
-        n = np.uint64(width)
-        half = (n + np.uint64(1)) // np.uint64(2)
-        # The first fold as the products are made.
-        c, d = a + half, b + half
-        for x in range(n - half):
-            left = np.float64(queries[a + x]) * np.float64(vectors[b + x])
-            products[x] = left + np.float64(queries[c + x]) * np.float64(vectors[d + x])
-        if n - half < half:
-            middle = n - half
-            products[middle] = np.float64(queries[a + middle]) * np.float64(vectors[b + middle])
-        n = half
-        while n > np.uint64(1):
-            half = (n + np.uint64(1)) // np.uint64(2)
-            for x in range(n - half):
-                products[x] += products[x + half]
-            n = half
-        out[i] = products[0]
+        out[i] = _inner(queries, a, vectors, b, width, products)
 
 
 def inner(
@@ -544,55 +747,71 @@ OPEN = 1 << 16
 
 def certain(
     scores: NDArray[np.float32],
+    vectors: Vectors,
+    first_query: int,
     indptr: NDArray[np.int64],
     columns: NDArray[np.int64],
     starts: NDArray[np.int64],
-    margin: NDArray[np.float32],
     first: int,
     last: int,
     k: int,
 ) -> Iterator[Open]:
-    """Counts that ``margin`` (R,) leaves no doubt of, and what is open, a few rows at a time.
+    """Counts and top k that float64 leaves no doubt of, and what it leaves open, some rows a time.
 
+    ``scores`` (R, N) are products of ``vectors``, their first row that of query ``first_query``.
     The other arguments are those of :func:`count_outranking`; the top ``k`` are of the columns
     ``[first, last)``.
     """
     k = min(k, last - first)
     above = np.zeros((len(columns), len(starts) - 1), np.int32)
-    lanes = min(_LANES if k <= _FEW else 2 * k, last - first)
+    top = np.zeros((len(scores), k), np.int32)
+    top_scores = np.zeros((len(scores), k), np.float32)
     most = int(np.diff(indptr).max(initial=0)) * scores.shape[1]
-    near = np.empty((2, max(OPEN, most)), np.int64)
-    row, column = np.empty((2, max(OPEN, last - first) if k else 0), np.int64)
+    relevant, column = np.empty((2, max(OPEN, most)), np.int64)
+    row, candidate = np.empty((2, max(OPEN, last - first) if k else 0), np.int64)
     score = np.empty(len(row), np.float32)
-    flat, r = scores.reshape(-1), 0
+    here = slice(first_query, first_query + len(scores))
+    r = 0
     while r < len(scores):
         begun = r
-        r, n, m = _certain_rows(
-            flat,
+        r, n, m, computed = _certain_rows(
+            scores.reshape(-1),
             scores.shape[1],
             indptr,
             columns,
             starts,
-            margin,
+            vectors.block_of,
+            vectors.error32[here],
+            2 * vectors.error64[here],
+            vectors.queries.reshape(-1),
+            first_query,
+            vectors.passages.reshape(-1),
+            vectors.queries.shape[1],
             first,
             last,
             k,
-            lanes,
+            min(_LANES if k <= _FEW else 2 * k, last - first),
             r,
             above,
-            near[0],
-            near[1],
-            row,
+            relevant,
             column,
+            top,
+            top_scores,
+            row,
+            candidate,
             score,
         )
+        a, b = indptr[begun], indptr[r]
         yield Open(
-            begun,
-            r,
-            above[indptr[begun] : indptr[r]],
-            near[0, :n],
-            near[1, :n],
-            row[:m],
-            column[:m],
-            score[:m],
+            start=begun,
+            stop=r,
+            above=above[a:b],
+            near_relevant=relevant[:n],
+            near_column=column[:n],
+            top=top[begun:r],
+            top_scores=top_scores[begun:r],
+            row=row[:m],
+            column=candidate[:m],
+            score=score[:m],
+            float64=int(computed),
         )

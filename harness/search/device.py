@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from harness.search.exact import Open
+from harness.search.exact import Open, Vectors
 
 
 def count_outranking(
@@ -67,21 +67,28 @@ def count_and_heads(
 
 def certain(
     scores: torch.Tensor,
+    vectors: Vectors,
+    first_query: int,
     indptr: NDArray[np.int64],
     columns: NDArray[np.int64],
     starts: NDArray[np.int64],
-    margin: NDArray[np.float32],
     first: int,
     last: int,
     k: int,
 ) -> Iterator[Open]:
-    """See :func:`harness.search.cpu.certain`; ``scores`` (R, N) lies on any device."""
+    """See :func:`harness.search.cpu.certain`; ``scores`` (R, N) lies on any device.
+
+    All that float32 leaves open is listed.
+    """
     k = min(k, last - first)
+    margin = 2 * vectors.error32[first_query : first_query + len(scores)]
     per_row = np.diff(indptr)
     row_of = np.repeat(np.arange(len(per_row)), per_row)
     nth = np.arange(len(columns)) - np.repeat(indptr[:-1], per_row)
     above = np.zeros((len(columns), len(starts) - 1), np.int32)
-    near: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+    none = np.zeros(0, np.int64)
+    near = [(none, none)]
+    inf = torch.tensor(float("inf"), device=scores.device)
     for i in range(int(per_row.max(initial=0))):
         which = np.flatnonzero(nth == i)
         row = torch.from_numpy(row_of[which]).to(scores.device)
@@ -89,26 +96,27 @@ def certain(
         rows, own = scores[row], scores[row, column]
         far = torch.from_numpy(margin[row_of[which]]).to(scores.device)
         # A step further out than the margin: sums are rounded.
-        inf = torch.tensor(float("inf"), device=scores.device)
         certainly = rows > torch.nextafter(own + far, inf)[:, None]
         for block in range(len(starts) - 1):
             part = certainly[:, starts[block] : starts[block + 1]]
             above[which, block] = part.sum(1).to(torch.int32).cpu().numpy()
         maybe = (rows >= torch.nextafter(own - far, -inf)[:, None]) & ~certainly
         maybe[torch.arange(len(which), device=scores.device), column] = False
-        relevant, close = torch.nonzero(maybe, as_tuple=True)
-        near.append((which[relevant.cpu().numpy()], close.cpu().numpy()))
+        relevant, close = (x.cpu().numpy() for x in torch.nonzero(maybe, as_tuple=True))
+        near.append((which[relevant], close))
     row, column, score = _candidates(scores, margin, first, last, k)
-    none = np.zeros(0, np.int64)
     yield Open(
-        0,
-        len(scores),
-        above,
-        np.concatenate([none, *(g for g, _ in near)]),
-        np.concatenate([none, *(c for _, c in near)]),
-        row,
-        column,
-        score,
+        start=0,
+        stop=len(scores),
+        above=above,
+        near_relevant=np.concatenate([g for g, _ in near]),
+        near_column=np.concatenate([c for _, c in near]),
+        top=np.zeros((len(scores), k), np.int32),
+        top_scores=np.zeros((len(scores), k), np.float32),
+        row=row,
+        column=column,
+        score=score,
+        float64=0,
     )
 
 
@@ -123,8 +131,8 @@ def _candidates(
     far = torch.from_numpy(margin).to(scores.device)
     inf = torch.tensor(float("inf"), device=scores.device)
     bound = torch.nextafter(torch.topk(part, k, dim=1).values[:, -1] - far, -inf)
-    row, column = (x.cpu().numpy() for x in torch.nonzero(part >= bound[:, None], as_tuple=True))
-    column = column + first
-    score = scores[torch.from_numpy(row), torch.from_numpy(column)].cpu().numpy()
-    order = np.lexsort((column, -score, row))
-    return row[order], column[order], score[order]
+    row, column = torch.nonzero(part >= bound[:, None], as_tuple=True)
+    score = part[row, column].cpu().numpy()
+    rows, columns = row.cpu().numpy(), column.cpu().numpy() + first
+    order = np.lexsort((columns, -score, rows))
+    return rows[order], columns[order], score[order]

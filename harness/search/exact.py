@@ -78,8 +78,24 @@ class Decisions:
 
 
 @dataclass(frozen=True)
+class Vectors:
+    """The vectors behind a tile of products, and how far those may be off."""
+
+    queries: NDArray[np.float32]
+    """(Q, d)"""
+    passages: NDArray[np.float32]
+    """(N, d) in the pool's column order."""
+    block_of: NDArray[np.int16]
+    """(N,) number of each column's language."""
+    error32: NDArray[np.float32]
+    """(Q,) :func:`product_error`."""
+    error64: NDArray[np.float64]
+    """(Q,) :func:`inner_error`."""
+
+
+@dataclass(frozen=True)
 class Open:
-    """What the float32 scores of some rows of a tile say for certain, and what they leave open."""
+    """What the scores of some rows of a tile say for certain, and what they leave open."""
 
     start: int
     """First of the rows, and the one after the last."""
@@ -90,12 +106,18 @@ class Open:
     """(n,) relevant passages by number in the tile, and passages too near them to tell."""
     near_column: Pairs
     """(n,)"""
+    top: NDArray[np.int32]
+    """(stop - start, k) best columns, for all rows but those with candidates."""
+    top_scores: NDArray[np.float32]
+    """(stop - start, k)"""
     row: Pairs
-    """(m,) rows and columns of candidates for the top k, by row, best float32 score first."""
+    """(m,) rows of the tile whose top k is open: candidates, best float32 score first."""
     column: Pairs
     """(m,)"""
     score: NDArray[np.float32]
     """(m,)"""
+    float64: int
+    """Scores that were computed in float64 for it."""
 
 
 def lengths(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -342,7 +364,8 @@ class Decider:
 
     def __init__(self, queries: NDArray[np.float32], longest: float, decisions: Decisions) -> None:
         self.queries, self.decisions = queries, decisions
-        self._error = inner_error(queries, longest)
+        self.error = inner_error(queries, longest)
+        """(Q,) how far scores in float64 may be off."""
 
     def scores(self, query: Pairs, vector: Pairs) -> NDArray[np.float64]:
         """Scores of pairs as :func:`inner` gives them."""
@@ -360,7 +383,7 @@ class Decider:
         """1 where the score of ``first`` (n,) is the higher one, -1 where it is lower, 0: equal."""
         difference = self._counted(query, first) - self._counted(query, second)
         out = np.sign(difference).astype(np.int8)
-        open_ = np.abs(difference) <= 2 * self._error[query]
+        open_ = np.abs(difference) <= 2 * self.error[query]
         out[open_] = 0
         # A vector ties with itself.
         left = np.flatnonzero(open_ & (first != second))
@@ -430,7 +453,7 @@ class Decider:
         value = value[best]
         near = np.zeros(n, bool)
         near[runs[1:]] = (number[1:] == number[:-1]) & (
-            value[:-1] - value[1:] <= 2 * self._error[query[runs[1:]]]
+            value[:-1] - value[1:] <= 2 * self.error[query[runs[1:]]]
         )
         runs, number = _runs(near)
         if not len(runs):
@@ -472,19 +495,19 @@ class VectorDecider(Decider):
         compiled: bool = False,
     ) -> None:
         super().__init__(queries, longest, decisions)
-        self._vectors, self._compiled = vectors, compiled
+        self.vectors, self._compiled = vectors, compiled
 
     def scores(self, query: Pairs, vector: Pairs) -> NDArray[np.float64]:
         """See :class:`Decider`."""
-        return inner(self.queries, self._vectors, query, vector, compiled=self._compiled)
+        return inner(self.queries, self.vectors, query, vector, compiled=self._compiled)
 
     def keys(self, query: Pairs, vector: Pairs) -> Keys:
         """See :class:`Decider`."""
-        return exact_keys(self.queries, self._vectors, query, vector)
+        return exact_keys(self.queries, self.vectors, query, vector)
 
     def real(self, query: int, vector: int) -> Fraction:
         """See :class:`Decider`."""
-        return real_score(self.queries[query], self._vectors[vector])
+        return real_score(self.queries[query], self.vectors[vector])
 
 
 def _different(query: Pairs, vector: Pairs) -> tuple[tuple[Pairs, Pairs], Pairs]:

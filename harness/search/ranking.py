@@ -11,7 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.search.exact import Decisions, VectorDecider, product_error, products_are_exact
+from harness.search.exact import (
+    Decisions,
+    Open,
+    VectorDecider,
+    Vectors,
+    product_error,
+    products_are_exact,
+)
 from harness.search.pool import Golds, Pool
 from harness.search.results import Found
 
@@ -53,7 +60,7 @@ class InnerProducts:
     ) -> None:
         """``tile`` gives the products; ``longest`` is the greatest length of a passage's vector."""
         self._tile = tile
-        self._vectors = queries, passages, longest, decisions
+        self._given = queries, passages, longest, decisions
         self.error = product_error(queries, longest)
         """(Q,) how far a product may be off; 0 for all queries where none is rounded."""
         if products_are_exact(queries, passages, longest):
@@ -70,7 +77,7 @@ class InnerProducts:
 
     def decider(self, compiled: bool) -> VectorDecider:
         """What decides; ``compiled``: in compiled loops."""
-        return VectorDecider(*self._vectors, compiled=compiled)
+        return VectorDecider(*self._given, compiled=compiled)
 
 
 def _tiles(queries: int, rows: int) -> Iterator[tuple[int, int]]:
@@ -138,7 +145,7 @@ class _Ranking:
         self._scored = scored
         self._certain: _Certain | None = None
         if isinstance(scores, InnerProducts) and scores.error.any():
-            self._certain = _Certain(scores, golds, pool, self._compiled)
+            self._certain = _Certain(scores, pool, self._compiled)
         self.queries = len(golds.questions)
         self._outranked = np.zeros((len(golds.columns), len(pool.languages)), np.int32)
         top = min(top, len(pool))
@@ -204,10 +211,16 @@ class _Ranking:
 class _Certain:
     """Counts and top k of one query language, with open comparisons decided."""
 
-    def __init__(self, scores: InnerProducts, golds: Golds, pool: Pool, compiled: bool) -> None:
-        self._margin = scores.margin
+    def __init__(self, scores: InnerProducts, pool: Pool, compiled: bool) -> None:
         self._decider = scores.decider(compiled)
-        self._block_of = pool.language_of
+        self._margin = scores.margin
+        self._vectors = Vectors(
+            self._decider.queries,
+            self._decider.vectors,
+            pool.language_of,
+            scores.error,
+            self._decider.error,
+        )
 
     def fill(
         self,
@@ -225,24 +238,37 @@ class _Certain:
     ) -> None:
         """Work on a tile whose first row is query ``at``; fill ``outranked`` (G, L) and ``top``."""
         k = top.shape[1]
-        margin = self._margin[at : at + len(tile)]
-        query_of = at + np.repeat(np.arange(len(tile)), np.diff(indptr))
-        for found in loops.certain(tile, indptr, columns, starts, margin, first, last, k):
-            a, b = indptr[found.start], indptr[found.stop]
-            outranked[a:b] = found.above
-            if len(near := found.near_column):
-                relevant = found.near_relevant
-                own = columns[relevant]
-                sign = self._decider.signs(query_of[relevant], near, own)
-                # Of two equal scores the lower column ranks higher.
-                wins = (sign > 0) | ((sign == 0) & (near < own))
-                np.add.at(outranked, (relevant[wins], self._block_of[near[wins]]), 1)
-            if k:
+        for found in loops.certain(
+            tile, self._vectors, at, indptr, columns, starts, first, last, k
+        ):
+            self._decider.decisions.add(float64=found.float64)
+            outranked[indptr[found.start] : indptr[found.stop]] = found.above
+            if len(found.near_column):
+                self._count(found, at, indptr, columns, outranked)
+            here = slice(at + found.start, at + found.stop)
+            top[here], scores[here] = found.top, found.top_scores
+            if len(found.row):
                 row = at + found.row
                 order, _ = self._decider.order(row, found.column, found.score, self._margin)
-                queries = np.arange(at + found.start, at + found.stop)
+                queries = np.unique(row)
                 best = order[np.searchsorted(row, queries)[:, None] + np.arange(k)]
                 top[queries], scores[queries] = found.column[best], found.score[best]
+
+    def _count(
+        self,
+        found: Open,
+        at: int,
+        indptr: NDArray[np.int64],
+        columns: NDArray[np.int64],
+        outranked: NDArray[np.int32],
+    ) -> None:
+        """Add the passages that are above a relevant one in the end."""
+        relevant, near = found.near_relevant, found.near_column
+        query, own = at + np.searchsorted(indptr, relevant, side="right") - 1, columns[relevant]
+        sign = self._decider.signs(query, near, own)
+        # Of two equal scores the lower column ranks higher.
+        wins = (sign > 0) | ((sign == 0) & (near < own))
+        np.add.at(outranked, (relevant[wins], self._vectors.block_of[near[wins]]), 1)
 
     def scores_of(self, at: int, top: NDArray[np.int32]) -> NDArray[np.float32]:
         """Scores of ``top`` (n, k), best first, such that float32 tells their order."""
