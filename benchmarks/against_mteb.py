@@ -36,9 +36,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 
 import harness
-from harness.data.collection import TaskData, global_id
+from harness.data.task import Kind, Role, Setting, find_task
+from harness.data.task_data import TaskData, global_id
 from harness.errors import HarnessError, ModelError
-from harness.task import Kind, Role, Setting, find_task
 
 if TYPE_CHECKING:
     from harness.models import DenseModel
@@ -271,7 +271,7 @@ class Work:
 
     def data(self) -> TaskData:
         """The task's texts and judgements."""
-        from harness.data import load
+        from harness.data.loading import load
 
         return load(find_task(self.task), **self.part)
 

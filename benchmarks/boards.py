@@ -36,7 +36,7 @@ def bias_suite() -> tuple[str, ...]:
 
 def synthetic(number: int, difficulty: np.ndarray) -> dict[str, Any]:
     """A tracked record of XQuAD-R, valid against its schema."""
-    from harness.tracked.questions import Hits, Questions, ids_text, to_document
+    from harness.boards.tracked.questions import Hits, Questions, ids_text, to_document
 
     rng = np.random.default_rng(number)
     quality = rng.normal(0, 0.3)
@@ -155,9 +155,9 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=200, metavar="N", help="default 200")
     records = parser.parse_args().records
 
-    from harness.board import make_board, read_leaderboards
-    from harness.reports.boards import commands, files
-    from harness.tracked import text_of
+    from harness.boards import commands, make_board, read_leaderboards
+    from harness.boards.render import files
+    from harness.boards.tracked.text import text_of
 
     difficulty = np.random.default_rng(0).normal(0, 1.0, QUESTIONS)
     with tempfile.TemporaryDirectory() as name:

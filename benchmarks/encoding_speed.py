@@ -24,11 +24,11 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.environment import cores
+from harness.base.environment import cores
 from harness.models.base import Backend, Dtype, ModelOptions
 from harness.models.matrix_rate import matrix_rate
 from harness.models.sentence_transformer import SentenceTransformerEncoder
-from harness.models.work import WORKERS
+from harness.models.token_counts import WORKERS
 
 _FORMS = "torch:float32,torch:bfloat16"
 
@@ -50,8 +50,8 @@ class Form:
 
 def passages(task: str, data: Path | None, languages: list[str] | None, texts: int) -> list[str]:
     """``texts`` passages of a task as they are encoded, the languages in turn."""
-    from harness.data import load
-    from harness.task import find_task
+    from harness.data.loading import load
+    from harness.data.task import find_task
 
     spec = find_task(task)
     large = spec.size == "large"

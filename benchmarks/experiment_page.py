@@ -4,20 +4,37 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from harness.board.published import MEAN, published_on
-
-if TYPE_CHECKING:
-    from hybrid_experiment import Kind
+from harness.boards.published import MEAN, published_on
 
 ALPHA = 0.05
 TITLES = {"xquad-r": "XQuAD-R", "mlqa-r": "MLQA-R"}
 PUBLISHED = {"mono": "X-X-mono", "cross": "X-Y", "hybrid": "Hybrid"}
 BIAS = ("rank_distance", "own_language_first")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of setting of one task: K systems, M measures."""
+
+    task: str
+    kind: str
+    measures: tuple[str, ...]
+    means: np.ndarray
+    """(K, M) macro means, over the seeds of a recipe."""
+    intervals: np.ndarray
+    """(K, M, 2) BCa over questions."""
+    deviations: np.ndarray
+    """(K, M) standard deviation over seeds; NaN with one."""
+    differences: np.ndarray
+    """(K, K, M) mean of the second less that of the first."""
+    adjusted: np.ndarray
+    """(K, K, M) p-values after Holm."""
 
 
 def page(

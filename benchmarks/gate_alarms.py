@@ -44,12 +44,13 @@ class Bench:
     @classmethod
     def of(cls, given: argparse.Namespace) -> Bench:
         """Encode the task, from the store where it holds the vectors."""
-        from harness.encode import EncodingCounts
+        from harness.base.progress import Silent
+        from harness.evaluation.layout import choose_tasks, prepare
+        from harness.evaluation.options import RunOptions
+        from harness.evaluation.run import encode_task, evaluate
         from harness.models import load
-        from harness.prepare import RunOptions, choose_tasks, prepare
-        from harness.runner import encode_task, evaluate
-        from harness.stages import Silent
-        from harness.store import Store
+        from harness.vectors.encode import EncodingCounts
+        from harness.vectors.store import Store
 
         languages = tuple(given.languages.split(",")) if given.languages else None
         options = RunOptions(
@@ -74,10 +75,10 @@ class Bench:
 
     def record(self, vectors: Mapping[Any, NDArray[np.float32]]) -> Any:
         """The record of a system with these vectors."""
-        from harness.records import Record, finite
-        from harness.runner import score
-        from harness.searches import search_dense
-        from harness.stages import Silent
+        from harness.base.progress import Silent
+        from harness.evaluation.record import Record, finite
+        from harness.evaluation.run import score
+        from harness.evaluation.search_stage import search_dense
 
         searched = search_dense(self.prepared, dict(vectors), self.options, Silent())
         table, numbers = score(self.prepared, searched)
@@ -119,11 +120,11 @@ def repooled(bench: Bench, how: str) -> Vectors:
     ``mean``: its sum is divided by the number of tokens, not by its square root. ``first``: the
     first token alone.
     """
-    from harness.encode import EncodingCounts
+    from harness.base.progress import Silent
+    from harness.evaluation.run import encode_task
     from harness.models.base import ModelOptions
-    from harness.models.use_m3 import UseM3Encoder
-    from harness.runner import encode_task
-    from harness.stages import Silent
+    from harness.models.use_m3.encoder import UseM3Encoder
+    from harness.vectors.encode import EncodingCounts
 
     model = UseM3Encoder(ModelOptions())
     network, lengths = model.network, {}
@@ -163,7 +164,7 @@ def plant(bench: Bench, pooling: str = "mean") -> dict[str, Callable[[], Vectors
 def print_planted(bench: Bench, verbose: bool) -> None:
     """A line for each candidate, and its regressions by rule."""
     from harness.gate import gate
-    from harness.reports.gate.tables import headline, place, verdict_of
+    from harness.gate.report.tables import headline, place, verdict_of
 
     for name, make in plant(bench).items():
         record = bench.record(make())
@@ -182,12 +183,12 @@ def print_planted(bench: Bench, verbose: bool) -> None:
 
 def print_reencoded(bench: Bench, model: str) -> None:
     """How the same model fares against itself, 20 times."""
-    from harness.encode import EncodingCounts
+    from harness.analysis.noise import in_threads
+    from harness.base.progress import Silent
+    from harness.evaluation.run import encode_task
     from harness.gate import gate
     from harness.models import load
-    from harness.noise import in_threads
-    from harness.runner import encode_task
-    from harness.stages import Silent
+    from harness.vectors.encode import EncodingCounts
 
     verdicts: list[str] = []
     largest = 0.0

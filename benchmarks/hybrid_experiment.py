@@ -18,22 +18,22 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from experiment_page import page
+from experiment_page import Kind, page
 
 import harness
-from harness.metrics.significance import cluster_bootstrap
-from harness.models.use_m3_module import shared_trunk
-from harness.paired import Rows, paired_tests, shared_rows
-from harness.records import Record
+from harness.analysis.paired_rows import Rows, paired_tests, shared_rows
+from harness.evaluation.intervals import SEED
+from harness.evaluation.record import Record
+from harness.models.use_m3.module import shared_trunk
+from harness.stats.resampling import cluster_bootstrap
 from harness.training.settings import Settings
-from harness.training.sources import make_pairs
+from harness.training.sources.conversion import make_pairs
 from harness.training.train import Overlaps, train
-from harness.uncertainty import SEED
 
 TASKS = ("xquad-r", "mlqa-r")
 RECIPES = ("mono", "cross", "hybrid")
@@ -43,25 +43,6 @@ MEASURES = ("map", "recall@1", "recall@10", "rank_distance", "own_language_first
 # All but the feed-forward head.
 FROZEN = ("network.embedding", "network.project", "network.views", "network.token_norm",
           "network.pool")  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One kind of setting of one task: K systems, M measures."""
-
-    task: str
-    kind: str
-    measures: tuple[str, ...]
-    means: np.ndarray
-    """(K, M) macro means, over the seeds of a recipe."""
-    intervals: np.ndarray
-    """(K, M, 2) BCa over questions."""
-    deviations: np.ndarray
-    """(K, M) standard deviation over seeds; NaN with one."""
-    differences: np.ndarray
-    """(K, K, M) mean of the second less that of the first."""
-    adjusted: np.ndarray
-    """(K, K, M) p-values after Holm."""
 
 
 RATES = (3e-4, 1e-3, 3e-3)

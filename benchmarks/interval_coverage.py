@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harness.metrics.segments import FloatArray
-from harness.metrics.significance import cluster_bootstrap, paired_permutation_test
+from harness.stats.ragged import FloatArray
+from harness.stats.resampling import cluster_bootstrap, paired_permutation_test
 
 LANGUAGES = 11
 CENTRE, SCALE = 0.6, 0.4

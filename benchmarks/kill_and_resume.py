@@ -25,11 +25,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness import jobs
-from harness.data import load as load_data
+from harness.data.loading import load as load_data
+from harness.data.task import find_task
 from harness.models import load as load_model
-from harness.store import Store
-from harness.task import find_task
+from harness.vectors import shard_jobs
+from harness.vectors.store import Store
 
 LOG = "KILL_AND_RESUME_LOG"
 MODEL = "KILL_AND_RESUME_MODEL"
@@ -119,7 +119,7 @@ class Work:
         model: Any = load_model("python:kill_and_resume:Logged")
         store = Store(place / "cache")
         return {
-            x: jobs.corpus_space(model, corpus, store, size=self.shard).folder
+            x: shard_jobs.corpus_space(model, corpus, store, size=self.shard).folder
             for x, corpus in data.corpora.items()
         }
 

@@ -19,8 +19,8 @@ from statistics import fmean
 
 from against_mteb import Comparison, Work, compare
 
+from harness.data.task import Kind
 from harness.errors import HarnessError
-from harness.task import Kind
 
 TASKS: tuple[tuple[str, tuple[str, ...] | None, tuple[Kind, ...] | None], ...] = (
     ("xquad", None, ("mono",)),

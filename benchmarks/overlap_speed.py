@@ -16,8 +16,9 @@ from collections.abc import Iterator
 from itertools import chain, repeat
 from pathlib import Path
 
-from harness.task import find_task
-from harness.training.overlap import Text, evaluation, find_overlap, stream_texts
+from harness.data.task import find_task
+from harness.training.overlap.detection import Text, find_overlap, stream_texts
+from harness.training.overlap.evaluation_texts import evaluation
 
 
 def peak() -> int:

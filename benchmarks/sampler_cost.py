@@ -27,14 +27,14 @@ from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 from tokenizers import Tokenizer, models, pre_tokenizers
 from torch.utils.data import RandomSampler
 
-from harness.training.arguments import arguments, quiet_libraries
 from harness.training.batches import HybridBatchSampler, PairCollator, PairDataset
-from harness.training.examples import DataSet, Example
-from harness.training.layout import rows_of
+from harness.training.epoch_plan import Plan
 from harness.training.loss import InfoNCE
-from harness.training.plan import Plan
+from harness.training.pairs import DataSet, Example
 from harness.training.settings import Settings
+from harness.training.strata import rows_of
 from harness.training.trainer import RecipeTrainer
+from harness.training.trainer_arguments import arguments, quiet_libraries
 
 LANGUAGES = "ar de el en es hi ru th tr vi zh".split()
 

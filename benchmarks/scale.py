@@ -15,9 +15,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from harness.data.corpora import CorpusFiles
-from harness.data.files import TaskFiles
-from harness.task import find_task
+from harness.data.corpus_locations import CorpusFiles
+from harness.data.locations import TaskFiles
+from harness.data.task import find_task
 
 
 def main() -> None:

@@ -32,19 +32,20 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from harness.encode import EncodingCounts
+from harness.base.progress import Silent, Stages
+from harness.data.task import find_task
+from harness.evaluation.intervals import intervals
+from harness.evaluation.layout import Prepared, prepare
+from harness.evaluation.options import RunOptions
+from harness.evaluation.record import table_to_parquet
+from harness.evaluation.run import encode_task, score
+from harness.evaluation.scores import PerQuery
+from harness.evaluation.search_stage import search_dense
 from harness.models import load
 from harness.models.base import ModelOptions
-from harness.prepare import Prepared, RunOptions, prepare
-from harness.records import table_to_parquet
-from harness.runner import encode_task, score
-from harness.scoring import PerQuery
-from harness.search import ranking
-from harness.searches import search_dense
-from harness.stages import Silent, Stages
-from harness.store import Store
-from harness.task import find_task
-from harness.uncertainty import intervals
+from harness.search import tiles
+from harness.vectors.encode import EncodingCounts
+from harness.vectors.store import Store
 
 HEIGHTS = (64, 128, 256, 512, 1024)
 """Queries multiplied at once on the bare side."""
@@ -200,12 +201,12 @@ def main() -> None:
 @contextlib.contextmanager
 def float32_alone() -> Iterator[None]:
     """Searches take products for exact, as they did before ranks were certain."""
-    before = ranking.products_are_exact
-    ranking.products_are_exact = lambda *_: True
+    before = tiles.products_are_exact
+    tiles.products_are_exact = lambda *_: True
     try:
         yield
     finally:
-        ranking.products_are_exact = before
+        tiles.products_are_exact = before
 
 
 def settings(model: Any, prepared: Prepared, options: RunOptions) -> tuple[PerQuery, Stages]:

@@ -28,9 +28,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from harness.shards import PASSAGES, CorpusSpace, Shard
-from harness.stages import peak_memory
-from harness.store import Store
+from harness.base.progress import peak_memory
+from harness.vectors.corpus_store import PASSAGES, CorpusSpace, Shard
+from harness.vectors.store import Store
 
 NOISE = 4.0
 """Length of the noise in a query, its gold's vector being 1."""
@@ -90,7 +90,7 @@ def ours(corpus: Corpus, top: int, memory: int, device: str) -> tuple[Run, dict[
     """Search; the loops are compiled before the clock starts."""
     import torch
 
-    from harness.search.stream import search_shards
+    from harness.search.streamed import search_shards
 
     def search(queries: np.ndarray, golds: list[str], shards: list[Shard]) -> Any:
         judged = {f"q{i}": {f"en:{name}": 1} for i, name in enumerate(golds)}

@@ -19,9 +19,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harness.metrics.segments import FloatArray
+from harness.stats.ragged import FloatArray
+from harness.study.report.crossed import crossed
 from harness.study.report.fit import fit_curves
-from harness.study.report.statistics import crossed
 
 QUESTIONS = 100
 REST = (0.5, 2.0)

@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.records import Record
-    from harness.runner import evaluate
+    from harness.evaluation.record import Record
+    from harness.evaluation.run import evaluate
 
 __all__ = ["Record", "evaluate"]
 
@@ -20,11 +20,11 @@ __all__ = ["Record", "evaluate"]
 def __getattr__(name: str) -> Any:
     # Loaded when used: `import harness` and `harness --help` stay instant.
     if name == "evaluate":
-        from harness.runner import evaluate
+        from harness.evaluation.run import evaluate
 
         return evaluate
     if name == "Record":
-        from harness.records import Record
+        from harness.evaluation.record import Record
 
         return Record
     raise AttributeError(f"module 'harness' has no attribute {name!r}")

@@ -86,3 +86,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the closest of ``known``, or an empty string."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+class DamagedShardWarning(UserWarning):
+    """A shard did not match its manifest; its texts are encoded again."""
+
+
+class HarnessWarning(UserWarning):
+    """Something a user should know about the numbers that follow; never an error."""

@@ -12,13 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness import baselines
+from harness.data.task import find_task
 from harness.errors import UsageError
-from harness.gate import Gate, Policy, gate, read_policy
-from harness.gate.produce import produce
-from harness.prepare import RunOptions, with_settings
-from harness.records import Record
-from harness.task import find_task
+from harness.evaluation.options import RunOptions, with_settings
+from harness.evaluation.record import Record
+from harness.gate import Gate, Policy, baselines, gate, read_policy
+from harness.gate.candidate import produce
 
 __all__ = ["assert_no_regression"]
 
@@ -77,7 +76,7 @@ def assert_no_regression(
 def _told(found: Gate) -> str:
     from rich.console import Console
 
-    from harness.reports.gate.tables import print_gate
+    from harness.gate.report.tables import print_gate
 
     out = io.StringIO()
     print_gate(Console(file=out, width=100, highlight=False, markup=False, emoji=False), found)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from compared import two_records
 
-from harness.records import Record
+from harness.evaluation.record import Record
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_OFFLINE"] = "1"

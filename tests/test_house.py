@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import json
 import os
@@ -9,6 +10,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from graphlib import CycleError, TopologicalSorter
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -30,9 +32,10 @@ HEAVY = [
     "torch",
     "transformers",
 ]
-LONGEST_FILE = 400
-# Path -> why it is longer than LONGEST_FILE lines.
-MAY_BE_LONGER: dict[str, str] = {}
+# What lies in the package beside its rooms.
+LOOSE = {"__init__.py", "__main__.py", "errors.py", "testing.py", "py.typed"}
+# No room: its documented name stays importable.
+ALIASES = {"bridge_mteb"}
 # The README's commands, and .ci/run's: to change one is to change what newcomers type.
 INSTALL_AND_RUN = "pip install -c constraints.txt -e '.[demo]' && harness run"
 INSTALL_AND_TEST = "pip install tox && tox"
@@ -78,8 +81,8 @@ def test_the_tests_run_on_the_installed_wheel() -> None:
     ("source", "target", "patterns"),
     [
         ("tasks", "task_files", ("*.toml", "*/**/*")),
-        ("harness", ".", ("py.typed", "**/*.schema.json", "**/*.toml", "**/*.py")),
-        ("harness/reports/page", "reports/page", ("**/*",)),
+        ("harness", ".", ("py.typed", "**/*.schema.json", "**/*.toml", "**/*.csv", "**/*.py")),
+        ("harness/boards/page", "boards/page", ("**/*",)),
     ],
 )
 def test_what_lies_in_the_checkout_ships_in_the_package(
@@ -98,7 +101,10 @@ def test_what_lies_in_the_checkout_ships_in_the_package(
         assert {x for x in names if not (there / x).is_file()} == set()
 
 
-@pytest.mark.parametrize("module", ["harness", "harness.cli", "harness.task", "harness.errors"])
+@pytest.mark.parametrize(
+    "module",
+    ["harness", "harness.cli", "harness.data.task", "harness.errors", "harness.evaluation.run"],
+)
 def test_importing_the_front_loads_no_heavy_library(module: str, tmp_path: Path) -> None:
     assert loaded_after(f"import {module}", tmp_path) == set()
 
@@ -113,14 +119,49 @@ def test_help_loads_no_heavy_library(arguments: list[str], tmp_path: Path) -> No
     assert loaded_after(code, tmp_path) == set()
 
 
-def test_no_file_grows_beyond_its_reader() -> None:
-    lengths = {
-        path.relative_to(ROOT).as_posix(): len(path.read_text(encoding="utf-8").splitlines())
-        for path in python_files()
-    }
-    assert lengths, "no Python files found"
-    long = {name for name, lines in lengths.items() if lines > LONGEST_FILE}
-    assert long == set(MAY_BE_LONGER), "longer than allowed, or listed without need"
+def test_nothing_lies_loose_in_the_package() -> None:
+    folder = ROOT / "harness"
+    files = {path.name for path in folder.iterdir() if path.is_file()}
+    assert files == LOOSE
+    rooms = {path.parent.name for path in folder.glob("*/__init__.py")} - ALIASES
+    contracts = project()["tool"]["importlinter"]["contracts"]  # type: ignore[index]
+    lines = next(x["layers"] for x in contracts if x.get("exhaustive"))
+    named = {name for line in lines for name in re.findall(r"\w+", line)}
+    assert rooms == named - ALIASES - {Path(x).stem for x in LOOSE}
+
+
+def imports_of(path: Path, modules: dict[str, Path]) -> set[str]:
+    """Which of ``modules`` a file imports anywhere in it, in functions and for types too."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                found.add(inner if inner in modules else node.module)
+    return found & set(modules)
+
+
+@pytest.mark.parametrize(("folder", "package"), [("harness", "harness."), ("benchmarks", "")])
+def test_no_files_import_each_other(folder: str, package: str) -> None:
+    modules = {}
+    for path in (ROOT / folder).rglob("*.py"):
+        name = ".".join(path.relative_to(ROOT / folder).with_suffix("").parts)
+        modules[(package + name).removesuffix(".__init__")] = path
+    graph = {name: imports_of(path, modules) - {name} for name, path in modules.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as circle:
+        pytest.fail(f"files import each other: {' -> '.join(circle.args[1])}")
+
+
+def test_documented_names_of_the_bridge_to_mteb_stay_importable() -> None:
+    from harness import bridge_mteb
+    from harness.interop import mteb
+
+    assert set(bridge_mteb.__all__) == set(mteb.__all__)
+    assert bridge_mteb.write_results is mteb.write_results
 
 
 def test_no_module_is_named_for_nothing() -> None:

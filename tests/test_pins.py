@@ -31,20 +31,22 @@ from tiny_study import changed, write_study
 from tiny_training import pairs, write_rows
 
 import harness
-from harness import environment, jobs
-from harness.data import load as load_data
-from harness.encode import space_of
+from harness.base import environment
+from harness.base.cache import cache_root
+from harness.base.progress import Silent
+from harness.data.loading import load as load_data
+from harness.data.task import find_task, list_tasks, read_task
+from harness.evaluation.record import Record
 from harness.metrics import families, parse_measures
 from harness.metrics.definition import digests
 from harness.models import fingerprint as fingerprints
 from harness.models import load, write_embeddings
-from harness.records import Record
-from harness.stages import Silent
-from harness.store import Store, cache_root
-from harness.study.cells import cells_of
 from harness.study.file import list_studies, read_study
-from harness.study.ready import StudyOptions, make_ready
-from harness.task import find_task, list_tasks, read_task
+from harness.study.prepared import StudyOptions, make_ready
+from harness.study.trials import cells_of
+from harness.vectors import shard_jobs
+from harness.vectors.encode import space_of
+from harness.vectors.store import Store
 
 PINS: dict[str, Any] = json.loads((Path(__file__).parent / "golden" / "pins.json").read_text())
 OLD_TYPE = ".".join(("harness", "models", "use_m3_module", "UseM3Module"))
@@ -148,8 +150,8 @@ def test_spaces_of_a_corpus_and_of_half_precision(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     half = Store(tmp_path / "store", "float16")
     found = [
-        jobs.corpus_space(model, corpus, store),
-        jobs.corpus_space(model, corpus, store, size=16, dtype="float16"),
+        shard_jobs.corpus_space(model, corpus, store),
+        shard_jobs.corpus_space(model, corpus, store, size=16, dtype="float16"),
         space_of(model, "query", "sw", half),
     ]
     check("space corpus", [x.folder.name[:16] for x in found if x is not None])

@@ -1,26 +1,10 @@
-"""Both ways with mteb: our tasks and our search there, its result files here.
-
-    import mteb
-    from harness.bridge_mteb import XQuADR
-
-    mteb.evaluate(model, tasks=[XQuADR()])
-
-``XQuADR``, ``MLQAR`` and ``MIRACL`` are the tasks that come with the harness as mteb's
-``AbsTaskRetrieval`` classes; :func:`from_task_file` makes one of any task file.
-:class:`EncodeOnce` is a search object for plain mteb that encodes each text of a task once.
-mteb's models are taken by ``harness run --model mteb:NAME`` (:mod:`harness.models.mteb_model`).
-
-Nothing is imported before it is asked for: mteb takes seconds.
-"""
+"""The bridge to mteb under its first name; it is :mod:`harness.interop.mteb` now."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from harness.bridge_mteb.results import from_results, to_result, write_results
-    from harness.bridge_mteb.search import EncodeOnce
-    from harness.bridge_mteb.tasks import from_task_file
+from harness.interop import mteb
 
 __all__ = [
     "MIRACL",
@@ -33,26 +17,6 @@ __all__ = [
     "write_results",
 ]
 
-_TASKS = {"XQuADR": "xquad-r", "MLQAR": "mlqa-r", "MIRACL": "miracl"}
-_ELSEWHERE = {
-    "EncodeOnce": "harness.bridge_mteb.search",
-    "from_results": "harness.bridge_mteb.results",
-    "from_task_file": "harness.bridge_mteb.tasks",
-    "to_result": "harness.bridge_mteb.results",
-    "write_results": "harness.bridge_mteb.results",
-}
-
 
 def __getattr__(name: str) -> Any:
-    if name in _TASKS:
-        from harness.bridge_mteb.tasks import from_task_file
-
-        found: Any = from_task_file(_TASKS[name])
-    elif name in _ELSEWHERE:
-        import importlib
-
-        found = getattr(importlib.import_module(_ELSEWHERE[name]), name)
-    else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = found
-    return found
+    return getattr(mteb, name)

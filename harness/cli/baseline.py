@@ -38,9 +38,8 @@ def set_baseline(
     Its values by query are kept for the measures that the policy is about (without --policy: the
     built-in one) and for those that the record shows first.
     """
-    from harness import baselines
-    from harness.gate import measures_of, read_policy
-    from harness.records import Record
+    from harness.evaluation.record import Record
+    from harness.gate import baselines, measures_of, read_policy
 
     loaded = Record.load(record)
     wanted = measures_of(read_policy(policy), loaded)
@@ -56,21 +55,23 @@ def set_baseline(
 @verbose_option("Also the language x language matrix.")
 def show(name: str, folder: Path, verbose: bool) -> None:
     """Print the baseline NAME: what it is, who made it, its means; its files are checked."""
-    from harness import baselines
-    from harness.reports import consoles, listings, terminal
+    from harness.cli.views import listings, record_tables
+    from harness.console import consoles
+    from harness.gate import baselines
 
     record = baselines.check(name, folder)
     out = consoles.console()
     listings.print_baseline(out, record.document)
-    terminal.print_record(out, record.document, path=record.folder, verbose=verbose)
+    record_tables.print_record(out, record.document, path=record.folder, verbose=verbose)
 
 
 @baseline.command("list", short_help="List the baselines.")
 @baselines_option()
 def list_baselines(folder: Path) -> None:
     """List the baselines of the folder."""
-    from harness import baselines
-    from harness.reports import consoles, listings
+    from harness.cli.views import listings
+    from harness.console import consoles
+    from harness.gate import baselines
 
     listings.print_baselines(
         consoles.console(),

@@ -77,7 +77,7 @@ def board(
     """
     if ctx.invoked_subcommand is not None:
         return
-    from harness.reports.boards import commands
+    from harness.boards import commands
 
     made = commands.read(leaderboards, skip_invalid=skip_invalid, tell=_warn)
     if paper or tasks or sort is not None:
@@ -91,7 +91,7 @@ def board(
             ctx.exit(1)
         click.echo(f"The boards in {leaderboards} are what their {made.records} records give.")
     elif serve:
-        from harness.reports.page.serving import serve as serve_page
+        from harness.boards.page.serving import serve as serve_page
 
         serve_page(commands.html(made, data_dir), port, _open)
     else:
@@ -120,7 +120,7 @@ def add(records: tuple[Path, ...], leaderboards: Path, skip_invalid: bool) -> No
     What is tracked is small and has no per-query table: means, intervals, digests, and a number per
     question for the tests between rows.
     """
-    from harness.reports.boards import commands
+    from harness.boards import commands
 
     for path in commands.add(records, leaderboards, skip_invalid=skip_invalid, tell=_warn):
         click.echo(path)

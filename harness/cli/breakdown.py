@@ -40,10 +40,10 @@ def breakdown(
     seen: whether the model was trained on the languages. By length: quarters of each language's
     questions. By golds: how many passages are relevant to the query.
     """
-    from harness.breakdown import break_down
-    from harness.records import Record
-    from harness.reports import consoles
-    from harness.reports.breakdown import print_breakdown
+    from harness.analysis.breakdown import break_down
+    from harness.cli.views.breakdown import print_breakdown
+    from harness.console import consoles
+    from harness.evaluation.record import Record
 
     loaded = Record.load(record)
     names = [task] if task is not None else [x["task"] for x in loaded.document["tasks"]]

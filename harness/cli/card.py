@@ -57,7 +57,7 @@ def card(
     A section as sentence-transformers' cards have it, the metadata model-index, and the newer
     .eval_results. A RECORD is a record.json, its folder, or a tracked record.
     """
-    from harness.reports import card as cards
+    from harness.boards import card as cards
 
     made = cards.make_card(records)
     for sentence in cards.left_out(made, datasets):

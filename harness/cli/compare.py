@@ -63,9 +63,10 @@ def compare(
         raise click.UsageError("--json and --markdown cannot go to the same file; name another")
     if given["data_dir"] is not None and not given["flips"]:
         raise click.UsageError("--data-dir is for the texts of --flips; say how many to list")
-    from harness.compare import compare as compare_records
-    from harness.reports import comparison, consoles
-    from harness.reports.progress import told
+    from harness.analysis.compare import compare as compare_records
+    from harness.cli.views import comparison
+    from harness.console import consoles
+    from harness.console.progress_bars import told
 
     with told(quiet=True):
         found = compare_records(records, **given)
@@ -79,7 +80,7 @@ def compare(
 
 
 def _write(file: Path, text: str) -> None:
-    from harness.store import write_atomically
+    from harness.base.files import write_atomically
 
     if file == _STDOUT:
         click.echo(text, nl=False)

@@ -11,7 +11,7 @@ from harness.cli.options import data_dir_option, languages_option
 from harness.errors import DataError
 
 if TYPE_CHECKING:
-    from harness.task import TaskSpec
+    from harness.data.task import TaskSpec
 
 _TASKS = click.argument("tasks", nargs=-1, metavar="[TASK]...")
 
@@ -27,7 +27,7 @@ def data() -> None:
 
 
 def _specs(names: tuple[str, ...]) -> list[TaskSpec]:
-    from harness.task import default_tasks, find_task
+    from harness.data.task import default_tasks, find_task
 
     return [find_task(name) for name in names] or default_tasks()
 
@@ -46,9 +46,10 @@ def fetch(
     quiet: bool,
 ) -> None:
     """Bring the files that are missing, or damaged in the cache, into the cache."""
-    from harness import data as library
-    from harness.reports import consoles, listings
-    from harness.reports.progress import told
+    from harness.cli.views import listings
+    from harness.console import consoles
+    from harness.console.progress_bars import told
+    from harness.data import loading as library
 
     reports = []
     with told(quiet=quiet) as progress:
@@ -72,8 +73,9 @@ def verify(
     tasks: tuple[str, ...], languages: tuple[str, ...] | None, data_dir: Path | None
 ) -> None:
     """Compare each file with its checksum; ends with an error if one is missing or damaged."""
-    from harness import data as library
-    from harness.reports import consoles, listings
+    from harness.cli.views import listings
+    from harness.console import consoles
+    from harness.data import loading as library
 
     reports = [
         (spec.name, file)
@@ -96,8 +98,9 @@ def verify(
 @data_dir_option()
 def where(tasks: tuple[str, ...], languages: tuple[str, ...] | None, data_dir: Path | None) -> None:
     """Say where each file lies, or where it would be fetched to."""
-    from harness import data as library
-    from harness.reports import consoles, listings
+    from harness.cli.views import listings
+    from harness.console import consoles
+    from harness.data import loading as library
 
     listings.print_files(
         consoles.console(),

@@ -113,8 +113,8 @@ memory_option = click.option(
 
 def options_of(**given: Any) -> Any:
     """Options of a run and of its model, from a command's arguments."""
+    from harness.evaluation.options import RunOptions
     from harness.models.base import ModelOptions
-    from harness.prepare import RunOptions
 
     of_model = {k: given.pop(k) for k in list(given) if k in ModelOptions.__dataclass_fields__}
     return RunOptions(offline=of_model["offline"], model=ModelOptions(**of_model), **given)

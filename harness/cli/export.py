@@ -32,8 +32,8 @@ def export(records: tuple[Path, ...], form: str, output: Path) -> None:
 
     RECORD is the folder of a run, or its record.json.
     """
-    from harness.bridge_mteb import write_results
-    from harness.records import Record
+    from harness.evaluation.record import Record
+    from harness.interop.mteb import write_results
 
     for record in [Record.load(x) for x in records]:
         for path in write_results(record, output):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import traceback
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,8 @@ from harness.cli.options import baselines_option, data_dir_option, offline_optio
 from harness.errors import HarnessError, NotComparableError
 
 if TYPE_CHECKING:
+    from harness.evaluation.record import Record
     from harness.gate import Gate, Policy
-    from harness.records import Record
 
 _PATH = click.Path(path_type=Path)
 _POSITIVE = click.IntRange(min=1)
@@ -115,6 +116,66 @@ def gate(ctx: click.Context, /, **given: Any) -> None:
     ctx.exit(code)
 
 
+@dataclass(frozen=True)
+class _Reports:
+    """Where a verdict goes."""
+
+    json_file: Path | None
+    markdown_file: Path | None
+    junit_file: Path | None
+    details_url: str | None
+    github: bool | None
+    verbose: bool
+    quiet: bool
+
+    def __post_init__(self) -> None:
+        if len(set(self.files)) < len(self.files):
+            raise click.UsageError("--json, --markdown and --junit cannot go to the same file")
+
+    @property
+    def files(self) -> list[Path]:
+        """Those that are written."""
+        return [x for x in (self.json_file, self.markdown_file, self.junit_file) if x is not None]
+
+    def give(self, found: Gate, policy: Path | None) -> None:
+        """Write the files, print to what is left of the consoles, tell GitHub."""
+        from harness.console import consoles
+        from harness.gate.report import github as on_github
+        from harness.gate.report.tables import headline, print_gate
+
+        self._write(found)
+        free = _STDOUT not in self.files
+        if free and self.quiet:
+            click.echo(headline(found))
+        elif free:
+            print_gate(consoles.console(), found, verbose=self.verbose)
+        if self.github if self.github is not None else on_github.on_github(os.environ):
+            for line in on_github.annotate(found, None if policy is None else str(policy)):
+                click.echo(line, err=not free)
+            on_github.write_summary(found, os.environ)
+
+    def _write(self, found: Gate) -> None:
+        from harness.base.files import write_atomically
+        from harness.gate.report import github
+        from harness.gate.report.junit import to_junit
+        from harness.gate.report.tables import to_markdown
+
+        texts = []
+        if self.json_file is not None:
+            document = json.dumps(found.document(), indent=1, ensure_ascii=False, allow_nan=False)
+            texts.append((self.json_file, document + "\n"))
+        if self.markdown_file is not None:
+            rest = self.details_url or github.run_url(os.environ)
+            texts.append((self.markdown_file, to_markdown(found, rest=rest)))
+        if self.junit_file is not None:
+            texts.append((self.junit_file, to_junit(found)))
+        for file, text in texts:
+            if file == _STDOUT:
+                click.echo(text, nl=False)
+            else:
+                write_atomically(file, text.encode())
+
+
 def _gate(
     *,
     command: list[str] | None,
@@ -125,30 +186,17 @@ def _gate(
     tasks: tuple[str, ...],
     update_baseline: bool,
     folder: Path,
-    github: bool | None,
-    details_url: str | None,
-    verbose: bool,
-    quiet: bool,
-    json_file: Path | None,
-    markdown_file: Path | None,
-    junit_file: Path | None,
     **given: Any,
 ) -> int:
     if (candidate is None) == (model is None):
         raise click.UsageError("name the candidate's record, or a --model to score: one of them")
-    files = [x for x in (json_file, markdown_file, junit_file) if x is not None]
-    if len(set(files)) < len(files):
-        raise click.UsageError("--json, --markdown and --junit cannot go to the same file")
+    reports = _Reports(**{name: given.pop(name) for name in _Reports.__dataclass_fields__})
     if candidate is not None:
         _refuse_run_options(given)
-    from harness import baselines
+    from harness.console.progress_bars import told
+    from harness.evaluation.record import Record
+    from harness.gate import baselines, measures_of, read_policy
     from harness.gate import gate as gate_records
-    from harness.gate import measures_of, read_policy
-    from harness.records import Record
-    from harness.reports import consoles
-    from harness.reports.gate import github as on_github
-    from harness.reports.gate.tables import headline, print_gate
-    from harness.reports.progress import told
 
     rules = read_policy(policy)
     names = [_named(x) for x in tasks]
@@ -159,7 +207,7 @@ def _gate(
         if target is None or model is not None:
             raise
         base = None
-    with told(quiet=quiet or candidate is not None) as progress:
+    with told(quiet=reports.quiet or candidate is not None) as progress:
         if candidate is not None:
             new = Record.load(candidate)
         else:
@@ -173,16 +221,7 @@ def _gate(
         click.echo(f"Not compared: {problem}", err=True)
         found = None
     if found is not None:
-        _write(found, json_file, markdown_file, junit_file, details_url)
-        free = _STDOUT not in files
-        if free and quiet:
-            click.echo(headline(found))
-        elif free:
-            print_gate(consoles.console(), found, verbose=verbose)
-        if github if github is not None else on_github.on_github(os.environ):
-            for line in on_github.annotate(found, None if policy is None else str(policy)):
-                click.echo(line, err=not free)
-            on_github.write_summary(found, os.environ)
+        reports.give(found, policy)
     if target is None:
         assert found is not None
         return found.exit_code
@@ -202,7 +241,7 @@ def _refuse_run_options(given: dict[str, Any]) -> None:
 
 def _named(task: str) -> str:
     """A task's name, from a name or its file's path."""
-    from harness.task import find_task
+    from harness.data.task import find_task
 
     return find_task(task).name if task.endswith(".toml") else task
 
@@ -216,9 +255,9 @@ def _produced(
     command: list[str] | None,
     given: dict[str, Any],
 ) -> Record:
-    from harness.gate.produce import produce
+    from harness.evaluation.options import RunOptions
+    from harness.gate.candidate import produce
     from harness.models.base import ModelOptions
-    from harness.prepare import RunOptions
 
     of_model = ("query_prompt", "passage_prompt", "batch_size", "device", "max_length", "offline")
     options = RunOptions(
@@ -240,31 +279,3 @@ def _produced(
         progress=progress,
         command=command,
     )
-
-
-def _write(
-    found: Gate,
-    json_file: Path | None,
-    markdown_file: Path | None,
-    junit_file: Path | None,
-    details_url: str | None,
-) -> None:
-    from harness.reports.gate import github
-    from harness.reports.gate.junit import to_junit
-    from harness.reports.gate.tables import to_markdown
-    from harness.writing import write_atomically
-
-    texts = []
-    if json_file is not None:
-        document = json.dumps(found.document(), indent=1, ensure_ascii=False, allow_nan=False)
-        texts.append((json_file, document + "\n"))
-    if markdown_file is not None:
-        rest = details_url or github.run_url(os.environ)
-        texts.append((markdown_file, to_markdown(found, rest=rest)))
-    if junit_file is not None:
-        texts.append((junit_file, to_junit(found)))
-    for file, text in texts:
-        if file == _STDOUT:
-            click.echo(text, nl=False)
-        else:
-            write_atomically(file, text.encode())

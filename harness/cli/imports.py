@@ -25,9 +25,9 @@ def import_(paths: tuple[Path, ...], leaderboards: Path) -> None:
     FILE is a result file of mteb, DIR a folder of them, such as its ResultCache's. The rows are
     marked as imported and never ranked with measured ones; what a file lacks stays empty.
     """
-    from harness.bridge_mteb import from_results
-    from harness.imported import keep
-    from harness.reports.boards import commands
+    from harness.boards import commands
+    from harness.interop.imported import keep
+    from harness.interop.mteb import from_results
 
     rows = [row for path in paths for row in from_results(path)]
     for row in rows:

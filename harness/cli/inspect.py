@@ -14,11 +14,14 @@ from harness.cli.options import data_dir_option, verbose_option
 @verbose_option("Also the language x language matrix.")
 def show(record: Path, verbose: bool) -> None:
     """Print RECORD, a record.json or the folder that holds it."""
-    from harness.records import Record
-    from harness.reports import consoles, terminal
+    from harness.cli.views import record_tables
+    from harness.console import consoles
+    from harness.evaluation.record import Record
 
     loaded = Record.load(record)
-    terminal.print_record(consoles.console(), loaded.document, path=loaded.folder, verbose=verbose)
+    record_tables.print_record(
+        consoles.console(), loaded.document, path=loaded.folder, verbose=verbose
+    )
 
 
 @click.command(short_help="List the tasks.")
@@ -29,9 +32,10 @@ def tasks(tasks: tuple[str, ...], data_dir: Path | None) -> None:
 
     With TASK: what one measures, on which languages, from where, and how to cite it.
     """
-    from harness.data import where
-    from harness.reports import consoles, listings
-    from harness.task import find_task, list_tasks
+    from harness.cli.views import listings
+    from harness.console import consoles
+    from harness.data.loading import where
+    from harness.data.task import find_task, list_tasks
 
     out = consoles.console()
     for name in tasks:
@@ -44,7 +48,8 @@ def tasks(tasks: tuple[str, ...], data_dir: Path | None) -> None:
 @click.command(short_help="List the models.")
 def models() -> None:
     """List the models that are built in or added by packages, and how to name others."""
+    from harness.cli.views import listings
+    from harness.console import consoles
     from harness.models import FORMS, listing
-    from harness.reports import consoles, listings
 
     listings.print_models(consoles.console(), listing(), FORMS)

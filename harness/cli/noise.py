@@ -47,12 +47,12 @@ def noise(
     blocks of another size, never from the store. What moves is noise. The tolerances, as TOML, are
     three times the largest movement of a mean and of a language's mean, rounded up.
     """
+    from harness.analysis.noise import measure_noise
+    from harness.cli.views.noise import print_noise
+    from harness.console import consoles
+    from harness.console.progress_bars import told
+    from harness.evaluation.options import RunOptions
     from harness.models.base import ModelOptions
-    from harness.noise import measure_noise
-    from harness.prepare import RunOptions
-    from harness.reports import consoles
-    from harness.reports.noise import print_noise
-    from harness.reports.progress import told
 
     options = RunOptions(
         languages=languages,

@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
+from harness.base.languages import is_language
+from harness.data.task import KINDS
 from harness.errors import UsageError, did_you_mean
-from harness.languages import is_language
-from harness.task import KINDS
 
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) *([KMGT]?)(?:i?B)?", re.IGNORECASE)
 _PART = re.compile(r"([0-9]+)/([0-9]+)")

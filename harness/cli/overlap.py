@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -70,45 +71,25 @@ from harness.cli.options import data_dir_option, languages_option, offline_optio
 @click.pass_context
 def overlap(
     ctx: click.Context,
+    /,
     files: tuple[Path, ...],
     tasks: tuple[str, ...],
-    languages: tuple[str, ...] | None,
-    passages: str,
-    ngram: int,
-    threshold: float,
-    names: tuple[str, ...],
-    hits: Path | None,
-    clean: Path | None,
-    data_dir: Path | None,
-    offline: bool,
     as_json: bool,
     quiet: bool,
+    **given: Any,
 ) -> None:
     """Look for evaluation questions and passages in training data.
 
     Texts are compared in a normal form: equal, nearly equal, or with 13 words in a row in common;
     data sets of common ancestry are named. Ends with 1 where questions are in the data.
     """
-    from harness.reports import consoles
-    from harness.reports.overlap import print_overlap
-    from harness.reports.progress import told
-    from harness.training.overlap.files import check_files
+    from harness.cli.views.overlap import print_overlap
+    from harness.console import consoles
+    from harness.console.progress_bars import told
+    from harness.training.overlap.pair_files import check_files
 
     with told(quiet=quiet) as progress:
-        found = check_files(
-            files,
-            tasks or None,
-            languages=languages,
-            passages=passages,
-            ngram=ngram,
-            threshold=threshold,
-            names=names,
-            hits=hits,
-            clean=clean,
-            data_dir=data_dir,
-            offline=offline,
-            progress=progress,
-        )
+        found = check_files(files, tasks or None, progress=progress, **given)
     if as_json:
         documents = [x.document() for x in found]
         click.echo(json.dumps(documents, ensure_ascii=False, indent=1, allow_nan=False))

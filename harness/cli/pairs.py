@@ -29,8 +29,8 @@ def list_sources() -> None:
 
     Sizes per language stand beside those of the paper whose recipe this trains (arXiv 2408.10536).
     """
-    from harness.reports import consoles
-    from harness.reports.pairs import print_sources
+    from harness.cli.views.pairs import print_sources
+    from harness.console import consoles
 
     print_sources(consoles.console())
 
@@ -82,42 +82,22 @@ def make(
     source: str,
     files: tuple[Path, ...],
     output: Path,
-    languages: tuple[str, ...] | None,
-    language: str | None,
-    parallel: bool,
-    pairing: str,
-    part: str,
     labels: tuple[str, ...],
     rename: tuple[str, ...],
-    negatives: int,
-    limit: int | None,
-    revision: str | None,
-    data_dir: Path | None,
-    offline: bool,
     quiet: bool,
+    **given: Any,
 ) -> None:
     """Write a file of pairs from SOURCE: a format and its files, or a data set by name.
 
     `harness pairs list` names both. Where the pairs come from stands beside the file.
     """
-    from harness.reports import consoles
-    from harness.reports.pairs import print_made
-    from harness.reports.progress import told
-    from harness.training.sources import Options, make_pairs
+    from harness.cli.views.pairs import print_made
+    from harness.console import consoles
+    from harness.console.progress_bars import told
+    from harness.training.sources.conversion import Options, make_pairs
 
     options = Options(
-        languages=languages,
-        language=language,
-        parallel=parallel,
-        pairing=pairing,
-        part=part,
-        labels=labels or None,
-        rename=renamed(rename, "--rename", "zh-CN=zh"),
-        negatives=negatives,
-        limit=limit,
-        revision=revision,
-        data_dir=data_dir,
-        offline=offline,
+        labels=labels or None, rename=renamed(rename, "--rename", "zh-CN=zh"), **given
     )
     with told(quiet=quiet) as progress:
         made = make_pairs(source, files, output, options, progress)
@@ -131,9 +111,9 @@ def make(
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def stats(files: tuple[Path, ...], as_json: bool) -> None:
     """Count pairs per language and per ordered pair of languages, lengths and duplicates."""
-    from harness.reports import consoles
-    from harness.reports.pairs import print_statistics
-    from harness.training.statistics import describe
+    from harness.cli.views.pairs import print_statistics
+    from harness.console import consoles
+    from harness.training.pair_statistics import describe
 
     found = describe(files)
     if as_json:
@@ -153,11 +133,11 @@ def lexicon(files: tuple[Path, ...], output: Path) -> None:
     Word pairs that are each other's best by IBM's Model 1, in both directions. Languages written
     without spaces need a lexicon from elsewhere.
     """
-    from harness.reports import consoles
-    from harness.reports.pairs import print_lexicon
+    from harness.cli.views.pairs import print_lexicon
+    from harness.console import consoles
     from harness.training.sources.alignment import induce
+    from harness.training.sources.file_forms import pair_of
     from harness.training.sources.lexicon import write_lexicon
-    from harness.training.sources.local import pair_of
 
     entries = induce(files, pair_of(output))
     write_lexicon(output, entries)
@@ -206,8 +186,8 @@ def code_switch(
 
     A mixed query keeps the language of its row. `harness pairs lexicon` makes lexicons.
     """
-    from harness.reports import consoles
-    from harness.reports.pairs import print_switched
+    from harness.cli.views.pairs import print_switched
+    from harness.console import consoles
     from harness.training.sources.code_switch import Switching, lexicon_of, switch_file
 
     switching = Switching(

@@ -42,10 +42,10 @@ def plan(model: str, task: str, sample: int, quiet: bool, **given: Any) -> None:
 
     Also how much disk the vectors need and how much memory a worker does. Nothing is kept.
     """
-    from harness.planning import plan_corpus
-    from harness.reports import consoles
-    from harness.reports.plan import print_corpus_plan
-    from harness.reports.progress import told
+    from harness.cli.views.corpus_plan import print_corpus_plan
+    from harness.console import consoles
+    from harness.console.progress_bars import told
+    from harness.evaluation.cost_estimate import plan_corpus
 
     options = options_of(**given)
     with told(quiet=quiet) as progress:

@@ -174,9 +174,10 @@ def run(
     small tasks, less those that ask to be named. Vectors are kept, so that a second run, or one
     that was stopped, encodes only what is missing.
     """
-    from harness import runner
-    from harness.reports import consoles, listings, terminal
-    from harness.reports.progress import told
+    from harness.cli.views import listings, record_tables
+    from harness.console import consoles
+    from harness.console.progress_bars import told
+    from harness.evaluation import run as runner
 
     chosen = list(tasks) or (["demo"] if model is None else None)
     options = _options(**given)
@@ -185,7 +186,7 @@ def run(
         _hint()
     with told(quiet=quiet) as progress:
         if dry_run:
-            from harness.dry_run import plan
+            from harness.evaluation.dry_run import plan
 
             listings.print_plans(out, *plan(model or "default", chosen, options=options))
             return
@@ -206,7 +207,7 @@ def run(
         if each is not None and quiet:
             click.echo(each.folder)
         elif each is not None:
-            terminal.print_record(out, each.document, path=each.folder, verbose=verbose)
+            record_tables.print_record(out, each.document, path=each.folder, verbose=verbose)
 
 
 def _hint() -> None:

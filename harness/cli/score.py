@@ -58,18 +58,18 @@ def score(
         raise click.UsageError("name either --task or --qrels: what the runs are judged by")
     if task is None and (settings or languages):
         raise click.UsageError("--setting and --languages need --task: qrels alone know neither")
-    from harness import foreign
-    from harness.reports import consoles
-    from harness.reports.progress import told
-    from harness.reports.scores import print_scores
+    from harness.cli.views.scores import print_scores
+    from harness.console import consoles
+    from harness.console.progress_bars import told
+    from harness.interop import trec_runs
 
-    names = measures or foreign.MEASURES
+    names = measures or trec_runs.MEASURES
     with told(quiet=True):
         if qrels is not None:
-            scored = foreign.score_with_qrels(runs, qrels, names)
+            scored = trec_runs.score_with_qrels(runs, qrels, names)
         else:
-            from harness.data import load
-            from harness.task import find_task
+            from harness.data.loading import load
+            from harness.data.task import find_task
 
             assert task is not None
             loaded = load(
@@ -79,5 +79,5 @@ def score(
                 offline=offline,
                 corpora=False,
             )
-            scored = foreign.score_with_task(runs, loaded, names, settings=settings or None)
+            scored = trec_runs.score_with_task(runs, loaded, names, settings=settings or None)
     print_scores(consoles.console(), scored, verbose=verbose)

@@ -15,21 +15,23 @@ def store() -> None:
 @store.command(name="ls", short_help="List what is stored.")
 def list_() -> None:
     """List the vectors of each model, role and language."""
-    from harness.reports import consoles, stored
-    from harness.store import cache_root
-    from harness.stored import spaces
+    from harness.base.cache import cache_root
+    from harness.cli.views import store_listing
+    from harness.console import consoles
+    from harness.vectors.inventory import spaces
 
-    stored.print_spaces(consoles.console(), cache_root(), spaces(cache_root()))
+    store_listing.print_spaces(consoles.console(), cache_root(), spaces(cache_root()))
 
 
 @store.command(short_help="Say how large it is.")
 def size() -> None:
     """Say how much disk the vectors of each model take."""
-    from harness.reports import consoles, stored
-    from harness.store import cache_root
-    from harness.stored import spaces
+    from harness.base.cache import cache_root
+    from harness.cli.views import store_listing
+    from harness.console import consoles
+    from harness.vectors.inventory import spaces
 
-    stored.print_sizes(consoles.console(), cache_root(), spaces(cache_root()))
+    store_listing.print_sizes(consoles.console(), cache_root(), spaces(cache_root()))
 
 
 @store.command(short_help="Compare every shard with its checksums.")
@@ -39,16 +41,16 @@ def verify(quiet: bool) -> None:
 
     A damaged shard loses its manifest: it is never used, and the next run encodes it again.
     """
-    from harness import stored
-    from harness.reports import consoles, numbers
-    from harness.reports.progress import told
-    from harness.store import cache_root
+    from harness.base.cache import cache_root
+    from harness.console import consoles, numbers
+    from harness.console.progress_bars import told
+    from harness.vectors import inventory
 
-    held = stored.spaces(cache_root())
+    held = inventory.spaces(cache_root())
     shards = sum(len(space.manifests) for space in held)
     with told(quiet=quiet) as progress:
         progress.start("verify the store", shards, "shards")
-        damaged = stored.verify(held, progress.advance)
+        damaged = inventory.verify(held, progress.advance)
         progress.finish()
     out = consoles.console()
     for path, why in damaged:
@@ -81,18 +83,18 @@ def prune(models: tuple[str, ...], older_than: float | None, dry_run: bool) -> N
 
     Finished vectors go only where --model or --older-than says so.
     """
-    from harness import stored
+    from harness.base.cache import cache_root
+    from harness.cli.views.store_listing import print_pruned
+    from harness.console import consoles
     from harness.errors import UsageError, did_you_mean
-    from harness.reports import consoles
-    from harness.reports.stored import print_pruned
-    from harness.store import cache_root
+    from harness.vectors import inventory
 
-    held = stored.spaces(cache_root())
+    held = inventory.spaces(cache_root())
     known = {space.model for space in held}
     for model in models:
         if model not in known:
             raise UsageError(f"the store has no vectors of {model!r}{did_you_mean(model, known)}")
-    what = stored.leftovers(cache_root()) + stored.chosen(held, models, older_than)
+    what = inventory.leftovers(cache_root()) + inventory.chosen(held, models, older_than)
     if not dry_run:
-        stored.remove(what)
+        inventory.remove(what)
     print_pruned(consoles.console(), what, dry_run=dry_run)

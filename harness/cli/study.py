@@ -25,10 +25,10 @@ def study() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(as_json: bool) -> None:
     """Name, question, cells and scales of each."""
-    from harness.reports import consoles
-    from harness.study.cells import cells_of
+    from harness.cli.views.study import print_studies, studies_document
+    from harness.console import consoles
     from harness.study.file import list_studies
-    from harness.study.printed import print_studies, studies_document
+    from harness.study.trials import cells_of
 
     found = [(x, len(cells_of(x))) for x in list_studies()]
     if as_json:
@@ -102,11 +102,11 @@ def run(
     same command goes on with the cells that are not there; a cell that fails is written down, the
     others go on, and the next run tries it again.
     """
-    from harness.reports import consoles
-    from harness.reports.progress import told
+    from harness.cli.views.study import print_ran, print_study_plan
+    from harness.console import consoles
+    from harness.console.progress_bars import told
     from harness.study.file import read_study
-    from harness.study.printed import print_ran, print_study_plan
-    from harness.study.ready import StudyOptions
+    from harness.study.prepared import StudyOptions
 
     found = read_study(name, scale, seeds)
     options = StudyOptions(
@@ -118,7 +118,7 @@ def run(
     out = consoles.console()
     with told(quiet=quiet) as progress:
         if dry_run:
-            from harness.study.dry_run import plan_study
+            from harness.study.cost import plan_study
 
             print_study_plan(out, plan_study(found, options, progress))
             return

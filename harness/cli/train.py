@@ -132,12 +132,12 @@ def train(
     Stopped at any moment, the same command goes on from its last checkpoint. What the paper of the
     recipe (arXiv 2408.10536) states is the default; the model card says what is our choice.
     """
-    from harness.reports import consoles
-    from harness.reports.progress import told
-    from harness.reports.training import print_plan, print_trained
-    from harness.training.data import read_data
+    from harness.cli.views.training import print_plan, print_trained
+    from harness.console import consoles
+    from harness.console.progress_bars import told
     from harness.training.settings import settings_from
     from harness.training.train import Overlaps, first_process, planned_steps, train
+    from harness.training.training_set import read_data
 
     settings = settings_from(recipe, {k: v for k, v in given.items() if v not in (None, ())})
     out = consoles.console()

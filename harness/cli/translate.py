@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -60,34 +61,22 @@ def translate(
     codes: tuple[str, ...],
     negatives: bool,
     whole: bool,
-    beams: int,
-    max_length: int,
-    batch_size: int | None,
-    device: str | None,
     limit: int | None,
-    offline: bool,
     quiet: bool,
+    **given: Any,
 ) -> None:
     """Translate the pairs of DATA and write them beside the originals, in the parallel form.
 
     A run that was stopped, at any moment, goes on where it ended. Translations that are empty,
     copied, cut short, endless or in another script are left out and counted.
     """
-    from harness.reports import consoles
-    from harness.reports.progress import told
-    from harness.reports.translation import print_translation
-    from harness.training.translation import translate_file
-    from harness.translation.engine import EngineOptions
+    from harness.cli.views.translation import print_translation
+    from harness.console import consoles
+    from harness.console.progress_bars import told
+    from harness.models.translation.engine import EngineOptions
+    from harness.training.translated_pairs import translate_file
 
-    options = EngineOptions(
-        codes=renamed(codes, "--code", "en=eng_Latn"),
-        batch_size=batch_size,
-        beams=beams,
-        max_length=max_length,
-        split=not whole,
-        device=device,
-        offline=offline,
-    )
+    options = EngineOptions(codes=renamed(codes, "--code", "en=eng_Latn"), split=not whole, **given)
     with told(quiet=quiet) as progress:
         done = translate_file(
             data,

@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.data.documents import Document, check_id, check_keys, decode, parquet_lines
-from harness.data.remembered import remembered, stamp
-from harness.data.simple import joined
-from harness.data.tables import ID_KEYS, id_and_text, is_tsv, table_id, table_text
+from harness.data.file_memo import remembered, stamp
+from harness.data.table_rows import ID_KEYS, id_and_text, is_tsv, joined, table_id, table_text
 from harness.errors import DataError
 
 _BLOCK = 1 << 20

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from email.message import Message
 from pathlib import Path
 
-from harness.digests import file_sha256
+from harness.base.digests import file_sha256
+from harness.base.files import locked
 from harness.errors import DataError
-from harness.writing import locked
 
 Progress = Callable[[str, int, int | None], None]
 """Called with file name, bytes so far, and bytes in all where the server says so."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
-from harness.data.collection import Texts
+from harness.data.task_data import Texts
 
 # Part of every hash: raising it draws another sample, and records say so by their digests.
 _DRAW = "polyglot-harness sample 1"

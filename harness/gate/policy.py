@@ -9,13 +9,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal, cast
 
+from harness.base.languages import is_language
+from harness.base.toml_table import Table
+from harness.data.task import KINDS, Kind
 from harness.errors import PolicyError, UsageError, did_you_mean
-from harness.languages import is_language
+from harness.evaluation.record import Record
 from harness.metrics import Measure, parse_measure
-from harness.metrics.significance import RESAMPLES
-from harness.records import Record
-from harness.task import KINDS, Kind
-from harness.task_table import Table
+from harness.stats.resampling import RESAMPLES
 
 Tier = Literal["critical", "supporting", "watched"]
 TIERS: tuple[Tier, ...] = ("critical", "supporting", "watched")

@@ -1,139 +1,187 @@
-"""What a gate returns: a verdict for each rule, from verdicts on the values it is about."""
+"""From how far a value moved to a verdict on it, and from these to a verdict on each rule.
+
+A drop is a regression when it is larger than the limit and the paired test says that it is one. It
+passes when it is within the limit and its interval shows that the true one is within the margin.
+Everything else is inconclusive: not a regression as far as one can see, and not shown to be none.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from harness.comparability import Differing
-from harness.gate.policy import Rule, Tier
-from harness.records import finite
-from harness.task import Kind
+import numpy as np
 
-Verdict = Literal["pass", "regression", "improvement", "inconclusive", "missing"]
-Side = Literal["mean", "query", "passage", "pair"]
+from harness.analysis.paired_rows import Rows
+from harness.base.wording import plural
+from harness.gate.differences import Ask, Moved
+from harness.gate.policy import LEAST, Direction, Policy, Rule
+from harness.gate.result import Cell, Outcome, Verdict
+from harness.stats.multiple_tests import holm, smallest_detectable_difference
 
-SCHEMA_VERSION = 1
-"""Of :meth:`Gate.document`."""
-EXIT_CODES: Mapping[Verdict, int] = {
-    "pass": 0,
-    "improvement": 0,
-    "regression": 1,
-    "inconclusive": 3,
-    "missing": 4,
-}
-"""2 is wrong usage or bad input."""
+_SEVERITY: tuple[Verdict, ...] = ("regression", "missing", "inconclusive", "improvement", "pass")
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One value that a rule is about: candidate against baseline on the questions of both."""
+class _Drop(NamedTuple):
+    """A change as the rule sees it: what got worse is above 0."""
 
-    task: str
-    kind: Kind
-    measure: str
-    side: Side
-    """What the value is a mean over: the kind, a language's queries or passages, or a pair."""
-    unit: str
-    """``all`` or a tier, a language, or an ordered pair ``de-en``."""
-    tier: Tier
-    counts: bool
-    """Whether the exit code depends on it; watched languages are only reported."""
-    questions: int
-    """Different questions with a value in both records: the pieces of evidence."""
-    baseline: float
-    candidate: float
-    difference: float
-    """Candidate minus baseline."""
-    low: float
-    """Lower end of the difference's interval, at 1 - 2 alpha: each end holds at 1 - alpha."""
-    high: float
-    detectable: float
-    """The true drop that four of five such data sets would show, at alpha over the number of
-    cells."""
+    size: float
+    worst: float
+    """Upper end of its interval."""
     p_value: float
-    """Of the drop (of the change, for a rule that wants none): paired, one-sided, not corrected."""
-    adjusted: float
-    """Holm over all cells that count."""
-    adjusted_gain: float
-    """The same for a change for the better; NaN for a rule that wants no change."""
-    limit: float
-    """The largest drop let through, in the measure's units."""
-    margin: float
-    """What the interval must stay within to pass."""
-    verdict: Verdict
-    reason: str
-    """Why, in words."""
-    through: tuple[str, ...] = ()
-    """Languages from which this regression comes, where it is not the unit's own."""
+    p_gain: float
+    """Of a change for the better; NaN where no change is one."""
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """One rule."""
-
-    rule: Rule
-    verdict: Verdict
-    cells: tuple[Cell, ...]
-    note: str | None
-    """Why the rule is missing, or is left out; else ``None``."""
-    left_out: bool = False
-    """Neither record holds what the rule is about, and it is not required."""
+def _drop(moved: Moved, direction: Direction) -> _Drop:
+    if direction == "higher":
+        return _Drop(-moved.difference, -moved.low, moved.p_lower, moved.p_higher)
+    if direction == "lower":
+        return _Drop(moved.difference, moved.high, moved.p_higher, moved.p_lower)
+    worst = max(abs(moved.low), abs(moved.high)) if moved.low == moved.low else float("nan")
+    return _Drop(abs(moved.difference), worst, moved.p_either, float("nan"))
 
 
-@dataclass(frozen=True)
-class Party:
-    """The candidate or the baseline: what it is, and who made it."""
+def judge(
+    policy: Policy,
+    kinds: Sequence[Rows],
+    asked: Sequence[Ask],
+    moved: Sequence[Moved],
+    *,
+    half: bool,
+) -> tuple[list[Cell], int]:
+    """A cell for each of ``asked``, and the number of cells that count.
 
-    model: str
-    where: str | None
-    created: str
-    fingerprint: str | None
-    harness: str | None
-    """Version of the harness."""
+    Holm's correction is over the cells that count; those of watched languages have one of their
+    own, so that reporting them costs the others nothing.
+
+    Args:
+        policy: whose rules ``asked`` are about.
+        kinds: the rows that ``asked`` points into.
+        asked: what was measured.
+        moved: how far each of them moved.
+        half: one of the records was computed in half precision.
+    """
+    rules = [policy.rules[ask.rule] for ask in asked]
+    drops = [_drop(x, rule.direction) for x, rule in zip(moved, rules, strict=True)]
+    watched = np.array([ask.tier == "watched" for ask in asked], bool)
+    adjusted, gains = np.full((2, len(asked)), np.nan)
+    for part in (watched, ~watched):
+        adjusted[part] = holm([x.p_value for x, here in zip(drops, part, strict=True) if here])
+        gains[part] = holm([x.p_gain for x, here in zip(drops, part, strict=True) if here])
+    comparisons = int((~watched).sum())
+    cells = []
+    for number, (ask, rule, found, drop) in enumerate(zip(asked, rules, moved, drops, strict=True)):
+        tolerance = policy.tolerance(rule.measure, rule.by, half=half)
+        limit = rule.limit(found.baseline, tolerance)
+        margin = max(limit, rule.margin or 0.0)
+        family = comparisons if ask.tier != "watched" else int(watched.sum())
+        verdict, reason = _verdict(
+            rule, found, drop, (float(adjusted[number]), float(gains[number])), (limit, margin)
+        )
+        cells.append(
+            Cell(
+                task=kinds[ask.rows].task,
+                kind=kinds[ask.rows].kind,
+                measure=rule.measure,
+                side=ask.side,
+                unit=ask.unit,
+                tier=ask.tier,
+                counts=ask.tier != "watched",
+                questions=found.questions,
+                baseline=found.baseline,
+                candidate=found.candidate,
+                difference=found.difference,
+                low=found.low,
+                high=found.high,
+                detectable=float(
+                    # The test is one-sided (two-sided for a rule that wants no change).
+                    smallest_detectable_difference(
+                        found.standard_error,
+                        alpha=rule.alpha * (1 if rule.direction == "same" else 2) / family,
+                    )
+                ),
+                p_value=drop.p_value,
+                adjusted=float(adjusted[number]),
+                adjusted_gain=float(gains[number]),
+                limit=limit,
+                margin=margin,
+                verdict=verdict,
+                reason=reason,
+            )
+        )
+    return cells, comparisons
 
 
-@dataclass(frozen=True)
-class Gate:
-    """What :func:`harness.gate.gate` returns."""
+def _verdict(
+    rule: Rule,
+    found: Moved,
+    drop: _Drop,
+    adjusted: tuple[float, float],
+    bounds: tuple[float, float],
+) -> tuple[Verdict, str]:
+    """The verdict on one value, and why."""
+    (worse, better), (limit, margin) = adjusted, bounds
+    what = "change" if rule.direction == "same" else "drop"
+    if drop.size != drop.size:
+        return "missing", "no question has a value in both records"
+    size, most = _amount(drop.size), _amount(limit)
+    if found.questions < rule.min_queries:
+        few = plural(found.questions, "question")
+        return "inconclusive", f"{few}, the rule asks for {rule.min_queries:,}"
+    if drop.size > limit and worse <= rule.alpha:
+        return "regression", f"{what} of {size}, more than {most} (p = {_p(worse)})"
+    if drop.size > limit:
+        return (
+            "inconclusive",
+            f"{what} of {size}, more than {most}, but it may be chance (p = {_p(worse)})",
+        )
+    if not drop.worst <= margin + LEAST / 2:
+        return (
+            "inconclusive",
+            f"the {what} may be {_amount(drop.worst)}, at most {_amount(margin)} is let through",
+        )
+    if better <= rule.alpha and -drop.size > LEAST:
+        return "improvement", f"better by {_amount(-drop.size)} (p = {_p(better)})"
+    if worse <= rule.alpha:
+        return "pass", f"{what} of {size} (p = {_p(worse)}), within {most}"
+    return "pass", f"no {what} beyond {_amount(margin)}"
 
-    verdict: Verdict
-    candidate: Party
-    baseline: Party
-    policy: str
-    tasks: Mapping[str, Mapping[str, Any]]
-    """Task -> why less than the whole of it was compared; empty if whole."""
-    outcomes: tuple[Outcome, ...]
-    languages: tuple[str, ...]
-    """The languages that the regressions come from."""
-    differing: tuple[Differing, ...]
-    """In what else the two records differ."""
-    comparisons: int
-    """Cells that count, over which Holm's correction is."""
-    alpha: float
-    resamples: int
-    permutations: int
-    seed: int
 
-    @property
-    def exit_code(self) -> int:
-        """What `harness gate` ends with."""
-        return EXIT_CODES[self.verdict]
+def outcomes(policy: Policy, asked: Sequence[Ask], cells: Sequence[Cell]) -> list[Outcome]:
+    """A verdict for each rule: that of its worst cell, cells of watched languages left aside."""
+    found = []
+    for number, rule in enumerate(policy.rules):
+        own = tuple(c for ask, c in zip(asked, cells, strict=True) if ask.rule == number)
+        if not own:
+            note = f"neither record holds {rule.measure} where the rule looks"
+            found.append(Outcome(rule, "missing" if rule.required else "pass", (), note, True))
+            continue
+        found.append(Outcome(rule, worst([c.verdict for c in own if c.counts]), own, None))
+    return found
 
-    def cells(self, *verdicts: Verdict) -> Iterator[tuple[Outcome, Cell]]:
-        """All cells, of these verdicts if any are named, rule by rule."""
-        for outcome in self.outcomes:
-            for cell in outcome.cells:
-                if not verdicts or cell.verdict in verdicts:
-                    yield outcome, cell
 
-    @property
-    def regressions(self) -> tuple[Cell, ...]:
-        """The cells that make the gate fail."""
-        return tuple(cell for _, cell in self.cells("regression") if cell.counts)
+def worst(verdicts: Sequence[Verdict]) -> Verdict:
+    """The verdict that decides; ``pass`` where there is none."""
+    return min(verdicts, key=_SEVERITY.index, default="pass")
 
-    def document(self) -> dict[str, Any]:
-        """All of it as JSON values; undefined numbers are ``None``."""
-        head = {"schema_version": SCHEMA_VERSION, "exit_code": self.exit_code}
-        return head | finite(asdict(self))
+
+def overall(found: Sequence[Outcome]) -> Verdict:
+    """The gate's verdict; a rule that allows it does not make it inconclusive."""
+    return worst(
+        [
+            "pass" if x.verdict == "inconclusive" and x.rule.inconclusive == "allow" else x.verdict
+            for x in found
+        ]
+    )
+
+
+def _amount(number: float) -> str:
+    """A difference in words: four decimals below 10, else one."""
+    if abs(number) < 5e-5:
+        return f"{number:.1g}" if number else "0"
+    return f"{number:.4f}" if abs(number) < 10 else f"{number:,.1f}"
+
+
+def _p(p_value: float) -> str:
+    return "<0.0001" if p_value < 0.0001 else f"{p_value:.4f}"

@@ -13,8 +13,8 @@ from importlib.metadata import entry_points
 
 from harness.errors import UsageError, did_you_mean
 from harness.metrics.builtin import BIAS_SUITE, BUILT_IN, INTRUSION_SUITE
-from harness.metrics.golds import RankedGolds
 from harness.metrics.measure import Family, Measure
+from harness.metrics.ranks import RankedGolds
 
 __all__ = [
     "BIAS_SUITE",

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.metrics import retrieval
-from harness.metrics.means import macro_mean
-from harness.metrics.segments import (
+from harness.stats.means import macro_mean
+from harness.stats.ragged import (
     BoolArray,
     FloatArray,
     IntArray,

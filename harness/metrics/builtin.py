@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from harness.data.task import Kind
 from harness.errors import UsageError
 from harness.metrics import bias, exposure, intrusion, retrieval
-from harness.metrics.golds import RankedGolds
 from harness.metrics.measure import Better, Family
 from harness.metrics.peer import peer, peer_refusal
-from harness.metrics.segments import FloatArray, IntArray
-from harness.task import Kind
+from harness.metrics.ranks import RankedGolds
+from harness.stats.ragged import FloatArray, IntArray
 
 T = TypeVar("T")
 

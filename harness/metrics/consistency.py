@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.metrics.segments import BoolArray, FloatArray, IntArray, divide
+from harness.stats.ragged import BoolArray, FloatArray, IntArray, divide
 
 ScoresOf: TypeAlias = Callable[[int, IntArray], NDArray[Any]]
 """``scores_of(language, passages)``: scores of the question's query in that language, ``(n, U)``.

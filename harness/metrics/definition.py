@@ -11,8 +11,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from harness.metrics.golds import RankedGolds
 from harness.metrics.measure import Measure
+from harness.metrics.ranks import RankedGolds
 
 DIGITS = 12
 LANGUAGES, POOL = 4, 60

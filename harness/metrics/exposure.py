@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.metrics.segments import FloatArray, IntArray, divide, owners
+from harness.stats.ragged import FloatArray, IntArray, divide, owners
 
 
 def language_shares(head_languages: IntArray, n_languages: int) -> FloatArray:

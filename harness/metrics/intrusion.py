@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.metrics.bias import own_language_ndcg
-from harness.metrics.segments import FloatArray, IntArray, divide, owners, segment_sum
+from harness.stats.ragged import FloatArray, IntArray, divide, owners, segment_sum
 
 
 def intrusion(

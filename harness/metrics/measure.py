@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from harness.data.task import KINDS, Kind
 from harness.errors import UsageError
-from harness.metrics.golds import RankedGolds
-from harness.metrics.segments import FloatArray
-from harness.task import KINDS, Kind
+from harness.metrics.ranks import RankedGolds
+from harness.stats.ragged import FloatArray
 
 Function: TypeAlias = Callable[[RankedGolds, int | None], FloatArray]
 """Golds and cutoff in, one float64 value per query out, NaN where undefined."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import UsageError
-from harness.metrics.segments import BoolArray, FloatArray, IntArray, divide, owners
+from harness.stats.ragged import BoolArray, FloatArray, IntArray, divide, owners
 
 
 def peer(

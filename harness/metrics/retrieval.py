@@ -1,6 +1,6 @@
 """Retrieval measures as pure functions of exact ranks: per query, vectorised, equal to trec_eval's.
 
-Each takes the golds of Q queries in CSR layout (see :mod:`harness.metrics.segments`):
+Each takes the golds of Q queries in CSR layout (see :mod:`harness.stats.ragged`):
 
 ``ranks``
     Integer array ``(G,)``: the rank of each gold in the whole pool, 1 = best, no two golds of a
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.metrics.segments import (
+from harness.stats.ragged import (
     FloatArray,
     IntArray,
     counts,

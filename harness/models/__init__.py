@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from harness.errors import HarnessWarning
 from harness.models.base import (
     DenseModel,
     Encoder,
-    HarnessWarning,
     LexicalIndex,
     LexicalModel,
     Listing,
     Model,
     ModelOptions,
 )
-from harness.models.coverage import warn_untrained
+from harness.models.language_coverage import warn_untrained
 from harness.models.precomputed import write_embeddings
 from harness.models.resolve import FORMS, default_hint, listing, load
 

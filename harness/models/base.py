@@ -9,13 +9,8 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.models.work import Stream, Work
-from harness.task import Role, TaskSpec
-
-
-class HarnessWarning(UserWarning):
-    """Something a user should know about the numbers that follow; never an error."""
-
+from harness.data.task import Role, TaskSpec
+from harness.models.token_counts import Stream, Work
 
 Similarity = Literal["cosine", "dot"]
 Dtype = Literal["float32", "bfloat16", "float16"]
@@ -97,8 +92,8 @@ class Streaming(Protocol):
     def stream(self, texts: Sequence[str], *, role: Role, language: str) -> Stream:
         """Positions in ``texts`` and their vectors (n, d), those of most characters first.
 
-        Texts are batched within consecutive chunks of :data:`harness.models.work.CHUNK` in that
-        order, and a chunk is finished before the next is begun to be given.
+        Texts are batched within consecutive chunks of :data:`harness.models.token_counts.CHUNK` in
+        that order, and a chunk is finished before the next is begun to be given.
         """
 
 

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
-from harness.environment import cores
+from harness.base.environment import cores
 from harness.models.base import DenseModel, ModelOptions
-from harness.models.work import WORKERS, Work
+from harness.models.token_counts import WORKERS, Work
 
 ENOUGH = 50_000
 """Tokens from which on a share is worth measuring: below it loading and first calls weigh in."""

@@ -25,10 +25,10 @@ from typing import Any, NamedTuple, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from harness.data.task import Role
 from harness.errors import ModelError, did_you_mean
 from harness.models.base import ModelOptions, Similarity
 from harness.models.fingerprint import digest_file, fingerprint
-from harness.task import Role
 
 MANIFEST = "manifest.json"
 _FORMAT = 1

@@ -15,7 +15,7 @@ from harness.errors import HarnessError, ModelError, did_you_mean
 from harness.models.base import Listing, Model, ModelOptions, Streaming
 
 if TYPE_CHECKING:
-    from harness.models.scoring import Kind
+    from harness.models.sparse_late_interaction import Kind
 
 ENTRY_POINTS = "harness.encoders"
 _BUILT_IN = ("default", "use-m3", "bm25")
@@ -78,11 +78,11 @@ def _load(model: str | object, options: ModelOptions) -> Model:
     if not isinstance(model, str):
         return adopt(model, options)
     if model == "bm25" or (model == "default" and _use_m3_missing()):
-        from harness.models.lexical import Bm25Model
+        from harness.models.bm25.model import Bm25Model
 
         return Bm25Model(options)
     if model in ("use-m3", "default"):
-        from harness.models.use_m3 import UseM3Encoder
+        from harness.models.use_m3.encoder import UseM3Encoder
 
         return UseM3Encoder(options)
     if model.startswith("python:"):
@@ -92,11 +92,11 @@ def _load(model: str | object, options: ModelOptions) -> Model:
 
         return PrecomputedEncoder(Path(model.removeprefix("embeddings:")).expanduser(), options)
     if remote:
-        from harness.models.http import HttpEncoder
+        from harness.models.http_encoder import HttpEncoder
 
         return HttpEncoder(model.removeprefix("http:"), options)
     if model.startswith("mteb:"):
-        from harness.models.mteb_model import load_mteb
+        from harness.models.mteb_registry import load_mteb
 
         return load_mteb(model.removeprefix("mteb:"), options)
     if model.startswith("hub:"):
@@ -125,7 +125,7 @@ def adopt(model: Any, options: ModelOptions, *, name: str | None = None) -> Mode
     library = sys.modules.get("sentence_transformers")
     # A model of that library can only be at hand if the library is imported.
     if library is not None and isinstance(model, getattr(library, "SentenceTransformer", ())):
-        from harness.models.in_memory import SentenceTransformerInstance
+        from harness.models.sentence_transformer_in_memory import SentenceTransformerInstance
 
         return SentenceTransformerInstance(model, options)
     if not encodes:
@@ -140,7 +140,7 @@ def adopt(model: Any, options: ModelOptions, *, name: str | None = None) -> Mode
 
 def listing() -> list[Listing]:
     """What ``harness models`` shows: built-in names, then names from installed packages."""
-    from harness.models.use_m3 import HINT, LANGUAGES
+    from harness.models.use_m3.encoder import HINT, LANGUAGES
 
     missing = _use_m3_missing()
     found = [
@@ -167,7 +167,7 @@ def listing() -> list[Listing]:
 
 def default_hint() -> str | None:
     """How to get the dense default where ``default`` means ``bm25``; ``None`` where it is there."""
-    from harness.models.use_m3 import HINT
+    from harness.models.use_m3.encoder import HINT
 
     if not _use_m3_missing():
         return None
@@ -175,7 +175,7 @@ def default_hint() -> str | None:
 
 
 def _use_m3_missing() -> list[str]:
-    from harness.models.use_m3 import missing_packages
+    from harness.models.use_m3.encoder import missing_packages
 
     return missing_packages()
 
@@ -237,7 +237,7 @@ def _as(kind: Kind, name: str, options: ModelOptions) -> Model:
 
 def _hub(name: str, options: ModelOptions, kind: Kind | None = None) -> Model | None:
     """A model on the hub through sentence-transformers; ``None`` if ``name`` is no hub name."""
-    from harness.models.hub import NAME, snapshot
+    from harness.models.hub_snapshot import NAME, snapshot
 
     match = NAME.fullmatch(name)
     if match is None:
@@ -255,7 +255,7 @@ def _of_folder(
     kind: Kind | None = None,
 ) -> Model:
     """The adapter for a model folder: what ``kind`` says, else what the folder says of itself."""
-    from harness.models.scoring import ScoringEncoder, kind_of
+    from harness.models.sparse_late_interaction import ScoringEncoder, kind_of
 
     kind = kind or kind_of(folder)
     if kind is not None:
@@ -280,7 +280,7 @@ def _folder_or_hub(name: str, options: ModelOptions, points: list[str]) -> Model
             f"sentence-transformers nor a transformers model{hint}"
         )
     if "/" in name and (options.query_prompt, options.passage_prompt) == (None, None):
-        from harness.models.mteb_model import load_mteb, refuse_own_code, registered
+        from harness.models.mteb_registry import load_mteb, refuse_own_code, registered
 
         repo = name.partition("@")[0]
         if registered(repo):

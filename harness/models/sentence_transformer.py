@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.data.task import Role
 from harness.errors import ModelError
 from harness.models.base import Backend, ModelOptions, Similarity
 from harness.models.fingerprint import digest_folder, fingerprint, library_versions
-from harness.models.pipeline import Pipeline, longest_first
 from harness.models.safetensors_header import count_weights
-from harness.models.trained import is_use_m3, training_facts
-from harness.models.use_m3 import IMPLEMENTATION, LANGUAGES
-from harness.models.work import CHUNK, Stream, Work
+from harness.models.token_counts import CHUNK, Stream, Work
+from harness.models.token_pipeline import Pipeline, longest_first
+from harness.models.trained_folder import is_use_m3, training_facts
+from harness.models.use_m3.encoder import IMPLEMENTATION, LANGUAGES
 from harness.models.wrapped import as_float32
-from harness.task import Role
 
 LIBRARIES = ("torch", "transformers", "sentence-transformers", "tokenizers")
 _BACKEND_LIBRARIES: dict[Backend, tuple[str, ...]] = {
@@ -159,7 +159,7 @@ class SentenceTransformerEncoder:
         try:
             with _quiet_loading():
                 if self._built_in:
-                    from harness.models.use_m3_module import load_folder
+                    from harness.models.use_m3.module import load_folder
 
                     model = load_folder(self._folder, device=self._options.device, prompts={})
                 else:
@@ -188,7 +188,7 @@ class SentenceTransformerEncoder:
             compile_model(model)
         elif on_torch and model.device.type == "cpu" and not self._built_in:
             # The built-in network reads its weights itself, which packed ones do not allow.
-            from harness.models.packed import pack
+            from harness.models.packed_linear import pack
 
             pack(model)
         return model

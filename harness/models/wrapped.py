@@ -9,11 +9,11 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.data.task import Role
 from harness.errors import ModelError
 from harness.models.base import ModelOptions, Similarity
-from harness.models.coverage import warn_untrained
 from harness.models.fingerprint import fingerprint
-from harness.task import Role
+from harness.models.language_coverage import warn_untrained
 
 _EXTRAS = ("prompt", "batch_size", "max_length", "dtype", "device")
 

@@ -16,8 +16,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.data.pool import Pool
 from harness.search.exact import Decider
-from harness.search.pool import Pool
 from harness.search.results import Found
 
 

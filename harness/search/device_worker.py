@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from harness.search import stream_cpu as loops
+from harness.search import streamed_cpu_loops as loops
+from harness.search.candidates import QUERIES, Corpus, Wanted
+from harness.search.corpus_rows import PIECE
+from harness.search.cpu_worker import Worker
 from harness.search.exact import Decisions, check_lengths
-from harness.search.scan import QUERIES, Corpus, Wanted
-from harness.search.shards import PIECE
-from harness.search.workers import Worker
 
 
 class DeviceWorker(Worker):

@@ -274,9 +274,9 @@ def inner(
     the same sooner, once they are compiled.
     """
     if compiled and len(query):
-        from harness.search import cpu
+        from harness.search import inner_loops
 
-        return cpu.inner(queries, vectors, query, vector)
+        return inner_loops.inner(queries, vectors, query, vector)
     out = np.empty(len(query))
     for rows in _chunks(len(query), queries.shape[1]):
         products = queries[query[rows]].astype(np.float64)

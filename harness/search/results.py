@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.search.pool import Golds
+from harness.data.pool import Golds
 
 
 @dataclass(frozen=True)

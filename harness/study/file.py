@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import StudyError, UsageError, did_you_mean
-from harness.study.model import (
+from harness.study.definition import (
     Arm,
     Axis,
     DataSet,
@@ -27,7 +27,7 @@ from harness.study.model import (
     Value,
     named,
 )
-from harness.study.tables import read_document
+from harness.study.file_tables import read_document
 
 __all__ = [
     "SMALL",

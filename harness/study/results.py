@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from harness.base.files import write_atomically
 from harness.errors import StudyError
-from harness.records import Record
-from harness.study.cells import Cell, cells_of
-from harness.study.file import Study, study_from
-from harness.writing import write_atomically
+from harness.evaluation.record import Record
+from harness.study.definition import Study
+from harness.study.file import study_from
+from harness.study.trials import Cell, cells_of
 
 FORMAT = 1
 STUDY, CELL, FAILED, REFERENCE = "study.json", "cell.json", "failed.json", "reference.json"

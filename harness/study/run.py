@@ -10,14 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.environment import cores, versions
+from harness.base.environment import cores, versions
+from harness.base.files import locked
+from harness.base.progress import Progress, Silent
 from harness.errors import StudyError, UsageError
-from harness.executors import check_engine, crew_of
-from harness.executors.crew import Crew, dispatch
-from harness.executors.local import BenchCrew
-from harness.stages import Progress, Silent
-from harness.study.model import Study
-from harness.study.ready import Job, Ready, StudyOptions, check_study, make_ready
+from harness.study.definition import Study
+from harness.study.prepared import Job, Ready, StudyOptions, check_study, make_ready
 from harness.study.results import (
     CELL,
     FAILED,
@@ -28,8 +26,10 @@ from harness.study.results import (
     read_whole,
     write_json,
 )
-from harness.study.work import StudyBench, StudyWorker, remove_model
-from harness.writing import locked
+from harness.study.run_trial import StudyBench, StudyWorker, remove_model
+from harness.vectors.workers.dispatch import Crew, dispatch
+from harness.vectors.workers.engines import check_engine, crew_of
+from harness.vectors.workers.this_process import BenchCrew
 
 Tell = Callable[[str], None]
 
@@ -131,8 +131,8 @@ def alone_in(output: Path) -> Iterator[None]:
 @contextmanager
 def reading() -> Iterator[None]:
     """Files of pairs are read once, and libraries draw no bars."""
-    from harness.training.arguments import quiet_libraries
-    from harness.training.examples import kept_examples
+    from harness.training.pairs import kept_examples
+    from harness.training.trainer_arguments import quiet_libraries
 
     with kept_examples(), quiet_libraries():
         yield

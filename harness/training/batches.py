@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch.utils.data import BatchSampler, Dataset
 
-from harness.training.examples import Example
-from harness.training.plan import Plan
+from harness.training.epoch_plan import Plan
+from harness.training.pairs import Example
 from harness.training.settings import Settings
 
 
@@ -26,7 +26,7 @@ class Pair(NamedTuple):
 
 
 class HybridBatchSampler(BatchSampler):  # type: ignore[misc]
-    """The batches of :class:`harness.training.plan.Plan` for a torch ``DataLoader``.
+    """The batches of :class:`harness.training.epoch_plan.Plan` for a torch ``DataLoader``.
 
     The order depends on seed and epoch alone, so that a resumed training and every process of
     several draw the same batches.

@@ -13,8 +13,8 @@ from dataclasses import Field, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
+from harness.base.languages import is_language
 from harness.errors import UsageError, did_you_mean
-from harness.languages import is_language
 
 RecipeName = Literal["hybrid", "mono", "cross", "mixed", "english"]
 CrossBatches = Literal["mixed", "single"]

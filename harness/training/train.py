@@ -21,12 +21,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from harness.base.digests import digest_of
+from harness.base.files import write_atomically
+from harness.base.progress import Progress, Silent
 from harness.errors import ModelError, UsageError
-from harness.models.trained import MANIFEST
-from harness.stages import Progress, Silent
-from harness.store import digest_of, write_atomically
-from harness.training.data import TrainingData, read_data
+from harness.models.trained_folder import MANIFEST
 from harness.training.settings import Settings
+from harness.training.training_set import TrainingData, read_data
 
 WORK = ".training"
 _IDENTITY = "identity.json"
@@ -92,7 +93,7 @@ def train(
         return Trained(folder, found, fresh=False)
     elif first_process():
         _check_folder(folder, work, identity)
-    from harness.training.base import load_base
+    from harness.training.base_model import load_base
 
     base = load_base(settings, device=device, offline=offline)
     seen = _look_for_overlap(settings, overlaps or Overlaps(), progress)
@@ -103,8 +104,8 @@ def train(
     outcome = _outcome(trainer, settings, time.time() - started, resumed_at)
     manifest = _manifest(settings, data, base.facts, seen, outcome, identity, command)
     if trainer.is_world_process_zero():
-        from harness.training.base import set_limit
-        from harness.training.written import write_folder
+        from harness.training.base_model import set_limit
+        from harness.training.model_folder import write_folder
 
         set_limit(trainer.model, base.longest)
         write_folder(trainer.model, folder, work, manifest)
@@ -219,8 +220,8 @@ def _look_for_overlap(
         return []
     if overlaps.found is not None:
         return [dict(x) for x in overlaps.found]
-    from harness.training.overlap import require_unseen
-    from harness.training.overlap.files import check_at_hand, check_files
+    from harness.training.overlap.detection import require_unseen
+    from harness.training.overlap.pair_files import check_at_hand, check_files
 
     if overlaps.tasks is None:
         found = check_at_hand(settings.data, data_dir=overlaps.data_dir, progress=progress)
@@ -254,10 +255,10 @@ def _run(
     """Train to the end; the trainer, and the step that it went on from."""
     from transformers import EarlyStoppingCallback, set_seed
 
-    from harness.training.arguments import arguments, quiet_libraries
     from harness.training.batches import HybridBatchSampler, PairCollator
     from harness.training.loss import InfoNCE
     from harness.training.trainer import Checkpoints, RecipeTrainer, Told, last_whole
+    from harness.training.trainer_arguments import arguments, quiet_libraries
 
     set_seed(settings.seed)
     steps = planned_steps(settings, data)
@@ -348,7 +349,7 @@ def _manifest(
 ) -> dict[str, Any]:
     from datetime import UTC, datetime
 
-    from harness.environment import environment
+    from harness.base.environment import environment
     from harness.training.settings import sources
 
     sampler = settings.sampler()

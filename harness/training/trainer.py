@@ -13,9 +13,9 @@ from sentence_transformers import SentenceTransformerTrainer
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, TrainerCallback
 
+from harness.base.files import write_atomically
+from harness.base.progress import Progress
 from harness.errors import ModelError
-from harness.stages import Progress
-from harness.store import write_atomically
 from harness.training.batches import HybridBatchSampler
 
 WHOLE = "whole.json"
@@ -45,7 +45,7 @@ class RecipeTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         self.add_callback(_Epochs(train_sampler))
 
     def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
-        """None: see :mod:`harness.training.card`."""
+        """None: see :mod:`harness.training.model_card`."""
 
     def preprocess_dataset(self, dataset: Any = None, dataset_name: str | None = None) -> Any:
         """Our data sets are taken as they are."""

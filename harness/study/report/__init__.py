@@ -30,12 +30,12 @@ def write_report(results: Results, output: str | Path) -> Path:
         RecordError: a record lacks a table, or is of other data than its neighbours.
         StoreError: the folder cannot be written.
     """
+    from harness.base.files import write_atomically
     from harness.errors import StudyError
-    from harness.store import write_atomically
     from harness.study.report.findings import find
     from harness.study.report.page import page
     from harness.study.report.plots import draw
-    from harness.study.report.reading import read
+    from harness.study.report.sentences import read
     from harness.study.report.tables import csv_files
 
     if not results.cells:

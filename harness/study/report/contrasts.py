@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.board.ranking import paired_p_values
-from harness.metrics.comparisons import ALPHA, holm
+from harness.boards.significance import paired_p_values
 from harness.metrics.measure import Better
-from harness.metrics.segments import FloatArray, divide
+from harness.stats.multiple_tests import ALPHA, holm
+from harness.stats.ragged import FloatArray, divide
+from harness.study.report.crossed import Crossed, crossed
 from harness.study.report.layout import Place
-from harness.study.report.sheets import Means, Sheet
-from harness.study.report.statistics import Crossed, crossed
+from harness.study.report.score_tables import Means, Sheet
 
 Side = Sequence[Place] | str
 """Places, whose means are averaged, or the name of a reference."""

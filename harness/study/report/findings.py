@@ -8,16 +8,16 @@ from functools import cached_property
 
 import numpy as np
 
-from harness.metrics.segments import FloatArray
+from harness.evaluation.intervals import SEED
+from harness.stats.ragged import FloatArray
 from harness.study.report.contrasts import reference_value, seeds_of, value_at
+from harness.study.report.crossed import Crossed
 from harness.study.report.effects import Compared, Gap, Question, compare_all
 from harness.study.report.fit import Fit, fit_curves
 from harness.study.report.layout import Layout, Place, Series
 from harness.study.report.retention import Retained, retentions
-from harness.study.report.sheets import ALL, Sheet, read_sheets
-from harness.study.report.statistics import Crossed
+from harness.study.report.score_tables import ALL, Sheet, read_sheets
 from harness.study.results import Results
-from harness.uncertainty import SEED
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from harness.base.files import write_atomically
 from harness.errors import StudyError
-from harness.store import write_atomically
 from harness.study.report.page import GENERATED
 
 INDEX = "README.md"

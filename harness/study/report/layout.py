@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 
-from harness.study.model import Arm, Axis, Study, Value, named
+from harness.study.definition import Arm, Axis, Study, Value, named
 
 
 @dataclass(frozen=True)

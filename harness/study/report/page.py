@@ -6,17 +6,17 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from harness.base.wording import plural
+from harness.boards.render.escaping import markdown, markdown_code
 from harness.errors import HarnessError
-from harness.reports.boards.escaping import markdown, markdown_code
+from harness.study.definition import Study
 from harness.study.file import list_studies, read_study
-from harness.study.model import Study
 from harness.study.report import tables
 from harness.study.report.findings import Findings
 from harness.study.report.layout import listed
 from harness.study.report.plots import Plot
-from harness.study.report.reading import Passage
+from harness.study.report.sentences import Passage
 from harness.study.report.tables import Grid
-from harness.wording import plural
 
 GENERATED = "<!-- Written by `harness study report`; changes here are lost. -->"
 METHOD = (

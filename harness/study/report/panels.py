@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.study.report import style, wording
+from harness.study.report.crossed import Crossed
 from harness.study.report.effects import Compared, Question
 from harness.study.report.findings import Findings
 from harness.study.report.layout import Layout, Series
-from harness.study.report.sheets import Sheet
-from harness.study.report.statistics import Crossed
+from harness.study.report.score_tables import Sheet
 
 _APART, _ROOM = 3.2, 100.0
 """Points between what stands at one place of an x axis of numbers; of one of names, its share of

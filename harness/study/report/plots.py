@@ -14,7 +14,7 @@ from harness.study.report import panels, style, wording
 from harness.study.report.findings import Findings
 from harness.study.report.layout import listed
 from harness.study.report.panels import Panel
-from harness.study.report.sheets import ALL, Sheet
+from harness.study.report.score_tables import ALL, Sheet
 
 _WIDTH, _HEIGHT = 3.2, 2.6
 """Inches of a panel."""

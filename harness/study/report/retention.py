@@ -16,12 +16,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.metrics.segments import FloatArray, divide
-from harness.study.model import Value
+from harness.stats.ragged import FloatArray, divide
+from harness.study.definition import Value
 from harness.study.report.contrasts import drawn, seeds_of
+from harness.study.report.crossed import Crossed, crossed
 from harness.study.report.layout import Layout, Place, Series
-from harness.study.report.sheets import ALL, Sheet, better_of
-from harness.study.report.statistics import Crossed, crossed
+from harness.study.report.score_tables import ALL, Sheet, better_of
 
 
 @dataclass(frozen=True)

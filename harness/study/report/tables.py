@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.study.model import Value, named
+from harness.study.definition import Value, named
 from harness.study.report import wording
+from harness.study.report.crossed import Crossed
 from harness.study.report.effects import Compared
 from harness.study.report.findings import Findings
 from harness.study.report.layout import Series
-from harness.study.report.sheets import ALL, Sheet
-from harness.study.report.statistics import Crossed
+from harness.study.report.score_tables import ALL, Sheet
 
 Cell = str | int | float | bool | None
 

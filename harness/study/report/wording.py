@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from harness.reports import numbers
-from harness.study.model import named as named
+from harness.console import numbers
+from harness.study.definition import named as named
 from harness.study.report.fit import Fit
-from harness.study.report.sheets import ALL, Sheet, better_of
+from harness.study.report.score_tables import ALL, Sheet, better_of
 
 UNDEFINED = numbers.UNDEFINED
 KIND_NAMES = {"mono": "monolingual", "cross": "cross-lingual", "multi": "one pool of all languages"}

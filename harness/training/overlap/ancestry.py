@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 
-from harness.scripts import primary
+from harness.base.languages import primary
 
 
 class Kinship(NamedTuple):

@@ -25,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.training.overlap.normal import Batch, Hashes, Positions, spread
+from harness.training.overlap.normal_form import Batch, Hashes, Positions, spread
 
 WIDTH = 5
 """Characters of a shingle."""

@@ -19,13 +19,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.base.languages import primary
 from harness.data.documents import decode, json_row
-from harness.data.segments import segment
+from harness.data.readers.segments import segment
 from harness.errors import UsageError
-from harness.scripts import primary
-from harness.training.examples import raw_lines
+from harness.training.pairs import raw_lines
+from harness.training.sources.file_forms import pair_of
 from harness.training.sources.lexicon import UNSPACED, words
-from harness.training.sources.local import pair_of
 
 ROUNDS = 5
 """Of expectation maximisation; Model 1's estimates hardly move after."""

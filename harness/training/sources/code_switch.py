@@ -21,15 +21,15 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from harness.digests import file_sha256
-from harness.environment import versions
+from harness.base.digests import file_sha256
+from harness.base.environment import versions
+from harness.base.languages import is_language
 from harness.errors import DataError, UsageError, did_you_mean
-from harness.languages import is_language
-from harness.training.examples import Example, form_of, stream_examples
-from harness.training.sources import Made, about, write_about, write_stream
+from harness.training.pairs import Example, form_of, stream_examples
 from harness.training.sources.alignment import induce
+from harness.training.sources.conversion import Made, about, write_about, write_stream
+from harness.training.sources.file_forms import pair_of
 from harness.training.sources.lexicon import Lexicon, read_lexicons, together, words
-from harness.training.sources.local import pair_of
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.base.files import write_atomically
 from harness.data.documents import decode
 from harness.errors import DataError
-from harness.store import write_atomically
-from harness.training.examples import raw_content
-from harness.training.sources.local import pair_of
+from harness.training.pairs import raw_content
+from harness.training.sources.file_forms import pair_of
 
 UNSPACED = frozenset(("zh", "ja", "th", "lo", "km", "my", "yue", "wuu", "bo", "dz"))
 """Languages written without spaces: their texts have no words here, though a lexicon may."""

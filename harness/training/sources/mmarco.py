@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import DataError
-from harness.training.examples import Example
+from harness.training.pairs import Example
 
 LANGUAGES: Mapping[str, str] = {
     "ar": "arabic", "de": "german", "en": "english", "es": "spanish", "fr": "french",

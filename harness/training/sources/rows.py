@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Any
 
 from harness.errors import DataError
-from harness.training.examples import Example
+from harness.training.pairs import Example
 
 Row = Mapping[str, Any]
 Dropped = Counter[str]

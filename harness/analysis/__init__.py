@@ -1,0 +1,1 @@
+"""What is asked of finished records: compared, broken down, held against noise."""

@@ -1,0 +1,503 @@
+"""Records side by side: differences, how sure they are, where they come from.
+
+The first record is the baseline. What is compared is the macro mean, per kind of setting and
+measure; a question, with all its queries, is what is drawn anew and what is swapped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.analysis.largest_changes import EQUAL, Flip, most_changed, question_texts
+from harness.analysis.mismatches import (
+    Differing,
+    letters,
+    mismatches,
+    other_differences,
+    shared_tasks,
+)
+from harness.analysis.paired_rows import Rows, Tests, paired_tests, shared_rows
+from harness.data.task import Kind
+from harness.errors import RecordError, UsageError
+from harness.evaluation.intervals import SEED
+from harness.evaluation.record import Record, finite
+from harness.metrics import parse_measure
+from harness.metrics.measure import Better
+from harness.stats.multiple_tests import (
+    ALPHA,
+    POWER,
+    RankSpan,
+    benjamini_hochberg,
+    holm,
+    rank_spans,
+    smallest_detectable_difference,
+    tie_groups,
+)
+from harness.stats.ragged import FloatArray
+from harness.stats.resampling import (
+    LEVEL,
+    RESAMPLES,
+    Difference,
+    cluster_bootstrap,
+    paired_permutation_test,
+)
+
+Verdict = Literal["better", "worse", "higher", "lower", "no difference shown", "undefined"]
+
+
+@dataclass(frozen=True)
+class Side:
+    """One record."""
+
+    letter: str
+    model: str
+    folder: str | None
+
+
+@dataclass(frozen=True)
+class Value:
+    """A record's macro mean with its 95 % BCa interval; NaN where undefined."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Part:
+    """The queries of one language, or one ordered pair, against the baseline."""
+
+    query_language: str
+    passage_language: str | None
+    """``None``: of all settings of the kind that the query language has."""
+    queries: int
+    """Rows that define the measure in both records."""
+    higher: float
+    """Share of them whose value is higher than the baseline's."""
+    equal: float
+    lower: float
+    difference: float
+    p_value: float
+    adjusted: float
+    """Holm over the query languages, or Benjamini-Hochberg over the pairs."""
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Against:
+    """One record against the baseline: its value minus the baseline's."""
+
+    record: int
+    difference: float
+    low: float
+    """Lower end of the difference's 95 % BCa interval."""
+    high: float
+    standard_error: float
+    p_value: float
+    """Paired permutation of questions, two-sided, not corrected."""
+    adjusted: float
+    """Holm over all comparisons."""
+    detectable: float
+    """Least true difference that these data would have found with the stated power."""
+    verdict: Verdict
+    languages: tuple[Part, ...]
+    pairs: tuple[Part, ...]
+    """Of cross settings; else empty."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two records: the second's value minus the first's."""
+
+    first: int
+    second: int
+    difference: float
+    p_value: float
+    adjusted: float
+
+
+@dataclass(frozen=True)
+class MeasureComparison:
+    """All records by one measure."""
+
+    measure: str
+    better: Better | None
+    values: tuple[Value, ...]
+    """One per record."""
+    against: tuple[Against, ...]
+    """One per record but the baseline."""
+    pairs: tuple[Pair, ...]
+    ranks: tuple[RankSpan, ...]
+    """One per record, 1 = best; empty where neither end is good."""
+    ties: tuple[tuple[int, ...], ...]
+    """Groups of records of which no two are told apart, highest or best first."""
+
+
+@dataclass(frozen=True)
+class KindComparison:
+    """All measures of one kind of setting."""
+
+    kind: Kind
+    settings: int
+    queries: int
+    """Queries that all records hold, each once for every setting."""
+    questions: int
+    """Distinct question ids: what is drawn anew and swapped."""
+    smallest_p_value: float
+    """That the permutations can give; times the comparisons it must be below alpha to show any."""
+    measures: tuple[MeasureComparison, ...]
+    lead: str
+    """The measure of ``flips``, and of tables that show one."""
+    flips: tuple[Flip, ...]
+
+
+@dataclass(frozen=True)
+class TaskComparison:
+    """All kinds of setting of one task."""
+
+    task: str
+    title: str
+    text: str
+    partial: Mapping[str, Any]
+    """Why the baseline is less than the whole task; empty if whole."""
+    kinds: tuple[KindComparison, ...]
+    texts_note: str | None
+    """Why flips have no texts; ``None`` where they do, or none were asked for."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What :func:`compare` returns."""
+
+    mismatches: tuple[Differing, ...]
+    """By what the records do not measure the same thing; not empty only if forced."""
+    records: tuple[Side, ...]
+    differing: tuple[Differing, ...]
+    """In what else they differ: what is being compared."""
+    left_out: tuple[str, ...]
+    """Tasks that some record lacks."""
+    tasks: tuple[TaskComparison, ...]
+    comparisons: int
+    """Number that Holm's correction is over: records pairwise, kinds, measures, tasks."""
+    alpha: float
+    power: float
+    level: float
+    resamples: int
+    permutations: int
+    seed: int
+
+    @property
+    def note(self) -> str | None:
+        """What must stand above every output of a forced comparison; else ``None``."""
+        if not self.mismatches:
+            return None
+        return (
+            "FORCED: these records do not measure the same thing; only the settings and queries "
+            "that all of them hold are compared, and no number here stands for a whole record"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON values; undefined numbers are ``None``, records are by number."""
+        head = {"forced": bool(self.mismatches), "note": self.note}
+        return head | finite(asdict(self))
+
+
+_LEAD = "map"
+"""The measure of tables that show one, where it is compared and none was asked for."""
+
+
+def compare(
+    records: Sequence[Record | str | Path],
+    *,
+    tasks: Sequence[str] = (),
+    measures: Sequence[str] = (),
+    flips: int = 0,
+    force: bool = False,
+    data_dir: Path | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+) -> Comparison:
+    """Compare records of the same data; the first is the baseline.
+
+    Args:
+        records: at least two, loaded or as paths of a record.json or its folder.
+        tasks: of those that all hold; default all of them.
+        measures: default: those the baseline shows first, and :data:`KEY_BIAS`.
+        flips: list this many questions that changed most, per kind, by the first of ``measures``
+            (by default mAP).
+        force: compare what is shared even if the records do not measure the same thing.
+        data_dir: local copy of the data, for the texts of ``flips``.
+        resamples: of the bootstrap, and at least as many permutations.
+        seed: of both.
+
+    Raises:
+        RecordError: a record cannot be read, none is shared, or they measure different things.
+        UsageError: fewer than two records, a task or measure that not all of them hold.
+    """
+    if len(records) < 2:
+        raise UsageError("name at least two records to compare; the first is the baseline")
+    loaded = [x if isinstance(x, Record) else Record.load(x) for x in records]
+    documents = [x.document for x in loaded]
+    shared = shared_tasks(documents, tasks)
+    found = mismatches(documents, shared)
+    if found and not force:
+        listed = "; ".join(map(str, found))
+        raise RecordError(
+            f"these records do not measure the same thing: {listed}. Compare records of the same "
+            "data, or add --force to compare the queries that they share"
+        )
+    sides = [
+        Side(letter, x.model, None if x.folder is None else str(x.folder))
+        for letter, x in zip(letters(len(loaded)), loaded, strict=True)
+    ]
+    kinds = [x for t in shared for x in shared_rows(loaded, t, measures, whole=not found)]
+    if not kinds:
+        raise RecordError("these records share no query of any setting: nothing can be compared")
+    tests = paired_tests(kinds, resamples, seed)
+    texts: dict[str, tuple[Mapping[tuple[str, str], str], str | None]] = {}
+    parts: dict[str, list[KindComparison]] = {}
+    for number, rows in enumerate(kinds):
+        if rows.task not in texts:
+            entry = loaded[0].task(rows.task)
+            texts[rows.task] = question_texts(entry, data_dir) if flips else ({}, None)
+        intervals = [
+            None if found else _recorded(x.task(rows.task), rows.kind, rows.measures)
+            for x in loaded
+        ]
+        values = _values(rows, intervals, resamples, seed)
+        lead = rows.measures[0] if measures or _LEAD not in rows.measures else _LEAD
+        parts.setdefault(rows.task, []).append(
+            KindComparison(
+                kind=rows.kind,
+                settings=len(rows.settings),
+                queries=len(rows.groups),
+                questions=len(rows.questions),
+                smallest_p_value=tests.smallest[number],
+                measures=_compared(rows, values, tests, number, resamples, seed),
+                lead=lead,
+                flips=tuple(
+                    flip
+                    for k in range(1, len(loaded))
+                    for flip in most_changed(rows, k, lead, flips, texts[rows.task][0])
+                ),
+            )
+        )
+    names = dict.fromkeys(str(t["task"]) for d in documents for t in d["tasks"])
+    return Comparison(
+        mismatches=tuple(found),
+        records=tuple(sides),
+        differing=tuple(other_differences(documents, shared)),
+        left_out=() if tasks else tuple(x for x in names if x not in shared),
+        tasks=tuple(
+            TaskComparison(
+                task=task,
+                title=loaded[0].task(task)["title"],
+                text=loaded[0].task(task)["text"],
+                partial=loaded[0].task(task)["partial"],
+                kinds=tuple(of_task),
+                texts_note=texts[task][1],
+            )
+            for task, of_task in parts.items()
+        ),
+        comparisons=tests.comparisons,
+        alpha=ALPHA,
+        power=POWER,
+        level=LEVEL,
+        resamples=resamples,
+        permutations=tests.permutations,
+        seed=seed,
+    )
+
+
+def _recorded(
+    entry: Mapping[str, Any], kind: Kind, measures: Sequence[str]
+) -> list[list[float | None]] | None:
+    """The intervals that a record holds of its means; ``None`` if it holds none like ours."""
+    held = entry["intervals"]
+    if held is None or held["level"] != LEVEL or kind not in held["means"]:
+        return None
+    return [held["means"][kind][m]["bca"] for m in measures]
+
+
+def _values(
+    rows: Rows,
+    recorded: Sequence[list[list[float | None]] | None],
+    resamples: int,
+    seed: int,
+) -> list[list[Value]]:
+    """Macro means with intervals, by measure and record; what is not recorded is drawn."""
+    found: list[list[Value]] = [[] for _ in rows.measures]
+    for values, intervals in zip(rows.values, recorded, strict=True):
+        means = rows.shares(values).sum(axis=0)
+        ends = (
+            _bootstrap(rows, values, resamples, seed)[0]
+            if intervals is None
+            else np.array(intervals, np.float64)
+        )
+        for m, (mean, (low, high)) in enumerate(zip(means, ends, strict=True)):
+            found[m].append(Value(float(mean), float(low), float(high)))
+    return found
+
+
+def _bootstrap(
+    rows: Rows, values: FloatArray, resamples: int, seed: int
+) -> tuple[FloatArray, FloatArray]:
+    """BCa intervals (M, 2) and standard errors (M,) of the macro means of ``values`` (R, M)."""
+    macro = cluster_bootstrap(
+        values,
+        rows.clusters,
+        rows.groups,
+        len(rows.settings),
+        parents=rows.parents,
+        seed=seed,
+        resamples=resamples,
+    ).macro
+    # A single question drawn again and again is always itself: it says nothing of others.
+    alone = np.array([len(np.unique(rows.clusters[~np.isnan(x)])) < 2 for x in values.T])
+    ends = np.where(alone[:, None], np.nan, macro.bca)
+    return ends, np.where(alone, np.nan, macro.standard_error)
+
+
+def _compared(
+    rows: Rows, values: list[list[Value]], tests: Tests, number: int, resamples: int, seed: int
+) -> tuple[MeasureComparison, ...]:
+    """All measures of one kind, the ``number``-th of ``tests``."""
+    better = [_better(m) for m in rows.measures]
+    against: list[list[Against]] = [[] for _ in rows.measures]
+    for k in range(1, len(rows.values)):
+        change = rows.values[k] - rows.values[0]
+        ends, errors = _bootstrap(rows, change, resamples, seed)
+        detectable = smallest_detectable_difference(errors, alpha=ALPHA / tests.comparisons)
+        swapped = paired_permutation_test(
+            rows.values[k],
+            rows.values[0],
+            rows.clusters,
+            rows.groups,
+            len(rows.settings),
+            parents=rows.parents,
+            seed=seed,
+            resamples=resamples,
+        )
+        pair = tests.pairs.index((0, k))
+        for m in range(len(rows.measures)):
+            difference = float(tests.differences[number][pair, m])
+            adjusted = float(tests.adjusted[number][pair, m])
+            against[m].append(
+                Against(
+                    record=k,
+                    difference=difference,
+                    low=float(ends[m, 0]),
+                    high=float(ends[m, 1]),
+                    standard_error=float(errors[m]),
+                    p_value=float(tests.p_values[number][pair, m]),
+                    adjusted=adjusted,
+                    detectable=float(detectable[m]),
+                    verdict=verdict(difference, adjusted, better[m]),
+                    languages=_by_language(rows, change[:, m], swapped.parents, m, better[m]),
+                    pairs=_by_pair(rows, change[:, m], swapped.groups, m, better[m]),
+                )
+            )
+    found = []
+    for m, measure in enumerate(rows.measures):
+        means = [x.mean for x in values[m]]
+        p_values = np.full((len(means), len(means)), np.nan)
+        for p, (i, j) in enumerate(tests.pairs):
+            p_values[i, j] = p_values[j, i] = tests.adjusted[number][p, m]
+        higher = better[m] != "lower"
+        ties = tie_groups(means, p_values, higher_is_better=higher)
+        found.append(
+            MeasureComparison(
+                measure=measure,
+                better=better[m],
+                values=tuple(values[m]),
+                against=tuple(against[m]),
+                pairs=tuple(
+                    Pair(
+                        *pair,
+                        difference=float(tests.differences[number][p, m]),
+                        p_value=float(tests.p_values[number][p, m]),
+                        adjusted=float(tests.adjusted[number][p, m]),
+                    )
+                    for p, pair in enumerate(tests.pairs)
+                ),
+                ranks=tuple(rank_spans(means, p_values, higher_is_better=higher))
+                if better[m]
+                else (),
+                ties=tuple(x for x in ties if len(x) > 1),
+            )
+        )
+    return tuple(found)
+
+
+def verdict(difference: float, adjusted: float, better: Better | None) -> Verdict:
+    """What a difference and its corrected p-value say, in a word."""
+    if difference != difference:
+        return "undefined"
+    if not adjusted <= ALPHA:
+        return "no difference shown"
+    if better is None:
+        return "higher" if difference > 0 else "lower"
+    return "better" if (difference > 0) == (better == "higher") else "worse"
+
+
+def _better(measure: str) -> Better | None:
+    """Which end of a measure is good; ``None`` too where its package is not installed here."""
+    try:
+        return parse_measure(measure).better
+    except UsageError:
+        return None
+
+
+def _by_language(
+    rows: Rows, change: FloatArray, found: Difference, m: int, better: Better | None
+) -> tuple[Part, ...]:
+    names: list[tuple[str, str | None]] = [(x, None) for x in rows.languages]
+    adjusted = holm(found.p_value[:, m])
+    return _parts(names, rows.parents[rows.groups], change, found, adjusted, m, better)
+
+
+def _by_pair(
+    rows: Rows, change: FloatArray, found: Difference, m: int, better: Better | None
+) -> tuple[Part, ...]:
+    if rows.kind != "cross":
+        return ()
+    names = [(s.query_language, s.passage_language) for s in rows.settings]
+    adjusted = benjamini_hochberg(found.p_value[:, m])
+    return _parts(names, rows.groups, change, found, adjusted, m, better)
+
+
+def _parts(
+    names: Sequence[tuple[str, str | None]],
+    of: NDArray[np.int64],
+    change: FloatArray,
+    found: Difference,
+    adjusted: FloatArray,
+    m: int,
+    better: Better | None,
+) -> tuple[Part, ...]:
+    """One entry per part; ``of`` (R,) says which part each row is in."""
+    defined = ~np.isnan(change)
+    sign = np.where(change > EQUAL, 2, np.where(change < -EQUAL, 0, 1))
+    cells = of[defined] * 3 + sign[defined]
+    counts = np.bincount(cells, minlength=3 * len(names)).reshape(-1, 3)
+    return tuple(
+        Part(
+            query_language=query,
+            passage_language=passage,
+            queries=int(n.sum()),
+            higher=float(n[2] / n.sum()) if n.any() else float("nan"),
+            equal=float(n[1] / n.sum()) if n.any() else float("nan"),
+            lower=float(n[0] / n.sum()) if n.any() else float("nan"),
+            difference=float(found.value[i, m]),
+            p_value=float(found.p_value[i, m]),
+            adjusted=float(adjusted[i]),
+            verdict=verdict(float(found.value[i, m]), float(adjusted[i]), better),
+        )
+        for i, ((query, passage), n) in enumerate(zip(names, counts, strict=True))
+    )

@@ -1,0 +1,111 @@
+"""The questions that changed most from one record to another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.analysis.paired_rows import Rows
+from harness.errors import HarnessError
+
+EQUAL = 1e-12
+"""Values closer than this are the same: sums of the same terms in another order."""
+
+
+def most_changed(
+    rows: Rows, record: int, measure: str, n: int, texts: Mapping[tuple[str, str], str]
+) -> list[Flip]:
+    """The ``n`` questions whose value in some setting lies farthest from that of record 0.
+
+    Of equal changes that of the question comes first which changed most over all its settings.
+    ``texts`` are by (query language, question id). A question without a change is not listed.
+    """
+    m = rows.measures.index(measure)
+    before, after = rows.values[0, :, m], rows.values[record, :, m]
+    change = np.abs(after - before)
+    defined = ~np.isnan(change)
+    size = len(rows.questions)
+    change = np.where(defined & (change > EQUAL), change, 0.0)
+    asked = np.bincount(rows.clusters, defined, size)
+    changed = np.bincount(rows.clusters, change > 0, size)
+    mean = np.bincount(rows.clusters, change, size) / np.maximum(asked, 1)
+    # Largest change first, then the question's mean; rows stand in the order of settings and ids.
+    order = np.lexsort((-mean[rows.clusters].round(12), -change.round(12)))
+    first = np.sort(np.unique(rows.clusters[order], return_index=True)[1])
+    found = []
+    for at in order[first[:n]]:
+        if change[at] == 0:
+            break
+        question = int(rows.clusters[at])
+        setting = rows.settings[rows.groups[at]]
+        found.append(
+            Flip(
+                record=record,
+                question=rows.questions[question],
+                setting=setting.name,
+                query_language=setting.query_language,
+                passage_language=setting.passage_language,
+                baseline=float(before[at]),
+                value=float(after[at]),
+                changed=int(changed[question]),
+                settings=int(asked[question]),
+                text=texts.get((setting.query_language, rows.questions[question])),
+            )
+        )
+    return found
+
+
+def question_texts(
+    entry: Mapping[str, Any], data_dir: Path | None
+) -> tuple[Mapping[tuple[str, str], str], str | None]:
+    """Texts of a record's questions by (language, id), without touching the network.
+
+    ``entry`` is the task's part of the record. Returns no texts, and why, where the data is not at
+    hand or not that of the record.
+    """
+    from harness.data.loading import load
+    from harness.data.task import find_task
+
+    try:
+        data = load(
+            find_task(entry["task"], text=entry["text"]),
+            languages=entry["languages"],
+            data_dir=data_dir,
+            offline=True,
+            limit=entry["partial"].get("limit"),
+            sampled="sampled_corpus" in entry["partial"],
+            sample=(entry["partial"].get("sample") or {}).get("drawn"),
+        )
+    except HarnessError as problem:
+        return {}, f"without the questions' texts: {problem}"
+    if data.digest != entry["data_digest"]:
+        return {}, "without the questions' texts: the data at hand is not that of the record"
+    return {
+        (language, question): text
+        for language, side in data.queries.items()
+        for question, text in zip(side.ids, side.texts, strict=True)
+    }, None
+
+
+@dataclass(frozen=True)
+class Flip:
+    """A question in the setting where it changed most."""
+
+    record: int
+    question: str
+    setting: str
+    query_language: str
+    passage_language: str | None
+    """``None``: the pool of all languages."""
+    baseline: float
+    value: float
+    changed: int
+    """Settings of the kind in which the question's value is another."""
+    settings: int
+    """Settings of the kind in which both records define its value."""
+    text: str | None
+    """The question in the query language; ``None`` where the data is not at hand."""

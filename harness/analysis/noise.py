@@ -1,0 +1,362 @@
+"""How far scores move when nothing that should matter is changed.
+
+The same texts are encoded again with other batch sizes, number formats and thread counts, and
+searched with another block size, always without the store. What moves then is noise: a gate whose
+tolerance is smaller raises false alarms.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from decimal import ROUND_CEILING, Decimal
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.analysis.drift import Movement, Vectors, largest_distance, means, movements
+from harness.base.progress import Progress, Silent
+from harness.data.task import Role, TaskSpec
+from harness.errors import UsageError
+from harness.evaluation.layout import Prepared, choose_tasks, prepare, refuse_corpora
+from harness.evaluation.options import RunOptions
+from harness.evaluation.record import finite
+from harness.evaluation.run import encode_task, is_dense, score
+from harness.evaluation.scores import PerQuery
+from harness.evaluation.search_stage import search_dense
+from harness.models import load as load_model
+from harness.models.base import DenseModel, Dtype, Model
+from harness.search.tiles import ROWS
+from harness.vectors.encode import EncodingCounts, check_vectors
+
+BATCH_SIZES = (1, 8, 32, 128)
+HALVES: tuple[Dtype, ...] = ("bfloat16", "float16")
+HALF_BATCH_SIZE = 8
+"""Half precision is also tried in batches of this size: processors are slow at it text by text."""
+BLOCK = 16
+"""Queries of a block of scores in the variant of the search; :data:`harness.search.tiles.ROWS`
+else."""
+FACTOR = 3
+"""A tolerance is this many times the largest movement seen: few variants do not find the worst."""
+LEAST = Decimal("1e-6")
+"""No tolerance is smaller: sums of float64 in another order differ below it."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to compute the same scores; ``None`` leaves the reference's choice in force."""
+
+    name: str
+    batch_size: int | None = None
+    dtype: Dtype = "float32"
+    threads: int | None = None
+    rows: int | None = None
+    """Queries of a block of scores; the reference's vectors are searched again."""
+
+    @property
+    def half(self) -> bool:
+        """Whether the model computes in half precision."""
+        return self.dtype != "float32"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One variant's run."""
+
+    variant: Variant
+    skipped: str | None
+    """Why there is nothing to report; ``None`` where the variant ran."""
+    seconds: float
+    changed: Mapping[str, float]
+    """Kind -> share of its rows (query and setting) with any value that is not the reference's."""
+    cosine_distance: float
+    """The greatest between a text's vector and its vector in the reference run."""
+    moved: tuple[Movement, ...]
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What :func:`measure_noise` returns."""
+
+    model: str
+    task: str
+    partial: Mapping[str, Any]
+    nothing: str | None
+    """Why the model has nothing that could be varied; ``None`` where it has."""
+    threads: int
+    """Of the reference run."""
+    shown: tuple[str, ...]
+    """The measures that the task shows first."""
+    reference: Mapping[str, Mapping[str, float]]
+    """Kind -> measure -> macro mean."""
+    outcomes: tuple[Outcome, ...]
+
+    def tolerances(self, *, half: bool) -> dict[str, dict[str, float]]:
+        """Measure -> ``mean`` and ``language`` -> proposed tolerance.
+
+        Three times the largest movement, over kinds and variants, of a macro mean and of a query
+        language's mean, rounded up to one digit and at least 1e-6. Without ``half`` those variants
+        count that are in float32; with it all, so that it is never the smaller. Empty if ``half``
+        is asked for and no such variant ran.
+        """
+        ran = [x for x in self.outcomes if x.skipped is None and (half or not x.variant.half)]
+        if half and not any(x.variant.half for x in ran):
+            return {}
+        largest: dict[str, tuple[float, float]] = {}
+        for movement in (m for x in ran for m in x.moved):
+            mean, language = largest.get(movement.measure, (0.0, 0.0))
+            largest[movement.measure] = (
+                max(mean, abs(movement.mean)),
+                max(language, movement.language_mean),
+            )
+        return {
+            measure: {"mean": tolerance(mean), "language": tolerance(language)}
+            for measure, (mean, language) in largest.items()
+        }
+
+    def toml(self) -> str:
+        """The tolerances as TOML, to be pasted; empty where nothing could be varied."""
+        parts = []
+        for name, half in (("float32", False), ("half", True)):
+            rows = [
+                f'"{measure}" = {{ mean = {_toml(x["mean"])}, language = {_toml(x["language"])} }}'
+                for measure, x in self.tolerances(half=half).items()
+            ]
+            if rows:
+                parts.append("\n".join([f"[tolerances.{name}]", *rows, ""]))
+        return "\n".join(parts)
+
+    def document(self) -> dict[str, Any]:
+        """All of it as JSON values; undefined numbers are ``None``."""
+        tolerances = {
+            name: self.tolerances(half=half) for name, half in (("float32", False), ("half", True))
+        }
+        return finite({**asdict(self), "tolerances": tolerances})
+
+
+def tolerance(movement: float) -> float:
+    """Three times ``movement`` (0 or more), rounded up to one digit, at least 1e-6."""
+    # Decimal(str()) is the number as it is written: 3 * 0.1 stays 0.3 and is not rounded up.
+    wanted = max(FACTOR * Decimal(str(movement)), LEAST)
+    return float(wanted.quantize(Decimal(1).scaleb(wanted.adjusted()), ROUND_CEILING))
+
+
+def _toml(number: float) -> str:
+    text = f"{number:g}"
+    return text if set(text) & {".", "e"} else f"{text}.0"
+
+
+def measure_noise(
+    model: str | object,
+    task: str | TaskSpec = "demo",
+    *,
+    options: RunOptions | None = None,
+    progress: Progress | None = None,
+) -> Noise:
+    """Run a model over a task in several equivalent ways and report how far the scores move.
+
+    The reference run takes the model's own batch size (or that of ``options``), float32, the
+    threads in force and blocks of :data:`harness.search.tiles.ROWS` queries. Batches are smaller
+    than the model's own by handing it fewer texts at a time, so that this works for every encoder.
+
+    Args:
+        model: as :func:`harness.evaluate` takes it.
+        task: name, path of a task file or spec.
+        options: languages, limit, device and the like; the store is never used.
+        progress: told of each stage; default silent.
+
+    Raises:
+        UsageError: ``options`` ask for another number format than float32.
+        HarnessError: the reference run fails. A variant that fails is skipped, with the reason.
+    """
+    options = options or RunOptions()
+    if options.model.dtype != "float32":
+        raise UsageError(
+            "the reference run is in float32, and other dtypes are measured against it"
+        )
+    progress = progress or Silent()
+    (spec,) = choose_tasks([task], options.text)
+    refuse_corpora(spec, "harness noise")
+    loaded = load_model(model, options.model)
+    if not is_dense(loaded):
+        return _nothing_to_vary(loaded, spec)
+    import torch
+
+    prepared = prepare(spec, options)
+    threads = torch.get_num_threads()
+    with in_threads(threads):
+        reference = _run(loaded, prepared, options, progress, ROWS)
+    del loaded  # each variant loads the model anew
+    kinds = dict.fromkeys(s.kind for s in prepared.settings)
+    before = {kind: means(reference.table, kind) for kind in kinds}
+    outcomes = []
+    for variant, reason in _variants(prepared, threads):
+        if reason is None:
+            told = _Labelled(progress, variant.name)
+            with in_threads(variant.threads or threads):
+                found = _outcome(variant, model, prepared, options, told, reference)
+            outcomes.append(found)
+        else:
+            outcomes.append(_skipped(variant, reason))
+    return Noise(
+        model=reference.model,
+        task=spec.name,
+        partial=prepared.data.partial,
+        nothing=None,
+        threads=threads,
+        shown=tuple(m.name for m in prepared.shown),
+        reference={
+            kind: {m: x.macro for m, x in by_measure.items()} for kind, by_measure in before.items()
+        },
+        outcomes=tuple(outcomes),
+    )
+
+
+def _nothing_to_vary(model: Model, spec: TaskSpec) -> Noise:
+    reason = (
+        f"{model.name} gives scores, not vectors: it has no batches, number formats or blocks of "
+        "scores, so there is nothing to vary"
+    )
+    return Noise(model.name, spec.name, {}, reason, 1, (), {}, ())
+
+
+def _variants(prepared: Prepared, threads: int) -> Iterator[tuple[Variant, str | None]]:
+    """All variants, and why one would vary nothing here."""
+    yield Variant("run again"), None
+    for size in BATCH_SIZES:
+        yield Variant(f"batch size {size}", batch_size=size), None
+    other = 1 if threads > 1 else os.cpu_count() or 1
+    alone = "there is one processor" if other == threads else None
+    yield Variant("1 thread" if other == 1 else f"{other} threads", threads=other), alone
+    most = max(len(g.questions) for g in prepared.golds.values())
+    few = f"no language asks more than {BLOCK} questions: one block" if most <= BLOCK else None
+    yield Variant(f"blocks of {BLOCK} queries", rows=BLOCK), few
+    for dtype in HALVES:
+        yield Variant(dtype, dtype=dtype), None
+        name = f"{dtype}, batch size {HALF_BATCH_SIZE}"
+        yield Variant(name, batch_size=HALF_BATCH_SIZE, dtype=dtype), None
+
+
+@dataclass(frozen=True)
+class _Run:
+    model: str
+    vectors: Vectors
+    table: PerQuery
+
+
+def _run(
+    model: DenseModel, prepared: Prepared, options: RunOptions, progress: Progress, rows: int
+) -> _Run:
+    vectors = encode_task(model, prepared, None, EncodingCounts(), progress)
+    return _searched(model.name, vectors, prepared, options, progress, rows)
+
+
+def _searched(
+    name: str,
+    vectors: dict[tuple[Role, str], NDArray[np.float32]],
+    prepared: Prepared,
+    options: RunOptions,
+    progress: Progress,
+    rows: int,
+) -> _Run:
+    searched = search_dense(prepared, vectors, options, progress, rows=rows)
+    return _Run(name, vectors, score(prepared, searched)[0])
+
+
+def _outcome(
+    variant: Variant,
+    model: str | object,
+    prepared: Prepared,
+    options: RunOptions,
+    progress: Progress,
+    reference: _Run,
+) -> Outcome:
+    begun = time.perf_counter()
+    try:
+        if variant.rows is not None:
+            vectors = dict(reference.vectors)
+            run = _searched(reference.model, vectors, prepared, options, progress, variant.rows)
+        else:
+            run = _run(_varied(variant, model, options), prepared, options, progress, ROWS)
+    except Exception as problem:
+        # The reference has run, so what fails is the model's own code, and that can fail in any
+        # way: half precision, above all, is not there for every operation on every device.
+        first = str(problem).strip().split("\n")[0]
+        return _skipped(variant, first or type(problem).__name__)
+    seconds = time.perf_counter() - begun
+    moved, changed = movements(reference.table, run.table)
+    distance = largest_distance(reference.vectors, run.vectors)
+    return Outcome(variant, None, seconds, changed, distance, moved)
+
+
+def _skipped(variant: Variant, reason: str) -> Outcome:
+    return Outcome(variant, reason, 0.0, {}, 0.0, ())
+
+
+def _varied(variant: Variant, model: str | object, options: RunOptions) -> DenseModel:
+    """The model, loaded anew for the variant.
+
+    Raises:
+        UsageError: it does not say that it computes in the variant's number format.
+        ModelError: it refuses an option.
+    """
+    size = variant.batch_size or options.model.batch_size
+    loaded = load_model(model, replace(options.model, batch_size=size, dtype=variant.dtype))
+    assert is_dense(loaded)
+    # A model that is in the harness's form already takes no options: it would run as it is.
+    if variant.half and loaded.facts.get("dtype") != variant.dtype:
+        raise UsageError(f"{loaded.name} has no choice of number formats")
+    return loaded if variant.batch_size is None else _Batched(loaded, variant.batch_size)
+
+
+class _Batched:
+    """A model that is handed ``size`` texts at a time, whether or not it makes batches itself."""
+
+    def __init__(self, model: DenseModel, size: int) -> None:
+        self._model, self._size = model, size
+        self.name, self.similarity = model.name, model.similarity
+        self.fingerprint: str | None = None
+        self.facts, self.prompts = model.facts, model.prompts
+        self.languages, self.parameters = model.languages, model.parameters
+
+    def encode(self, texts: Sequence[str], *, role: Role, language: str) -> NDArray[np.float32]:
+        made: list[NDArray[np.float32]] = []
+        for start in range(0, len(texts), self._size):
+            batch = texts[start : start + self._size]
+            vectors = self._model.encode(batch, role=role, language=language)
+            width = made[0].shape[1] if made else None
+            made.append(check_vectors(vectors, batch, width, self.name))
+        return np.concatenate(made)
+
+
+@contextmanager
+def in_threads(number: int) -> Iterator[None]:
+    """Let torch compute with ``number`` threads while the block runs."""
+    import numba
+    import torch
+
+    before, loops = torch.get_num_threads(), numba.get_num_threads()
+    torch.set_num_threads(number)
+    # The two can share one OpenMP library, in which each parallel loop of the search sets the
+    # number of threads for torch as well.
+    numba.set_num_threads(min(number, numba.config.NUMBA_NUM_THREADS))
+    try:
+        yield
+    finally:
+        numba.set_num_threads(loops)
+        torch.set_num_threads(before)
+
+
+class _Labelled:
+    """Tells of stages under a variant's name."""
+
+    def __init__(self, progress: Progress, label: str) -> None:
+        self._progress, self._label = progress, label
+        self.advance, self.finish = progress.advance, progress.finish
+
+    def start(self, stage: str, total: int, unit: str) -> None:
+        self._progress.start(f"{self._label}: {stage}", total, unit)

@@ -1,0 +1,127 @@
+"""Claims: which process works on what, so that several share the work and none waits for the dead.
+
+A claim is a small file beside what it is for. Its owner touches it every few seconds; one that was
+not touched for :data:`EXPIRY` seconds, or whose owner is a process of this machine that is gone,
+has expired and the next comer takes it over. Claims save work, they do not guard data: what is
+written under one is written whole and is the same whoever writes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import secrets
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from harness.base.files import locked
+
+BEAT = 5.0
+"""Seconds between two signs of life."""
+EXPIRY = 60.0
+"""Seconds without one after which a claim has expired."""
+
+
+class Claim:
+    """A claim that is held: kept alive until it is released."""
+
+    def __init__(self, path: Path, token: str) -> None:
+        self.path, self._token = path, token
+        self._released = threading.Event()
+        self._heart = threading.Thread(target=self._beat, name="claim", daemon=True)
+        self._heart.start()
+
+    def _beat(self) -> None:
+        while not self._released.wait(BEAT):
+            with contextlib.suppress(OSError):
+                os.utime(self.path)
+
+    def release(self) -> None:
+        """Give it up; one that somebody took over meanwhile stays theirs."""
+        self._released.set()
+        self._heart.join()
+        with _alone(self.path.parent):
+            if _read(self.path).get("token") == self._token:
+                self.path.unlink(missing_ok=True)
+
+    def __enter__(self) -> Claim:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.release()
+
+
+def take(path: Path) -> Claim | None:
+    """Claim what ``path`` stands for; ``None`` where somebody else who is alive holds it.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(path.parent) as now:
+        if path.exists() and not _expired(path, now):
+            return None
+        token = secrets.token_hex(8)
+        content = {
+            "host": platform.node(),
+            "pid": os.getpid(),
+            "started": _started(os.getpid()),
+            "token": token,
+        }
+        part = path.with_name(f".{path.name}.{token}")
+        part.write_text(json.dumps(content), "utf-8")
+        part.replace(path)
+    return Claim(path, token)
+
+
+def held(path: Path) -> bool:
+    """Whether somebody alive holds the claim."""
+    if not path.exists():
+        return False
+    with _alone(path.parent) as now:
+        return path.exists() and not _expired(path, now)
+
+
+def _expired(path: Path, now: float) -> bool:
+    owner = _read(path)
+    here = owner.get("host") == platform.node()
+    if here and _started(owner.get("pid", -1)) != owner.get("started"):
+        return True
+    try:
+        return now - path.stat().st_mtime > EXPIRY
+    except OSError:
+        return True
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _started(pid: Any) -> float | None:
+    """When a process of this machine began; process numbers come round again, times do not."""
+    import psutil
+
+    try:
+        return float(psutil.Process(pid).create_time())
+    except (psutil.Error, TypeError, ValueError):
+        return None
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[float]:
+    """Hold a folder's lock; gives the file system's own time, as clocks of machines differ.
+
+    Some cluster file systems have no locks: two processes may then both win a claim, and both write
+    the same bytes.
+    """
+    with locked(folder / ".lock"):
+        os.utime(folder / ".lock")
+        yield (folder / ".lock").stat().st_mtime

@@ -1,0 +1,80 @@
+"""What an addition to a system buys: a treatment, a reranker, translated queries, against without.
+
+A record of such a system names the one it was added to. Where that one is on the same board, the
+two are set side by side, question by question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from harness.boards.board import Addition, Cell, Column, Row
+from harness.boards.rows import Entry
+from harness.boards.tracked.document import Tracked
+from harness.stats.ragged import FloatArray
+from harness.stats.resampling import LEVEL
+
+
+def additions(
+    rows: Sequence[Row], members: Sequence[tuple[Tracked, Entry]], columns: Sequence[Column]
+) -> tuple[Addition, ...]:
+    """All pairs of a system and the same without its addition.
+
+    Args:
+        rows: of one board; the first of them are those of ``members``.
+        members: the records behind them.
+        columns: in which they are compared, where both hold values per question.
+    """
+    found = []
+    for row, (tracked, entry) in zip(rows, members, strict=False):
+        first = tracked.document["model"]["facts"].get("first")
+        # One without a fingerprint may have changed in between.
+        if not isinstance(first, dict) or first["fingerprint"] is None:
+            continue
+        for base, (plain, other) in zip(rows, members, strict=False):
+            model = plain.document["model"]
+            if (model["name"], model["fingerprint"]) != (first["name"], first["fingerprint"]):
+                continue
+            if plain.document["options"] == tracked.document["options"]:
+                cells = _differences(row, base, (tracked, entry), (plain, other), columns)
+                found.append(Addition(row.id, base.id, cells))
+    return tuple(found)
+
+
+def _differences(
+    row: Row,
+    base: Row,
+    member: tuple[Tracked, Entry],
+    other: tuple[Tracked, Entry],
+    columns: Sequence[Column],
+) -> dict[str, Cell]:
+    found = {}
+    ours, theirs = (tracked.questions[entry["task"]] for tracked, entry in (member, other))
+    for column in columns:
+        values = [x.cells.get(column.key, Cell(None)).value for x in (row, base)]
+        at = (column.kind, column.measure)
+        if None in values or ours.ids_sha256 != theirs.ids_sha256:
+            continue
+        if at not in ours.columns or at not in theirs.columns:
+            continue
+        shares = ours.values[:, ours.columns.index(at)] - theirs.values[:, theirs.columns.index(at)]
+        if len(shares) < 2:
+            continue
+        difference = float(np.subtract(*np.array(values, np.float64)))
+        half = half_width(shares)
+        found[column.key] = Cell(difference, difference - half, difference + half)
+    return found
+
+
+def half_width(shares: FloatArray, level: float = LEVEL) -> float:
+    """Half the width of Student's interval for the mean of ``shares``, (n,) of at least two.
+
+    The counterpart of the test in :mod:`harness.boards.significance`.
+    """
+    from scipy.special import stdtrit
+
+    n = len(shares)
+    quantile = stdtrit(n - 1, (1 + level) / 2)
+    return float(quantile * np.std(shares, ddof=1) / np.sqrt(n))

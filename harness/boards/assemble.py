@@ -1,0 +1,285 @@
+"""From tracked records to boards: which rows stand on which board, and in which order."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.analysis.paired_rows import KEY_BIAS
+from harness.base.wording import partial
+from harness.boards.additions import additions
+from harness.boards.board import Board, Cell, Column, Ranking, Row, TaskBoard
+from harness.boards.leaderboards import Leaderboards
+from harness.boards.overview import make_overview
+from harness.boards.published import published_on
+from harness.boards.rows import Entry, imported_row, measured_row, published_row
+from harness.boards.shown_values import leaders
+from harness.boards.significance import METHOD, ranked
+from harness.boards.tracked.document import Tracked, question_ids
+from harness.boards.tracked.questions import packed
+from harness.data.task import KINDS, Kind
+from harness.errors import UsageError
+from harness.interop.imported import Imported
+from harness.metrics import parse_measure
+from harness.stats.multiple_tests import ALPHA
+from harness.stats.resampling import LEVEL
+
+_ORDER = ("map", "recall@1", "recall@10", "ndcg@10", "mrr@10", "recall@100", *KEY_BIAS)
+"""Of measures in the main table; others that a task names follow."""
+
+_OF_A_SAMPLE = {"sampled_corpus", "golds_outside_sample", "questions_without_gold"}
+
+Member = tuple[Tracked, Entry]
+
+
+def make_board(found: Leaderboards) -> Board:
+    """Lay records side by side: one board per task, and one across tasks."""
+    groups: dict[tuple[str, ...], list[Member]] = {}
+    for tracked in found.records:
+        for entry in tracked.document["tasks"]:
+            groups.setdefault(_what(entry), []).append((tracked, entry))
+    groups = {what: _latest(members) for what, members in groups.items()}
+    slugs = _slugs(groups)
+    boards = [
+        _task_board(slugs[what], members, found.folder, found.imported)
+        for what, members in groups.items()
+    ]
+    boards.sort(key=lambda x: (not x.primary, x.task, x.slug))
+    return Board(
+        tasks=tuple(boards),
+        overview=make_overview([x for x in boards if x.primary]),
+        records=len(found.records),
+        alpha=ALPHA,
+        level=LEVEL,
+        method=METHOD.format(alpha=ALPHA),
+    )
+
+
+def _what(entry: Entry) -> tuple[str, ...]:
+    """Equal for entries that measured the same thing."""
+    facts = (entry["languages"], entry["partial"])
+    return (
+        entry["task"],
+        entry["data_digest"],
+        entry["text"],
+        json.dumps(facts, sort_keys=True),
+    )
+
+
+def _latest(members: Sequence[Member]) -> list[Member]:
+    """One row for one model with one set of options: of several records the latest.
+
+    A model without a fingerprint may have changed in between, so all its records stay.
+    """
+    found: dict[str, Member] = {}
+    for tracked, entry in sorted(members, key=lambda x: (str(x[0].document["created"]), x[0].name)):
+        model = tracked.document["model"]
+        of_model = (model["name"], model["fingerprint"], tracked.document["options"])
+        known = json.dumps((of_model, entry["kinds"], entry["measures"]), sort_keys=True)
+        found[known if model["fingerprint"] else tracked.name] = (tracked, entry)
+    return sorted(found.values(), key=lambda x: x[0].name)
+
+
+def _slugs(groups: Mapping[tuple[str, ...], Sequence[Member]]) -> dict[tuple[str, ...], str]:
+    """Names of boards: the task's for the one that measures all of it for most rows."""
+
+    def rank(what: tuple[str, ...]) -> tuple[int, tuple[str, ...]]:
+        return (-len(groups[what]), what)
+
+    taken: dict[str, tuple[str, ...]] = {}
+    for what in sorted(groups, key=rank):
+        entry = groups[what][0][1]
+        words = [entry["task"]]
+        if entry["text"] != entry["text_default"]:
+            words.append(entry["text"])
+        if entry["partial"]:
+            words.append("sample" if _only_sampled(entry) else "part")
+        digest = entry["data_digest"][:8]
+        for more in ([], [digest], [digest, str(len(taken))]):
+            slug = re.sub(r"[^a-z0-9._-]+", "-", "-".join([*words, *more]).lower())
+            if slug not in taken:
+                taken[slug] = what
+                break
+    return {what: slug for slug, what in taken.items()}
+
+
+def _only_sampled(entry: Entry) -> bool:
+    """Whether all that sets it apart from the task is that its corpus is a sample."""
+    return "sampled_corpus" in entry["partial"] and set(entry["partial"]) <= _OF_A_SAMPLE
+
+
+def _task_board(
+    slug: str, members: list[Member], folder: Path, imported: Sequence[Imported]
+) -> TaskBoard:
+    # What measured most speaks for the board.
+    fullest, entry = max(members, key=lambda x: (len(x[1]["settings"]), len(x[1]["measures"])))
+    rows = [measured_row(tracked, own, _redefined(own, entry)) for tracked, own in members]
+    notes = board_notes(entry)
+    primary = slug in (entry["task"], f"{entry['task']}-sample")
+    if primary:
+        elsewhere = bool(entry["partial"])
+        rows += [published_row(x, entry, elsewhere=elsewhere) for x in published_on(entry["task"])]
+    # On the board of the same data; of other data on the task's own, with a note.
+    here = [x for x in imported if x.task == entry["task"]]
+    rows += [
+        imported_row(x, entry) for x in here if primary or x.data_digest == entry["data_digest"]
+    ]
+    kinds: list[Kind] = [k for k in KINDS if any(k in own["kinds"] for _, own in members)]
+    main, more = _columns(kinds, [own for _, own in members], rows)
+    rankings = {
+        column.key: ranking
+        for column in (*main, *more)
+        if (ranking := _ranking(column, rows, members)) is not None
+    }
+    sort = _sort(kinds, entry, main)
+    ids = question_ids(entry, folder)
+    hits = fullest.questions[entry["task"]].hits
+    return TaskBoard(
+        slug=slug,
+        task=entry["task"],
+        title=board_title(entry),
+        primary=primary,
+        notes=notes,
+        text=entry["text"],
+        data_digest=entry["data_digest"],
+        revision=entry["revision"],
+        license=entry["license"],
+        languages=tuple(entry["languages"]),
+        kinds=tuple(kinds),
+        questions=entry["counts"]["questions"],
+        queries=dict(entry["counts"]["queries"]),
+        passages=dict(entry["counts"]["passages"]),
+        columns=main,
+        more=more,
+        sort=sort.key,
+        rows=tuple(_sorted(rows, sort)),
+        rankings=rankings,
+        additions=additions(rows, members, (*main, *more)),
+        question_ids=ids,
+        asked={k: packed(x.asked) for k, x in hits.items()},
+        per_language_only="cross" not in kinds,
+    )
+
+
+def _redefined(own: Entry, other: Entry) -> list[str]:
+    """Measures whose formula is another in two records; where one does not say, none is known."""
+    here, there = (x.get("definitions", {}) for x in (own, other))
+    return [m for m, digest in here.items() if there.get(m, digest) != digest]
+
+
+def board_notes(entry: Entry) -> tuple[str, ...]:
+    """What must stand above a board: what makes its numbers other than the task's own."""
+    notes = []
+    why = dict(entry["partial"])
+    if sample := why.pop("sampled_corpus", None):
+        held, whole = (sum(x[k] for x in sample.values()) for k in ("passages", "whole"))
+        notes.append(
+            f"A SAMPLE OF THE CORPUS ({held:,} of {whole:,} passages), so no official score"
+        )
+    if why:
+        notes.append(("" if _only_sampled(entry) else "part of the task: ") + partial(why))
+    if entry["text"] != entry["text_default"]:
+        notes.append(f"text option {entry['text']}, not the task's default {entry['text_default']}")
+    return tuple(notes)
+
+
+def board_title(entry: Entry) -> str:
+    """The task's, with what keeps its numbers from being the task's."""
+    if not entry["partial"]:
+        return str(entry["title"])
+    return f"{entry['title']} ({'sample' if _only_sampled(entry) else 'part'})"
+
+
+@cache
+def column_of(kind: Kind, measure: str) -> Column:
+    """The column of one measure of one kind; of a measure that is not known here, by its name."""
+    try:
+        found = parse_measure(measure)
+    except UsageError:
+        return Column(kind, measure, measure, None)
+    label = found.label.replace("Recall@", "R@").replace("Precision@", "P@")
+    return Column(kind, measure, label, found.better)
+
+
+def _columns(
+    kinds: Sequence[Kind], entries: Sequence[Entry], rows: Sequence[Row]
+) -> tuple[tuple[Column, ...], tuple[Column, ...]]:
+    """Columns of the main table, and all others that some row holds."""
+    wanted = dict.fromkeys(m for e in entries for m in (*e["measures"], *KEY_BIAS))
+    listed = [m for m in _ORDER if m in wanted] + [m for m in wanted if m not in _ORDER]
+    held = dict.fromkeys(key for row in rows if row.source != "published" for key in row.cells)
+    main = [(k, m) for k in kinds for m in listed if f"{k}/{m}" in held]
+    # Published rows can hold a measure that no record has: it is a column as well.
+    keys = [key.partition("/") for row in rows for key in row.cells]
+    rest = dict.fromkeys((k, m) for k, _, m in keys if k in kinds and (k, m) not in main)
+    more = sorted(rest, key=lambda x: KINDS.index(x[0]))
+    return (
+        tuple(column_of(k, m) for k, m in main),
+        tuple(column_of(k, m) for k, m in more),
+    )
+
+
+def _sort(kinds: Sequence[Kind], entry: Entry, columns: Sequence[Column]) -> Column:
+    """The column that rows stand in the order of: the pool of all languages where there is one."""
+    kind = "multi" if "multi" in kinds and "cross" in kinds else kinds[0]
+    return next(
+        (c for m in entry["measures"] for c in columns if (c.kind, c.measure) == (kind, m)),
+        columns[0],
+    )
+
+
+def _sorted(rows: Sequence[Row], column: Column) -> list[Row]:
+    """Best first; what has no value last, by name."""
+    sign = 1 if column.better == "lower" else -1
+
+    def place(row: Row) -> tuple[bool, float, str, str]:
+        value = row.cells[column.key].value if column.key in row.cells else None
+        return (value is None, 0.0 if value is None else sign * value, row.model, row.id)
+
+    return sorted(rows, key=place)
+
+
+def _ranking(column: Column, rows: Sequence[Row], members: Sequence[Member]) -> Ranking | None:
+    """Comparable rows by one column; ``None`` if there are none."""
+    held = [
+        (row, member)
+        for row, member in zip(rows, members, strict=False)  # published rows follow
+        if row.comparable and row.cells.get(column.key, Cell(None)).value is not None
+    ]
+    if not held:
+        return None
+    values = np.array([row.cells[column.key].value for row, _ in held], np.float64)
+    order, spans, ties, tested = ranked(
+        values, _shares(column, [m for _, m in held]), higher_is_better=column.better != "lower"
+    )
+    names = [row.id for row, _ in held]
+    best, second = leaders(column.measure, values.tolist(), column.better)
+    return Ranking(
+        column=column.key,
+        order=tuple(names[i] for i in order),
+        spans={names[i]: span for i, span in enumerate(spans)},
+        ties=tuple(tuple(names[i] for i in tie) for tie in ties),
+        best=tuple(names[i] for i in best),
+        second=tuple(names[i] for i in second),
+        tested=tested,
+    )
+
+
+def _shares(column: Column, members: Sequence[Member]) -> Any:
+    """(K, n) values per question; NaN for a row that does not hold them for the same questions."""
+    held = [tracked.questions[entry["task"]] for tracked, entry in members]
+    usual = Counter(q.ids_sha256 for q in held).most_common(1)[0][0]
+    n = next(q.count for q in held if q.ids_sha256 == usual)
+    shares = np.full((len(held), n), np.nan)
+    for i, q in enumerate(held):
+        at = (column.kind, column.measure)
+        if q.ids_sha256 == usual and at in q.columns:
+            shares[i] = q.values[:, q.columns.index(at)]
+    return shares

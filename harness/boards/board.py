@@ -1,0 +1,246 @@
+"""What a board holds: rows of models, measured here or published, side by side on one task.
+
+Plain data, made by :func:`harness.boards.make_board`; every format is written from it alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from harness.data.task import Kind
+from harness.metrics.measure import Better
+
+Source = Literal["measured", "published", "imported"]
+Matrix = tuple[tuple[float | None, ...], ...]
+
+
+class Cell(NamedTuple):
+    """A mean, with the ends of its 95 % interval where these are known."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+class Column(NamedTuple):
+    """One measure of one kind of setting."""
+
+    kind: Kind
+    measure: str
+    label: str
+    """As headers show it: ``mAP``, ``R@10``."""
+    better: Better | None
+
+    @property
+    def key(self) -> str:
+        """``multi/map``: what cells and rankings are found by, and users order by."""
+        return f"{self.kind}/{self.measure}"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Where a measured row comes from, and what it cost; ``None`` where not known."""
+
+    command: str
+    """Makes the row again."""
+    fingerprint: str | None
+    record_sha256: str
+    """Of the per-query table that every mean can be computed from."""
+    created: str
+    harness: str | None
+    """Version of polyglot-harness."""
+    device: str
+    processor: str
+    texts: int
+    encoded: int
+    """Texts encoded in that run; the rest came from the store."""
+    texts_per_second: float | None
+    """Encoded texts by seconds inside the model; ``None`` where too few to tell."""
+    search_seconds: float | None
+    seconds: Mapping[str, float]
+    """Stage -> seconds."""
+    peak_bytes: int | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model on one task."""
+
+    id: str
+    """The same on every board: the record's name, or that of the published row."""
+    model: str
+    source: Source
+    kind: str | None
+    """``dense``, ``lexical``, ...; ``None`` where not known."""
+    recipe: str | None
+    """How it was trained: Hybrid, X-X-mono, ..."""
+    alpha: float | None
+    """Share of monolingual batches in training."""
+    seed: int | None
+    """Of the training."""
+    trained_on: tuple[str, ...] | None
+    """Languages it has seen; ``None`` where not known."""
+    parameters: int | None
+    dimensions: int | None
+    options: str
+    """What its user set for it, in words; empty if nothing."""
+    text: str | None
+    """What was encoded of a passage; ``None`` where not known."""
+    notes: tuple[str, ...]
+    """What keeps it from being compared with the others, in words."""
+    comparable: bool
+    """Whether its numbers may be ranked with the measured rows of its board."""
+    elsewhere: bool
+    """Measured on more than this board's sample: shown apart from its rows, in no order."""
+    reference: str | None
+    """Where a published row was published."""
+    cells: Mapping[str, Cell]
+    """Column key -> macro mean; absent where not measured."""
+    languages: Mapping[str, tuple[Cell, ...]]
+    """Column key -> one per query language of the board: mean over its settings."""
+    matrices: Mapping[str, Matrix]
+    """Measure -> query language x passage language; mono on the diagonal."""
+    top_languages: Matrix | None
+    """Query language x passage language: shares of the first places of the pool of all."""
+    seen: Mapping[str, tuple[float | None, float | None]]
+    """Column key -> means over query languages in and not in ``trained_on``."""
+    hits: Mapping[str, str]
+    """``mono``, ``multi`` -> question by language, a bit each, base64: relevant at rank 1."""
+    facts: Facts | None
+    """``None`` where not measured here."""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The comparable rows by one column."""
+
+    column: str
+    order: tuple[str, ...]
+    """Row ids, best first (highest where neither end is good)."""
+    spans: Mapping[str, tuple[int, int]]
+    """Row id -> best and worst rank that the data do not exclude."""
+    ties: tuple[tuple[str, ...], ...]
+    """Largest groups of neighbours in which no two are told apart."""
+    best: tuple[str, ...]
+    """Rows to set in bold: the best value, as it is shown."""
+    second: tuple[str, ...]
+    """Rows to underline: the second best value, as it is shown."""
+    tested: int
+    """Pairs of rows that were tested; 0 where records hold no values per question."""
+
+
+class Addition(NamedTuple):
+    """One row, and that of the same system without what was added to it."""
+
+    row: str
+    """Row ids."""
+    base: str
+    differences: Mapping[str, Cell]
+    """Column key -> ``row``'s mean less ``base``'s, with a paired interval over questions."""
+
+
+@dataclass(frozen=True)
+class TaskBoard:
+    """All rows of one task that measure the same thing."""
+
+    slug: str
+    """Name of its files: the task's, and what sets it apart from another board of the task."""
+    task: str
+    title: str
+    primary: bool
+    """Whether it stands for its task (or the sample of it at hand) on the board across tasks."""
+    notes: tuple[str, ...]
+    """What must stand above the table: sampled corpus, part of the task, another text option."""
+    text: str
+    data_digest: str
+    revision: str | None
+    license: str
+    languages: tuple[str, ...]
+    kinds: tuple[Kind, ...]
+    questions: int
+    queries: Mapping[str, int]
+    """Query language -> queries."""
+    passages: Mapping[str, int]
+    """Passage language -> passages."""
+    columns: tuple[Column, ...]
+    """Those of the main table."""
+    more: tuple[Column, ...]
+    """Further ones that some row holds: the rest of the bias suite."""
+    sort: str
+    """Column that the rows stand in the order of."""
+    rows: tuple[Row, ...]
+    rankings: Mapping[str, Ranking]
+    """Column key -> ranking, for every column that some comparable row holds."""
+    additions: tuple[Addition, ...]
+    """Treated, reranked or translated systems beside the plain ones."""
+    question_ids: tuple[str, ...] | None
+    """In the order of ``Row.hits``; ``None`` where not at hand."""
+    asked: Mapping[str, str]
+    """``mono``, ``multi`` -> question by language, a bit each, base64: asked in it."""
+    per_language_only: bool
+    """Boards of tasks without cross settings show languages as columns, with mean and median."""
+
+    @property
+    def every(self) -> tuple[Column, ...]:
+        """All columns."""
+        return (*self.columns, *self.more)
+
+
+class OverviewColumn(NamedTuple):
+    """One column of one task."""
+
+    slug: str
+    column: Column
+    title: str
+
+    @property
+    def key(self) -> str:
+        """``xquad-r:multi/map``."""
+        return f"{self.slug}:{self.column.key}"
+
+
+@dataclass(frozen=True)
+class OverviewRow:
+    """One model over all tasks."""
+
+    model: str
+    source: Source
+    recipe: str | None
+    options: str
+    parameters: int | None
+    rows: Mapping[str, str]
+    """Board slug -> the row's id there."""
+    cells: Mapping[str, Cell]
+    """Overview column key -> cell."""
+    mean: float | None
+    """Of the retrieval columns; only of rows that hold all of them."""
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Across tasks."""
+
+    columns: tuple[OverviewColumn, ...]
+    rows: tuple[OverviewRow, ...]
+    averaged: tuple[str, ...]
+    """Keys of the columns that ``OverviewRow.mean`` is over."""
+    best: Mapping[str, tuple[int, ...]]
+    """Column key, or ``mean`` -> positions of the rows with the best value."""
+    second: Mapping[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Board:
+    """Everything that boards are written from."""
+
+    tasks: tuple[TaskBoard, ...]
+    overview: Overview
+    records: int
+    alpha: float
+    """Level at which two rows are told apart."""
+    level: float
+    """Of the intervals."""
+    method: str
+    """How rows are told apart, in a sentence or two."""

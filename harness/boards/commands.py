@@ -1,0 +1,132 @@
+"""What ``harness board`` does, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from harness.base.files import write_atomically
+from harness.boards import make_board, read_leaderboards
+from harness.boards.board import Board, TaskBoard
+from harness.boards.render import files, latex, markdown
+from harness.boards.render.escaping import markdown as escaped
+from harness.boards.render.grids import Grid, main_grid, overview_grid
+from harness.boards.render.paper import paper_grids
+from harness.boards.render.terminal import print_grid
+from harness.boards.tracked.document import add as track
+from harness.console import consoles
+from harness.errors import UsageError, did_you_mean
+
+README = "README.md"
+HTML = "index.html"
+CHECK_FAILED = "The boards are not what their records give; make them again with: harness board"
+
+
+def read(leaderboards: Path, *, skip_invalid: bool, tell: Callable[[str], None]) -> Board:
+    """The board of a folder; ``tell`` gets a sentence for each record that is left out."""
+    found = read_leaderboards(leaderboards, skip_invalid=skip_invalid)
+    for sentence in found.refused:
+        tell(sentence)
+    return make_board(found)
+
+
+def add(
+    records: Sequence[Path], leaderboards: Path, *, skip_invalid: bool, tell: Callable[[str], None]
+) -> list[Path]:
+    """Track records and make all boards again; returns the paths written."""
+    written = [path for record in records for path in track(record, leaderboards)]
+    board = read(leaderboards, skip_invalid=skip_invalid, tell=tell)
+    return [*written, *update(board, leaderboards, ())]
+
+
+def _pages(leaderboards: Path, pages: Sequence[Path]) -> list[Path]:
+    """Pages with markers: the folder's README, if it has any, and those named."""
+    own = leaderboards / README
+    has = own.is_file() and files.START in own.read_text("utf-8")
+    return list(dict.fromkeys([*([own] if has else []), *pages]))
+
+
+def html(board: Board, data_dir: Path | None = None) -> str:
+    """The HTML page, with the texts of questions where their data is at hand."""
+    from harness.boards import to_payload
+    from harness.boards.page import render
+    from harness.boards.page.question_texts import texts_at_hand
+
+    return render(to_payload(board), texts_at_hand(board, data_dir))
+
+
+def update(
+    board: Board, leaderboards: Path, pages: Sequence[Path], data_dir: Path | None = None
+) -> list[Path]:
+    """Write every format and fill every page; returns the paths that changed."""
+    filled = {page: files.injected(page, board) for page in _pages(leaderboards, pages)}
+    written = files.write(leaderboards, files.board_files(board))
+    # Not among the tracked files: it holds more than records, the texts of questions.
+    written += files.write(leaderboards, {HTML: html(board, data_dir).encode()})
+    for path in files.stale(leaderboards, board):
+        path.unlink()
+        written.append(path)
+    for page, content in filled.items():
+        if page.read_bytes() != content:
+            write_atomically(page, content)
+            written.append(page)
+    return written
+
+
+def check(board: Board, leaderboards: Path, pages: Sequence[Path]) -> list[str]:
+    """Lines that say in what the files differ from what the records give; none if in nothing."""
+    found = files.differences(leaderboards, files.board_files(board))
+    filled = {str(page): files.injected(page, board) for page in _pages(leaderboards, pages)}
+    found += files.differences(Path(), filled)
+    lines = [line for difference in found for line in difference.lines]
+    return lines + [f"{path}: no record gives it" for path in files.stale(leaderboards, board)]
+
+
+def show(board: Board, *, tasks: Sequence[str], sort: str | None, paper: bool, form: str) -> None:
+    """Print boards: the papers' tables, or a table per task in the order of a column."""
+    chosen = _chosen(board, tasks)
+    if paper:
+        grids = paper_grids(board, tasks)
+        if not grids:
+            raise UsageError(
+                "no paper has tables of these boards; they are of xquad-r, mlqa-r and miracl"
+            )
+    elif not tasks and sort is None:
+        grids = [overview_grid(board)]
+    else:
+        grids = [main_grid(x, _column(x, sort)) for x in chosen]
+    _print(grids, form)
+
+
+def _chosen(board: Board, names: Sequence[str]) -> list[TaskBoard]:
+    known = {x.slug: x for x in board.tasks}
+    for name in names:
+        if name not in known:
+            raise UsageError(
+                f"there is no board {name!r}{did_you_mean(name, known)} (there is "
+                f"{', '.join(known)})"
+            )
+    return [known[x] for x in names or known]
+
+
+def _column(task: TaskBoard, sort: str | None) -> str:
+    if sort is None:
+        return task.sort
+    known = [c.key for c in task.every]
+    if sort not in known:
+        raise UsageError(
+            f"{task.slug} has no column {sort!r}{did_you_mean(sort, known)} (it has "
+            f"{', '.join(known)})"
+        )
+    return sort
+
+
+def _print(grids: Sequence[Grid], form: str) -> None:
+    console = consoles.console()
+    for grid in grids:
+        if form == "markdown":
+            console.out(f"### {escaped(grid.title)}\n\n{markdown.table(grid)}", highlight=False)
+        elif form == "latex":
+            console.out(latex.table(grid, grid.title, "board"), highlight=False)
+        else:
+            print_grid(console, grid)

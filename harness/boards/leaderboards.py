@@ -1,0 +1,62 @@
+"""A leaderboards folder: its tracked records, read and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.boards.tracked.document import FOLDER, Tracked, load
+from harness.errors import RecordError, UsageError
+from harness.interop.imported import FOLDER as IMPORTED
+from harness.interop.imported import Imported
+from harness.interop.imported import load as load_imported
+
+
+@dataclass(frozen=True)
+class Leaderboards:
+    """The tracked records of one folder."""
+
+    folder: Path
+    records: Sequence[Tracked]
+    refused: Sequence[str]
+    """One sentence for each file that is not a valid record, or imported row."""
+    imported: Sequence[Imported] = ()
+    """Rows from elsewhere."""
+
+
+def read_leaderboards(folder: str | Path, *, skip_invalid: bool = False) -> Leaderboards:
+    """Read every tracked record of a leaderboards folder, in the order of their names.
+
+    Args:
+        folder: the folder that holds ``records/``.
+        skip_invalid: leave out what is not valid, and say so in ``refused``.
+
+    Raises:
+        UsageError: there is no such folder, or it holds no records.
+        RecordError: a file is not a valid tracked record; all such files are named.
+    """
+    folder = Path(folder)
+    paths = sorted((folder / FOLDER).glob("*.json"))
+    if not paths:
+        raise UsageError(
+            f"{folder / FOLDER} holds no tracked records; add one with "
+            "harness board add RECORD, or name another folder with --leaderboards"
+        )
+    records, imported, refused = [], [], []
+    for path in paths:
+        try:
+            records.append(load(path))
+        except RecordError as problem:
+            refused.append(str(problem))
+    for path in sorted((folder / IMPORTED).glob("*.json")):
+        try:
+            imported.append(load_imported(path))
+        except RecordError as problem:
+            refused.append(str(problem))
+    if refused and not skip_invalid:
+        also = "" if len(refused) == 1 else f" ({len(refused)} files are refused)"
+        raise RecordError(
+            f"{'; '.join(refused)}{also}; mend or remove it, or build the rest with --skip-invalid"
+        )
+    return Leaderboards(folder, records, refused, imported)

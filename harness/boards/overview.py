@@ -1,0 +1,94 @@
+"""The board across tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.boards.board import Cell, Column, Overview, OverviewColumn, OverviewRow, Row, TaskBoard
+
+
+def make_overview(boards: Sequence[TaskBoard]) -> Overview:
+    """One row per model, its main measure of each kind of setting of each task, and a mean.
+
+    The mean is over the main measures of boards that stand for their whole task; rows that lack
+    one of them have none.
+    """
+    from harness.boards.shown_values import leaders
+
+    columns: list[OverviewColumn] = []
+    averaged: list[str] = []
+    for board in boards:
+        for column in _headline(board):
+            columns.append(OverviewColumn(board.slug, column, board.title))
+            if column.measure != "rank_distance" and not board.notes and board.task != "demo":
+                averaged.append(columns[-1].key)
+    models: dict[tuple[str, ...], dict[str, Row]] = {}
+    for board in boards:
+        for row in board.rows:
+            if row.elsewhere:
+                continue
+            models.setdefault(_identity(row), {}).setdefault(board.slug, row)
+    rows = [_row(of, columns, averaged) for of in models.values()]
+    rows.sort(key=lambda x: (x.mean is None, -(x.mean or 0), -len(x.rows), x.model, x.recipe or ""))
+    measured = [i for i, row in enumerate(rows) if row.source == "measured"]
+    best: dict[str, tuple[int, ...]] = {}
+    second: dict[str, tuple[int, ...]] = {}
+    for key, measure, better in [
+        *((c.key, c.column.measure, c.column.better) for c in columns),
+        ("mean", "map", "higher"),
+    ]:
+        values = [
+            rows[i].mean if key == "mean" else rows[i].cells.get(key, Cell(None)).value
+            for i in measured
+        ]
+        first, next_best = leaders(measure, values, better)
+        best[key] = tuple(measured[i] for i in first)
+        second[key] = tuple(measured[i] for i in next_best)
+    return Overview(tuple(columns), tuple(rows), tuple(averaged), best, second)
+
+
+def recipe_in_words(row: Row) -> str | None:
+    """``hybrid, alpha 0.5, seed 1``; ``None`` where nothing is known of how it was trained."""
+    alpha = "" if row.alpha is None else f"alpha {row.alpha:g}"
+    seed = "" if row.seed is None else f"seed {row.seed}"
+    return ", ".join(x for x in (row.recipe, alpha, seed) if x) or None
+
+
+def _headline(board: TaskBoard) -> list[Column]:
+    """The main measure of each kind of setting, and rank distance where it is taken."""
+    main = board.sort.partition("/")[2]
+    return [
+        c
+        for c in board.columns
+        if c.measure == main or (c.kind, c.measure) == ("multi", "rank_distance")
+    ]
+
+
+def _identity(row: Row) -> tuple[str, ...]:
+    """Equal for rows of one model with one set of options."""
+    fingerprint = (row.facts.fingerprint if row.facts else None) or ""
+    return (row.source, row.model, row.recipe or "", row.options, fingerprint)
+
+
+def _row(
+    of: dict[str, Row], columns: Sequence[OverviewColumn], averaged: Sequence[str]
+) -> OverviewRow:
+    one = next(iter(of.values()))
+    cells = {
+        c.key: of[c.slug].cells[c.column.key]
+        for c in columns
+        if c.slug in of and c.column.key in of[c.slug].cells
+    }
+    values = [cells[k].value for k in averaged if k in cells]
+    known = [x for x in values if x is not None]
+    whole = bool(averaged) and len(known) == len(averaged)
+    return OverviewRow(
+        model=one.model,
+        source=one.source,
+        recipe=recipe_in_words(one),
+        options=one.options,
+        parameters=next((r.parameters for r in of.values() if r.parameters is not None), None),
+        rows={slug: row.id for slug, row in of.items()},
+        cells=cells,
+        mean=sum(known) / len(known) if whole else None,
+    )

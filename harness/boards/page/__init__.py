@@ -1,0 +1,132 @@
+"""The page: boards as one HTML file that opens from disk and asks nothing of the network.
+
+>>> from harness.boards.page import render
+>>> html = render(to_payload(make_board(read_leaderboards("leaderboards"))))
+
+Scripts, styles and the charting library stand inside the file; its content security policy names
+their digests and allows nothing else. ``page.html.j2`` is the frame, ``scripts/`` what fills it,
+in the order of :data:`SCRIPTS`; no build step stands between them and the page.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from harness.boards.page.document import page_document, smaller
+
+SCRIPTS = (
+    "dom.js", "data.js", "state.js", "roving.js", "controls.js", "columns.js", "table.js",
+    "details.js", "charts.js", "intervals.js", "scatter.js", "heat.js", "versus.js",
+    "overview.js", "words.js", "main.js",
+)  # fmt: skip
+"""In the order they are put into the page: each uses what stands before it."""
+
+LIMIT = 1_000_000
+"""Bytes that a page should stay under; see :func:`render`."""
+
+
+def render(
+    payload: Mapping[str, Any],
+    texts: Mapping[str, Mapping[str, str]] | None = None,
+    *,
+    title: str = "Leaderboards",
+    limit: int = LIMIT,
+) -> str:
+    """The page of ``payload``.
+
+    Args:
+        payload: from :func:`harness.boards.to_payload`, not rounded.
+        texts: board -> question id -> its text, shown with the questions that flipped.
+        title: the page's heading.
+        limit: bytes; where the page would be larger it leaves out first the questions' texts, then
+            which questions each model answers first, and says so in their place.
+    """
+    page = ""
+    for document in smaller(page_document(payload, texts)):
+        page = _render(document, title)
+        if len(page.encode()) <= limit:
+            break
+    return page
+
+
+def _render(document: Mapping[str, Any], title: str) -> str:
+    import jinja2
+    from markupsafe import Markup
+
+    library, plot_style = _asset("vendor/plot.min.js"), _asset("vendor/plot.css").rstrip("\n")
+    style, script = _style(), _script()
+    policy = "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src {_digest(library)} {_digest(script)}",
+            f"style-src {_digest(style)} {_digest(plot_style)}",
+            "font-src data:",
+            "img-src data:",
+            "base-uri 'none'",
+            "form-action 'none'",
+        )
+    )
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(_asset("page.html.j2")).render(
+        title=title,
+        policy=policy,
+        # These four are the package's own files or escaped for their place.
+        style=Markup(style),
+        library=Markup(library),
+        script=Markup(script),
+        data=Markup(json_in_html(document)),
+    )
+
+
+def json_in_html(value: Any) -> str:
+    """``value`` as JSON that can stand inside a script element whatever its strings hold.
+
+    No ``<`` can end the element, ``&`` and ``>`` start nothing, and the two line separators that
+    JSON allows in strings and older JavaScript does not are escaped, as are lone surrogates.
+    """
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for letter in "<>&\u2028\u2029":
+        text = text.replace(letter, f"\\u{ord(letter):04x}")
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+@cache
+def _asset(name: str) -> str:
+    """A file of the page, as it ships in the package."""
+    return files("harness.boards.page").joinpath(*name.split("/")).read_text("utf-8")
+
+
+@cache
+def _style() -> str:
+    """The style sheet, with its typeface inside."""
+    raw = files("harness.boards.page").joinpath("vendor", "source-sans-3.woff2").read_bytes()
+    source = f"data:font/woff2;base64,{base64.b64encode(raw).decode()}"
+    return f"""@font-face {{
+  font-family: "Source Sans 3";
+  font-weight: 200 900;
+  font-display: block;
+  src: url("{source}") format("woff2");
+}}
+{_asset("page.css")}"""
+
+
+@cache
+def _script() -> str:
+    """All scripts as one, in a scope of their own, without indentation: that is 15 kB."""
+    parts = "\n".join(f"// {name}\n{_asset(f'scripts/{name}')}" for name in SCRIPTS)
+    parts = re.sub(r"^ +", "", parts, flags=re.MULTILINE)
+    return f'"use strict";\n{{\n{parts}}}\n'
+
+
+def _digest(content: str) -> str:
+    """The source expression that lets a content security policy know ``content``."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"

@@ -1,0 +1,42 @@
+"""Texts of the questions that a page shows, where the data is at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness.analysis.largest_changes import question_texts
+from harness.boards.board import Board
+from harness.data.task import find_task
+from harness.errors import TaskError
+
+_LANGUAGE = "en"
+"""Of the texts, where a task has it; else its first."""
+
+
+def texts_at_hand(board: Board, data_dir: Path | None = None) -> dict[str, Mapping[str, str]]:
+    """Board -> question id -> its text, without touching the network.
+
+    Boards of a sample, of a part or of a large task have none, nor has one whose data at hand is
+    not that of its records.
+    """
+    found = {}
+    for task in board.tasks:
+        if task.notes or task.question_ids is None:
+            continue
+        try:
+            if find_task(task.task).size != "small":
+                continue
+        except TaskError:
+            continue  # a task of someone's own: its file is not here
+        entry = {
+            "task": task.task,
+            "text": task.text,
+            "languages": task.languages,
+            "partial": {},
+            "data_digest": task.data_digest,
+        }
+        language = _LANGUAGE if _LANGUAGE in task.languages else task.languages[0]
+        texts, _ = question_texts(entry, data_dir)
+        found[task.slug] = {q: text for (x, q), text in texts.items() if x == language}
+    return {slug: texts for slug, texts in found.items() if texts}

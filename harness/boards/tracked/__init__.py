@@ -1,0 +1,1 @@
+"""Tracked records: what a repository keeps of a record, and boards are made from."""

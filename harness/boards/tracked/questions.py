@@ -1,0 +1,199 @@
+"""What a tracked record keeps of its per-query table: a number per question and mean, and hits.
+
+A macro mean is a sum over questions, each adding its share. The number of questions times a share
+is kept, as a whole number of 16 bits between the column's ends: enough for paired tests between
+any two tracked records (the step is 1/65,534 of the column's range), at 2 bytes a question. A hit
+is a relevant passage at rank 1, a bit for each query of the mono and multi settings.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.analysis.paired_rows import KEY_BIAS, Rows, shared_rows
+from harness.errors import RecordError
+from harness.evaluation.record import Record
+from harness.stats.ragged import FloatArray
+
+UNDEFINED = 65_535
+_STEPS = UNDEFINED - 1
+_HIT_KINDS = ("mono", "multi")
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Whether the first passage is relevant, for the queries of one kind: (Q, L) each."""
+
+    asked: NDArray[np.bool_]
+    """Question asked in that language, with a gold in the pool."""
+    hit: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Questions:
+    """What a tracked record holds of the Q questions of one task, in the order of their ids."""
+
+    count: int
+    ids_sha256: str
+    """SHA-256 of :func:`ids_text`: equal digests mean the same questions in the same order."""
+    columns: tuple[tuple[str, str], ...]
+    """(kind, measure) of each of ``values``."""
+    values: FloatArray
+    """(Q, columns): Q times the question's share of the macro mean; their mean is that mean."""
+    hits: Mapping[str, Hits]
+    """Kind -> hits, for mono and multi, where a measure that tells was taken."""
+
+
+def ids_text(ids: Sequence[str]) -> bytes:
+    """Question ids as they are digested and tracked: one a line."""
+    return "".join(f"{x}\n" for x in ids).encode()
+
+
+def of_record(record: Record, task: str) -> tuple[Questions, tuple[str, ...]]:
+    """Questions of one task of a record, and their ids.
+
+    Raises:
+        RecordError: the per-query table is missing or is not the one the record names.
+    """
+    entry = record.task(task)
+    wanted = [m for m in (*entry["measures"], *KEY_BIAS) if _held(entry, m)]
+    tell = _tells_hits(entry)
+    kinds = shared_rows([record], task, [*dict.fromkeys([*wanted, *tell])], whole=True)
+    ids = tuple(sorted({q for rows in kinds for q in rows.questions}))
+    number = {q: i for i, q in enumerate(ids)}
+    columns: list[tuple[str, str]] = []
+    values: list[FloatArray] = []
+    hits: dict[str, Hits] = {}
+    for rows in kinds:
+        at = np.array([number[q] for q in rows.questions], np.int64)
+        shares = rows.shares(rows.values[0]) * len(ids)
+        for m, measure in enumerate(rows.measures):
+            if measure not in wanted:
+                continue
+            column = np.zeros(len(ids))
+            column[at] = shares[:, m]
+            columns.append((rows.kind, measure))
+            values.append(column)
+        if rows.kind in _HIT_KINDS and (found := _hits(rows, at, len(ids), entry["languages"])):
+            hits[rows.kind] = found
+    digest = hashlib.sha256(ids_text(ids)).hexdigest()
+    table = np.stack(values, axis=1) if values else np.zeros((len(ids), 0))
+    return Questions(len(ids), digest, tuple(columns), table, hits), ids
+
+
+def _held(entry: Mapping[str, Any], measure: str) -> bool:
+    return any(measure in both["macro"] for both in entry["means"].values())
+
+
+def _tells_hits(entry: Mapping[str, Any]) -> list[str]:
+    """Measures whose per-query value says whether the first passage is relevant."""
+    held = dict.fromkeys(m for both in entry["means"].values() for m in both["macro"])
+    return [m for m in held if m.partition("@")[0] == "mrr" or m in ("recall@1", "success@1")]
+
+
+def _hits(rows: Rows, at: NDArray[np.int64], size: int, languages: Sequence[str]) -> Hits | None:
+    for m, measure in enumerate(rows.measures):
+        if measure.partition("@")[0] == "mrr":
+            first = rows.values[0, :, m] > 0.75  # 1 at rank 1, at most a half below
+        elif measure in ("recall@1", "success@1"):
+            first = rows.values[0, :, m] > 0
+        else:
+            continue
+        column = {x: i for i, x in enumerate(languages)}
+        language = np.array([column[s.query_language] for s in rows.settings])[rows.groups]
+        asked = np.zeros((size, len(languages)), bool)
+        hit = np.zeros_like(asked)
+        asked[at[rows.clusters], language] = True
+        hit[at[rows.clusters], language] = first
+        return Hits(asked, hit)
+    return None
+
+
+def packed(bits: NDArray[np.bool_]) -> str:
+    """Bits row by row, eight a byte, first bit highest, in base64."""
+    return base64.b64encode(np.packbits(bits.ravel()).tobytes()).decode()
+
+
+def unpacked(text: str, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """What :func:`packed` packed.
+
+    Raises:
+        ValueError: it is not base64, or of another size.
+    """
+    raw = np.frombuffer(base64.b64decode(text, validate=True), np.uint8)
+    size = shape[0] * shape[1]
+    if len(raw) != (size + 7) // 8:
+        raise ValueError(f"{len(raw)} bytes where {(size + 7) // 8} are needed")
+    return np.unpackbits(raw, count=size).reshape(shape).astype(bool)
+
+
+def to_document(questions: Questions) -> dict[str, Any]:
+    """JSON values, as the tracked record holds them."""
+    columns = []
+    for (kind, measure), values in zip(questions.columns, questions.values.T, strict=True):
+        low, high = _ends(values)
+        width = high - low
+        scaled = np.zeros(len(values)) if width == 0 else (values - low) / width * _STEPS
+        codes = np.where(np.isnan(values), UNDEFINED, np.round(np.nan_to_num(scaled)))
+        # The high bytes of all questions first: they repeat, the low ones hardly do.
+        planes = codes.astype(">u2").view(np.uint8).reshape(-1, 2).T
+        raw = zlib.compress(planes.tobytes(), 9)
+        columns.append([kind, measure, low, high, base64.b64encode(raw).decode()])
+    return {
+        "count": questions.count,
+        "ids_sha256": questions.ids_sha256,
+        "columns": columns,
+        "hits": {
+            kind: {"asked": packed(x.asked), "hit": packed(x.hit)}
+            for kind, x in questions.hits.items()
+        },
+    }
+
+
+def _ends(values: FloatArray) -> tuple[float, float]:
+    defined = values[~np.isnan(values)]
+    return (float(defined.min()), float(defined.max())) if len(defined) else (0.0, 0.0)
+
+
+def from_document(document: Mapping[str, Any], languages: int, where: str) -> Questions:
+    """Read :func:`to_document` back.
+
+    Raises:
+        RecordError: something in it is not of the size that the rest says; names ``where``.
+    """
+    count = int(document["count"])
+    try:
+        values = [_decoded(column, count) for column in document["columns"]]
+        hits = {
+            kind: Hits(*(unpacked(x[name], (count, languages)) for name in ("asked", "hit")))
+            for kind, x in document["hits"].items()
+        }
+    except (ValueError, zlib.error) as problem:
+        raise RecordError(f"{where}: its questions cannot be read: {problem}") from problem
+    return Questions(
+        count=count,
+        ids_sha256=document["ids_sha256"],
+        columns=tuple((kind, measure) for kind, measure, *_ in document["columns"]),
+        values=np.stack(values, axis=1) if values else np.zeros((count, 0)),
+        hits=hits,
+    )
+
+
+def _decoded(column: Iterable[Any], count: int) -> FloatArray:
+    _, measure, low, high, text = column
+    raw = zlib.decompress(base64.b64decode(text, validate=True))
+    if len(raw) != 2 * count:
+        raise ValueError(f"{measure} has {len(raw) // 2} values for {count} questions")
+    codes = np.frombuffer(raw, np.uint8).reshape(2, count).astype(np.float64)
+    number = codes[0] * 256 + codes[1]
+    values: FloatArray = low + (high - low) * number / _STEPS
+    values[number == UNDEFINED] = np.nan
+    return values

@@ -1,0 +1,1 @@
+"""What the commands return, printed: one module for each kind of result."""

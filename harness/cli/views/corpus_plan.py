@@ -1,0 +1,61 @@
+"""A plan as a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from harness.console import numbers
+from harness.console.plain_tables import plain_table
+
+if TYPE_CHECKING:
+    from harness.evaluation.cost_estimate import CorpusPlan
+
+
+def print_corpus_plan(console: Console, plan: CorpusPlan) -> None:
+    """Languages with what they will take, their sum, and what the numbers were made of."""
+    console.print(
+        f"{plan.task.title}, {plan.model}: {plan.dimensions} dimensions kept as {plan.store_dtype}"
+    )
+    console.print()
+    table = plain_table()
+    table.add_column("", no_wrap=True)
+    for name in ("passages", "tokens each", "passages/s", "time", "disk"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for x in plan.languages:
+        each = f"{x.tokens / x.measured:,.0f}" if x.tokens and x.measured else numbers.UNDEFINED
+        mark = "" if x.measured else " *"
+        table.add_row(
+            f"{x.language}{mark}",
+            numbers.count(x.passages),
+            each,
+            f"{x.passages * plan.machines / x.seconds:,.1f}",
+            numbers.duration(x.seconds / plan.machines),
+            numbers.memory(x.disk),
+        )
+    table.add_section()
+    total = sum(x.passages for x in plan.languages)
+    table.add_row(
+        "all",
+        numbers.count(total),
+        "",
+        f"{total / plan.seconds:,.1f}",
+        numbers.duration(plan.seconds),
+        numbers.memory(plan.disk),
+    )
+    console.print(table)
+    measured = max(x.measured for x in plan.languages)
+    console.print(
+        f"Measured on up to {measured} passages a language at hand, times the passages of the whole"
+    )
+    if any(not x.measured for x in plan.languages):
+        console.print("* no passage at hand: the mean of the other languages")
+    console.print(f"engine {plan.engine}: {plan.why}")
+    console.print(
+        f"memory: {numbers.memory(plan.encode_memory)} for each worker that encodes (peak of the "
+        f"sample), {numbers.memory(plan.search_memory)} for the search (--memory)"
+    )
+    console.print(
+        "disk is that of vectors and ids; the corpus's own files and the search's time come on top"
+    )

@@ -1,0 +1,170 @@
+"""What is installed and at hand, and what a run would do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from harness.console import numbers
+from harness.console.plain_tables import plain_table
+from harness.data.task import KINDS
+
+if TYPE_CHECKING:
+    from harness.data.locations import FileReport
+    from harness.data.task import TaskSpec
+    from harness.evaluation.dry_run import Plan
+    from harness.models import Listing, Model
+
+_LISTED = 18
+"""Languages of a task that are listed; of more, their number."""
+
+
+def _table(*columns: str) -> Table:
+    table = plain_table()
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    return table
+
+
+def print_tasks(console: Console, specs: Sequence[tuple[TaskSpec, Sequence[FileReport]]]) -> None:
+    """Tasks, each with the state of its files."""
+    table = plain_table()
+    table.add_column("task", no_wrap=True)
+    table.add_column("settings", justify="right", no_wrap=True)
+    table.add_column("languages", overflow="fold", min_width=12)
+    table.add_column("data", no_wrap=True)
+    for spec, files in specs:
+        kinds = [s.kind for s in spec.settings()]
+        listed = len(spec.languages) <= _LISTED
+        table.add_row(
+            spec.name if spec.runs_unnamed else f"{spec.name} *",
+            "+".join(str(kinds.count(kind)) for kind in KINDS),
+            " ".join(spec.languages) if listed else f"{len(spec.languages)} languages",
+            _at_hand(files),
+        )
+    console.print(table)
+    console.print("Settings are mono + cross + multi. Tasks with * run only where they are named.")
+    console.print("`harness tasks NAME` says more of one.")
+
+
+def print_task(console: Console, spec: TaskSpec, files: Sequence[FileReport]) -> None:
+    """All that a task's file says of it, and the state of its files."""
+    kinds = [s.kind for s in spec.settings()]
+    optional = f"; where named also {', '.join(spec.optional)}" if spec.optional else ""
+    runs = "where no task is named" if spec.runs_unnamed else "where named"
+    source = spec.source
+    where = source.url or source.folder
+    if source.repository is not None:
+        where = f"{source.repository}@{source.revision}, on the hub"
+    told = (
+        ("runs", runs),
+        ("languages", f"{len(spec.languages)}: {' '.join(spec.languages)}"),
+        ("settings", ", ".join(f"{kinds.count(k)} {k}" for k in KINDS if k in kinds) + optional),
+        ("measures", " ".join(spec.measures)),
+        ("text", ", ".join([spec.text, *(x for x in spec.texts if x != spec.text)])),
+        ("licence", spec.license),
+        ("source", where),
+        ("data", f"{_at_hand(files)} ({len(files)} files; `harness data where {spec.name}`)"),
+    )
+    console.print(f"{spec.title} ({spec.name})", style="bold")
+    console.print(spec.description)
+    table = plain_table()
+    table.show_header, table.box = False, None
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, what in told:
+        table.add_row(name, what.strip())
+    console.print(table)
+    if spec.citation:
+        console.print(spec.citation, soft_wrap=True, highlight=False, markup=False)
+
+
+def _at_hand(files: Sequence[FileReport]) -> str:
+    missing = [file for file in files if file.state == "missing"]
+    if not missing:
+        return "at hand"
+    return "missing" if missing[0].url is None else "to fetch"
+
+
+def print_models(
+    console: Console, listings: Sequence[Listing], forms: Sequence[tuple[str, str]]
+) -> None:
+    """Models by name, then the forms that other models are named in."""
+    table = _table("model", "kind", "what it is")
+    for x in listings:
+        about = x.description if x.available else f"{x.description}\nnot installed: {x.hint}"
+        table.add_row(x.name, x.kind, about)
+    for form, about in forms:
+        table.add_row(form, "", about)
+    console.print(table)
+
+
+def print_plans(console: Console, model: Model, plans: Sequence[Plan]) -> None:
+    """What a run would encode and search."""
+    console.print(f"{model.name} would run")
+    console.print()
+    table = _table("task", "settings")
+    for name in ("queries", "pool", "texts", "distinct", "in store", "to encode"):
+        table.add_column(name, justify="right")
+    for plan in plans:
+        done = [numbers.UNDEFINED] * 2  # a lexical model encodes nothing
+        if hasattr(model, "encode"):
+            done = [numbers.count(plan.distinct - plan.missing), numbers.count(plan.missing)]
+        table.add_row(
+            plan.task,
+            ", ".join(f"{n} {kind}" for kind, n in plan.settings.items()),
+            *map(numbers.count, (plan.queries, plan.pool, plan.texts, plan.distinct)),
+            *done,
+        )
+    console.print(table)
+
+
+def print_files(console: Console, reports: Sequence[tuple[str, FileReport]]) -> None:
+    """One line per file for people and for ``awk``: task, state, path."""
+    tasks = max(len(task) for task, _ in reports)
+    states = max(len(report.state) for _, report in reports)
+    for task, report in reports:
+        line = f"{task:<{tasks}}  {report.state:<{states}}  {report.path}"
+        console.print(line, soft_wrap=True)
+
+
+def print_baselines(
+    console: Console, found: Sequence[tuple[str, Mapping[str, Any]]], folder: Path
+) -> None:
+    """Tracked baselines, by name."""
+    if not found:
+        console.print(f"No baselines in {folder}; `harness baseline set RECORD` makes one.")
+        return
+    table = _table("baseline", "model", "tasks", "made", "harness", "fingerprint")
+    for name, document in found:
+        packages = document["environment"]["packages"]
+        table.add_row(
+            name,
+            document["model"]["name"],
+            " ".join(str(t["task"]) for t in document["tasks"]),
+            document["created"][:10],
+            packages.get("polyglot-harness", numbers.UNDEFINED),
+            str(document["model"]["fingerprint"] or numbers.UNDEFINED)[:12],
+        )
+    console.print(table)
+
+
+def print_baseline(console: Console, document: Mapping[str, Any]) -> None:
+    """Who made a baseline, and of what: versions and digests."""
+    environment, model = document["environment"], document["model"]
+    console.print(f"made {document['created']} on {environment['platform']}", soft_wrap=True)
+    console.print(f"{environment['processor']}, device {document['device']}", soft_wrap=True)
+    versions = [f"Python {environment['python']}"]
+    versions += [f"{name} {version}" for name, version in environment["packages"].items()]
+    console.print(", ".join(versions))
+    console.print(f"fingerprint {model['fingerprint']}", soft_wrap=True)
+    for entry in document["tasks"]:
+        console.print(f"{entry['task']}: data {entry['data_digest']}", soft_wrap=True)
+        console.print(f"{entry['task']}: task file {entry['task_digest']}", soft_wrap=True)
+        told = entry.get("definitions", {})
+        console.print(f"{entry['task']}: " + ", ".join(f"{m} {x}" for m, x in told.items()))
+    console.print()

@@ -1,0 +1,105 @@
+"""How far scores moved, in the terminal, with tolerances to paste."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.text import Text
+
+from harness.analysis.drift import Movement
+from harness.analysis.noise import Noise, Outcome
+from harness.console import numbers
+from harness.console.plain_tables import Row, plain_table, print_measures
+from harness.search.tiles import ROWS
+
+
+def print_noise(console: Console, found: Noise) -> None:
+    """Print ``found``: the variants, what moved by kind, and the tolerances as TOML."""
+    title = Text(found.model, "bold")
+    title.append(f" on {found.task}: how far scores move by themselves", "not bold")
+    console.print(title)
+    if found.nothing is not None:
+        console.print(found.nothing, soft_wrap=True)
+        return
+    if found.partial:
+        console.print(f"PARTIAL: {numbers.partial(found.partial)}", style="bold yellow")
+    console.print(
+        f"Reference: the model's own batch size, float32, "
+        f"{numbers.plural(found.threads, 'thread')}, blocks of {ROWS} queries."
+    )
+    console.print()
+    _print_variants(console, found)
+    for outcome in found.outcomes:
+        if outcome.skipped is not None:
+            console.print(f"{outcome.variant.name} skipped: {outcome.skipped}", soft_wrap=True)
+    for kind in found.reference:
+        console.print()
+        _print_kind(console, found, kind)
+    console.print()
+    console.print("Tolerances for a gate", style="bold")
+    console.print("3 times the largest movement of a mean, and of a language's mean, rounded up")
+    console.print()
+    console.print(found.toml(), end="", soft_wrap=True)
+
+
+def _ran(found: Noise) -> list[Outcome]:
+    return [x for x in found.outcomes if x.skipped is None]
+
+
+def _print_variants(console: Console, found: Noise) -> None:
+    """Share of queries that changed, by kind, and how far the vectors moved."""
+    table = plain_table()
+    table.add_column("variant", no_wrap=True)
+    for head in (*found.reference, "cosine\ndistance", "seconds"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for outcome in _ran(found):
+        shares = (f"{100 * outcome.changed[kind]:.1f}%" for kind in found.reference)
+        table.add_row(
+            outcome.variant.name,
+            *shares,
+            _size(outcome.cosine_distance),
+            f"{outcome.seconds:.1f}",
+        )
+    console.print("Queries with any value changed, and the largest distance of a vector")
+    console.print(table)
+
+
+def _print_kind(console: Console, found: Noise, kind: str) -> None:
+    """The movements of the measures shown first, for the variants in which one moved."""
+    measures = [m for m in found.shown if m in found.reference[kind]]
+    rows = [
+        Row(
+            "reference",
+            (),
+            {m: numbers.value(m, found.reference[kind][m]) for m in measures},
+            "bold",
+        )
+    ]
+    still = []
+    for outcome in _ran(found):
+        here = {x.measure: x for x in outcome.moved if x.kind == kind and x.measure in measures}
+        if not any(x.query for x in here.values()):
+            still.append(outcome.variant.name)
+            continue
+        rows.append(Row(outcome.variant.name, (), {m: _signed(x.mean) for m, x in here.items()}))
+        rows.append(Row("  worst language", (), {m: _language(x) for m, x in here.items()}, "dim"))
+        rows.append(Row("  worst query", (), {m: _size(x.query) for m, x in here.items()}, "dim"))
+    console.print(f"{kind}: movement against the reference", style="bold")
+    if len(rows) > 1:
+        print_measures(console, ("",), measures, rows)
+    if still:
+        console.print(f"Nothing moved: {'; '.join(still)}")
+
+
+def _size(number: float) -> str:
+    """Two digits: ``1.2e-05``; a plain 0 where nothing moved."""
+    return f"{number:.1e}" if number else "0"
+
+
+def _signed(number: float) -> str:
+    return f"{number:+.1e}" if number else "0"
+
+
+def _language(movement: Movement) -> str:
+    if not movement.language_mean:
+        return "0"
+    return f"{_size(movement.language_mean)} {movement.language}"

@@ -1,0 +1,71 @@
+"""The embedding store in the terminal."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from harness.console import numbers
+from harness.console.plain_tables import plain_table
+from harness.vectors.inventory import Held, Leftover
+
+
+def print_spaces(console: Console, root: Path, held: Sequence[Held]) -> None:
+    """By model, one line per space: what is in it, and how large it is."""
+    if not held:
+        console.print(f"the store in {root} is empty", soft_wrap=True)
+        return
+    for model, group in groupby(held, key=lambda x: x.model):
+        spaces = list(group)
+        console.print(
+            Text(model, "bold").append(
+                f"  {numbers.memory(sum(x.bytes for x in spaces))}", "not bold"
+            )
+        )
+        table = plain_table()
+        table.add_column("vectors of", no_wrap=True)
+        for name in ("vectors", "shards", "dtype", "size", "written"):
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("space", no_wrap=True)
+        for space in spaces:
+            table.add_row(
+                space.what,
+                numbers.count(space.vectors),
+                numbers.count(len(space.manifests)),
+                space.dtype,
+                numbers.memory(space.bytes),
+                datetime.date.fromtimestamp(space.used).isoformat() if space.used else "",
+                space.folder.name[:12],
+            )
+        console.print(table)
+        console.print()
+    console.print(f"{root}: {numbers.memory(sum(x.bytes for x in held))}", soft_wrap=True)
+
+
+def print_sizes(console: Console, root: Path, held: Sequence[Held]) -> None:
+    """One line per model, largest first, then the whole."""
+    totals: dict[str, int] = {}
+    for space in held:
+        totals[space.model] = totals.get(space.model, 0) + space.bytes
+    table = plain_table()
+    table.add_column("model", overflow="fold")
+    table.add_column("size", justify="right", no_wrap=True)
+    for model, size in sorted(totals.items(), key=lambda x: (-x[1], x[0])):
+        table.add_row(model, numbers.memory(size))
+    if totals:
+        console.print(table)
+    console.print(f"{root}: {numbers.memory(sum(totals.values()))}", soft_wrap=True)
+
+
+def print_pruned(console: Console, what: Sequence[Leftover], *, dry_run: bool) -> None:
+    """Each thing that goes, then how much that frees."""
+    for x in what:
+        console.print(f"{x.path}  {x.why}", soft_wrap=True)
+    freed = numbers.memory(sum(x.bytes for x in what))
+    things = numbers.plural(len(what), "thing")
+    console.print(f"{things}, {freed}: {'would go' if dry_run else 'gone'}")

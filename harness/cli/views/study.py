@@ -1,0 +1,98 @@
+"""Studies as text on a console: which there are, what one would take, what one has come to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from harness.console.numbers import duration, memory
+from harness.study.definition import Study
+
+if TYPE_CHECKING:
+    from harness.study.cost import StudyPlan
+    from harness.study.run import Ran
+
+Found = Sequence[tuple[Study, int]]
+"""Studies, and how many cells each has."""
+
+
+def print_studies(console: Console, found: Found) -> None:
+    """For ``harness study list``."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("study", "question"):
+        table.add_column(name)
+    table.add_column("cells", justify="right")
+    table.add_column("scales")
+    for study, cells in found:
+        table.add_row(study.name, study.question, f"{cells:,}", ", ".join(study.scales))
+    console.print(table)
+    console.print("run one: harness study run NAME --output DIR")
+
+
+def studies_document(found: Found) -> str:
+    """The same as JSON."""
+    rows = [
+        {
+            "name": study.name,
+            "title": study.title,
+            "question": study.question,
+            "cells": cells,
+            "scales": list(study.scales),
+            "arms": [x.name for x in study.arms],
+            "axes": {x.name: list(x.values) for x in study.axes.values()},
+            "seeds": list(study.seeds),
+            "tasks": [x.name for x in study.scored],
+        }
+        for study, cells in found
+    ]
+    return json.dumps(rows, ensure_ascii=False, indent=1)
+
+
+def print_study_plan(console: Console, plan: StudyPlan) -> None:
+    """For ``--dry-run``."""
+    study = plan.study
+    console.print(f"{study.name}: {study.title} (scale {study.scale})", soft_wrap=True)
+    left = plan.cells - plan.finished
+    console.print(
+        f"{plan.cells:,} cells, {plan.finished:,} of them there; {plan.references} references to "
+        f"score; tasks: {', '.join(x.name for x in study.scored)}",
+        soft_wrap=True,
+    )
+    if not left:
+        console.print("No training is left.")
+        return
+    console.print(
+        f"texts: {plan.trainings:,} in training, {plan.scored:,} in scoring, repeats counted; "
+        f"about {plan.distinct:,} are new to a process once in its life",
+        soft_wrap=True,
+    )
+    workers = f"{plan.workers} {'process' if plan.workers == 1 else 'processes'}"
+    how = (
+        f"as long a cell as the {plan.like} that are there took"
+        if plan.like
+        else f"for encoding alone, on this machine: a text took {1000 * plan.first:.2f} ms, "
+        f"{1000 * plan.again:.2f} ms again"
+    )
+    console.print(f"time: about {duration(plan.seconds)} with {workers}, {how}", soft_wrap=True)
+    console.print(
+        f"disk: about {memory(plan.disk)} that stay, and {memory(plan.passing)} while cells are "
+        "trained",
+        soft_wrap=True,
+    )
+
+
+def print_ran(console: Console, ran: Ran) -> None:
+    """What a run has come to."""
+    said = f"{ran.done} done in {duration(ran.seconds)}" if ran.done else "nothing was left to do"
+    console.print(f"{ran.cells} cells: {ran.before} were there with references, {said}")
+    for name, why in ran.failed.items():
+        console.print(f"failed: {name}: {why}", soft_wrap=True, markup=False)
+    if ran.failed:
+        console.print("the same command tries those again", soft_wrap=True)
+    console.print(f"study: {ran.folder}", soft_wrap=True)
+    console.print(f"its page: harness study report {ran.folder}", soft_wrap=True)

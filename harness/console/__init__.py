@@ -1,0 +1,1 @@
+"""What every printed view needs: numbers, tables, matrices, progress bars."""

@@ -1,0 +1,232 @@
+"""Where the corpora of a large task lie, and whether they are whole."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from harness.base.cache import cache_folder
+from harness.data import hub_files
+from harness.data.corpus import Corpus, Passage, first_passages, scan
+from harness.data.download import Progress
+from harness.data.locations import FileReport, Origin, State, TaskFiles
+from harness.data.task import TaskSpec
+from harness.errors import DataError
+
+_PEEKED = 4
+"""Files that a look at a few passages is spread over."""
+
+
+class CorpusFiles:
+    """The corpus files of one task, found where its other files are looked for.
+
+    All files of a language are taken from the first place that holds any of them: a copy of one's
+    own that is not whole is a sample, and is never silently filled up from elsewhere.
+    """
+
+    def __init__(self, spec: TaskSpec, files: TaskFiles) -> None:
+        source = spec.source.corpus
+        assert source is not None  # spec.streamed
+        self.spec, self.source = spec, source
+        self._hub = None
+        if source.repository is not None:
+            folder = cache_folder() / "data" / spec.name
+            self._hub = hub_files.Checksums(folder, source.repository, source.revision or "")
+        self._command = files.command
+        places: list[tuple[Origin, Path]] = [x for x in files.places if x[0] != "cache"]
+        if source.repository is not None:
+            places.append(
+                ("cache", hub_files.snapshot_folder(source.repository, source.revision or ""))
+            )
+        self.places = tuple(places)
+
+    def names(self, language: str) -> list[str]:
+        """Names of the files of the whole corpus; empty where nobody knows how many there are."""
+        if "{number}" not in self.source.pattern:
+            return [self._name(language)]
+        count = self.source.files.get(language, 0)
+        return [self._name(language, i) for i in range(count)]
+
+    def _name(self, language: str, number: int | str = 0) -> str:
+        return self.spec.source.name(self.source.pattern, language, number)
+
+    def found(self, language: str) -> tuple[Origin, Path, list[str]]:
+        """The place that holds any file of the language, its folder there, and the names found."""
+        for origin, folder in self.places:
+            held = self._held(folder, language)
+            if held:
+                return origin, folder, held
+        origin, folder = self.places[-1]
+        return origin, folder, []
+
+    def reports(self, language: str) -> list[FileReport]:
+        """Each file, as ``harness data`` shows it, without a look inside."""
+        origin, folder, held = self.found(language)
+        names = list(dict.fromkeys([*held, *self.names(language)]))
+        known = self._known()
+        return [self._report(name, origin, folder, name in held, known) for name in names]
+
+    def verified(self, language: str) -> list[FileReport]:
+        """Each file, compared with the hub's checksum where that is known here.
+
+        Raises:
+            DataError: a file cannot be read.
+        """
+        return [self._verified(report) for report in self.reports(language)]
+
+    @staticmethod
+    def _verified(report: FileReport) -> FileReport:
+        if report.state == "missing":
+            return report
+        expected = report.expected or hub_files.checksum_by_name(report.path)
+        state: State
+        try:
+            found = scan(report.path).sha256
+            state = "no checksum" if expected is None else "ok" if found == expected else "damaged"
+        except DataError:
+            found, state = None, "damaged"
+        return replace(report, state=state, expected=expected, found=found)
+
+    def fetch(self, languages: Sequence[str], progress: Progress | None = None) -> None:
+        """Bring what is missing from the hub, with the checksums to verify it by.
+
+        Languages of which a copy of one's own is at hand are left as they are.
+
+        Raises:
+            DataError: the hub refuses or cannot be reached.
+        """
+        if self._hub is None:
+            return
+        wanted: list[str] = []
+        for language in languages:
+            origin, _, held = self.found(language)
+            if origin == "cache":
+                wanted += [name for name in self.names(language) if name not in held]
+        if wanted:
+            known = self._hub.known()
+            if any(name not in known for name in wanted):
+                known = self._hub.ask(wanted)
+            unlike = [name for name in wanted if known[name].startswith(hub_files.GIT)]
+            if unlike:
+                raise DataError(
+                    f"{self._hub.repository}@{self._hub.revision}: the hub gives no SHA-256 of "
+                    f"{unlike[0]}, so it cannot be verified"
+                )
+            hub_files.fetch(self._hub.repository, self._hub.revision, wanted, progress)
+
+    def peek(self, language: str, count: int) -> list[Passage]:
+        """About ``count`` passages at hand, none where no file is: the first ones of some files.
+
+        Raises:
+            DataError: a line is malformed.
+        """
+        _, folder, held = self.found(language)
+        some = held[:: max(1, len(held) // _PEEKED)]
+        each = -(-count // max(1, len(some)))
+        found = [p for name in some for p in first_passages(folder / name, self.spec.text, each)]
+        return found[:count]
+
+    def open(self, language: str) -> Corpus:
+        """The corpus of one language as it is at hand, scanned and verified.
+
+        Raises:
+            DataError: nothing is at hand, or a file is damaged.
+        """
+        origin, folder, held = self.found(language)
+        lacking = [name for name in self.names(language) if name not in held]
+        if not held or (origin == "cache" and lacking):
+            raise self._missing(language, lacking or [self._name(language)], folder)
+        known = self._known()
+        files = tuple(scan(folder / name) for name in held)
+        expected = [
+            known.get(n) or hub_files.checksum_by_name(f.path)
+            for n, f in zip(held, files, strict=True)
+        ]
+        same = [e == f.sha256 for e, f in zip(expected, files, strict=True)]
+        corpus = Corpus(
+            language,
+            files,
+            self.spec.text,
+            self.source.passages.get(language),
+            "hub" if all(same) else "not verified",
+        )
+        if not len(corpus):
+            raise DataError(f"{folder / held[0]}: holds no passage")
+        self._refuse_damaged(corpus, expected, origin)
+        return corpus
+
+    def _refuse_damaged(
+        self, corpus: Corpus, expected: Sequence[str | None], origin: Origin
+    ) -> None:
+        """A sample of one's own differs from the hub's files by nature; all else is damage."""
+        if corpus.sampled and origin != "cache":
+            return
+        for sha256, file in zip(expected, corpus.files, strict=True):
+            if sha256 is not None and sha256 != file.sha256:
+                raise DataError(
+                    f"{file.path}: SHA-256 is {file.sha256}, but the hub gives {sha256}: the file "
+                    f"is damaged; remove it and run `{self._command}`"
+                )
+        if corpus.whole is not None and len(corpus) > corpus.whole:
+            raise DataError(
+                f"task {self.spec.name!r}: {len(corpus):,} passages are at hand in "
+                f"{corpus.language}, but the whole corpus has {corpus.whole:,}; remove what does "
+                f"not belong there from {corpus.files[0].path.parent}"
+            )
+
+    def _missing(self, language: str, names: Sequence[str], folder: Path) -> DataError:
+        rest = "" if len(names) == 1 else f" and {len(names) - 1} more files of its corpus"
+        if self.source.repository is None:
+            return DataError(
+                f"task {self.spec.name!r} needs {names[0]}{rest}, which are not in {folder}: put "
+                f"the data there, or change 'source.folder' in {self.spec.path}"
+            )
+        return DataError(
+            f"task {self.spec.name!r} in {language} needs {names[0]}{rest}, which are not at hand, "
+            f"and offline nothing is fetched: run `{self._command} --languages {language}` where "
+            "there is a network, or point --data-dir (or HARNESS_DATA) at a folder that holds "
+            f"{self.spec.source.folder}/{names[0]}"
+        )
+
+    def _held(self, folder: Path, language: str) -> list[str]:
+        """Names of a language's files in a place, by number."""
+        pattern = Path(self._name(language, "{number}"))
+        if "{number}" not in self.source.pattern:
+            return [str(pattern)] if (folder / pattern).is_file() else []
+        form = re.compile(re.escape(pattern.name).replace(r"\{number\}", "([0-9]+)"))
+        numbered = [
+            (int(match[1]), str(pattern.parent / file.name))
+            for file in (folder / pattern.parent).glob("*")
+            if (match := form.fullmatch(file.name)) and file.is_file()
+        ]
+        return [name for _, name in sorted(numbered)]
+
+    def _report(
+        self, name: str, origin: Origin, folder: Path, held: bool, known: Mapping[str, str]
+    ) -> FileReport:
+        source = self.source
+        url = None
+        if source.repository is not None:
+            url = hub_files.url(source.repository, source.revision or "", name)
+        state: State = "present" if held else "missing"
+        return FileReport(name, folder / name, origin, state, url, known.get(name), None)
+
+    def _known(self) -> dict[str, str]:
+        """What the hub's checksums are, as far as they were asked for."""
+        return {} if self._hub is None else self._hub.known()
+
+
+def refuse_sampled(spec: TaskSpec, corpora: Mapping[str, Corpus]) -> None:
+    """Raise :class:`DataError` if a corpus is a sample, in one sentence that says what to do."""
+    part = {x: c for x, c in corpora.items() if c.sampled}
+    if part:
+        language, corpus = next(iter(part.items()))
+        more = "" if len(part) == 1 else f" ({len(part) - 1} more languages alike)"
+        raise DataError(
+            f"task {spec.name!r}: {len(corpus):,} of the {corpus.whole:,} passages in {language} "
+            f"are at hand in {corpus.files[0].path.parent}{more}: a sample, and scores on it are "
+            f"not {spec.title} scores; fetch the whole corpus, or say --corpus sampled, which the "
+            "record and every report will repeat"
+        )

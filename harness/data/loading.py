@@ -1,0 +1,356 @@
+"""From a task's definition to its queries, passages and relevance judgements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from harness.base.cache import cache_folder
+from harness.data import hub_files
+from harness.data.corpus import Corpus
+from harness.data.corpus_locations import CorpusFiles, refuse_sampled
+from harness.data.documents import Document
+from harness.data.download import Progress
+from harness.data.locations import FileReport, TaskFiles
+from harness.data.readers import lareqa, miracl, question_rows, segments, simple, squad, tables
+from harness.data.sampling import draw_questions
+from harness.data.task import TaskSpec
+from harness.data.task_data import Reading, TaskData, Texts, global_id
+from harness.errors import DataError, UsageError, did_you_mean
+
+__all__ = [
+    "FileReport",
+    "Progress",
+    "TaskData",
+    "Texts",
+    "cache_folder",
+    "fetch",
+    "global_id",
+    "load",
+    "read",
+    "verify",
+    "where",
+]
+
+_Read = Callable[[TaskSpec, Sequence[str], Callable[[str], Document]], Reading]
+_READERS: Mapping[str, _Read] = {
+    "lareqa": lareqa.read,
+    "simple": simple.read_simple,
+    "beir": simple.read_beir,
+    "miracl": miracl.read,
+    "segments": segments.read,
+    "squad": squad.read,
+    "rows": question_rows.read,
+    "tables": tables.read,
+}
+
+
+def load(
+    spec: TaskSpec,
+    *,
+    languages: Sequence[str] | None = None,
+    data_dir: str | Path | None = None,
+    offline: bool = False,
+    limit: int | None = None,
+    sampled: bool = False,
+    sample: int | None = None,
+    corpora: bool = True,
+    progress: Progress | None = None,
+) -> TaskData:
+    """Load a task, fetching what is missing.
+
+    Every file is verified by SHA-256 as it is read. What makes the result less than the whole task
+    is noted in ``TaskData.partial``: ``languages`` if some are left out, ``limit`` or ``sample`` if
+    they cut anything, and ``questions_without_gold``, the number of questions left out because no
+    loaded passage answers them (none can be scored on them). A sampled corpus adds
+    ``sampled_corpus``, the passages at hand and those of the whole by language, and
+    ``golds_outside_sample``.
+
+    Args:
+        spec: the task.
+        languages: those to load, default all; queries, passages and golds of others are dropped.
+            The order is always the task's.
+        data_dir: folder with a local copy (``DATA/xquad-r/en.json``); see :class:`TaskFiles`.
+        offline: never touch the network.
+        limit: number of questions. Language by language, in the task's order, questions are taken
+            in file order until this many of the language are; a question once taken is kept in
+            every language that asks it. Where all languages ask the same questions in the same
+            order these are the first ``limit`` of each. All passages stay.
+        sampled: take a corpus that is a sample; without it, one is refused.
+        sample: number of questions to draw, always the same ones: see
+            :func:`harness.data.sampling.draw_questions`. A question drawn is kept in every language
+            that asks it. All passages stay.
+        corpora: whether passages that are read as a stream are looked for; without them a task has
+            questions and judgements alone, enough to score rankings that others made.
+        progress: called while files are downloaded.
+
+    Raises:
+        UsageError: an unknown language, a limit below 1, a data directory that is none.
+        DataError: a file is missing, damaged or malformed, or a language has no question to score.
+    """
+    chosen = _choose(spec, languages)
+    if limit is not None and limit < 1:
+        raise UsageError(f"limit must be 1 or more, not {limit}")
+    if sample is not None and sample < 1:
+        raise UsageError(f"sample must be 1 or more, not {sample}")
+    if limit is not None and sample is not None:
+        raise UsageError("give a limit (the first questions) or a sample (drawn ones), not both")
+    files = TaskFiles(spec, data_dir)
+    files.prepare(spec.needed_files(chosen), offline=offline, progress=progress)
+    reading = _READERS[spec.reader](spec, chosen, files.open)
+    opened = _open_corpora(spec, chosen, files, offline=offline, progress=progress, wanted=corpora)
+
+    partial: dict[str, object] = {}
+    if len(chosen) < len(spec.languages):
+        partial["languages"] = list(chosen)
+    if opened:
+        reading = _judged_within(spec, opened, reading, sampled, partial)
+    golden = {
+        question
+        for question, judged in reading.qrels.items()
+        if any(grade > 0 for grade in judged.values())
+    }
+    asked = {question for side in reading.queries.values() for question in side.ids}
+    kept = golden & asked
+    if limit is not None:
+        within = _first(reading.queries, kept, limit)
+        if len(within) < len(kept):
+            partial["limit"] = limit
+        kept = within
+    if asked - golden:
+        partial["questions_without_gold"] = len(asked - golden)
+    queries = {
+        language: side.take([at for at, question in enumerate(side.ids) if question in kept])
+        for language, side in reading.queries.items()
+    }
+    for language, side in queries.items():
+        if not side:
+            raise DataError(
+                f"task {spec.name!r}: no question in {language!r} has a relevant passage among "
+                f"those of {', '.join(chosen)}; judge some, or load more languages"
+            )
+    whole = TaskData(
+        task=spec,
+        languages=chosen,
+        queries=queries,
+        passages=reading.passages,
+        qrels={question: judged for question, judged in reading.qrels.items() if question in kept},
+        partial=partial,
+        corpora=opened,
+    )
+    return whole if sample is None else _sampled(whole, sample)
+
+
+def _sampled(whole: TaskData, number: int) -> TaskData:
+    """``whole``, with ``number`` of its questions; as it is if it has no more.
+
+    Raises:
+        DataError: some language is left without a question.
+    """
+    golds = {
+        question: sum(grade > 0 for grade in judged.values())
+        for question, judged in whole.qrels.items()
+    }
+    drawn = draw_questions(whole.queries, golds, number)
+    if len(drawn) == len(golds):
+        return whole
+    queries = {
+        language: side.take([at for at, question in enumerate(side.ids) if question in drawn])
+        for language, side in whole.queries.items()
+    }
+    for language, side in queries.items():
+        if not side:
+            raise DataError(
+                f"task {whole.task.name!r}: a sample of {number} holds no question in "
+                f"{language!r}; draw more"
+            )
+    # What the sample was drawn from: on the same passages, its queries score as among all others.
+    taken = {"drawn": len(drawn), "of": len(golds), "whole": whole.digest}
+    return replace(
+        whole,
+        queries=queries,
+        qrels={question: judged for question, judged in whole.qrels.items() if question in drawn},
+        partial={**whole.partial, "sample": taken},
+    )
+
+
+def read(
+    spec: TaskSpec,
+    *,
+    languages: Sequence[str] | None = None,
+    data_dir: str | Path | None = None,
+    offline: bool = False,
+    progress: Progress | None = None,
+) -> tuple[Reading, Mapping[str, Corpus]]:
+    """Read a task as its files hold it: every question, whether or not a passage answers it.
+
+    Returns:
+        Questions, passages and judgements; and, where passages are read as a stream, the corpora
+        that are at hand, sampled or not. None is fetched.
+
+    Raises:
+        UsageError, DataError: as :func:`load`.
+    """
+    chosen = _choose(spec, languages)
+    files = TaskFiles(spec, data_dir)
+    files.prepare(spec.needed_files(chosen), offline=offline, progress=progress)
+    reading = _READERS[spec.reader](spec, chosen, files.open)
+    try:
+        corpora = _open_corpora(spec, chosen, files, offline=True, progress=None)
+    except DataError:
+        corpora = {}
+    return reading, corpora
+
+
+def _open_corpora(
+    spec: TaskSpec,
+    languages: Sequence[str],
+    files: TaskFiles,
+    *,
+    offline: bool,
+    progress: Progress | None,
+    wanted: bool = True,
+) -> dict[str, Corpus]:
+    """The corpora of a task whose passages are read as a stream; empty for others."""
+    if not spec.streamed or not wanted:
+        return {}
+    corpus_files = CorpusFiles(spec, files)
+    if not offline and not hub_files.offline_by_environment():
+        corpus_files.fetch(languages, progress)
+    return {language: corpus_files.open(language) for language in languages}
+
+
+def _judged_within(
+    spec: TaskSpec,
+    corpora: Mapping[str, Corpus],
+    reading: Reading,
+    sampled: bool,
+    partial: dict[str, object],
+) -> Reading:
+    """The reading with judgements on what the corpora hold, if samples of them are wanted."""
+    if not sampled:
+        refuse_sampled(spec, corpora)
+    miracl.refuse_judged_alone(spec, corpora, reading.qrels)
+    part = {x: {"passages": len(c), "whole": c.whole} for x, c in corpora.items() if c.sampled}
+    if not part:
+        return reading
+    kept, lacking = miracl.within_sample(corpora, reading.qrels)
+    partial["sampled_corpus"] = part
+    if lacking:
+        partial["golds_outside_sample"] = lacking
+    return reading._replace(qrels=kept)
+
+
+def where(
+    spec: TaskSpec,
+    *,
+    languages: Sequence[str] | None = None,
+    data_dir: str | Path | None = None,
+) -> list[FileReport]:
+    """Say where each file of a task is, or would be fetched to, without a look inside.
+
+    Raises:
+        UsageError: an unknown language, a data directory that is none.
+    """
+    files = TaskFiles(spec, data_dir)
+    chosen = _choose(spec, languages)
+    found = [files.report(name) for name in spec.needed_files(chosen)]
+    if spec.streamed:
+        corpora = CorpusFiles(spec, files)
+        found += [report for language in chosen for report in corpora.reports(language)]
+    return found
+
+
+def verify(
+    spec: TaskSpec,
+    *,
+    languages: Sequence[str] | None = None,
+    data_dir: str | Path | None = None,
+) -> list[FileReport]:
+    """Compare each file of a task with its checksum; missing and damaged ones are reported as such.
+
+    Raises:
+        UsageError: an unknown language, a data directory that is none.
+        DataError: a file cannot be read.
+    """
+    files = TaskFiles(spec, data_dir)
+    chosen = _choose(spec, languages)
+    return [files.verify(name) for name in spec.needed_files(chosen)] + _verified_corpora(
+        spec, chosen, files
+    )
+
+
+def _verified_corpora(
+    spec: TaskSpec, languages: Sequence[str], files: TaskFiles
+) -> list[FileReport]:
+    if not spec.streamed:
+        return []
+    corpora = CorpusFiles(spec, files)
+    return [report for language in languages for report in corpora.verified(language)]
+
+
+def fetch(
+    spec: TaskSpec,
+    *,
+    languages: Sequence[str] | None = None,
+    data_dir: str | Path | None = None,
+    offline: bool = False,
+    progress: Progress | None = None,
+) -> list[FileReport]:
+    """Bring the files of a task that are missing, or damaged in the cache, into the cache.
+
+    Returns:
+        A report per file; every state is ``ok`` or ``no checksum``.
+
+    Raises:
+        UsageError: an unknown language, a data directory that is none.
+        DataError: a file cannot be downloaded (or must not be: ``offline``), or is damaged in a
+            folder that is not the cache.
+    """
+    files = TaskFiles(spec, data_dir)
+    chosen = _choose(spec, languages)
+    names = spec.needed_files(chosen)
+    if offline:
+        files.prepare(names, offline=True)
+        for name in names:
+            files.open(name)
+        found = [files.verify(name) for name in names]
+    else:
+        found = [files.fetch(name, progress) for name in names]
+    _open_corpora(spec, chosen, files, offline=offline, progress=progress)
+    found += _verified_corpora(spec, chosen, files)
+    lacking = [report for report in found if report.state == "missing"]
+    if lacking:
+        more = "" if len(lacking) == 1 else f" and {len(lacking) - 1} more files"
+        raise DataError(
+            f"task {spec.name!r}: {lacking[0].path}{more} of the whole corpus are missing from a "
+            "copy of your own, which is never filled up: take --data-dir (or HARNESS_DATA) away to "
+            "fetch them, or run on the sample with --corpus sampled"
+        )
+    return found
+
+
+def _choose(spec: TaskSpec, languages: Sequence[str] | None) -> tuple[str, ...]:
+    """The task's languages that are wanted, in the task's order."""
+    if languages is None:
+        return spec.languages
+    for language in languages:
+        if language not in spec.languages:
+            raise UsageError(
+                f"task {spec.name!r} has no language {language!r}: it has "
+                f"{', '.join(spec.languages)}{did_you_mean(language, spec.languages)}"
+            )
+    if not languages:
+        raise UsageError(f"name at least one language of task {spec.name!r}")
+    return tuple(language for language in spec.languages if language in languages)
+
+
+def _first(queries: Mapping[str, Texts], scored: set[str], limit: int) -> set[str]:
+    """The questions that a limit keeps; see :func:`load`."""
+    taken: set[str] = set()
+    for side in queries.values():
+        room = limit - sum(question in taken for question in side.ids)
+        fresh = [question for question in side.ids if question in scored and question not in taken]
+        taken.update(fresh[: max(room, 0)])
+    return taken

@@ -1,0 +1,252 @@
+"""Where a task's files are (a local copy, beside the task file, the cache), verified when read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from harness.base.cache import cache_folder
+from harness.data import hub_files
+from harness.data.documents import Document, decode, unpacked
+from harness.data.download import Progress, download
+from harness.data.task import TaskSpec, task_folder
+from harness.errors import DataError, UsageError
+
+Origin = Literal["--data-dir", "HARNESS_DATA", "task file", "cache"]
+State = Literal["present", "missing", "ok", "damaged", "no checksum"]
+
+_NAMED = 6
+"""Missing files that a message names."""
+
+
+@dataclass(frozen=True)
+class FileReport:
+    """One file of a task, for ``harness data``."""
+
+    name: str
+    path: Path
+    """Where it is; where it is missing, the place it would be fetched or put to."""
+    origin: Origin
+    """``task file``: in the folder beside it."""
+    state: State
+    """``present`` and ``missing`` without a look inside; else what verifying it found."""
+    url: str | None
+    expected: str | None
+    """SHA-256 hex that the task file gives, or the hub
+    (:func:`harness.data.hub_files.checksums`)."""
+    found: str | None
+    """That of the file, where it was verified."""
+
+
+class TaskFiles:
+    """The files of one task.
+
+    They are looked for in this order: ``data_dir``, the environment variable ``HARNESS_DATA``, the
+    folder beside the task file, the cache folder. Under a data directory a task's files lie in a
+    folder of its source's name (``DATA/xquad-r/en.json``). Files without a URL are never in the
+    cache; as they may have no checksums, all are taken from the first place that holds any,
+    which under a data directory is named like the task; where they have checksums, so that no
+    other file can be taken for them, it may be named like the source's folder as well.
+
+    Raises:
+        UsageError: ``data_dir`` or ``HARNESS_DATA`` is no folder.
+    """
+
+    def __init__(self, spec: TaskSpec, data_dir: str | Path | None = None) -> None:
+        self.spec = spec
+        source = spec.source
+        named = [spec.name] if source.url is None else [source.folder]
+        if source.url is None and source.files and Path(source.folder).name == source.folder:
+            named.append(source.folder)
+        places: list[tuple[Origin, Path]] = []
+        for origin, root in data_directories(data_dir):
+            places += [(origin, root / name) for name in named]
+        places.append(("task file", spec.path.parent / Path(source.folder).expanduser()))
+        if source.repository is not None:
+            places.append(
+                ("cache", hub_files.snapshot_folder(source.repository, source.revision or ""))
+            )
+        elif source.url is not None:
+            revision = source.revision or ""
+            places.append(("cache", cache_folder() / "data" / spec.name / revision))
+        else:
+            needed = spec.needed_files()
+            held = [x for x in places if any((x[1] / name).is_file() for name in needed)]
+            places = held[:1] or places[-1:]
+        self.places = tuple(places)
+        self._hub = None
+        if source.repository is not None and source.checksums == "hub":
+            folder = cache_folder() / "data" / spec.name
+            self._hub = hub_files.Checksums(folder, source.repository, source.revision or "")
+
+    def report(self, name: str) -> FileReport:
+        """Where ``name`` is, without a look inside."""
+        origin, folder = self.places[-1]
+        state: State = "missing"
+        for place in self.places:
+            if (place[1] / name).is_file():
+                (origin, folder), state = place, "present"
+                break
+        source = self.spec.source
+        url = None if source.url is None else source.url + name
+        expected = source.files.get(name)
+        if self._hub is not None:
+            expected = self._hub.known().get(name) or hub_files.checksum_by_name(folder / name)
+        return FileReport(name, folder / name, origin, state, url, expected, None)
+
+    def verify(self, name: str) -> FileReport:
+        """Where ``name`` is, and whether it has the checksum that the task file gives.
+
+        Raises:
+            DataError: the file cannot be read.
+        """
+        report = self.report(name)
+        if report.state == "missing":
+            return report
+        found = hub_files.digest(_bytes(report.path), report.expected)
+        state: State = "ok" if found == report.expected else "damaged"
+        if report.expected is None:
+            state = "no checksum"
+        return FileReport(
+            name, report.path, report.origin, state, report.url, report.expected, found
+        )
+
+    def fetch(self, name: str, progress: Progress | None = None) -> FileReport:
+        """Bring ``name`` into the cache if it is nowhere, or damaged there.
+
+        Raises:
+            DataError: it cannot be downloaded, or is damaged in a folder that is not ours to mend.
+        """
+        report = self.verify(name)
+        if report.state in ("missing", "damaged") and report.origin == "cache":
+            source = self.spec.source
+            if source.repository is None:
+                assert report.url is not None and report.expected is not None  # read_task saw to it
+                download(report.url, report.path, sha256=report.expected, progress=progress)
+            else:
+                if self._hub is not None and name not in self._hub.known():
+                    self._hub.ask([name])
+                if report.state == "damaged":
+                    # The hub's cache holds links to contents: both go, or the damage stays.
+                    report.path.resolve().unlink()
+                    report.path.unlink(missing_ok=True)
+                hub_files.fetch(source.repository, source.revision or "", [name], progress)
+            return self.verify(name)
+        if report.state == "damaged":
+            raise self._damaged(report)
+        if report.state == "missing":
+            raise self._missing([report])
+        return report
+
+    def prepare(
+        self, names: Sequence[str], *, offline: bool = False, progress: Progress | None = None
+    ) -> None:
+        """Make sure that every one of ``names`` is at hand, whole or not.
+
+        Raises:
+            DataError: some are missing and cannot be fetched, or must not be (``offline``).
+        """
+        missing = [report for name in names if (report := self.report(name)).state == "missing"]
+        if missing and (offline or missing[0].url is None):
+            raise self._missing(missing)
+        if missing and self._hub is not None:
+            known = self._hub.known()
+            unknown = [x.name for x in missing if x.name not in known]
+            if unknown:
+                self._hub.ask(unknown)
+        for report in missing:
+            self.fetch(report.name, progress)
+
+    def open(self, name: str) -> Document:
+        """Read ``name`` after verifying the bytes read.
+
+        Raises:
+            DataError: missing, damaged, not UTF-8.
+        """
+        report = self.report(name)
+        if report.state == "missing":
+            raise self._missing([report])
+        raw = _bytes(report.path)
+        if report.expected is not None:
+            found = hub_files.digest(raw, report.expected)
+            if found != report.expected:
+                raise self._damaged(
+                    FileReport(
+                        name, report.path, report.origin, "damaged", report.url, report.expected,
+                        found,
+                    )
+                )  # fmt: skip
+        return decode(report.path, unpacked(report.path, raw))
+
+    def _missing(self, reports: Sequence[FileReport]) -> DataError:
+        names = ", ".join(report.name for report in reports[:_NAMED])
+        if len(reports) > _NAMED:
+            names += f" and {len(reports) - _NAMED} more files"
+        first, task, source = reports[0], self.spec.name, self.spec.source
+        is_are = "is" if len(reports) == 1 else "are"
+        if first.url is None:
+            return DataError(
+                f"task {task!r} needs {names}, which {is_are} not in {first.path.parent}: put the "
+                f"data there, or change 'source.folder' in {self.spec.path}"
+            )
+        rest = "" if len(reports) == 1 else f" and the other {len(reports) - 1} beside it"
+        # What lies in the hub's own cache, its library puts there.
+        by_hand = f"or download {first.url} to {first.path}{rest}, "
+        if source.repository is not None:
+            by_hand, rest = "", f", from {first.url}{rest}"
+        else:
+            rest = ""
+        return DataError(
+            f"task {task!r} needs {names}, which {is_are} not at hand, and offline nothing is "
+            f"fetched: run `{self.command}` where there is a network, {by_hand}or point --data-dir "
+            f"(or HARNESS_DATA) at a folder that holds {source.folder}/{first.name}{rest}"
+        )
+
+    def _damaged(self, report: FileReport) -> DataError:
+        kind = "SHA-256" if hub_files.GIT not in (report.expected or "") else "git's SHA-1"
+        mend = f"put the right file there, or correct 'source.files' in {self.spec.path}"
+        if report.origin == "cache":
+            mend = f"run `{self.command}` to fetch it again"
+        elif report.url is not None:
+            mend = f"replace it by {report.url}, or remove it to have it fetched"
+        return DataError(
+            f"{report.path}: {kind} is {report.found}, expected {report.expected}: the file is "
+            f"damaged or of another version; {mend}"
+        )
+
+    @property
+    def command(self) -> str:
+        """The command that fetches this task."""
+        own = self.spec.path.parent.resolve() != task_folder().resolve()
+        return f"harness data fetch {self.spec.path if own else self.spec.name}"
+
+
+def data_directories(data_dir: str | Path | None) -> list[tuple[Origin, Path]]:
+    """Folders of local copies, in the order they are looked at.
+
+    Raises:
+        UsageError: ``data_dir`` or HARNESS_DATA is no folder.
+    """
+    named: list[tuple[Origin, str | Path | None]] = [
+        ("--data-dir", data_dir),
+        ("HARNESS_DATA", os.environ.get("HARNESS_DATA")),
+    ]
+    found: list[tuple[Origin, Path]] = []
+    for origin, value in named:
+        if value is None or value == "":
+            continue
+        root = Path(value).expanduser()
+        if not root.is_dir():
+            raise UsageError(f"{origin}: {root} is not a folder; it must hold one folder per task")
+        found.append((origin, root))
+    return found
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error

@@ -1,0 +1,129 @@
+"""The pool that a setting searches, and the golds in it, as columns of a score matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.data.task_data import TaskData, global_id
+from harness.data.trec import tie_order
+
+
+@dataclass(frozen=True)
+class Pool:
+    """All passages of a task, columns in tie order; each language is one run of columns."""
+
+    ids: NDArray[np.object_]
+    """(N,) global passage ids, descending."""
+    languages: tuple[str, ...]
+    """In column order."""
+    starts: NDArray[np.int64]
+    """(L + 1,) first column of each language, then N."""
+    rows: NDArray[np.int64]
+    """(N,) where each column's passage stands when ``languages`` of the data are concatenated."""
+    column: Mapping[str, int]
+    """Global passage id -> column."""
+    searched: NDArray[np.int64] | None = None
+    """(L,) passages of each language, where the columns name only those that matter: golds and
+    heads of a corpus that is too large to name."""
+
+    @classmethod
+    def of(cls, data: TaskData) -> Pool:
+        """The pool over all passages of ``data``."""
+        return cls.of_ids({x: data.passages[x].ids for x in data.languages if x in data.passages})
+
+    @classmethod
+    def of_ids(cls, held: Mapping[str, Sequence[str]]) -> Pool:
+        """The pool of these passages, language -> local ids."""
+        present = list(held)
+        ids = np.array([global_id(x, i) for x in present for i in held[x]], dtype=object)
+        order = np.asarray(tie_order(list(ids)), np.int64)
+        owner = np.repeat(np.arange(len(present)), [len(held[x]) for x in present])[order]
+        # A shared prefix is contiguous in byte order, so each language is one run of columns.
+        change = np.flatnonzero(np.diff(owner, prepend=-1))
+        ids = ids[order]
+        return cls(
+            ids=ids,
+            languages=tuple(present[owner[i]] for i in change),
+            starts=np.append(change, len(ids)).astype(np.int64),
+            rows=order,
+            column={x: i for i, x in enumerate(ids)},
+        )
+
+    def __len__(self) -> int:
+        return int(self.sizes.sum())
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """(L,) passages of each language."""
+        return np.diff(self.starts) if self.searched is None else self.searched
+
+    @cached_property
+    def language_of(self) -> NDArray[np.int16]:
+        """(N,) index into ``languages`` of each column."""
+        return np.repeat(np.arange(len(self.languages), dtype=np.int16), np.diff(self.starts))
+
+    def block(self, language: str) -> tuple[int, int]:
+        """First column of a language and the one after its last."""
+        i = self.languages.index(language)
+        return int(self.starts[i]), int(self.starts[i + 1])
+
+    def only(self, language: str) -> Pool:
+        """The pool of one language's passages; column 0 is this one's ``block(language)[0]``."""
+        first, last = self.block(language)
+        ids = self.ids[first:last]
+        return Pool(
+            ids=ids,
+            languages=(language,),
+            starts=np.array([0, last - first], np.int64),
+            rows=self.rows[first:last],
+            column={x: i for i, x in enumerate(ids)},
+        )
+
+
+@dataclass(frozen=True)
+class Golds:
+    """The golds of one query language's queries as columns of a pool (CSR)."""
+
+    questions: tuple[str, ...]
+    indptr: NDArray[np.int64]
+    """(Q + 1,)"""
+    columns: NDArray[np.int64]
+    """(G,)"""
+    grades: NDArray[np.int64]
+    """(G,)"""
+
+    @classmethod
+    def of(cls, data: TaskData, language: str, pool: Pool) -> Golds:
+        """The golds of every query asked in ``language``, in the queries' order."""
+        questions = data.queries[language].ids
+        columns: list[int] = []
+        grades: list[int] = []
+        indptr = [0]
+        for question in questions:
+            for passage, grade in data.qrels.get(question, {}).items():
+                if grade > 0:
+                    columns.append(pool.column[passage])
+                    grades.append(grade)
+            indptr.append(len(columns))
+        return cls(
+            questions,
+            np.array(indptr, np.int64),
+            np.array(columns, np.int64),
+            np.array(grades, np.int64),
+        )
+
+    def within(self, first: int, last: int) -> Golds:
+        """Only the golds in columns ``[first, last)``, counted from ``first``; all queries stay."""
+        keep = (self.columns >= first) & (self.columns < last)
+        kept = np.concatenate([[0], np.cumsum(keep)])
+        return Golds(
+            self.questions,
+            kept[self.indptr].astype(np.int64),
+            self.columns[keep] - first,
+            self.grades[keep],
+        )

@@ -1,0 +1,1 @@
+"""One reader for each layout that files of a task come in."""

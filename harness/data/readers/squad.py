@@ -1,0 +1,58 @@
+"""SQuAD's JSON, one file per language: a question asks for the paragraph that it stands beside.
+
+So read, XQuAD and MLQA are retrieval of paragraphs, as mteb has them: spaces around questions and
+paragraphs are dropped, equal paragraphs are one passage and equal questions one question. A
+passage's id is the number of its paragraph in the file, counted from 0. What answers a question
+inside its paragraph is not looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from harness.data.documents import Document, check_id, check_text
+from harness.data.readers.lareqa import listed, paragraphs
+from harness.data.readers.question_rows import Pair, reading_of
+from harness.data.task import TaskSpec
+from harness.data.task_data import Reading
+
+
+def read(spec: TaskSpec, languages: Sequence[str], open_file: Callable[[str], Document]) -> Reading:
+    """Read the articles of each language.
+
+    A question id that several languages ask is one question: its paragraphs in all of
+    ``languages`` are one parallel set.
+
+    Raises:
+        DataError: a file is malformed; names file, paragraph and id.
+    """
+    source = spec.source
+    return reading_of(
+        {
+            language: list(_pairs(open_file(source.file("articles", language))))
+            for language in languages
+        }
+    )
+
+
+def _pairs(document: Document) -> Iterator[Pair]:
+    numbers: dict[str, str] = {}
+    seen: set[str] = set()
+    for number, paragraph in enumerate(paragraphs(document)):
+        where = f"paragraph {number}"
+        if not isinstance(paragraph, dict):
+            raise document.error(where, "must be a JSON object")
+        context = check_text(document, where, paragraph.get("context"), name="'context'").strip()
+        passage = numbers.setdefault(context, str(number))
+        for entry in listed(document, where, paragraph, "qas"):
+            if not isinstance(entry, dict):
+                raise document.error(where, "a question must be a JSON object")
+            question = check_id(document, f"{where}, question", entry.get("id"))
+            at = f"{where}, question {question!r}"
+            if question in seen:
+                raise document.error(at, "this id is in the file twice")
+            seen.add(question)
+            text = check_text(document, at, entry.get("question"), name="'question'")
+            yield Pair(question, text.strip(), passage, context)
+    if not seen:
+        raise document.error("", "holds no question")

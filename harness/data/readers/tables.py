@@ -1,0 +1,166 @@
+"""Tables of queries, passages and judgements, one of each per language: how the hub holds them.
+
+A table is JSON lines (``.jsonl``, ``.jsonl.gz``), parquet, or tab-separated values; which files,
+the task file says (``[source.paths]``). This is the layout of mteb's repositories and of BEIR's:
+
+- queries: ``_id`` or ``id``, and ``text``; or lines ``id TAB text`` (``.tsv``);
+- passages: the same, with ``title`` where there is one;
+- judgements: ``query-id``, ``corpus-id``, ``score``; as ``.tsv`` under a header, or TREC qrels.
+
+Ids may be numbers. A table of judgements of its own for each language is about that language's
+passages; one for all languages holds in each of them. Queries without a judgement belong to other
+splits and are left out. Judgements that a passage is not relevant may be about passages of a larger
+collection, which are not in the table, and are dropped then. Titles are joined as the task's text
+option says; as in mteb, spaces around the whole are dropped, and a passage may be empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from harness.data.documents import (
+    Document,
+    check_grade,
+    check_id,
+    check_keys,
+    check_text,
+    json_lines,
+    lines,
+    table,
+)
+from harness.data.table_rows import _id, id_and_text, is_tsv, table_id, table_text
+from harness.data.task import TaskSpec
+from harness.data.task_data import Reading, Texts, global_id, question_id
+from harness.errors import DataError
+
+_JUDGED = ("query-id", "corpus-id", "score")
+
+
+class Judgement(NamedTuple):
+    """One line of relevance judgements, in a language that is said elsewhere."""
+
+    line: int
+    query: str
+    passage: str
+    grade: int
+
+
+def read(spec: TaskSpec, languages: Sequence[str], open_file: Callable[[str], Document]) -> Reading:
+    """Read the tables of each language; passages that are a stream are left to the corpus.
+
+    Raises:
+        DataError: a table is malformed, or a passage that is judged relevant is not there.
+    """
+    source = spec.source
+    queries: dict[str, Texts] = {}
+    passages: dict[str, Texts] = {}
+    qrels: dict[str, dict[str, int]] = {}
+    judged: dict[str, list[Judgement]] = {}
+    for language in languages:
+        asked = _texts(open_file(source.file("queries", language)), None)
+        if not spec.streamed:
+            held = _texts(open_file(source.file("passages", language)), spec.text)
+            passages[language] = Texts(tuple(held), tuple(held.values()))
+        name = source.file("qrels", language)
+        if name not in judged:
+            judged = {name: list(judgements(open_file(name)))}
+        own = {x.query for x in judged[name]}
+        ids = {x: _question(spec, language, x) for x in asked if x in own}
+        queries[language] = Texts(tuple(ids.values()), tuple(asked[x] for x in ids))
+        there = set(passages[language].ids) if language in passages else None
+        for row in judged[name]:
+            if there is not None and row.passage not in there:
+                if row.grade <= 0:
+                    continue
+                raise DataError(
+                    f"{name}: line {row.line}: passage {row.passage!r} is relevant for query "
+                    f"{row.query!r}, but is not among the passages in {language}"
+                )
+            found = qrels.setdefault(_question(spec, language, row.query), {})
+            passage = global_id(language, row.passage)
+            if passage in found:
+                raise DataError(
+                    f"{name}: line {row.line}: passage {row.passage!r} is judged twice for query "
+                    f"{row.query!r}"
+                )
+            found[passage] = row.grade
+    known = {x for side in queries.values() for x in side.ids}
+    return Reading(queries, passages, {x: held for x, held in qrels.items() if x in known})
+
+
+def _question(spec: TaskSpec, language: str, query: str) -> str:
+    """The id of a question among those of all languages."""
+    return query if spec.source.parallel else question_id(language, query)
+
+
+def _texts(document: Document, option: str | None) -> dict[str, str]:
+    """Id -> text of one table; ``option``, for passages, says how title and text are joined."""
+    found: dict[str, str] = {}
+    for where, local, fields in _rows(document):
+        if local in found:
+            raise document.error(where, "this id is in the file twice")
+        if option is None:
+            found[local] = check_text(document, where, fields["text"])
+        else:
+            found[local] = table_text(document, where, fields, option)
+    if not found:
+        raise document.error("", "holds no row")
+    return found
+
+
+def _rows(document: Document) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    if is_tsv(document.path):
+        for number, line in lines(document):
+            local, text = id_and_text(document, number, line)
+            yield f"line {number}, id {local!r}", local, {"text": text}
+        return
+    for row in json_lines(document):
+        local = table_id(document, f"line {row.line}", row.fields)
+        yield f"line {row.line}, id {local!r}", local, row.fields
+
+
+def judgements(document: Document) -> Iterator[Judgement]:
+    """The lines of a table of judgements, or of TREC qrels.
+
+    Raises:
+        DataError: a line is malformed.
+    """
+    if not is_tsv(document.path) and document.path.suffix != ".txt":
+        for row in json_lines(document):
+            where = f"line {row.line}"
+            check_keys(document, where, row.fields, _JUDGED, None)
+            query, passage, score = (row.fields[x] for x in _JUDGED)
+            whole = int(score) if isinstance(score, float) and score.is_integer() else score
+            yield Judgement(
+                row.line,
+                _id(document, where, query),
+                _id(document, where, passage),
+                check_grade(document, where, str(whole)),
+            )
+    elif document.text.startswith(_JUDGED[0]):
+        for row in table(document, _JUDGED):
+            where = f"line {row.line}"
+            query, passage, score = (row.fields[x] for x in _JUDGED)
+            yield Judgement(
+                row.line,
+                check_id(document, where, query),
+                check_id(document, where, passage),
+                check_grade(document, where, score),
+            )
+    else:
+        yield from trec_judgements(document)
+
+
+def trec_judgements(document: Document) -> Iterator[Judgement]:
+    """TREC qrels: ``qid Q0 docid grade``.
+
+    Raises:
+        DataError: a line is malformed.
+    """
+    for number, line in lines(document):
+        where = f"line {number}"
+        fields = line.split()
+        if len(fields) != 4:
+            raise document.error(where, f"must be 'qid Q0 docid grade', not {line[:60]!r}")
+        yield Judgement(number, fields[0], fields[2], check_grade(document, where, fields[3]))

@@ -1,0 +1,86 @@
+"""Rows of tables and lines of text: a passage's id, and its title and text as one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.data.documents import (
+    Document,
+    check_id,
+    check_keys,
+    check_text,
+)
+
+_JOINTS = {"title-newline-text": "\n", "title-space-text": " ", "text": None}
+
+
+def joined(
+    document: Document, where: str, title: Any, text: Any, option: str, *, or_empty: bool = False
+) -> str:
+    """A passage's text as the task's text option wants it.
+
+    Raises:
+        DataError: title or text is no text, or there is nothing to encode, unless ``or_empty``.
+    """
+    title = title or ""
+    if title and (not isinstance(title, str) or title.isspace()):
+        raise document.error(where, f"title must be a text, not {title!r}")
+    joint = _JOINTS[option]
+    if joint is not None and title:
+        # Some corpora hold passages that are a title alone.
+        text = title if text == "" else f"{title}{joint}{check_text(document, where, text)}"
+    return "" if or_empty and text == "" else check_text(document, where, text)
+
+
+ID_KEYS = ("_id", "id")
+"""What a row's id stands under, the first that there is."""
+
+
+def is_tsv(path: Path) -> bool:
+    """Whether a file is tab-separated values, by its name."""
+    return re.search(r"\.tsv(\.gz)?$", path.name) is not None
+
+
+def id_and_text(
+    document: Document, number: int, line: str, form: str = "id TAB text"
+) -> tuple[str, str]:
+    """The two fields of a line.
+
+    Raises:
+        DataError: there are not two, or the first is no id.
+    """
+    where = f"line {number}"
+    local, tab, text = line.removesuffix("\r").partition("\t")
+    if not tab or "\t" in text:
+        raise document.error(where, f"must be '{form}', not {line[:60]!r}")
+    return check_id(document, where, local), text
+
+
+def table_id(document: Document, where: str, fields: Mapping[str, Any]) -> str:
+    """The id of a row.
+
+    Raises:
+        DataError: it has none, or has no text.
+    """
+    key = next((x for x in ID_KEYS if x in fields), ID_KEYS[0])
+    check_keys(document, where, dict(fields), (key, "text"), None)
+    return _id(document, where, fields[key])
+
+
+def table_text(document: Document, where: str, fields: Mapping[str, Any], option: str) -> str:
+    """A passage's text as the task's text option wants it; may be empty.
+
+    Raises:
+        DataError: title or text is no text.
+    """
+    title, text = fields.get("title"), fields["text"]
+    # In mteb's tables a text of spaces is one, and so is none beside a title.
+    title, text = (x.strip() if isinstance(x, str) else x for x in (title, text))
+    return joined(document, where, title, text, option, or_empty=True)
+
+
+def _id(document: Document, where: str, value: Any) -> str:
+    return check_id(document, where, str(value) if type(value) is int else value)

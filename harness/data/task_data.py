@@ -1,0 +1,107 @@
+"""What every reader returns and every later stage takes: the texts and judgements of one task."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+from harness.data.task import TaskSpec
+
+if TYPE_CHECKING:
+    from harness.data.corpus import Corpus
+
+
+def global_id(language: str, local_id: str) -> str:
+    """The id a passage or query has in a pool of several languages: ``de:17-3``.
+
+    Every pool, run file and tie uses this form, so that one order holds in all settings.
+    """
+    return f"{language}:{local_id}"
+
+
+def question_id(language: str, qid: str) -> str:
+    """``sw-6``: the id of a question whose number is another question in another language."""
+    return f"{language}-{qid}"
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The texts of one role in one language, in file order; ``ids`` are unique and local."""
+
+    ids: tuple[str, ...]
+    texts: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, positions: Sequence[int]) -> Texts:
+        """The texts at ``positions``, in that order."""
+        return Texts(
+            tuple(self.ids[at] for at in positions), tuple(self.texts[at] for at in positions)
+        )
+
+
+class Reading(NamedTuple):
+    """What a reader finds in a task's files, before any limit; keys as in :class:`TaskData`."""
+
+    queries: Mapping[str, Texts]
+    passages: Mapping[str, Texts]
+    qrels: Mapping[str, Mapping[str, int]]
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """One task's queries, passages and relevance judgements.
+
+    ``queries`` and ``passages`` map language -> :class:`Texts`. A query id is the *question* id: in
+    a parallel task the same id is asked in several languages and has one parallel set of golds.
+    ``qrels`` maps question id -> {global passage id: grade}; only grades above 0 are golds.
+    """
+
+    task: TaskSpec
+    languages: tuple[str, ...]
+    queries: Mapping[str, Texts]
+    passages: Mapping[str, Texts]
+    qrels: Mapping[str, Mapping[str, int]]
+    partial: Mapping[str, object]
+    """Why this is not the whole task (``{"limit": 50}``, ``{"languages": [...]}``,
+    ``{"questions_without_gold": 3}``: how many were left out, ``{"sample": {"drawn": 200, "of":
+    1190, "whole": digest of what it was drawn from}}``); empty if whole."""
+    corpora: Mapping[str, Corpus] = field(default_factory=dict)
+    """Language -> passages that are read as a stream; ``passages`` is empty then."""
+
+    @property
+    def passage_counts(self) -> dict[str, int]:
+        """Language -> passages, wherever they are."""
+        held: Mapping[str, Texts | Corpus] = self.corpora or self.passages
+        return {language: len(side) for language, side in held.items()}
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over ids, texts and judgements: equal digests measure the same thing."""
+        sha = hashlib.sha256()
+
+        def put(*values: str) -> None:
+            for value in values:
+                raw = value.encode("utf-8", "surrogatepass")
+                sha.update(len(raw).to_bytes(8, "little"))
+                sha.update(raw)
+
+        passages = {} if self.corpora else self.passages
+        for role, side in (("query", self.queries), ("passage", passages)):
+            for language in self.languages:
+                if language not in side:
+                    continue
+                put(role, language)
+                for local, text in zip(side[language].ids, side[language].texts, strict=True):
+                    put(local, text)
+        for language, corpus in self.corpora.items():
+            put("corpus", language, corpus.text, corpus.digest)
+        for question in sorted(self.qrels):
+            put("qrel", question)
+            for passage, grade in sorted(self.qrels[question].items()):
+                put(passage, str(grade))
+        return sha.hexdigest()

@@ -1,0 +1,1 @@
+"""One run: a model scored on tasks, from their texts to a record. :mod:`.run` comes first."""

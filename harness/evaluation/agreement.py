@@ -1,0 +1,167 @@
+"""Does one question get the same passages in every language? Scores beyond the heads, per question.
+
+Mean rank correlation compares two rankings over the union of their heads, so it needs the scores
+that each language's query gives to the other languages' heads. That is a handful of passages per
+question, fetched after search; the score matrix is not computed a second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.metrics.consistency import mean_rank_correlation, rank_correlations
+from harness.search.exact import Decider, Decisions, VectorDecider, check_lengths, product_error
+from harness.search.results import Found
+from harness.search.tiles import ROWS
+
+if TYPE_CHECKING:
+    from harness.models.base import LexicalIndex
+
+DEPTH = 10
+"""Length of each head in the union, the cutoff of the other measures."""
+
+ScoresAt = Callable[
+    [Mapping[str, NDArray[np.int64]], NDArray[np.int64], NDArray[np.bool_]], NDArray[np.float32]
+]
+"""(language -> (n,) query rows, columns (n, C), which of them are looked at (n, C)) -> (n, L, C)
+numbers in the order of the scores, languages in that order; equal for equal scores."""
+
+
+def dense_scores_at(
+    queries: Mapping[str, NDArray[np.float32]],
+    vectors: Callable[[NDArray[np.int64]], NDArray[np.float32]],
+    decisions: Decisions,
+    *,
+    compiled: bool = False,
+) -> ScoresAt:
+    """Places in the order of the inner products, negated, so that the best passage has the most.
+
+    ``vectors`` gives the vectors (n, d) of columns (n,), which are ascending. ``compiled``: decide
+    in compiled loops.
+    """
+
+    def at(
+        rows: Mapping[str, NDArray[np.int64]],
+        columns: NDArray[np.int64],
+        looked_at: NDArray[np.bool_],
+    ) -> NDArray[np.float32]:
+        asked = np.stack([queries[x][r] for x, r in rows.items()], axis=1)
+        # A chunk of gathered vectors stays in cache.
+        step = max(1, (8 << 20) // max(1, columns.shape[1] * asked.shape[2] * 4))
+        out = np.zeros((len(columns), len(rows), columns.shape[1]), np.float32)
+        for i in range(0, len(columns), step):
+            part = slice(i, i + step)
+            # The lower number is the lower column, which is first of equal ones.
+            different, number = np.unique(columns[part], return_inverse=True)
+            passages = vectors(different)
+            flat = np.ascontiguousarray(asked[part].reshape(-1, asked.shape[2]))
+            longest = check_lengths(passages)
+            out[part] = _places(
+                asked[part],
+                passages,
+                number.reshape(columns[part].shape),
+                looked_at[part],
+                VectorDecider(flat, passages, longest, decisions, compiled=compiled),
+                2 * product_error(flat, longest),
+            )
+        return out
+
+    return at
+
+
+def _places(
+    asked: NDArray[np.float32],
+    passages: NDArray[np.float32],
+    columns: NDArray[np.int64],
+    looked_at: NDArray[np.bool_],
+    decider: Decider,
+    margin: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """(n, L, C) for queries (n, L, d) and columns (n, C); 0 where nobody looks."""
+    import torch
+
+    languages = asked.shape[1]
+    products = torch.bmm(
+        torch.from_numpy(asked), torch.from_numpy(passages[columns]).transpose(1, 2)
+    ).numpy()
+    question, place = np.nonzero(looked_at)
+    # Every query with the passages of its question, query by query, best first.
+    query = (question[:, None] * languages + np.arange(languages)).reshape(-1)
+    score = products[question, :, place].reshape(-1)
+    column, place = (np.repeat(x, languages) for x in (columns[question, place], place))
+    first = np.lexsort((column, -score, query))
+    query, place = query[first], place[first]
+    order, level = decider.order(query, column[first], score[first], margin)
+    out = np.zeros(products.shape, np.float32)
+    out.reshape(-1, products.shape[2])[query, place[order]] = -np.cumsum(~level, dtype=np.int64)
+    return out
+
+
+def lexical_scores_at(index: LexicalIndex, queries: Mapping[str, Sequence[str]]) -> ScoresAt:
+    """Scores on demand of a system that scores whole pools; ``index`` is over the whole pool."""
+
+    def at(
+        rows: Mapping[str, NDArray[np.int64]],
+        columns: NDArray[np.int64],
+        looked_at: NDArray[np.bool_],
+    ) -> NDArray[np.float32]:
+        out = np.zeros((len(columns), len(rows), columns.shape[1]), np.float32)
+        for i, (language, row) in enumerate(rows.items()):
+            for start in range(0, len(columns), ROWS):
+                part = slice(start, start + ROWS)
+                texts = [queries[language][r] for r in row[part]]
+                scores = index.score(texts, language=language)
+                out[part, i] = np.take_along_axis(scores, columns[part], axis=1)
+        return out
+
+    return at
+
+
+def question_agreement(
+    found: Mapping[str, Found], scores_at: ScoresAt, depth: int = DEPTH
+) -> dict[str, NDArray[np.float64]]:
+    """Query language -> (Q,) mean rank correlation of each query with its translations.
+
+    NaN for a question that is asked in one language alone.
+    """
+    numbers: dict[str, int] = {}
+    for ranks in found.values():
+        for question in ranks.golds.questions:
+            numbers.setdefault(question, len(numbers))
+    depth = min([depth, *(f.head.shape[1] for f in found.values())])
+    rows = {x: np.full(len(numbers), -1, np.int64) for x in found}
+    heads = np.zeros((len(numbers), len(found), depth), np.int64)
+    for i, (language, ranks) in enumerate(found.items()):
+        at = np.array([numbers[q] for q in ranks.golds.questions], np.int64)
+        rows[language][at] = np.arange(len(at))
+        heads[at, i] = ranks.head[:, :depth]
+    asked = np.stack([r >= 0 for r in rows.values()], axis=1)
+    flat = heads.reshape(len(numbers), -1)
+    places = _first_places(flat)
+    local = places.reshape(heads.shape)
+    once = places == np.arange(places.shape[1])
+    scores = scores_at({x: np.maximum(r, 0) for x, r in rows.items()}, flat, once)
+    correlations = rank_correlations(
+        local, asked, lambda i, places: np.take_along_axis(scores[:, i], places, axis=1)
+    )
+    means = mean_rank_correlation(correlations)
+    return {
+        x: means[[numbers[q] for q in found[x].golds.questions], i] for i, x in enumerate(found)
+    }
+
+
+def _first_places(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where in its row each value stands first: equal passages get equal numbers."""
+    order = np.argsort(values, axis=1, kind="stable")
+    ordered = np.take_along_axis(values, order, axis=1)
+    new = np.ones(values.shape, bool)
+    new[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    # Stable: the first of equal values is the one that stands first in the row.
+    start = np.maximum.accumulate(np.where(new, np.arange(values.shape[1]), 0), axis=1)
+    places = np.empty_like(order)
+    np.put_along_axis(places, order, np.take_along_axis(order, start, axis=1), axis=1)
+    return places

@@ -1,0 +1,345 @@
+"""The stages of a run over corpora: encoded shard by shard, searched as they lie in the store."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.base import wording
+from harness.base.cache import cache_root
+from harness.base.digests import digest_of
+from harness.base.environment import cores, memory_size
+from harness.base.files import write_atomically
+from harness.base.progress import Progress, Stages
+from harness.data.corpus import Corpus
+from harness.data.pool import Golds, Pool
+from harness.data.task import Role
+from harness.data.task_data import Texts
+from harness.errors import UnfinishedError, UsageError
+from harness.evaluation.layout import Prepared, texts_of
+from harness.evaluation.options import RunOptions
+from harness.evaluation.search_stage import Searched, search_shards
+from harness.models import warn_untrained
+from harness.models.base import DenseModel
+from harness.models.token_counts import Work
+from harness.search.corpus_rows import Shard as AnyShard
+from harness.vectors import encode as encoding
+from harness.vectors import shard_jobs
+from harness.vectors.corpus_store import CorpusSpace, Shard
+from harness.vectors.store import Store
+from harness.vectors.workers import engines
+from harness.vectors.workers.corpus_encoding import ModelWorker
+
+LEXICAL_BYTES = 48 << 10
+"""Memory that BM25 was measured to take for a passage of MIRACL while its index is built (39 to 46
+thousand bytes): text, words and character n-grams, postings."""
+
+
+Shards = Mapping[str, Sequence[AnyShard]]
+"""Language -> its shards, in order."""
+Vectors = Mapping[tuple[Role, str], NDArray[np.float32]]
+"""(role, language) -> (n, d)."""
+
+
+@dataclass(frozen=True)
+class HeldShard:
+    """All passages of a small task's language, as search takes the shards of a corpus."""
+
+    language: str
+    ids: Sequence[str]
+    vectors: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@contextlib.contextmanager
+def store_for(model: DenseModel, store: Store | None, options: RunOptions) -> Iterator[Store]:
+    """Where the shards of a run go: the store, or a folder that is gone after it.
+
+    Vectors that nothing vouches for, or that the user does not want kept, still have to lie
+    somewhere while they are searched.
+    """
+    if store is not None and model.fingerprint is not None:
+        yield store
+        return
+    cache_root().mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="unkept-", dir=cache_root()))
+    try:
+        yield Store(folder, options.store_dtype)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def spaces_of(
+    model: DenseModel, prepared: Prepared, store: Store, options: RunOptions
+) -> dict[str, CorpusSpace]:
+    """Where the shards of each language of a task are kept."""
+    return {
+        x: shard_jobs.corpus_space(
+            model, corpus, store, size=options.shard, dtype=options.store_dtype
+        )
+        for x, corpus in prepared.data.corpora.items()
+    }
+
+
+def unfinished(
+    model: DenseModel, prepared: Prepared, store: Store | None, options: RunOptions
+) -> int:
+    """Passages of a task's corpora whose shard is not finished; none is read or verified."""
+    corpora = prepared.data.corpora
+    if store is None or model.fingerprint is None:
+        return sum(len(corpus) for corpus in corpora.values())
+    spaces = spaces_of(model, prepared, store, options)
+    return sum(len(job) for job in shard_jobs.pending_jobs(corpora, spaces, verify=False))
+
+
+def encode_corpora(
+    model: DenseModel,
+    prepared: Prepared,
+    store: Store,
+    options: RunOptions,
+    counts: encoding.EncodingCounts,
+    progress: Progress,
+    queries: Callable[[], Vectors],
+) -> tuple[Vectors, Shards]:
+    """Encode queries, and what is missing of a task's corpora; open all of it.
+
+    ``queries`` encodes a task's queries. ``counts`` is added to. A run that was stopped and goes on
+    counts as one: what it found in the store when it first began is noted there until
+    :func:`forget_begun`.
+
+    Raises:
+        HarnessError: as :func:`harness.vectors.shard_jobs.encode_shard`.
+    """
+    corpora = prepared.data.corpora
+    warn_untrained(model, list(corpora))
+    spaces = spaces_of(model, prepared, store, options)
+    pending = shard_jobs.pending_jobs(corpora, spaces)
+    mine = pending if options.part is None else part_of(pending, spaces, options.part)
+    total = sum(len(corpus) for corpus in corpora.values())
+    left = sum(len(job) for job in mine)
+    before = _begun(model, prepared, store, spaces, {(j.language, j.number) for j in pending})
+    vectors = queries()
+    progress.start(f"encode {prepared.spec.name}", total, "passages")
+    progress.advance(total - left)
+    engines.encode_jobs(
+        options.engine,
+        model,
+        worker_for(model, prepared, options),
+        mine,
+        workers=options.workers,
+        progress=progress.advance,
+    )
+    progress.finish()
+    if options.part is not None:
+        _check_whole(corpora, spaces, options.part)
+    shards: dict[str, list[Shard]] = {}
+    for language, space in spaces.items():
+        # Verified when they were looked for, or written since.
+        opened = space.open_all(verify=False)
+        shards[language] = [shard for shard in opened if shard is not None]
+        if len(shards[language]) < len(space):
+            raise UsageError(
+                f"shards of {language} in {space.folder} were removed while they were in use; "
+                "start the run again"
+            )
+    fresh = {(job.language, job.number) for job in pending}
+    counts.texts += total
+    for language, held in shards.items():
+        for shard in held:
+            counts.distinct += shard.manifest["distinct"]
+            if (language, shard.number) in fresh:
+                counts.seconds += shard.manifest["seconds"]
+                counts.work += Work(**shard.manifest["work"], seconds=shard.manifest["seconds"])
+    counts.from_store = before
+    counts.encoded = counts.distinct - before
+    return vectors, shards
+
+
+def part_of(
+    pending: Sequence[shard_jobs.ShardJob], spaces: Mapping[str, CorpusSpace], part: tuple[int, int]
+) -> list[shard_jobs.ShardJob]:
+    """Those of ``pending`` that are the part ``(i, n)``: every n-th shard of all, from the i-th."""
+    first, before = {}, 0
+    for language, space in spaces.items():
+        first[language] = before
+        before += len(space)
+    i, n = part
+    return [job for job in pending if (first[job.language] + job.number) % n == i]
+
+
+def _check_whole(
+    corpora: Mapping[str, Corpus], spaces: Mapping[str, CorpusSpace], part: tuple[int, int]
+) -> None:
+    """Raise :class:`UnfinishedError` where other parts of a job array have work left."""
+    left = len(shard_jobs.pending_jobs(corpora, spaces, verify=False))
+    if left:
+        total = sum(len(space) for space in spaces.values())
+        raise UnfinishedError(
+            f"--shard {part[0]}/{part[1]}: this part is encoded; {left} of {total} shards are left "
+            "to other parts, and the run that finds all of them finished writes the record"
+        )
+
+
+def worker_for(model: DenseModel, prepared: Prepared, options: RunOptions) -> ModelWorker | None:
+    """How another process makes the model; ``None`` where it was given as an object."""
+    if options.engine == "local" or options.named is None or model.fingerprint is None:
+        return None
+    name = options.named
+    return ModelWorker(
+        model=str(Path(name).absolute()) if Path(name).expanduser().is_dir() else name,
+        options=options.model,
+        task=prepared.spec,
+        fingerprint=model.fingerprint,
+        threads=int(os.environ.get("OMP_NUM_THREADS") or cores()),
+    )
+
+
+def _note(
+    model: DenseModel, prepared: Prepared, spaces: Mapping[str, CorpusSpace], store: Store
+) -> Path:
+    what = {
+        "data": prepared.data.digest,
+        "spaces": {x: space.folder.name for x, space in spaces.items()},
+        "prompts": dict(model.prompts),
+    }
+    return store.root / "begun" / f"{digest_of(what)}.json"
+
+
+def _begun(
+    model: DenseModel,
+    prepared: Prepared,
+    store: Store,
+    spaces: Mapping[str, CorpusSpace],
+    pending: set[tuple[str, int]],
+) -> int:
+    """How many of a run's distinct texts were stored when it first began; noted until it ends."""
+    note = _note(model, prepared, spaces, store)
+    try:
+        return int(json.loads(note.read_text("utf-8"))["from_store"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    found = 0
+    for role, language, texts in texts_of(prepared):
+        asked_in = prepared.asked_in(role, language)
+        distinct, missing = encoding.missing(model, role, asked_in, texts, store)
+        found += distinct - missing
+    for language, space in spaces.items():
+        for number in range(len(space)):
+            shard = None if (language, number) in pending else space.open(number, verify=False)
+            found += 0 if shard is None else shard.manifest["distinct"]
+    write_atomically(note, json.dumps({"from_store": found}).encode())
+    return found
+
+
+def forget_begun(
+    model: DenseModel, prepared: Prepared, store: Store | None, options: RunOptions
+) -> None:
+    """Forget when a run first began: its record is written, and the next one is another."""
+    if store is not None and prepared.data.corpora:
+        spaces = spaces_of(model, prepared, store, options)
+        _note(model, prepared, spaces, store).unlink(missing_ok=True)
+
+
+def with_passages(prepared: Prepared, passages: Mapping[str, Texts]) -> Prepared:
+    """A task over corpora laid out with its passages in memory."""
+    data = replace(prepared.data, passages=passages)
+    pool = Pool.of(data)
+    golds = {x: Golds.of(data, x, pool) for x in prepared.golds}
+    return replace(prepared, data=data, pool=pool, golds=golds)
+
+
+def read_corpora(prepared: Prepared, options: RunOptions, model: str) -> Prepared:
+    """A task over corpora with all its texts read: for systems that score by index.
+
+    Raises:
+        UsageError: they would not fit into the memory budget.
+    """
+    passages = sum(len(corpus) for corpus in prepared.data.corpora.values())
+    budget = options.memory or memory_size() // 4
+    if passages * LEXICAL_BYTES > budget:
+        raise UsageError(
+            f"{model} indexes {passages:,} passages in memory, about "
+            f"{passages * LEXICAL_BYTES / 2**30:.1f} GiB, and --memory allows "
+            f"{budget / 2**30:.1f} GiB; take fewer languages, or raise it if the machine has more"
+        )
+    texts = {}
+    for language, corpus in prepared.data.corpora.items():
+        found = list(corpus.read())
+        texts[language] = Texts(tuple(x.id for x in found), tuple(x.text for x in found))
+    return with_passages(prepared, texts)
+
+
+def over_corpora(
+    model: DenseModel,
+    prepared: Prepared,
+    options: RunOptions,
+    store: Store | None,
+    counts: encoding.EncodingCounts,
+    stages: Stages,
+    progress: Progress,
+    queries: Callable[[], Vectors],
+) -> tuple[Prepared, Searched, int]:
+    """Encode and search a task over corpora; ``queries`` encodes what it has in memory.
+
+    A small task, all of which is in memory, is searched the same way. Returns the task as it is
+    laid out once the search knows which passages matter, what was found, and the vectors' width.
+    """
+    with store_for(model, store, options) as place:
+        with stages.stage("encode"):
+            if prepared.data.corpora:
+                vectors, shards = encode_corpora(
+                    model, prepared, place, options, counts, progress, queries
+                )
+            else:
+                vectors = queries()
+                shards = {
+                    x: [HeldShard(x, texts.ids, vectors["passage", x])]
+                    for x, texts in prepared.data.passages.items()
+                }
+        with stages.stage("search"):
+            laid_out, searched = search_shards(prepared, vectors, shards, options, progress)
+    return laid_out, searched, next(iter(vectors.values())).shape[1]
+
+
+def corpus_entry(prepared: Prepared, options: RunOptions, *, dense: bool) -> dict[str, Any]:
+    """What a record says of a task's corpora: what was searched, and whether it was all of it."""
+    corpora = prepared.data.corpora
+    part = {
+        x: {"passages": len(c), "whole": c.whole}
+        for x, c in corpora.items()
+        if c.sampled and c.whole is not None
+    }
+    entry: dict[str, Any] = {"corpus": _corpus(prepared)}
+    if part:
+        entry["sampled"] = wording.sampled(part)
+    if dense:
+        entry["shards"] = {"passages": options.shard, "dtype": options.store_dtype}
+    return entry
+
+
+def _corpus(prepared: Prepared) -> dict[str, Any]:
+    corpora, source = prepared.data.corpora, prepared.spec.source.corpus
+    return {
+        "revision": None if source is None else source.revision,
+        "languages": {
+            x: {
+                "passages": len(corpus),
+                "whole": corpus.whole,
+                "sha256": corpus.digest,
+                "verified": corpus.verified,
+            }
+            for x, corpus in corpora.items()
+        },
+    }

@@ -1,0 +1,203 @@
+"""How long a task will take, how much disk and memory, before anybody starts.
+
+A short sample of each language's passages is encoded, and what it took is multiplied by the number
+of passages of the whole corpus, which the task says. That is all: a plan is arithmetic from a
+measurement on this machine, and says what it was made of.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from harness.base.environment import cores, memory_size
+from harness.base.progress import Progress, Silent, peak_memory
+from harness.data.corpus_locations import CorpusFiles
+from harness.data.loading import load as load_data
+from harness.data.locations import TaskFiles
+from harness.data.task import TaskSpec, find_task
+from harness.errors import DataError, UsageError
+from harness.evaluation.options import RunOptions
+from harness.models import load as load_model
+from harness.models.base import DenseModel, for_task
+from harness.vectors import encode as encoding
+from harness.vectors.workers.engines import check_engine
+
+SAMPLE = 256
+"""Passages of each language that are encoded."""
+
+_SHARD_BYTES = 1024
+"""Of a shard beside its vectors and ids: two headers and a manifest, rounded up."""
+_ID_BYTES = 4
+"""By which ids grow from the first passages of a corpus to the last."""
+
+
+@dataclass(frozen=True)
+class LanguagePlan:
+    """What one language's passages will take."""
+
+    language: str
+    passages: int
+    measured: int
+    """Passages of the sample; 0: nothing was at hand, and others' mean was taken."""
+    seconds: float
+    """On the machine that was measured, with one worker."""
+    tokens: int | None
+    """Of the sample; ``None`` where the model does not count."""
+    disk: int
+    """Bytes."""
+
+
+@dataclass(frozen=True)
+class CorpusPlan:
+    """What a task will take."""
+
+    task: TaskSpec
+    model: str
+    languages: tuple[LanguagePlan, ...]
+    dimensions: int
+    store_dtype: str
+    engine: str
+    machines: float
+    """Times what was measured that the engine has: GPUs, or processors of a cluster."""
+    why: str
+    """What ``machines`` counts, in words."""
+    encode_memory: int
+    """Bytes at the peak of the sample: what a worker takes."""
+    search_memory: int
+    """Bytes that the search keeps within."""
+
+    @property
+    def seconds(self) -> float:
+        """Of encoding, by all workers together."""
+        return sum(x.seconds for x in self.languages) / self.machines
+
+    @property
+    def disk(self) -> int:
+        """Bytes of all vectors and ids."""
+        return sum(x.disk for x in self.languages)
+
+
+def plan_corpus(
+    model: str | object,
+    task: str | TaskSpec,
+    *,
+    options: RunOptions | None = None,
+    sample: int = SAMPLE,
+    progress: Progress | None = None,
+) -> CorpusPlan:
+    """Encode a sample of a task's passages and say what all of them will take.
+
+    Languages of which no passage is at hand get the mean of the others.
+
+    Raises:
+        UsageError: the model gives no vectors; the engine cannot be had.
+        DataError: no passage of the task is at hand.
+    """
+    options = options or RunOptions()
+    progress = progress or Silent()
+    check_engine(options.engine, None, stored=True)
+    spec = task if isinstance(task, TaskSpec) else find_task(task, text=options.text)
+    bound = for_task(load_model(model, options.model), spec)
+    if not hasattr(bound, "encode"):
+        raise UsageError(f"{bound.name} gives no vectors: there is nothing to encode or to keep")
+    dense = cast("DenseModel", bound)
+    machines, why = capacity(options)
+    samples, totals, ids = _samples(spec, options, sample)
+    progress.start(f"measure {spec.name}", sum(map(len, samples.values())), "passages")
+    warm = next(iter(samples.values()))
+    encoding.encode_texts(dense, "passage", "", warm[:8], counts=encoding.EncodingCounts())
+    rates: dict[str, float] = {}
+    tokens: dict[str, int | None] = {}
+    width = 0
+    for language, texts in samples.items():
+        distinct = list(dict.fromkeys(texts))
+        counts = encoding.EncodingCounts()
+        made = encoding.encode_texts(
+            dense, "passage", language, distinct, counts=counts, progress=progress.advance
+        )
+        width = made.shape[1]
+        rates[language] = counts.seconds / len(distinct)
+        tokens[language] = counts.work.tokens or None
+    progress.finish()
+    mean = sum(rates.values()) / len(rates)
+    bytes_each = width * (4 if options.store_dtype == "float32" else 2) + ids
+    return CorpusPlan(
+        task=spec,
+        model=bound.name,
+        languages=tuple(
+            LanguagePlan(
+                language=x,
+                passages=passages,
+                measured=len(samples.get(x, ())),
+                seconds=rates.get(x, mean) * passages,
+                tokens=tokens.get(x),
+                disk=bytes_each * passages + _SHARD_BYTES * -(-passages // options.shard),
+            )
+            for x, passages in totals.items()
+        ),
+        dimensions=width,
+        store_dtype=options.store_dtype,
+        engine=options.engine,
+        machines=machines,
+        why=why,
+        encode_memory=peak_memory(),
+        search_memory=options.memory or memory_size() // 4,
+    )
+
+
+def _samples(
+    spec: TaskSpec, options: RunOptions, count: int
+) -> tuple[dict[str, list[str]], dict[str, int], int]:
+    """Texts by language where any are at hand, passages of the whole, and bytes of an id."""
+    if spec.source.corpus is None:
+        data = load_data(
+            spec, languages=options.languages, data_dir=options.data_dir, offline=options.offline
+        )
+        texts = {x: list(held.texts[:count]) for x, held in data.passages.items()}
+        ids = max(len(i.encode()) for held in data.passages.values() for i in held.ids)
+        return texts, {x: len(held) for x, held in data.passages.items()}, ids
+    chosen = [x for x in spec.languages if options.languages is None or x in options.languages]
+    files = CorpusFiles(spec, TaskFiles(spec, options.data_dir))
+    found = {x: files.peek(x, count) for x in chosen}
+    samples = {x: [p.text for p in held] for x, held in found.items() if held}
+    if not samples:
+        raise DataError(
+            f"no passage of {spec.name} in {', '.join(chosen) or 'these languages'} is at hand to "
+            f"measure on: fetch one language with `harness data fetch {spec.name} --languages "
+            f"{(chosen or list(spec.languages))[0]}`, or point --data-dir at a folder with some"
+        )
+    totals = {x: spec.source.corpus.passages.get(x, 0) for x in chosen}
+    for x in chosen:
+        if not totals[x]:  # a task of one's own need not say how large it is
+            totals[x] = len(files.open(x))
+    ids = max(len(p.id.encode()) for held in found.values() for p in held) + _ID_BYTES
+    return samples, totals, ids
+
+
+def capacity(options: RunOptions) -> tuple[float, str]:
+    """How many times this machine's one worker an engine has, and what that counts.
+
+    Raises:
+        UsageError: Ray is not installed.
+    """
+    device = options.model.device
+    if options.engine == "devices":
+        from harness.vectors.workers.processes import gpus
+
+        count = gpus() if device in (None, "cuda") else 0
+        if count:
+            held = min(options.workers or count, count)
+            return float(held), f"{held} GPUs of this machine, each as fast as the one measured"
+        return 1.0, "processes share the cores that were measured"
+    if options.engine == "ray":
+        from harness.vectors.workers.ray_cluster import resources
+
+        gpus_, processors = resources()
+        if gpus_ and device in (None, "cuda"):
+            held = min(options.workers or gpus_, gpus_)
+            return float(held), f"{held} GPUs of the cluster, each as fast as the one measured"
+        return max(1.0, processors / cores()), (
+            f"{processors} processors of the cluster, each as fast as one of the {cores()} measured"
+        )
+    return 1.0, "this process"

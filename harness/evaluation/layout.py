@@ -1,0 +1,160 @@
+"""A task laid out for a run: data loaded, pool ordered, settings chosen, nothing encoded yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from harness.data.download import Progress as DownloadProgress
+from harness.data.loading import load as load_data
+from harness.data.pool import Golds, Pool
+from harness.data.task import Role, Setting, TaskSpec, default_tasks, find_task
+from harness.data.task_data import TaskData
+from harness.errors import UsageError
+from harness.evaluation.options import RunOptions
+from harness.metrics import BIAS_SUITE, INTRUSION_SUITE, Measure, parse_measures
+
+
+class Asked(NamedTuple):
+    """The queries of one language as they are asked, in the queries' order."""
+
+    language: str
+    """That they are in."""
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A task that is loaded and laid out, before any vector exists."""
+
+    data: TaskData
+    pool: Pool
+    settings: tuple[Setting, ...]
+    golds: Mapping[str, Golds]
+    """Query language -> golds, for every language that some setting asks in."""
+    shown: tuple[Measure, ...]
+    """The measures that the task, or the user, wants to see first."""
+    measures: tuple[Measure, ...]
+    """All that are computed: those shown, then the bias suite where there is a pool of several
+    languages."""
+
+    asked: Mapping[str, Asked] = field(default_factory=dict)
+    """Query language -> its queries, where they were written anew
+    (:mod:`harness.evaluation.query_rewriting`)."""
+
+    @property
+    def spec(self) -> TaskSpec:
+        """The task."""
+        return self.data.task
+
+    def query_texts(self, language: str) -> Sequence[str]:
+        """What is asked by the queries of a language."""
+        return (
+            self.asked[language].texts
+            if language in self.asked
+            else self.data.queries[language].texts
+        )
+
+    def asked_in(self, role: Role, language: str) -> str:
+        """The language that texts of a role and language are in once they are encoded."""
+        anew = self.asked.get(language) if role == "query" else None
+        return language if anew is None else anew.language
+
+
+def choose_tasks(names: Sequence[str | TaskSpec] | None, text: str | None) -> list[TaskSpec]:
+    """The tasks named, or those that run where none is named."""
+    if names is None:
+        return [find_task(t.name, text=text) for t in default_tasks()]
+    return [x if isinstance(x, TaskSpec) else find_task(x, text=text) for x in names]
+
+
+def prepare(
+    spec: TaskSpec, options: RunOptions, progress: DownloadProgress | None = None
+) -> Prepared:
+    """Load a task's data and lay out its pool, settings and golds.
+
+    ``progress`` is told of bytes that are downloaded.
+
+    Raises:
+        DataError: data is missing or malformed.
+        UsageError: a language is not the task's, or nothing is left to run.
+    """
+    data = load_data(
+        spec,
+        languages=options.languages,
+        data_dir=options.data_dir,
+        offline=options.offline,
+        limit=options.limit,
+        sampled=options.corpus == "sampled",
+        sample=options.sample,
+        progress=progress,
+    )
+    if options.corpus == "sampled" and not any(c.sampled for c in data.corpora.values()):
+        raise UsageError(
+            f"--corpus sampled is for a sample of a corpus, but that of task {spec.name} is whole; "
+            "leave it out"
+        )
+    held = data.corpora or data.passages
+    # A corpus is not laid out before it is searched: until then the pool names the golds alone.
+    pool = Pool.of_ids(_gold_ids(data)) if data.corpora else Pool.of(data)
+    wanted = spec.settings(data.languages, options.kinds)
+    settings = tuple(
+        s
+        for s in wanted
+        if s.query_language in data.queries
+        and (s.passage_language is None or s.passage_language in held)
+    )
+    if not settings:
+        kinds = ", ".join(options.kinds or spec.kinds)
+        raise UsageError(
+            f"task {spec.name} has no setting of kind {kinds} over the languages "
+            f"{', '.join(data.languages)}; its kinds are {', '.join(spec.kinds)}"
+        )
+    shown = parse_measures(options.measures or spec.measures)
+    pooled = options.bias and len(held) > 1 and any(s.kind == "multi" for s in settings)
+    suite = parse_measures(INTRUSION_SUITE if data.corpora else BIAS_SUITE) if pooled else ()
+    asked = [x for x in data.languages if any(s.query_language == x for s in settings)]
+    return Prepared(
+        data=data,
+        pool=pool,
+        settings=settings,
+        golds={x: Golds.of(data, x, pool) for x in asked},
+        shown=shown,
+        measures=tuple({m.name: m for m in shown + suite}.values()),
+    )
+
+
+def _gold_ids(data: TaskData) -> dict[str, list[str]]:
+    """Language -> local ids of its golds."""
+    found: dict[str, dict[str, None]] = {language: {} for language in data.corpora}
+    for judged in data.qrels.values():
+        for passage, grade in judged.items():
+            language, _, local = passage.partition(":")
+            if grade > 0:
+                found[language][local] = None
+    return {language: list(ids) for language, ids in found.items()}
+
+
+def refuse_corpora(spec: TaskSpec, what: str) -> None:
+    """Raise :class:`UsageError` where ``what`` needs a task's passages in memory and has them not.
+
+    Raises:
+        UsageError: the task's passages are read as a stream.
+    """
+    if spec.streamed:
+        raise UsageError(
+            f"task {spec.name} is too large for {what}, which holds all passages in memory; name a "
+            "small task"
+        )
+
+
+def texts_of(prepared: Prepared) -> list[tuple[Role, str, Sequence[str]]]:
+    """What is encoded at once: (role, language, texts), queries first; of corpora, nothing."""
+    queries: list[tuple[Role, str, Sequence[str]]] = [
+        ("query", x, prepared.query_texts(x)) for x in prepared.golds
+    ]
+    passages: list[tuple[Role, str, Sequence[str]]] = [
+        ("passage", x, t.texts) for x, t in prepared.data.passages.items()
+    ]
+    return queries + passages

@@ -1,0 +1,85 @@
+"""Several parts as one system, as a record says of it: a model that is treated, or reranked.
+
+The parts stand in its name and its facts, and its fingerprint is theirs: a treated model is never
+taken for the plain one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from harness.base.digests import digest_of
+from harness.models.base import Model
+from harness.models.reranker import Reranker
+
+
+class Part(Protocol):
+    """What is added to a model: a treatment of queries, vectors or rankings."""
+
+    @property
+    def name(self) -> str:
+        """As names of systems show it."""
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """Everything that changes what it does; JSON."""
+
+
+@dataclass(frozen=True)
+class System:
+    """What a record holds of a model, for one that is made of parts."""
+
+    name: str
+    kind: str
+    facts: Mapping[str, Any]
+    fingerprint: str | None
+    """``None`` where the first part has none."""
+    similarity: str | None
+    prompts: Mapping[str, str]
+    languages: frozenset[str] | None
+    parameters: int | None
+    training: Mapping[str, Any] | None
+    device: str | None
+
+
+def _joined(
+    first: Model | System, kind: str, added: str, facts: Mapping[str, Any], similarity: str | None
+) -> System:
+    own = getattr(first, "fingerprint", None)
+    if own is None and not hasattr(first, "encode"):
+        own = digest_of(first.facts)
+    whole: dict[str, Any] = {**facts, "first": {"name": first.name, "fingerprint": own}}
+    return System(
+        name=f"{first.name} + {added}",
+        kind=kind,
+        facts=whole,
+        fingerprint=None if own is None else digest_of(whole),
+        similarity=similarity,
+        prompts=dict(getattr(first, "prompts", {})),
+        languages=getattr(first, "languages", None),
+        parameters=getattr(first, "parameters", None),
+        training=getattr(first, "training", None),
+        device=getattr(first, "device", None),
+    )
+
+
+def treated(first: Model | System, treatments: Sequence[Part]) -> Model | System:
+    """``first`` with its treatments; itself where there are none."""
+    if not treatments:
+        return first
+    return _joined(
+        first,
+        getattr(first, "kind", None) or ("dense" if hasattr(first, "encode") else "lexical"),
+        " + ".join(t.name for t in treatments),
+        {"adapter": "treatment", "treatments": [dict(t.facts) for t in treatments]},
+        getattr(first, "similarity", None),
+    )
+
+
+def reranked(first: Model | System, reranker: Reranker, top: int) -> System:
+    """The system of ``first`` whose best ``top`` passages ``reranker`` orders."""
+    about = {"name": reranker.name, **reranker.facts}
+    facts = {"adapter": "rerank", "top": top, "reranker": about}
+    return _joined(first, "reranked", reranker.name, facts, None)

@@ -1,0 +1,225 @@
+"""Post-hoc treatments: what can be done about language bias without training a model.
+
+    balanced         every language gets an equal share of a ranking of several
+    offset:FILE      each language's mean vector over parallel text is moved to the mean of all
+
+A treatment is part of what a record is of: the model's name, its facts and its fingerprint say so,
+and a board shows the row beside the untreated one. ``offset`` follows the idea of arXiv 2606.18801
+(language offsets estimated from parallel text and taken off); its exact procedure is not known to
+us, so ours is written out below and its numbers are not claimed to be theirs.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.data.task import Role
+from harness.errors import DataError, UsageError, did_you_mean
+from harness.evaluation.layout import Prepared
+from harness.models.base import DenseModel
+from harness.search.exact import normalised
+from harness.vectors import encode as encoding
+from harness.vectors.store import Store
+
+Vectors = Mapping[tuple[Role, str], NDArray[np.float32]]
+"""(role, language) -> (n, d)."""
+Encode = Callable[[Role, str, Sequence[str]], NDArray[np.float32]]
+"""(role, language, texts) -> (n, d), of length 1 where similarity is cosine."""
+
+NAMES = ("balanced", "offset:FILE")
+_FEWEST = 100
+"""Parallel texts from which an offset is taken; below, it would be noise."""
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """One treatment; the default of each part leaves everything as it is."""
+
+    name: str
+    """As names of systems show it."""
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """Everything that changes what it does; JSON."""
+        return {"name": self.name}
+
+    @property
+    def balances(self) -> bool:
+        """Whether rankings of several languages are balanced."""
+        return False
+
+    def vectors(self, vectors: Vectors, encode: Encode, cosine: bool) -> Vectors:
+        """The treated vectors of a task.
+
+        ``encode`` gives vectors of other texts; where ``cosine``, all have length 1 and keep it.
+        """
+        return vectors
+
+
+@dataclass(frozen=True)
+class Balanced(Treatment):
+    """See :mod:`harness.search.balanced`."""
+
+    name: str = "balanced"
+
+    @property
+    def balances(self) -> bool:
+        """It does."""
+        return True
+
+
+@dataclass(frozen=True)
+class Offset(Treatment):
+    """Language offsets taken off.
+
+    For each role, the offset of a language is the mean vector of its side of the parallel texts
+    less the mean of these means over languages. A vector of the language has it subtracted and, for
+    cosine, is brought back to length 1. Texts of languages that the file lacks are not moved.
+    """
+
+    name: str
+    texts: Mapping[str, tuple[str, ...]]
+    """Language -> its side of the parallel texts, aligned."""
+    digest: str
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """The file by its digest, and what was taken of it."""
+        return {
+            "name": self.name,
+            "parallel_sha256": self.digest,
+            "parallel_texts": len(next(iter(self.texts.values()))),
+            "parallel_languages": sorted(self.texts),
+        }
+
+    def vectors(self, vectors: Vectors, encode: Encode, cosine: bool) -> Vectors:
+        """See the class."""
+        moved = dict(vectors)
+        for role in ("query", "passage"):
+            present = [x for r, x in vectors if r == role and x in self.texts]
+            means = {
+                x: encode(role, x, self.texts[x]).mean(0, dtype=np.float64)
+                for x in dict.fromkeys(present)
+            }
+            if len(means) < 2:
+                continue
+            center = np.mean(list(means.values()), axis=0)
+            for x, mean in means.items():
+                shifted = (vectors[role, x] - (mean - center)).astype(np.float32)
+                moved[role, x] = normalised(shifted) if cosine else shifted
+        return moved
+
+
+def parse_treatments(
+    specs: Sequence[str], model: object, tasks: Sequence[Prepared]
+) -> list[Treatment]:
+    """The treatments of a run, in the order they are applied.
+
+    Raises:
+        UsageError: as :func:`parse_treatment`, or the model or a task cannot be treated.
+        DataError: as :func:`parse_treatment`.
+    """
+    for prepared in tasks if specs else ():
+        if not hasattr(model, "encode"):
+            raise UsageError(
+                "--treatment is for models that give vectors; this one gives scores, or sparse or "
+                "token vectors"
+            )
+        if prepared.data.corpora:
+            raise UsageError(
+                f"--treatment does not take {prepared.spec.name}: its corpora are searched as they "
+                "lie in the store; treat a task that is held in memory"
+            )
+    if len(set(specs)) < len(specs):
+        raise UsageError("--treatment names the same treatment twice")
+    languages = list(dict.fromkeys(x for p in tasks for x in p.data.languages))
+    return [parse_treatment(x, languages) for x in specs]
+
+
+def treat(
+    treatments: Sequence[Treatment], vectors: Vectors, model: DenseModel, store: Store | None
+) -> Vectors:
+    """A task's vectors, treated; what a treatment has to encode goes through the store."""
+    cosine = model.similarity == "cosine"
+
+    def encode(role: Role, language: str, texts: Sequence[str]) -> NDArray[np.float32]:
+        counts = encoding.EncodingCounts()
+        made = encoding.encode(model, role, language, texts, store=store, counts=counts)
+        return normalised(made) if cosine else made
+
+    for treatment in treatments:
+        vectors = treatment.vectors(vectors, encode, cosine)
+    return vectors
+
+
+def parse_treatment(spec: str, languages: Sequence[str]) -> Treatment:
+    """The treatment that ``--treatment SPEC`` names, for a task's ``languages``.
+
+    Raises:
+        UsageError: no such treatment, or its file is not named.
+        DataError: the file cannot be read, or holds too little.
+    """
+    kind, _, rest = spec.partition(":")
+    if spec == "balanced":
+        return Balanced()
+    if kind == "offset" and rest:
+        return _offset(Path(rest).expanduser(), languages)
+    known = [x.partition(":")[0] for x in NAMES]
+    if kind in known:
+        raise UsageError(f"--treatment {spec}: write {' or '.join(NAMES)}")
+    hint = did_you_mean(kind, known)
+    raise UsageError(f"--treatment {spec!r} is not known; known are {', '.join(NAMES)}{hint}")
+
+
+def _offset(path: Path, languages: Sequence[str]) -> Offset:
+    """Read parallel texts: JSON lines, each with a text by language code; other keys are left."""
+    try:
+        raw = path.read_bytes()
+        content = gzip.decompress(raw) if path.suffix == ".gz" else raw
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+    sides: dict[str, list[str]] = {x: [] for x in languages}
+    for number, line in enumerate(content.decode("utf-8", "replace").splitlines(), 1):
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        if not isinstance(row, dict):
+            raise DataError(f"{path}: line {number}: not a JSON object: {line[:40]!r}")
+        texts = {x: row[x] for x in languages if x in row}
+        if number == 1:
+            sides = {x: [] for x in texts}
+        if set(texts) != set(sides):
+            odd = sorted(set(texts) ^ set(sides))[0]
+            raise DataError(
+                f"{path}: line {number}: its languages differ from line 1's by {odd!r}; parallel "
+                "texts have all of them on every line"
+            )
+        for x, text in texts.items():
+            if not isinstance(text, str) or not text.strip():
+                raise DataError(f"{path}: line {number}: the text in {x!r} is empty, or no string")
+            sides[x].append(text)
+    if len(sides) < 2:
+        raise DataError(
+            f"{path}: holds {' and '.join(sides) or 'none'} of the task's languages; an offset "
+            "needs at least two"
+        )
+    count = len(next(iter(sides.values())))
+    if count < _FEWEST:
+        raise DataError(
+            f"{path}: holds {count} parallel texts; offsets are taken from {_FEWEST} or more"
+        )
+    return Offset(
+        name="offset",
+        texts={x: tuple(v) for x, v in sides.items()},
+        digest=hashlib.sha256(raw).hexdigest(),
+    )

@@ -1,0 +1,234 @@
+"""The record: what a run of one model over some tasks measured, and everything that produced it.
+
+    FOLDER/record.json              versioned, valid against record.schema.json; written last
+    FOLDER/TASK.per-query.parquet   one row per query and setting
+
+Every mean in record.json can be computed again from the table beside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.base.files import write_atomically
+from harness.errors import RecordError
+from harness.evaluation.scores import PerQuery
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA_VERSION = 1
+RECORD_FILE = "record.json"
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """The JSON Schema of record.json, as it ships in the package."""
+    text = files("harness.evaluation").joinpath("record.schema.json").read_text("utf-8")
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def validate(document: Any, where: str) -> None:
+    """Raise :class:`RecordError` naming ``where`` and the first field that breaks the schema."""
+    import jsonschema
+
+    version = document.get("schema_version") if isinstance(document, dict) else None
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise RecordError(
+            f"{where} has schema version {version}, this harness reads up to {SCHEMA_VERSION}; "
+            "install a newer polyglot-harness to read it"
+        )
+    problem = next(iter(jsonschema.Draft202012Validator(schema()).iter_errors(document)), None)
+    if problem is not None:
+        at = "/".join(str(x) for x in problem.absolute_path) or "top level"
+        raise RecordError(f"{where} is not a valid record: {at}: {problem.message[:200]}")
+
+
+def finite(document: Mapping[str, Any]) -> dict[str, Any]:
+    """``document`` with NaN turned into ``None`` throughout, as JSON has no NaN."""
+    return {str(key): _finite(value) for key, value in document.items()}
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return finite(value)
+    if isinstance(value, list | tuple):
+        return [_finite(x) for x in value]
+    if isinstance(value, np.floating | float):
+        return None if math.isnan(value) else float(value)
+    if isinstance(value, np.integer):
+        return int(value)
+    return value
+
+
+def table_to_parquet(table: PerQuery) -> bytes:
+    """The per-query table as parquet, the same bytes for the same table."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    def column(per_setting: list[str | None]) -> pa.Array:
+        names = list(dict.fromkeys(x for x in per_setting if x is not None))
+        code = np.array([-1 if x is None else names.index(x) for x in per_setting], np.int32)
+        codes = code[table.setting] if len(code) else table.setting
+        indices = pa.array(codes, mask=codes < 0) if len(codes) else pa.array([], pa.int32())
+        return pa.DictionaryArray.from_arrays(indices, pa.array(names, pa.string()))
+
+    columns: dict[str, pa.Array] = {
+        "setting": column([s.name for s in table.settings]),
+        "kind": column([s.kind for s in table.settings]),
+        "query_language": column([s.query_language for s in table.settings]),
+        "passage_language": column([s.passage_language for s in table.settings]),
+        "question": pa.DictionaryArray.from_arrays(
+            pa.array(table.question), pa.array(table.questions, pa.string())
+        ),
+        "golds": pa.array(table.golds),
+        "query_chars": pa.array(table.query_chars),
+    }
+    # NaN is kept as a value, not turned into null: "undefined" is a fact about the row.
+    columns |= {name: pa.array(values) for name, values in table.values.items()}
+    text = [n for n, c in columns.items() if isinstance(c, pa.DictionaryArray)]
+    sink = io.BytesIO()
+    # Least and greatest values let readers skip row groups; there is one, so nobody could.
+    pq.write_table(
+        pa.table(columns),
+        sink,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=text,
+        write_statistics=False,
+    )
+    raw: bytes = sink.getvalue()
+    return raw
+
+
+@dataclass
+class Record:
+    """One model's results. ``document`` is record.json, ``tables`` the per-query tables by task."""
+
+    document: dict[str, Any]
+    tables: dict[str, PerQuery] = field(default_factory=dict, repr=False)
+    folder: Path | None = None
+    before: Record | None = field(default=None, repr=False)
+    """Of a run with a reranker: the record of the first stage alone; not saved with this one."""
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return str(self.document["model"]["name"])
+
+    def task(self, name: str) -> dict[str, Any]:
+        """The part of the document about one task.
+
+        Raises:
+            RecordError: the record has no such task.
+        """
+        entries: list[dict[str, Any]] = self.document["tasks"]
+        for entry in entries:
+            if entry["task"] == name:
+                return entry
+        raise RecordError(f"the record of {self.model} has no task {name!r}")
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per task and setting: task, setting, kind, languages, queries, pool, measures."""
+        import pandas as pd
+
+        rows = []
+        for entry in self.document["tasks"]:
+            for s in entry["settings"]:
+                flat = {k: v for k, v in s.items() if k != "scores"}
+                rows.append({"task": entry["task"], **flat, **s["scores"]})
+        return pd.DataFrame(rows)
+
+    def per_query(self, task: str | None = None) -> pd.DataFrame:
+        """One row per task, setting and query, with every measure.
+
+        Raises:
+            RecordError: a table is missing or was changed since the record was written.
+        """
+        import pandas as pd
+        import pyarrow.parquet as pq
+
+        names = [t["task"] for t in self.document["tasks"]] if task is None else [task]
+        frames = []
+        for name in names:
+            frame = pq.read_table(io.BytesIO(self.table_bytes(name))).to_pandas()
+            frame.insert(0, "task", name)
+            frames.append(frame)
+        whole: pd.DataFrame = pd.concat(frames, ignore_index=True)
+        return whole
+
+    def table_bytes(self, task: str) -> bytes:
+        """The per-query table of a task, as parquet.
+
+        Raises:
+            RecordError: as :meth:`per_query`.
+        """
+        if task in self.tables:
+            return table_to_parquet(self.tables[task])
+        described = self.task(task)["per_query"]
+        path = (self.folder or Path()) / described["file"]
+        try:
+            raw: bytes = path.read_bytes()
+        except OSError as problem:
+            raise RecordError(
+                f"the per-query table {path} cannot be read: {problem.strerror}"
+            ) from problem
+        if hashlib.sha256(raw).hexdigest() != described["sha256"]:
+            raise RecordError(
+                f"{path} is not the table its record names (SHA-256 differs); run the model again"
+            )
+        return raw
+
+    def save(self, folder: Path) -> Path:
+        """Write tables, then record.json; returns the latter's path. Whole or not at all.
+
+        Raises:
+            RecordError: the document does not fit the schema.
+            StoreError: the folder cannot be written.
+        """
+        for name, table in self.tables.items():
+            raw = table_to_parquet(table)
+            entry = self.task(name)
+            entry["per_query"] = {
+                "file": f"{name}.per-query.parquet",
+                "rows": len(table),
+                "sha256": hashlib.sha256(raw).hexdigest(),
+            }
+            write_atomically(folder / entry["per_query"]["file"], raw)
+        validate(self.document, str(folder / RECORD_FILE))
+        text = json.dumps(self.document, indent=1, ensure_ascii=False, allow_nan=False)
+        write_atomically(folder / RECORD_FILE, (text + "\n").encode())
+        self.folder = folder
+        return folder / RECORD_FILE
+
+    @classmethod
+    def load(cls, path: str | Path) -> Record:
+        """Read a record from record.json or the folder that holds it.
+
+        Raises:
+            RecordError: there is none, it is not JSON, or it does not fit the schema.
+        """
+        path = Path(path)
+        file = path / RECORD_FILE if path.is_dir() else path
+        try:
+            document = json.loads(file.read_text("utf-8"))
+        except OSError as problem:
+            raise RecordError(
+                f"{file} cannot be read ({problem.strerror}); name a record.json or its folder"
+            ) from problem
+        except ValueError as problem:
+            raise RecordError(f"{file} is not JSON: {problem}") from problem
+        validate(document, str(file))
+        return cls(document, folder=file.parent)

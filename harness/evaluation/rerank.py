@@ -1,0 +1,166 @@
+"""Reranking: the heads of every ranking put in a new order, and what becomes of the golds' ranks.
+
+A reranker reads a query and a passage together, so it is given the first passages of a ranking
+alone. In each setting the head is ordered by the reranker's scores (of equal ones the higher
+passage id first, as everywhere); what lies below it stays where it was. Ranks stay exact: a gold in
+the head has a new one, any other the rank it had. A pair that is in the heads of several settings
+is read once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.base.progress import Progress
+from harness.evaluation.layout import Prepared
+from harness.evaluation.search_stage import Searched
+from harness.models.reranker import Reranker
+from harness.search.results import Found
+
+_AT_ONCE = 4096
+"""Pairs handed to a reranker at a time."""
+
+Head = tuple[NDArray[np.int32], NDArray[np.float32]]
+
+
+def rerank(
+    searched: Searched, prepared: Prepared, reranker: Reranker, top: int, progress: Progress
+) -> Searched:
+    """``searched`` with the best ``top`` of every ranking in the reranker's order.
+
+    Its heads, those within each language included, must be ``top`` deep or as deep as their pool.
+    Corpora are read again for the texts of the heads.
+
+    Raises:
+        ModelError: the reranker fails, or gives scores that are no scores.
+        DataError: a corpus is damaged, or has changed since it was encoded.
+    """
+    data = prepared.data
+    known: dict[tuple[str, str], np.float32] = {}
+    multi = {s.query_language for s in prepared.settings if s.kind == "multi"}
+    wanted = {x: _pairs(f, top, x in multi) for x, f in searched.found.items()}
+    passages = _texts(prepared, {int(c) for x in wanted.values() for row in x for c in row})
+    progress.start(
+        f"rerank {prepared.spec.name}", sum(len(c) for x in wanted.values() for c in x), "pairs"
+    )
+    found: dict[str, Found] = {}
+    for language, ranks in searched.found.items():
+        texts = data.queries[language].texts
+        for first in range(0, len(texts), 64):
+            part = wanted[language][first : first + 64]
+            pairs = dict.fromkeys(
+                (texts[first + i], passages[c]) for i, columns in enumerate(part) for c in columns
+            )
+            new = [pair for pair in pairs if pair not in known]
+            for start in range(0, len(new), _AT_ONCE):
+                batch = new[start : start + _AT_ONCE]
+                known.update(zip(batch, reranker.scores(batch), strict=True))
+            progress.advance(sum(len(columns) for columns in part))
+
+        def ordered(head: Head, texts: Any = texts) -> Head:
+            columns = head[0][:, :top]
+            scores = np.array(
+                [[known[texts[i], passages[c]] for c in row] for i, row in enumerate(columns)],
+                np.float32,
+            ).reshape(columns.shape)
+            # Best first; of equal scores the lower column, which has the higher passage id.
+            order = np.lexsort((columns, -scores), axis=1)
+            best = np.take_along_axis(columns, order, axis=1)
+            # What lies below keeps its place, and the first stage's scores.
+            return (
+                np.concatenate([best, head[0][:, top:]], axis=1),
+                np.concatenate(
+                    [np.take_along_axis(scores, order, axis=1), head[1][:, top:]], axis=1
+                ),
+            )
+
+        found[language] = _with_heads(
+            ranks,
+            ordered((ranks.head, ranks.head_scores)) if language in multi else None,
+            {x: ordered(head) for x, head in ranks.block_heads.items()},
+            prepared,
+        )
+        # Another language asks other texts.
+        known.clear()
+    progress.finish()
+    return Searched(found, None, searched.decisions)
+
+
+def _pairs(found: Found, top: int, multi: bool) -> list[NDArray[np.int32]]:
+    """For each query the columns to be read, each once; the whole pool's where ``multi``."""
+    heads = [h[0][:, :top] for h in found.block_heads.values()]
+    if multi:
+        heads.append(found.head[:, :top])
+    return [np.unique(row) for row in np.concatenate(heads, axis=1)]
+
+
+def _texts(prepared: Prepared, columns: Set[int]) -> dict[int, str]:
+    """Column of the pool -> its passage's text, as the first stage read it.
+
+    A pool that was laid out by a search names fewer passages than there are, so they are found by
+    their ids. A corpus is read through once, and no more of it is held than is asked for.
+    """
+    pool, data = prepared.pool, prepared.data
+    wanted: dict[str, dict[str, int]] = {x: {} for x in pool.languages}
+    for column in columns:
+        language, _, local = str(pool.ids[column]).partition(":")
+        wanted[language][local] = column
+    found: dict[int, str] = {}
+    for language, here in wanted.items():
+        if not here:
+            continue
+        held: Iterable[tuple[str, str]]
+        if language in data.passages:
+            texts = data.passages[language]
+            held = zip(texts.ids, texts.texts, strict=True)
+        else:
+            held = data.corpora[language].read()
+        left = len(here)
+        for local, text in held:
+            if local in here:
+                found[here[local]] = text
+                left -= 1
+                if not left:
+                    break
+    return found
+
+
+def _with_heads(
+    before: Found, head: Head | None, block_heads: Mapping[str, Head], prepared: Prepared
+) -> Found:
+    """``before`` with new heads, and the ranks of the golds in them as they are now."""
+    pool = prepared.pool
+    outranked = before.outranked_by.copy()
+    block_rank = before.block_rank.copy()
+    language_of = pool.language_of
+    queries = np.repeat(np.arange(len(before.golds.questions)), np.diff(before.golds.indptr))
+    golds = zip(queries.tolist(), before.golds.columns.tolist(), strict=True)
+    for i, (query, column) in enumerate(golds):
+        place = _place(head, query, column)
+        if head is not None and place is not None:
+            above = language_of[head[0][query, :place]]
+            outranked[i] = np.bincount(above, minlength=len(pool.languages))
+        place = _place(block_heads.get(pool.languages[before.gold_language[i]]), query, column)
+        if place is not None:
+            block_rank[i] = place + 1
+    return replace(
+        before,
+        outranked_by=outranked,
+        block_rank=block_rank,
+        head=before.head if head is None else head[0],
+        head_scores=before.head_scores if head is None else head[1],
+        block_heads=dict(block_heads),
+    )
+
+
+def _place(head: Head | None, query: int, column: int) -> int | None:
+    """Where ``column`` stands in a query's head, from 0; ``None`` where it does not."""
+    if head is None:
+        return None
+    at = np.flatnonzero(head[0][query] == column)
+    return int(at[0]) if len(at) else None

@@ -1,0 +1,276 @@
+"""From ranks to numbers: the per-query table of a task, and the means over it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.data.pool import Pool
+from harness.data.task import Setting
+from harness.errors import UsageError
+from harness.metrics import Measure
+from harness.metrics.bias import mean_by_golds
+from harness.metrics.ranks import RankedGolds
+from harness.search.results import Found
+from harness.stats.means import group_means, micro_mean
+
+LANGUAGES_DEPTH = 10
+"""Places that the matrix of languages counts, the cutoff of the other measures."""
+
+
+@dataclass(frozen=True)
+class PerQuery:
+    """One row per query and setting (R rows), settings in the task's order."""
+
+    settings: tuple[Setting, ...]
+    questions: tuple[str, ...]
+    """Distinct question ids."""
+    setting: NDArray[np.int32]
+    """(R,) index into ``settings``."""
+    question: NDArray[np.int32]
+    """(R,) index into ``questions``."""
+    golds: NDArray[np.int32]
+    """(R,) golds of the query in the setting's pool, at least 1."""
+    query_chars: NDArray[np.int32]
+    """(R,) length of the query's text in characters."""
+    values: Mapping[str, NDArray[np.float64]]
+    """Measure name -> (R,); NaN where the measure is not defined."""
+
+    def __len__(self) -> int:
+        return len(self.setting)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The rows of several settings of one query language, as the measures want them."""
+
+    kind_settings: NDArray[np.int32]
+    row_query: NDArray[np.int64]
+    golds: RankedGolds
+
+
+def _parts(
+    found: Found,
+    pool: Pool,
+    index: Mapping[Setting, int],
+    query_language: int,
+    agreement: NDArray[np.float64] | None,
+) -> list[tuple[str, _Part]]:
+    """Split one language's golds into rows: one per query and block, and one per query (pool).
+
+    ``index`` numbers the settings.
+    """
+    queries = len(found.golds.questions)
+    owner = np.repeat(np.arange(queries), np.diff(found.golds.indptr))
+    parts: list[tuple[str, _Part]] = []
+    sizes = pool.sizes
+    for kinds in (("mono", "cross"), ("multi",)):
+        if kinds == ("multi",):
+            at = [index.get(Setting("multi", found.language, None), -1)]
+            block = np.zeros(len(owner), np.int64)
+            ranks: NDArray[Any] = found.pool_rank
+            size = np.array([len(pool)])
+        else:
+            at = [
+                index.get(
+                    Setting("mono" if x == found.language else "cross", found.language, x), -1
+                )
+                for x in pool.languages
+            ]
+            block = found.gold_language.astype(np.int64)
+            ranks = found.block_rank.astype(np.int64)
+            size = sizes
+        setting = np.array(at, _narrow(len(index)))[block]
+        pick = np.flatnonzero(setting >= 0)
+        if not len(pick):
+            continue
+        if len(at) > 1:
+            # Stable, so that each setting's golds stay query by query.
+            pick = pick[np.argsort(setting[pick], kind="stable")]
+        here = block[pick]
+        row = here * queries + owner[pick]
+        first = np.concatenate([[0], np.flatnonzero(row[1:] != row[:-1]) + 1])
+        indptr = np.append(first, len(row)).astype(np.int64)
+        golds = RankedGolds(
+            ranks=ranks[pick],
+            indptr=indptr,
+            grades=found.golds.grades[pick],
+            pool_size=size[here[first]],
+            gold_languages=found.gold_language[pick].astype(np.int64),
+            query_languages=np.full(len(first), query_language, np.int64),
+            n_languages=max(len(pool.languages), query_language + 1),
+        )
+        queries_here = owner[pick[first]]
+        if kinds == ("multi",):
+            golds = replace(
+                golds,
+                own_ranks=found.block_rank[pick].astype(np.int64),
+                head_languages=pool.language_of[found.head[queries_here]].astype(np.int64),
+                rank_correlation=None if agreement is None else agreement[queries_here],
+            )
+        part = _Part(setting[pick[first]].astype(np.int32), queries_here, golds)
+        parts.append((kinds[-1], part))
+    return parts
+
+
+def _narrow(numbers: int) -> type[np.signedinteger[Any]]:
+    """A type for numbers below ``numbers``: numpy sorts the short ones in one sweep."""
+    return np.int16 if numbers <= np.iinfo(np.int16).max else np.int64
+
+
+def per_query(
+    found: Mapping[str, Found],
+    pool: Pool,
+    settings: Sequence[Setting],
+    measures: Sequence[Measure],
+    query_chars: Mapping[str, NDArray[np.int32]],
+    agreement: Mapping[str, NDArray[np.float64]] | None = None,
+) -> PerQuery:
+    """Every measure for every query of every setting; queries without a gold there are left out.
+
+    ``query_chars`` is query language -> (Q,) lengths of the texts. ``agreement`` is what
+    :func:`harness.evaluation.agreement.question_agreement` gives, for the measure that needs it.
+    """
+    questions: dict[str, int] = {}
+    columns: dict[str, list[NDArray[Any]]] = {
+        x: [np.zeros(0, np.int32)] for x in ("setting", "question", "golds", "query_chars")
+    }
+    values: dict[str, list[NDArray[np.float64]]] = {m.name: [] for m in measures}
+    judged: list[tuple[str, RankedGolds]] = []
+    languages = list(pool.languages) + [x for x in found if x not in pool.languages]
+    index = {s: i for i, s in enumerate(settings)}
+    asked: tuple[str, ...] | None = None
+    for language, ranks in found.items():
+        # Parallel tasks ask the same questions in every language.
+        if ranks.golds.questions != asked:
+            asked = ranks.golds.questions
+            numbers = np.array([questions.setdefault(q, len(questions)) for q in asked], np.int32)
+        own = None if agreement is None else agreement[language]
+        for kind, part in _parts(ranks, pool, index, languages.index(language), own):
+            columns["setting"].append(part.kind_settings)
+            columns["question"].append(numbers[part.row_query])
+            columns["golds"].append(np.diff(part.golds.indptr).astype(np.int32))
+            columns["query_chars"].append(query_chars[language][part.row_query])
+            rows = len(part.row_query)
+            judged.append((kind, part.golds))
+            for m in measures:
+                shown = kind in m.kinds or (kind == "cross" and "mono" in m.kinds)
+                values[m.name].append(m.per_query(part.golds) if shown else np.full(rows, np.nan))
+    _refuse_uninformative(measures, judged)
+    whole = {name: np.concatenate(parts) for name, parts in columns.items()}
+    order = np.argsort(whole["setting"].astype(_narrow(len(settings))), kind="stable")
+    return PerQuery(
+        settings=tuple(settings),
+        questions=tuple(questions),
+        **{name: column[order] for name, column in whole.items()},
+        values={k: np.concatenate([*v, np.zeros(0)])[order] for k, v in values.items()},
+    )
+
+
+def _refuse_uninformative(
+    measures: Sequence[Measure], judged: Sequence[tuple[str, RankedGolds]]
+) -> None:
+    """Raise :class:`UsageError` for a measure that can say nothing about any of the golds."""
+    for m in measures:
+        if m.family.refusal is None:
+            continue
+        reasons = [m.family.refusal(golds) for kind, golds in judged if kind in m.kinds]
+        if reasons and all(reasons):
+            raise UsageError(f"measure {m.name!r} is refused here: {reasons[0]}")
+
+
+def setting_means(table: PerQuery) -> dict[str, NDArray[np.float64]]:
+    """Measure -> (S,) mean of each setting; NaN where no query defines it."""
+    groups = table.setting.astype(np.intp)
+    return {
+        name: group_means(values, groups, len(table.settings))
+        for name, values in table.values.items()
+    }
+
+
+def kind_means(
+    table: PerQuery, by_setting: Mapping[str, NDArray[np.float64]]
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Kind -> ``macro`` | ``micro`` -> measure -> mean; ``by_setting`` is :func:`setting_means`.
+
+    Macro is the published protocol: settings first, then the mean over each query language's
+    settings, then unweighted over query languages. Micro is the mean over all queries at once.
+    """
+    out: dict[str, dict[str, dict[str, float]]] = {}
+    kinds = np.array([s.kind for s in table.settings])
+    asked = np.array([s.query_language for s in table.settings])
+    for kind in dict.fromkeys(kinds):
+        chosen = kinds == kind
+        language = np.unique(asked[chosen], return_inverse=True)[1]
+        rows = _run(chosen[table.setting])
+        macro: dict[str, float] = {}
+        micro: dict[str, float] = {}
+        for name, values in table.values.items():
+            by_language = group_means(by_setting[name][chosen], language, language.max() + 1)
+            macro[name] = micro_mean(by_language)
+            micro[name] = micro_mean(values[rows])
+        out[str(kind)] = {"macro": macro, "micro": micro}
+    return out
+
+
+def _run(rows: NDArray[np.bool_]) -> slice | NDArray[np.bool_]:
+    """``rows`` as a slice where they lie side by side, as those of one kind usually do."""
+    first, n = int(rows.argmax()), int(np.count_nonzero(rows))
+    return slice(first, first + n) if rows[first : first + n].all() else rows
+
+
+def kind_medians(
+    table: PerQuery, by_setting: Mapping[str, NDArray[np.float64]]
+) -> dict[str, dict[str, float]]:
+    """Kind -> measure -> median over the query languages of each one's mean.
+
+    ``by_setting`` is :func:`setting_means`; a language without a defined value is left out.
+    """
+    out: dict[str, dict[str, float]] = {}
+    kinds = np.array([s.kind for s in table.settings])
+    asked = np.array([s.query_language for s in table.settings])
+    for kind in dict.fromkeys(kinds):
+        chosen = kinds == kind
+        language = np.unique(asked[chosen], return_inverse=True)[1]
+        held: dict[str, float] = {}
+        for name, means in by_setting.items():
+            by_language = group_means(means[chosen], language, language.max() + 1)
+            known = by_language[~np.isnan(by_language)]
+            held[name] = float(np.median(known)) if len(known) else float("nan")
+        out[str(kind)] = held
+    return out
+
+
+def rank_distance_by_golds(table: PerQuery) -> dict[int, float]:
+    """Number of golds -> macro mean of the rank distance (it grows with the number of golds)."""
+    if "rank_distance" not in table.values:
+        return {}
+    multi = np.array([s.kind == "multi" for s in table.settings])
+    rows = multi[table.setting]
+    asked = sorted({s.query_language for s in table.settings})
+    language = np.array([asked.index(s.query_language) for s in table.settings])
+    indptr = np.concatenate([[0], np.cumsum(table.golds[rows])]).astype(np.int64)
+    return mean_by_golds(
+        table.values["rank_distance"][rows], indptr, language[table.setting[rows]], len(asked)
+    )
+
+
+def top_language_share(
+    found: Mapping[str, Found], pool: Pool, k: int = LANGUAGES_DEPTH
+) -> tuple[int, dict[str, dict[str, float]]]:
+    """Query language -> passage language -> its mean share of the top ``k`` of the whole pool.
+
+    Returns the depth used (less than ``k`` where the pool or the heads are shorter) and the shares.
+    """
+    depth = min([k, len(pool), *(f.head.shape[1] for f in found.values())])
+    shares: dict[str, dict[str, float]] = {}
+    for language, ranks in found.items():
+        owners = pool.language_of[ranks.head[:, :depth]]
+        counts = np.bincount(owners.reshape(-1), minlength=len(pool.languages))
+        total = max(1, counts.sum())
+        shares[language] = {x: float(counts[i] / total) for i, x in enumerate(pool.languages)}
+    return depth, shares

@@ -1,0 +1,309 @@
+"""The search stage of a run: exact ranks of every query language, from vectors or from an index."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.base.environment import memory_size
+from harness.base.progress import Progress
+from harness.data.pool import Pool
+from harness.data.task import Role
+from harness.evaluation.agreement import DEPTH as AGREEMENT_DEPTH
+from harness.evaluation.agreement import (
+    ScoresAt,
+    dense_scores_at,
+    lexical_scores_at,
+    question_agreement,
+)
+from harness.evaluation.layout import Prepared
+from harness.evaluation.options import RunOptions
+from harness.evaluation.scores import LANGUAGES_DEPTH
+from harness.models.base import LexicalModel
+from harness.search.balanced import balanced, rounds_for
+from harness.search.corpus_rows import Shard
+from harness.search.exact import Decisions
+from harness.search.in_memory import (
+    DenseScores,
+    check_memory,
+    index_pool,
+    index_scores,
+    rank_with_own_indexes,
+)
+from harness.search.one_language import compile_loops
+from harness.search.results import Found
+from harness.search.streamed import ShardSearch
+from harness.search.tiles import ROWS, rank_each, worth_compiling
+
+After = Callable[[Found], Found]
+"""Handed each query language's result (to export it); returns what is kept of it."""
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What the measures are computed from."""
+
+    found: Mapping[str, Found]
+    """By query language."""
+    agreement: Mapping[str, NDArray[np.float64]] | None
+    """Query language -> (Q,) mean rank correlation; ``None`` where no measure asks for it."""
+    decisions: Decisions | None = None
+    """What was decided by more than float32 products; ``None`` for systems without vectors."""
+
+
+def export_depth(options: RunOptions, pool: Pool) -> int:
+    """How deep exported rankings go; 0 where nothing is exported."""
+    return (options.trec_depth or len(pool)) if options.trec else 0
+
+
+def head_depth(options: RunOptions, pool: Pool) -> int:
+    """How deep the heads of single settings go: for exports, and for a reranker to read."""
+    return max(export_depth(options, pool), options.rerank_top if options.rerank else 0)
+
+
+def looked_at(prepared: Prepared, options: RunOptions) -> int:
+    """How many top passages per query are looked at once search is over."""
+    if options.heads is not None:
+        return options.heads
+    cutoffs = [m.cutoff or 1 for m in prepared.measures if "head_languages" in m.needs]
+    return max([LANGUAGES_DEPTH, AGREEMENT_DEPTH, *cutoffs])
+
+
+def _block_tops(prepared: Prepared, depth: int) -> dict[str, dict[str, int]]:
+    """Query language -> passage language -> depth of its head among that language's alone."""
+    tops: dict[str, dict[str, int]] = {}
+    for s in prepared.settings:
+        if s.passage_language is not None and depth:
+            tops.setdefault(s.query_language, {})[s.passage_language] = depth
+    return tops
+
+
+def _agreement(
+    prepared: Prepared, found: Mapping[str, Found], scores_at: ScoresAt
+) -> dict[str, NDArray[np.float64]] | None:
+    if not any("rank_correlation" in m.needs for m in prepared.measures):
+        return None
+    return question_agreement(found, scores_at)
+
+
+def _compile(progress: Progress, compile_loops: Callable[[], None]) -> None:
+    """Say so while the inner loops are compiled, which a first run spends seconds on."""
+    progress.start("inner loops (compiled by the first run)", 0, "")
+    compile_loops()
+    progress.finish()
+
+
+def _threads(device: str) -> int:
+    """Tiles worked on at once: as many as torch has threads; other devices are not shared."""
+    import torch
+
+    return torch.get_num_threads() if device == "cpu" else 1
+
+
+def _budget(options: RunOptions) -> int:
+    return options.memory or memory_size() // 4
+
+
+def cut(found: Found, heads: int, block_heads: int) -> Found:
+    """``found`` with no deeper heads than these, for memory's sake."""
+    blocks = {
+        x: (h[:, :block_heads], s[:, :block_heads]) for x, (h, s) in found.block_heads.items()
+    }
+    return replace(
+        found,
+        head=found.head[:, :heads],
+        head_scores=found.head_scores[:, :heads],
+        block_heads=blocks if block_heads else {},
+    )
+
+
+def without_agreement(prepared: Prepared) -> Prepared:
+    """``prepared`` less the measures that need scores of whole rankings."""
+    measures, shown = (
+        tuple(m for m in of if "rank_correlation" not in m.needs)
+        for of in (prepared.measures, prepared.shown)
+    )
+    return replace(prepared, measures=measures, shown=shown)
+
+
+def search_dense(
+    prepared: Prepared,
+    vectors: Mapping[tuple[Role, str], NDArray[np.float32]],
+    options: RunOptions,
+    progress: Progress,
+    after: After = lambda found: found,
+    *,
+    rows: int = ROWS,
+    balance: bool = False,
+) -> Searched:
+    """Search with vectors by (role, language), compared by inner product as they are.
+
+    ``rows`` is the most queries of one block of scores; results do not depend on it. With
+    ``balance`` rankings of several languages are balanced (:mod:`harness.search.balanced`); no
+    scores are left then to correlate across query languages.
+
+    Raises:
+        ModelError: vectors are too long for float32.
+        UsageError: the memory budget is too small for the pool.
+    """
+    pool = prepared.pool
+    width = next(iter(vectors.values())).shape[1]
+    # The pool in column order, and for the agreement of languages the queries side by side.
+    more = (len(pool) + sum(len(g.questions) for g in prepared.golds.values())) * width * 4
+    check_memory(len(pool), more, _budget(options))
+    passages = np.empty((len(pool), width), np.float32)
+    column_of = np.empty(len(pool), np.int64)
+    column_of[pool.rows] = np.arange(len(pool))
+    at = 0
+    for x, texts in prepared.data.passages.items():
+        passages[column_of[at : at + len(texts)]] = vectors["passage", x]
+        at += len(texts)
+    depth = head_depth(options, pool)
+    top, tops = max(looked_at(prepared, options), depth), _block_tops(prepared, depth)
+    dense = DenseScores(passages, options.model.device or "cpu", rows=rows)
+    scores = {x: dense.of(vectors["query", x]) for x in prepared.golds}
+    compiled = dense.device == "cpu" and any(
+        worth_compiling(g, pool) for g in prepared.golds.values()
+    )
+
+    def finished(found: Found) -> Found:
+        if not balance:
+            return after(found)
+        x = found.language
+        plain = balanced(found, pool, scores[x].decider(compiled), scores[x].margin, top)
+        kept = {y: (h[:, :depth], s[:, :depth]) for y, (h, s) in plain.block_heads.items()}
+        return after(replace(plain, block_heads={y: kept[y] for y in tops.get(x, {})}))
+
+    queries = sum(len(g.questions) for g in prepared.golds.values())
+    if compiled:
+        from harness.search import cpu_loops
+
+        _compile(progress, cpu_loops.compile_loops)
+    rounds = max(depth, rounds_for(pool, top)) if balance else 0
+    progress.start(f"search {prepared.spec.name}", queries, "queries")
+    found = rank_each(
+        prepared.golds,
+        lambda x: scores[x],
+        pool,
+        top=top,
+        block_tops={x: dict.fromkeys(pool.languages, rounds) for x in scores} if balance else tops,
+        rows=rows,
+        threads=_threads(dense.device),
+        scored=depth > 0,
+        progress=progress.advance,
+        after=finished,
+    )
+    progress.finish()
+    if balance:
+        return Searched(found, None, dense.decisions)
+    asked = {x: vectors["query", x] for x in prepared.golds}
+    scores_at = dense_scores_at(asked, passages.__getitem__, dense.decisions, compiled=compiled)
+    return Searched(found, _agreement(prepared, found, scores_at), dense.decisions)
+
+
+def search_shards(
+    prepared: Prepared,
+    vectors: Mapping[tuple[Role, str], NDArray[np.float32]],
+    shards: Mapping[str, Sequence[Shard]],
+    options: RunOptions,
+    progress: Progress,
+    after: After = lambda found: found,
+) -> tuple[Prepared, Searched]:
+    """Search corpora as they lie in their shards, with query vectors by (role, language).
+
+    Returns the task with a pool that names the passages that were found, and what was found.
+
+    Raises:
+        DataError: a gold is not among the passages.
+        UsageError: the memory budget is too small.
+    """
+    device = options.model.device or "cpu"
+    whole = sum(len(s) for held in shards.values() for s in held)
+    exported = (options.trec_depth or whole) if options.trec else 0
+    depth = max(exported, options.rerank_top if options.rerank else 0)
+    searches: dict[str, set[str]] = {x: set() for x in prepared.golds}
+    for s in prepared.settings:
+        searches[s.query_language] |= (
+            set(shards) if s.passage_language is None else {s.passage_language}
+        )
+    search = ShardSearch(
+        shards,
+        {x: vectors["query", x] for x in prepared.golds},
+        {
+            x: {q: prepared.data.qrels.get(q, {}) for q in golds.questions}
+            for x, golds in prepared.golds.items()
+        },
+        searches,
+        top=max(looked_at(prepared, options), depth),
+        block_tops=_block_tops(prepared, depth),
+        memory=_budget(options),
+        device=device,
+        threads=_threads(device),
+        scored=depth > 0,
+    )
+    _compile(progress, compile_loops)
+    progress.start(f"search {prepared.spec.name}", search.passages, "passages")
+    streamed = search.run(progress.advance)
+    progress.finish()
+    golds = {x: f.golds for x, f in streamed.found.items()}
+    laid_out = replace(prepared, pool=streamed.pool, golds=golds)
+    asked = {x: vectors["query", x] for x in prepared.golds}
+    scores_at = dense_scores_at(asked, streamed.vectors, streamed.decisions, compiled=True)
+    agreement = _agreement(prepared, streamed.found, scores_at)
+    found = {x: after(f) for x, f in streamed.found.items()}
+    return laid_out, Searched(found, agreement, streamed.decisions)
+
+
+def search_lexical(
+    model: LexicalModel,
+    prepared: Prepared,
+    options: RunOptions,
+    progress: Progress,
+    after: After = lambda found: found,
+) -> Searched:
+    """Search with a system that scores by index: one per pool, or one for all where that is equal.
+
+    Raises:
+        UsageError: the memory budget is too small for the pool.
+    """
+    pool, data = prepared.pool, prepared.data
+    check_memory(len(pool), 0, _budget(options))
+    in_file_order = [t for x in data.passages.values() for t in x.texts]
+    passages = [in_file_order[i] for i in pool.rows]
+    asked = {x: prepared.query_texts(x) for x in prepared.golds}
+    depth = head_depth(options, pool)
+    queries = sum(len(g.questions) for g in prepared.golds.values())
+    apart = getattr(model, "pool_matters", True)
+    passes = 1 + len(pool.languages) if apart else 1
+    progress.start(f"search {prepared.spec.name}", queries * passes, "queries")
+    whole = index_pool(model, passages, pool)
+    top, tops = max(looked_at(prepared, options), depth), _block_tops(prepared, depth)
+    if apart:
+        found = rank_with_own_indexes(
+            model,
+            whole,
+            passages,
+            asked,
+            prepared.golds,
+            pool,
+            top=top,
+            block_tops=tops,
+            threads=_threads("cpu"),
+            progress=progress.advance,
+        )
+    else:
+        found = rank_each(
+            prepared.golds,
+            lambda x: index_scores(whole, asked[x], prepared.asked_in("query", x)),
+            pool,
+            top=top,
+            block_tops=tops,
+            threads=_threads("cpu"),
+            progress=progress.advance,
+        )
+    progress.finish()
+    found = {x: after(f) for x, f in found.items()}
+    return Searched(found, _agreement(prepared, found, lexical_scores_at(whole, asked)))

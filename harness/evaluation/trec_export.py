@@ -1,0 +1,81 @@
+"""TREC run and qrels files of a run, one pair per setting, for trec_eval and everything like it.
+
+Query ids are ``LANG:QUESTION`` and passage ids ``LANG:PASSAGE`` in every file, so that
+``harness score`` can tell which setting a file is of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.data.task import Setting
+from harness.data.task_data import global_id
+from harness.data.trec import Ranking, write_qrels, write_run
+from harness.evaluation.layout import Prepared
+from harness.search.results import Found
+
+
+def file_stem(setting: Setting) -> str:
+    """``cross/de-en`` -> ``cross.de-en``."""
+    return setting.name.replace("/", ".")
+
+
+def qrels_of(prepared: Prepared, setting: Setting) -> dict[str, dict[str, int]]:
+    """The judgements of one setting by global query id: queries with a gold in its pool only."""
+    prefix = None if setting.passage_language is None else f"{setting.passage_language}:"
+    qrels: dict[str, dict[str, int]] = {}
+    for question in prepared.golds[setting.query_language].questions:
+        golds = {
+            passage: grade
+            for passage, grade in prepared.data.qrels.get(question, {}).items()
+            if grade > 0 and (prefix is None or passage.startswith(prefix))
+        }
+        if golds:
+            qrels[global_id(setting.query_language, question)] = golds
+    return qrels
+
+
+def _rankings(
+    prepared: Prepared, setting: Setting, found: Found, judged: Mapping[str, Any], depth: int
+) -> Iterator[Ranking]:
+    if setting.passage_language is None:
+        head, scores = found.head, found.head_scores
+    else:
+        head, scores = found.block_heads[setting.passage_language]
+    for i, question in enumerate(found.golds.questions):
+        query = global_id(setting.query_language, question)
+        if query in judged:
+            yield Ranking(query, list(prepared.pool.ids[head[i, :depth]]), scores[i, :depth])
+
+
+@dataclass(frozen=True)
+class TrecExport:
+    """``SETTING.run`` and ``SETTING.qrels`` for every setting of a run, in ``folder``."""
+
+    folder: Path
+    """Made where missing; files of the same names are replaced, each whole or not at all."""
+    prepared: Prepared
+    tag: str
+    """Last column of the run files; white space becomes ``-``."""
+    depth: int
+    """Passages per query at most."""
+
+    def write(self, found: Found) -> None:
+        """Write the settings of one query language; its heads must be ``depth`` deep."""
+        for setting in self.prepared.settings:
+            if setting.query_language != found.language:
+                continue
+            judged = qrels_of(self.prepared, setting)
+            if not judged:
+                continue
+            stem = self.folder / file_stem(setting)
+            rankings = _rankings(self.prepared, setting, found, judged, self.depth)
+            write_run(stem.with_name(stem.name + ".run"), rankings, tag="-".join(self.tag.split()))
+            write_qrels(stem.with_name(stem.name + ".qrels"), judged)
+
+    def summary(self) -> dict[str, Any]:
+        """As the record names it."""
+        return {"folder": str(self.folder), "depth": self.depth}

@@ -1,0 +1,260 @@
+"""Tracked baselines: what a gate holds candidates against, small enough for a repository.
+
+    leaderboards/baselines/NAME/record.json             a record, of some measures alone
+    leaderboards/baselines/NAME/TASK.per-query.parquet  their values, one row per query and setting
+    leaderboards/baselines/NAME/summary.md              the means, for whoever reviews a change
+
+A baseline is a record like any other: `harness show`, `harness compare` and `harness breakdown`
+read it. Its table is what tests need, so it is kept whole for the measures that are.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.base.files import write_atomically
+from harness.base.wording import partial
+from harness.boards.tracked.reproduce import portable
+from harness.errors import NotComparableError, RecordError, UsageError, did_you_mean
+from harness.evaluation.record import RECORD_FILE, Record, validate
+from harness.metrics import parse_measure
+
+FOLDER = Path("leaderboards") / "baselines"
+SUMMARY = "summary.md"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+# Columns of a table that are not measures.
+_FACTS = (
+    "setting", "kind", "query_language", "passage_language", "question", "golds", "query_chars",
+)  # fmt: skip
+
+
+def names(folder: Path = FOLDER) -> list[str]:
+    """Names of the baselines in a folder."""
+    return sorted(path.parent.name for path in folder.glob(f"*/{RECORD_FILE}"))
+
+
+def name_of(record: Record) -> str:
+    """What a baseline is called where nobody says: ``use-m3-demo``, the model and the tasks."""
+    parts = [record.model, *(str(t["task"]) for t in record.document["tasks"])]
+    return re.sub(r"[^A-Za-z0-9._]+", "-", "-".join(parts)).strip("-.")[:80] or "baseline"
+
+
+def folder_of(name: str, folder: Path = FOLDER) -> Path:
+    """Where the baseline called ``name`` stands, existing or not.
+
+    Raises:
+        UsageError: it is no name.
+    """
+    if _NAME.fullmatch(name) is None:
+        raise UsageError(
+            f"{name!r} is no name for a baseline: letters, digits, '.', '_' and '-' alone"
+        )
+    return folder / name
+
+
+def where(name_or_path: str, folder: Path = FOLDER) -> Path:
+    """The folder of a baseline: a path that exists, or a name in ``folder``, existing or not.
+
+    Raises:
+        UsageError: it is neither a path that exists nor a name.
+    """
+    path = Path(name_or_path)
+    if path.exists():
+        return path
+    if _NAME.fullmatch(name_or_path) is None:
+        raise UsageError(
+            f"no baseline at {name_or_path}; name a record, its folder, or a baseline that "
+            "`harness baseline list` knows"
+        )
+    return folder_of(name_or_path, folder)
+
+
+def replaceable(name_or_path: str, folder: Path = FOLDER) -> Path:
+    """The folder of a baseline that is to be written, existing or not.
+
+    Raises:
+        UsageError: it is neither a baseline nor the name of one, but some other record.
+    """
+    found = where(name_or_path, folder)
+    found = found.parent if found.is_file() else found
+    if found.exists() and not (found / SUMMARY).is_file():
+        raise UsageError(
+            f"{found} is no tracked baseline and is not replaced; name one, or a new name, with "
+            "--baseline"
+        )
+    return found
+
+
+def load(name_or_path: str, folder: Path = FOLDER) -> Record:
+    """Read a baseline by name, or any record by path.
+
+    Raises:
+        NotComparableError: there is none.
+        RecordError: it cannot be read.
+    """
+    try:
+        found = where(name_or_path, folder)
+    except UsageError as problem:
+        raise NotComparableError(str(problem)) from problem
+    if not found.exists():
+        known = names(folder)
+        hint = did_you_mean(name_or_path, known)
+        raise NotComparableError(
+            f"no baseline {name_or_path!r} in {folder}"
+            + (hint or (f" (it has {', '.join(known)})" if known else ", which has none"))
+            + "; `harness baseline set RECORD` makes one"
+        )
+    return Record.load(found)
+
+
+def trimmed(record: Record, measures: Sequence[str]) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """The document of a baseline, and its tables by task: ``record`` with some measures alone.
+
+    Raises:
+        UsageError: no task of the record holds one of ``measures``.
+        RecordError: a table cannot be read.
+    """
+    import pyarrow.parquet as pq
+
+    document = copy.deepcopy(record.document)
+    held = {m for t in document["tasks"] for both in t["means"].values() for m in both["macro"]}
+    for measure in measures:
+        if measure not in held:
+            raise UsageError(
+                f"the record of {record.model} has no measure {measure!r}"
+                f"{did_you_mean(measure, held)} (it has {', '.join(sorted(held))})"
+            )
+    if document["command"]:
+        document["command"] = portable(document["command"])
+    tables = {}
+    for entry in document["tasks"]:
+        kept = [*entry["measures"], *measures]
+        _keep(entry, set(kept))
+        table = pq.read_table(io.BytesIO(record.table_bytes(entry["task"])))
+        columns = [x for x in table.column_names if x in _FACTS or x in kept]
+        sink = io.BytesIO()
+        # Values repeat (a rank has one precision): a dictionary holds them in a few bits each.
+        pq.write_table(table.select(columns), sink, compression="zstd", compression_level=19)
+        raw: bytes = sink.getvalue()
+        tables[entry["task"]] = raw
+        entry["per_query"] = {
+            "file": f"{entry['task']}.per-query.parquet",
+            "rows": table.num_rows,
+            "sha256": hashlib.sha256(raw).hexdigest(),
+        }
+    return document, tables
+
+
+def _keep(entry: dict[str, Any], measures: set[str]) -> None:
+    """Leave only ``measures`` in a task's part of a record, and no intervals."""
+    for setting in entry["settings"]:
+        setting["scores"] = {m: x for m, x in setting["scores"].items() if m in measures}
+    for both in entry["means"].values():
+        for how, values in both.items():
+            both[how] = {m: x for m, x in values.items() if m in measures}
+    for kind, values in entry.get("medians", {}).items():
+        entry["medians"][kind] = {m: x for m, x in values.items() if m in measures}
+    if "definitions" in entry:
+        entry["definitions"] = {m: x for m, x in entry["definitions"].items() if m in measures}
+    entry["intervals"] = entry["trec"] = None
+
+
+def write(record: Record, folder: Path, measures: Sequence[str] = ()) -> list[Path]:
+    """Write ``record`` as the baseline in ``folder``, record.json last; returns the paths.
+
+    Args:
+        record: what to hold candidates against.
+        folder: of this baseline; what a baseline there held is replaced.
+        measures: kept beside those that the record shows first.
+
+    Raises:
+        UsageError: as :func:`trimmed`.
+        RecordError: a table cannot be read, or the record does not fit its schema.
+        StoreError: the folder cannot be written.
+    """
+    document, tables = trimmed(record, measures)
+    validate(document, str(folder / RECORD_FILE))
+    written = []
+    for task, raw in tables.items():
+        written.append(folder / f"{task}.per-query.parquet")
+        write_atomically(written[-1], raw)
+    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
+    for name, content in ((SUMMARY, summary(document, folder.name)), (RECORD_FILE, text + "\n")):
+        written.append(folder / name)
+        write_atomically(written[-1], content.encode())
+    for stray in set(folder.glob("*.per-query.parquet")) - set(written):
+        stray.unlink()
+    return written
+
+
+def summary(document: Mapping[str, Any], name: str) -> str:
+    """A baseline in Markdown, one number a cell, so that a change of it reads as a change."""
+    model, environment = document["model"], document["environment"]
+    lines = [
+        f"# Baseline {name}",
+        "",
+        "Written by `harness baseline set` or `harness gate --update-baseline`, not by hand.",
+        "",
+        f"- model: {model['name']}, fingerprint {str(model['fingerprint'])[:12]}",
+        f"- made: {document['created']} on {environment['processor']}, device {document['device']}",
+        f"- harness {environment['packages'].get('polyglot-harness', 'unknown')}, "
+        f"Python {environment['python']}, numpy {environment['packages'].get('numpy')}, "
+        f"torch {environment['packages'].get('torch')}",
+    ]
+    for entry in document["tasks"]:
+        lines += ["", f"## {entry['title']} ({entry['task']}), text: {entry['text']}", ""]
+        lines += [f"- data {entry['data_digest'][:12]}, task file {entry['task_digest'][:12]}"]
+        if entry["partial"]:
+            lines += [f"- part of it: {partial(entry['partial'])}"]
+        lines += ["", *_means(entry)]
+    return "\n".join(lines) + "\n"
+
+
+def _means(entry: Mapping[str, Any]) -> Iterator[str]:
+    """Macro means of each kind, and of each query language in it."""
+    measures = list(dict.fromkeys(m for both in entry["means"].values() for m in both["macro"]))
+    yield "| | " + " | ".join(_label(m) for m in measures) + " |"
+    yield "|---" * (len(measures) + 1) + "|"
+    for kind, both in entry["means"].items():
+        yield _row(f"**{kind}**", measures, both["macro"])
+        own = [s for s in entry["settings"] if s["kind"] == kind]
+        for language in dict.fromkeys(s["query_language"] for s in own):
+            scores = [s["scores"] for s in own if s["query_language"] == language]
+            yield _row(language, measures, {m: _mean(scores, m) for m in scores[0]})
+
+
+def _mean(scores: Sequence[Mapping[str, float | None]], measure: str) -> float | None:
+    values = [x for s in scores if (x := s[measure]) is not None]
+    return sum(values) / len(values) if values else None
+
+
+def _row(name: str, measures: Sequence[str], values: Mapping[str, float | None]) -> str:
+    cells = [values.get(m) for m in measures]
+    return f"| {name} | " + " | ".join("-" if x is None else f"{x:.6g}" for x in cells) + " |"
+
+
+def _label(measure: str) -> str:
+    try:
+        return parse_measure(measure).label
+    except UsageError:
+        return measure
+
+
+def check(name: str, folder: Path = FOLDER) -> Record:
+    """Read a baseline and its tables whole.
+
+    Raises:
+        RecordError: its record or one of its tables is damaged.
+    """
+    record = load(name, folder)
+    for entry in record.document["tasks"]:
+        if len(record.per_query(entry["task"])) != entry["per_query"]["rows"]:
+            raise RecordError(f"the table of {entry['task']} in baseline {name} is not whole")
+    return record

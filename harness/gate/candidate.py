@@ -1,0 +1,109 @@
+"""A candidate made on the spot: a model scored the way its baseline was."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from harness.base.progress import Progress
+from harness.data.task import TaskSpec, find_task
+from harness.errors import UsageError
+from harness.evaluation.options import RunOptions
+from harness.evaluation.record import Record
+from harness.evaluation.run import evaluate
+from harness.gate.policy import Policy
+from harness.metrics import BIAS_SUITE
+
+# Of a task's part of a record: what one run has for all of its tasks.
+_ALIKE = ("partial", "kinds")
+
+
+def produce(
+    model: str | object,
+    baseline: Record,
+    policy: Policy,
+    *,
+    tasks: Sequence[str] = (),
+    options: RunOptions | None = None,
+    output: str | Path | None = None,
+    progress: Progress | None = None,
+    command: Sequence[str] | None = None,
+) -> Record:
+    """Score ``model`` on the baseline's tasks: their text option, languages, settings and part.
+
+    Args:
+        model: as :func:`harness.evaluate` takes it.
+        baseline: what the record will be held against.
+        policy: whose measures are needed.
+        tasks: names, or paths of task files; default: all of the baseline's.
+        options: of the model and the machine; what the baseline decides is replaced, but for
+            ``sample``, which asks for a part of a whole baseline's questions.
+        output: folder for the record; ``None`` writes nothing.
+        progress: told of each stage.
+        command: the command line, for the record.
+
+    Raises:
+        UsageError: the baseline has no such task, or its tasks were run in different ways.
+        HarnessError: as :func:`harness.evaluate`.
+    """
+    options = options or RunOptions()
+    held = {str(t["task"]): t for t in baseline.document["tasks"]}
+    specs = [find_task(x) for x in tasks or held]
+    for spec in specs:
+        if spec.name not in held:
+            raise UsageError(
+                f"the baseline has no task {spec.name!r} (it has {', '.join(held)}); score it with "
+                "`harness run` and make that the baseline, or name another --task"
+            )
+    entries = [held[spec.name] for spec in specs]
+    for entry in entries[1:]:
+        for field in _ALIKE:
+            if _way(entry, field) != _way(entries[0], field):
+                raise UsageError(
+                    f"the baseline's tasks were run in different ways ({field} of "
+                    f"{entry['task']}); gate them one at a time with --task"
+                )
+    part = entries[0]["partial"]
+    drawn = part.get("sample", {}).get("drawn")
+    if options.sample and drawn and options.sample != drawn:
+        raise UsageError(
+            f"--sample {options.sample}: the baseline is a sample of {drawn} questions; gate "
+            "against one of the whole task, or leave the flag out"
+        )
+    # What a record shows first is kept first; the bias suite is computed anyway.
+    shown = dict.fromkeys(m for e in entries for m in e["measures"])
+    shown |= dict.fromkeys(r.measure for r in policy.rules if r.measure not in BIAS_SUITE)
+    return evaluate(
+        model,
+        [_with_text(spec, entry) for spec, entry in zip(specs, entries, strict=True)],
+        options=replace(
+            options,
+            languages=tuple(part["languages"]) if "languages" in part else None,
+            kinds=tuple(entries[0]["kinds"]),
+            corpus="sampled" if "sampled_corpus" in part else "whole",
+            limit=part.get("limit"),
+            sample=options.sample or drawn,
+            measures=tuple(shown),
+            resamples=0,  # the gate draws its own
+        ),
+        output=output,
+        progress=progress,
+        command=command,
+    )
+
+
+def _way(entry: dict[str, Any], field: str) -> Any:
+    """How a task was run, without what its data decides."""
+    value = entry[field]
+    if field != "partial":
+        return value
+    asked = {k: v for k, v in value.items() if k in ("languages", "limit")}
+    drawn = value.get("sample", {}).get("drawn")
+    return asked | {"sample": drawn, "corpus": "sampled_corpus" in value}
+
+
+def _with_text(spec: TaskSpec, entry: dict[str, Any]) -> TaskSpec:
+    """The task with the baseline's text option, if it still offers it."""
+    return replace(spec, text=entry["text"]) if entry["text"] in spec.texts else spec

@@ -1,0 +1,237 @@
+"""Which values a rule is about, and how far each moved: estimates and tests, no verdicts yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.analysis.largest_changes import EQUAL
+from harness.analysis.paired_rows import Rows
+from harness.data.task import Setting
+from harness.gate.policy import Policy, Rule, Tier
+from harness.gate.result import Side
+from harness.stats.means import group_means, micro_mean
+from harness.stats.ragged import FloatArray
+from harness.stats.resampling import (
+    Difference,
+    Estimates,
+    cluster_bootstrap,
+    paired_permutation_test,
+)
+
+_STRICT: tuple[Tier, ...] = ("critical", "supporting", "watched")
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One value that a rule is about: the mean over some settings of one kind."""
+
+    rule: int
+    rows: int
+    """Which :class:`Rows`."""
+    side: Side
+    unit: str
+    tier: Tier
+    settings: tuple[int, ...]
+    """Of the rows', over which it is a mean."""
+
+
+class Moved(NamedTuple):
+    """How far one value moved, candidate minus baseline, both on the same questions."""
+
+    questions: int
+    baseline: float
+    candidate: float
+    difference: float
+    low: float
+    high: float
+    standard_error: float
+    p_lower: float
+    p_higher: float
+    p_either: float
+
+
+def asks(policy: Policy, number: int, rows: Rows, at: int) -> Iterator[Ask]:
+    """The values that one rule is about in the rows of one kind of setting."""
+    rule = policy.rules[number]
+    if rows.kind not in rule.settings or (rule.tasks and rows.task not in rule.tasks):
+        return
+
+    def wanted(*languages: str) -> bool:
+        return all(
+            (rule.tier is None or policy.tier(x) == rule.tier)
+            and (not rule.languages or x in rule.languages)
+            for x in languages
+        )
+
+    def tier(*languages: str) -> Tier:
+        return max((policy.tier(x) for x in languages), key=_STRICT.index)
+
+    if rule.by == "mean":
+        kept = [i for i, s in enumerate(rows.settings) if wanted(*_languages(s))]
+        if kept:
+            name = ",".join(rule.languages) or rule.tier or "all"
+            yield Ask(number, at, "mean", name, rule.tier or "supporting", tuple(kept))
+    elif rule.by == "pair":
+        for i, s in enumerate(rows.settings):
+            if rows.kind == "cross" and wanted(*_languages(s)):
+                pair = "-".join(_languages(s))
+                yield Ask(number, at, "pair", pair, tier(*_languages(s)), (i,))
+    else:
+        sides: tuple[Side, ...] = ("query", "passage") if rows.kind == "cross" else ("query",)
+        for side in sides:
+            for x in rows.languages:
+                kept = [i for i, s in enumerate(rows.settings) if of_side(s, side) == x]
+                if kept and wanted(x):
+                    yield Ask(number, at, side, x, tier(x), tuple(kept))
+
+
+def of_side(setting: Setting, side: Side) -> str | None:
+    """The language of a setting's queries, or of its passages."""
+    return setting.passage_language if side == "passage" else setting.query_language
+
+
+def _languages(setting: Setting) -> tuple[str, ...]:
+    """The languages whose users a setting is about."""
+    if setting.passage_language in (None, setting.query_language):
+        return (setting.query_language,)
+    return (setting.query_language, str(setting.passage_language))
+
+
+def change_of(rows: Rows) -> FloatArray:
+    """Candidate minus baseline (R, M); differences of rounding alone are 0."""
+    before, after = rows.values
+    change = after - before
+    size = np.maximum(np.maximum(np.abs(before), np.abs(after)), 1.0)
+    with np.errstate(invalid="ignore"):
+        return np.where(np.abs(change) <= EQUAL * size, 0.0, change)
+
+
+def measured(
+    kinds: Sequence[Rows],
+    asked: Sequence[Ask],
+    rules: Sequence[Rule],
+    *,
+    resamples: int,
+    permutations: int,
+    seed: int,
+) -> list[Moved]:
+    """How far each of ``asked`` moved.
+
+    Values over the same settings are drawn and swapped together: one bootstrap and one permutation
+    test for the languages of a kind, whatever the number of rules about them.
+    """
+    found: dict[int, Moved] = {}
+    groups: dict[tuple[int, Side, tuple[int, ...], float], list[int]] = {}
+    for number, ask in enumerate(asked):
+        whole = tuple(range(len(kinds[ask.rows].settings)))
+        side: Side = "passage" if ask.side == "passage" else "query"
+        part = ask.settings if ask.side == "mean" else whole
+        groups.setdefault((ask.rows, side, part, rules[ask.rule].alpha), []).append(number)
+    for (at, side, part, alpha), members in groups.items():
+        drawn = _Drawn(
+            kinds[at],
+            side,
+            part,
+            sorted({rules[asked[n].rule].measure for n in members}),
+            alpha,
+            (resamples, permutations, seed),
+        )
+        for number in members:
+            found[number] = drawn.moved(asked[number], rules[asked[number].rule].measure)
+    return [found[number] for number in range(len(asked))]
+
+
+class _Drawn:
+    """Some measures of some settings of one kind, drawn anew and swapped."""
+
+    def __init__(
+        self,
+        rows: Rows,
+        side: Side,
+        part: tuple[int, ...],
+        measures: Sequence[str],
+        alpha: float,
+        draws: tuple[int, int, int],
+    ) -> None:
+        self.measures = list(measures)
+        columns = [rows.measures.index(m) for m in measures]
+        taken = np.isin(rows.groups, part)
+        self.position = {setting: i for i, setting in enumerate(part)}
+        number = np.full(len(rows.settings), -1, np.int64)
+        number[list(part)] = np.arange(len(part))
+        self.groups = number[rows.groups[taken]]
+        self.clusters = rows.clusters[taken]
+        change = change_of(rows)[taken][:, columns]
+        undefined = np.isnan(change)
+        self.values = np.where(undefined, np.nan, rows.values[:, taken][:, :, columns])
+        self.defined = ~undefined
+        names = [str(of_side(rows.settings[i], side)) for i in part]
+        self.parents = list(dict.fromkeys(names))
+        of = np.array([self.parents.index(x) for x in names], np.int64)
+        self.of = of
+        resamples, permutations, seed = draws
+        boot = cluster_bootstrap(
+            change,
+            self.clusters,
+            self.groups,
+            len(part),
+            parents=of,
+            seed=seed,
+            resamples=resamples,
+            level=1 - 2 * alpha,
+        )
+        swapped = paired_permutation_test(
+            change,
+            np.zeros_like(change),
+            self.clusters,
+            self.groups,
+            len(part),
+            parents=of,
+            seed=seed,
+            resamples=permutations,
+        )
+        self.estimates = {"mean": boot.macro, "parent": boot.parents, "pair": boot.groups}
+        self.tests = {"mean": swapped.macro, "parent": swapped.parents, "pair": swapped.groups}
+
+    def moved(self, ask: Ask, measure: str) -> Moved:
+        m = self.measures.index(measure)
+        level, at = self._place(ask, m)
+        estimates: Estimates = self.estimates[level]
+        test: Difference = self.tests[level]
+        here = np.isin(self.groups, [self.position[i] for i in ask.settings])
+        questions = len(np.unique(self.clusters[here & self.defined[:, m]]))
+        # A single question drawn again and again is always itself: it says nothing of others.
+        low, high = estimates.bca[at] if questions > 1 else (np.nan, np.nan)
+        baseline, candidate = (self._mean(x[:, m], ask) for x in self.values)
+        return Moved(
+            questions=questions,
+            baseline=baseline,
+            candidate=candidate,
+            difference=float(test.value[at]),
+            low=float(low),
+            high=float(high),
+            standard_error=float(estimates.standard_error[at]),
+            p_lower=float(test.p_lower[at]),
+            p_higher=float(test.p_higher[at]),
+            p_either=float(test.p_value[at]),
+        )
+
+    def _place(self, ask: Ask, m: int) -> tuple[str, tuple[int, ...]]:
+        if ask.side == "mean":
+            return "mean", (m,)
+        if ask.side == "pair":
+            return "pair", (self.position[ask.settings[0]], m)
+        return "parent", (self.parents.index(ask.unit), m)
+
+    def _mean(self, values: FloatArray, ask: Ask) -> float:
+        """The mean over a value's settings: settings first, then query languages."""
+        by_setting = group_means(values, self.groups, len(self.of))
+        kept: NDArray[np.int64] = np.array([self.position[i] for i in ask.settings], np.int64)
+        if ask.side != "mean":
+            return micro_mean(by_setting[kept])
+        return micro_mean(group_means(by_setting, self.of, len(self.parents)))

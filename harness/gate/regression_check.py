@@ -1,0 +1,219 @@
+"""A candidate held against a baseline, from two records to one verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from harness.analysis.mismatches import mismatches, other_differences
+from harness.analysis.paired_rows import Rows, shared_rows
+from harness.errors import NotComparableError
+from harness.evaluation.intervals import SEED
+from harness.evaluation.record import Record
+from harness.gate import baselines
+from harness.gate.attribution import attributed
+from harness.gate.differences import Ask, asks, measured
+from harness.gate.policy import Policy, read_policy
+from harness.gate.result import Gate, Outcome, Party
+from harness.gate.verdicts import judge, outcomes, overall
+
+_HALVES = ("float16", "bfloat16")
+
+
+def gate(
+    candidate: Record | str | Path,
+    baseline: Record | str | Path,
+    policy: Policy | str | Path | None = None,
+    *,
+    tasks: Sequence[str] = (),
+    folder: Path = baselines.FOLDER,
+    seed: int = SEED,
+) -> Gate:
+    """Hold ``candidate`` against ``baseline``.
+
+    Args:
+        candidate: a record, or the path of one.
+        baseline: a record, the path of one, or the name of a tracked baseline.
+        policy: a policy, or the path of one; default: the one that comes with the harness.
+        tasks: those to look at; default: all that the baseline holds.
+        folder: of tracked baselines.
+        seed: of the bootstrap and of the permutations.
+
+    Raises:
+        NotComparableError: no such baseline, or the records do not measure the same thing.
+        RecordError: a record cannot be read.
+        PolicyError: the policy is wrong.
+    """
+    policy = policy if isinstance(policy, Policy) else read_policy(policy)
+    base = baseline if isinstance(baseline, Record) else baselines.load(str(baseline), folder)
+    new = candidate if isinstance(candidate, Record) else Record.load(candidate)
+    names = comparable(base, new, policy, tasks)
+    kinds = [
+        rows
+        for task in names
+        if (held := _measures(base, new, policy, task))
+        for rows in shared_rows([base, new], task, held, whole=_alike(base, new, task))
+    ]
+    asked = [
+        ask
+        for number, rule in enumerate(policy.rules)
+        for at, rows in enumerate(kinds)
+        if rule.measure in rows.measures
+        for ask in asks(policy, number, rows, at)
+    ]
+    if not asked:
+        raise NotComparableError(
+            f"no rule of {policy.name} is about anything that these records hold; their measures "
+            f"are {', '.join(base.task(names[0])['measures'])}"
+        )
+    permutations = _permutations(policy, asked)
+    moved = measured(
+        kinds,
+        asked,
+        policy.rules,
+        resamples=policy.resamples,
+        permutations=permutations,
+        seed=seed,
+    )
+    half = any(x.document["options"].get("dtype") in _HALVES for x in (base, new))
+    cells, comparisons = judge(policy, kinds, asked, moved, half=half)
+    cells, languages = attributed(policy, kinds, asked, cells)
+    found = [
+        _checked(outcome, base, new, names, kinds) for outcome in outcomes(policy, asked, cells)
+    ]
+    return Gate(
+        verdict=overall(found),
+        candidate=_party(new),
+        baseline=_party(base),
+        policy=policy.name,
+        tasks={task: new.task(task)["partial"] for task in names},
+        outcomes=tuple(found),
+        languages=languages,
+        differing=tuple(other_differences([base.document, new.document], names)),
+        comparisons=comparisons,
+        alpha=policy.alpha,
+        resamples=policy.resamples,
+        permutations=permutations,
+        seed=seed,
+    )
+
+
+def comparable(base: Record, new: Record, policy: Policy, tasks: Sequence[str] = ()) -> list[str]:
+    """The tasks to look at, once it is sure that both records measured the same thing on them.
+
+    Raises:
+        NotComparableError: a task is missing, or its data, text option or measures changed.
+    """
+    held = [str(t["task"]) for t in base.document["tasks"]]
+    got = [str(t["task"]) for t in new.document["tasks"]]
+    for task in tasks or held:
+        for party, names in (("baseline", held), ("candidate", got)):
+            if task not in names:
+                raise NotComparableError(
+                    f"the {party} has no task {task!r} (it has {', '.join(names)}); score it "
+                    "there too, or name with --task what to look at"
+                )
+    names = [task for task in held if not tasks or task in tasks]
+    documents = [_document(x, other, names) for x, other in ((base, new), (new, base))]
+    found = [
+        f"{x.task + ' ' if x.task else ''}{x.field}: baseline {x.values[0]}, candidate "
+        f"{x.values[1]}"
+        for x in mismatches(documents, names)
+    ]
+    wanted = dict.fromkeys(rule.measure for rule in policy.rules)
+    for task in names:
+        both = [x.task(task).get("definitions") or {} for x in (base, new)]
+        for measure in wanted:
+            of = [d.get(measure) for d in both]
+            if measure in _measures(base, new, policy, task) and (of[0] != of[1] or not of[0]):
+                told = [x or "not told" for x in of]
+                found.append(
+                    f"{task} definition of {measure}: baseline {told[0]}, candidate {told[1]}"
+                )
+    if found:
+        raise NotComparableError(
+            f"the baseline does not measure what the candidate does: {'; '.join(found)}. Score the "
+            "baseline's model again with this harness and data, or accept the candidate as the new "
+            "baseline with --update-baseline"
+        )
+    return names
+
+
+def _document(record: Record, other: Record, tasks: Sequence[str]) -> dict[str, Any]:
+    """A record's document, where it alone is a sample: that of what the sample was drawn from.
+
+    All passages stay in a sample, so its queries score as they do among all others.
+    """
+    entries = []
+    for task in tasks:
+        entry, beside = record.task(task), other.task(task)
+        drawn = entry["partial"].get("sample")
+        if drawn and not beside["partial"].get("sample"):
+            rest = {k: v for k, v in entry["partial"].items() if k != "sample"}
+            entry = {**entry, "partial": rest, "data_digest": drawn["whole"]}
+        entries.append(entry)
+    return {**record.document, "tasks": entries}
+
+
+def _alike(base: Record, new: Record, task: str) -> bool:
+    """Whether both hold the same queries: not where one is a sample of the other's."""
+    drawn = [x.task(task)["partial"].get("sample") for x in (base, new)]
+    return bool(drawn[0] == drawn[1])
+
+
+def _measures(base: Record, new: Record, policy: Policy, task: str) -> list[str]:
+    """The measures of the policy that both records hold of a task."""
+    wanted = dict.fromkeys(rule.measure for rule in policy.rules)
+    return [m for m in wanted if all(_holds(x, task, m) for x in (base, new))]
+
+
+def _holds(record: Record, task: str, measure: str, kinds: Sequence[str] | None = None) -> bool:
+    means: Mapping[str, Any] = record.task(task)["means"]
+    return any(
+        measure in both["macro"] for kind, both in means.items() if kinds is None or kind in kinds
+    )
+
+
+def _permutations(policy: Policy, asked: Sequence[Ask]) -> int:
+    """As many as Holm's correction needs: the least p-value then lies at a tenth of alpha."""
+    counted = sum(ask.tier != "watched" for ask in asked)
+    strictest = min(rule.alpha for rule in policy.rules)
+    return max(policy.resamples, round(10 * max(counted, 1) / strictest))
+
+
+def _checked(
+    outcome: Outcome, base: Record, new: Record, tasks: Sequence[str], kinds: Sequence[Rows]
+) -> Outcome:
+    """An outcome, missing if the rule names what one of the records does not hold."""
+    rule = outcome.rule
+    for task in rule.tasks:
+        if task not in tasks:
+            return _missing(outcome, f"the rule names task {task!r}, which was not compared")
+    mine = [task for task in tasks if not rule.tasks or task in rule.tasks]
+    known = {x for task in mine for x in base.task(task)["languages"]}
+    absent = [x for x in rule.languages if x not in known]
+    if absent:
+        return _missing(outcome, f"the records hold no {' or '.join(absent)}")
+    for task in mine:
+        holds = [_holds(x, task, rule.measure, rule.settings) for x in (base, new)]
+        if holds[0] != holds[1]:
+            name = "candidate" if holds[0] else "baseline"
+            return _missing(outcome, f"the {name} holds no {rule.measure} of {task}")
+    return outcome
+
+
+def _missing(outcome: Outcome, note: str) -> Outcome:
+    return replace(outcome, verdict="missing", note=note, left_out=False)
+
+
+def _party(record: Record) -> Party:
+    document = record.document
+    return Party(
+        model=record.model,
+        where=None if record.folder is None else str(record.folder),
+        created=document["created"],
+        fingerprint=document["model"]["fingerprint"],
+        harness=document["environment"]["packages"].get("polyglot-harness"),
+    )

@@ -1,0 +1,231 @@
+"""A gate's verdicts as tables: in the terminal, and as Markdown cut to a size."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from harness.analysis.mismatches import Differing
+from harness.console import numbers
+from harness.console.interval_tables import (
+    Grid,
+    Line,
+    ends,
+    escaped,
+    markdown_grid,
+    p_value,
+    print_grid,
+)
+from harness.gate import Cell, Gate, Outcome, Party
+
+COMMENT_LIMIT = 65_536
+"""Characters of a comment on GitHub, and of a pull request's text."""
+SUMMARY_LIMIT = 1 << 20
+"""Bytes of a job summary on GitHub, for each step."""
+_STYLES = {
+    "pass": "bold green",
+    "improvement": "bold green",
+    "regression": "bold red",
+    "inconclusive": "bold yellow",
+    "missing": "bold red",
+}
+_HEADS = ("", "baseline", "candidate", "difference", "let\nthrough", "p\n(Holm)", "verdict")
+_ALL_WELL = ("pass", "improvement")
+
+
+def headline(found: Gate) -> str:
+    """The verdict in one line: ``REGRESSION in de, es: 4 of 59 values``."""
+    counted = [cell for _, cell in found.cells() if cell.counts]
+    here = sum(cell.verdict == found.verdict for cell in counted)
+    words = [found.verdict.upper()]
+    if found.verdict == "regression":
+        overall = [c.kind for c in found.regressions if c.side == "mean" and not c.through]
+        if overall:
+            words.append(f"across languages ({', '.join(dict.fromkeys(overall))})")
+        if found.languages:
+            words.append(f"{'and ' if overall else ''}in {', '.join(found.languages)}")
+    many = f"{here} of {numbers.plural(len(counted), 'value')}" if here else ""
+    if found.verdict == "missing":
+        absent = sum(outcome.verdict == "missing" for outcome in found.outcomes)
+        many = f"{absent} of {numbers.plural(len(found.outcomes), 'rule')}"
+    return " ".join(words) + (f": {many}" if many else "")
+
+
+def place(cell: Cell) -> str:
+    """Where a value is from: ``cross into de`` is a mean over all that ask for German passages."""
+    side = {"mean": "", "query": "from ", "passage": "into ", "pair": ""}
+    way = side[cell.side] if cell.kind == "cross" else ""
+    return f"{cell.kind} {way}{cell.unit}"
+
+
+def verdict_of(cell: Cell) -> str:
+    """The verdict, and what it comes from: ``regression through de``."""
+    word: str = cell.verdict
+    if cell.through:
+        perhaps = "perhaps " if cell.kind == "multi" else ""
+        word += f" {perhaps}through {', '.join(cell.through)}"
+    return word if cell.counts else f"{word} (watched)"
+
+
+def print_gate(console: Console, found: Gate, *, verbose: bool = False) -> None:
+    """Print ``found``: a line for each rule, below it the values that did not pass, or all."""
+    console.print(Text(f"Gate: {headline(found)}", _STYLES[found.verdict]))
+    for line in _facts(found):
+        console.print(line, soft_wrap=True)
+    if found.differing:
+        console.print("They differ in")
+        for fact in found.differing:
+            words = (
+                f"{fact.task + ' ' if fact.task else ''}{fact.field}: {' -> '.join(fact.values)}"
+            )
+            console.print(f"  {words}", soft_wrap=True)
+    for task, partial in found.tasks.items():
+        if partial:
+            console.print(f"PARTIAL: {task}: {numbers.partial(partial)}", style="bold yellow")
+    for outcome in found.outcomes:
+        console.print()
+        title = Text(outcome.rule.name, "bold")
+        title.append(f"  {_tally(outcome)}", _STYLES[outcome.verdict])
+        console.print(title, soft_wrap=True)
+        shown = [c for c in outcome.cells if verbose or c.verdict not in _ALL_WELL]
+        if shown:
+            print_grid(console, _grid(found, shown))
+            for line in _reasons(found, shown):
+                console.print(line, style="dim", soft_wrap=True)
+    console.print()
+    console.print(_legend(found), style="dim")
+
+
+def to_markdown(found: Gate, *, limit: int = COMMENT_LIMIT, rest: str | None = None) -> str:
+    """``found`` in Markdown, what matters most first, of at most ``limit`` bytes in UTF-8.
+
+    Where it is cut, the last line says how much is left out and, with ``rest``, links to it.
+    """
+    blocks = [[f"## Gate: {escaped(headline(found))}", ""]]
+    blocks += [[f"- {escaped(line)}"] for line in _facts(found)]
+    for task, partial in found.tasks.items():
+        if partial:
+            blocks.append([f"- **PARTIAL: {escaped(f'{task}: {numbers.partial(partial)}')}**"])
+    rows = [Line((x.rule.name, _tally(x)), x.verdict == "regression") for x in found.outcomes]
+    blocks.append(["", *markdown_grid(Grid(("rule", "verdict"), [("", rows)], 1))])
+    titles = (
+        ("Regressions", ("regression",)),
+        ("Missing", ("missing",)),
+        ("Inconclusive", ("inconclusive",)),
+        ("Passed", _ALL_WELL),
+    )
+    for title, verdicts in titles:
+        chosen = [(o, c) for o, c in found.cells() if c.verdict in verdicts]
+        lines = [_line(found, c, [o.rule.name, *_first(found, c)]) for o, c in chosen]
+        if lines:
+            head, rule, *body = markdown_grid(
+                Grid(("rule", "value", *_HEADS[1:]), [("", lines)], 2)
+            )
+            blocks.append(["", f"### {title}", "", head, rule, body[0]])
+            blocks += [[row] for row in body[1:]]
+    if found.differing:
+        blocks.append(["", "### They differ in", ""])
+        for fact in found.differing:
+            blocks.append([f"- {escaped(_changed(fact))}"])
+    blocks.append(["", escaped(_legend(found))])
+    return _cut(blocks, limit, rest)
+
+
+def _cut(blocks: Sequence[Sequence[str]], limit: int, rest: str | None) -> str:
+    """Whole blocks of lines while they fit; a table is cut between its rows."""
+    texts = ["".join(f"{line}\n" for line in block) for block in blocks]
+    whole = "".join(texts)
+    if len(whole.encode()) <= limit:
+        return whole
+
+    def note(lines: int) -> str:
+        told = f"{numbers.plural(lines, 'line')} more did not fit"
+        return f"\n**Cut here: {told}" + (f"; [the whole report]({rest}).**\n" if rest else ".**\n")
+
+    left = sum(text.count("\n") for text in texts)
+    room = limit - len(note(left).encode())
+    kept = ""
+    for text in texts:
+        if len((kept + text).encode()) > room:
+            break
+        kept += text
+        left -= text.count("\n")
+    return kept + note(left)
+
+
+def _changed(fact: Differing) -> str:
+    """``device: cpu -> cuda``."""
+    where = f"{fact.task} " if fact.task else ""
+    return f"{where}{fact.field}: {' -> '.join(fact.values)}"
+
+
+def _facts(found: Gate) -> Iterator[str]:
+    yield f"candidate: {_party(found.candidate)}"
+    yield f"baseline: {_party(found.baseline)}"
+    yield f"policy: {found.policy}"
+
+
+def _party(party: Party) -> str:
+    parts = [f"harness {party.harness}" if party.harness else "", f"made {party.created}"]
+    parts.append("" if party.where is None else party.where)
+    return f"{party.model} ({', '.join(x for x in parts if x)})"
+
+
+def _tally(outcome: Outcome) -> str:
+    """``regression: 1 of 11 values, 2 inconclusive``."""
+    if outcome.left_out and outcome.verdict == "pass":
+        return f"left out: {outcome.note}"
+    if outcome.note is not None:
+        return f"{outcome.verdict}: {outcome.note}"
+    counts = Counter(cell.verdict for cell in outcome.cells if cell.counts)
+    watched = sum(not cell.counts for cell in outcome.cells)
+    words = [f"{n} {verdict}" for verdict, n in counts.most_common()]
+    if watched:
+        words.append(f"{watched} only watched")
+    allowed = ""
+    if outcome.verdict == "inconclusive" and outcome.rule.inconclusive == "allow":
+        allowed = ", which the rule allows"
+    return f"{outcome.verdict}{allowed} ({', '.join(words)})"
+
+
+def _first(found: Gate, cell: Cell) -> list[str]:
+    return [f"{cell.task} {place(cell)}" if len(found.tasks) > 1 else place(cell)]
+
+
+def _line(found: Gate, cell: Cell, first: Sequence[str]) -> Line:
+    cells = [
+        *first,
+        numbers.value(cell.measure, cell.baseline),
+        numbers.value(cell.measure, cell.candidate),
+        ends(cell.measure, cell.difference, cell.low, cell.high, signed=True),
+        numbers.value(cell.measure, cell.limit),
+        p_value(cell.adjusted_gain if cell.verdict == "improvement" else cell.adjusted),
+        verdict_of(cell),
+    ]
+    return Line(cells, cell.verdict == "regression" and cell.counts)
+
+
+def _grid(found: Gate, cells: Sequence[Cell]) -> Grid:
+    return Grid(_HEADS, [("", [_line(found, c, _first(found, c)) for c in cells])], 1)
+
+
+def _reasons(found: Gate, cells: Sequence[Cell]) -> Iterator[str]:
+    for cell in cells:
+        if cell.verdict not in _ALL_WELL:
+            yield f"{_first(found, cell)[0]}: {cell.reason}"
+
+
+def _legend(found: Gate) -> str:
+    """What the columns mean."""
+    level = f"{100 * (1 - 2 * found.alpha):g}%"
+    return (
+        f"Difference: candidate minus baseline on the same questions, with its {level} BCa "
+        f"interval ({numbers.count(found.resamples)} resamples, seed {found.seed}). p: "
+        f"questions swapped ({numbers.count(found.permutations)} times), one-sided, Holm over "
+        f"{numbers.plural(found.comparisons, 'value')}: the chance of any false regression is at "
+        f"most {100 * found.alpha:g}%. A value passes when its interval stays within what is let "
+        "through, is a regression when it is beyond and p says so, and is inconclusive else."
+    )

@@ -1,0 +1,1 @@
+"""Other systems: mteb both ways, TREC runs, results made elsewhere."""

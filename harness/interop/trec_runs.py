@@ -1,0 +1,244 @@
+"""TREC runs made by any other system, scored by trec_eval and broken down by a task's settings.
+
+A run file of a known task uses the ids that exports have: queries ``LANG:QUESTION``, passages
+``LANG:PASSAGE``. Which setting its rankings belong to follows from them. A file in which queries
+of some language retrieve passages of several languages is a run over the pool of all: ``multi``.
+Else each query language is ``mono``, or ``cross`` into the one language that it retrieves. This is
+not asked query by query: in a ``multi`` run of a biased system some queries, or all of a language,
+retrieve one language alone, and that must not take them out of ``multi``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from harness.data.task import KINDS, Kind, Setting
+from harness.data.task_data import TaskData, global_id, question_id
+from harness.data.trec import Run, read_qrels, read_run
+from harness.errors import RunFileError, UsageError, did_you_mean
+from harness.interop.trec_eval import by_setting, score_run
+
+MEASURES = ("map", "recip_rank", "ndcg_cut_10", "recall_1", "recall_10", "recall_100")
+"""What is shown where no measure is named."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One run file, or the part of it that belongs to one setting."""
+
+    path: Path
+    setting: Setting | None
+    """``None`` where the task is not known."""
+    queries: int
+    """Judged queries, all of which count."""
+    missing: int
+    """Those of them that the run lacks: they count as zero."""
+    unjudged: int
+    """Queries of the run that nobody judged: they do not count."""
+    depth: int
+    """Most passages that the run has for one query."""
+    scores: Mapping[str, float]
+    """Measure -> its value over the queries, as trec_eval sums it up."""
+
+
+def score_with_qrels(
+    paths: Sequence[Path], qrels: Path, measures: Sequence[str] = MEASURES
+) -> list[Scored]:
+    """Score run files against one qrels file, as ``trec_eval -c`` does.
+
+    Raises:
+        RunFileError: a file cannot be read or is malformed.
+        UsageError: a measure is unknown, or a run has none of the judged queries.
+    """
+    judged = read_qrels(qrels)
+    return [_scored(path, None, read_run(path), judged, measures) for path in paths]
+
+
+def score_with_task(
+    paths: Sequence[Path],
+    data: TaskData,
+    measures: Sequence[str] = MEASURES,
+    *,
+    settings: Sequence[str] | None = None,
+) -> list[Scored]:
+    """Score one system's run files setting by setting, in the task's order.
+
+    Args:
+        paths: run files; each setting stands in at most one of them.
+        data: the task's data. Queries and passages in languages of the task that it does not hold
+            are left out of the runs.
+        measures: names, trec_eval's or ours.
+        settings: kinds (``multi``) or names (``cross/de-en``) to score the runs as, whatever they
+            look like; passages of other languages are left out of their rankings. Where one name is
+            given, ids without a language are taken as those of its languages.
+
+    Raises:
+        RunFileError: a file is malformed or names a passage that the task does not have.
+        UsageError: a setting or measure is unknown, nothing is left to score, or two files hold the
+            same setting.
+    """
+    offered = data.task.settings(data.languages)
+    chosen = None if settings is None else _choose(settings, offered, data.task.name)
+    qrels = {
+        language: {global_id(language, question): data.qrels[question] for question in side.ids}
+        for language, side in data.queries.items()
+    }
+    passages = {global_id(x, i) for x, side in data.passages.items() for i in side.ids}
+    found: dict[Setting, Scored] = {}
+    for path in paths:
+        run = _in_task(path, read_run(path), data, passages, chosen)
+        wanted = set(_detected(run) if chosen is None else chosen)
+        if chosen is None and not wanted <= set(offered):
+            absent = min(wanted - set(offered))
+            raise UsageError(
+                f"{path} looks like setting {absent.name}, which task {data.task.name} does not "
+                "have; name the right one with --setting"
+            )
+        asked = {query.partition(":")[0] for query in run}
+        judged = {q: grades for x in qrels if x in asked for q, grades in qrels[x].items()}
+        for part in by_setting(run, judged, [s for s in offered if s in wanted]):
+            if part.setting in found:
+                raise UsageError(
+                    f"{found[part.setting].path} and {path} both hold setting {part.setting.name}; "
+                    "score one system at a time, one file for each setting, or say with "
+                    "--setting what they are"
+                )
+            found[part.setting] = _scored(path, part.setting, part.run, part.qrels, measures)
+    if not found:
+        raise UsageError(
+            f"nothing to score: no query of {', '.join(map(str, paths))} has a relevant passage in "
+            f"{'its setting' if chosen is None else ' '.join(s.name for s in chosen)}"
+        )
+    return [found[s] for s in offered if s in found]
+
+
+def kind_means(scored: Sequence[Scored]) -> dict[Kind, dict[str, float]]:
+    """Kind -> measure -> macro mean: over each query language's settings, then over languages.
+
+    Counts (``num_...``) are added up, and geometric means averaged as logarithms, as trec_eval does
+    over queries.
+    """
+    means: dict[Kind, dict[str, float]] = {}
+    for kind in KINDS:
+        by_language: dict[str, list[Scored]] = {}
+        for x in scored:
+            if x.setting is not None and x.setting.kind == kind:
+                by_language.setdefault(x.setting.query_language, []).append(x)
+        if by_language:
+            measures = next(iter(by_language.values()))[0].scores
+            means[kind] = {m: _macro(m, list(by_language.values())) for m in measures}
+    return means
+
+
+def _macro(measure: str, groups: Sequence[Sequence[Scored]]) -> float:
+    values = [[x.scores[measure] for x in group] for group in groups]
+    if measure.startswith("num_"):
+        return float(sum(map(sum, values)))
+    if measure.startswith("gm_"):
+        return float(np.exp(np.mean([np.mean(np.log(group)) for group in values])))
+    return float(np.mean([np.mean(group) for group in values]))
+
+
+def _scored(
+    path: Path,
+    setting: Setting | None,
+    run: Run,
+    qrels: Mapping[str, Mapping[str, int]],
+    measures: Sequence[str],
+) -> Scored:
+    result = score_run(run, qrels, measures)
+    return Scored(
+        path=path,
+        setting=setting,
+        queries=len(result.queries),
+        missing=len(result.missing),
+        unjudged=len(result.unjudged),
+        depth=max(map(len, run.values())),
+        scores=result.means(),
+    )
+
+
+def _choose(wanted: Sequence[str], offered: Sequence[Setting], task: str) -> list[Setting]:
+    """The settings that kinds and names stand for."""
+    for name in wanted:
+        known = [*dict.fromkeys(s.kind for s in offered), *(s.name for s in offered)]
+        if name not in known:
+            examples = [next(s.name for s in offered if s.kind == k) for k in known if k in KINDS]
+            raise UsageError(
+                f"--setting: task {task} has no setting {name!r} over the languages loaded; "
+                f"a setting is a kind or a name such as {', '.join(examples)}"
+                f"{did_you_mean(name, known)}"
+            )
+    return [s for s in offered if s.kind in wanted or s.name in wanted]
+
+
+def _detected(run: Run) -> set[Setting]:
+    """The setting of each query language, by the languages of what was retrieved."""
+    retrieved: dict[str, set[str]] = {}
+    for query, scores in run.items():
+        into = retrieved.setdefault(query.partition(":")[0], set())
+        into.update(passage.partition(":")[0] for passage in scores)
+    if any(len(into) > 1 for into in retrieved.values()):
+        return {Setting("multi", asked, None) for asked in retrieved}
+    return {
+        Setting("mono" if into == {asked} else "cross", asked, min(into))
+        for asked, into in retrieved.items()
+    }
+
+
+def _in_task(
+    path: Path,
+    run: Run,
+    data: TaskData,
+    passages: Set[str],
+    chosen: Sequence[Setting] | None,
+) -> dict[str, dict[str, float]]:
+    """``run`` with global ids, without languages that ``data`` does not hold."""
+    only = chosen[0] if chosen is not None and len(chosen) == 1 else None
+    spoken = data.task.languages
+    queries = {global_id(x, i) for x, side in data.queries.items() for i in side.ids}
+    kept: dict[str, dict[str, float]] = {}
+    for query, scores in run.items():
+        asked = query.partition(":")[0]
+        if ":" not in query or asked not in spoken:
+            if only is None:
+                raise RunFileError(
+                    f"{path}: query {query!r} does not say its language: write it as "
+                    f"{global_id(data.languages[0], query)!r}, or name the setting of the file, as "
+                    f"in --setting mono/{data.languages[0]}"
+                )
+            query, asked = global_id(only.query_language, query), only.query_language
+        if query not in queries:
+            # Ids as a task's own files have them, where they mean another question per language.
+            own = global_id(asked, question_id(asked, query.removeprefix(f"{asked}:")))
+            query = own if own in queries else query
+        if asked not in data.queries:
+            continue
+        row: dict[str, float] = {}
+        for passage, score in scores.items():
+            language = passage.partition(":")[0]
+            if (":" not in passage or language not in spoken) and only and only.passage_language:
+                passage, language = global_id(only.passage_language, passage), only.passage_language
+            # A corpus that is read as a stream is not looked through for ids that nobody judged.
+            if passage in passages or (not passages and language in data.queries):
+                row[passage] = score
+            elif not passages and language in spoken:
+                continue
+            elif language not in spoken or language in data.passages:
+                example = min(passages, default=global_id(data.languages[0], "ID"))
+                raise RunFileError(
+                    f"{path}: task {data.task.name} has no passage {passage!r} (query {query!r}); "
+                    f"its ids look like {example!r}{did_you_mean(passage, [example])}"
+                )
+        if row:
+            kept[query] = row
+    if not queries & kept.keys():
+        raise RunFileError(
+            f"{path}: none of its queries is one of task {data.task.name} in "
+            f"{', '.join(data.languages)}; ids look like {min(queries)!r}"
+        )
+    return kept

@@ -1,0 +1,65 @@
+"""What a measure is computed from: exact ranks of a setting's golds, and facts about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.stats.ragged import IntArray
+
+
+@dataclass(frozen=True)
+class RankedGolds:
+    """Golds of Q queries in CSR layout, G in all; fields a measure does not need may stay ``None``.
+
+    Raises:
+        ValueError: shapes that do not fit one another (a fault of the calling code, not of data).
+    """
+
+    ranks: IntArray
+    """``(G,)``: rank of each gold in the whole pool of its query, 1 = best."""
+    indptr: IntArray
+    """``(Q + 1,)``: golds of query q are entries ``indptr[q]`` to ``indptr[q + 1]``."""
+    grades: NDArray[Any] | None = None
+    """``(G,)``: positive grades; ``None``: all are 1."""
+    pool_size: int | NDArray[Any] | None = None
+    """N, the passages in the pool: one number, or ``(Q,)``."""
+    gold_languages: IntArray | None = None
+    """``(G,)``: language number of each gold."""
+    query_languages: IntArray | None = None
+    """``(Q,)``: language number of each query."""
+    head_languages: IntArray | None = None
+    """``(Q, k)``: language number of the passage at each of k places; -1 past the pool."""
+    rank_correlation: NDArray[np.float64] | None = None
+    """``(Q,)``: :func:`harness.metrics.consistency.mean_rank_correlation`, which needs scores."""
+    own_ranks: IntArray | None = None
+    """``(G,)``: rank of each gold among the passages of its own language, from the same scores."""
+    n_languages: int | None = None
+    """L, the number of languages; needed with any of the language fields."""
+
+    def __post_init__(self) -> None:
+        """Check shapes once, so that no measure has to."""
+        golds, queries = len(self.ranks), len(self.indptr) - 1
+        if queries < 0 or self.indptr[0] != 0 or self.indptr[-1] != golds:
+            raise ValueError(f"indptr must run from 0 to {golds}, the number of ranks")
+        for name, length in (
+            ("grades", golds),
+            ("gold_languages", golds),
+            ("own_ranks", golds),
+            ("query_languages", queries),
+            ("head_languages", queries),
+            ("rank_correlation", queries),
+        ):
+            given = getattr(self, name)
+            if given is not None and len(given) != length:
+                raise ValueError(f"{name} must have {length} rows, not {len(given)}")
+        if self.pool_size is not None and np.shape(self.pool_size) not in ((), (queries,)):
+            raise ValueError(f"pool_size must be one number or have {queries} entries")
+
+    @property
+    def queries(self) -> int:
+        """Q, the number of queries."""
+        return len(self.indptr) - 1

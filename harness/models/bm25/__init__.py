@@ -1,0 +1,1 @@
+"""The lexical model: BM25 over words and character n-grams."""

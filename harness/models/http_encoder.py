@@ -1,0 +1,147 @@
+"""Encoders behind an OpenAI-compatible HTTP endpoint: ``--model http:NAME --base-url URL``.
+
+Requests go to ``URL/embeddings``, several at a time (:mod:`harness.models.endpoint`). Answers are
+kept in the store as they come, also where the run is then stopped, so that no text is paid for
+twice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.data.task import Role
+from harness.errors import ModelError
+from harness.models.base import ModelOptions, Similarity
+from harness.models.endpoint import Endpoint, PassingError, TooLargeError
+from harness.models.fingerprint import fingerprint
+
+PREFIX = "http:"
+_BATCH = 64
+_CONCURRENCY = 4
+
+
+class UnfinishedError(ModelError):
+    """Some requests failed; ``finished`` holds what the others brought.
+
+    ``finished`` is (positions (m,) int64, vectors (m, d) float32).
+    """
+
+    def __init__(self, message: str, finished: tuple[NDArray[np.int64], NDArray[np.float32]]):
+        super().__init__(message)
+        self.finished = finished
+
+
+class HttpEncoder:
+    """A model behind an endpoint. Its weights are the endpoint's affair: the record says so."""
+
+    languages: frozenset[str] | None = None
+    parameters: int | None = None
+    similarity: Similarity = "cosine"
+    device = "remote"
+
+    def __init__(
+        self, name: str, options: ModelOptions, *, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        """Take the endpoint's name for the model; nothing is sent yet. ``sleep`` is for tests.
+
+        Raises:
+            ModelError: no URL, one that carries credentials, or an option that an endpoint has not.
+        """
+        if not name:
+            raise ModelError("--model http: needs the endpoint's name of the model: http:NAME")
+        for flag, value in (
+            ("--device", options.device),
+            ("--max-length", options.max_length),
+            ("--dtype", None if options.dtype == "float32" else options.dtype),
+        ):
+            if value is not None:
+                raise ModelError(
+                    f"{flag} {value}: a model behind an endpoint runs as the endpoint runs it; "
+                    "leave the flag out"
+                )
+        self.name = name
+        self._options = options
+        self._endpoint = Endpoint(options.base_url, f"{PREFIX}{name}", sleep=sleep)
+        self.usage = self._endpoint.usage
+        self.prompts: Mapping[Role, str] = {
+            "query": options.query_prompt or "",
+            "passage": options.passage_prompt or "",
+        }
+        self.facts: Mapping[str, Any] = {
+            "adapter": "http",
+            "endpoint": self._endpoint.url,
+            "model": name,
+            "weights": "unknown: behind an endpoint",
+            "prompts": dict(self.prompts),
+        }
+        self.fingerprint: str | None = fingerprint(self.facts)
+        self._batch = options.batch_size or _BATCH
+
+    def encode(self, texts: Sequence[str], *, role: Role, language: str) -> NDArray[np.float32]:
+        """Vectors of shape (number of texts, width), by several requests at once.
+
+        Raises:
+            UnfinishedError: a request failed for good; what the others brought is in it.
+        """
+        given = [self.prompts[role] + text for text in texts]
+        starts = range(0, len(given), self._batch)
+        parts = [range(i, min(i + self._batch, len(given))) for i in starts]
+        found: dict[int, NDArray[np.float32]] = {}
+        with ThreadPoolExecutor(self._options.concurrency or _CONCURRENCY) as pool:
+            pending: dict[Future[NDArray[np.float32]], range] = {
+                pool.submit(self._settle, [given[i] for i in part]): part for part in parts
+            }
+            done, running = wait(pending, return_when=FIRST_EXCEPTION)
+            for future in running:
+                future.cancel()
+            # Requests on their way are paid for: what they bring is kept.
+            done, _ = wait([f for f in pending if not f.cancelled()])
+        problems = [f.exception() for f in done if f.exception() is not None]
+        for future in done:
+            if future.exception() is None:
+                found.update(zip(pending[future], future.result(), strict=True))
+        at = np.array(sorted(found), np.int64)
+        widths = {len(v) for v in found.values()}
+        if not problems and len(widths) > 1:
+            shown = " and ".join(str(x) for x in sorted(widths))
+            problems = [ModelError(f"gave vectors of {shown} dimensions")]
+            at, found = at[:0], {}
+        vectors = np.stack([found[i] for i in at]) if len(at) else np.zeros((0, 0), np.float32)
+        if problems:
+            where = f"{PREFIX}{self.name} at {self._endpoint.url}"
+            raise UnfinishedError(f"{where}: {problems[0]}", (at, vectors))
+        return np.ascontiguousarray(vectors, np.float32)
+
+    def _settle(self, texts: list[str]) -> NDArray[np.float32]:
+        """Vectors of one request's texts, by as many halves as it takes."""
+        asked = {"model": self.name, "input": texts, "encoding_format": "float"}
+        try:
+            return self._endpoint.ask("embeddings", asked, lambda x: _vectors(x, len(texts)))
+        except TooLargeError as problem:
+            if len(texts) == 1:
+                raise ModelError(f"{problem}, first for the text {texts[0][:80]!r}") from None
+            half = len(texts) // 2
+            return np.concatenate([self._settle(texts[:half]), self._settle(texts[half:])])
+
+
+def _vectors(document: Any, count: int) -> NDArray[np.float32]:
+    """The vectors of a whole answer, in the order of its texts."""
+    try:
+        data = document["data"]
+        order = [int(item.get("index", i)) for i, item in enumerate(data)]
+        vectors = [np.asarray(item["embedding"], np.float32) for item in data]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise PassingError("answered with something other than embeddings") from None
+    if sorted(order) != list(range(count)):
+        raise PassingError(f"answered with {len(order)} vectors to {count} texts")
+    if any(v.ndim != 1 or len(v) != len(vectors[0]) for v in vectors):
+        raise ModelError("answered with vectors of different widths")
+    out = np.empty((count, len(vectors[0])), np.float32)
+    out[order] = np.stack(vectors)
+    return out

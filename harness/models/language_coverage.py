@@ -1,0 +1,44 @@
+"""Say once, not per batch, that a model was not trained on some of the languages it is given."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from typing import Protocol
+
+from harness.errors import HarnessWarning
+
+
+class _Trained(Protocol):
+    name: str
+    languages: frozenset[str] | None
+
+
+_told: set[tuple[str, str]] = set()
+
+
+def warn_untrained(model: _Trained, languages: Iterable[str]) -> frozenset[str]:
+    """Warn of those of ``languages`` that ``model`` was not trained on, and return them.
+
+    One :class:`HarnessWarning` names all that were not named for this model before, so a caller
+    that knows all languages of a task calls this first and gets one warning. Nothing is said of a
+    model whose languages are not known. Only the primary subtag counts (``zh`` covers ``zh-Hant``).
+    """
+    if model.languages is None:
+        return frozenset()
+    trained = {_primary(x) for x in model.languages}
+    missing = frozenset(x for x in languages if _primary(x) not in trained)
+    new = sorted(x for x in missing if (model.name, x) not in _told)
+    if new:
+        _told.update((model.name, x) for x in new)
+        warnings.warn(
+            f"{model.name} was not trained on {', '.join(new)}: "
+            "its scores there say little about what such a model can do",
+            HarnessWarning,
+            stacklevel=2,
+        )
+    return missing
+
+
+def _primary(language: str) -> str:
+    return language.replace("_", "-").split("-")[0].lower()

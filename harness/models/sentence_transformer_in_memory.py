@@ -1,0 +1,144 @@
+"""A ``SentenceTransformer`` that the caller has in memory, for notebooks and training."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.data.task import Role
+from harness.errors import ModelError
+from harness.models.base import ModelOptions, Similarity
+from harness.models.fingerprint import fingerprint, library_versions
+from harness.models.sentence_transformer import (
+    LIBRARIES,
+    gathered,
+    pipeline_for,
+    prompts_of,
+    similarity_of,
+    stream_with,
+)
+from harness.models.token_counts import Stream, Work
+
+
+class SentenceTransformerInstance:
+    """A ``SentenceTransformer`` the caller has in memory, for notebooks and training.
+
+    Its weights are digested as they are now: train on, and wrap it again. One with modules of the
+    user's own has no fingerprint, because what their code computes cannot be digested.
+    """
+
+    languages: frozenset[str] | None = None
+
+    def __init__(self, model: Any, options: ModelOptions) -> None:
+        """Wrap ``model``; it is left as it is.
+
+        Raises:
+            ModelError: an option would need another dtype or device than the model is in.
+        """
+        self._options = options
+        self.pipeline = pipeline_for(model, options)
+        dtype = str(next((p.dtype for p in model.parameters()), "float32")).removeprefix("torch.")
+        if options.dtype not in ("float32", dtype):
+            raise ModelError(
+                f"--dtype {options.dtype}: the model in memory is {dtype}; convert it first"
+            )
+        if options.device is not None and str(model.device) != options.device:
+            raise ModelError(f"--device {options.device}: the model in memory is on {model.device}")
+        if options.backend not in ("torch", model.get_backend()):
+            raise ModelError(
+                f"--backend {options.backend}: the model in memory runs on {model.get_backend()}"
+            )
+        if options.compile:
+            raise ModelError("--compile: the model in memory is yours to compile; do it first")
+        card = getattr(model, "model_card_data", None)
+        base = getattr(card, "model_id", None) or getattr(card, "base_model", None)
+        self.name: str = base if isinstance(base, str) else type(model).__name__
+        self.similarity: Similarity = similarity_of(model.similarity_fn_name, self.name)
+        self.prompts: Mapping[Role, str] = prompts_of(model.prompts, options, self.name)
+        self.parameters: int | None = sum(p.numel() for p in model.parameters())
+        packages = {type(module).__module__.split(".")[0] for module in model.modules()}
+        foreign = sorted(packages - {"torch", "transformers", "sentence_transformers"})
+        self.facts: Mapping[str, Any] = {
+            "adapter": "sentence-transformers instance",
+            "modules": repr(model),
+            "configuration": [_configuration(module) for module in model],
+            "weights": _weights_digest(model),
+            "own_code": foreign,
+            "prompts": dict(self.prompts),
+            "similarity": self.similarity,
+            "max_length": options.max_length or _bounded(model.max_seq_length),
+            "truncate_dim": model.truncate_dim,
+            "dtype": dtype,
+            "backend": model.get_backend(),
+            "libraries": library_versions(*LIBRARIES),
+        }
+        known = not foreign and all("tokenizer" in x for x in self.facts["configuration"][:1])
+        self.fingerprint: str | None = fingerprint(self.facts) if known else None
+
+    @property
+    def device(self) -> str:
+        """Where it computes."""
+        return str(self.pipeline.model.device)
+
+    @property
+    def work(self) -> Work:
+        """What was computed so far."""
+        return self.pipeline.work.copy()
+
+    def stream(self, texts: Sequence[str], *, role: Role, language: str) -> Stream:
+        """As :meth:`SentenceTransformerEncoder.stream`; the model's settings are put back after."""
+        model, length = self.pipeline.model, self._options.max_length
+        before = model.max_seq_length
+        if length is not None:
+            model.max_seq_length = length
+        prompt = self.prompts[role]
+        try:
+            yield from stream_with(self.pipeline, texts, role=role, prompt=prompt, name=self.name)
+        finally:
+            if length is not None:
+                model.max_seq_length = before
+
+    def encode(self, texts: Sequence[str], *, role: Role, language: str) -> NDArray[np.float32]:
+        """Vectors of shape (number of texts, width); the model's settings are put back after."""
+        return gathered(self.stream(texts, role=role, language=language), len(texts))
+
+
+def _bounded(length: float | None) -> float | None:
+    """A model's maximum length; ``None`` where it reads texts of any length."""
+    return None if length is None or math.isinf(length) else length
+
+
+def _weights_digest(model: Any) -> str:
+    """SHA-256 over names, types, shapes and bytes of all parameters and buffers."""
+    import hashlib
+
+    import torch
+
+    sha = hashlib.sha256()
+    for key, tensor in model.state_dict().items():
+        plain = tensor.detach().cpu().contiguous()
+        sha.update(f"{key} {plain.dtype} {tuple(plain.shape)}\n".encode())
+        sha.update(plain.flatten().view(torch.uint8).numpy().data)
+    return sha.hexdigest()
+
+
+def _configuration(module: Any) -> dict[str, Any]:
+    """A module's settings and its tokenizer's whole state, where it has them."""
+    found: dict[str, Any] = {"type": type(module).__qualname__}
+    if callable(getattr(module, "get_config_dict", None)):
+        found["config"] = json.loads(json.dumps(module.get_config_dict(), default=str))
+    tokenizer = getattr(module, "tokenizer", None)
+    # A fast tokenizer holds a Rust one in ``backend_tokenizer``; static embeddings hold it bare.
+    to_str = getattr(getattr(tokenizer, "backend_tokenizer", tokenizer), "to_str", None)
+    if callable(to_str):
+        state = json.loads(to_str())
+        # Set anew at each call; they say nothing about the model.
+        state.pop("padding", None)
+        state.pop("truncation", None)
+        found["tokenizer"] = fingerprint(state)
+    return found

@@ -1,0 +1,226 @@
+"""What models with the same trunk share: the trunk's output for each text, and its token ids.
+
+For many trainings and scorings of one head, as studies do them: the head is the smallest part of
+the network, and what it is given does not change.
+
+A vector kept here must not depend on the texts it was computed among, or what a model becomes would
+depend on which models came before it. Sums of a matrix product depend on its shape alone, and on
+the threads that share it: every text is padded to a width of its own length, rounded up, no product
+has fewer rows than those from which on they no longer change a sum, and one thread computes it.
+Where many texts are known beforehand, several processes compute them together, each its part, and
+find them in the store the next time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from harness.base.digests import text_keys
+from harness.base.leases import take
+from harness.models.use_m3.encoder import CPU_TOKENS, GPU_TOKENS, token_ids
+
+
+class Space(Protocol):
+    """What keeps the outputs of one trunk, as the embedding store does."""
+
+    folder: Path
+
+    def get(self, keys: NDArray[np.uint64]) -> tuple[NDArray[np.bool_], NDArray[np.float32] | None]:
+        """Which of ``keys`` are stored, and their rows."""
+
+    def put(self, keys: NDArray[np.uint64], vectors: NDArray[np.float32]) -> None:
+        """Store ``vectors`` under ``keys``."""
+
+    def refresh(self) -> None:
+        """Look again for what other processes have put there."""
+
+
+class Spaces(Protocol):
+    """What has a space for every state of a trunk, as the embedding store does."""
+
+    def space(self, facts: Mapping[str, Any]) -> Space:
+        """The space of exactly these facts."""
+
+
+Trunk = Callable[[Tensor, Tensor], Tensor]
+Ids = NDArray[np.int64]
+
+STEP = 8
+"""Widths that texts are padded to are multiples of it."""
+LEAST = 16
+"""Rows of a product from which on their number changes no sum: measured on MKL with AVX-512."""
+TRUNKS = 2
+"""Trunks that are remembered, the last used: the base's, and one that a training has changed."""
+PART = 4096
+"""Texts that a process computes at a time, where several share them."""
+POLL = 0.2
+"""Seconds between two looks at parts that other processes compute."""
+_FILLER = 100
+"""Token ids from here on make texts that only fill a batch up."""
+
+
+class Memory:
+    """Outputs of one trunk by token ids."""
+
+    def __init__(self) -> None:
+        self._places: dict[bytes, int] = {}
+        self._rows = np.empty((0, 0), np.float32)
+
+    def recall(self, trunk: Trunk, ids: Tensor, lengths: Tensor) -> Tensor:
+        """(texts, width): what is known, and what ``trunk`` gives for the rest, from now on known.
+
+        Args:
+            trunk: of token ids (texts, longest) and lengths.
+            ids: int64 (texts, longest), padded.
+            lengths: int64 (texts,).
+        """
+        counts = lengths.tolist()
+        held = ids.cpu().numpy()
+        keys = [row[:n].tobytes() for row, n in zip(held, counts, strict=True)]
+        new = {key: i for i, key in enumerate(keys) if key not in self._places}
+        if new:
+            rows = torch.tensor(list(new.values()), device=ids.device)
+            with torch.no_grad():
+                found = _alike(trunk, ids[rows], lengths[rows]).cpu().numpy()
+            self._keep(list(new), found)
+        places = [self._places[key] for key in keys]
+        return torch.from_numpy(self._rows[places]).to(ids.device)
+
+    def fill(
+        self,
+        trunk: Trunk,
+        ids: Sequence[Ids],
+        space: Space,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        """Know the outputs for all of ``ids``: from ``space``, or computed and put there.
+
+        Processes that do this at once share the work; a part that another is at is waited for.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
+        by_key = {x.tobytes(): x for x in ids}
+        keys = [x for x in by_key if x not in self._places]
+        parts = deque(keys[i : i + PART] for i in range(0, len(keys), PART))
+        waited = 0
+        while parts:
+            part = parts.popleft()
+            if self._part(trunk, part, by_key, space):
+                waited = 0
+                if progress is not None:
+                    progress(len(part))
+                continue
+            parts.append(part)
+            waited += 1
+            if waited >= len(parts):
+                time.sleep(POLL)
+
+    def _part(
+        self, trunk: Trunk, part: Sequence[bytes], by_key: Mapping[bytes, Ids], space: Space
+    ) -> bool:
+        """Know one part, unless another process is computing it."""
+        stored = text_keys([key.decode("latin-1") for key in part])
+        have, found = space.get(stored)
+        if found is None or not have.all():
+            name = f"{int(stored[0, 0]):016x}-{len(part)}.claim"
+            claim = take(space.folder / "claims" / name)
+            if claim is None:
+                space.refresh()
+                return False
+            with claim:
+                # Its former owner may have finished it between our look and our claim.
+                space.refresh()
+                have, found = space.get(stored)
+                if found is None or not have.all():
+                    held, lengths = padded([by_key[x] for x in part])
+                    with torch.no_grad():
+                        found = _alike(trunk, held, lengths).numpy()
+                    space.put(stored, found)
+        self._keep(part, found)
+        return True
+
+    def _keep(self, keys: Sequence[bytes], found: NDArray[np.float32]) -> None:
+        count, more = len(self._places), len(keys)
+        if count + more > len(self._rows):
+            grown = np.empty((max(1024, 2 * (count + more)), found.shape[1]), np.float32)
+            if count:
+                grown[:count] = self._rows[:count]
+            self._rows = grown
+        self._rows[count : count + more] = found
+        self._places.update(zip(keys, range(count, count + more), strict=True))
+
+
+class Shared:
+    """Memories of trunks, and token ids of texts."""
+
+    def __init__(self) -> None:
+        self._memories: OrderedDict[bytes, Memory] = OrderedDict()
+        self._tokens: dict[tuple[str, int | None], dict[str, Ids]] = {}
+
+    def memory(self, trunk: bytes) -> Memory:
+        """Of the trunk with this digest; a new one takes the place of the one used longest ago."""
+        held = self._memories.pop(trunk, None) or Memory()
+        self._memories[trunk] = held
+        while len(self._memories) > TRUNKS:
+            self._memories.popitem(last=False)
+        return held
+
+    def tokens(
+        self, processor: Any, vocabulary: str, texts: Sequence[str], longest: int | None
+    ) -> list[Ids]:
+        """Token ids of each text by the vocabulary of this digest, cut to ``longest``."""
+        known = self._tokens.setdefault((vocabulary, longest), {})
+        new = [x for x in dict.fromkeys(texts) if x not in known]
+        if new:
+            made = token_ids(processor, new, longest)
+            known.update((x, np.array(ids)) for x, ids in zip(new, made, strict=True))
+        return [known[x] for x in texts]
+
+
+def padded(ids: Sequence[Ids]) -> tuple[Tensor, Tensor]:
+    """Int64 (texts, longest), padded with 0, and (texts,) lengths."""
+    lengths = [len(x) for x in ids]
+    held = np.zeros((len(ids), max(lengths)), np.int64)
+    for row, x in zip(held, ids, strict=True):
+        row[: len(x)] = x
+    return torch.from_numpy(held), torch.tensor(lengths)
+
+
+def _alike(trunk: Trunk, ids: Tensor, lengths: Tensor) -> Tensor:
+    """``trunk`` of texts, each as if it were alone: batches of one width, filled up."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return _of_widths(trunk, ids, lengths)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _of_widths(trunk: Trunk, ids: Tensor, lengths: Tensor) -> Tensor:
+    budget = CPU_TOKENS if ids.device.type == "cpu" else GPU_TOKENS
+    widths = (lengths + STEP - 1) // STEP * STEP
+    order, parts = [], []
+    for width in widths.unique().tolist():
+        places = torch.nonzero(widths == width)[:, 0]
+        fill = max(1, -(-LEAST // width))
+        for rows in places.split(max(LEAST, budget // width) - fill):
+            count = max(fill, LEAST - len(rows))
+            filler = torch.arange(count * width, device=ids.device).view(count, width) + _FILLER
+            held = torch.zeros((len(rows), width), dtype=ids.dtype, device=ids.device)
+            wide = min(width, ids.shape[1])
+            held[:, :wide] = ids[rows, :wide]
+            sizes = torch.full((count,), width, device=ids.device)
+            made = trunk(torch.cat([held, filler]), torch.cat([lengths[rows], sizes]))
+            parts.append(made[: len(rows)])
+            order.append(rows)
+    return torch.cat(parts)[torch.argsort(torch.cat(order))]

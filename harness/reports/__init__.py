@@ -1,1 +1,0 @@
-"""What people see: tables in the terminal, progress, and later the boards."""

@@ -1,0 +1,161 @@
+"""What a pass asks for, and how its candidates are cut to the best of every query."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.search.corpus_rows import Rows
+from harness.search.exact import (
+    Decider,
+    Decisions,
+    Keys,
+    exact_keys,
+    inner,
+    real_score,
+)
+
+TILE = 1024
+"""Passages per tile on a CPU: their scores stay in a core's cache."""
+
+QUERIES = 512
+"""Queries multiplied with a tile at once."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The queries of a pass and the golds whose ranks it counts."""
+
+    queries: NDArray[np.float32]
+    """(Q, d)"""
+    indptr: NDArray[np.int64]
+    """(Q + 1,) golds of each query."""
+    gold_scores: NDArray[np.float64]
+    """(G,) as :func:`harness.search.exact.inner` gives them."""
+    gold_rows: NDArray[np.int64]
+    """(G,) numbers of the golds among all passages that are searched (:class:`Corpus`)."""
+    longest: float
+    """What the lengths of the golds' vectors are at most."""
+    ties_win: NDArray[np.int64]
+    """(G,) whether a passage that ties with the gold outranks it: 1 or 0; -1: its id decides."""
+    gold_ids: list[bytes]
+    """(G,) local ids; looked at where ``ties_win`` is -1."""
+
+
+def capacity(k: int) -> int:
+    """Candidates that a thread holds per query: twice the head, so that it is seldom cut back."""
+    return 2 * k + 64
+
+
+class Corpus:
+    """All passages that are searched, by number: the rows of one language after the other's."""
+
+    def __init__(self, languages: Sequence[Rows]) -> None:
+        self.languages = languages
+        sizes = [len(rows) for rows in languages]
+        self.starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)
+
+    def split(self, number: NDArray[np.int64]) -> Iterator[tuple[Rows, NDArray[np.int64], int]]:
+        """Languages with shards, places in (n,) ``number`` and the shards' first number.
+
+        By shard, so that no more vectors are read at a time than one shard has.
+        """
+        order = np.argsort(number, kind="stable")
+        ordered = number[order]
+        for rows, first in zip(self.languages, self.starts[:-1].tolist(), strict=True):
+            bounds = np.searchsorted(ordered, rows.starts + first)
+            for a, b in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+                if b > a:
+                    yield rows, order[a:b], first
+
+    def vectors(self, number: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(n, d) vectors of passages (n,)."""
+        out: NDArray[np.float32] | None = None
+        for rows, places, first in self.split(number):
+            different, where = np.unique(number[places] - first, return_inverse=True)
+            found = rows.vectors(different)
+            if out is None:
+                out = np.empty((len(number), found.shape[1]), np.float32)
+            out[places] = found[where]
+        return np.zeros((0, 0), np.float32) if out is None else out
+
+
+class ShardDecider(Decider):
+    """Decides with vectors that are read again from their shards."""
+
+    def __init__(
+        self,
+        queries: NDArray[np.float32],
+        corpus: Corpus,
+        longest: float,
+        decisions: Decisions,
+    ) -> None:
+        super().__init__(queries, longest, decisions)
+        self._corpus = corpus
+
+    def _parts(
+        self, query: NDArray[np.int64], vector: NDArray[np.int64]
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32], Any, Any]]:
+        for rows, places, first in self._corpus.split(vector):
+            different, where = np.unique(vector[places] - first, return_inverse=True)
+            yield places, rows.vectors(different), query[places], where
+
+    def scores(self, query: NDArray[np.int64], vector: NDArray[np.int64]) -> NDArray[np.float64]:
+        """See :class:`harness.search.exact.Decider`."""
+        out = np.empty(len(query))
+        for places, vectors, q, v in self._parts(query, vector):
+            out[places] = inner(self.queries, vectors, q, v, compiled=True)
+        return out
+
+    def keys(self, query: NDArray[np.int64], vector: NDArray[np.int64]) -> Keys:
+        """See :class:`harness.search.exact.Decider`."""
+        out = Keys(np.empty(len(query)), np.empty(len(query)), np.empty(len(query), bool))
+        for places, vectors, q, v in self._parts(query, vector):
+            keys = exact_keys(self.queries, vectors, q, v)
+            out.high[places], out.low[places] = keys.high, keys.low
+            out.whole[places] = keys.whole
+        return out
+
+    def real(self, query: int, vector: int) -> Fraction:
+        """See :class:`harness.search.exact.Decider`."""
+        found = self._corpus.vectors(np.array([vector], np.int64))
+        return real_score(self.queries[query], found[0])
+
+
+def settled(
+    corpus: Corpus,
+    language: int,
+    decider: Decider,
+    margin: NDArray[np.float32],
+    query: NDArray[np.int64],
+    row: NDArray[np.int64],
+    score: NDArray[np.float32],
+    k: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """The ``k`` best of each query's candidates in the total order: (query, row, score), (n,) each.
+
+    ``query``, ``row`` and ``score`` (m,) are the candidates, rows of one language (its number in
+    the corpus), with their float32 products. Ids are read where scores are equal.
+    """
+    order = np.lexsort((row, -score, query))
+    query, row, score = query[order], row[order], score[order]
+    order, level = decider.order(query, row + corpus.starts[language], score, margin)
+    query, row, score = query[order], row[order], score[order]
+    if level.any():
+        rows = corpus.languages[language]
+        place = np.arange(len(row))
+        first = np.flatnonzero(level & ~np.concatenate([[False], level[:-1]])) - 1
+        last = np.flatnonzero(level & ~np.concatenate([level[1:], [False]])) + 1
+        tied = np.unique(np.concatenate([row[a:b] for a, b in zip(first, last, strict=True)]))
+        ids = dict(zip(tied.tolist(), rows.ids(tied), strict=True))
+        for a, b in zip(first.tolist(), last.tolist(), strict=True):
+            place[a:b] = sorted(place[a:b], key=lambda i: ids[int(row[i])], reverse=True)
+        row, score = row[place], score[place]
+    start = np.searchsorted(query, query)
+    keep = np.arange(len(query)) - start < k
+    return query[keep], row[keep], score[keep]

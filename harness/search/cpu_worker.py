@@ -1,0 +1,207 @@
+"""What one thread of a streamed search does with the passages it is given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from harness.search import streamed_cpu_loops as loops
+from harness.search.candidates import QUERIES, TILE, Corpus, ShardDecider, Wanted, capacity, settled
+from harness.search.exact import (
+    Decisions,
+    VectorDecider,
+    check_lengths,
+    inner,
+    inner_error,
+    product_error,
+)
+
+
+class Worker:
+    """Candidates and counts of one thread; scores on a CPU, in compiled loops."""
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        language: int,
+        wanted: Wanted,
+        k: int,
+        decisions: Decisions,
+        tile: int = TILE,
+    ) -> None:
+        queries, width = wanted.queries.shape
+        self.longest = 0.0
+        """What the lengths of the passages' vectors so far are at most."""
+        self.scores = np.empty((queries, capacity(k)), np.float32)
+        self.rows = np.empty((queries, capacity(k)), np.uint32)
+        self.held = np.zeros(queries, np.int64)
+        self.outranked = np.zeros(len(wanted.gold_scores), np.int64)
+        self._corpus, self._language, self._wanted = corpus, language, wanted
+        self._decisions, self._k, self._tile = decisions, k, tile
+        self._kth = np.full(queries, -np.inf, np.float32)
+        golds = np.diff(wanted.indptr)
+        self._query_of = np.repeat(np.arange(queries), golds)
+        self._high = np.zeros(len(self._query_of), np.float32)
+        self._low = np.zeros(len(self._query_of), np.float32)
+        self._vectors = torch.empty((tile, width), dtype=torch.float32)
+        self._raw: torch.Tensor | None = None
+        self._margin = np.zeros(queries, np.float32)
+        self._start()
+
+    def _start(self) -> None:
+        most = int(np.diff(self._wanted.indptr).max(initial=0))
+        room = max(loops.OPEN, most * self._tile)
+        self._open_gold = np.empty(room, np.int64)
+        self._open_column = np.empty(room, np.int64)
+        self._queries = torch.from_numpy(self._wanted.queries)
+        self._out = torch.empty((min(QUERIES, len(self._queries)), self._tile))
+
+    def search(self, vectors: NDArray[Any], first_row: int) -> None:
+        """Take ``vectors`` (n, d), float16 or float32, the first of them row ``first_row``."""
+        for start in range(0, len(vectors), self._tile):
+            tile = self._read(vectors[start : start + self._tile])
+            self._lengthen(check_lengths(tile.numpy()))
+            self._settle(tile, first_row + start)
+
+    def _lengthen(self, longest: float) -> None:
+        """Products may be as far off as the longest vector so far lets them."""
+        if longest <= self.longest:
+            return
+        self.longest, wanted = longest, self._wanted
+        error = product_error(wanted.queries, longest)
+        self._margin = 2 * error
+        far = error[self._query_of].astype(np.float64)
+        # Rounded outward. What float64 is off by is far less than the bound has to spare.
+        up, down = np.float32(np.inf), np.float32(-np.inf)
+        self._high = np.nextafter((wanted.gold_scores + far).astype(np.float32), up)
+        self._low = np.nextafter((wanted.gold_scores - far).astype(np.float32), down)
+        self._float64 = 2 * inner_error(wanted.queries, max(longest, wanted.longest))
+
+    def _read(self, part: NDArray[Any]) -> torch.Tensor:
+        """``part`` as float32, in memory that is used again."""
+        if self._raw is None:
+            dtype = torch.float16 if part.dtype == np.float16 else torch.float32
+            self._raw = torch.empty(self._vectors.shape, dtype=dtype)
+        if part.dtype != np.float16:
+            np.copyto(self._vectors.numpy()[: len(part)], part)
+        else:
+            np.copyto(self._raw.numpy()[: len(part)], part)
+            self._vectors[: len(part)].copy_(self._raw[: len(part)])
+        return self._vectors[: len(part)]
+
+    def _settle(self, tile: torch.Tensor, first_row: int) -> None:
+        for start in range(0, len(self._queries), QUERIES):
+            stop = min(start + QUERIES, len(self._queries))
+            # A fixed width of the buffer's rows would leave gaps; a shorter tile gets its own.
+            out = self._out.view(-1)[: (stop - start) * len(tile)].view(stop - start, len(tile))
+            torch.mm(self._queries[start:stop], tile.T, out=out)
+            flat = out.numpy().reshape(-1)
+            self._collect(flat, len(tile), first_row, start, stop)
+            self._count(flat, tile.numpy(), first_row, start, stop)
+
+    def _collect(
+        self, flat: NDArray[np.float32], width: int, first_row: int, start: int, stop: int
+    ) -> None:
+        here = slice(start, stop)
+        r = j = 0
+        while self._k:
+            r, j = loops.collect(
+                flat,
+                width,
+                first_row,
+                self._k,
+                self._margin[here],
+                self._kth[here],
+                self.scores[here],
+                self.rows[here],
+                self.held[here],
+                r,
+                j,
+            )
+            if r == stop - start:
+                return
+            self._settle_query(start + r)
+
+    def _settle_query(self, q: int) -> None:
+        """Cut a query's candidates to its head by what decides in the end."""
+        held = self.rows[q, : self.held[q]].astype(np.int64)
+        query = np.full(len(held), q, np.int64)
+        _, row, score = settled(
+            self._corpus,
+            self._language,
+            ShardDecider(self._wanted.queries, self._corpus, self.longest, self._decisions),
+            self._margin,
+            query,
+            held,
+            self.scores[q, : len(held)],
+            self._k,
+        )
+        self.rows[q, : len(row)] = row
+        self.scores[q, : len(row)] = score
+        self.held[q] = len(row)
+        self._kth[q] = score[-1]
+
+    def _count(
+        self,
+        flat: NDArray[np.float32],
+        tile: NDArray[np.float32],
+        first_row: int,
+        start: int,
+        stop: int,
+    ) -> None:
+        wanted = self._wanted
+        a, b = wanted.indptr[start], wanted.indptr[stop]
+        if a == b:
+            return
+        own = wanted.gold_rows[a:b] - self._corpus.starts[self._language] - first_row
+        r = 0
+        while r < stop - start:
+            r, n = loops.count(
+                flat,
+                len(tile),
+                wanted.indptr[start : stop + 1] - a,
+                self._high[a:b],
+                self._low[a:b],
+                own,
+                self.outranked[a:b],
+                self._open_gold,
+                self._open_column,
+                r,
+            )
+            if n:
+                self._decide(self._open_gold[:n] + a, self._open_column[:n], tile, first_row)
+
+    def _decide(
+        self,
+        gold: NDArray[np.int64],
+        column: NDArray[np.int64],
+        tile: NDArray[np.float32],
+        first_row: int,
+    ) -> None:
+        """Count those of the passages ``column`` (n,) of a tile that outrank ``gold`` (n,)."""
+        wanted, query = self._wanted, self._query_of[gold]
+        self._decisions.add(float64=len(gold))
+        difference = inner(wanted.queries, tile, query, column, compiled=True)
+        difference -= wanted.gold_scores[gold]
+        unsure = np.abs(difference) <= self._float64[query]
+        np.add.at(self.outranked, gold[(difference > 0) & ~unsure], 1)
+        if not unsure.any():
+            return
+        gold, column, query = gold[unsure], column[unsure], query[unsure]
+        row, at = np.unique(wanted.gold_rows[gold], return_inverse=True)
+        near, where = np.unique(column, return_inverse=True)
+        vectors = np.concatenate([tile[near], self._corpus.vectors(row)])
+        longest = max(self.longest, wanted.longest)
+        decider = VectorDecider(wanted.queries, vectors, longest, self._decisions, compiled=True)
+        sign = decider.signs(query, where, len(near) + at)
+        wins = (sign > 0) | ((sign == 0) & (wanted.ties_win[gold] == 1))
+        np.add.at(self.outranked, gold[wins], 1)
+        tied = (sign == 0) & (wanted.ties_win[gold] < 0)
+        if tied.any():
+            different, at = np.unique(column[tied], return_inverse=True)
+            ids = self._corpus.languages[self._language].ids(different + first_row)
+            for g, i in zip(gold[tied].tolist(), at.tolist(), strict=True):
+                self.outranked[g] += ids[i] > wanted.gold_ids[g]

@@ -1,0 +1,179 @@
+"""Search with all passages in memory: one score matrix for each query language."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.base.progress import resident_memory
+from harness.data.pool import Golds, Pool
+from harness.errors import UsageError
+from harness.search.exact import Decisions, check_lengths
+from harness.search.results import Found
+from harness.search.tiles import ROWS, InnerProducts, Scores, rank, rank_each, worth_compiling
+
+if TYPE_CHECKING:
+    from harness.models.base import LexicalIndex, LexicalModel
+
+__all__ = [
+    "ROWS",
+    "DenseScores",
+    "Found",
+    "Golds",
+    "Pool",
+    "Scores",
+    "check_memory",
+    "index_pool",
+    "index_scores",
+    "rank",
+    "rank_each",
+    "rank_with_own_indexes",
+    "tile_bytes",
+    "worth_compiling",
+]
+
+WORKING_BYTES = 224 << 20
+"""What the loops' code, the matrix library's buffers and the results were measured to take."""
+
+
+def tile_bytes(pool_size: int) -> int:
+    """Memory one tile of scores takes, in bytes."""
+    return ROWS * pool_size * 4
+
+
+def check_memory(pool_size: int, more: int, budget: int) -> None:
+    """Raise :class:`UsageError` if search would take the process over ``budget`` (bytes).
+
+    ``more`` is what search allocates besides a tile of scores, in bytes. What the process holds
+    already (Python, libraries, the vectors) counts: a budget is kept by the whole process.
+    """
+    import torch  # noqa: F401
+
+    # Libraries that search loads: what they take is counted, not guessed.
+    from harness.search import cpu_loops  # noqa: F401
+
+    need = resident_memory() + tile_bytes(pool_size) + more + WORKING_BYTES
+    if need > budget:
+        raise UsageError(
+            f"--memory {budget // 2**20}M is too small to search a pool of {pool_size:,} passages; "
+            f"at least {-(-need // 2**20)}M are needed"
+        )
+
+
+class DenseScores:
+    """Inner products of one language's query vectors with a pool's passage vectors.
+
+    ``passages`` is (N, d) float32 in the pool's column order. Vectors are compared as given:
+    normalise them first for cosine similarity. ``rows`` is the most queries a tile can hold.
+    """
+
+    def __init__(
+        self, passages: NDArray[np.float32], device: str = "cpu", *, rows: int = ROWS
+    ) -> None:
+        """Raises :class:`ModelError` for vectors too long to be multiplied in float32."""
+        import torch
+
+        self._vectors = np.ascontiguousarray(passages)
+        self._longest = check_lengths(self._vectors)
+        self._passages = torch.from_numpy(self._vectors).to(device).T
+        self._shape = (rows, len(passages))
+        self._own = threading.local()
+        self.device = device
+        self.decisions = Decisions()
+        """What was decided by more than float32 so far."""
+
+    def _buffer(self) -> Any:
+        """Room for one tile, another for each thread."""
+        import torch
+
+        if not hasattr(self._own, "buffer"):
+            self._own.buffer = torch.empty(self._shape, dtype=torch.float32, device=self.device)
+        return self._own.buffer
+
+    def of(self, queries: NDArray[np.float32]) -> InnerProducts:
+        """Scores of ``queries`` (Q, d) by tile; one lasts until its thread asks for the next."""
+        import torch
+
+        queries = np.ascontiguousarray(queries)
+        check_lengths(queries)
+        rows = torch.from_numpy(queries).to(self.device)
+
+        def tile(start: int, stop: int) -> NDArray[np.float32] | Any:
+            out = torch.mm(rows[start:stop], self._passages, out=self._buffer()[: stop - start])
+            return out.numpy() if self.device == "cpu" else out
+
+        return InnerProducts(tile, queries, self._vectors, self._longest, self.decisions)
+
+
+def index_pool(model: LexicalModel, passages: Sequence[str], pool: Pool) -> LexicalIndex:
+    """The index over a whole pool; ``passages`` (N,) stand in the pool's column order."""
+    return model.index(passages, languages=[pool.languages[i] for i in pool.language_of])
+
+
+def index_scores(index: LexicalIndex, texts: Sequence[str], language: str) -> Scores:
+    """Scores of ``texts``, queries of one language, against an index."""
+    return lambda start, stop: np.ascontiguousarray(
+        index.score(texts[start:stop], language=language), np.float32
+    )
+
+
+def rank_with_own_indexes(
+    model: LexicalModel,
+    whole: LexicalIndex,
+    passages: Sequence[str],
+    queries: Mapping[str, Sequence[str]],
+    golds: Mapping[str, Golds],
+    pool: Pool,
+    *,
+    top: int = 100,
+    block_tops: Mapping[str, Mapping[str, int]] | None = None,
+    threads: int = 1,
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, Found]:
+    """Gold ranks and heads of a system that scores by index: one index per pool that is searched.
+
+    Word statistics belong to a pool, so the multi settings use an index of all passages and the
+    mono and cross settings one of that language's passages alone: each number is the one a separate
+    run over that pool would give. ``whole`` is the index of all passages (:func:`index_pool`),
+    ``passages`` (N,) their texts in the pool's column order; ``queries`` and ``golds`` are by query
+    language. Returns what :func:`rank` would, by query language.
+    """
+    found = rank_each(
+        golds,
+        lambda x: index_scores(whole, queries[x], x),
+        pool,
+        top=top,
+        threads=threads,
+        progress=progress,
+    )
+    block_rank = {x: np.zeros(len(golds[x].columns), np.int32) for x in queries}
+    block_heads: dict[str, dict[str, tuple[NDArray[np.int32], NDArray[np.float32]]]]
+    block_heads = {x: {} for x in queries}
+    for name in pool.languages:
+        first, last = pool.block(name)
+        alone = pool.only(name)
+        index = index_pool(model, passages[first:last], alone)
+        for x, texts in queries.items():
+            here = found[x].gold_language == pool.languages.index(name)
+            wanted = (block_tops or {}).get(x, {}).get(name, 0)
+            own = rank(
+                index_scores(index, texts, x),
+                x,
+                golds[x].within(first, last),
+                alone,
+                top=wanted,
+                threads=threads,
+            )
+            block_rank[x][here] = own.block_rank
+            if wanted:
+                block_heads[x][name] = (own.head + np.int32(first), own.head_scores)
+            if progress is not None:
+                progress(len(texts))
+    return {
+        x: replace(found[x], block_rank=block_rank[x], block_heads=block_heads[x]) for x in queries
+    }

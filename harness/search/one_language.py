@@ -1,0 +1,178 @@
+"""One pass over the passages of one language: the best k of every query, and what outranks a gold.
+
+Tiles of passages are read, multiplied with the queries and forgotten. What stays are candidates for
+the heads, a bounded number per query, and one count per gold. Each thread takes whole pieces of the
+corpus, from reading to counting, with candidates of its own; they are put together at the end.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.search.candidates import QUERIES, TILE, Corpus, ShardDecider, Wanted, capacity, settled
+from harness.search.corpus_rows import Piece, Rows, release, vectors_of
+from harness.search.exact import (
+    Decisions,
+    inner,
+    product_error,
+)
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """What a pass found."""
+
+    rows: NDArray[np.int64]
+    """(Q, k) best passages by row, best first."""
+    scores: NDArray[np.float32]
+    """(Q, k) float32 products."""
+    longest: float
+    """What the lengths of the passages' vectors are at most."""
+    outranked_by: NDArray[np.int64]
+    """(G,) passages above each gold."""
+
+
+def scan_bytes(queries: int, width: int, k: int, threads: int) -> int:
+    """Memory that a pass takes, in bytes, its result included."""
+    held = queries * capacity(k) * 8
+    tile = TILE * width * 6 + QUERIES * TILE * 4
+    # Putting together: query, row and score of each candidate that is left, and their order.
+    merged = queries * (k + 64) * 64
+    return threads * (held + tile) + merged + queries * width * 4
+
+
+def scan(
+    corpus: Corpus,
+    language: int,
+    wanted: Wanted,
+    k: int,
+    decisions: Decisions,
+    *,
+    device: str = "cpu",
+    threads: int = 1,
+    progress: Callable[[int], None] | None = None,
+) -> Scanned:
+    """Search all passages of a language, by its number in the corpus, for each query.
+
+    The result depends on the vectors alone: not on shards, tiles, threads or device. ``k`` is cut
+    to the passages there are. ``progress`` is told how many passages each step settled.
+    """
+    import torch
+
+    from harness.search.worker_for_device import worker_on
+
+    rows = corpus.languages[language]
+    k = min(k, len(rows))
+    lock, stopped = threading.Lock(), threading.Event()
+    pieces = rows.pieces()
+
+    def taken() -> Iterator[Piece]:
+        while not stopped.is_set():
+            with lock:
+                piece = next(pieces, None)
+            if piece is None:
+                return
+            yield piece
+
+    def work(worker: Any) -> Any:
+        try:
+            for piece in taken():
+                vectors = vectors_of(piece.shard)
+                worker.search(vectors[piece.start : piece.stop], piece.first_row)
+                release(vectors)
+                if progress is not None:
+                    with lock:
+                        progress(piece.stop - piece.start)
+        finally:
+            # Done, or failed: then nobody has to finish the corpus first.
+            stopped.set()
+        return worker
+
+    before, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    if threads > 1:
+        torch.set_num_threads(1)
+    # What a model may have allowed itself (TF32, bfloat16) is not within the bound on errors.
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            workers = [
+                worker_on(device, corpus, language, wanted, k, decisions) for _ in range(threads)
+            ]
+            try:
+                done = list(pool.map(work, workers))
+            finally:
+                stopped.set()
+    finally:
+        torch.set_num_threads(before)
+        torch.set_float32_matmul_precision(precision)
+    return _together(corpus, language, wanted, k, decisions, done)
+
+
+def compile_loops() -> None:
+    """Compile the loops of a pass, or load what was compiled before: a first run waits for it."""
+    one = np.ones((1, 1), np.float32)
+    golds = np.array([0, 1], np.int64)
+    first, ties = golds[:1], np.array([-1], np.int64)
+    wanted = Wanted(one, golds, one[0].astype(np.float64), first, 1.0, ties, [b"0"])
+    inner(one, one, first, first, compiled=True)
+    scan(Corpus([Rows([_One()])]), 0, wanted, 1, Decisions())
+
+
+class _One:
+    """A shard of one passage."""
+
+    language = ""
+    ids: ClassVar[list[bytes]] = [b"0"]
+    vectors = np.ones((1, 1), np.float32)
+
+    def __len__(self) -> int:
+        return 1
+
+
+def _together(
+    corpus: Corpus,
+    language: int,
+    wanted: Wanted,
+    k: int,
+    decisions: Decisions,
+    workers: list[Any],
+) -> Scanned:
+    """What several threads found, as one."""
+    queries = len(wanted.queries)
+    longest = max(w.longest for w in workers)
+    margin = 2 * product_error(wanted.queries, longest)
+    query: list[NDArray[np.int64]] = []
+    row: list[NDArray[np.int64]] = []
+    score: list[NDArray[np.float32]] = []
+    for q in range(queries):
+        scores = np.concatenate([w.scores[q, : w.held[q]] for w in workers])
+        held = np.concatenate([w.rows[q, : w.held[q]] for w in workers])
+        if 0 < k < len(scores):
+            kth = np.partition(scores, len(scores) - k)[len(scores) - k]
+            near = scores >= kth - margin[q]
+            held, scores = held[near], scores[near]
+        query.append(np.full(len(held), q, np.int64))
+        row.append(held.astype(np.int64))
+        score.append(scores)
+    outranked = np.sum([w.outranked for w in workers], axis=0)
+    if not queries or not k:
+        empty = np.zeros((queries, k))
+        return Scanned(empty.astype(np.int64), empty.astype(np.float32), longest, outranked)
+    _, best, found = settled(
+        corpus,
+        language,
+        ShardDecider(wanted.queries, corpus, longest, decisions),
+        margin,
+        np.concatenate(query),
+        np.concatenate(row),
+        np.concatenate(score),
+        k,
+    )
+    return Scanned(best.reshape(queries, k), found.reshape(queries, k), longest, outranked)

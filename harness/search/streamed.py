@@ -1,0 +1,393 @@
+"""Exact search of corpora that are larger than memory, streamed from their shards.
+
+One pass over each language's shards gives the rank of every gold and the head of every ranking, in
+a bounded amount of memory. The golds' scores are computed first; a pass then only counts what lies
+above them. No index, and nothing approximate: an index would be what is measured.
+
+The order is the one of :mod:`harness.search.in_memory`: score descending, then global passage id
+descending. Ids are looked at only where scores tie; a corpus's ids are never all in memory. What
+float32 products leave open is decided by :mod:`harness.search.exact`, so that shards, memory,
+threads and device cannot change a rank, and results are those of the search in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.base.progress import resident_memory
+from harness.data.pool import Golds, Pool
+from harness.errors import DataError, UsageError
+from harness.search.candidates import Corpus, ShardDecider, Wanted
+from harness.search.corpus_rows import Rows, Shard
+from harness.search.exact import Decisions, check_lengths, inner, product_error
+from harness.search.one_language import Scanned, scan, scan_bytes
+from harness.search.results import Found
+from harness.search.streamed_queries import Asked, Head, Judged, language_of
+from harness.search.tiles import in_order
+
+__all__ = ["Judged", "Shard", "ShardSearch", "Streamed", "search_shards"]
+
+TOP = 1000
+"""Passages per ranking, unless told otherwise."""
+
+WORKING_BYTES = 160 << 20
+"""What compiled loops, the matrix library's buffers and the shards being read take."""
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """What was found, in a pool that names only the passages that matter."""
+
+    pool: Pool
+    """Golds and heads; ``len()`` and ``sizes`` count all that was searched."""
+    found: Mapping[str, Found]
+    """By query language."""
+    vectors: Callable[[NDArray[np.int64]], NDArray[np.float32]]
+    """Vectors (n, d) of columns (n,), read again from their shards."""
+    decisions: Decisions
+    """What was decided by more than float32 so far."""
+
+
+class ShardSearch:
+    """A search of shards, laid out and ready to run; arguments as of :func:`search_shards`."""
+
+    def __init__(
+        self,
+        shards: Mapping[str, Sequence[Shard]],
+        queries: Mapping[str, NDArray[np.float32]],
+        judged: Mapping[str, Judged],
+        searches: Mapping[str, Collection[str]] | None = None,
+        *,
+        top: int = TOP,
+        block_tops: Mapping[str, Mapping[str, int]] | None = None,
+        memory: int | None = None,
+        device: str = "cpu",
+        threads: int = 1,
+        scored: bool = False,
+    ) -> None:
+        import torch  # noqa: F401
+
+        # What libraries take is counted by the budget, not guessed.
+        from harness.search import cpu_worker  # noqa: F401
+
+        self._searches = searches or {x: tuple(shards) for x in judged}
+        self._asked = Asked.of(queries, judged, self._searches)
+        # Languages in the order of ties: of equal scores the first language's rank higher.
+        self.languages = tuple(sorted(shards, key=lambda x: f"{x}:".encode(), reverse=True))
+        self._rows = [Rows(shards[x]) for x in self.languages]
+        self._corpus = Corpus(self._rows)
+        self._scored = scored
+        self._decisions = Decisions()
+        self._top, self._block_tops = top, block_tops or {}
+        check_lengths(self._asked.vectors)
+        self._longest = 0.0
+        """What the lengths of the passages' vectors are at most, as far as they were read."""
+        self._device = device
+        # On another device one thread reads while another's scores are computed.
+        self._threads = threads if device == "cpu" else 2
+        self._memory = memory
+
+    @property
+    def passages(self) -> int:
+        """Passages to be read, those of a corpus once per pass over it."""
+        read = 0
+        for x, rows in zip(self.languages, self._rows, strict=True):
+            read += len(rows) * sum(1 for _ in self._passes(x))
+        return read
+
+    def _passes(self, language: str) -> Iterator[NDArray[np.int64]]:
+        """The queries that a language's passages are searched for, as many at once as fit."""
+        spans = [
+            self._asked.span(x) for x in self._asked.languages if language in self._searches[x]
+        ]
+        query = np.concatenate(
+            [np.zeros(0, np.int64), *(np.arange(s.start, s.stop) for s in spans)]
+        )
+        most = self._at_once
+        for start in range(0, len(query), most):
+            yield query[start : start + most].astype(np.int64)
+
+    @cached_property
+    def _at_once(self) -> int:
+        """Queries that fit into the memory budget."""
+        queries, width = self._asked.vectors.shape
+        if self._memory is None or not queries:
+            return max(1, int(queries))
+        k = min(self._top, max(map(len, self._rows)))
+        fixed = scan_bytes(0, width, k, self._threads)
+        each = scan_bytes(1, width, k, self._threads) - fixed
+        # The heads of all queries stay until the end.
+        kept = queries * k * 14
+        free = self._memory - WORKING_BYTES - resident_memory() - fixed - kept
+        if free < each:
+            need = self._memory + each - free
+            raise UsageError(
+                f"--memory {self._memory // 2**20}M is too small to search "
+                f"{sum(map(len, self._rows)):,} passages with {queries:,} queries; at least "
+                f"{-(-need // 2**20)}M are needed"
+            )
+        return int(free) // int(each)
+
+    def run(self, progress: Callable[[int], None] | None = None) -> Streamed:
+        """Search; ``progress`` is told how many of the :attr:`passages` each step settled.
+
+        Raises:
+            DataError: a gold is not among the passages.
+            UsageError: the memory budget is too small for a single query.
+        """
+        asked = self._asked
+        gold_language, gold_row = self._locate()
+        number = self._corpus.starts[gold_language] + gold_row
+        query_of = np.repeat(np.arange(len(asked.vectors)), np.diff(asked.indptr))
+        gold_scores, longest = self._score(query_of, number)
+        local = [p.partition(":")[2].encode() for p in asked.passages]
+        outranked = np.zeros((len(gold_row), len(self.languages)), np.int64)
+        heads: dict[str, Head] = {}
+        blocks: dict[str, dict[str, Head]] = {x: {} for x in asked.languages}
+        for i, language in enumerate(self.languages):
+            ties_win = np.where(gold_language == i, -1, gold_language > i)
+            found: list[tuple[NDArray[np.int64], Scanned]] = []
+            for query in self._passes(language):
+                indptr, golds = asked.golds_of(query)
+                wanted = Wanted(
+                    asked.vectors[query],
+                    indptr,
+                    gold_scores[golds],
+                    number[golds],
+                    longest,
+                    ties_win[golds].astype(np.int64),
+                    [local[g] for g in golds.tolist()],
+                )
+                scanned = scan(
+                    self._corpus,
+                    i,
+                    wanted,
+                    self._top,
+                    self._decisions,
+                    device=self._device,
+                    threads=self._threads,
+                    progress=progress,
+                )
+                outranked[golds, i] = scanned.outranked_by
+                self._longest = max(self._longest, scanned.longest)
+                found.append((query, scanned))
+            self._keep(language, i, found, heads, blocks)
+        return self._laid_out(gold_language, gold_row, outranked, heads, blocks)
+
+    def _score(
+        self, query: NDArray[np.int64], number: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], float]:
+        """(n,) scores of golds as float64 has them, and what their lengths are at most."""
+        scores, longest = np.empty(len(query)), 0.0
+        for rows, places, first in self._corpus.split(number):
+            different, where = np.unique(number[places] - first, return_inverse=True)
+            vectors = rows.vectors(different)
+            longest = max(longest, check_lengths(vectors))
+            scores[places] = inner(
+                self._asked.vectors, vectors, query[places], where, compiled=True
+            )
+        return scores, longest
+
+    def _locate(self) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
+        """Language number and row of each gold."""
+        asked = self._asked
+        place = {x: i for i, x in enumerate(self.languages)}
+        language = np.array([place[language_of(p)] for p in asked.passages], np.int16)
+        row = np.zeros(len(language), np.int64)
+        for number, rows in enumerate(self._rows):
+            here = np.flatnonzero(language == number)
+            local = [asked.passages[g].partition(":")[2].encode() for g in here.tolist()]
+            found = rows.find(set(local))
+            for g, name in zip(here.tolist(), local, strict=True):
+                if name not in found:
+                    raise DataError(
+                        f"passage {asked.passages[g]!r} is judged relevant, but it is not among "
+                        f"the {len(rows):,} passages of {self.languages[number]} that were encoded"
+                    )
+                row[g] = found[name]
+        return language, row
+
+    def _keep(
+        self,
+        language: str,
+        number: int,
+        found: Sequence[tuple[NDArray[np.int64], Scanned]],
+        heads: dict[str, Head],
+        blocks: dict[str, dict[str, Head]],
+    ) -> None:
+        """Add what a language's passes found to the heads of each query language."""
+        if not found:
+            return
+        query = np.concatenate([q for q, _ in found])
+        row = np.concatenate([s.rows for _, s in found])
+        score = np.concatenate([s.scores for _, s in found])
+        for x in self._asked.languages:
+            if language not in self._searches[x]:
+                continue
+            span = self._asked.span(x)
+            first = int(np.searchsorted(query, span.start))
+            own = slice(first, first + span.stop - span.start)
+            head = Head(np.full(row[own].shape, number, np.int16), row[own], score[own])
+            depth = self._block_tops.get(x, {}).get(language, 0)
+            if depth:
+                cut = slice(0, depth)
+                blocks[x][language] = Head(
+                    head.language[:, cut], head.row[:, cut], head.score[:, cut]
+                )
+            if x in heads:
+                asked = np.arange(span.start, span.stop)
+                head = heads[x].merged(
+                    head, self._top, asked, self._corpus.starts, self._decider, self._margin
+                )
+            heads[x] = head
+
+    @property
+    def _decider(self) -> ShardDecider:
+        vectors = self._asked.vectors
+        return ShardDecider(vectors, self._corpus, self._longest, self._decisions)
+
+    @property
+    def _margin(self) -> NDArray[np.float32]:
+        margin: NDArray[np.float32] = 2 * product_error(self._asked.vectors, self._longest)
+        return margin
+
+    def _scores_of(self, head: Head, first: int, columns: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Scores of a head of queries from ``first`` on, for exports."""
+        if not self._scored:
+            return head.score
+        query = first + np.repeat(np.arange(len(head.row)), head.row.shape[1])
+        number = (self._corpus.starts[head.language] + head.row).reshape(-1)
+        scores = self._decider.scores(query, number).reshape(head.row.shape)
+        return in_order(scores, columns.astype(np.int32))
+
+    def _laid_out(
+        self,
+        gold_language: NDArray[np.int16],
+        gold_row: NDArray[np.int64],
+        outranked: NDArray[np.int64],
+        heads: Mapping[str, Head],
+        blocks: Mapping[str, Mapping[str, Head]],
+    ) -> Streamed:
+        """Everything as columns of a pool that names golds and heads."""
+        asked = self._asked
+        every = [*heads.values(), *(h for own in blocks.values() for h in own.values())]
+        known: list[NDArray[np.int64]] = []
+        ids: dict[str, list[str]] = {}
+        for number, (language, rows) in enumerate(zip(self.languages, self._rows, strict=True)):
+            seen = [gold_row[gold_language == number]]
+            seen += [head.row[head.language == number] for head in every]
+            known.append(np.unique(np.concatenate(seen)))
+            ids[language] = [x.decode() for x in rows.ids(known[-1])]
+        pool = Pool.of_ids(ids)
+        # pool.rows: where each column stands when the languages of ``ids`` are concatenated.
+        column_of = np.empty(len(pool.rows), np.int64)
+        column_of[pool.rows] = np.arange(len(pool.rows))
+        offset = np.concatenate([[0], np.cumsum([len(k) for k in known])])
+
+        def columns(language: NDArray[np.int16], row: NDArray[np.int64]) -> NDArray[np.int64]:
+            out = np.zeros(row.shape, np.int64)
+            for number, held in enumerate(known):
+                here = language == number
+                out[here] = column_of[offset[number] + np.searchsorted(held, row[here])]
+            return out
+
+        pool = replace(
+            pool,
+            languages=self.languages,
+            starts=offset.astype(np.int64),
+            searched=np.array([len(rows) for rows in self._rows], np.int64),
+        )
+        gold_columns = columns(gold_language, gold_row)
+        found = {}
+        for x in asked.languages:
+            span = asked.span(x)
+            a, b = int(asked.indptr[span.start]), int(asked.indptr[span.stop])
+            golds = Golds(
+                asked.questions[span],
+                asked.indptr[span.start : span.stop + 1] - a,
+                gold_columns[a:b],
+                asked.grades[a:b],
+            )
+            head = heads.get(x)
+            if head is None:
+                nothing = np.zeros((span.stop - span.start, 0), np.int64)
+                head = Head(nothing.astype(np.int16), nothing, nothing.astype(np.float32))
+            own = outranked[np.arange(a, b), gold_language[a:b]] + 1
+            best = columns(head.language, head.row)
+            found[x] = Found(
+                language=x,
+                golds=golds,
+                gold_language=gold_language[a:b],
+                outranked_by=outranked[a:b].astype(np.int32),
+                block_rank=own.astype(np.int32),
+                head=best.astype(np.int32),
+                head_scores=self._scores_of(head, span.start, best),
+                block_heads={
+                    y: (c.astype(np.int32), self._scores_of(h, span.start, c))
+                    for y, h in blocks[x].items()
+                    for c in [columns(h.language, h.row)]
+                },
+            )
+        row_of = np.concatenate(known)[pool.rows]
+
+        def vectors(columns: NDArray[np.int64]) -> NDArray[np.float32]:
+            return self._corpus.vectors(
+                self._corpus.starts[pool.language_of[columns]] + row_of[columns]
+            )
+
+        return Streamed(pool, found, vectors, self._decisions)
+
+
+def search_shards(
+    shards: Mapping[str, Sequence[Shard]],
+    queries: Mapping[str, NDArray[np.float32]],
+    judged: Mapping[str, Judged],
+    searches: Mapping[str, Collection[str]] | None = None,
+    *,
+    top: int = TOP,
+    block_tops: Mapping[str, Mapping[str, int]] | None = None,
+    memory: int | None = None,
+    device: str = "cpu",
+    threads: int = 1,
+    scored: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> Streamed:
+    """Exact gold ranks and heads, from shards as they lie on disk.
+
+    Args:
+        shards: passage language -> its shards, in order.
+        queries: query language -> (Q, d) float32.
+        judged: query language -> question -> {global passage id: grade}; its order is that of the
+            vectors. Golds in a language that the query does not search are left out.
+        searches: query language -> the passage languages that its queries are put to; all of them
+            are its pool. Default: every language.
+        top: depth of the heads of that pool.
+        block_tops: query language -> passage language -> depth of the head wanted among that
+            language's passages alone, at most ``top``.
+        memory: bytes that the process may take; more queries than fit are put in several passes.
+        device: as torch names it.
+        threads: pieces of a corpus worked on at once, on a CPU.
+        scored: read the scores of the heads too, for exports.
+        progress: told how many passages each step settled, those of :attr:`ShardSearch.passages`.
+
+    Raises:
+        DataError: a gold is not among the passages.
+        UsageError: the memory budget is too small for a single query.
+    """
+    return ShardSearch(
+        shards,
+        queries,
+        judged,
+        searches,
+        top=top,
+        block_tops=block_tops,
+        memory=memory,
+        device=device,
+        threads=threads,
+        scored=scored,
+    ).run(progress)

@@ -1,0 +1,195 @@
+"""The inner loops of streamed search: candidates for the heads, and counts of what beats a gold.
+
+The scores of a tile come from a matrix kernel, whose last bits depend on shapes, threads and the
+device. They are taken as what they are: within a bound of the inner product. What that leaves open
+is listed and decided by :mod:`harness.search.exact`, so that ranks and heads are the same whatever
+the shards, the tiles and the device.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from harness.base.jit import compiled
+
+_SCAN = 64
+"""Columns looked over at once for any that reach the bound."""
+
+OPEN = 1 << 15
+"""Open pairs that the counting loop can list at once."""
+
+
+@compiled()
+def _compact(scores: Any, rows: Any, held: Any, k: Any, margin: Any) -> Any:
+    """Keep what can still be among the k best; returns how many and the k-th highest score."""
+    kth = np.partition(scores[:held], held - k)[held - k]
+    bound = np.float32(kth - margin)
+    kept = 0
+    for i in range(held):
+        if scores[i] >= bound:
+            scores[kept] = scores[i]
+            rows[kept] = rows[i]
+            kept += 1
+    return kept, kth
+
+
+@compiled(inline="always")
+def _add(
+    x: Any,
+    row: Any,
+    k: Any,
+    margin: Any,
+    kth: Any,
+    held_scores: Any,
+    held_rows: Any,
+    held: Any,
+    r: Any,
+) -> Any:
+    """Add a candidate of query ``r`` if there is still need of it; False if there is no room."""
+    capacity = held_scores.shape[1]
+    if held[r] == capacity:
+        held[r], kth[r] = _compact(held_scores[r], held_rows[r], held[r], k, margin[r])
+        if held[r] > capacity - capacity // 8:
+            return False
+    if x >= np.float32(kth[r] - margin[r]):
+        held_scores[r, held[r]] = x
+        held_rows[r, held[r]] = row
+        held[r] += 1
+    return True
+
+
+@compiled(nogil=True)
+def collect_listed(
+    query: Any,
+    column: Any,
+    scores: Any,
+    first_row: Any,
+    k: Any,
+    margin: Any,
+    kth: Any,
+    held_scores: Any,
+    held_rows: Any,
+    held: Any,
+    at: Any,
+) -> Any:
+    """As :func:`collect`, for scores picked from a tile: (n,) ``query``, ``column``, ``scores``.
+
+    Returns the place in the list to go on from; n if all is done.
+    """
+    while at < len(query):
+        row = first_row + column[at]
+        if not _add(scores[at], row, k, margin, kth, held_scores, held_rows, held, query[at]):
+            break
+        at += 1
+    return at
+
+
+@compiled(nogil=True)
+def collect(
+    flat: Any,
+    width: Any,
+    first_row: Any,
+    k: Any,
+    margin: Any,
+    kth: Any,
+    held_scores: Any,
+    held_rows: Any,
+    held: Any,
+    r: Any,
+    j: Any,
+) -> Any:
+    """Add to each query's candidates what may be among its k best, from row ``r``, column ``j`` on.
+
+    ``flat`` (R * width,) are the scores of a tile whose first passage is row ``first_row``.
+    ``held_scores``, ``held_rows`` (R, capacity) and ``held`` (R,) are the candidates, ``kth`` (R,)
+    the k-th highest score among them (-inf while there are fewer), ``margin`` (R,) how far below it
+    a score may lie that still could be higher in truth.
+
+    Returns the place to go on from: (R, 0) if all is done, else that of a query whose candidates
+    lie too close together to be told apart by these scores; they have to be settled first.
+    """
+    while r < len(held):
+        base = np.uint64(r) * np.uint64(width)
+        bound = np.float32(kth[r] - margin[r])
+        a = j
+        while a < width:
+            b = min(a + _SCAN, width)
+            if _reaching(flat, base + np.uint64(a), base + np.uint64(b), bound):
+                for i in range(a, b):
+                    x = flat[base + np.uint64(i)]
+                    if x < bound:
+                        continue
+                    row = first_row + i
+                    if not _add(x, row, k, margin, kth, held_scores, held_rows, held, r):
+                        return r, i
+                    bound = np.float32(kth[r] - margin[r])
+            a = b
+        r, j = r + 1, 0
+    return r, 0
+
+
+@compiled(inline="always")
+def _above_and_near(flat: Any, start: Any, stop: Any, high: Any, low: Any) -> Any:
+    """How many of ``flat[start:stop]`` exceed ``high``, and how many lie from ``low`` to it."""
+    above, least = np.int32(0), np.int32(0)
+    for j in range(np.uint64(start), np.uint64(stop)):
+        x = flat[j]
+        above += np.int32(x > high)
+        least += np.int32(x >= low)
+    return above, least - above
+
+
+@compiled(inline="always")
+def _reaching(flat: Any, start: Any, stop: Any, bound: Any) -> Any:
+    """How many of ``flat[start:stop]`` are at least ``bound``."""
+    n = np.int32(0)
+    for j in range(np.uint64(start), np.uint64(stop)):
+        n += np.int32(flat[j] >= bound)
+    return n
+
+
+@compiled(nogil=True)
+def count(
+    flat: Any,
+    width: Any,
+    indptr: Any,
+    high: Any,
+    low: Any,
+    own: Any,
+    outranked: Any,
+    open_gold: Any,
+    open_column: Any,
+    r: Any,
+) -> Any:
+    """Add to ``outranked`` (G,) how many passages of a tile outrank each gold, from row ``r`` on.
+
+    Scores ``flat`` (R * width,) above ``high`` (G,) are above the gold's for certain, those below
+    ``low`` are not; a pair of a gold and a column between them goes into ``open_gold`` and
+    ``open_column``, unless it is the gold's own column ``own`` (G,).
+
+    Returns (row to go on from, pairs listed): fewer rows than there are if the pairs were too many.
+    """
+    n = 0
+    while r < len(indptr) - 1:
+        first, golds = indptr[r], indptr[r + 1] - indptr[r]
+        if n + golds * width > len(open_gold) and n:
+            break
+        base = np.uint64(r) * np.uint64(width)
+        end = base + np.uint64(width)
+        for g in range(first, first + golds):
+            above, near = _above_and_near(flat, base, end, high[g], low[g])
+            outranked[g] += above
+            j = np.uint64(0)
+            while near > 0:
+                x = flat[base + j]
+                if x >= low[g] and x <= high[g]:
+                    near -= 1
+                    if np.int64(j) != own[g]:
+                        open_gold[n] = g
+                        open_column[n] = np.int64(j)
+                        n += 1
+                j += np.uint64(1)
+        r += 1
+    return r, n

@@ -1,0 +1,399 @@
+"""Intervals and paired tests that know that queries are not independent.
+
+A question is asked in up to 11 languages, and its queries rise and fall together. What is drawn
+anew is therefore the question (a cluster of queries), never the single query.
+
+The statistic is the macro mean: the mean over groups (query languages) of the mean over a group's
+queries. Where a query language has several settings, these are the groups, the language is their
+parent, and the macro mean is taken over parents of their means over groups. Undefined values (NaN)
+are left out, as are groups without a defined value. With one group it is the micro mean.
+
+Everything is a sum over clusters, so a resample is a row of weights and all of them together are
+one matrix product; no query is ever copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.stats.ragged import FloatArray, IntArray, divide
+
+RESAMPLES = 10_000
+LEVEL = 0.95
+# Weights of one block of resamples, in bytes: small beside the score blocks of a search.
+_BLOCK_BYTES = 32 << 20
+_NORMAL = NormalDist()
+
+_ROUNDING = 1e-12
+"""How far apart two equal sums of the resampling may be, relative to the value, or to 1."""
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """Estimates with intervals; ``...`` is the shape of the statistic, ``(M,)`` or ``(L, M)``."""
+
+    value: FloatArray
+    """``(...)``: the statistic on the data as they are; NaN where undefined."""
+    standard_error: FloatArray
+    """``(...)``: standard deviation over the resamples."""
+    percentile: FloatArray
+    """``(..., 2)``: percentile interval (Efron 1979)."""
+    bca: FloatArray
+    """``(..., 2)``: bias-corrected and accelerated interval (Efron 1987)."""
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """What :func:`cluster_bootstrap` returns, with all that is needed to draw it again."""
+
+    macro: Estimates
+    """Macro means, ``(M,)``."""
+    parents: Estimates
+    """Means of each parent over its groups, ``(P, M)``; no rows without parents."""
+    groups: Estimates
+    """Means of each group, ``(L, M)``."""
+    clusters: int
+    resamples: int
+    level: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Differences with p-values; ``...`` is ``(M,)``, ``(P, M)`` or ``(L, M)``."""
+
+    value: FloatArray
+    """``(...)``: mean of the first system minus that of the second; NaN where undefined."""
+    p_value: FloatArray
+    """``(...)``: two-sided, never 0, not corrected for the number of comparisons."""
+    p_lower: FloatArray
+    """``(...)``: one-sided, of a difference as far below 0; as ``p_value`` else."""
+    p_higher: FloatArray
+    """``(...)``: one-sided, of a difference as far above 0."""
+
+
+@dataclass(frozen=True)
+class Permutation:
+    """What :func:`paired_permutation_test` returns."""
+
+    macro: Difference
+    """``(M,)``."""
+    parents: Difference
+    """``(P, M)``; no rows without parents."""
+    groups: Difference
+    """``(L, M)``."""
+    clusters: int
+    resamples: int
+    """Sign assignments tried; with few clusters all there are."""
+    exact: bool
+    """All sign assignments were tried, so nothing depends on the seed."""
+    seed: int
+
+
+def cluster_bootstrap(
+    values: NDArray[Any],
+    clusters: NDArray[Any],
+    groups: IntArray,
+    n_groups: int,
+    *,
+    seed: int,
+    parents: IntArray | None = None,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+) -> Bootstrap:
+    """Draw whole clusters with replacement and return intervals for macro and group means.
+
+    Args:
+        values: per-query values, ``(Q, M)`` for M measures or systems (``(Q,)`` is one); NaN where
+            undefined. For the interval of a difference give the differences.
+        clusters: the cluster of each query, ``(Q,)``: question ids or numbers.
+        groups: the group of each query, ``(Q,)``, 0 to ``n_groups - 1``: its language, or setting.
+        n_groups: L.
+        seed: of numpy's PCG64; equal arguments give equal intervals.
+        parents: the parent of each group, ``(L,)``, from 0: the query language of each setting.
+        resamples: B, number of resamples.
+        level: coverage of the intervals.
+
+    Returns:
+        A mean that has no defined value is NaN with a NaN interval.
+    """
+    table = _Table.of(values, clusters, groups, n_groups, parents)
+    rng = np.random.Generator(np.random.PCG64(seed))
+    n = table.clusters
+    draws = np.empty((resamples, table.columns))
+    for rows in _blocks(resamples, n):
+        size = rows.stop - rows.start
+        drawn = rng.integers(n, size=(size, n)) + np.arange(size)[:, None] * n
+        weights = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
+        draws[rows] = table.statistics(weights.astype(np.float64))
+    value = table.statistics(np.ones((1, n)))[0]
+    # Leaving out a cluster is taking its sums away from the totals.
+    without = table.from_sums(
+        table.sums.sum(axis=0) - table.sums, table.counts.sum(axis=0) - table.counts
+    )
+    found = _intervals(value, draws, without, level)
+    of_groups, of_parents, macro = zip(*(table.split(x) for x in found), strict=True)
+    return Bootstrap(
+        macro=Estimates(*macro),
+        parents=Estimates(*of_parents),
+        groups=Estimates(*of_groups),
+        clusters=n,
+        resamples=resamples,
+        level=level,
+        seed=seed,
+    )
+
+
+class LeftOut(NamedTuple):
+    """Means of P parents in M measures, with and without each of C clusters."""
+
+    macro: FloatArray
+    """``(M,)``."""
+    parents: FloatArray
+    """``(P, M)``."""
+    macro_without: FloatArray
+    """``(C, M)``, clusters in ascending order of their names."""
+    parents_without: FloatArray
+    """``(C, P, M)``."""
+
+
+def leave_one_out(
+    values: NDArray[Any], clusters: NDArray[Any], groups: IntArray, parents: IntArray
+) -> LeftOut:
+    """Macro means with and without each cluster; arguments as of :func:`cluster_bootstrap`."""
+    table = _Table.of(values, clusters, groups, len(parents), parents)
+    sums, counts = table.sums.sum(axis=0), table.counts.sum(axis=0)
+    _, of_parents, macro = table.split(table.from_sums(sums[None], counts[None])[0])
+    without = table.from_sums(sums - table.sums, counts - table.counts)
+    _, parents_without, macro_without = table.split(without.T)
+    return LeftOut(macro, of_parents, macro_without.T, np.moveaxis(parents_without, -1, 0))
+
+
+def paired_permutation_test(
+    first: NDArray[Any],
+    second: NDArray[Any],
+    clusters: NDArray[Any],
+    groups: IntArray,
+    n_groups: int,
+    *,
+    seed: int,
+    parents: IntArray | None = None,
+    resamples: int = RESAMPLES,
+) -> Permutation:
+    """Test whether two systems have the same macro mean, by swapping them question by question.
+
+    If the systems are alike, the labels "first" and "second" can be exchanged within any cluster,
+    which turns the sign of the differences of all its queries at once. The p-value is the share of
+    sign assignments with a difference at least as great as the one found, both ways; the one found
+    counts among them, so it is never 0 (Phipson and Smyth 2010). With few clusters (``2 ** C`` no
+    more than ``resamples``) all assignments are tried.
+
+    Args:
+        first: per-query values, ``(Q, M)`` or ``(Q,)``; higher and lower are both fine.
+        second: values of the other system on the same queries, same shape. Queries that are
+            undefined for either are left out.
+        clusters: as in :func:`cluster_bootstrap`.
+        groups: as in :func:`cluster_bootstrap`.
+        n_groups: as in :func:`cluster_bootstrap`.
+        seed: of numpy's PCG64.
+        parents: as in :func:`cluster_bootstrap`.
+        resamples: number of sign assignments drawn.
+    """
+    difference = np.asarray(first) - np.asarray(second)
+    table = _Table.of(difference, clusters, groups, n_groups, parents)
+    # A swap leaves the counts alone, so the statistic is linear: each cluster adds its share.
+    shares = table.roll_up(divide(table.sums, table.counts.sum(axis=0)))
+    # Under a group that is nowhere defined there is nothing to flip, and NaN must not spread.
+    undefined = np.isnan(shares).all(axis=0)
+    shares = np.nan_to_num(shares)
+    observed = shares.sum(axis=0)
+    # Equal sums in another order differ in the last digits; they are still equal.
+    slack = 1e-12 * np.abs(shares).sum(axis=0)
+    n = table.clusters
+    exact = n < 63 and 2**n <= resamples
+    tried = 2**n if exact else resamples
+    rng = np.random.Generator(np.random.PCG64(seed))
+    lower, higher, beyond = np.zeros((3, len(observed)), dtype=np.int64)
+    for rows in _blocks(tried, n):
+        if exact:
+            bits = (np.arange(rows.start, rows.stop)[:, None] >> np.arange(n)) & 1
+        else:
+            bits = rng.integers(2, size=(rows.stop - rows.start, n), dtype=np.int8)
+        signs = 1.0 - 2.0 * bits
+        swapped = signs @ shares
+        lower += (swapped <= observed + slack).sum(axis=0)
+        higher += (swapped >= observed - slack).sum(axis=0)
+        beyond += (np.abs(swapped) >= np.abs(observed) - slack).sum(axis=0)
+    reached = (beyond, lower, higher)
+    p_values = (x / tried if exact else (x + 1) / (tried + 1) for x in reached)
+    found = (np.where(undefined, np.nan, x) for x in (observed, *p_values))
+    of_groups, of_parents, macro = zip(*(table.split(x) for x in found), strict=True)
+    return Permutation(
+        macro=Difference(*macro),
+        parents=Difference(*of_parents),
+        groups=Difference(*of_groups),
+        clusters=n,
+        resamples=tried,
+        exact=exact,
+        seed=seed,
+    )
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Sums and counts of each cluster, in L * M columns: group by group, measures inside."""
+
+    sums: FloatArray
+    """``(C, L * M)``."""
+    counts: FloatArray
+    """``(C, L * M)``: defined values."""
+    distinct: NDArray[np.intp]
+    """Columns of ``counts`` that differ: measures mostly share them, products need them once."""
+    spread: NDArray[np.intp]
+    """``(L * M,)``: which of ``distinct`` each column equals."""
+    measures: int
+    members: tuple[NDArray[np.intp], ...]
+    """The groups of each parent; empty without parents."""
+
+    @property
+    def clusters(self) -> int:
+        return len(self.sums)
+
+    @property
+    def columns(self) -> int:
+        """Of a row of statistics: means of groups, then of parents, then macro means."""
+        return int(self.sums.shape[1]) + (len(self.members) + 1) * self.measures
+
+    @classmethod
+    def of(
+        cls,
+        values: NDArray[Any],
+        clusters: NDArray[Any],
+        groups: IntArray,
+        n_groups: int,
+        parents: IntArray | None,
+    ) -> _Table:
+        values = np.asarray(values, dtype=np.float64)
+        values = values[:, None] if values.ndim == 1 else values
+        if not len(values) == len(clusters) == len(groups):
+            raise ValueError(
+                f"values, clusters and groups must have one row per query, not {len(values)}, "
+                f"{len(clusters)} and {len(groups)}"
+            )
+        names, numbers = np.unique(clusters, return_inverse=True)
+        cells = numbers * n_groups + groups
+        shape = (len(names), n_groups, values.shape[1])
+        sums, tallies = np.zeros(shape), np.zeros(shape)
+        seen: dict[bytes, int] = {}
+        same = np.arange(values.shape[1])
+        for m, column in enumerate(values.T):
+            defined = ~np.isnan(column)
+            size = shape[0] * n_groups
+            filled = np.where(defined, column, 0.0)
+            sums[:, :, m] = np.bincount(cells, filled, size).reshape(shape[:2])
+            same[m] = seen.setdefault(np.packbits(defined).tobytes(), m)
+            if same[m] == m:
+                tallies[:, :, m] = np.bincount(cells, defined, size).reshape(shape[:2])
+            else:
+                tallies[:, :, m] = tallies[:, :, same[m]]
+        column_of = (np.arange(n_groups)[:, None] * shape[2] + same).ravel()
+        distinct, spread = np.unique(column_of, return_inverse=True)
+        flat = (shape[0], n_groups * shape[2])
+        members: tuple[NDArray[np.intp], ...] = ()
+        if parents is not None:
+            if len(parents) != n_groups:
+                raise ValueError(f"parents must have one entry for each of {n_groups} groups")
+            members = tuple(np.flatnonzero(parents == p) for p in range(max(parents) + 1))
+        return cls(sums.reshape(flat), tallies.reshape(flat), distinct, spread, shape[2], members)
+
+    def statistics(self, weights: FloatArray) -> FloatArray:
+        """All means for each row of cluster weights ``(rows, C)``: ``(rows, columns)``."""
+        totals = weights @ self.counts[:, self.distinct]
+        return self.from_sums(weights @ self.sums, totals[:, self.spread])
+
+    def from_sums(self, sums: FloatArray, counts: FloatArray) -> FloatArray:
+        """All means from sums and counts ``(rows, L * M)``."""
+        return self.roll_up(divide(sums, counts))
+
+    def roll_up(self, means: FloatArray) -> FloatArray:
+        """Means of groups ``(rows, L * M)``, and after them those of parents and macro means."""
+        levels = [means.reshape(len(means), -1, self.measures)]
+        if self.members:
+            by_parent = [_nanmean(levels[0][:, groups], axis=1) for groups in self.members]
+            levels.append(np.stack(by_parent, axis=1))
+        macro = _nanmean(levels[-1], axis=1)
+        return np.concatenate([*(x.reshape(len(means), -1) for x in levels), macro], axis=1)
+
+    def split(self, columns: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """``(columns, ...)`` as ``(L, M, ...)``, ``(P, M, ...)`` and ``(M, ...)``."""
+        first, last = self.sums.shape[1], len(columns) - self.measures
+        inner = (-1, self.measures, *columns.shape[1:])
+        of_parents = columns[first:last].reshape((len(self.members), *inner[1:]))
+        return columns[:first].reshape(inner), of_parents, columns[last:]
+
+
+def _nanmean(values: FloatArray, axis: int) -> FloatArray:
+    """Mean of the defined values; NaN, without a warning, where there is none."""
+    defined = ~np.isnan(values)
+    return divide(np.where(defined, values, 0.0).sum(axis=axis), defined.sum(axis=axis))
+
+
+def _blocks(rows: int, width: int) -> Iterator[slice]:
+    """Slices of ``rows`` whose float64 blocks of ``width`` columns fit the memory set aside."""
+    step = max(1, _BLOCK_BYTES // (8 * max(width, 1)))
+    for start in range(0, rows, step):
+        yield slice(start, min(start + step, rows))
+
+
+def _intervals(
+    value: FloatArray, draws: FloatArray, without: FloatArray, level: float
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Value, standard error, percentile and BCa interval of each column.
+
+    ``draws`` is ``(B, columns)``, ``without`` (``(C, columns)``) the jackknife.
+    """
+    spread = np.sqrt(_nanmean((draws - _nanmean(draws, 0)) ** 2, 0))
+    ascending = np.ascontiguousarray(draws.T)  # sorting and reading runs along rows then
+    ascending.sort(axis=1)  # NaN last
+    defined = ascending.shape[1] - np.isnan(ascending).sum(axis=1)
+    percentile, bca = np.full((2, len(value), 2), np.nan)
+    tails = ((1 - level) / 2, (1 + level) / 2)
+    normal_tails = [_NORMAL.inv_cdf(t) for t in tails]
+    # Skewness of the influence of single clusters (Efron and Tibshirani 1993, equation 14.15).
+    influence = np.nan_to_num(_nanmean(without, 0) - without)
+    acceleration = np.nan_to_num(
+        divide((influence**3).sum(axis=0), 6 * (influence**2).sum(axis=0) ** 1.5)
+    )
+    for j in np.flatnonzero(defined):
+        column = ascending[j, : defined[j]]
+        percentile[j] = [_quantile(column, x) for x in tails]
+        # Draws equal to the value count half: few distinct values would shift the interval else.
+        # Sums of a draw may differ from the value's in their last bits, as the processor has it.
+        slack = _ROUNDING * max(abs(value[j]), 1.0)
+        below = int(column.searchsorted(value[j] - slack, "left"))
+        upto = int(column.searchsorted(value[j] + slack, "right"))
+        share = (below + upto) / 2 / len(column)
+        share = min(max(share, 0.5 / len(column)), 1 - 0.5 / len(column))
+        shift = _NORMAL.inv_cdf(share)
+        bca[j] = [
+            _quantile(
+                column,
+                _NORMAL.cdf(shift + (shift + z) / max(1 - acceleration[j] * (shift + z), 1e-9)),
+            )
+            for z in normal_tails
+        ]
+    return value, np.where(defined > 0, spread, np.nan), percentile, bca
+
+
+def _quantile(ascending: FloatArray, share: float) -> float:
+    """Quantile of sorted values, interpolated linearly as numpy does."""
+    place = share * (len(ascending) - 1)
+    low = int(place)
+    high = min(low + 1, len(ascending) - 1)
+    return float(ascending[low] + (ascending[high] - ascending[low]) * (place - low))

@@ -1,0 +1,193 @@
+"""What a study would take: cells, texts, hours, disk; measured on a few texts, not known."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from harness.base.environment import cores
+from harness.base.progress import Progress, Silent
+from harness.study.definition import Study
+from harness.study.prepared import Job, Ready, StudyOptions, check_study, make_ready
+from harness.study.results import CELL, REFERENCE, STUDY, read_whole
+from harness.study.run import alone_in, check_folder, reading
+from harness.training.training_set import read_data
+
+SAMPLE = 200
+"""Training texts that are encoded to measure."""
+BACKWARD = 3
+"""Encodings that a training step takes for each of its texts: forward once, backward twice."""
+_VALUE_BYTES = 0.5
+"""Of a record's table for each query, setting and measure, compressed: .44 to .66 in the studies
+that come with the harness, where a task has many settings."""
+_RECORD_BYTES = 25_000
+"""Of the record beside it."""
+_COPIES = 4
+"""Of a model's weights while it is trained: two checkpoints, the one being written, the result."""
+
+
+@dataclass(frozen=True)
+class StudyPlan:
+    """What lies ahead."""
+
+    study: Study
+    cells: int
+    finished: int
+    references: int
+    trainings: int
+    """Texts that training encodes, over all cells that are left, repeats counted."""
+    scored: int
+    """Texts that scoring encodes."""
+    distinct: int
+    """Texts that are new to a process once in its life."""
+    first: float
+    """Seconds to encode a text for the first time."""
+    again: float
+    """The same text again: where only a head is trained, what lies below it is remembered."""
+    like: int
+    """Cells that are there, by whose time it was reckoned; 0: by encoding alone."""
+    workers: int
+    seconds: float
+    """Until all workers are done, side by side."""
+    disk: int
+    """Bytes that stay."""
+    passing: int
+    """Bytes of models and checkpoints while cells are trained."""
+
+
+def plan_study(study: Study, options: StudyOptions, progress: Progress | None = None) -> StudyPlan:
+    """Everything that a run refuses, and what it would take; nothing is trained or left behind.
+
+    Raises:
+        StudyError: as :func:`harness.study.run.run_study`.
+    """
+    progress = progress or Silent()
+    options = options.absolute()
+    check_folder(study, options.output)
+    checked = check_study(study, options)
+    with tempfile.TemporaryDirectory() as aside:
+        # Pairs have to be made to be counted; where a run has made them they are there.
+        there = (options.output / STUDY).is_file()
+        place = options if there else replace(options, output=Path(aside))
+        with alone_in(place.output), reading():
+            ready = make_ready(study, place, progress, checked)
+            return _plan(ready, options, progress)
+
+
+def _plan(ready: Ready, options: StudyOptions, progress: Progress) -> StudyPlan:
+    left = [x for x in ready.jobs if _held(x, options) is None]
+    cells = [x for x in left if x.cell is not None]
+    trained = sum(_texts_of(ready, x) for x in cells)
+    of_tasks = sum(x.texts for x in ready.tasks)
+    pairs = sum(
+        2 * int(x["rows"]) * (len(x["study"]["languages"]) if x["form"] == "parallel" else 1)
+        for x in ready.data.values()
+    )
+    workers = _workers(options)
+    first = again = 0.0
+    size = 0
+    if cells:
+        first, again, size = _measure(cells[0], options, progress)
+    scored = of_tasks * len(left)
+    distinct = min(pairs, trained) + of_tasks
+    there = [
+        sum(held["seconds"].values())
+        for job in ready.jobs
+        if job.cell is not None and (held := _held(job, options)) is not None
+    ]
+    if there and cells:
+        seconds = sum(there) / len(there) * len(left) / workers
+    else:
+        new = distinct * max(0.0, first - again)
+        seconds = ((trained * BACKWARD + scored) * again + new) / workers
+    values = sum(x.rows * len(x.facts["measures"]) for x in ready.tasks)
+    kept = size * len(cells) if options.keep_models else 0
+    return StudyPlan(
+        study=ready.study,
+        cells=len(ready.cells),
+        finished=len(ready.cells) - len(cells),
+        references=len(left) - len(cells),
+        trainings=trained,
+        scored=scored,
+        distinct=distinct,
+        first=first,
+        again=again,
+        like=len(there),
+        workers=workers,
+        seconds=seconds,
+        disk=round((values * _VALUE_BYTES + len(ready.tasks) * _RECORD_BYTES) * len(left)) + kept,
+        passing=0 if options.keep_models else size * workers * _COPIES,
+    )
+
+
+def _held(job: Job, options: StudyOptions) -> dict[str, Any] | None:
+    last = CELL if job.cell else REFERENCE
+    place = options.output / job.folder.parent.name / job.folder.name
+    return read_whole(place / last, job.digest)
+
+
+def _texts_of(ready: Ready, job: Job) -> int:
+    assert job.settings is not None and job.cell is not None
+    steps = ready.steps[job.cell.name] * job.settings.accumulation
+    return steps * job.settings.batch_size * 2  # a query and a passage
+
+
+def _workers(options: StudyOptions) -> int:
+    if options.engine == "local":
+        return 1
+    if options.workers:
+        return options.workers
+    if options.engine == "devices":
+        from harness.vectors.workers.processes import gpus
+
+        return gpus() or max(2, cores() // 8)
+    from harness.vectors.workers.ray_cluster import resources
+
+    held, processors = resources()
+    return held or max(2, processors // 8)
+
+
+def _measure(job: Job, options: StudyOptions, progress: Progress) -> tuple[float, float, int]:
+    """Seconds a text for the first time and again, and the model's bytes."""
+    import contextlib
+
+    import torch
+
+    from harness.training.base_model import load_base
+
+    assert job.settings is not None
+    settings = job.settings
+    texts = _sample(settings)
+    base = load_base(settings, device=options.device, offline=options.offline)
+    progress.start("measure", 0, "texts")
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(ImportError):
+            from harness.models.use_m3.module import shared_trunk
+
+            stack.enter_context(shared_trunk())
+        with torch.no_grad():
+            base.model.encode(texts[:8], batch_size=8, show_progress_bar=False)
+            begun = time.perf_counter()
+            base.model.encode(texts[8:], batch_size=64, show_progress_bar=False)
+            between = time.perf_counter()
+            base.model.encode(texts[8:], batch_size=64, show_progress_bar=False)
+            ended = time.perf_counter()
+    progress.finish()
+    count = max(1, len(texts) - 8)
+    size = 4 * sum(p.numel() for p in base.model.parameters())
+    frozen_trunk = base.facts["trained_parameters"] < base.facts["parameters"]
+    first = (between - begun) / count
+    return first, (ended - between) / count if frozen_trunk else first, size
+
+
+def _sample(settings: Any) -> Sequence[str]:
+    pairs = read_data(settings).train.pairs
+    found: list[str] = []
+    step = max(1, len(pairs.examples) // SAMPLE)
+    for example in pairs.examples[::step]:
+        found += [next(iter(example.query.values())), next(iter(example.passage.values()))]
+    return found[: SAMPLE + 8]

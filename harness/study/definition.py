@@ -1,0 +1,164 @@
+"""What a study is: data sets, axes, arms, tasks and what its page shows; frozen and picklable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.base.digests import digest_of
+from harness.data.task import Kind
+
+Value = str | int | float | bool
+"""Of an axis: what an option is set to, a number of rows, or a point's name."""
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A named set of pairs, made once for all cells."""
+
+    name: str
+    source: str
+    """A format or hub name of ``harness pairs``; ``pairs``: the files are pairs already."""
+    files: tuple[str, ...]
+    """Under the data directory, or beside the study file where they begin with a dot."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of :class:`harness.training.sources.conversion.Options`, by name."""
+    clean: tuple[str, ...] = ()
+    """Tasks whose questions are taken out."""
+    code_switch: Mapping[str, Any] | None = None
+    """How words of the queries are put into other languages."""
+    allow_overlap: bool = False
+    """Whether questions of the tasks scored may stay in it; it is written down."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One value of an axis, and what it changes."""
+
+    value: Value
+    """As it stands in a cell's ``values``; of a named point its name."""
+    train: Mapping[str, Any] = field(default_factory=dict)
+    """Recipe options."""
+    data: tuple[str, ...] | None = None
+    """The arm's data sets instead of its own."""
+    rows: Mapping[str, int] = field(default_factory=dict)
+    """Data set -> how many of its rows; 0 leaves it out."""
+
+    @property
+    def name(self) -> str:
+        """As cells and tables write it."""
+        return named(self.value)
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Something that varies: a recipe option, the amount of a data set, or named points."""
+
+    name: str
+    label: str
+    """For people, with its unit where it has one."""
+    points: tuple[Point, ...]
+    data: str | None = None
+    """The data set whose amount it is."""
+
+    @property
+    def numeric(self) -> bool:
+        """Whether its values are numbers, to be drawn at their places."""
+        return all(
+            isinstance(x.value, int | float) and not isinstance(x.value, bool) for x in self.points
+        )
+
+    @property
+    def values(self) -> tuple[Value, ...]:
+        """Of its points, in order."""
+        return tuple(x.value for x in self.points)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One recipe on some data sets, at every value of its axes."""
+
+    name: str
+    recipe: str
+    data: tuple[str, ...]
+    axes: tuple[str, ...]
+    train: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A task that every model is scored on, and how."""
+
+    name: str
+    """Key of its records: the task's name, or ``name`` where one task is scored in two ways."""
+    task: str
+    """A name, or a path beside the study file."""
+    corpus: str = "whole"
+    languages: tuple[str, ...] | None = None
+    settings: tuple[Kind, ...] | None = None
+    text: str | None = None
+    limit: int | None = None
+    sample: int | None = None
+    domain: str | None = None
+    """What the task is about, as a point of the axis ``domain`` is named."""
+
+
+@dataclass(frozen=True)
+class ReportSpec:
+    """What the page of a study shows."""
+
+    x: str | None
+    """The axis on the x axis; ``None``: the arms themselves."""
+    measures: tuple[str, ...]
+    kinds: tuple[Kind, ...]
+    baseline: str
+    """The arm that others are held against."""
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Query languages apart."""
+    fit: str | None = None
+    retention: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Study:
+    """A whole study, at one scale."""
+
+    name: str
+    title: str
+    question: str
+    about: str
+    seeds: tuple[int, ...]
+    train: Mapping[str, Any]
+    data: Mapping[str, DataSet]
+    axes: Mapping[str, Axis]
+    arms: tuple[Arm, ...]
+    scored: tuple[Scored, ...]
+    references: tuple[str, ...]
+    report: ReportSpec
+    scale: str
+    scales: tuple[str, ...]
+    """All that the file has, ``small`` first."""
+    where: str
+    """The file, as messages name it."""
+    folder: Path
+    """What paths that begin with a dot are relative to."""
+    document: Mapping[str, Any]
+    """The file's content once the scale and the seeds are chosen: what ``study.json`` keeps."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of ``document``."""
+        return digest_of(self.document)
+
+    def arm(self, name: str) -> Arm:
+        """The arm of that name."""
+        return next(x for x in self.arms if x.name == name)
+
+
+def named(value: Value) -> str:
+    """A value as names of cells and tables have it: ``0.1``, ``4000``, ``true``."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,363 @@
+"""Everything of a study that can be known without training: tasks read, pairs made, cells planned.
+
+What cannot be is refused here, each with the file and the key or cell, before the first step of the
+first training.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from harness.base.digests import digest_of
+from harness.base.environment import versions
+from harness.base.progress import Progress
+from harness.data.task import TaskSpec
+from harness.errors import HarnessError, StudyError, UsageError
+from harness.evaluation.layout import Prepared, prepare
+from harness.evaluation.options import RunOptions
+from harness.metrics.definition import digests
+from harness.models.base import ModelOptions
+from harness.study.definition import Scored, Study
+from harness.study.results import CELLS, DATA, REFERENCES
+from harness.study.training_pairs import Places, check_sources, cut, make_data
+from harness.study.trials import Cell, cells_of, in_keys
+from harness.training.settings import Settings
+from harness.training.training_set import read_data
+
+_VERSION = 1
+"""Raised when the engine trains or scores the same cell in another way."""
+_DECIDE = ("polyglot-harness", "torch", "transformers", "sentence-transformers", "tokenizers")
+"""Packages whose versions decide what comes out of a cell."""
+
+
+@dataclass(frozen=True)
+class StudyOptions:
+    """How a study is run; nothing of it changes a number."""
+
+    output: Path
+    data_dir: Path | None = None
+    offline: bool = False
+    device: str | None = None
+    engine: str = "local"
+    workers: int | None = None
+    keep_models: bool = False
+
+    def absolute(self) -> StudyOptions:
+        """The same, with paths that other processes understand, and HARNESS_DATA where it is set.
+
+        Raises:
+            UsageError: the data directory is none.
+        """
+        named = os.environ.get("HARNESS_DATA")
+        data = self.data_dir or (Path(named) if named else None)
+        if data is not None and not data.is_dir():
+            raise UsageError(f"--data-dir {data}: is no folder")
+        return replace(
+            self,
+            output=self.output.absolute(),
+            data_dir=None if data is None else data.absolute(),
+        )
+
+
+@dataclass(frozen=True)
+class Job:
+    """A cell, or a reference, that is to be done. Picklable."""
+
+    key: str
+    """The name of a cell, or ``reference MODEL``."""
+    folder: Path
+    """Where its records and its last file go."""
+    digest: str
+    """Of all that decides its numbers."""
+    model: str
+    """What is scored, or trained further."""
+    settings: Settings | None = None
+    """Of a cell's training."""
+    cell: Cell | None = None
+    overlap: tuple[Mapping[str, Any], ...] = ()
+    """What was found of the tasks in a cell's pairs."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task that models are scored on, looked at."""
+
+    scored: Scored
+    spec: TaskSpec
+    options: RunOptions
+    facts: Mapping[str, Any]
+    """All that decides its numbers, for digests."""
+    texts: int
+    """Queries and passages."""
+    rows: int
+    """Of its table: a query for each setting that it is asked in."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A study that can be run."""
+
+    study: Study
+    cells: tuple[Cell, ...]
+    tasks: tuple[Task, ...]
+    jobs: tuple[Job, ...]
+    """References, then cells seed by seed: a study cut short has whole seeds to show."""
+    data: Mapping[str, Mapping[str, Any]]
+    pairs: Mapping[str, int]
+    """Cell -> pairs that it trains on."""
+    steps: Mapping[str, int]
+    """Cell -> steps, if nothing stops it early."""
+
+
+def tasks_of(study: Study, options: StudyOptions, places: Places) -> tuple[Task, ...]:
+    """Every task, read as it will be scored.
+
+    Raises:
+        StudyError: there is no such task, or its data are not at hand; names the key.
+    """
+    found = []
+    for number, scored in enumerate(study.scored):
+        try:
+            spec = places.task(scored.task, scored.text)
+            run = _options(study, scored, spec, options)
+            prepared = prepare(spec, run)
+        except HarnessError as error:
+            raise StudyError(f"{study.where}: key 'score.tasks[{number}]': {error}") from error
+        found.append(Task(scored, spec, run, _facts(prepared), _texts(prepared), _rows(prepared)))
+    return tuple(found)
+
+
+def _options(study: Study, scored: Scored, spec: TaskSpec, options: StudyOptions) -> RunOptions:
+    return RunOptions(
+        languages=scored.languages,
+        kinds=scored.settings,
+        limit=scored.limit,
+        sample=scored.sample,
+        text=scored.text,
+        measures=tuple(dict.fromkeys((*spec.measures, *study.report.measures))),
+        data_dir=options.data_dir,
+        offline=options.offline,
+        corpus="sampled" if scored.corpus == "sampled" else "whole",
+        store=False,
+        resamples=0,  # intervals are of means over seeds, and made for the page
+        model=ModelOptions(device=options.device, offline=options.offline),
+    )
+
+
+def _facts(prepared: Prepared) -> dict[str, Any]:
+    return {
+        "task": prepared.spec.digest,
+        "data": prepared.data.digest,
+        "text": prepared.spec.text,
+        "partial": json.loads(json.dumps(dict(prepared.data.partial))),
+        "settings": [x.name for x in prepared.settings],
+        "measures": dict(digests(prepared.measures)),
+    }
+
+
+def _texts(prepared: Prepared) -> int:
+    queries = sum(len(x.questions) for x in prepared.golds.values())
+    return queries + sum(prepared.data.passage_counts.values())
+
+
+def _rows(prepared: Prepared) -> int:
+    return sum(len(prepared.golds[x.query_language].questions) for x in prepared.settings)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What :func:`check_study` has found to be right."""
+
+    cells: tuple[Cell, ...]
+    references: Mapping[str, Mapping[str, Any]]
+    """Name -> what tells it from other models."""
+
+
+def check_study(study: Study, options: StudyOptions) -> Checked:
+    """What the file alone, and the files and models it names, can get wrong.
+
+    Raises:
+        StudyError: see the module.
+    """
+    from harness.models import load
+
+    cells = cells_of(study)
+    places = _places(study, options)
+    check_sources(places, {x.data for cell in cells for x in cell.data})
+    references = {}
+    how = ModelOptions(device=options.device, offline=options.offline)
+    for number, model in enumerate(study.references):
+        try:
+            facts = load(places.model(model), how).facts
+        except HarnessError as error:
+            raise StudyError(f"{study.where}: key 'score.references[{number}]': {error}") from error
+        references[model] = json.loads(json.dumps(dict(facts), default=str))
+    return Checked(cells, references)
+
+
+def _places(study: Study, options: StudyOptions) -> Places:
+    return Places(study, options.output / DATA, options.data_dir, options.offline)
+
+
+def make_ready(
+    study: Study, options: StudyOptions, progress: Progress, checked: Checked | None = None
+) -> Ready:
+    """Read the tasks, make the pairs, plan every cell.
+
+    Args:
+        study: at the scale that is wanted.
+        options: where.
+        progress: told of stages.
+        checked: what :func:`check_study` found; it is called where this is not given.
+
+    Raises:
+        StudyError: anything of it cannot be; nothing has been trained.
+    """
+    checked = checked or check_study(study, options)
+    cells, places = checked.cells, _places(study, options)
+    bases = _bases(study, cells, options, places)
+    progress.start("read tasks", 0, "tasks")
+    tasks = tasks_of(study, options, places)
+    progress.finish()
+    names = dict.fromkeys(x.data for cell in cells for x in cell.data)
+    data = make_data(places, list(names), [x.spec for x in tasks], progress)
+    portions = {
+        x: cut(places, x, data[x.data])
+        for x in dict.fromkeys(x for cell in cells for x in cell.data)
+    }
+    scored = {x.scored.name: x.facts for x in tasks}
+    common = {
+        "version": _VERSION,
+        "versions": {k: v for k, v in versions().items() if k in _DECIDE},
+        "tasks": scored,
+    }
+    jobs = [
+        Job(
+            key=f"reference {model}",
+            folder=options.output / REFERENCES / folder_of(model),
+            digest=digest_of({**common, "model": facts}),
+            model=places.model(model),
+        )
+        for model, facts in checked.references.items()
+    ]
+    planned = _Planned(study)
+    progress.start("plan cells", len(cells), "cells")
+    made = []
+    for cell in cells:
+        base = str(cell.options["base"])
+        files = tuple(str(portions[x][0]) for x in cell.data)
+        settings = replace(cell.settings(files), base=bases[base]["name"])
+        planned.look(cell, settings, [portions[x][1] for x in cell.data])
+        digest = digest_of(
+            {
+                **common,
+                "settings": json.loads(
+                    json.dumps({**asdict(settings), "data": None, "base": None})
+                ),
+                "pairs": [portions[x][1] for x in cell.data],
+                "base": bases[base]["facts"],
+            }
+        )
+        path = options.output / CELLS / cell.name
+        overlap = tuple(y for x in cell.data for y in data[x.data]["study"]["overlap"]["found"])
+        made.append(Job(cell.name, path, digest, settings.base, settings, cell, overlap))
+        progress.advance(1)
+    progress.finish()
+    seeds: dict[int, list[Job]] = {seed: [] for seed in study.seeds}
+    for cell, job in zip(cells, made, strict=True):
+        seeds[cell.seed].append(job)
+    return Ready(
+        study=study,
+        cells=cells,
+        tasks=tasks,
+        jobs=(*jobs, *(job for held in seeds.values() for job in held)),
+        data=data,
+        pairs=planned.pairs,
+        steps=planned.steps,
+    )
+
+
+def _bases(
+    study: Study, cells: Sequence[Cell], options: StudyOptions, places: Places
+) -> dict[str, dict[str, Any]]:
+    """Base -> name to load it by, and what tells it from others; each is loaded once.
+
+    Raises:
+        StudyError: one is not there, cannot be loaded, or has no such parts to freeze.
+    """
+    from harness.training.base_model import find_base, load_base
+
+    found: dict[str, dict[str, Any]] = {}
+    loaded = set()
+    for cell in cells:
+        settings = cell.settings()
+        name = places.model(settings.base)
+        try:
+            if settings.base not in found:
+                held = find_base(name, options.offline)
+                found[settings.base] = {"name": name, "facts": held}
+            if (name, settings.freeze) not in loaded:
+                load_base(replace(settings, base=name), device="cpu", offline=options.offline)
+                loaded.add((name, settings.freeze))
+        except HarnessError as error:
+            raise StudyError(f"{study.where}: cell {cell.name}: {in_keys(error)}") from error
+    return found
+
+
+def folder_of(model: str) -> str:
+    """A reference's name as that of a folder."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", model).strip("-.") or "model"
+
+
+class _Planned:
+    """Cells laid out on their data, each way of doing so once, whatever the seed.
+
+    The plan of the batches decides whether a recipe can use its data at all.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+        self._seen: dict[str, tuple[int, int]] = {}
+        self.pairs: dict[str, int] = {}
+        self.steps: dict[str, int] = {}
+
+    def look(self, cell: Cell, settings: Settings, digests: Sequence[str]) -> None:
+        """Plan the batches of a cell, whose files have these digests.
+
+        Raises:
+            StudyError: its recipe cannot use its data, or a file is not what was made.
+        """
+        from harness.training.train import planned_steps
+
+        key = digest_of(
+            {name: value for name, value in asdict(settings).items() if name in _PLANNED}
+        )
+        if key not in self._seen:
+            try:
+                data = read_data(settings)
+            except HarnessError as error:
+                raise StudyError(
+                    f"{self._study.where}: cell {cell.name} cannot be: {in_keys(error)}"
+                ) from error
+            for file, found, digest in zip(settings.data, data.files, digests, strict=False):
+                if found["sha256"] != digest:
+                    raise StudyError(
+                        f"{file}: was changed since the study made it; remove it, and the same "
+                        "command makes it again"
+                    )
+            pairs = sum(len(s.rows) for s in data.train.plan.strata)
+            self._seen[key] = pairs, planned_steps(settings, data)
+        self.pairs[cell.name], self.steps[cell.name] = self._seen[key]
+
+
+_PLANNED = (
+    "recipe", "data", "languages", "alpha", "cross_batches", "language_draw", "epoch",
+    "skip_unusable", "holdout", "batch_size", "accumulation", "epochs", "steps",
+)  # fmt: skip
+"""Options that decide whether and how data can be laid out in batches."""

@@ -1,0 +1,140 @@
+"""What is said of a study as a whole: its headline, and what its data cannot support."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from harness.base.wording import plural
+from harness.study.report.effects import Compared
+from harness.study.report.findings import Findings
+from harness.study.report.layout import listed
+from harness.study.report.score_tables import ALL
+
+
+def headline(findings: Findings) -> Iterator[str]:
+    """What came out, counted over all tasks, kinds and measures."""
+    if findings.retained:
+        yield from _kept(findings)
+    yield from _arms(findings)
+    yield from _best(findings)
+    yield from _points(findings)
+    if findings.fits:
+        fits = [x for x in findings.fits if x.group == ALL]
+        level = sum(x.fit.saturates for x in fits)
+        yield (
+            f"A curve that levels off fits clearly better than a line or no change in {level} of "
+            f"{plural(len(fits), 'fit')}."
+        )
+
+
+def _arms(findings: Findings) -> Iterator[str]:
+    overall = [x for x in findings.compared if x.question == "overall" and x.group == ALL]
+    single = [x for x in findings.compared if x.question == "arm" and x.group == ALL]
+    for series in findings.layout.series:
+        found = [x for x in overall if x.series == series]
+        over = f", each over all values of {findings.layout.axis_name}"
+        if not found:
+            found, over = [x for x in single if x.series == series], ""
+        if found:
+            yield _counted(f"{series.label} against {found[0].against}", found, over)
+
+
+def _best(findings: Findings) -> Iterator[str]:
+    """How often each value of a numeric x axis is the best one, or not told apart from it."""
+    layout = findings.layout
+    if findings.fits:
+        return
+    for series in layout.series:
+        found = [x for x in findings.compared if x.question == "best" and x.group == ALL]
+        of: dict[tuple[str, str], list[Compared]] = {}
+        for x in found:
+            if x.series == series:
+                of.setdefault((x.sheet.name, x.measure), []).append(x)
+        if not of:
+            continue
+        behind = Counter(layout.spell(x.point) for at in of.values() for x in at if x.effect.told)
+        counts = [f"{p} in {len(of) - behind[p]}" for p in map(layout.spell, layout.points)]
+        yield (
+            f"{series.label}, values of {layout.axis_name} that are the best or not told apart "
+            f"from it, of {plural(len(of), 'comparison')}: {listed(counts)}."
+        )
+
+
+def _points(findings: Findings) -> Iterator[str]:
+    if findings.by_domain:
+        return
+    found = [x for x in findings.compared if x.question == "point" and x.group == ALL]
+    if found:
+        first = findings.layout.quoted(findings.layout.points[0])
+        yield _counted(f"Other values of {findings.layout.axis_name} against {first}", found, "")
+
+
+def _counted(name: str, found: Sequence[Compared], over: str) -> str:
+    counts = {v: sum(x.verdict == v for x in found) for v in ("better", "worse", "higher", "lower")}
+    rest = len(found) - sum(counts.values())
+    said = [f"{v} in {n}" for v, n in counts.items() if n or v in ("better", "worse")]
+    total = plural(len(found), "comparison")
+    return f"{name}: {', '.join(said)} and not told apart in {rest} of {total}{over}."
+
+
+def _kept(findings: Findings) -> Iterator[str]:
+    for series in findings.layout.series:
+        found = [x for x in findings.retained if x.series == series and x.difference is not None]
+        more = less = total = 0
+        for x in found:
+            assert x.difference is not None
+            low, high = x.difference.low, x.difference.high
+            known = ~np.isnan(low)
+            total += int(known.sum())
+            more += int((low[known] > 0).sum())
+            less += int((high[known] < 0).sum())
+        if total:
+            away = f"Away from home ({findings.layout.axis_name})"
+            yield (
+                f"{away} {series.label} keeps more of its score than {found[0].against} in {more}, "
+                f"less in {less} and is not told apart in {total - more - less} of "
+                f"{plural(total, 'comparison')}."
+            )
+
+
+def cautions(findings: Findings) -> Iterator[str]:
+    """What has to be known to read the rest: samples, seeds, and cells that are not there."""
+    for title, mark in findings.marks.items():
+        yield f"{title}: {mark}."
+    yield from _seeds(findings)
+    yield from _unfinished(findings)
+
+
+def _seeds(findings: Findings) -> Iterator[str]:
+    counts = sorted({len(x) for sheet in findings.sheets for x in sheet.cells.values()})
+    if not counts:
+        return
+    if counts[0] == 1:
+        yield (
+            "Where a cell has one seed, its interval is over questions alone and says nothing of "
+            "another training."
+        )
+    larger = total = 0
+    for found in findings.values.values():
+        seeds, questions = found.seeds_error[0], found.questions_error[0]
+        known = ~np.isnan(seeds) & ~np.isnan(questions)
+        total += int(known.sum())
+        larger += int((seeds[known] > questions[known]).sum())
+    if total and larger > total / 2:
+        yield (
+            f"In {larger} of {plural(total, 'mean')} the seeds add more to the uncertainty than "
+            "the questions: more seeds would narrow the intervals, more questions would not."
+        )
+
+
+def _unfinished(findings: Findings) -> Iterator[str]:
+    results = findings.results
+    if not results.missing:
+        return
+    names = listed([x.name for x in results.missing])
+    total = len(results.missing) + len(results.cells)
+    are = "is" if len(results.missing) == 1 else "are"
+    yield f"{plural(len(results.missing), 'cell')} of {total} {are} not finished: {names}."

@@ -1,0 +1,224 @@
+"""The records of a study as arrays: every mean of a report, with and without each question."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from harness.analysis.paired_rows import Rows, shared_rows
+from harness.boards.assemble import board_notes, board_title
+from harness.data.task import Kind
+from harness.errors import RecordError, UsageError
+from harness.evaluation.record import Record
+from harness.metrics.measure import Better
+from harness.stats.ragged import FloatArray, divide
+from harness.stats.resampling import leave_one_out
+from harness.study.report.layout import Place
+from harness.study.results import Results
+
+ALL = "all"
+"""The group of all query languages."""
+
+
+@dataclass(frozen=True)
+class Means:
+    """One model: G groups of query languages, M measures, Q questions."""
+
+    values: FloatArray
+    """``(G, M)``: macro means."""
+    without: FloatArray
+    """``(Q, G, M)``: the same without each question."""
+    shares: FloatArray
+    """``(Q, H, M)``: what each question adds to the means of the first H groups."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """All models of a study on one kind of setting of one task."""
+
+    key: str
+    """As the study file names the task; with the kind it is the sheet's name."""
+    task: str
+    title: str
+    kind: Kind
+    mark: str | None
+    """What must stand wherever its numbers are shown: that the corpus is a sample."""
+    notes: tuple[str, ...]
+    """What else keeps its numbers from being the task's."""
+    measures: tuple[str, ...]
+    groups: tuple[str, ...]
+    """``all``, then those of the study file that the task has, then single languages."""
+    tested: int
+    """How many of ``groups`` are no single languages: H."""
+    members: Mapping[str, tuple[str, ...]]
+    """Group -> its query languages."""
+    questions: tuple[str, ...]
+    cells: Mapping[Place, Mapping[int, Means]]
+    """Place -> seed -> means; places without a finished seed are absent."""
+    references: Mapping[str, Means]
+
+    @property
+    def name(self) -> str:
+        """``xquad-r mono``."""
+        return f"{self.key} {self.kind}"
+
+    @cached_property
+    def languages(self) -> tuple[str, ...]:
+        """Query languages."""
+        return self.groups[self.tested :]
+
+
+def better_of(measure: str) -> Better | None:
+    """Which end of a measure is good; ``None`` where neither is, or its package is not here."""
+    from harness.metrics import parse_measure
+
+    try:
+        return parse_measure(measure).better
+    except UsageError:
+        return None
+
+
+def read_sheets(results: Results) -> tuple[Sheet, ...]:
+    """A sheet per scored task and kind, in the order of the study file.
+
+    Raises:
+        RecordError: a record lacks a table, or holds other questions than the others of its task.
+        UsageError: no task has one of the report's measures.
+    """
+    spec = results.study.report
+    found = []
+    held: set[str] = set()
+    for scored in results.study.scored:
+        records = {
+            (Place.of(x.cell.arm, x.cell.values), x.cell.seed): x.records[scored.name]
+            for x in results.cells
+            if scored.name in x.records
+        }
+        references = {
+            model: tasks[scored.name]
+            for model, tasks in results.references.items()
+            if scored.name in tasks
+        }
+        everything = [*records.values(), *references.values()]
+        if not everything:
+            continue
+        measures = _held(everything[0], spec.measures)
+        held |= set(measures)
+        if measures:
+            found += _of_task(scored.name, records, references, measures, results)
+    missing = [m for m in spec.measures if m not in held]
+    if missing and found:
+        raise UsageError(
+            f"{results.study.where}: key 'report.measures': no task of the study has "
+            f"{missing[0]!r} on its records; score it with another task, or leave it out"
+        )
+    return tuple(found)
+
+
+def _entry(record: Record) -> dict[str, Any]:
+    entry: dict[str, Any] = record.document["tasks"][0]
+    return entry
+
+
+def _held(record: Record, wanted: Sequence[str]) -> list[str]:
+    means: Mapping[str, Mapping[str, Mapping[str, float]]] = record.document["tasks"][0]["means"]
+    return [m for m in wanted if any(m in both["macro"] for both in means.values())]
+
+
+def _of_task(
+    key: str,
+    records: Mapping[tuple[Place, int], Record],
+    references: Mapping[str, Record],
+    measures: Sequence[str],
+    results: Results,
+) -> list[Sheet]:
+    spec = results.study.report
+    sheets: dict[Kind, Sheet] = {}
+    cells: dict[Kind, dict[Place, dict[int, Means]]] = {}
+    others: dict[Kind, dict[str, Means]] = {}
+    every: list[tuple[tuple[Place, int] | str, Record]] = [*records.items(), *references.items()]
+    for at, record in every:
+        for rows in _rows(record, measures):
+            if rows.kind not in spec.kinds:
+                continue
+            if rows.kind not in sheets:
+                sheets[rows.kind] = _empty(key, rows, _entry(record), spec.groups)
+                cells[rows.kind], others[rows.kind] = {}, {}
+            sheet = sheets[rows.kind]
+            if rows.questions != sheet.questions or rows.measures != sheet.measures:
+                raise RecordError(
+                    f"{record.folder}: holds other questions of {sheet.task} than the other "
+                    "records of this study; run the study again into another folder"
+                )
+            means = _means(rows, sheet)
+            if isinstance(at, str):
+                others[rows.kind][at] = means
+            else:
+                cells[rows.kind].setdefault(at[0], {})[at[1]] = means
+    return [
+        replace(sheets[kind], cells=cells[kind], references=others[kind])
+        for kind in spec.kinds
+        if kind in sheets
+    ]
+
+
+def _rows(record: Record, measures: Sequence[str]) -> list[Rows]:
+    # One record at a time: the tables of all cells together may not fit the memory.
+    return shared_rows([record], str(_entry(record)["task"]), measures, whole=True)
+
+
+def _empty(
+    key: str, rows: Rows, entry: Mapping[str, Any], groups: Mapping[str, tuple[str, ...]]
+) -> Sheet:
+    members = {ALL: rows.languages}
+    for name, languages in groups.items():
+        here = tuple(x for x in rows.languages if x in languages)
+        if here:
+            members[name] = here
+    tested = len(members)
+    sampled = "sampled_corpus" in entry["partial"]
+    notes = board_notes(entry)
+    if len(rows.languages) > 1:
+        members |= {x: (x,) for x in rows.languages}
+    return Sheet(
+        key=key,
+        task=rows.task,
+        title=board_title(entry),
+        kind=rows.kind,
+        mark=notes[0] if sampled else None,
+        notes=notes[1:] if sampled else notes,
+        measures=rows.measures,
+        groups=tuple(members),
+        tested=tested,
+        members=members,
+        questions=rows.questions,
+        cells={},
+        references={},
+    )
+
+
+def _means(rows: Rows, sheet: Sheet) -> Means:
+    values = rows.values[0]
+    left = leave_one_out(values, rows.clusters, rows.groups, rows.parents)
+    of_groups, without, shares = [left.macro], [left.macro_without], [rows.shares(values)]
+    for number, name in enumerate(sheet.groups[1:], 1):
+        at = [rows.languages.index(x) for x in sheet.members[name]]
+        of_groups.append(_mean(left.parents[at], 0))
+        without.append(_mean(left.parents_without[:, at], 1))
+        if number < sheet.tested:
+            here = np.isin(rows.parents[rows.groups], at)
+            part = replace(rows, groups=rows.groups[here], clusters=rows.clusters[here])
+            shares.append(part.shares(values[here]))
+    return Means(np.stack(of_groups), np.stack(without, axis=1), np.stack(shares, axis=1))
+
+
+def _mean(values: FloatArray, axis: int) -> FloatArray:
+    """Mean of the defined values; NaN, without a warning, where there is none."""
+    defined = ~np.isnan(values)
+    counts = defined.sum(axis=axis)
+    sums = np.where(defined, values, 0.0).sum(axis=axis)
+    return divide(sums, counts)

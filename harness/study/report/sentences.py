@@ -1,0 +1,323 @@
+"""Sentences about a study, made from its numbers by rule.
+
+Every rule looks at findings and speaks, or does not; none knows which study it reads. A difference
+is claimed only where it is told apart: the paired test over questions is at most .05 after Holm,
+and the interval over seeds and questions together leaves 0 out. Where the data cannot tell, a
+sentence says that instead of nothing. docs/studies.md lists the rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.base.wording import plural
+from harness.study.definition import Value
+from harness.study.report import headline, wording
+from harness.study.report.effects import Compared
+from harness.study.report.findings import Findings, Fitted
+from harness.study.report.layout import listed
+from harness.study.report.score_tables import ALL, Sheet, better_of
+
+
+@dataclass(frozen=True)
+class Passage:
+    """What is said of one measure on one kind of setting of one task; or of the whole study."""
+
+    subject: str
+    """Empty: of the whole study."""
+    sentences: tuple[str, ...]
+
+
+Rule = Callable[[Findings, Sheet, str], Iterator[str]]
+
+
+def read(findings: Findings) -> list[Passage]:
+    """All that the rules say, the whole study first."""
+    found = [Passage("", tuple(headline.headline(findings)))]
+    for sheet in findings.sheets:
+        for measure in sheet.measures:
+            said = tuple(s for rule in RULES for s in rule(findings, sheet, measure))
+            if said:
+                found.append(Passage(wording.subject(sheet, measure), said))
+    found.append(Passage("", tuple(headline.cautions(findings))))
+    return [x for x in found if x.sentences]
+
+
+def against_baseline(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
+    """Each arm against the baseline, over all values of the x axis, else at the one there is."""
+    layout = findings.layout
+    single = findings.of("arm", sheet, measure, ALL)
+    overall = {x.series: x for x in findings.of("overall", sheet, measure, ALL)}
+    for series in layout.series:
+        at = [x for x in single if x.series == series]
+        if not at:
+            continue
+        whole = overall.get(series)
+        if whole is None:
+            yield f"{_compared(series.label, at[0])}."
+            continue
+        told = [x for x in at if x.effect.told]
+        singly = f"; taken singly it is told apart at {_of(layout.quoted, told, len(at))}"
+        other = sum((x.effect.difference > 0) != (whole.effect.difference > 0) for x in told)
+        if other:
+            at_some = f"at {other} of them" if other < len(told) else "all"
+            singly += f", {at_some} the other way"
+        over = f" over all {len(at)} values of {layout.axis_name}"
+        yield f"{_compared(series.label, whole, over)}{singly}."
+
+
+def against_baseline_by_group(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
+    """The same for groups of languages, a sentence for each in which an arm is told apart."""
+    nothing = []
+    for group in sheet.groups[1 : sheet.tested]:
+        found = findings.of("overall", sheet, measure, group)
+        over = {x.series for x in found}
+        found += [x for x in findings.of("arm", sheet, measure, group) if x.series not in over]
+        told = [f"{x.series.label} {_how(x)}{_good(x)}" for x in found if x.effect.told]
+        rest = [x.series.label for x in found if not x.effect.told]
+        if told:
+            same = f"; not told apart: {listed(rest)}" if rest else ""
+            yield f"({group}) Against {found[0].against}: {'; '.join(told)}{same}."
+        elif found:
+            nothing.append(group)
+    if nothing:
+        against = findings.layout.study.report.baseline
+        yield f"({', '.join(nothing)}) No arm is told apart from {against}."
+
+
+def _compared(name: str, x: Compared, over: str = "") -> str:
+    e = x.effect
+    if not e.told:
+        return f"{name} and {x.against} are not told apart{over}: {_how(x)}"
+    way = "above" if e.difference > 0 else "below"
+    return f"{name} is {way} {x.against}{over}: {_how(x)}, {wording.share(e.relative)}{_good(x)}"
+
+
+def _good(x: Compared) -> str:
+    """For measures of which less is better, which way that is."""
+    return f", which is {x.verdict}" if x.better == "lower" else ""
+
+
+def _where(group: str) -> str:
+    """A group of languages before what is said of it; nothing for all."""
+    return "" if group == ALL else f"({group}) "
+
+
+Spelled = Callable[[str | int | float | bool | None], str]
+
+
+def _of(spell: Spelled, told: Sequence[Compared], of: int) -> str:
+    if not told:
+        return f"none of the {of}"
+    return f"all {of}" if len(told) == of else listed([spell(x.point) for x in told])
+
+
+def best_value(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
+    """The best value of a numeric x axis and which others the data do not tell from it.
+
+    Where curves are fitted they say it, and this rule does not speak.
+    """
+    layout = findings.layout
+    if findings.fits:
+        return
+    for series in layout.series:
+        others = [x for x in findings.of("best", sheet, measure, ALL) if x.series == series]
+        if not others:
+            continue
+        tied = [layout.quoted(x.point) for x in others if not x.effect.told]
+        told = [layout.quoted(x.point) for x in others if x.effect.told]
+        head = f"The best mean of {series.label} is at {layout.axis_name} {others[0].against}"
+        if not told:
+            yield f"{head}, but no other value is told apart from it."
+        elif not tied:
+            yield f"{head}, told apart from all others."
+        else:
+            verbs = ["is" if len(x) == 1 else "are" for x in (tied, told)]
+            yield (
+                f"{head}; {listed(tied)} {verbs[0]} not told apart from it, {listed(told)} "
+                f"{verbs[1]} worse."
+            )
+
+
+def from_end_to_end(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
+    """By how much the last value of a numeric x axis is told apart from the first, or that not."""
+    layout = findings.layout
+    for group in sheet.groups[: sheet.tested]:
+        found = findings.of("ends", sheet, measure, group)
+        told = [x for x in found if x.effect.told]
+        still = [x.series.label for x in found if not x.effect.told]
+        where = _where(group)
+        for ends in dict.fromkeys((x.against, x.point) for x in told):
+            changes = [
+                f"{x.series.label} {_how(x)}{_good(x)}"
+                for x in told
+                if (x.against, x.point) == ends
+            ]
+            last = layout.quoted(ends[1])
+            yield f"{where}From {layout.axis_name} {ends[0]} to {last}: {'; '.join(changes)}."
+        if still:
+            first, last = (layout.quoted(layout.points[i]) for i in (0, -1))
+            between = f"{where}Between {layout.axis_name} {first} and {last}"
+            yield f"{between} no change is shown for {listed(still)}."
+
+
+def against_first(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
+    """On an x axis of names, every value against the first one, arm by arm.
+
+    Where tasks have a home on the axis, what is kept away from it says more, and this is silent.
+    """
+    layout = findings.layout
+    if findings.by_domain:
+        return
+    for series in layout.series:
+        at = [x for x in findings.of("point", sheet, measure, ALL) if x.series == series]
+        if not at:
+            continue
+        first = layout.quoted(layout.points[0])
+        told = [f"{layout.quoted(x.point)} {_how(x)}" for x in at if x.effect.told]
+        rest = len(at) - len(told)
+        name = f"{series.label}, {layout.axis_name}, against {first}"
+        if not told:
+            yield f"{name}: {_none(rest)} told apart from it."
+        else:
+            yield f"{name}: {'; '.join(told)}" + (f"; {rest} not told apart." if rest else ".")
+
+
+def against_first_by_group(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
+    """The same for groups of languages, a sentence for each in which a value is told apart."""
+    layout = findings.layout
+    for group in sheet.groups[1 : sheet.tested]:
+        found = findings.of("point", sheet, measure, group)
+        told = [x for x in found if x.effect.told]
+        if told:
+            parts = [f"{x.series.label} at {layout.quoted(x.point)} {_how(x)}" for x in told]
+            rest = len(found) - len(told)
+            same = f"; {rest} not told apart" if rest else ""
+            first = layout.quoted(layout.points[0])
+            head = f"({group}) {layout.axis_name}, against {first}"
+            yield f"{head}: {'; '.join(parts)}{same}."
+
+
+def _none(number: int) -> str:
+    return "the other value is not" if number == 1 else f"none of the {number} others is"
+
+
+def _how(x: Compared) -> str:
+    e = x.effect
+    return wording.difference_with_interval(x.measure, e.difference, e.low, e.high)
+
+
+def saturation(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
+    """Which arms level off, where and when; or that none does so clearly."""
+    for group in sheet.groups[: sheet.tested]:
+        found = [
+            x
+            for x in findings.fits
+            if x.sheet is sheet and x.measure == measure and x.group == group
+        ]
+        where = "" if group == ALL else f" ({group})"
+        level = [_levels_off(x, measure) for x in found if x.fit.saturates]
+        without = [f"{x.series.label} ({x.fit.form})" for x in found if not x.fit.saturates]
+        if level:
+            yield f"Levelling off{where}: {'; '.join(level)}."
+        if without:
+            yield (
+                f"No curve that levels off fits clearly better than a line or no change{where}: "
+                f"{listed(without)}."
+            )
+
+
+def _levels_off(x: Fitted, measure: str) -> str:
+    a, h = x.fit.asymptote, x.fit.half
+    assert a is not None and h is not None
+    return (
+        f"{x.series.label} at {wording.value(measure, a.value)} "
+        f"({wording.between(measure, a.low, a.high)}), half of the change by "
+        f"{wording.amount(h.value)} {wording.half_interval(x.fit)}, {x.fit.form}, "
+        f"{x.fit.support:.0%} of replicates agree"
+    )
+
+
+_FEW_GROUPS = 3
+"""More groups have more pairs than anyone reads."""
+
+
+def low_and_high(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
+    """Where an effect is larger in one group of languages than in another, of at most three."""
+    if sheet.tested - 1 > _FEW_GROUPS:
+        return
+    m = sheet.measures.index(measure)
+    said: dict[tuple[str, str], list[str]] = {}
+    for gap in findings.gaps:
+        if gap.sheet is not sheet:
+            continue
+        parts = said.setdefault((gap.first, gap.second), [])
+        low, high = float(gap.found.low[m]), float(gap.found.high[m])
+        if not (low > 0 or high < 0):
+            continue
+        what = (
+            f"{gap.series.label} less {gap.against}"
+            if gap.question in ("overall", "arm")
+            else f"{gap.series.label} from {gap.against} to {findings.layout.quoted(gap.point)}"
+        )
+        how = wording.difference_with_interval(measure, float(gap.found.value[m]), low, high)
+        parts.append(f"{what} {how}")
+    for (first, second), parts in said.items():
+        if parts:
+            yield f"Effects that differ, {first} less {second}: {'; '.join(parts)}."
+        else:
+            yield f"No effect is shown to differ between {first} and {second}."
+
+
+def away_from_home(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
+    """What each arm keeps away from home, and whether that is more than the baseline keeps."""
+    m = sheet.measures.index(measure)
+    said: dict[tuple[str, Value, Value], list[str]] = {}
+    for x in findings.retained:
+        if x.sheet is not sheet or np.isnan(value := float(x.ratio.value[m])):
+            continue
+        ends = (wording.ratio(float(v[m])) for v in (x.ratio.low, x.ratio.high))
+        kept = f"{x.series.label} {wording.ratio(value)} ({'–'.join(ends)})"
+        if x.difference is not None:
+            low, high = float(x.difference.low[m]), float(x.difference.high[m])
+            way = "more than" if low > 0 else "less than" if high < 0 else "not told apart from"
+            kept += f", {way} {x.against}"
+        said.setdefault((x.group, x.home, x.away), []).append(kept)
+    layout = findings.layout
+    for (group, home, away), kept_of in said.items():
+        left = f"{layout.axis_name} {layout.quoted(home)} that is left at {layout.quoted(away)}"
+        head = f"{_where(group)}Share of the score at {left}"
+        yield f"{head}: {'; '.join(kept_of)}."
+
+
+def against_references(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
+    """How many trained settings are above or below each untrained model."""
+    parts, total = [], 0
+    for model in sheet.references:
+        found = [x for x in findings.of("reference", sheet, measure, ALL) if x.against == model]
+        if found:
+            above = sum(x.effect.told and x.effect.difference > 0 for x in found)
+            below = sum(x.effect.told and x.effect.difference < 0 for x in found)
+            total = len(found)
+            rest = total - above - below
+            parts.append(f"{above} above untrained {model}, {below} below, {rest} not told apart")
+    if parts:
+        less = " (less is better)" if better_of(measure) == "lower" else ""
+        yield f"Of {plural(total, 'trained setting')}{less}: {'; '.join(parts)}."
+
+
+RULES: tuple[Rule, ...] = (
+    against_baseline,
+    against_baseline_by_group,
+    best_value,
+    from_end_to_end,
+    against_first,
+    against_first_by_group,
+    saturation,
+    low_and_high,
+    away_from_home,
+    against_references,
+)

@@ -1,0 +1,233 @@
+"""One cell: trained, scored on every task, written down, whoever does it and wherever."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from harness.base.leases import take
+from harness.base.progress import Progress, Silent
+from harness.errors import HarnessError
+from harness.evaluation.options import RunOptions
+from harness.evaluation.run import evaluate
+from harness.models.base import Model, ModelOptions
+from harness.study.prepared import Job, StudyOptions, Task
+from harness.study.results import CELL, FAILED, KIND, MODELS, REFERENCE, read_whole, write_json
+from harness.study.shared_vectors import prime
+from harness.vectors.workers.dispatch import Answer
+
+CLAIMS = "claims"
+
+
+@dataclass(frozen=True)
+class StudyWorker:
+    """What a process or actor needs to do cells. Picklable."""
+
+    tasks: tuple[Task, ...]
+    options: StudyOptions
+    command: tuple[str, ...] | None = None
+    threads: int | None = None
+    cores: int | None = None
+
+    @property
+    def device(self) -> str | None:
+        """Where models are trained and scored."""
+        return self.options.device
+
+    def placed(self, *, device: str | None = None, cores: int | None = None) -> StudyWorker:
+        """The same elsewhere."""
+        options = self.options if device is None else replace(self.options, device=device)
+        return replace(self, options=options, cores=self.cores if cores is None else cores)
+
+    def bench(self) -> StudyBench:
+        """Begin."""
+        return StudyBench(self)
+
+
+class StudyBench:
+    """What does cells one after the other, keeping what they share: texts read, trunks computed."""
+
+    def __init__(self, worker: StudyWorker, progress: Progress | None = None) -> None:
+        self._worker = worker
+        self._progress = progress or Silent()
+        self._shared = contextlib.ExitStack()
+        self._begun = False
+        self._primed: set[Any] = set()
+
+    def close(self) -> None:
+        """Forget what was kept."""
+        self._shared.close()
+        self._begun = False
+        self._primed.clear()
+
+    def do(self, job: Job) -> Answer:
+        """Do a cell or a reference, unless it is there or somebody else is at it.
+
+        What goes wrong with it is written beside it and is an outcome like another; it is done
+        again when the study is run again.
+        """
+        self._begin()
+        last = CELL if job.cell else REFERENCE
+        if read_whole(job.folder / last, job.digest) is not None:
+            return Answer("finished")
+        claim = take(self._worker.options.output / CLAIMS / job.folder.name)
+        if claim is None:
+            return Answer("claimed")
+        with claim:
+            if read_whole(job.folder / last, job.digest) is not None:
+                return Answer("finished")
+            try:
+                found = self._cell(job) if job.cell else self._reference(job)
+            except HarnessError as error:
+                return self._failed(job, str(error), None)
+            except Exception as error:  # whatever it is, the other cells go on
+                why = f"{type(error).__name__}: {error}"
+                return self._failed(job, why, traceback.format_exc())
+            write_json(job.folder / last, {**self._head(job), **found})
+            (job.folder / FAILED).unlink(missing_ok=True)
+            if not self._worker.options.keep_models:
+                remove_model(self._worker.options.output, job.key)
+        return Answer("done")
+
+    def _begin(self) -> None:
+        if self._begun:
+            return
+        import torch
+
+        from harness.training.pairs import kept_examples
+        from harness.training.trainer_arguments import quiet_libraries
+
+        if self._worker.threads is not None:
+            self._shared.callback(torch.set_num_threads, torch.get_num_threads())
+            torch.set_num_threads(self._worker.threads)
+        with contextlib.suppress(ImportError):
+            from harness.models.use_m3.module import shared_trunk
+
+            self._shared.enter_context(shared_trunk())
+        self._shared.enter_context(kept_examples())
+        self._shared.enter_context(quiet_libraries())
+        self._begun = True
+
+    def _head(self, job: Job) -> dict[str, Any]:
+        head: dict[str, Any] = {"format": KIND, "name": job.key, "digest": job.digest}
+        if job.cell is not None:
+            cell = job.cell
+            head |= {"arm": cell.arm, "values": dict(cell.values), "seed": cell.seed}
+        return head
+
+    def _failed(self, job: Job, why: str, trace: str | None) -> Answer:
+        write_json(job.folder / FAILED, {**self._head(job), "error": why, "traceback": trace})
+        return Answer("failed", why)
+
+    def _cell(self, job: Job) -> dict[str, Any]:
+        from harness.models import load
+        from harness.training.train import Overlaps, train
+
+        assert job.settings is not None
+        options = self._worker.options
+        prime(job.settings, self._worker.tasks, options, self._primed, self._progress)
+        model = _clean_place(options.output, job)
+        begun = time.perf_counter()
+        trained = train(
+            job.settings,
+            model,
+            device=options.device,
+            offline=options.offline,
+            overlaps=Overlaps((), found=job.overlap),
+            progress=self._progress,
+            command=self._worker.command,
+        )
+        seconds = {"train": round(time.perf_counter() - begun, 2)}
+        loaded = load(str(model), ModelOptions(device=options.device, offline=options.offline))
+        records = self._scored(job, loaded, seconds)
+        return {
+            "training": _outcome(trained.manifest),
+            "records": records,
+            "seconds": seconds,
+            "threads": self._threads(),
+        }
+
+    def _reference(self, job: Job) -> dict[str, Any]:
+        from harness.models import load
+
+        options = self._worker.options
+        loaded = load(job.model, ModelOptions(device=options.device, offline=options.offline))
+        seconds: dict[str, float] = {}
+        records = self._scored(job, loaded, seconds)
+        return {"records": records, "seconds": seconds, "threads": self._threads()}
+
+    def _scored(self, job: Job, model: Model, seconds: dict[str, float]) -> dict[str, str]:
+        """Score on every task; paths of records below the job's folder, by task."""
+        found = {}
+        for task in self._worker.tasks:
+            begun = time.perf_counter()
+            record = evaluate(
+                model,
+                [task.spec],
+                options=self._placed(task.options),
+                progress=self._progress,
+                command=self._worker.command,
+            )
+            place = Path("records") / task.scored.name
+            record.save(job.folder / place)
+            found[task.scored.name] = str(place)
+            seconds[task.scored.name] = round(time.perf_counter() - begun, 2)
+        return found
+
+    def _placed(self, options: RunOptions) -> RunOptions:
+        return replace(options, model=replace(options.model, device=self._worker.options.device))
+
+    def _threads(self) -> int:
+        import torch
+
+        return int(torch.get_num_threads())
+
+
+def _place(output: Path, name: str) -> Path:
+    return output / MODELS / name
+
+
+def remove_model(output: Path, name: str) -> None:
+    """Take a cell's model away, and what its training left."""
+    shutil.rmtree(_place(output, name), ignore_errors=True)
+    _place(output, name).with_name(f"{name}.json").unlink(missing_ok=True)
+
+
+def _clean_place(output: Path, job: Job) -> Path:
+    """The folder of a cell's model: new, or with what this very training left when it was stopped.
+
+    Beside it stands which training that is: one of other settings or data is thrown away.
+    """
+    model = _place(output, job.key)
+    beside = model.with_name(f"{job.key}.json")
+    if read_whole(beside, job.digest) is None:
+        remove_model(output, job.key)
+        write_json(beside, {"digest": job.digest})
+    return model
+
+
+def _outcome(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What a cell keeps of its training's manifest."""
+    outcome, summary = manifest["outcome"], manifest["summary"]
+    curve: Sequence[Mapping[str, Any]] = outcome["curve"]
+    at = outcome["weights_of_step"]
+    losses = [x["loss"] for x in curve if "loss" in x]
+    held_out = {x["step"]: x["validation_loss"] for x in curve if "validation_loss" in x}
+    kept = ("steps", "planned_steps", "weights_of_step", "stopped_early", "said", "epochs",
+            "seconds")  # fmt: skip
+    return {
+        **{name: outcome[name] for name in kept},
+        "loss": losses[-1] if losses else None,
+        "validation_loss": held_out.get(at),
+        "recipe": summary["recipe"],
+        "alpha": summary["alpha"],
+        "pairs": summary["pairs"],
+        "languages": list(summary["languages"]),
+        "overlap": list(manifest["overlap"]),
+    }

@@ -1,0 +1,113 @@
+"""The cells of a study: one training each, in the order of the file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, NamedTuple
+
+from harness.errors import StudyError, UsageError
+from harness.study.definition import Arm, Point, Study, Value, named
+from harness.training.settings import Settings
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._=+-]+")
+
+
+class Portion(NamedTuple):
+    """A data set of a cell, or its first rows in an order of its own."""
+
+    data: str
+    rows: int | None = None
+    """``None``: all."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training: an arm, a value of each of its axes, a seed."""
+
+    name: str
+    """``ARM.AXIS=VALUE.seed=N``, fit to be the name of a folder."""
+    arm: str
+    values: Mapping[str, Value]
+    """Axis -> value; of a named point its name. Axes that the arm lacks are not in it."""
+    seed: int
+    options: Mapping[str, Any]
+    """What :class:`~harness.training.settings.Settings` is given, but for its data."""
+    data: tuple[Portion, ...]
+
+    def settings(self, files: Sequence[str] = ()) -> Settings:
+        """The training's settings, on ``files`` of pairs.
+
+        Raises:
+            UsageError: an option's value is out of range, or does not go with the recipe.
+        """
+        return Settings(**{**self.options, "data": tuple(files)})
+
+
+def cells_of(study: Study) -> tuple[Cell, ...]:
+    """All cells: arm by arm, then the values of its axes, then the seeds.
+
+    Raises:
+        StudyError: an option's value cannot be, or two cells have one name; names the file.
+    """
+    found: dict[str, Cell] = {}
+    for arm in study.arms:
+        axes = [study.axes[x] for x in arm.axes]
+        for points in product(*(x.points for x in axes)):
+            for seed in study.seeds:
+                cell = _cell(study, arm, points, seed)
+                _check(study, cell)
+                # Folders of some systems do not tell upper case from lower.
+                other = found.setdefault(cell.name.lower(), cell)
+                if other is not cell:
+                    raise StudyError(
+                        f"{study.where}: two cells have the name {cell.name!r}: arm {other.arm!r} "
+                        f"{_at(other)} and arm {cell.arm!r} {_at(cell)}; give arms and points "
+                        "names that differ in more than signs and case"
+                    )
+    return tuple(found.values())
+
+
+def _cell(study: Study, arm: Arm, points: Sequence[Point], seed: int) -> Cell:
+    options = {**study.train, **arm.train}
+    data = arm.data
+    rows: dict[str, int] = {}
+    for point in points:
+        options |= point.train
+        data = point.data or data
+        rows |= point.rows
+    values = {axis: point.value for axis, point in zip(arm.axes, points, strict=True)}
+    parts = [arm.name, *(f"{x}={named(v)}" for x, v in values.items()), f"seed={seed}"]
+    return Cell(
+        name=".".join(_UNSAFE.sub("-", x).strip("-.") for x in parts),
+        arm=arm.name,
+        values=values,
+        seed=seed,
+        options={**options, "recipe": arm.recipe, "seed": seed},
+        data=tuple(Portion(x, rows.get(x)) for x in data if rows.get(x) != 0),
+    )
+
+
+def _check(study: Study, cell: Cell) -> None:
+    try:
+        settings = cell.settings()
+    except UsageError as error:
+        raise StudyError(f"{study.where}: cell {cell.name}: {in_keys(error)}") from error
+    if not settings.base:
+        raise StudyError(f"{study.where}: key 'train.base' is missing: the model to train further")
+    if not cell.data:
+        raise StudyError(
+            f"{study.where}: cell {cell.name} has no data left: arm {cell.arm!r} trains on nothing "
+            "but what the axis leaves out; give it another data set, or leave 0 out of the values"
+        )
+
+
+def _at(cell: Cell) -> str:
+    return ", ".join(f"{x}={named(v)}" for x, v in cell.values.items()) or f"with seed {cell.seed}"
+
+
+def in_keys(error: Exception) -> str:
+    """What a message says of flags, said of keys of the file."""
+    return re.sub(r"(?<!\S)--([a-z][a-z-]*)", lambda m: repr(m[1].replace("-", "_")), str(error))

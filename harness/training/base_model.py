@@ -1,0 +1,166 @@
+"""The model that is trained: found by name, brought into sentence-transformers' form."""
+
+from __future__ import annotations
+
+import contextlib
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from harness.errors import ModelError, did_you_mean
+from harness.models.fingerprint import digest_folder
+from harness.models.trained_folder import is_use_m3
+from harness.training.settings import Settings
+
+
+class Base(NamedTuple):
+    """A model before its training."""
+
+    model: Any
+    """The ``SentenceTransformer``."""
+    longest: int | None
+    """Its own length limit, which the trained model gets back: texts are cut for training alone."""
+    facts: dict[str, Any]
+    """Name, revision and digests, for the manifest."""
+
+
+def load_base(settings: Settings, *, device: str | None, offline: bool) -> Base:
+    """The base model with the recipe's prompts, length limit and frozen parts.
+
+    Raises:
+        ModelError: it cannot be found or loaded, has no tokenizer, or no part of a name to freeze.
+    """
+    name = settings.base
+    if not name:
+        raise ModelError("no base model; give --base NAME, as --base use-m3 or --base xlm-roberta")
+    if name in ("use-m3", "default"):
+        model, facts = _built_in(device)
+    else:
+        model, facts = _from_folder(name, device, offline)
+    model.prompts = {"query": settings.query_prompt, "document": settings.passage_prompt}
+    model.default_prompt_name = None
+    model.similarity_fn_name = "cosine"
+    longest = model.max_seq_length
+    _limit(model, settings.max_length)
+    facts["frozen"] = _freeze(model, settings.freeze)
+    facts["parameters"] = sum(p.numel() for p in model.parameters())
+    facts["trained_parameters"] = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    return Base(model, longest, facts)
+
+
+def find_base(name: str, offline: bool) -> dict[str, Any]:
+    """Revision and digests of a base, whose weights are not loaded.
+
+    Raises:
+        ModelError: it cannot be found.
+    """
+    if name in ("use-m3", "default"):
+        return _built_in_facts()
+    folder, revision = _find(name, offline)
+    return {"revision": revision, "files": digest_folder(folder)}
+
+
+def _built_in_facts() -> dict[str, Any]:
+    from harness.models.fingerprint import digest_file
+    from harness.models.use_m3.encoder import resource
+
+    files = {x: digest_file(resource(x)) for x in ("weights.npz", "sp.model")}
+    return {"revision": None, "files": files}
+
+
+def _built_in(device: str | None) -> tuple[Any, dict[str, Any]]:
+    from sentence_transformers import SentenceTransformer
+
+    from harness.models.use_m3.module import UseM3Module
+
+    facts = _built_in_facts()
+    model = SentenceTransformer(modules=[UseM3Module.pretrained()], device=device)
+    return model, {"name": "use-m3"} | facts
+
+
+def _from_folder(name: str, device: str | None, offline: bool) -> tuple[Any, dict[str, Any]]:
+    from sentence_transformers import SentenceTransformer
+
+    folder, revision = _find(name, offline)
+    files = digest_folder(folder)
+    _check_tokenizer(name, folder, files)
+    try:
+        if is_use_m3(folder):
+            from harness.models.use_m3.module import load_folder
+
+            model = load_folder(folder, device=device, prompts={})
+        else:
+            model = SentenceTransformer(
+                str(folder), device=device, local_files_only=True, trust_remote_code=False
+            )
+    except Exception as error:
+        first = str(error).strip().split("\n")[0] or type(error).__name__
+        raise ModelError(f"--base {name}: cannot be loaded from {folder}: {first}") from error
+    return model, {"name": name, "revision": revision, "files": files}
+
+
+def _find(name: str, offline: bool) -> tuple[Path, str | None]:
+    from harness.models.hub_snapshot import NAME, snapshot
+
+    path = Path(name).expanduser()
+    if path.is_dir():
+        if (path / "modules.json").is_file() or (path / "config.json").is_file():
+            return path, None
+        raise ModelError(
+            f"--base {name}: a folder without modules.json or config.json, so neither a "
+            "sentence-transformers nor a transformers model"
+        )
+    match = NAME.fullmatch(name)
+    if match and not name.startswith((".", "/", "~")):
+        folder = snapshot(match["repo"], match["revision"], offline=offline)
+        return folder, folder.name
+    beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+    hint = did_you_mean(path.name, [*beside, "use-m3"])
+    raise ModelError(
+        f"--base {name}: no such folder{hint}; a base is use-m3, a ./folder or ORG/NAME on the hub"
+    )
+
+
+_TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "*.model", "vocab.json",
+               "whitespacetokenizer_config.json", "bag_of_words.json")  # fmt: skip
+
+
+def _check_tokenizer(name: str, folder: Path, files: dict[str, str]) -> None:
+    """A transformers folder without its tokenizer would be given an arbitrary one, or none."""
+    if not any(fnmatch(Path(x).name, pattern) for x in files for pattern in _TOKENIZERS):
+        raise ModelError(
+            f"--base {name}: {folder} holds no tokenizer (tokenizer.json, vocab.txt or a "
+            "sentencepiece .model); save the tokenizer beside the model"
+        )
+
+
+def _limit(model: Any, longest: int) -> None:
+    """The length limit, where the model reads no fewer tokens already."""
+    own = model.max_seq_length
+    if own is None or own > longest:
+        set_limit(model, longest)
+
+
+def set_limit(model: Any, longest: int | None) -> None:
+    """Set the number of tokens that are read, where the model has such a limit."""
+    with contextlib.suppress(AttributeError):  # static embeddings read texts whole
+        model.max_seq_length = longest
+
+
+def _freeze(model: Any, patterns: tuple[str, ...]) -> list[str]:
+    """Take the weights that ``patterns`` name out of the training; their names."""
+    names = [name for name, _ in model.named_parameters()]
+    frozen: set[str] = set()
+    for pattern in patterns:
+        hit = [x for x in names if fnmatch(x, pattern) or fnmatch(x, f"*{pattern}*")]
+        if not hit:
+            raise ModelError(
+                f"--freeze {pattern}: the base has no weights of that name"
+                f"{did_you_mean(pattern, names)}; it has {', '.join(names[:6])}, ..."
+            )
+        frozen.update(hit)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name not in frozen)
+    if len(frozen) == len(names):
+        raise ModelError("--freeze: leaves nothing to train")
+    return sorted(frozen)

@@ -1,0 +1,81 @@
+"""Rows of one group that fell into one batch are moved apart."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from harness.training.strata import Bools, Ints
+
+
+def keep_apart(
+    batches: Sequence[Ints],
+    cells: Ints,
+    group: Ints,
+    signature: Ints,
+    allowed: Bools,
+    limit: int,
+) -> list[Ints] | None:
+    """The same batches with no two rows of a group in any; each keeps its cell.
+
+    A row that is one too many changes places with a row of another batch where both may go; where
+    there is none, it moves into a batch of fewer than ``limit`` rows.
+
+    Args:
+        batches: row numbers of each batch.
+        cells: (batches,) cell of each.
+        group: (N,) group of each row.
+        signature: (N,) index of each row into ``allowed``.
+        allowed: (signatures, cells) which cells a row can be in.
+        limit: most rows of a batch.
+
+    Returns:
+        ``None`` where no such change is found.
+    """
+    held = [rows.tolist() for rows in batches]
+    counts = [Counter(group[rows].tolist()) for rows in batches]
+
+    def fits(row: int, at: int) -> bool:
+        return bool(allowed[signature[row], cells[at]])
+
+    def swapped(at: int, place: int) -> bool:
+        row = held[at][place]
+        mine = int(group[row])
+        for other in _others(at, len(held)):
+            if counts[other][mine] or not fits(row, other):
+                continue
+            for there, candidate in enumerate(held[other]):
+                theirs = int(group[candidate])
+                if not counts[at][theirs] and fits(candidate, at):
+                    held[at][place], held[other][there] = candidate, row
+                    counts[at].update({mine: -1, theirs: 1})
+                    counts[other].update({mine: 1, theirs: -1})
+                    return True
+        return False
+
+    def moved(at: int, place: int) -> bool:
+        row = held[at][place]
+        mine = int(group[row])
+        for other in _others(at, len(held)):
+            if not counts[other][mine] and fits(row, other) and len(held[other]) < limit:
+                del held[at][place]
+                held[other].append(row)
+                counts[at].update({mine: -1})
+                counts[other].update({mine: 1})
+                return True
+        return False
+
+    for at in range(len(held)):
+        # From the back, so that a row that leaves does not shift those still to be looked at.
+        for place in reversed(range(len(held[at]))):
+            crowded = counts[at][int(group[held[at][place]])] > 1
+            if crowded and not swapped(at, place) and not moved(at, place):
+                return None
+    return [np.array(rows, np.int64) for rows in held]
+
+
+def _others(at: int, count: int) -> list[int]:
+    """The other batches, nearest after ``at`` first."""
+    return [(at + step) % count for step in range(1, count)]

@@ -1,0 +1,324 @@
+"""The batches of one epoch, from the data, the settings, the seed and the epoch's number alone.
+
+Two ways to make an epoch. ``once``: every row exactly once; where rows have a choice, batches are
+monolingual with probability alpha and languages follow the draw. ``drawn``: as many batches as the
+rows would fill, each drawn anew (kind of batch, data set by size, language), so that alpha and the
+languages hold for any data; a row may come several times or not at all.
+
+In both a batch holds rows of one data set, no two of the same group, and the number of batches is
+the same in every epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import UsageError
+from harness.training.collisions import keep_apart
+from harness.training.settings import Settings
+from harness.training.strata import Bools, Cells, Ints, Rows, Stratum, language_weights, strata_of
+
+Random = np.random.Generator
+Weights = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows that make one batch, and its cell."""
+
+    rows: Ints
+    cell: int
+
+
+class Plan:
+    """The batches of any epoch."""
+
+    def __init__(self, rows: Rows, settings: Settings, *, processes: int = 1) -> None:
+        """Lay the data out.
+
+        Args:
+            rows: rows that the recipe can use; others are passed over.
+            settings: of the sampler.
+            processes: the number of batches is a multiple of it.
+
+        Raises:
+            UsageError: fewer pairs than a batch, a language with a single pair, or an alpha that
+                the data cannot give with every pair once.
+        """
+        self.rows, self.settings = rows, settings
+        self.cells = Cells(
+            settings.recipe, rows.languages, single=settings.cross_batches == "single"
+        )
+        self.weights = self.cells.weights(language_weights(rows, settings))
+        self.of_language = language_weights(rows, settings)
+        self.strata, self.unusable = strata_of(rows, self.cells, settings.batch_size)
+        used = sum(len(s.rows) for s in self.strata)
+        if used < settings.batch_size:
+            raise UsageError(
+                f"the data hold {used} pairs for --recipe {settings.recipe}, too few for a batch "
+                f"of {settings.batch_size}; give more data or a smaller --batch-size"
+            )
+        for s in self.strata:
+            if len(s.rows) == 1:
+                raise UsageError(
+                    f"{rows.names[s.data_set]}: holds a single pair for batches of the kind "
+                    f"{self.cells.name(int(s.cells[0]))}, which needs two: add pairs or take the "
+                    "row out"
+                )
+        self.sizes = [_batch_size(s, settings.batch_size) for s in self.strata]
+        self.counts = [
+            max((len(s.rows) - len(s.home)) // b + len(s.home), s.crowd)
+            for s, b in zip(self.strata, self.sizes, strict=True)
+        ]
+        self.counts[int(np.argmax(self.counts))] += -sum(self.counts) % processes
+        self.mono_share = self._mono_shares() if settings.epoch == "once" else []
+
+    def __len__(self) -> int:
+        return sum(self.counts)
+
+    def epoch(self, number: int) -> list[Batch]:
+        """The batches of epoch ``number``, counted from 0, in their order."""
+        rng = np.random.default_rng([self.settings.seed, number])
+        if self.settings.epoch == "drawn":
+            return list(self._drawn(rng))
+        batches: list[Batch] = []
+        for i, stratum in enumerate(self.strata):
+            batches += self._once(stratum, self.counts[i], self.sizes[i], self.mono_share[i], rng)
+        return [batches[i] for i in rng.permutation(len(batches))]
+
+    def _mono_shares(self) -> list[float]:
+        """Probability of a batch in one language in each stratum, so that alpha holds over all."""
+        mono = [bool(self.cells.is_mono[s.cells].any()) for s in self.strata]
+        cross = [bool((~self.cells.is_mono[s.cells]).any()) for s in self.strata]
+        if self.settings.recipe != "hybrid":
+            return [float(m) for m in mono]
+        total = len(self)
+        of = dict.fromkeys(((True, False), (False, True), (True, True)), 0)
+        for m, c, n in zip(mono, cross, self.counts, strict=True):
+            of[m, c] += n
+        alpha, low, high = self.settings.alpha, of[True, False] / total, 1 - of[False, True] / total
+        # A batch more or less is no reason to refuse: it is within what a draw would give.
+        if not low - 1 / total <= alpha <= high + 1 / total:
+            reach = f"{low:.2f}" if low == high else f"{low:.2f} to {high:.2f}"
+            raise UsageError(
+                f"--alpha {alpha:g} cannot be had with every pair once: the data have pairs in one "
+                f"language alone and pairs across languages alone that give {reach}; set --alpha "
+                "within it, or --epoch drawn, which repeats the scarcer pairs"
+            )
+        free = of[True, True]
+        share = (alpha * total - of[True, False]) / free if free else 0.0
+        share = min(max(share, 0.0), 1.0)
+        return [share if m and c else float(m) for m, c in zip(mono, cross, strict=True)]
+
+    def _draw_cell(self, feasible: Bools, share: float, rng: Random) -> int:
+        """One of the ``feasible`` (cells,): its mode by ``share``, then by weight."""
+        mode = self.cells.is_mono == (rng.random() < share)
+        among = feasible & mode if (feasible & mode).any() else feasible
+        weights = self.weights * among
+        if not weights.any():  # languages of no weight: any will do
+            weights = among.astype(np.float64)
+        return int(rng.choice(len(weights), p=weights / weights.sum()))
+
+    def _once(
+        self, stratum: Stratum, count: int, size: int, share: float, rng: Random
+    ) -> list[Batch]:
+        """Every row of a stratum in exactly one of ``count`` batches."""
+        if len(stratum.allowed) == 1:
+            return self._alike(stratum, count, share, rng)
+        batches = list(self._greedy(stratum, size, share, rng))
+        while len(batches) < count:
+            longest = max(range(len(batches)), key=lambda i: len(batches[i].rows))
+            whole = batches[longest]
+            half = len(whole.rows) // 2
+            batches[longest] = Batch(whole.rows[:half], whole.cell)
+            batches.append(Batch(whole.rows[half:], whole.cell))
+        return self._apart(stratum, batches)
+
+    def _alike(self, stratum: Stratum, count: int, share: float, rng: Random) -> list[Batch]:
+        """Rows that can be in the same cells: batches of equal size, give or take one.
+
+        Rows are dealt to the batches in turn, group after group, so that no batch gets two of a
+        group: none has more rows than there are batches.
+        """
+        order = _by_group(self.rows.group[stratum.rows], rng)
+        found = []
+        for i in range(count):
+            cell = self._draw_cell(stratum.allowed[0], share, rng)
+            found.append(Batch(stratum.rows[order[i::count]], cell))
+        return found
+
+    def _greedy(self, stratum: Stratum, size: int, share: float, rng: Random) -> Iterator[Batch]:
+        """Rows that differ in what they can be: draw a cell that can still fill a batch, fill it.
+
+        What is left when none can goes into cells of ``home``: at most one more batch for each.
+        """
+        order = rng.permutation(len(stratum.rows))
+        queues = [
+            stratum.rows[order[stratum.signature[order] == s]] for s in range(len(stratum.allowed))
+        ]
+        taken = np.zeros(len(queues), np.int64)
+        left = np.array([len(q) for q in queues])
+
+        def take(cell: int, wanted: int) -> Batch:
+            open_ = np.where(stratum.allowed[:, cell], left, 0)
+            counts = rng.multivariate_hypergeometric(open_, wanted, method="marginals")
+            parts = [queues[s][taken[s] : taken[s] + counts[s]] for s in np.flatnonzero(counts)]
+            taken[:] += counts
+            left[:] -= counts
+            return Batch(np.concatenate(parts), cell)
+
+        table = stratum.allowed.astype(np.int64)
+        while left.any():
+            reach = left @ table
+            if (full := reach >= size).any():
+                yield take(self._draw_cell(full, share, rng), size)
+                continue
+            whole = reach == left.sum()
+            if whole.any():
+                cell = self._draw_cell(whole, share, rng)
+            else:
+                cell = int(stratum.home[reach[stratum.home].argmax()])
+            yield take(cell, int(reach[cell]))
+
+    def _apart(self, stratum: Stratum, batches: list[Batch]) -> list[Batch]:
+        signature = np.full(len(self.rows), -1, np.int64)
+        signature[stratum.rows] = stratum.signature
+        moved = keep_apart(
+            [b.rows for b in batches],
+            np.array([b.cell for b in batches]),
+            self.rows.group,
+            signature,
+            stratum.allowed,
+            self.settings.batch_size,
+        )
+        if moved is None:
+            raise UsageError(
+                f"{self.rows.names[stratum.data_set]}: so many rows share ids or passages that "
+                f"batches of {self.settings.batch_size} cannot hold them apart; "
+                "give a smaller --batch-size"
+            )
+        return [Batch(rows, b.cell) for rows, b in zip(moved, batches, strict=True)]
+
+    def _drawn(self, rng: Random) -> Iterator[Batch]:
+        """Batches drawn anew: kind, data set by size, language; rows in turn from a shuffled queue.
+
+        Strata of one data set are drawn from together.
+        """
+        n = len(self.rows.names)
+        cells = self.cells.count
+        able = np.zeros((n, cells), np.int64)
+        for s in self.strata:
+            able[s.data_set] += np.bincount(s.signature, minlength=len(s.allowed)) @ s.allowed
+        queues: dict[tuple[int, int], _Cycle] = {}
+        open_ = able >= 2
+        kinds = {}
+        for mono in (True, False):
+            mode = open_ & (self.cells.is_mono == mono)
+            among = mode if mode.any() else open_
+            kinds[mono] = among, self._sizes(among)
+        for _ in range(len(self)):
+            among, sizes = kinds[rng.random() < self.settings.mono_share]
+            data_set = int(rng.choice(n, p=sizes / sizes.sum()))
+            weights = self.weights * among[data_set]
+            if not weights.any():
+                weights = among[data_set].astype(np.float64)
+            cell = int(rng.choice(cells, p=weights / weights.sum()))
+            if (data_set, cell) not in queues:
+                members = [
+                    s.rows[s.allowed[s.signature, cell]]
+                    for s in self.strata
+                    if s.data_set == data_set
+                ]
+                queues[data_set, cell] = _Cycle(np.concatenate(members), self.rows.group, rng)
+            yield Batch(queues[data_set, cell].take(self.settings.batch_size), cell)
+
+    def _sizes(self, among: Bools) -> Weights:
+        """(data sets,) rows of each that can be in a cell ``among`` (data sets, cells)."""
+        found = np.zeros(len(among))
+        for s in self.strata:
+            counts = np.bincount(s.signature, minlength=len(s.allowed))
+            found[s.data_set] += counts[s.allowed[:, among[s.data_set]].any(1)].sum()
+        return found
+
+    def languages(self, batch: Batch, rng: Random) -> tuple[Ints, Ints]:
+        """Languages of the queries and of the passages of ``batch``, both (rows,)."""
+        n, size = len(self.rows.languages), len(batch.rows)
+        if batch.cell < n:
+            same = np.full(size, batch.cell)
+            return same, same
+        query, passage = self.rows.query[batch.rows], self.rows.passage[batch.rows]
+        if batch.cell == n:
+            same = _choose((query & passage) * self.of_language, query & passage, rng)
+            return same, same
+        if batch.cell == n + 1:
+            able = query[:, :, None] & passage[:, None, :] & ~np.eye(n, dtype=bool)
+            weights = able * np.outer(self.of_language, self.of_language)
+            chosen = _choose(weights.reshape(size, -1), able.reshape(size, -1), rng)
+        else:
+            chosen = np.full(size, batch.cell - n - 2)
+        return chosen // n, chosen % n
+
+
+class _Cycle:
+    """A queue of rows that starts again, shuffled anew, when it is through."""
+
+    def __init__(self, rows: Ints, group: Ints, rng: Random) -> None:
+        self._rows, self._group, self._rng = rows, group, rng
+        self._queue: list[int] = []
+        self._groups = len(np.unique(group[rows]))
+
+    def take(self, size: int) -> Ints:
+        """The next ``size`` rows, fewer where there are not as many groups; no group twice."""
+        found: dict[int, int] = {}
+        later: list[int] = []
+        while len(found) < min(size, self._groups):
+            if not self._queue:
+                self._queue = self._rng.permutation(self._rows)[::-1].tolist()
+            row = self._queue.pop()
+            group = int(self._group[row])
+            if group in found:
+                later.append(row)
+            else:
+                found[group] = row
+        self._queue += later[::-1]
+        return np.array(list(found.values()), np.int64)
+
+
+def _choose(weights: Weights, able: Bools, rng: Random) -> Ints:
+    """(n,) a column for each row by ``weights`` (n, k); any that is ``able`` where all are 0."""
+    weights = np.where(weights.any(1, keepdims=True), weights, able.astype(np.float64))
+    sums = weights.cumsum(1)
+    # Strictly above: a column of weight 0 is never hit, not even by a draw of 0.
+    return np.asarray((sums > rng.random(len(sums))[:, None] * sums[:, -1:]).argmax(1))
+
+
+def _by_group(group: Ints, rng: Random) -> Ints:
+    """An order of the rows in which groups follow each other at random, their rows together."""
+    _, number = np.unique(group, return_inverse=True)
+    shuffled = rng.permutation(int(number.max()) + 1)
+    within = rng.permutation(len(group))
+    return within[np.argsort(shuffled[number[within]], kind="stable")]
+
+
+def _batch_size(stratum: Stratum, wanted: int) -> int:
+    """The largest size up to ``wanted`` with as many batches as the largest group has rows."""
+    n, homes = len(stratum.rows), len(stratum.home)
+    size = min(wanted, n)
+    while size > 1 and (n - homes) // size + homes < stratum.crowd:
+        size -= 1
+    return size
+
+
+def check_epochs(plan: Plan, epochs: Sequence[int]) -> None:
+    """Make the batches of ``epochs`` once, so that what cannot be made is known before training.
+
+    Raises:
+        UsageError: see :meth:`Plan.epoch`.
+    """
+    if any(len(s.allowed) > 1 and s.crowd > 1 for s in plan.strata):
+        for number in epochs:
+            plan.epoch(number)

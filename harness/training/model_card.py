@@ -1,0 +1,108 @@
+"""The model card of a trained model: what went in, what came out, and how to use it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.models.trained_folder import USE_M3_TYPE
+from harness.training.settings import PAPER, RECIPES
+
+
+def model_card(manifest: Mapping[str, Any]) -> str:
+    """README.md in markdown, with the front matter that the hub reads."""
+    summary, settings, outcome = manifest["summary"], manifest["settings"], manifest["outcome"]
+    languages = summary["languages"]
+    base = summary["base"]
+    front = ["---", "library_name: sentence-transformers", "pipeline_tag: sentence-similarity"]
+    front += ["language:", *(f"- {x!r}" for x in languages)]
+    if "/" in base and not base.startswith((".", "/")):
+        front.append(f"base_model: {base.partition('@')[0]}")
+    front += ["tags:", "- sentence-transformers", "- multilingual-retrieval", "---", ""]
+    recipe = RECIPES[summary["recipe"]]
+    alpha = "" if summary["alpha"] is None else f", alpha {summary['alpha']:g}"
+    lines = [
+        *front,
+        f"# {base.rsplit('/', 1)[-1]}, {summary['recipe']} batches",
+        "",
+        f"Trained by polyglot-harness from `{base}` with the recipe `{summary['recipe']}`{alpha}: "
+        f"{recipe}. {outcome['said']}",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| languages seen | {', '.join(languages)} |",
+        f"| pairs | {summary['pairs']:,} |",
+        f"| query prompt, passage prompt | `{settings['query_prompt']}`, "
+        f"`{settings['passage_prompt']}` |",
+        f"| seed | {summary['seed']} |",
+        f"| weights trained | {manifest['base']['trained_parameters']:,} of "
+        f"{manifest['base']['parameters']:,} |",
+        f"| validation loss | {_last_validation(outcome)} |",
+        "",
+        "![Loss curve](loss-curve.svg)",
+        "",
+        "## Use",
+        "",
+        *_use(base),
+        "",
+        "## Data",
+        "",
+        "| file | role | rows | trained on | languages | SHA-256 |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {x['name']} | {x['role']} | {x['rows']:,} | {x['trained_on']:,} | "
+        f"{', '.join(x['languages'])} | `{x['sha256'][:16]}` |"
+        for x in manifest["data"]
+    ]
+    lines += ["", "## Evaluation questions in the training data", ""]
+    lines += [f"- {s}." for x in manifest["overlap"] for s in x["sentences"]]
+    if not manifest["overlap"]:
+        lines.append("Not looked for: no evaluation data were at hand.")
+    lines += ["", "## Options", "", "| option | value | from |", "|---|---|---|"]
+    for name, value in settings.items():
+        shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        source = manifest["sources"][name]
+        lines.append(f"| {name} | `{shown or ' '}` | {source} |")
+    lines += [
+        "",
+        f'"{PAPER}" marks what the paper of the recipe states, "our choice" what it leaves '
+        "open. Digests, versions and the whole curve are in `training.json`.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _last_validation(outcome: Mapping[str, Any]) -> str:
+    of_weights = [
+        p["validation_loss"]
+        for p in outcome["curve"]
+        if p["step"] == outcome["weights_of_step"] and "validation_loss" in p
+    ]
+    return f"{of_weights[0]:.4f}" if of_weights else "not measured"
+
+
+def _use(base: str) -> list[str]:
+    trust = ", trust_remote_code=True" if base == "use-m3" else ""
+    note = (
+        [
+            "",
+            f"The module `{USE_M3_TYPE}` comes with polyglot-harness, which has to be installed; "
+            "no code from this folder is run.",
+        ]
+        if trust
+        else []
+    )
+    return [
+        "```python",
+        "from sentence_transformers import SentenceTransformer",
+        "",
+        f'model = SentenceTransformer("path/to/this/folder"{trust})',
+        'queries = model.encode_query(["Who wrote Faust?"])',
+        'passages = model.encode_document(["Faust is a tragic play by Goethe."])',
+        "model.similarity(queries, passages)",
+        "```",
+        *note,
+        "",
+        "`harness run --model path/to/this/folder` scores it with the prompts it was trained with.",
+    ]

@@ -1,0 +1,129 @@
+"""What a comparison of training data with an evaluation set found, as data and as sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from harness.data.task import Role
+from harness.training.overlap.ancestry import Ancestor
+
+Kind = Literal["exact", "near", "ngram"]
+KINDS: tuple[Kind, ...] = ("exact", "near", "ngram")
+ROLES: tuple[Role, ...] = ("query", "passage")
+
+
+class Hit(NamedTuple):
+    """One evaluation text and one training text that are too much alike."""
+
+    kind: Kind
+    task: str
+    role: Role
+    """Of the evaluation text, as are ``language``, ``id`` and ``text``."""
+    language: str
+    id: str
+    text: str
+    data: str
+    """The training file, as are all that follow."""
+    row: str
+    training_role: Role
+    training_language: str
+    training_text: str
+    detail: float | str
+    """Similarity of near duplicates, the shared words of n-grams, 1.0 where equal."""
+
+    def document(self) -> dict[str, Any]:
+        """For JSON."""
+        return self._asdict()
+
+
+@dataclass(frozen=True)
+class Tally:
+    """The evaluation texts of one role in one language, and how many the training data holds."""
+
+    role: Role
+    language: str
+    texts: int
+    long_enough: int
+    """Those with at least one n-gram; the rest cannot be found by one."""
+    exact: int
+    """Equal in normal form."""
+    near: int
+    """At least as similar as the threshold; counts the equal ones too."""
+    ngram: int
+    """With an n-gram in common."""
+    any: int
+    """Found in one of the three ways."""
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """How much of one task the training data holds."""
+
+    task: str
+    data: tuple[str, ...]
+    tallies: tuple[Tally, ...]
+    compared: Mapping[Role, int]
+    """Training texts that were looked at, by role."""
+    training: Mapping[Role, Mapping[Kind, int]]
+    """Role of the evaluation text -> training texts with a hit; equal ones are near ones too."""
+    ancestors: tuple[Ancestor, ...]
+    examples: tuple[Hit, ...]
+    """A few hits of every kind and role."""
+    ngram: int
+    threshold: float
+    passages: str
+    """Which passages were compared: ``all``, ``gold``, or ``none``: there were none at hand."""
+
+    def total(self, role: Role, what: str) -> int:
+        """A column of the tallies, summed over languages."""
+        return sum(getattr(x, what) for x in self.tallies if x.role == role)
+
+    @property
+    def leaked(self) -> Sequence[tuple[str, int]]:
+        """(language, evaluation questions that are in the training data, equal or nearly so)."""
+        return [(x.language, x.near) for x in self.tallies if x.role == "query" and x.near]
+
+    def sentences(self) -> list[str]:
+        """What there is to say, for a terminal or a model card; the first says how it stands."""
+        held = ", ".join(f"{language} {count}" for language, count in self.leaked)
+        count = sum(count for _, count in self.leaked)
+        asked, told = self.total("query", "texts"), self.total("passage", "texts")
+        found = [
+            f"{count} of {asked:,} questions of {self.task} are in the training data ({held})"
+            if count
+            else f"None of the {asked:,} questions of {self.task} is in the training data"
+        ]
+        kin = [x.sentence for x in self.ancestors]
+        shared = self.total("query", "ngram")
+        if shared:
+            found.append(
+                f"{shared:,} questions of {self.task} share {self.ngram} words in a row with it"
+            )
+        if self.passages == "none":
+            return [*found, f"No passage of {self.task} was compared", *kin]
+        near, grams = self.total("passage", "near"), self.total("passage", "ngram")
+        which = "passages" if self.passages == "all" else "relevant passages"
+        found.append(
+            f"Of {told:,} {which} of {self.task} it holds {near:,}, and shares {self.ngram} words "
+            f"in a row with {grams:,}"
+        )
+        return found + kin
+
+    def document(self) -> dict[str, Any]:
+        """For JSON: a manifest, a record, a model card."""
+        return {
+            "task": self.task,
+            "data": list(self.data),
+            "normal_form": "NFKC, case folded, punctuation and format characters dropped, "
+            "characters of scripts without spaces as words",
+            "ngram": self.ngram,
+            "near_threshold": self.threshold,
+            "passages": self.passages,
+            "training_texts": dict(self.compared),
+            "training_texts_with_hits": {r: dict(x) for r, x in self.training.items()},
+            "evaluation": [vars(x) for x in self.tallies],
+            "ancestry": [x._asdict() for x in self.ancestors],
+            "examples": [x.document() for x in self.examples],
+        }

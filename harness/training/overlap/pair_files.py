@@ -1,0 +1,178 @@
+"""Files of training pairs against tasks by name: what `harness overlap` and training ask for."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from harness.base.progress import Progress
+from harness.data.task import TaskSpec, default_tasks, find_task
+from harness.errors import DataError, StoreError, TaskError, UsageError
+from harness.training.overlap.detection import NGRAM, THRESHOLD, find_overlap, stream_texts
+from harness.training.overlap.evaluation_texts import SCOPES, at_hand, evaluation
+from harness.training.overlap.hits import Hit, Overlap
+from harness.training.pairs import form_of, stem, stream_examples
+from harness.training.sources.conversion import about, write_stream
+from harness.training.sources.file_forms import stem as source_stem
+
+
+def check_files(
+    files: Sequence[str | Path],
+    tasks: Sequence[str | TaskSpec] | None = None,
+    *,
+    languages: Sequence[str] | None = None,
+    passages: str = "all",
+    ngram: int = NGRAM,
+    threshold: float = THRESHOLD,
+    names: Sequence[str] = (),
+    hits: Path | None = None,
+    clean: Path | None = None,
+    data_dir: str | Path | None = None,
+    offline: bool = False,
+    progress: Progress | None = None,
+) -> tuple[Overlap, ...]:
+    """Compare files of training pairs with tasks; one answer per task.
+
+    Args:
+        files: training pairs in either form, read as a stream.
+        tasks: names or files of tasks; ``None``: every small task that comes with the harness.
+        languages: of the tasks, as in :func:`harness.data.loading.load`.
+        passages: ``all``, the relevant ones (``gold``; large tasks get them for ``all``), ``none``.
+        ngram: words in a row that count as overlap.
+        threshold: least similarity of a near duplicate.
+        names: data sets that the files come from, for ancestry, besides those that the facts beside
+            the files name.
+        hits: file that every hit is written to, one JSON object a line; complete or not there.
+        clean: folder that every file is written to without the rows whose id has an evaluation
+            question in it, equal or nearly so.
+        data_dir: as in :func:`harness.data.loading.load`.
+        offline: never touch the network.
+        progress: told of training texts.
+
+    Raises:
+        TaskError, DataError, UsageError: a task, a file or an option is wrong.
+        StoreError: ``hits`` cannot be written.
+    """
+    scope = next((x for x in SCOPES if x == passages), None)
+    if scope is None:
+        raise UsageError(f"--passages must be one of {', '.join(SCOPES)}, not {passages!r}")
+    for file in map(Path, files):
+        if not file.is_file():
+            raise DataError(f"{file}: no such file of training pairs")
+        if clean is not None and clean.resolve() == file.resolve().parent:
+            raise UsageError(f"--clean {clean}: is where {file.name} lies; name another folder")
+    loaded = [
+        evaluation(
+            spec,
+            scope,
+            languages=_own(spec, languages),
+            data_dir=data_dir,
+            offline=offline,
+        )
+        for spec in _specs(tasks)
+    ]
+    names = [*names, *_origins(files)]
+    leaked: dict[str, set[str]] = {}
+    with _writer(hits) as write:
+
+        def on_hit(hit: Hit) -> None:
+            if write is not None:
+                write(hit)
+            if hit.role == "query" and hit.kind != "ngram":
+                leaked.setdefault(hit.data, set()).add(hit.row)
+
+        found = find_overlap(
+            loaded,
+            stream_texts(files),
+            data=names,
+            ngram=ngram,
+            threshold=threshold,
+            on_hit=on_hit,
+            progress=progress,
+        )
+    if clean is not None:
+        for file in map(Path, files):
+            left_out = leaked.get(stem(file), set())
+            rows = (x for x in stream_examples(file) if x.id not in left_out)
+            # Where every row goes, so does what an earlier run may have left.
+            (clean / file.name).unlink(missing_ok=True)
+            write_stream(clean / file.name, rows, form_of(file))
+    return found
+
+
+def check_at_hand(
+    files: Sequence[str | Path],
+    *,
+    data_dir: str | Path | None = None,
+    progress: Progress | None = None,
+) -> tuple[Overlap, ...]:
+    """Compare files with every task whose data is at hand; nothing is fetched.
+
+    Raises:
+        DataError: a file is missing or malformed.
+    """
+    found = at_hand(data_dir)
+    if not found:
+        return ()
+    return find_overlap(found, stream_texts(files), data=_origins(files), progress=progress)
+
+
+def _origins(files: Sequence[str | Path]) -> list[str]:
+    """What the facts beside files of pairs say they were made from."""
+    found = []
+    for file in files:
+        facts = about(Path(file))
+        if "repository" in facts:
+            found.append(str(facts["repository"]))
+        found += [source_stem(Path(str(x["name"]))) for x in facts.get("files", ())]
+    return list(dict.fromkeys(found))
+
+
+def _specs(tasks: Sequence[str | TaskSpec] | None) -> list[TaskSpec]:
+    if tasks is None:
+        return default_tasks()
+    return [x if isinstance(x, TaskSpec) else find_task(x) for x in tasks]
+
+
+def _own(spec: TaskSpec, languages: Sequence[str] | None) -> list[str] | None:
+    """Those of ``languages`` that the task has."""
+    if languages is None:
+        return None
+    own = [x for x in languages if x in spec.languages]
+    if not own:
+        raise TaskError(
+            f"task {spec.name!r} has none of the languages {', '.join(languages)}; it has "
+            f"{', '.join(spec.languages)}"
+        )
+    return own
+
+
+class _Writer:
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def __call__(self, hit: Hit) -> None:
+        self._file.write(json.dumps(hit.document(), ensure_ascii=False) + "\n")
+
+
+@contextlib.contextmanager
+def _writer(path: Path | None) -> Iterator[_Writer | None]:
+    """Lines go into ``PATH.part``, which takes the name of ``path`` when all are there."""
+    if path is None:
+        yield None
+        return
+    part = path.with_name(f"{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = part.open("w", encoding="utf-8")
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written ({error.strerror})") from error
+    try:
+        with file:
+            yield _Writer(file)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

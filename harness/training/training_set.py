@@ -1,0 +1,160 @@
+"""The data of one training: files read, rows checked against the recipe, some held out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.errors import UsageError
+from harness.training.batches import PairDataset
+from harness.training.epoch_plan import Plan, check_epochs
+from harness.training.pairs import DataSet, Example, read_examples
+from harness.training.settings import Settings
+from harness.training.strata import Cells, Ints, Rows, check_usable, rows_of, strata_of
+
+
+@dataclass(frozen=True)
+class Side:
+    """Pairs of the training or of the validation, and the plan of their batches."""
+
+    pairs: PairDataset
+    plan: Plan
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a training reads."""
+
+    train: Side
+    validation: Side | None
+    files: list[dict[str, Any]]
+    """Name, digest and counts of each file, for the manifest."""
+    languages: tuple[str, ...]
+    """Languages that some training batch can hold: those the model sees."""
+
+
+def read_data(settings: Settings, *, processes: int = 1) -> TrainingData:
+    """Read, check and lay out everything before the first step.
+
+    Raises:
+        DataError: a file is missing or malformed.
+        UsageError: no data, rows the recipe cannot use, too few pairs.
+    """
+    if not settings.data:
+        raise UsageError("no training data; give --data FILE, as in --data pairs.jsonl")
+    sets = _read(settings.data, "--data")
+    held = _read(settings.validation, "--validation")
+    rows, examples = rows_of(sets, settings.languages)
+    if not len(rows):
+        raise UsageError(
+            f"--languages {','.join(settings.languages)}: no row of the data has them; "
+            f"the data have {', '.join(dict.fromkeys(x for s in sets for x in s.languages))}"
+        )
+    cells = Cells(settings.recipe, rows.languages, single=settings.cross_batches == "single")
+    unusable = strata_of(rows, cells, settings.batch_size)[1]
+    if not settings.skip_unusable:
+        check_usable(rows, examples, unusable, settings.recipe)
+    kept = np.setdiff1d(np.arange(len(rows)), unusable)
+    out = np.zeros(0, np.int64)
+    if not held and settings.holdout:
+        kept, out = _hold_out(rows, kept, settings)
+    train = _side(rows.take(kept), [examples[i] for i in kept], settings, processes)
+    validation = None
+    if held:
+        validation = _validation(*rows_of(held), settings, processes)
+    elif len(out):
+        validation = _validation(rows.take(out), [examples[i] for i in out], settings, processes)
+    epochs = range(int(np.ceil(settings.epochs)) if not settings.steps else 1)
+    check_epochs(train.plan, epochs)
+    used = np.bincount(rows.data_set[kept], minlength=len(sets))
+    withheld = np.bincount(rows.data_set[out], minlength=len(sets))
+    files = [
+        {
+            "name": s.name,
+            "role": role,
+            "form": s.form,
+            "sha256": s.digest,
+            "rows": len(s),
+            "languages": list(s.languages),
+            "trained_on": int(used[i]) if role == "train" else 0,
+            "held_out": int(withheld[i]) if role == "train" else len(s),
+        }
+        for role, group in (("train", sets), ("validation", held))
+        for i, s in enumerate(group)
+    ]
+    return TrainingData(train, validation, files, seen_languages(train.plan))
+
+
+def seen_languages(plan: Plan) -> tuple[str, ...]:
+    """Languages of some query or passage that a batch of ``plan`` can hold, in the data's order."""
+    n = len(plan.rows.languages)
+    seen = np.zeros(n, bool)
+    for s in plan.strata:
+        query, passage = plan.rows.query[s.rows], plan.rows.passage[s.rows]
+        both, cells = query & passage, s.cells
+        seen[cells[cells < n]] = True
+        if (cells == n).any():
+            seen |= both.any(0)
+        if (cells == n + 1).any():
+            # A language counts where the other side has another one.
+            seen |= (query & (passage.sum(1, keepdims=True) > passage)).any(0)
+            seen |= (passage & (query.sum(1, keepdims=True) > query)).any(0)
+        for cell in cells[cells > n + 1] - n - 2:
+            seen[[cell // n, cell % n]] = True
+    return tuple(x for x, here in zip(plan.rows.languages, seen, strict=True) if here)
+
+
+def _read(names: Sequence[str], flag: str) -> list[DataSet]:
+    sets = [read_examples(Path(name)) for name in names]
+    digests: dict[str, DataSet] = {}
+    for s in sets:
+        if s.digest in digests:
+            raise UsageError(f"{flag} {s.path}: the same content as {digests[s.digest].path}")
+        digests[s.digest] = s
+    return sets
+
+
+def _hold_out(rows: Rows, kept: Ints, settings: Settings) -> tuple[Ints, Ints]:
+    """Whole groups of rows for validation, about ``holdout`` of them, drawn by the seed.
+
+    The same rows whatever the recipe, as long as it can use them all, so that recipes compare.
+    """
+    groups = np.unique(rows.group[kept])
+    rng = np.random.default_rng([settings.seed, 2])
+    wanted = settings.holdout * len(kept)
+    shuffled = rng.permutation(groups)
+    sizes = np.bincount(rows.group[kept])[shuffled]
+    enough = int(np.searchsorted(np.cumsum(sizes), wanted) + 1)
+    out = np.isin(rows.group[kept], shuffled[:enough])
+    return kept[~out], kept[out]
+
+
+def _side(rows: Rows, examples: Sequence[Example], settings: Settings, processes: int) -> Side:
+    plan = Plan(rows, settings, processes=processes)
+    return Side(PairDataset(examples, rows.languages), plan)
+
+
+def _validation(
+    rows: Rows, examples: Sequence[Example], settings: Settings, processes: int
+) -> Side:
+    """Held-out pairs in batches of the recipe's kinds, or in the kinds they can be in.
+
+    A recipe's validation pairs need not be of its own kind: SQuADShifts is English whatever is
+    trained.
+    """
+    size = min(settings.batch_size, len(rows))
+    if size < 2:
+        raise UsageError(
+            "validation needs at least two pairs; give more data, a larger --holdout, or "
+            "--holdout 0 --patience 0 to train without"
+        )
+    own = replace(settings, batch_size=size, epoch="drawn", seed=0)
+    cells = Cells(own.recipe, rows.languages, single=own.cross_batches == "single")
+    unusable = strata_of(rows, cells, size)[1]
+    if len(unusable):
+        own = replace(own, recipe="hybrid", alpha=0.5)
+    return _side(rows, examples, own, processes)

@@ -1,0 +1,204 @@
+"""Shards: a corpus's vectors in pieces of a fixed number of passages, in the embedding store.
+
+    ROOT/vectors/<space>/space.json          everything that changes a vector, readable
+    ROOT/vectors/<space>/<number>.npy        (n, d) float32 or float16 vectors
+    ROOT/vectors/<space>/<number>.ids.npy    (n,) passage ids, UTF-8 bytes of a fixed width
+    ROOT/vectors/<space>/<number>.json       manifest, written last: the shard exists when it does
+    ROOT/vectors/<space>/<number>.claim      who is encoding it now (:mod:`harness.base.leases`)
+
+Beside spaces whose texts are found by their digest (:mod:`harness.vectors.store`), these are found
+by where a passage stands in its corpus, so that nobody holds an index of a hundred million texts.
+The two share the store's folder, its manifests and the rule that what is not whole does not exist.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import mmap
+import warnings
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.base import leases
+from harness.base.digests import digest_of, file_sha256
+from harness.base.files import write_atomically
+from harness.errors import DamagedShardWarning
+from harness.vectors.store import Store, StoreDtype, as_stored, npy_bytes
+
+FORMAT = 1
+PASSAGES = 8192
+"""Passages of a shard, unless told otherwise: what a killed run loses at most."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A finished shard; its arrays are mapped from disk when they are asked for."""
+
+    folder: Path
+    number: int
+    language: str
+    manifest: Mapping[str, Any]
+
+    @property
+    def vectors(self) -> NDArray[Any]:
+        """(n, d) vectors, float32 or float16, memory-mapped."""
+        return _mapped(self.folder / f"{_name(self.number)}.npy")
+
+    @property
+    def ids(self) -> NDArray[np.bytes_]:
+        """(n,) local passage ids as UTF-8 bytes, memory-mapped."""
+        return _mapped(self.folder / f"{_name(self.number)}.ids.npy")
+
+    def __len__(self) -> int:
+        return int(self.manifest["shape"][0])
+
+
+@dataclass(frozen=True)
+class CorpusSpace:
+    """The shards of one corpus, encoded by one model in one state. Picklable."""
+
+    folder: Path
+    facts: Mapping[str, Any]
+    """Everything that changes a vector or where it is."""
+    language: str
+    passages: int
+    """Of the whole corpus."""
+    size: int
+    """Passages per shard; the last one holds the rest."""
+    dtype: StoreDtype
+
+    @classmethod
+    def of(
+        cls,
+        store: Store,
+        facts: Mapping[str, Any],
+        *,
+        language: str,
+        passages: int,
+        size: int = PASSAGES,
+        dtype: StoreDtype = "float32",
+    ) -> CorpusSpace:
+        """The space of exactly these facts and this cut; nothing is written yet."""
+        whole = {**facts, "shard": size, "stored": dtype}
+        folder = store.root / "vectors" / digest_of(whole)
+        return cls(folder, whole, language, passages, size, dtype)
+
+    def __len__(self) -> int:
+        """Number of shards, finished or not."""
+        return -(-self.passages // self.size)
+
+    def bounds(self, number: int) -> tuple[int, int]:
+        """First passage of a shard and the one after its last."""
+        return number * self.size, min((number + 1) * self.size, self.passages)
+
+    def finished(self, number: int) -> bool:
+        """Whether the shard's manifest is there; what it says is not looked at."""
+        return (self.folder / f"{_name(number)}.json").exists()
+
+    def claim(self, number: int) -> leases.Claim | None:
+        """The right to encode a shard, or ``None`` where somebody else is at it."""
+        return leases.take(self._claim_path(number))
+
+    def claimed(self, number: int) -> bool:
+        """Whether somebody alive is encoding the shard."""
+        return leases.held(self._claim_path(number))
+
+    def _claim_path(self, number: int) -> Path:
+        return self.folder / f"{_name(number)}.claim"
+
+    def put(
+        self,
+        number: int,
+        ids: Sequence[str],
+        vectors: NDArray[np.floating[Any]],
+        **more: Any,
+    ) -> None:
+        """Write a shard: vectors and ids, then the manifest, with ``more`` in it.
+
+        Raises:
+            StoreError: the disk is full or cannot be written; a value does not fit the dtype.
+        """
+        stored = as_stored(vectors, self.dtype)
+        described = self.folder / "space.json"
+        if not described.exists():
+            facts = json.dumps({"format": FORMAT, **self.facts}, indent=1, ensure_ascii=False)
+            write_atomically(described, facts.encode())
+        name = _name(number)
+        raw = npy_bytes(stored)
+        raw_ids = npy_bytes(np.array([x.encode() for x in ids], dtype=np.bytes_))
+        write_atomically(self.folder / f"{name}.npy", raw)
+        write_atomically(self.folder / f"{name}.ids.npy", raw_ids)
+        start, stop = self.bounds(number)
+        manifest = {
+            "format": FORMAT,
+            "shape": list(stored.shape),
+            "dtype": self.dtype,
+            "space": self.folder.name,
+            "start": start,
+            "stop": stop,
+            "sha256": hashlib.sha256(raw).hexdigest(),
+            "ids_sha256": hashlib.sha256(raw_ids).hexdigest(),
+            **more,
+        }
+        write_atomically(self.folder / f"{name}.json", json.dumps(manifest).encode())
+
+    def open(self, number: int, *, verify: bool = True) -> Shard | None:
+        """A finished shard; ``None`` where it is not finished, or was damaged and is so no longer.
+
+        With ``verify`` its files are compared with their checksums. A damaged shard is reported and
+        loses its manifest, so that it is encoded again.
+        """
+        name = _name(number)
+        try:
+            text = (self.folder / f"{name}.json").read_text("utf-8")
+        except FileNotFoundError:
+            return None
+        except OSError as problem:
+            self._drop(number, str(problem))
+            return None
+        try:
+            manifest = json.loads(text)
+            start, stop = self.bounds(number)
+            if (manifest["shape"][0], manifest["dtype"]) != (stop - start, self.dtype):
+                raise ValueError("its manifest is of another cut")
+            if verify:
+                for suffix, key in ((".npy", "sha256"), (".ids.npy", "ids_sha256")):
+                    if file_sha256(self.folder / f"{name}{suffix}") != manifest[key]:
+                        raise ValueError(f"{name}{suffix} does not match its checksum")
+        except (OSError, ValueError, KeyError, TypeError) as problem:
+            self._drop(number, str(problem))
+            return None
+        return Shard(self.folder, number, self.language, manifest)
+
+    def open_all(self, *, verify: bool = True) -> list[Shard | None]:
+        """Every shard as :meth:`open` gives it, several at a time."""
+        with ThreadPoolExecutor(4) as pool:
+            return list(pool.map(lambda n: self.open(n, verify=verify), range(len(self))))
+
+    def _drop(self, number: int, why: str) -> None:
+        warnings.warn(
+            f"{self.folder / _name(number)}.npy is damaged ({why}); its passages are encoded again",
+            DamagedShardWarning,
+            stacklevel=2,
+        )
+        (self.folder / f"{_name(number)}.json").unlink(missing_ok=True)
+
+
+def _name(number: int) -> str:
+    return f"{number:08d}"
+
+
+def _mapped(path: Path) -> NDArray[Any]:
+    """The array of a .npy file, mapped so that reading on leaves no pages behind on purpose."""
+    array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    advise = getattr(getattr(array, "_mmap", None), "madvise", None)
+    if advise is not None and hasattr(mmap, "MADV_SEQUENTIAL"):
+        advise(mmap.MADV_SEQUENTIAL)
+    return array

@@ -1,0 +1,201 @@
+"""What the embedding store holds: listed, verified against its checksums, and cleared out."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.base import leases
+from harness.base.digests import file_sha256
+
+STRAY = 3600.0
+"""Seconds after which a file that belongs to no finished shard is a leftover, not work going on."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """One space of the store: the vectors of one model in one state, role and language."""
+
+    folder: Path
+    facts: Mapping[str, Any]
+    """As its ``space.json`` has them; empty where that cannot be read."""
+    manifests: Mapping[str, Mapping[str, Any]]
+    """Shard -> its manifest; a manifest that cannot be read is empty."""
+    bytes: int
+    used: float
+    """When its youngest file was written, seconds since 1970."""
+
+    @property
+    def model(self) -> str:
+        """The model's name, or that of the part of one."""
+        return str(self.facts.get("model") or self.facts.get("adapter", "?"))
+
+    @property
+    def what(self) -> str:
+        """``query en``, ``passage sw, corpus``; ``texts`` of what a trunk gave for them."""
+        if "trunk" in self.facts:
+            return "texts"
+        words = f"{self.facts.get('role', '?')} {self.facts.get('language', '?')}"
+        return f"{words}, corpus" if "corpus" in self.facts else words
+
+    @property
+    def vectors(self) -> int:
+        """Vectors in finished shards."""
+        return sum(int(m["shape"][0]) for m in self.manifests.values() if m)
+
+    @property
+    def dtype(self) -> str:
+        """Numbers the vectors are kept in."""
+        return next((str(m["dtype"]) for m in self.manifests.values() if m), "")
+
+
+def spaces(root: Path) -> list[Held]:
+    """Every space under a store's root, by model, role and language."""
+    found = [_held(folder) for folder in sorted((root / "vectors").glob("*")) if folder.is_dir()]
+    # One without facts and shards is a run's that has just begun, or was stopped then.
+    found = [x for x in found if x.facts or x.manifests]
+    return sorted(found, key=lambda x: (x.model, x.what, x.folder.name))
+
+
+def _held(folder: Path) -> Held:
+    manifests = {}
+    total, used = 0, 0.0
+    for path in folder.iterdir():
+        try:
+            stat = path.stat()
+        except FileNotFoundError:  # another process has just renamed it
+            continue
+        total, used = total + stat.st_size, max(used, stat.st_mtime)
+        if path.suffix == ".json" and path.name != "space.json" and path.name[0] != ".":
+            manifests[path.stem] = _manifest(path)
+    return Held(folder, _json(folder / "space.json"), manifests, total, used)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    found = _json(path)
+    whole = {"shape", "dtype", "sha256"} <= found.keys() and isinstance(found["shape"], list)
+    return found if whole else {}
+
+
+def verify(
+    held: Sequence[Held], progress: Callable[[int], None] | None = None
+) -> list[tuple[Path, str]]:
+    """Compare every finished shard with its checksums; damaged ones lose their manifest.
+
+    Returns the vectors file of each damaged shard and what is wrong with it. ``progress`` is told
+    of each shard.
+    """
+    damaged: list[tuple[Path, str]] = []
+    for space in held:
+        for name, manifest in space.manifests.items():
+            wrong = _wrong(space.folder, name, manifest)
+            if wrong is not None:
+                (space.folder / f"{name}.json").unlink(missing_ok=True)
+                damaged.append((space.folder / f"{name}.npy", wrong))
+            if progress is not None:
+                progress(1)
+    return damaged
+
+
+def _wrong(folder: Path, name: str, manifest: Mapping[str, Any]) -> str | None:
+    if not manifest:
+        return "its manifest cannot be read"
+    keys = {".npy": "sha256", ".keys.npy": "keys_sha256", ".ids.npy": "ids_sha256"}
+    for suffix, key in keys.items():
+        if key not in manifest:
+            continue
+        try:
+            found = file_sha256(folder / f"{name}{suffix}")
+        except OSError as problem:
+            return f"{name}{suffix}: {problem.strerror}"
+        if found != manifest[key]:
+            return f"{name}{suffix} does not match its checksum"
+    return None
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """Something that can go."""
+
+    path: Path
+    bytes: int
+    why: str
+
+
+def leftovers(root: Path) -> list[Leftover]:
+    """What stopped runs left behind and nobody needs: half-written files, dead claims.
+
+    Files younger than :data:`STRAY` seconds may be another run's work and are left alone.
+    """
+    return [x for x in _leftovers(root) if time.time() - _age(x.path) > STRAY]
+
+
+def _leftovers(root: Path) -> Iterator[Leftover]:
+    for folder in sorted((root / "vectors").glob("*")):
+        whole = {p.stem for p in folder.glob("*.json") if p.name[0] != "."}
+        for path in sorted(folder.iterdir()):
+            if path.name in (".lock", "space.json"):
+                continue
+            if path.name[0] == ".":
+                yield Leftover(path, _size(path), "half-written")
+            elif path.suffix == ".claim":
+                if not leases.held(path):
+                    yield Leftover(path, _size(path), "claim of a run that is gone")
+            elif path.suffix == ".npy" and path.name.partition(".")[0] not in whole:
+                yield Leftover(path, _size(path), "of a shard that was never finished")
+    for path in sorted(root.glob("unkept-*")):
+        yield Leftover(path, _size(path), "vectors that were not to be kept")
+    for path in sorted((root / "begun").glob("*.json")):
+        yield Leftover(path, _size(path), "note of a run that never ended")
+
+
+def _age(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return time.time()
+
+
+def _size(path: Path) -> int:
+    files = [path] if path.is_file() else [x for x in path.rglob("*") if x.is_file()]
+    return sum(x.stat().st_size for x in files)
+
+
+def chosen(held: Sequence[Held], models: Sequence[str], older_than: float | None) -> list[Leftover]:
+    """Spaces to clear out: those of ``models``, or not written to for ``older_than`` days, or both.
+
+    Without either, none: vectors are not thrown away unless somebody says which.
+    """
+    found = []
+    for space in held if models or older_than is not None else ():
+        days = (time.time() - space.used) / 86400
+        if (not models or space.model in models) and (older_than is None or days > older_than):
+            found.append(Leftover(space.folder, space.bytes, f"{space.model}, {space.what}"))
+    return found
+
+
+def remove(what: Sequence[Leftover]) -> int:
+    """Remove them; returns the bytes that were freed. A space loses its manifests first."""
+    freed = 0
+    for x in what:
+        if x.path.is_dir():
+            for manifest in x.path.glob("*.json"):
+                manifest.unlink(missing_ok=True)
+            shutil.rmtree(x.path, ignore_errors=True)
+        else:
+            x.path.unlink(missing_ok=True)
+        freed += x.bytes
+    return freed

@@ -1,0 +1,221 @@
+"""The embedding store: what has been encoded once is not encoded again.
+
+    ROOT/vectors/<space>/space.json        everything that changes a vector, readable
+    ROOT/vectors/<space>/<shard>.npy       (n, d) float32 or float16 vectors
+    ROOT/vectors/<space>/<shard>.keys.npy  (n, 2) uint64: first half of each text's SHA-256
+    ROOT/vectors/<space>/<shard>.json      manifest, written last: the shard exists when it does
+
+A *space* is one encoder in one state, role, language and prompt; its name is the SHA-256 of all
+facts that change a vector, so two models can never share one. A shard is named by the texts in it.
+Files are written under another name, flushed and renamed: a killed process leaves whole shards and
+stray temporary files, never half a shard.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.base.cache import cache_root
+from harness.base.digests import digest_of
+from harness.base.files import write_atomically
+from harness.errors import DamagedShardWarning, StoreError
+
+FORMAT = 1
+
+StoreDtype = Literal["float32", "float16"]
+"""Numbers that vectors are kept in."""
+
+
+def npy_bytes(array: NDArray[Any]) -> bytes:
+    """The bytes of a .npy file."""
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _from_npy(content: bytes) -> NDArray[Any]:
+    """The array in the bytes of a .npy file, without a copy."""
+    head = io.BytesIO(content)
+    version = np.lib.format.read_magic(head)
+    if version != (1, 0):
+        raise ValueError(f"it is .npy version {version}")
+    shape, _, dtype = np.lib.format.read_array_header_1_0(head)
+    return np.frombuffer(content, dtype, offset=head.tell()).reshape(shape)
+
+
+def as_stored(vectors: NDArray[np.floating[Any]], dtype: StoreDtype) -> NDArray[Any]:
+    """``vectors`` as the store keeps them.
+
+    Raises:
+        StoreError: a value does not fit the dtype.
+    """
+    with np.errstate(over="ignore"):
+        stored = np.ascontiguousarray(vectors, dtype)
+    if not np.isfinite(stored).all():
+        raise StoreError(f"vectors are too large for {dtype}; use --store-dtype float32")
+    return stored
+
+
+class Space:
+    """The vectors of one encoder state, role, language and prompt: see :meth:`Store.space`."""
+
+    def __init__(
+        self, folder: Path, facts: Mapping[str, Any], dtype: StoreDtype = "float32"
+    ) -> None:
+        self.folder = folder
+        self.dtype: StoreDtype = dtype
+        self._facts = facts
+        self._shards: dict[str, NDArray[np.uint64]] | None = None
+        self._index: tuple[list[str], NDArray[np.uint64], NDArray[np.int64]] | None = None
+
+    def _find(self, keys: NDArray[np.uint64]) -> tuple[list[str], NDArray[np.int64]]:
+        """Names of the shards, and (n, 2) shard number and row of each key; -1 where absent."""
+        if self._shards is None:
+            self._shards = {}
+            for manifest in sorted(self.folder.glob("*.json")):
+                if manifest.name != "space.json":
+                    self._open(manifest.stem)
+        if self._index is None:
+            self._index = self._sorted(self._shards)
+        names, known, places = self._index
+        where = np.full((len(keys), 2), -1, np.int64)
+        if len(known):
+            at = np.minimum(np.searchsorted(known[:, 0], keys[:, 0]), len(known) - 1)
+            here = (known[at] == keys).all(1)
+            where[here] = places[at[here]]
+        return names, where
+
+    @staticmethod
+    def _sorted(
+        shards: Mapping[str, NDArray[np.uint64]],
+    ) -> tuple[list[str], NDArray[np.uint64], NDArray[np.int64]]:
+        names = list(shards)
+        known = np.concatenate([np.zeros((0, 2), np.uint64), *shards.values()])
+        sizes = [len(k) for k in shards.values()]
+        places = np.stack(
+            [
+                np.repeat(np.arange(len(names)), sizes),
+                np.concatenate([np.zeros(0, np.int64), *(np.arange(n) for n in sizes)]),
+            ],
+            axis=1,
+        ).astype(np.int64)
+        order = np.argsort(known[:, 0], kind="stable")
+        return names, known[order], places[order]
+
+    def _open(self, shard: str) -> None:
+        assert self._shards is not None
+        try:
+            manifest = json.loads((self.folder / f"{shard}.json").read_text("utf-8"))
+            content = (self.folder / f"{shard}.keys.npy").read_bytes()
+            if hashlib.sha256(content).hexdigest() != manifest["keys_sha256"]:
+                raise ValueError("its keys do not match its manifest")
+            self._shards[shard] = _from_npy(content)
+        except (OSError, ValueError, KeyError, EOFError) as problem:
+            self._drop(shard, str(problem))
+
+    def _drop(self, shard: str, why: str) -> None:
+        warnings.warn(
+            f"{self.folder / shard}.npy is damaged ({why}); its texts are encoded again",
+            DamagedShardWarning,
+            stacklevel=3,
+        )
+        (self.folder / f"{shard}.json").unlink(missing_ok=True)
+        if self._shards is not None:
+            self._shards.pop(shard, None)
+        self._index = None
+
+    def refresh(self) -> None:
+        """Look again for shards: another process may have put some here."""
+        self._shards = self._index = None
+
+    def known(self, keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """(n,) whether each key has a stored vector (shards are not read for it)."""
+        return self._find(keys)[1][:, 0] >= 0
+
+    def _vectors(self, shard: str) -> NDArray[np.float32] | None:
+        try:
+            manifest = json.loads((self.folder / f"{shard}.json").read_text("utf-8"))
+            content = (self.folder / f"{shard}.npy").read_bytes()
+            if hashlib.sha256(content).hexdigest() != manifest["sha256"]:
+                raise ValueError("its checksum does not match its manifest")
+            vectors: NDArray[np.float32] = _from_npy(content)
+        except (OSError, ValueError, KeyError, EOFError) as problem:
+            self._drop(shard, str(problem))
+            return None
+        return vectors
+
+    def get(self, keys: NDArray[np.uint64]) -> tuple[NDArray[np.bool_], NDArray[np.float32] | None]:
+        """Which of ``keys`` (n, 2) are stored, and an (n, d) array of their rows (else zero)."""
+        names, where = self._find(keys)
+        have = np.zeros(len(keys), bool)
+        out: NDArray[np.float32] | None = None
+        for number in np.unique(where[where[:, 0] >= 0, 0]):
+            vectors = self._vectors(names[number])
+            if vectors is None:
+                continue
+            here = np.flatnonzero(where[:, 0] == number)
+            rows = np.take(vectors, where[here, 1], axis=0)
+            have[here] = True
+            if out is None and len(here) == len(keys):  # one shard has all: its rows in order
+                out = rows.astype(np.float32, copy=False)
+                continue
+            if out is None:
+                out = np.zeros((len(keys), vectors.shape[1]), np.float32)
+            out[here] = rows
+        return have, out
+
+    def rounded(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """``vectors`` as they will be read back: a run uses the same numbers as the next one.
+
+        Raises:
+            StoreError: a value does not fit the dtype.
+        """
+        return as_stored(vectors, self.dtype).astype(np.float32, copy=False)
+
+    def put(self, keys: NDArray[np.uint64], vectors: NDArray[np.float32]) -> None:
+        """Store ``vectors`` (n, d) under ``keys`` (n, 2) as one shard."""
+        if not len(keys):
+            return
+        described = self.folder / "space.json"
+        if not described.exists():
+            facts = json.dumps({"format": FORMAT, **self._facts}, indent=1, ensure_ascii=False)
+            write_atomically(described, facts.encode())
+        raw_keys, raw = npy_bytes(keys), npy_bytes(as_stored(vectors, self.dtype))
+        shard = hashlib.sha256(keys.tobytes()).hexdigest()[:32]
+        write_atomically(self.folder / f"{shard}.npy", raw)
+        write_atomically(self.folder / f"{shard}.keys.npy", raw_keys)
+        manifest = {
+            "format": FORMAT,
+            "shape": list(vectors.shape),
+            "dtype": self.dtype,
+            "sha256": hashlib.sha256(raw).hexdigest(),
+            "keys_sha256": hashlib.sha256(raw_keys).hexdigest(),
+        }
+        write_atomically(self.folder / f"{shard}.json", json.dumps(manifest).encode())
+        if self._shards is not None:
+            self._shards[shard] = keys
+            self._index = None
+
+
+class Store:
+    """All spaces under one root folder."""
+
+    def __init__(self, root: Path | None = None, dtype: StoreDtype = "float32") -> None:
+        """``root`` is a folder, by default the cache; ``dtype`` the numbers that are kept."""
+        self.root = cache_root() if root is None else root
+        self.dtype: StoreDtype = dtype
+
+    def space(self, facts: Mapping[str, Any]) -> Space:
+        """The space of exactly these facts; nothing is written before the first vector is."""
+        if self.dtype != "float32":
+            facts = {**facts, "stored": self.dtype}
+        return Space(self.root / "vectors" / digest_of(facts), facts, self.dtype)

@@ -1,0 +1,93 @@
+"""Jobs one after the other, in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from harness.data.corpus import CorpusReader
+from harness.errors import HarnessError
+from harness.models.base import DenseModel
+from harness.vectors.shard_jobs import ShardJob, encode_shard
+from harness.vectors.workers.dispatch import Bench, Report
+
+
+class LocalCrew:
+    """One worker, which is this process; bugs in it are raised, not reported."""
+
+    def __init__(self, model: DenseModel, progress: Callable[[int], None] | None) -> None:
+        self._model, self._progress = model, progress
+        self._reader: CorpusReader | None = None
+        self._job: ShardJob | None = None
+
+    def __enter__(self) -> LocalCrew:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def workers(self) -> list[int]:
+        """Worker 0."""
+        return [0]
+
+    def give(self, worker: int, job: ShardJob) -> None:
+        """Kept until it is waited for."""
+        self._job = job
+
+    def wait(self, seconds: float) -> list[Report]:
+        """Do the job."""
+        job, self._job = self._job, None
+        assert job is not None
+        if self._reader is None or self._reader.corpus != job.corpus:
+            self._reader = CorpusReader(job.corpus)  # one corpus is open at a time
+        settled = 0
+
+        def progress(passages: int) -> None:
+            nonlocal settled
+            settled += passages
+            if self._progress is not None:
+                self._progress(passages)
+
+        try:
+            outcome = encode_shard(self._model, job, reader=self._reader, progress=progress)
+        except HarnessError as error:
+            self._reader = None
+            if self._progress is not None:
+                self._progress(-settled)
+            return [Report(0, error=str(error))]
+        if outcome == "finished" and self._progress is not None:
+            self._progress(len(job))
+        return [Report(0, outcome)]
+
+    def replace(self, worker: int) -> None:
+        """It cannot die and leave us behind."""
+
+
+class BenchCrew:
+    """One worker, which is this process, and any bench."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._job: Any = None
+
+    def __enter__(self) -> BenchCrew:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def workers(self) -> list[int]:
+        """Worker 0."""
+        return [0]
+
+    def give(self, worker: int, job: Any) -> None:
+        """Kept until it is waited for."""
+        self._job = job
+
+    def wait(self, seconds: float) -> list[Report]:
+        """Do the job."""
+        outcome, error, unable = self._bench.do(self._job)
+        return [Report(0, outcome, error, unable=unable)]
+
+    def replace(self, worker: int) -> None:
+        """It cannot die and leave us behind."""

@@ -1,0 +1,182 @@
+"""What a comparison prints and writes, and how the command ends."""
+
+from __future__ import annotations
+
+import copy
+import io
+import itertools
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+from click.testing import CliRunner, Result
+from compared import changed, mono, part_of, printed, with_values
+from rich.console import Console
+
+from harness import evaluate
+from harness.analysis.compare import Comparison, compare
+from harness.cli import main
+from harness.cli.views.comparison import print_comparison, to_markdown
+from harness.evaluation.record import Record
+
+
+def saved(record: Record, folder: Path) -> str:
+    """A copy of ``record`` on disk."""
+    again = Record(copy.deepcopy(record.document), dict(record.tables))
+    again.save(folder)
+    return str(folder)
+
+
+def harness(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments), env={"COLUMNS": "80"})
+
+
+@pytest.fixture
+def forced(task: str, first: Record) -> Comparison:
+    return compare([first, part_of(task)], force=True, flips=1)
+
+
+def test_every_forced_output_says_so_first(forced: Comparison) -> None:
+    assert printed(forced).startswith("FORCED: these records do not measure the same thing")
+    assert "tiny partial: A has the whole task" in printed(forced).split("\n\n")[0]
+    assert to_markdown(forced).startswith("**FORCED: these records do not measure the same thing")
+    document = forced.to_dict()
+    assert list(document)[:2] == ["forced", "note"]
+    assert document["forced"] is True and document["note"].startswith("FORCED")
+    assert {x["field"] for x in document["mismatches"]} >= {"data digest", "partial", "languages"}
+
+
+def test_what_is_not_forced_does_not_say_so(first: Record, second: Record) -> None:
+    found = compare([first, second])
+    for text in (printed(found), to_markdown(found), json.dumps(found.to_dict())):
+        assert "FORCED" not in text
+    assert found.to_dict()["forced"] is False and found.to_dict()["note"] is None
+
+
+def test_a_part_of_a_task_is_called_partial(task: str) -> None:
+    record = evaluate(tiny.WordBag(), tasks=[task], limit=4, store=False)
+    found = compare([record, record])
+    assert "PARTIAL: the first 4 questions of each language" in printed(found)
+    assert "PARTIAL: the first 4 questions of each language" in to_markdown(found)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_it_fits_the_width_without_colour(first: Record, second: Record, width: int) -> None:
+    text = printed(compare([first, second], flips=3), width, verbose=True)
+    body = [x for x in text.splitlines() if not x.startswith(("A  ", "B  ", "without the"))]
+    assert max(map(len, body)) <= width
+    assert "\x1b" not in text and "no difference" in text
+    assert "cross, mAP, B minus A: queries down, passages across" in text
+    row = next(x for x in text.splitlines() if x.startswith("Own language first"))
+    assert row.startswith("Own language first")
+
+
+def test_the_significant_best_is_bold(tmp_path: Path) -> None:
+    base = mono(tmp_path, 12)
+    ones, none = ({f"mono/{x}": [v] * 12 for x in ("en", "de")} for v in (1.0, 0.0))
+    found = compare([with_values(base, none), with_values(base, ones)], measures=["map"])
+    out = io.StringIO()
+    coloured = Console(
+        file=out, width=80, force_terminal=True, color_system="standard", highlight=False
+    )
+    print_comparison(coloured, found)
+    rows = [x for x in out.getvalue().splitlines() if x.startswith(("\x1b[1mB", "A "))]
+    assert any(x.startswith("\x1b[1mB") and "better" in x for x in rows)
+    assert not any(x.startswith("\x1b[1mA") and "0.0000" in x for x in out.getvalue().splitlines())
+
+
+def test_names_with_markup_come_through_as_they_are(first: Record, second: Record) -> None:
+    odd = Record(copy.deepcopy(second.document), second.tables)
+    odd.document["model"]["name"] = "[red]a|b[/red] *c* <i>"
+    found = compare([first, odd])
+    assert "[red]a|b[/red] *c* <i>" in printed(found)
+    assert r"\[red\]a\|b\[/red\] \*c\* \<i\>" in to_markdown(found)
+    assert found.to_dict()["records"][1]["model"] == "[red]a|b[/red] *c* <i>"
+
+
+def test_markdown_tables_are_whole(first: Record, second: Record) -> None:
+    rows = [x for x in to_markdown(compare([first, second], flips=2)).splitlines() if x[:1] == "|"]
+    for kind, block in itertools.groupby(rows, key=lambda x: x.count("|")):
+        assert kind > 5, list(block)
+
+
+def numbers_of(node: Any) -> list[float]:
+    if isinstance(node, dict):
+        return [x for v in node.values() for x in numbers_of(v)]
+    if isinstance(node, list):
+        return [x for v in node for x in numbers_of(v)]
+    return [node] if isinstance(node, float) else []
+
+
+def test_the_command(first: Record, second: Record, tmp_path: Path) -> None:
+    a, b = saved(first, tmp_path / "a"), saved(second, tmp_path / "b")
+    done = harness("compare", a, b, "--json", str(tmp_path / "out" / "c.json"))
+    assert done.exit_code == 0, done.output
+    assert done.stderr == ""
+    assert done.stdout.startswith("A  word-bag (")
+    document = json.loads((tmp_path / "out" / "c.json").read_text())
+    assert [x["letter"] for x in document["records"]] == ["A", "B"]
+    kind = document["tasks"][0]["kinds"][1]
+    assert kind["kind"] == "cross" and len(kind["measures"][0]["against"][0]["pairs"]) == 6
+    assert all(math.isfinite(x) for x in numbers_of(document))
+
+    piped = harness("compare", a, b, "--measure", "map", "--json", "-")
+    assert piped.exit_code == 0
+    assert [m["measure"] for m in json.loads(piped.stdout)["tasks"][0]["kinds"][0]["measures"]] == [
+        "map"
+    ]
+    page = harness("compare", a, b, "--markdown", "-", "--flips", "2")
+    assert page.exit_code == 0 and page.stdout.startswith("- A word-bag")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["{a}"], "name at least two records"),
+        (["{a}", "nowhere"], "nowhere cannot be read"),
+        (["{a}", "{b}", "--task", "x"], "task 'x' is not in all of these records"),
+        (["{a}", "{b}", "--measure", "mAP"], "has no measure 'mAP'"),
+        (["{a}", "{b}", "--json", "-", "--markdown", "-"], "cannot go to the same file"),
+        (["{a}", "{b}", "--data-dir", "."], "--data-dir is for the texts of --flips"),
+    ],
+)
+def test_the_command_refuses_in_one_sentence(
+    first: Record, tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    a, b = saved(first, tmp_path / "a"), saved(first, tmp_path / "b")
+    done = harness("compare", *(x.format(a=a, b=b) for x in arguments))
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    assert said in done.stderr.splitlines()[-1] and "Traceback" not in done.stderr
+
+
+def test_the_command_refuses_and_is_forced(first: Record, tmp_path: Path) -> None:
+    a = saved(first, tmp_path / "a")
+    b = saved(changed(first, text="title"), tmp_path / "b")
+    done = harness("compare", a, b)
+    assert done.exit_code == 2 and done.stdout == ""
+    assert "tiny text: A has text, B has title" in done.stderr
+    done = harness("compare", a, b, "--force")
+    assert done.exit_code == 0 and done.stdout.startswith("FORCED")
+
+
+def test_flips_have_texts_where_the_data_is_at_hand() -> None:
+    records = [
+        evaluate(tiny.WordBag(b), tasks=["demo"], kinds=("mono", "cross"), store=False,
+                 languages=("en", "de"), resamples=0)
+        for b in (8, 24)
+    ]  # fmt: skip
+    task = compare(records, flips=2, measures=["ndcg@10"]).tasks[0]
+    assert task.texts_note is None
+    from harness.data.loading import load
+    from harness.data.task import find_task
+
+    data = load(find_task("demo"), offline=True)
+    flips = [x for kind in task.kinds for x in kind.flips]
+    assert flips
+    for flip in flips:
+        side = data.queries[flip.query_language]
+        assert flip.text == side.texts[side.ids.index(flip.question)]

@@ -1,0 +1,327 @@
+"""The command: what it runs, what it prints where, and how it ends."""
+
+from __future__ import annotations
+
+import errno
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+from click.testing import CliRunner, Result
+
+from harness.cli import main
+from harness.evaluation.options import RunOptions
+from harness.models.base import ModelOptions
+
+MODEL = "python:tiny:factory"
+KINDS = ("mono ", "cross", "multi")
+
+
+class Unstored:
+    """An encoder without a fingerprint, trained on English alone."""
+
+    languages = frozenset({"en"})
+
+    def encode(self, texts: Sequence[str], *, role: str, language: str) -> np.ndarray:
+        return tiny.WordBag().encode(texts, role=role, language=language)
+
+
+class Interrupted:
+    """Somebody presses Ctrl-C while this one works."""
+
+    def encode(self, texts: Sequence[str], *, role: str, language: str) -> np.ndarray:
+        raise KeyboardInterrupt
+
+
+@pytest.fixture
+def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The tiny task's file, with the current directory beside it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HARNESS_DATA", raising=False)
+    monkeypatch.delenv("HARNESS_DEBUG", raising=False)
+    return str(tiny.write_task(tmp_path / "own"))
+
+
+def harness(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments))
+
+
+def fails(result: Result) -> str:
+    """The one sentence of a command that ended as it should where the user is wrong."""
+    assert result.exit_code == 2, result.output
+    assert isinstance(result.exception, SystemExit)
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("Error: ")
+    return last
+
+
+def test_run_prints_a_summary_and_writes_a_record(task: str) -> None:
+    result = harness("run", "--model", MODEL, "--task", task)
+    assert result.exit_code == 0, result.output
+    assert result.stderr == ""
+    lines = result.stdout.splitlines()
+    assert lines[0] == "word-bag"
+    assert lines[1].startswith("dense, cosine similarity, fingerprint ")
+    # 3 languages, 10 questions, of which one has no gold in zh.
+    rows = {line.split()[0]: line.split()[1:3] for line in lines if line[:5] in KINDS}
+    assert rows == {"mono": ["3", "29"], "cross": ["6", "58"], "multi": ["3", "30"]}
+    assert "mAP" in result.stdout and "nDCG@10" in result.stdout
+    # 66 passages, 3 golds: (66 + 1)(3 - 1) / (3 + 1) = 33.5; the question with 2: 67 / 3.
+    assert re.search(r"^  3 golds: [0-9.]+, best 2, chance 33.5$", result.stdout, re.MULTILINE)
+    assert re.search(r"^  2 golds: [0-9.]+, best 1, chance 22.3$", result.stdout, re.MULTILINE)
+    # 10 questions and 22 passages in each language; of 12 distractors 6 have a twin.
+    assert "96 texts, 78 distinct: 78 encoded" in result.stdout
+    assert lines[-1].startswith("record: results/word-bag-")
+    folder = Path(lines[-1].removeprefix("record: "))
+    document = json.loads((folder / "record.json").read_text())
+    assert document["command"] == ["harness", "run", "--model", MODEL, "--task", task]
+    assert (folder / "tiny.per-query.parquet").is_file()
+
+
+def test_a_second_run_encodes_nothing_and_no_store_everything(task: str) -> None:
+    harness("run", "--model", MODEL, "--task", task, "-q")
+    again = harness("run", "--model", MODEL, "--task", task)
+    assert "0 encoded, 78 from the store" in again.stdout
+    fresh = harness("run", "--model", MODEL, "--task", task, "--no-store")
+    assert "78 encoded" in fresh.stdout and "0 from the store" in fresh.stdout
+    assert "vectors not stored: the run did not want it" in fresh.stdout
+
+
+def test_quiet_prints_the_path_alone(task: str) -> None:
+    result = harness("run", "--model", MODEL, "--task", task, "-q", "--output", "out")
+    assert (Path(result.stdout.strip()) / "record.json").is_file()
+    assert result.stdout.startswith("out/") and result.stderr == ""
+
+
+def test_an_encoder_without_a_fingerprint_and_languages_it_does_not_know(task: str) -> None:
+    result = harness("run", "--model", "python:test_cli:Unstored", "--task", task)
+    assert result.exit_code == 0, result.output
+    warning, *others = result.stderr.splitlines()
+    assert warning.startswith("Warning: ") and "not trained on de, zh" in warning
+    assert others == []
+    assert "vectors not stored: the encoder offers no fingerprint" in result.stdout
+    assert "The model was not trained on de, zh." in result.stdout
+
+
+def test_a_part_of_a_task_is_called_partial(task: str) -> None:
+    flags = ["--limit", "2", "--languages", "en,de", "--settings", "multi", "--text", "text"]
+    result = harness("run", "--model", MODEL, "--task", task, *flags, "--measure", "ndcg@3")
+    assert result.exit_code == 0, result.output
+    assert "PARTIAL: the languages en, de alone; the first 2 questions of each" in result.stdout
+    assert "nDCG@3" in result.stdout and "mAP" not in result.stdout
+    assert re.search(r"^multi +2 +4 ", result.stdout, re.MULTILINE)
+    assert not re.search(r"^(mono|cross)", result.stdout, re.MULTILINE)
+
+
+def test_dry_run_counts_and_writes_nothing(task: str, tmp_path: Path) -> None:
+    result = harness("run", "--model", MODEL, "--task", task, "--dry-run")
+    assert result.exit_code == 0, result.output
+    row = next(x for x in result.stdout.splitlines() if x.startswith("tiny  "))
+    # queries, pool, texts, distinct, in store, to encode
+    assert row.split()[-6:] == ["30", "66", "96", "78", "0", "78"]
+    assert not (tmp_path / "results").exists()
+    harness("run", "--model", MODEL, "--task", task, "-q")
+    result = harness("run", "--model", MODEL, "--task", task, "--dry-run")
+    row = next(x for x in result.stdout.splitlines() if x.startswith("tiny  "))
+    assert row.split()[-2:] == ["78", "0"]
+    result = harness("run", "--model", "bm25", "--task", task, "--dry-run")
+    row = next(x for x in result.stdout.splitlines() if x.startswith("tiny  "))
+    assert row.split()[-2:] == ["-", "-"]
+
+
+class SeenError(Exception):
+    """Carries what the library was called with."""
+
+
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch, task: str) -> Any:
+    """Run the command and return the arguments of ``evaluate`` instead of evaluating."""
+
+    def evaluate(model: str, tasks: list[str] | None, **named: Any) -> None:
+        raise SeenError(model, tasks, named)
+
+    monkeypatch.setattr("harness.evaluation.run.evaluate", evaluate)
+
+    def call(*arguments: str) -> tuple[str, list[str] | None, dict[str, Any]]:
+        result = harness("run", *arguments)
+        assert isinstance(result.exception, SeenError), result.output
+        model, tasks, named = result.exception.args
+        return model, tasks, named
+
+    return call
+
+
+def test_bare_run_is_the_demo_and_a_model_alone_all_small_tasks(called: Any) -> None:
+    assert called()[:2] == ("default", ["demo"])
+    assert called("--limit", "3")[:2] == ("default", ["demo"])
+    assert called("--model", "bm25")[:2] == ("bm25", None)
+    assert called("--task", "xquad-r", "--task", "mlqa-r")[1] == ["xquad-r", "mlqa-r"]
+
+
+def test_every_flag_reaches_the_library(called: Any) -> None:
+    flags = """--model m --task t --languages en,de --settings mono,multi --limit 5 --text text
+        --measure map --measure ndcg@5 --query-prompt q: --passage-prompt p: --batch-size 8
+        --dtype bfloat16 --device cuda:1 --max-length 128 --output o --trec t --trec-depth 0
+        --offline --data-dir d --no-store --memory 1.5G --heads 20""".split()
+    model, tasks, named = called(*flags)
+    assert (model, tasks, named["output"]) == ("m", ["t"], Path("o"))
+    assert named["command"] == ["harness", "run", *flags]
+    assert named["options"] == RunOptions(
+        languages=("en", "de"),
+        kinds=("mono", "multi"),
+        limit=5,
+        text="text",
+        measures=("map", "ndcg@5"),
+        heads=20,
+        memory=3 * 2**29,
+        data_dir=Path("d"),
+        offline=True,
+        store=False,
+        trec=Path("t"),
+        trec_depth=0,
+        model=ModelOptions(
+            query_prompt="q:",
+            passage_prompt="p:",
+            batch_size=8,
+            max_length=128,
+            dtype="bfloat16",
+            device="cuda:1",
+            offline=True,
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--memory", "lots"], ["--memory", "2G or 500M"]),
+        (["--memory", "0G"], ["--memory"]),
+        (["--languages", "en,english"], ["--languages", "'english'", "en,de"]),
+        (["--languages", "en de"], ["--languages", "commas"]),
+        (["--languages", "en,ru"], ["'ru'", "en, de, zh"]),
+        (["--settings", "mono,cros"], ["--settings", "did you mean 'cross'"]),
+        (["--settings", ""], ["--settings"]),
+        (["--limit", "0"], ["--limit"]),
+        (["--batch-size", "many"], ["--batch-size"]),
+        (["--dtype", "float8"], ["--dtype", "bfloat16"]),
+        (["--measure", "ndgc@10"], ["'ndgc@10'", "did you mean 'ndcg'"]),
+        (["--measure", "recall"], ["'recall'", "recall@10"]),
+        (["--text", "titles"], ["offers text text", "'titles'"]),
+        (["--task", "xquad-s"], ["'xquad-s'", "did you mean 'xquad-r'"]),
+        (["--task", "./none.toml"], ["none.toml"]),
+        (["--model", "bm52"], ["'bm52'", "did you mean 'bm25'"]),
+        (["--model", "python:tiny:factry"], ["did you mean 'factory'"]),
+        (["--data-dir", "nowhere"], ["--data-dir", "nowhere"]),
+        (["--modle", "x"], ["--modle"]),
+        (["unwanted"], ["unwanted"]),
+    ],
+)
+def test_a_wrong_value_is_one_sentence(task: str, arguments: list[str], words: list[str]) -> None:
+    given = ["run", "--model", MODEL, "--task", task, "--dry-run", *arguments]
+    sentence = fails(harness(*given))
+    assert [x for x in words if x not in sentence] == []
+
+
+def saved(task: str) -> Path:
+    return Path(harness("run", "--model", MODEL, "--task", task, "-q").stdout.strip())
+
+
+def test_show_prints_what_run_printed(task: str) -> None:
+    ran = harness("run", "--model", MODEL, "--task", task, "-v")
+    folder = ran.stdout.splitlines()[-1].removeprefix("record: ")
+    for record in (folder, f"{folder}/record.json"):
+        shown = harness("show", record, "-v")
+        assert shown.exit_code == 0 and shown.stdout == ran.stdout
+    assert "queries down, passages across" in shown.stdout
+    assert "queries down, passages across" not in harness("show", folder).stdout
+
+
+def test_show_refuses_what_is_no_record(task: str) -> None:
+    file = saved(task) / "record.json"
+    whole = file.read_text()
+    assert "no.json cannot be read" in fails(harness("show", "no.json"))
+    file.write_text(whole[: len(whole) // 2])
+    assert "record.json is not JSON" in fails(harness("show", str(file)))
+    file.write_text(json.dumps(json.loads(whole) | {"schema_version": 99}))
+    sentence = fails(harness("show", str(file)))
+    assert "schema version 99" in sentence and "newer polyglot-harness" in sentence
+    file.write_text(json.dumps(json.loads(whole) | {"tasks": []}))
+    assert "is not a valid record: tasks" in fails(harness("show", str(file)))
+
+
+def test_tasks_and_models_are_listed(task: str) -> None:
+    tasks = harness("tasks").stdout
+    # 11, 110 and 11 settings; 7, 42 and 7: the counts of the two published tasks.
+    assert re.search(r"^xquad-r +11\+110\+11 ", tasks, re.MULTILINE)
+    assert re.search(r"^mlqa-r +7\+42\+7 ", tasks, re.MULTILINE)
+    models = harness("models").stdout
+    assert re.search(r"^bm25 +lexical", models, re.MULTILINE)
+    assert "python:package.module:factory" in models
+
+
+def test_data_is_found_verified_and_missed(task: str, tmp_path: Path) -> None:
+    where = harness("data", "where", task)
+    assert where.exit_code == 0
+    paths = [line.split()[-1] for line in where.stdout.splitlines()]
+    assert len(paths) == 7 and all(Path(path).is_file() for path in paths)
+    assert harness("data", "where", task, "--languages", "en").stdout.count("\n") == 3
+    assert harness("data", "fetch", task).stdout.count("no checksum") == 7
+    digest = "0" * 64
+    names = [Path(path).name for path in paths]
+    files = "".join(f'"{name}" = "{digest}"\n' for name in names)
+    Path(task).write_text(f"{Path(task).read_text()}\n[source.files]\n{files}")
+    damaged = harness("data", "verify", task)
+    assert damaged.exit_code == 2 and damaged.stdout.count("damaged") == 7
+    assert "7 of 7 files missing or damaged" in damaged.stderr
+    sentence = fails(harness("run", "--model", MODEL, "--task", task))
+    assert "SHA-256" in sentence and digest in sentence
+
+
+def test_offline_says_what_is_missing(task: str) -> None:
+    sentence = fails(harness("data", "fetch", "mlqa-r", "--offline", "--languages", "de"))
+    assert "de.json" in sentence and "harness data fetch mlqa-r" in sentence
+
+
+def test_ctrl_c_ends_with_130_and_a_word(task: str) -> None:
+    result = harness("run", "--model", "python:test_cli:Interrupted", "--task", task)
+    assert result.exit_code == 130
+    assert result.stderr == "Stopped; the same command goes on where this one ended.\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "a.run"), "a.run: No space left"),
+        (MemoryError(), "out of memory"),
+    ],
+)
+def test_the_machine_s_limits_are_told_in_a_sentence(
+    task: str, monkeypatch: pytest.MonkeyPatch, error: BaseException, sentence: str
+) -> None:
+    def evaluate(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("harness.evaluation.run.evaluate", evaluate)
+    assert sentence in fails(harness("run"))
+
+
+def test_debug_shows_the_traceback(task: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARNESS_DEBUG", "1")
+    result = harness("run", "--task", "xquad-s")
+    assert result.exit_code == 2
+    assert "Traceback" in result.stderr and "TaskError" in result.stderr
+
+
+def test_a_bug_keeps_its_traceback(task: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def evaluate(*_: Any, **__: Any) -> None:
+        raise AssertionError("a bug")
+
+    monkeypatch.setattr("harness.evaluation.run.evaluate", evaluate)
+    assert isinstance(harness("run").exception, AssertionError)

@@ -1,0 +1,85 @@
+"""Plans: a sample is measured, the whole is arithmetic, and what was not measured says so."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from tiny import WordBag, write_task
+from tiny_miracl import write_miracl
+
+from harness.cli import main
+from harness.errors import DataError, UsageError
+from harness.evaluation.cost_estimate import plan_corpus
+from harness.evaluation.options import RunOptions
+
+WHOLE = {"sw": 131_924, "yo": 49_043, "te": 518_079}
+"""What the task file says the corpora hold; the files have 60 passages."""
+
+
+class Steady(WordBag):
+    """Two milliseconds a text, whatever it is."""
+
+    fingerprint = "steady"
+
+    def encode(self, texts: Sequence[str], *, role: str, language: str) -> np.ndarray:
+        made = super().encode(texts, role=role, language=language)
+        time.sleep(0.002 * len(texts))
+        return made
+
+
+def write(folder: Path) -> str:
+    """A task in three languages; of one no passage is at hand."""
+    task = write_miracl(folder, languages=tuple(WHOLE), whole=WHOLE)
+    shutil.rmtree(folder / "data" / "miracl-corpus-v1.0-te")
+    return str(task)
+
+
+def test_a_plan_is_the_measured_rate_times_the_whole(tmp_path: Path) -> None:
+    options = RunOptions(store_dtype="float16", shard=10_000, memory=2**30)
+    plan = plan_corpus(Steady(), write(tmp_path), options=options, sample=24)
+    by = {x.language: x for x in plan.languages}
+    assert {x: p.passages for x, p in by.items()} == WHOLE
+    assert {x: p.measured for x, p in by.items()} == {"sw": 24, "yo": 24, "te": 0}
+    for language, passages in WHOLE.items():
+        assert by[language].seconds >= 0.002 * passages
+    # Nothing at hand: the mean of the others' seconds per passage.
+    each = [by[x].seconds / WHOLE[x] for x in ("sw", "yo")]
+    assert by["te"].seconds == pytest.approx(sum(each) / 2 * WHOLE["te"])
+    assert plan.seconds == sum(x.seconds for x in plan.languages)
+    # Half precision: two bytes a dimension; ids such as `19#2` are 4 bytes, 8 with room to grow;
+    # 14 shards of 10,000 with a kilobyte each.
+    assert by["sw"].disk == WHOLE["sw"] * (2 * plan.dimensions + 8) + 14 * 1024
+    assert plan.search_memory == 2**30
+    assert plan.encode_memory > 2**20
+
+
+def test_small_tasks_can_be_planned_too(tmp_path: Path) -> None:
+    plan = plan_corpus(Steady(), str(write_task(tmp_path)), sample=8)
+    assert [(x.language, x.passages, x.measured) for x in plan.languages] == [
+        ("en", 22, 8),
+        ("de", 22, 8),
+        ("zh", 22, 8),
+    ]
+
+
+def test_what_cannot_be_planned_is_refused(tmp_path: Path) -> None:
+    task = write(tmp_path)
+    with pytest.raises(UsageError, match="bm25 gives no vectors"):
+        plan_corpus("bm25", task)
+    with pytest.raises(DataError, match="no passage of tiny-miracl in te is at hand"):
+        plan_corpus(Steady(), task, options=RunOptions(languages=("te",)))
+
+
+def test_the_command_prints_languages_and_their_sum(tmp_path: Path) -> None:
+    model = f"python:{__name__}:Steady"
+    command = ["plan", "--task", write(tmp_path), "--model", model, "--sample", "8", "-q"]
+    done = CliRunner().invoke(main, [*command, "--engine", "devices"])
+    assert done.exit_code == 0, done.output
+    for words in ("131,924", "te *", "699,046", "the mean of the other languages", "processes"):
+        assert words in done.output

@@ -1,0 +1,77 @@
+"""Measures of the top passages, checked against exported rankings."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny import LANGUAGES, WordBag, write_task
+
+import harness
+from harness.data.trec import read_run
+
+
+def ranked(folder: Path, language: str) -> dict[str, list[str]]:
+    """Question -> languages of all passages of the pool, best first."""
+    run = read_run(folder / "tiny" / f"multi.{language}.run")
+    return {
+        query.partition(":")[2]: [
+            passage.partition(":")[0]
+            for passage, _ in sorted(scores.items(), key=lambda x: (x[1], x[0]), reverse=True)
+        ]
+        for query, scores in run.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [("dense", {}), ("bm25", {}), ("dense", {"streamed": True})],
+    ids=["dense", "by index", "streamed"],
+)
+def test_measures_of_the_top_look_as_deep_as_their_cutoff(
+    tmp_path: Path, model: str, options: dict[str, Any]
+) -> None:
+    """The share of own-language passages in the top 5, 10 and 20, with and without export."""
+    task = str(write_task(tmp_path))
+    cutoffs = (5, 10, 20)
+    names = tuple(f"own_language_share@{k}" for k in cutoffs)
+    tables = [
+        harness.evaluate(
+            WordBag() if model == "dense" else "bm25",
+            tasks=[task],
+            kinds=("multi",),
+            measures=names,
+            bias=False,
+            resamples=0,
+            **options,
+            **more,
+        ).per_query("tiny")
+        for more in ({}, {"trec": tmp_path, "trec_depth": 0})
+    ]
+    assert tables[0].equals(tables[1])
+    table = tables[0].set_index(["setting", "question"])
+    for language in LANGUAGES:
+        for question, languages in ranked(tmp_path, language).items():
+            row = table.loc[(f"multi/{language}", question)]
+            for k, name in zip(cutoffs, names, strict=True):
+                assert row[name] == languages[:k].count(language) / k
+
+
+@pytest.mark.parametrize(("questions", "distractors", "depth"), [(10, 12, 10), (2, 0, 6)])
+def test_shares_of_the_top_are_of_all_its_places(
+    tmp_path: Path, questions: int, distractors: int, depth: int
+) -> None:
+    """Out of 10 places for each query, or the whole pool if that is smaller."""
+    task = str(write_task(tmp_path, questions=questions, distractors=distractors))
+    record = harness.evaluate(
+        WordBag(), tasks=[task], trec=tmp_path, trec_depth=0, bias=False, resamples=0
+    )
+    top = record.task("tiny")["top_languages"]
+    assert top["depth"] == depth
+    for language in LANGUAGES:
+        rankings = ranked(tmp_path, language)
+        places = Counter(x for languages in rankings.values() for x in languages[:depth])
+        wanted = {x: places[x] / (len(rankings) * depth) for x in LANGUAGES}
+        assert top["share"][language] == pytest.approx(wanted, abs=1e-12)

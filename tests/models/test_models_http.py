@@ -1,0 +1,249 @@
+"""Encoders behind an endpoint, against a real server on loopback that behaves well and badly."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from email.utils import formatdate
+from pathlib import Path
+from time import time
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+from click.testing import CliRunner
+from endpoint import KEY, Answer, Endpoint, serving
+
+import harness
+from harness.cli import main
+from harness.errors import ModelError
+from harness.models import ModelOptions, load
+from harness.models.http_encoder import HttpEncoder
+
+TEXTS = [f"en {word} number {n}" for n, word in enumerate(tiny.WORDS * 2)]
+
+
+@pytest.fixture
+def endpoint() -> Endpoint:
+    return Endpoint()
+
+
+@pytest.fixture
+def url(endpoint: Endpoint) -> Iterator[str]:
+    with serving(endpoint) as found:
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HARNESS_API_KEY", raising=False)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+
+
+def encoder(url: str, waited: list[float] | None = None, **options: Any) -> HttpEncoder:
+    chosen = ModelOptions(base_url=url, **{"batch_size": 8, **options})
+    sleep = (lambda _: None) if waited is None else waited.append
+    return HttpEncoder("word-bag", chosen, sleep=sleep)
+
+
+def wanted(texts: list[str]) -> np.ndarray:
+    return tiny.WordBag().encode(texts, role="query", language="en")
+
+
+def encode(model: Any, texts: list[str] = TEXTS) -> np.ndarray:
+    return model.encode(texts, role="query", language="en")
+
+
+def status(code: int, headers: dict[str, str] | None = None, body: bytes = b"{}") -> Any:
+    def fault(_: list[str]) -> Answer:
+        return code, headers or {}, body
+
+    return fault
+
+
+def test_vectors_come_in_the_order_of_the_texts_by_several_requests(
+    endpoint: Endpoint, url: str
+) -> None:
+    model = encoder(url, query_prompt="query: ")
+    np.testing.assert_allclose(encode(model), wanted(["query: " + t for t in TEXTS]), atol=1e-6)
+    assert sorted(len(r["input"]) for r in endpoint.requests) == [4, 8, 8]
+    assert {r["path"] for r in endpoint.requests} == {"/v1/embeddings"}
+    assert {r["model"] for r in endpoint.requests} == {"word-bag"}
+    assert {h["Authorization"] for h in endpoint.headers} == {f"Bearer {KEY}"}
+    # The server counts three tokens a text.
+    assert (model.usage.requests, model.usage.retries, model.usage.tokens) == (3, 0, 60)
+
+
+def test_a_rate_limit_is_kept_for_as_long_as_the_server_asks(endpoint: Endpoint, url: str) -> None:
+    endpoint.faults = [
+        status(429, {"Retry-After": "7"}),
+        status(503, {"Retry-After": formatdate(time() + 20, usegmt=True)}),
+        status(429),
+    ]
+    waited: list[float] = []
+    model = encoder(url, waited, concurrency=1, batch_size=32)
+    np.testing.assert_allclose(encode(model), wanted(TEXTS), atol=1e-6)
+    assert waited[0] == 7
+    assert 15 < waited[1] <= 20
+    assert 0 < waited[2] <= 60  # nothing asked for: its own, growing wait
+    assert model.usage.retries == 3
+
+
+def half(texts: list[str]) -> Answer:
+    whole = Endpoint().vectors(texts)
+    return 200, {"Content-Length": str(len(whole))}, whole[: len(whole) // 2]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        half,
+        lambda _: None,
+        status(200, body=b"<html>gateway</html>"),
+        status(200, body=b'{"data": []}'),
+        lambda texts: (200, {}, Endpoint().vectors(texts[:-1])),
+        status(500),
+    ],
+    ids=["half an answer", "hangs up", "no JSON", "no vectors", "one too few", "broken"],
+)
+def test_a_broken_answer_is_asked_for_again(endpoint: Endpoint, url: str, fault: Any) -> None:
+    endpoint.faults = [fault]
+    model = encoder(url)
+    np.testing.assert_allclose(encode(model), wanted(TEXTS), atol=1e-6)
+    assert model.usage.retries == 1
+
+
+def test_a_server_that_never_answers_well_is_given_up(endpoint: Endpoint, url: str) -> None:
+    endpoint.faults = [status(500)] * 50
+    with pytest.raises(ModelError, match="answered 500, 6 times"):
+        encode(encoder(url))
+
+
+def test_an_answer_that_is_late_is_asked_for_again(
+    endpoint: Endpoint, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import threading
+
+    monkeypatch.setattr("harness.models.endpoint._TIMEOUT", (5.0, 0.2))
+    release = threading.Event()
+
+    def late(texts: list[str]) -> None:
+        release.wait(10)
+
+    endpoint.faults = [late]
+    model = encoder(url)
+    try:
+        np.testing.assert_allclose(encode(model), wanted(TEXTS), atol=1e-6)
+    finally:
+        release.set()
+    assert model.usage.retries == 1
+
+
+def test_a_batch_that_is_too_large_is_halved(endpoint: Endpoint, url: str) -> None:
+    endpoint.refuse_over = 3
+    np.testing.assert_allclose(encode(encoder(url)), wanted(TEXTS), atol=1e-6)
+    assert max(len(r["input"]) for r in endpoint.requests if r["answered"]) <= 3
+
+
+def test_a_wrong_key_is_no_passing_trouble(endpoint: Endpoint, url: str) -> None:
+    body = json.dumps({"error": {"message": f"Incorrect API key provided: {KEY}."}}).encode()
+    endpoint.faults = [status(401, body=body)] * 9
+    with pytest.raises(ModelError) as caught:
+        encode(encoder(url, concurrency=1))
+    said = str(caught.value)
+    assert "answered 401: Incorrect API key provided: [key]." in said and KEY not in said
+    assert "HARNESS_API_KEY or OPENAI_API_KEY" in said
+    assert len(endpoint.requests) <= 3  # none was tried twice
+
+
+def test_widths_that_differ_are_an_error(endpoint: Endpoint, url: str) -> None:
+    def narrow(texts: list[str]) -> Answer:
+        data = [{"index": i, "embedding": [1.0, 2.0]} for i in range(len(texts))]
+        return 200, {}, json.dumps({"data": data}).encode()
+
+    endpoint.faults = [narrow]
+    with pytest.raises(ModelError, match="gave vectors of 2 and 24 dimensions"):
+        encode(encoder(url))
+
+
+def test_a_redirect_does_not_take_the_key_elsewhere(endpoint: Endpoint, url: str) -> None:
+    elsewhere = Endpoint()
+    with serving(elsewhere) as other:
+        endpoint.faults = [status(307, {"Location": f"{other}/embeddings"})]
+        with pytest.raises(ModelError, match="answered 307"):
+            encode(encoder(url, batch_size=99))
+    assert elsewhere.requests == []
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        (None, "needs --base-url URL"),
+        ("localhost:8000/v1", "must start with http://"),
+        ("https://user:secret@example.org/v1", "a key belongs into the environment"),
+        ("https://example.org/v1?key=secret", "a key belongs into the environment"),
+    ],
+)
+def test_an_address_that_cannot_be_is_refused(url: str | None, said: str) -> None:
+    with pytest.raises(ModelError, match=said) as caught:
+        load("http:word-bag", ModelOptions(base_url=url))
+    assert "secret" not in str(caught.value)
+
+
+def test_an_address_is_for_endpoints_alone() -> None:
+    for model in ("bm25", "python:tiny:factory", tiny.WordBag()):
+        with pytest.raises(ModelError, match="--base-url and --concurrency are for http:NAME"):
+            load(model, ModelOptions(base_url="http://localhost/v1"))
+
+
+@pytest.fixture
+def task_file(tmp_path: Path) -> Path:
+    return tiny.write_task(tmp_path)
+
+
+def test_nothing_is_paid_twice_whatever_goes_wrong(
+    endpoint: Endpoint, url: str, task_file: Path
+) -> None:
+    settings: dict[str, Any] = {"base_url": url, "batch_size": 4, "concurrency": 2, "resamples": 0}
+    refused = status(403, body=b'{"error": "quota"}')
+    # A few answers, then none for good, again and again: whatever came in between is kept.
+    endpoint.faults = [None, None, refused, refused]  # type: ignore[list-item]
+    for _ in range(40):
+        try:
+            record = harness.evaluate("http:word-bag", tasks=[str(task_file)], **settings)
+            break
+        except ModelError:
+            endpoint.faults = [None, None, None, refused, refused]  # type: ignore[list-item]
+    else:
+        pytest.fail("it never finished")
+    encoding = record.document["tasks"][0]["encoding"]
+    assert len(endpoint.paid) == encoding["distinct"]
+    again = harness.evaluate("http:word-bag", tasks=[str(task_file)], **settings)
+    assert again.document["tasks"][0]["encoding"]["encoded"] == 0
+    assert len(endpoint.paid) == encoding["distinct"]
+
+
+def test_the_key_is_in_no_record_no_message_and_no_log(
+    endpoint: Endpoint,
+    url: str,
+    task_file: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    endpoint.faults = [status(429, {"Retry-After": "0"})]
+    given = ["run", "--model", "http:word-bag", "--base-url", url, "--task", str(task_file)]
+    out = ["--output", str(tmp_path / "out"), "--resamples", "0"]
+    done = CliRunner().invoke(main, [*given, *out])
+    assert done.exit_code == 0, done.output
+    endpoint.faults = [status(400, body=f"bad key {KEY}".encode())] * 9
+    failed = CliRunner().invoke(main, [*given, *out, "--no-store"])
+    assert failed.exit_code == 2 and "bad key [key]" in failed.output
+    written = "".join(
+        p.read_text("utf-8", "replace") for p in tmp_path.rglob("*.json") if p.is_file()
+    )
+    assert '"usage"' in written
+    for place in (done.output, failed.output, caplog.text, written):
+        assert KEY not in place

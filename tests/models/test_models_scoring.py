@@ -1,0 +1,145 @@
+"""Sparse and late-interaction models: exact, each text encoded once, trec_eval's numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import random_models
+import tiny
+
+import harness
+from harness.data.trec import read_qrels, read_run
+from harness.errors import ModelError
+from harness.evaluation.record import Record
+from harness.models import ModelOptions, load, sparse_late_interaction
+
+KINDS = ("sparse", "multi-vector")
+QUERIES = ["en what is river number 0", "de what is salt number 1", "en moon"]
+PASSAGES = [
+    "en river is told of in passage 0",
+    "de salt and moon",
+    "en river",
+    "en river",
+    "zh wind",
+]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("models")
+    return {
+        "sparse": random_models.sparse(folder / "sparse"),
+        "multi-vector": random_models.multi_vector(folder / "late"),
+    }
+
+
+def by_the_library(folder: Path, kind: str) -> np.ndarray:
+    """The library's own scores, one query and one passage at a time."""
+    import sentence_transformers
+
+    model = getattr(sentence_transformers, sparse_late_interaction._LIBRARY[kind])(str(folder))  # type: ignore[index]
+    out = np.zeros((len(QUERIES), len(PASSAGES)), np.float32)
+    for i, query in enumerate(QUERIES):
+        for j, passage in enumerate(PASSAGES):
+            a, b = model.encode_query([query]), model.encode_document([passage])
+            out[i, j] = float(model.similarity(a, b)[0][0])
+    return out
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_scores_are_the_librarys(
+    folders: dict[str, Path], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = by_the_library(folders[kind], kind)
+    assert wanted.std() > 1e-3  # or equal scores would prove nothing
+    model: Any = load(str(folders[kind]))
+    assert model.kind == kind
+    scores = model.index(PASSAGES, languages=["en"] * 5).score(QUERIES, language="en")
+    np.testing.assert_allclose(scores, wanted, rtol=2e-5, atol=2e-5)
+    # Equal texts tie to the last bit.
+    assert np.array_equal(scores[:, 2], scores[:, 3])
+    # A block of passages no larger than one of them changes nothing but the last bits.
+    monkeypatch.setattr(sparse_late_interaction, "_PRODUCT_BYTES", 1)
+    again = load(str(folders[kind])).index(PASSAGES, languages=["en"] * 5)  # type: ignore[union-attr]
+    np.testing.assert_allclose(again.score(QUERIES, language="en"), scores, rtol=1e-6, atol=1e-6)
+
+
+def test_maxsim_by_hand() -> None:
+    """Two query tokens (1, 0) and (0, 1): the largest first and second coordinates, added."""
+    query = sparse_late_interaction._Tokens(np.eye(2, dtype=np.float32))
+    one = sparse_late_interaction._Tokens(
+        np.array([[0.2, 0.5], [0.4, -1.0]], np.float32)
+    )  # 0.4 + 0.5
+    two = sparse_late_interaction._Tokens(np.array([[-3.0, -2.0]], np.float32))  # -3 - 2
+    found = sparse_late_interaction._TokenPool([one, two]).score([query, one])
+    # Of `one` as a query: with itself 0.29 + 1.16, with `two` -1.6 + 0.8.
+    np.testing.assert_allclose(found, [[0.9, -5.0], [1.45, -0.8]], rtol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def records(
+    folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, tuple[Record, Path]]:
+    folder = tmp_path_factory.mktemp("runs")
+    task = tiny.write_task(folder)
+    return {
+        kind: (
+            harness.evaluate(
+                str(folders[kind]), tasks=[str(task)], trec=folder / kind, trec_depth=0, resamples=0
+            ),
+            folder / kind / "tiny",
+        )
+        for kind in KINDS
+    }
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_exported_runs_scored_by_trec_eval_agree(
+    records: dict[str, tuple[Record, Path]], kind: str
+) -> None:
+    import pytrec_eval
+
+    record, exported = records[kind]
+    rows = record.document["tasks"][0]["settings"]
+    assert len(rows) == 3 + 6 + 3
+    for row in rows:
+        stem = exported / row["setting"].replace("/", ".")
+        qrels = read_qrels(stem.with_name(stem.name + ".qrels"))
+        run = read_run(stem.with_name(stem.name + ".run"))
+        judge = pytrec_eval.RelevanceEvaluator(qrels, {"map", "ndcg_cut.10"})
+        found = judge.evaluate(run)
+        for ours, theirs in (("map", "map"), ("ndcg@10", "ndcg_cut_10")):
+            mean = sum(v[theirs] for v in found.values()) / len(qrels)
+            assert row["scores"][ours] == pytest.approx(mean, abs=1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_text_is_encoded_once_and_the_record_says_what_it_is(
+    records: dict[str, tuple[Record, Path]], kind: str
+) -> None:
+    record = records[kind][0]
+    entry, model = record.document["tasks"][0], record.document["model"]
+    assert entry["encoding"]["encoded"] == entry["encoding"]["distinct"]
+    assert (model["kind"], model["stored"]) == (kind, False)
+    assert entry["dimensions"] == (len(random_models.VOCABULARY) if kind == "sparse" else 128)
+
+
+def test_what_a_folder_does_not_say_can_be_said(folders: dict[str, Path], tmp_path: Path) -> None:
+    plain = random_models.bert(tmp_path / "plain", "BertForMaskedLM")
+    assert load(str(plain)).facts["adapter"] == "sentence-transformers"
+    for kind in KINDS:
+        assert load(f"{kind}:{plain}").kind == kind  # type: ignore[union-attr]
+    with pytest.raises(ModelError, match="write sparse:ORG/NAME"):
+        load("sparse:nowhere")
+
+
+def test_prompts_go_before_the_texts(folders: dict[str, Path]) -> None:
+    plain: Any = load(str(folders["sparse"]))
+    asked: Any = load(str(folders["sparse"]), ModelOptions(query_prompt="en moon "))
+    passages = ["de salt"]
+    a = asked.index(passages, languages=["de"]).score(["salt"], language="de")
+    b = plain.index(passages, languages=["de"]).score(["en moon salt"], language="de")
+    assert np.array_equal(a, b)

@@ -1,0 +1,333 @@
+"""Streamed search: against brute force, the search in memory and trec_eval, whatever the shards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.data.pool import Golds, Pool
+from harness.data.trec import tie_order
+from harness.errors import DataError, StoreError, UsageError
+from harness.metrics import retrieval
+from harness.search.in_memory import DenseScores
+from harness.search.one_language import scan_bytes
+from harness.search.streamed import WORKING_BYTES, ShardSearch, Streamed, search_shards
+from harness.search.tiles import rank
+
+
+@dataclass(frozen=True)
+class Held:
+    """A shard in memory."""
+
+    language: str
+    ids: Any
+    vectors: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+
+def cut(corpus: Mapping[str, tuple[Sequence[str], np.ndarray]], size: int) -> dict[str, list[Held]]:
+    """Corpora by language, (ids, vectors) each, as shards of ``size`` passages."""
+    return {
+        x: [
+            Held(
+                x,
+                np.array([i.encode() for i in ids[a : a + size]], dtype=np.bytes_),
+                vectors[a : a + size],
+            )
+            for a in range(0, len(ids), size)
+        ]
+        for x, (ids, vectors) in corpus.items()
+    }
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[Any, Any, Any]:
+    """Corpora, queries and golds; whole numbers, so that scores are exact and ties everywhere."""
+    seed = draw(st.integers(0, 2**32 - 1))
+    rng = np.random.default_rng(seed)
+    width = draw(st.sampled_from([1, 3, 8, 17]))
+    spread = draw(st.sampled_from([2, 5]))
+    dtype = draw(st.sampled_from([np.float16, np.float32]))
+    languages = draw(st.permutations(["en", "zh", "zh-Hant"]))
+    corpus, queries, judged = {}, {}, {}
+    for x in languages:
+        n = draw(st.integers(1, 60))
+        ids = [f"{i}#{i % 3}" for i in rng.permutation(n)]
+        corpus[x] = (ids, rng.integers(-spread, spread, (n, width)).astype(dtype))
+    for x in languages[: draw(st.integers(1, 3))]:
+        n = draw(st.integers(1, 4))
+        queries[x] = rng.integers(-spread, spread, (n, width)).astype(np.float32)
+        judged[x] = {
+            f"{x}-{q}": {
+                f"{y}:{corpus[y][0][i]}": int(rng.integers(1, 4))
+                for y in languages
+                for i in rng.choice(len(corpus[y][0]), min(len(corpus[y][0]), rng.integers(0, 4)))
+            }
+            for q in range(n)
+        }
+    return corpus, queries, judged
+
+
+def brute(corpus: Any, query: np.ndarray, languages: Sequence[str]) -> list[tuple[str, float]]:
+    """All passages of these languages, in the stated order, by sorting."""
+    scored = [
+        (float(s), f"{x}:{i}".encode())
+        for x in languages
+        for i, s in zip(
+            corpus[x][0],
+            corpus[x][1].astype(np.float64) @ query.astype(np.float64),
+            strict=True,
+        )
+    ]
+    return [(i.decode(), s) for s, i in sorted(scored, reverse=True)]
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    case=cases(),
+    size=st.integers(1, 30),
+    top=st.integers(1, 70),
+    threads=st.integers(1, 3),
+    device=st.sampled_from(["cpu", "cpu:0"]),
+)
+def test_equals_sorting_whatever_the_shards(
+    case: Any, size: int, top: int, threads: int, device: str
+) -> None:
+    """Ranks, per language and in the pool, and heads; ids decide ties across shards.
+
+    ``cpu:0`` takes the loops for other devices.
+    """
+    corpus, queries, judged = case
+    streamed = search_shards(
+        cut(corpus, size),
+        queries,
+        judged,
+        top=top,
+        block_tops={x: {"zh": top} for x in queries},
+        threads=threads,
+        device=device,
+        scored=True,
+    )
+    pool = streamed.pool
+    assert len(pool) == sum(len(ids) for ids, _ in corpus.values())
+    assert list(pool.ids) == [pool.ids[i] for i in tie_order(list(pool.ids))]
+    for x, found in streamed.found.items():
+        at = 0
+        for q, golds in enumerate(judged[x].values()):
+            order = brute(corpus, queries[x][q], list(corpus))
+            heads = list(zip(pool.ids[found.head[q]], found.head_scores[q].tolist(), strict=True))
+            assert heads == order[:top]
+            columns, scores = found.block_heads["zh"]
+            block = list(zip(pool.ids[columns[q]], scores[q].tolist(), strict=True))
+            assert block == brute(corpus, queries[x][q], ["zh"])[:top]
+            names = [i for i, _ in order]
+            for passage, grade in golds.items():
+                above = names[: names.index(passage)]
+                assert pool.ids[found.golds.columns[at]] == passage
+                assert found.golds.grades[at] == grade
+                expected = [sum(i.split(":")[0] == y for i in above) for y in pool.languages]
+                assert found.outranked_by[at].tolist() == expected
+                own = pool.languages.index(passage.split(":")[0])
+                assert found.block_rank[at] == expected[own] + 1
+                at += 1
+
+
+def random_corpus(seed: int = 3) -> tuple[Any, Any, Any]:
+    """Two languages of unit vectors, some of them copies of one another, and their golds."""
+    rng = np.random.default_rng(seed)
+    corpus, queries, judged = {}, {}, {}
+    for x, n in (("en", 700), ("de", 431)):
+        vectors = rng.standard_normal((n, 48)).astype(np.float32)
+        copies = rng.choice(n, 40, replace=False)
+        vectors[copies] = vectors[copies[0]]
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        corpus[x] = ([f"{i // 7}#{i % 7}" for i in range(n)], vectors)
+    # The same vectors in both languages: they tie across corpora too.
+    corpus["de"][1][:20] = corpus["en"][1][5:25]
+    for x in corpus:
+        asked = rng.standard_normal((30, 48)).astype(np.float32)
+        queries[x] = asked / np.linalg.norm(asked, axis=1, keepdims=True)
+        judged[x] = {
+            f"{x}{q}": {
+                f"{y}:{corpus[y][0][int(i)]}": 1 for y in corpus for i in rng.choice(431, 3)
+            }
+            for q in range(30)
+        }
+    return corpus, queries, judged
+
+
+def same(a: Streamed, b: Streamed) -> bool:
+    """Whether two searches found the same, to the bit."""
+    return all(
+        np.array_equal(a.pool.ids[a.found[x].head], b.pool.ids[b.found[x].head])
+        and np.array_equal(a.found[x].head_scores, b.found[x].head_scores)
+        and np.array_equal(a.found[x].outranked_by, b.found[x].outranked_by)
+        for x in a.found
+    )
+
+
+def test_shards_memory_threads_and_device_change_no_bit() -> None:
+    """Whatever the cut and the tiles, the same scores and ranks; equal vectors tie exactly."""
+    corpus, queries, judged = random_corpus()
+
+    def search(size: int, **how: Any) -> Streamed:
+        return search_shards(cut(corpus, size), queries, judged, top=50, scored=True, **how)
+
+    reference = search(8192)
+    for size in (1, 37, 500):
+        assert same(reference, search(size))
+    assert same(reference, search(100, threads=3))
+    assert same(reference, search(100, device="cpu:0"))
+    en = corpus["en"]
+    values, times = np.unique(en[1], axis=0, return_counts=True)
+    copies = np.flatnonzero((en[1] == values[times.argmax()]).all(1))
+    assert len(copies) == 40
+    golds = {f"en:{en[0][i]}": 1 for i in copies}
+    few = {"en": {q: golds for q in judged["en"]}}
+    found = search_shards(cut({"en": en}, 64), {"en": queries["en"]}, few, top=5).found["en"]
+    ranks = np.sort(found.pool_rank.reshape(30, 40), axis=1)
+    assert (np.diff(ranks, axis=1) == 1).all()
+
+
+def test_agrees_with_the_search_in_memory() -> None:
+    """The same ranks and scores, to the bit."""
+    corpus, queries, judged = random_corpus()
+    streamed = search_shards(cut(corpus, 100), queries, judged, top=20, scored=True)
+    pool = Pool.of_ids({x: ids for x, (ids, _) in corpus.items()})
+    passages = np.concatenate([vectors for _, vectors in corpus.values()])[pool.rows]
+    assert pool.languages == streamed.pool.languages
+    for x, found in streamed.found.items():
+        columns = [pool.column[p] for golds in judged[x].values() for p in golds]
+        indptr = np.cumsum([0, *map(len, judged[x].values())])
+        golds = Golds(tuple(judged[x]), indptr, np.array(columns), np.ones(len(columns), np.int64))
+        held = rank(DenseScores(passages).of(queries[x]), x, golds, pool, top=20, scored=True)
+        np.testing.assert_array_equal(found.head_scores, held.head_scores)
+        np.testing.assert_array_equal(found.pool_rank, held.pool_rank)
+        np.testing.assert_array_equal(found.block_rank, held.block_rank)
+        np.testing.assert_array_equal(found.outranked_by, held.outranked_by)
+        np.testing.assert_array_equal(streamed.pool.ids[found.head], pool.ids[held.head])
+
+
+def test_trec_eval_agrees() -> None:
+    """Whole rankings scored by trec_eval give the measures that follow from the ranks."""
+    import pytrec_eval
+
+    corpus, queries, judged = random_corpus()
+    streamed = search_shards(cut(corpus, 100), queries, judged, top=2000, scored=True)
+    for x, found in streamed.found.items():
+        run = {
+            q: dict(zip(streamed.pool.ids[head], scores.tolist(), strict=True))
+            for q, head, scores in zip(judged[x], found.head, found.head_scores, strict=True)
+        }
+        assert all(len(ranking) == len(streamed.pool) for ranking in run.values())
+        evaluator = pytrec_eval.RelevanceEvaluator(judged[x], {"map", "ndcg_cut_10", "recall_100"})
+        theirs = evaluator.evaluate(run)
+        ranks, indptr = found.pool_rank, found.golds.indptr
+        for name, ours in (
+            ("map", retrieval.average_precision(ranks, indptr)),
+            ("ndcg_cut_10", retrieval.ndcg(ranks, indptr, 10)),
+            ("recall_100", retrieval.recall(ranks, indptr, 100)),
+        ):
+            expected = [theirs[q][name] for q in judged[x]]
+            np.testing.assert_allclose(ours, expected, atol=1e-12)
+
+
+def test_more_queries_than_fit_take_several_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The budget decides how often the shards are read, not what is found."""
+    corpus, queries, judged = random_corpus()
+    reference = search_shards(cut(corpus, 100), queries, judged, top=50, scored=True)
+    monkeypatch.setattr("harness.search.streamed.resident_memory", lambda: 0)
+    each = scan_bytes(1, 48, 50, 1) - scan_bytes(0, 48, 50, 1)
+    memory = WORKING_BYTES + scan_bytes(0, 48, 50, 1) + 60 * 50 * 14 + 7 * each
+    search = ShardSearch(cut(corpus, 100), queries, judged, top=50, memory=memory, scored=True)
+    assert search.passages == 9 * (700 + 431)
+    told: list[int] = []
+    assert same(reference, search.run(told.append))
+    assert sum(told) == search.passages
+    with pytest.raises(UsageError, match=r"--memory 1M is too small .* at least \d+M are needed"):
+        search_shards(cut(corpus, 100), queries, judged, memory=2**20)
+
+
+def test_thousands_of_equal_passages_are_settled_by_id() -> None:
+    """More passages tie at the end of the head than there is room for candidates."""
+    rng = np.random.default_rng(1)
+    vectors = np.tile(rng.standard_normal((1, 8)).astype(np.float32), (3000, 1))
+    ids = [f"{i:04d}" for i in rng.permutation(3000)]
+    query = vectors[:1]
+    for device in ("cpu", "cpu:0"):
+        found = search_shards(
+            cut({"en": (ids, vectors)}, 256),
+            {"en": query},
+            {"en": {"q": {"en:0007": 1}}},
+            top=10,
+            device=device,
+        )
+        best = found.pool.ids[found.found["en"].head[0]].tolist()
+        assert best == [f"en:{i:04d}" for i in range(2999, 2989, -1)]
+        assert found.found["en"].pool_rank.tolist() == [3000 - 7]
+
+
+def test_a_gold_that_was_not_encoded_is_named() -> None:
+    corpus, queries, judged = random_corpus()
+    judged["en"]["en3"] = {"de:nowhere": 1}
+    with pytest.raises(DataError, match=r"'de:nowhere' is judged relevant, .* 431 passages of de"):
+        search_shards(cut(corpus, 100), queries, judged)
+
+
+def test_only_what_a_query_searches_counts() -> None:
+    """Monolingual queries are put to their own corpus alone."""
+    corpus, queries, judged = random_corpus()
+    own = {x: (x,) for x in corpus}
+    streamed = search_shards(cut(corpus, 100), queries, judged, own, top=5)
+    for x, found in streamed.found.items():
+        alone = search_shards(cut({x: corpus[x]}, 90), {x: queries[x]}, {x: judged[x]}, own, top=5)
+        ids = [streamed.pool.ids[c] for c in found.golds.columns]
+        assert all(i.startswith(f"{x}:") for i in ids)
+        np.testing.assert_array_equal(found.block_rank, alone.found[x].block_rank)
+        np.testing.assert_array_equal(found.pool_rank, alone.found[x].pool_rank)
+        assert all(i.startswith(f"{x}:") for i in streamed.pool.ids[found.head].reshape(-1))
+
+
+def test_vectors_of_the_passages_that_were_found() -> None:
+    """Read again from their shards, in whatever order they are asked for."""
+    corpus, queries, judged = random_corpus()
+    streamed = search_shards(cut(corpus, 100), queries, judged, top=10)
+    vectors = {
+        f"{x}:{i}": v for x, (ids, vs) in corpus.items() for i, v in zip(ids, vs, strict=True)
+    }
+    columns = np.random.default_rng(0).permutation(len(streamed.pool.ids))
+    expected = np.array([vectors[i] for i in streamed.pool.ids[columns]])
+    np.testing.assert_array_equal(streamed.vectors(columns), expected)
+
+
+def test_a_shard_that_goes_away_ends_the_search_at_once() -> None:
+    """No thread works on to the end of the corpus, and the sentence says what to do."""
+    corpus, queries, judged = random_corpus()
+
+    class Gone:
+        language, ids = "en", [b"x"]
+
+        def __len__(self) -> int:
+            return 1
+
+        @property
+        def vectors(self) -> np.ndarray:
+            raise FileNotFoundError("no such file")
+
+    shards: Any = cut(corpus, 10)
+    shards["en"].insert(3, Gone())
+    told: list[int] = []
+    with pytest.raises(StoreError, match=r"a shard of en went away .* start the run again"):
+        search_shards(
+            shards, queries, {x: {q: {} for q in judged[x]} for x in judged}, progress=told.append
+        )
+    # "en" comes first in the order of ties; three shards of ten lie before the gap.
+    assert sum(told) == 30

@@ -1,0 +1,224 @@
+"""Every rule of the reading: a study in which it must speak, and one in which it must not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import planted
+import pytest
+
+from harness.study.report import headline, sentences
+from harness.study.report.findings import Findings, find
+
+Said = Callable[..., str]
+AMOUNTS = {"amount": {"label": "rows", "values": [0, 1000, 2000, 4000, 8000], "data": "rows"}}
+NAMES = {"domain": {"label": "domain", "points": [{"name": "home"}, {"name": "away"}]}}
+
+
+def found(content: Mapping[str, Any], mean: planted.Mean, **more: Any) -> Findings:
+    if "amount" in content["axes"]:
+        content["data"]["fixed"] = {"format": "pairs", "files": ["fixed.jsonl"]}
+        for arm in content["arms"]:
+            arm["data"] = ["fixed", "rows"]
+    return find(planted.results(content, mean, **more))
+
+
+def said(rule: sentences.Rule, findings: Findings, measure: str = "map") -> str:
+    sheet = findings.sheets[0]
+    return "\n".join(rule(findings, sheet, measure))
+
+
+def joined(lines: Iterator[str]) -> str:
+    return "\n".join(lines)
+
+
+def plain(text: str) -> str:
+    """Without quotation marks."""
+    return text.replace("\u201c", "").replace("\u201d", "")
+
+
+def by_arm(**means: float) -> planted.Mean:
+    return lambda arm, values, kind, language: means.get(arm, 0.4)
+
+
+def test_an_arm_above_the_baseline_is_called_so_and_an_equal_one_is_not() -> None:
+    findings = found(planted.document(), by_arm(hybrid=0.45))
+    text = said(sentences.against_baseline, findings).split("\n")
+    assert text[0].startswith("cross and mono are not told apart:")
+    assert text[1].startswith("hybrid is above mono: +")
+    counted = joined(headline.headline(findings)).split("\n")
+    assert "better in 0, worse in 0 and not told apart in 1 of 1 comparison" in counted[0]
+    assert "better in 1, worse in 0" in counted[1]
+
+
+def test_where_less_is_better_the_sentence_says_which_way_that_is() -> None:
+    content = planted.document(measures=["rank_distance"], kinds=["multi"])
+    findings = found(content, by_arm(mono=900, cross=900, hybrid=700))
+    text = said(sentences.against_baseline, findings, "rank_distance")
+    assert "hybrid is below mono: \u2212200 ranks" in text and "which is better" in text
+    assert [x.verdict for x in findings.of("arm", findings.sheets[0], "rank_distance", "all")] == [
+        "no difference shown",
+        "better",
+    ]
+
+
+def test_seeds_that_scatter_take_a_claim_back() -> None:
+    """The questions alone would claim it; three seeds as far apart as this cannot."""
+    findings = found(planted.document(), by_arm(hybrid=0.43), seeds_spread=0.03)
+    effects = findings.of("arm", findings.sheets[0], "map", "all")
+    assert min(x.effect.p_value for x in effects) < 0.001
+    assert "is above" not in said(sentences.against_baseline, findings)
+    assert "the seeds add more to the uncertainty" in joined(headline.cautions(findings))
+
+
+def test_the_best_value_is_named_with_those_that_tie_with_it() -> None:
+    axes = {"alpha": {"label": "alpha", "values": [0.0, 0.25, 0.5, 0.75, 1.0]}}
+    content = planted.document(("hybrid",), axes=axes, x="alpha", baseline="hybrid")
+    peak = found(content, lambda arm, values, *_: 0.5 - 0.4 * (values["alpha"] - 0.5) ** 2)
+    text = said(sentences.best_value, peak)
+    assert text.startswith("The best mean of hybrid is at alpha 0.5")
+    assert "0 and 1 are worse" in text or "told apart from all others" in text
+    head = joined(headline.headline(peak))
+    assert head.startswith(
+        "hybrid, values of alpha that are the best or not told apart from it, of 1"
+    )
+    assert "0 in 0" in head and "0.5 in 1" in head
+    level = found(content, by_arm())
+    assert said(sentences.best_value, level).endswith("but no other value is told apart from it.")
+
+
+@pytest.fixture(scope="module")
+def amounts() -> Findings:
+    """Mono levels off, cross stays, hybrid rises straight; more so for one language."""
+
+    def mean(arm: str, values: Mapping[str, Any], kind: str, language: str) -> float:
+        x = values.get("amount", 0) / 8000
+        strength = 1.5 if language == "sw" else 0.5
+        return 0.4 + {"mono": 0.1 * (1 - 2 ** (-8 * x)), "hybrid": 0.1 * x}.get(arm, 0) * strength
+
+    content = planted.document(
+        axes=AMOUNTS,
+        x="amount",
+        fit="saturation",
+        groups={"low": ["sw"], "high": ["en"], "none": ["fi"]},
+        references=["use-m3"],
+    )
+    return found(
+        content, mean, languages=("sw", "en"), sampled=True, missing=["cross.amount=0.seed=2"]
+    )
+
+
+def test_a_change_from_end_to_end_is_told_and_none_is_not_called_one(
+    amounts: Findings,
+) -> None:
+    text = said(sentences.from_end_to_end, amounts).split("\n")
+    assert text[2].startswith("(low) From amount 0") and text[4].startswith("(high) ")
+    assert text[0].startswith("From amount 0 to 8,000: mono +") and "hybrid +" in text[0]
+    assert "cross" not in text[0]
+    assert text[1] == "Between amount 0 and 8,000 no change is shown for cross."
+
+
+def test_levelling_off_is_said_of_the_arm_that_does_and_of_no_other(amounts: Findings) -> None:
+    text = said(sentences.saturation, amounts)
+    level, rest = text.split("\n")[:2]
+    assert level.startswith("Levelling off: mono at 0.") and "half of the change by" in level
+    assert "hybrid" not in level and "cross" not in level
+    assert rest.startswith("No curve that levels off fits clearly better")
+    assert "cross" in rest and "hybrid" in rest
+    assert said(sentences.best_value, amounts) == ""
+
+
+def test_a_gap_between_groups_of_languages_is_told_only_where_there_is_one(
+    amounts: Findings,
+) -> None:
+    text = said(sentences.low_and_high, amounts)
+    assert text.startswith("Effects that differ, low less high:")
+    assert "mono from 0 to 8,000 +" in text and "cross from 0" not in text
+    assert amounts.sheets[0].groups == ("all", "low", "high", "sw", "en")
+    content = planted.document(groups={"low": ["de"], "high": ["en"]})
+    same = said(sentences.low_and_high, found(content, by_arm(hybrid=0.45)))
+    assert same == "No effect is shown to differ between low and high."
+
+
+def test_samples_and_unfinished_cells_are_named_and_nothing_where_all_is_whole(
+    amounts: Findings,
+) -> None:
+    text = joined(headline.cautions(amounts))
+    assert "A SAMPLE OF THE CORPUS (10 of 1,800 passages), so no official score" in text
+    assert "1 cell of 45 is not finished: cross.amount=0.seed=2." in text
+    assert joined(headline.cautions(found(planted.document(), by_arm()))) == ""
+
+
+def test_one_seed_is_said_to_say_nothing_of_others() -> None:
+    text = joined(headline.cautions(found(planted.document(seeds=(0,)), by_arm())))
+    assert "its interval is over questions alone" in text
+
+
+def test_values_of_an_axis_of_names_are_held_against_the_first() -> None:
+    content = planted.document(("hybrid",), axes=NAMES, x="domain", baseline="hybrid")
+    worse = found(content, lambda arm, values, *_: 0.4 if values["domain"] == "home" else 0.35)
+    text = said(sentences.against_first, worse)
+    assert text.startswith("hybrid, domain, against \u201chome\u201d: \u201caway\u201d \u2212")
+    assert "worse in 1" in joined(headline.headline(worse))
+    same = found(content, by_arm())
+    assert said(sentences.against_first, same).endswith(
+        "the other value is not told apart from it."
+    )
+
+
+@pytest.mark.parametrize(("kept", "verdict"), [(0.95, "more than"), (0.8, "not told apart from")])
+def test_what_is_kept_away_from_home_is_more_only_where_it_is(kept: float, verdict: str) -> None:
+    content = planted.document(
+        ("mono", "hybrid"),
+        axes=NAMES,
+        x="domain",
+        tasks=[{"task": "planted", "domain": "home"}],
+        retention={"axis": "domain"},
+    )
+    share = {"mono": 0.8, "hybrid": kept}
+    findings = found(
+        content,
+        lambda arm, values, *_: 0.5 * (1 if values["domain"] == "home" else share[arm]),
+    )
+    text = said(sentences.away_from_home, findings)
+    assert plain(text).startswith("Share of the score at domain home that is left at away: mono 0.")
+    assert text.endswith(f", {verdict} mono.") and "; hybrid 0." in text
+    more = 1 if kept > 0.8 else 0
+    assert f"than mono in {more}, less in 0" in joined(headline.headline(findings))
+    assert said(sentences.against_first, findings) == ""
+    assert said(sentences.away_from_home, found(planted.document(), by_arm())) == ""
+
+
+def test_languages_left_out_have_their_home_where_none_is() -> None:
+    """The group "el" falls where a training leaves it out, less so for hybrid; no other does."""
+    axes = {"left-out": {"label": "left out", "points": [{"name": "none"}, {"name": "el"}]}}
+
+    def mean(arm: str, values: Mapping[str, Any], kind: str, language: str) -> float:
+        lost = {"mono": 0.15, "hybrid": 0.05}[arm]
+        return 0.5 - (lost if (values["left-out"], language) == ("el", "el") else 0)
+
+    groups = {"el": ["el"], "others": ["de", "en"]}
+    content = planted.document(("mono", "hybrid"), axes=axes, x="left-out", groups=groups)
+    findings = found(content, mean, languages=("de", "el", "en"))
+    kept = said(sentences.away_from_home, findings)
+    assert plain(kept).startswith(
+        "(el) Share of the score at left-out none that is left at el: mono 0."
+    )
+    assert kept.endswith(", more than mono.") and kept.count("\n") == 0
+    fell = said(sentences.against_first_by_group, findings)
+    assert plain(fell).startswith("(el) left-out, against none: mono at el \u2212")
+    assert "(others)" not in fell
+    against = said(sentences.against_baseline_by_group, findings).split("\n")
+    assert against[0].startswith("(el) Against mono: hybrid +")
+    assert against[1] == "(others) No arm is told apart from mono."
+
+
+def test_trained_settings_are_counted_against_untrained_models() -> None:
+    content = planted.document(references=["use-m3", "bm25"])
+    findings = found(content, by_arm(hybrid=0.5, bm25=0.3))
+    assert said(sentences.against_references, findings) == (
+        "Of 3 trained settings: 1 above untrained use-m3, 0 below, 2 not told apart; "
+        "3 above untrained bm25, 0 below, 0 not told apart."
+    )
+    assert said(sentences.against_references, found(planted.document(), by_arm())) == ""

@@ -1,0 +1,259 @@
+"""`harness study run`: what it refuses, what it leaves, and that a kill changes nothing."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny_training
+from click.testing import CliRunner
+from tiny_study import STUDY, changed, write_study
+
+from harness.cli import main
+from harness.data.loading import load
+from harness.data.task import find_task
+from harness.errors import StudyError
+from harness.study.file import read_study
+from harness.study.prepared import StudyOptions, make_ready
+from harness.study.results import load_results
+from harness.study.run import run_study
+
+pytestmark = pytest.mark.filterwarnings("ignore::harness.errors.HarnessWarning")
+
+
+def outcome(folder: Path) -> dict[str, Any]:
+    """Everything of a study's cells but when and how long: tables, losses, what was said."""
+    found = {}
+    for cell in load_results(folder).cells:
+        training = {k: v for k, v in cell.training.items() if k != "seconds"}
+        tables = {name: x.document["tasks"][0] for name, x in cell.records.items()}
+        shas = {name: x["per_query"]["sha256"] for name, x in tables.items()}
+        found[cell.cell.name] = (training, shas, {n: x["means"] for n, x in tables.items()})
+    return found
+
+
+def ran(study: Path, output: Path, **given: Any) -> Any:
+    return run_study(read_study(study), StudyOptions(output, offline=True, **given))
+
+
+def test_a_study_runs_to_its_end_and_then_has_nothing_left_to_do(tmp_path: Path) -> None:
+    study = write_study(tmp_path / "study", changed("seeds", to=[0]))
+    output = tmp_path / "out"
+    command = ["study", "run", str(study), "--output", str(output), "--offline"]
+    plan = CliRunner().invoke(main, [*command, "--dry-run"])
+    assert plan.exit_code == 0, plan.output
+    assert "3 cells, 0 of them there; 1 references to score; tasks: demo" in plan.output
+    assert "time: about" in plan.output and "disk: about" in plan.output
+    assert not output.exists()
+
+    first = CliRunner().invoke(main, command)
+    assert first.exit_code == 0, first.output
+    assert "4/4 hybrid.alpha=0.5.seed=0: " in first.stderr
+    results = load_results(output)
+    assert [x.cell.name for x in results.cells] == [
+        "mono.seed=0",
+        "hybrid.alpha=0.seed=0",
+        "hybrid.alpha=0.5.seed=0",
+    ]
+    assert not results.missing and not results.failed and list(results.references) == ["bm25"]
+    cell = results.cells[2]
+    assert cell.cell.values == {"alpha": 0.5} and cell.training["alpha"] == 0.5
+    assert cell.training["overlap"][0]["task"] == "demo"
+    frame = cell.records["demo"].per_query()
+    assert set(frame["kind"]) == {"mono", "cross", "multi"} and "map" in frame
+    assert results.data["rows"]["rows"] == 60
+    assert not list((output / "models").glob("*")), "models are gone once they are scored"
+    assert len({str(x) for x in outcome(output).values()}) == 3, "cells differ in what came out"
+
+    report = CliRunner().invoke(main, ["study", "report", str(output)])
+    assert report.exit_code == 0, report.output
+    page = Path(report.output.strip()).read_text()
+    assert "hybrid and mono are not told apart" in page and "(plots/map.svg)" in page
+
+    stamps = {x: x.stat().st_mtime_ns for x in output.rglob("cell.json")}
+    again = CliRunner().invoke(main, command)
+    assert again.exit_code == 0 and "nothing was left to do" in again.output
+    assert {x: x.stat().st_mtime_ns for x in output.rglob("cell.json")} == stamps
+
+    # One arm changes: its cells are done again, the others stay.
+    document = changed("arms", 0, "train", to={"learning_rate": 1e-3}) | {"seeds": [0]}
+    write_study(tmp_path / "study", document)
+    assert CliRunner().invoke(main, command).exit_code == 0
+    redone = {x.parent.name for x in output.rglob("cell.json") if x.stat().st_mtime_ns > stamps[x]}
+    assert redone == {"mono.seed=0"}
+
+
+def test_killed_at_any_moment_and_run_again_a_study_comes_to_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed in a training, ended by two processes: the same as in one go, to the bit."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    document = changed("axes", "alpha", "values", to=[0.5])
+    document["train"]["steps"] = 8
+    study = write_study(tmp_path / "study", document)
+    whole, output = tmp_path / "whole", tmp_path / "out"
+    assert ran(study, whole, device="cpu").done == 5
+    command = [sys.executable, "-c", "from harness.cli import main; main()", "study", "run"]
+    command += [str(study), "--offline", "--device", "cpu", "--quiet", "--output", str(output)]
+    with subprocess.Popen(command) as process:
+        for _ in range(12_000):
+            # The second cell is in its training: the first is whole.
+            whole_cells = len(list(output.glob("cells/*/cell.json")))
+            begun = next(output.glob("models/*/.training/checkpoint-*"), None) is not None
+            if (whole_cells and begun) or process.poll() is not None:
+                break
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    assert load_results(output).missing, "the kill came too late to interrupt anything"
+    assert ran(study, output, device="cpu", engine="devices", workers=2).before >= 2
+    assert outcome(output) == outcome(whole)
+
+
+def test_a_cell_that_fails_is_written_down_and_the_others_go_on(tmp_path: Path) -> None:
+    document = changed("arms", 0, "train", to={"learning_rate": 1e30, "log_every": 1})
+    document["seeds"] = [0]
+    study, output = write_study(tmp_path / "study", document), tmp_path / "out"
+    command = ["study", "run", str(study), "--output", str(output), "--offline"]
+    for _ in range(2):
+        found = CliRunner().invoke(main, command)
+        assert found.exit_code == 1, found.output
+        assert "failed: mono.seed=0: the loss is nan at step" in found.output
+    results = load_results(output)
+    assert [x.name for x in results.missing] == ["mono.seed=0"] and len(results.cells) == 2
+    assert "the loss is nan" in results.failed["mono.seed=0"]
+    write_study(tmp_path / "study", {**document, "arms": STUDY["arms"]})
+    assert CliRunner().invoke(main, command).exit_code == 0
+    assert not load_results(output).failed
+
+
+def test_list_shows_the_studies_that_come_with_the_harness() -> None:
+    shown = CliRunner().invoke(main, ["study", "list"])
+    assert shown.exit_code == 0, shown.output
+    rows = json.loads(CliRunner().invoke(main, ["study", "list", "--json"]).stdout)
+    assert {"alpha", "scaling", "domain-shift", "code-switching", "languages"} <= {
+        x["name"] for x in rows
+    }
+    assert all(x["name"] in shown.output and x["cells"] >= 3 for x in rows)
+    assert all({"small", "full"} <= set(x["scales"]) for x in rows)
+
+
+def refused(tmp_path: Path, document: dict[str, Any], **given: Any) -> str:
+    """What is said of a study, which leaves no cell behind."""
+    study = write_study(tmp_path / "study", document, **given)
+    command = ["study", "run", str(study), "--output", str(tmp_path / "out"), "--offline"]
+    found = CliRunner().invoke(main, command)
+    assert found.exit_code == 2, found.output
+    assert not list(tmp_path.glob("out/cells/*")) and not list(tmp_path.glob("out/models/*"))
+    assert found.stderr.startswith("Error: ") and found.stderr.count("\n") == 1
+    return found.stderr
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (("data", "rows", "files"), ["./no.jsonl"], "key 'data.rows.files' names ./no.jsonl, and"),
+        (("score", "tasks", 0, "task"), "dmo", "key 'score.tasks[0]': unknown task 'dmo'"),
+        (("score", "tasks", 0, "languages"), ["fi"], "key 'score.tasks[0]': "),
+        (("score", "tasks", 0, "task"), "miracl", "key 'score.tasks[0]': task 'miracl' needs"),
+        (("score", "references"), ["bm52"], "key 'score.references[0]'"),
+        (("train", "base"), "./bsae", "cell mono.seed=0: 'base'"),
+        (("train", "freeze"), ["encoder.layers"], "cell mono.seed=0: 'freeze' encoder.layers"),
+        (("train", "languages"), ["sw"], "cell mono.seed=0 cannot be: 'languages' sw: no row"),
+        (("train", "batch_size"), 100, "cell mono.seed=0 cannot be: the data hold 56 pairs for"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_the_first_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: tuple[Any, ...], value: Any, said: str
+) -> None:
+    monkeypatch.delenv("HARNESS_DATA", raising=False)
+    assert f"tiny.toml: {said}" in refused(tmp_path, changed(*path, to=value))
+
+
+def test_an_arm_that_cannot_use_its_data_is_refused(tmp_path: Path) -> None:
+    """Pairs across languages are made of parallel rows; these rows are in English alone."""
+    document = changed("data", "english", to={"format": "pairs", "files": ["./english.jsonl"]})
+    document["arms"].append({"name": "x", "recipe": "cross", "data": ["english"], "axes": []})
+    rows = [
+        {"id": x["id"], "language": "en", "query": x["query"]["en"], "passage": x["passage"]["en"]}
+        for x in tiny_training.pairs(40)
+    ]
+    (tmp_path / "study").mkdir()
+    tiny_training.write_rows(tmp_path / "study" / "english.jsonl", rows)
+    said = refused(tmp_path, document)
+    assert "tiny.toml: cell x.seed=0 cannot be: " in said and "cross" in said
+
+
+def test_questions_of_the_tasks_are_refused_or_taken_out_or_written_down(tmp_path: Path) -> None:
+    asked = load(find_task("demo"), languages=["en", "de"]).queries
+    rows = tiny_training.pairs(60)
+    for i in range(3):
+        rows[i]["query"] = {x: asked[x].texts[i] for x in ("en", "de")} | {"zh": "w1"}
+    study = write_study(tmp_path / "study")
+    tiny_training.write_rows(tmp_path / "study" / "rows.jsonl", rows)
+    options = StudyOptions(tmp_path / "out", offline=True)
+
+    def ready(**changes: Any) -> Any:
+        document = changed("data", "rows", to={**STUDY["data"]["rows"], **changes})
+        write_study(tmp_path / "study", document)
+        tiny_training.write_rows(tmp_path / "study" / "rows.jsonl", rows)
+        from harness.base.progress import Silent
+
+        return make_ready(read_study(study), options.absolute(), Silent())
+
+    with pytest.raises(StudyError, match=r"\[data.rows\] .*clean = \[\"demo\"\], or say allow_ov"):
+        ready()
+    cleaned = ready(clean=["demo"]).data["rows"]
+    assert cleaned["rows"] == 57 and cleaned["study"]["ids_left_out"] == 3
+    allowed = ready(allow_overlap=True).data["rows"]
+    assert allowed["rows"] == 60 and allowed["study"]["overlap"]["leaked"]
+    assert any("3" in x for x in allowed["study"]["overlap"]["found"][0]["sentences"])
+
+
+def test_amounts_are_nested_and_the_same_for_all(tmp_path: Path) -> None:
+    from harness.base.progress import Silent
+    from harness.training.pairs import read_examples
+
+    document = changed("axes", to={"n": {"data": "rows", "values": [20, 40, 60]}})
+    document["report"]["x"] = "n"
+    document["train"]["holdout"] = 0.2
+    document["arms"] = [{"name": "mono", "recipe": "mono", "data": ["rows"]}]
+    study = write_study(tmp_path / "study", document)
+    options = StudyOptions(tmp_path / "out", offline=True).absolute()
+    ready = make_ready(read_study(study), options, Silent())
+    ids = [
+        {x.id for x in read_examples(job.settings.data[0]).examples}
+        for job in ready.jobs
+        if job.settings is not None and job.cell is not None and job.cell.seed == 0
+    ]
+    assert [len(x) for x in ids] == [20, 40, 60] and ids[0] < ids[1] < ids[2]
+    assert ids[0] != {f"q{i}" for i in range(20)}, "not just the first of the file"
+    part = tmp_path / "out" / "data" / "rows.20.jsonl.gz"
+    (tmp_path / "out" / "data" / "rows.40.jsonl.gz").replace(part)
+    with pytest.raises(StudyError, match=r"rows.20.jsonl.gz: was changed since the study made it"):
+        make_ready(read_study(study), options, Silent())
+    write_study(tmp_path / "study", document, rows=50)
+    with pytest.raises(StudyError, match=r"key 'axes.n.values' asks for 60 rows of 'rows', which"):
+        make_ready(read_study(study), options, Silent())
+
+
+def test_the_folder_of_another_study_is_refused(tmp_path: Path) -> None:
+    study = write_study(tmp_path / "study")
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "notes.txt").write_text("mine")
+    with pytest.raises(StudyError, match="is not empty and holds no study; give a new folder"):
+        ran(study, other)
+    (other / "study.json").write_text(
+        json.dumps({"format": 1, "study": {"name": "alpha"}, "scale": "full"})
+    )
+    with pytest.raises(StudyError, match="holds the study 'alpha' at scale full, and this is"):
+        ran(study, other)
+    with pytest.raises(StudyError, match="holds no study"):
+        load_results(tmp_path / "study")

@@ -1,0 +1,164 @@
+"""Results of studies that never ran: per-query values with an effect planted, or none.
+
+Every model's value on a query is a mean that the test chooses, plus what the question adds (shared
+by all models), what the question adds for this place of the study (shared by its seeds), what the
+seed adds, and a rest; numpy's PCG64 draws them, so a planted study is the same every time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.data.task import Setting
+from harness.evaluation.record import Record
+from harness.evaluation.scores import PerQuery, kind_means, setting_means
+from harness.study.file import study_from
+from harness.study.results import CellResult, Results
+from harness.study.trials import Cell, cells_of
+
+Mean = Callable[[str, Mapping[str, Any], str, str], float]
+"""Arm (or reference), its values of the axes, kind of setting, query language -> planted mean."""
+QUESTION, AT_PLACE, SEED, REST = 0.15, 0.02, 0.004, 0.02
+"""Standard deviations of what is added."""
+
+
+def document(
+    arms: Sequence[str] = ("mono", "cross", "hybrid"),
+    *,
+    axes: Mapping[str, Any] | None = None,
+    level: Sequence[str] = (),
+    seeds: Sequence[int] = (0, 1, 2),
+    tasks: Sequence[Mapping[str, Any]] = ({"task": "planted"},),
+    references: Sequence[str] = (),
+    **report: Any,
+) -> dict[str, Any]:
+    """A study file's content; ``level`` are arms without an axis."""
+    axes = axes or {}
+    return {
+        "name": "planted",
+        "title": "A planted study",
+        "question": "Is what was planted found?",
+        "about": "Made by a test.",
+        "seeds": list(seeds),
+        "train": {"base": "use-m3", "steps": 7},
+        "data": {"rows": {"format": "pairs", "files": ["rows.jsonl"]}},
+        "axes": axes,
+        "arms": [
+            {
+                "name": x,
+                "recipe": x if x in ("mono", "cross", "hybrid") else "hybrid",
+                "data": ["rows"],
+                "axes": [] if x in level else list(axes),
+            }
+            for x in arms
+        ],
+        "score": {"tasks": list(tasks), "references": list(references)},
+        "report": {"measures": ["map"], "kinds": ["mono"], "baseline": "mono", **report},
+    }
+
+
+def results(
+    content: Mapping[str, Any],
+    mean: Mean,
+    *,
+    questions: int = 120,
+    languages: Sequence[str] = ("de", "en"),
+    sampled: bool = False,
+    missing: Sequence[str] = (),
+    seed: int = 1,
+    seeds_spread: float = SEED,
+) -> Results:
+    """Results of the study of ``content`` with ``mean`` planted; cells ``missing`` are left out."""
+    study = study_from(content, "planted.toml", Path())
+    rng = np.random.Generator(np.random.PCG64(seed))
+    shape = (questions, len(languages))
+    shared = {x.name: rng.normal(0, QUESTION, shape) for x in study.scored}
+    at_place: dict[tuple[object, ...], Any] = {}
+
+    def record(name: str, values: Mapping[str, Any], task: str) -> Record:
+        place = (name, task, *values.items())
+        if place not in at_place:
+            at_place[place] = rng.normal(0, AT_PLACE, shape)
+        noise = shared[task] + at_place[place] + rng.normal(0, REST, shape)
+        table = {}
+        for measure in study.report.measures:
+            shift = rng.normal(0, seeds_spread)
+            table[measure] = {
+                kind: noise
+                + shift
+                + np.array([mean(name, values, kind, x) for x in languages])[None]
+                for kind in study.report.kinds
+            }
+        return _record(task, table, languages, questions, sampled)
+
+    def result(cell: Cell) -> CellResult:
+        training = {"steps": 7, "said": "Trained by a test."}
+        records = {x.name: record(cell.arm, cell.values, x.name) for x in study.scored}
+        return CellResult(cell, training, records, {})
+
+    cells = cells_of(study)
+    return Results(
+        study=study,
+        cells=tuple(result(x) for x in cells if x.name not in missing),
+        references={
+            x: {t.name: record(x, {}, t.name) for t in study.scored} for x in study.references
+        },
+        missing=tuple(x for x in cells if x.name in missing),
+        failed={},
+        data={"rows": {"rows": 100}},
+        folder=Path("planted"),
+        harness="test",
+    )
+
+
+def _record(
+    task: str,
+    values: Mapping[str, Mapping[str, Any]],
+    languages: Sequence[str],
+    questions: int,
+    sampled: bool,
+) -> Record:
+    """``values``: measure -> kind -> (questions, languages)."""
+    kinds = list(next(iter(values.values())))
+    settings = [
+        Setting(kind, x, {"mono": x, "multi": None}.get(kind, languages[i - 1]))
+        for kind in kinds
+        for i, x in enumerate(languages)
+    ]
+    rows = questions * len(settings)
+    table = PerQuery(
+        settings=tuple(settings),
+        questions=tuple(f"q{n:04d}" for n in range(questions)),
+        setting=np.repeat(np.arange(len(settings), dtype=np.int32), questions),
+        question=np.tile(np.arange(questions, dtype=np.int32), len(settings)),
+        golds=np.ones(rows, np.int32),
+        query_chars=np.ones(rows, np.int32),
+        values={
+            m: np.concatenate([by_kind[kind].T.ravel() for kind in kinds])
+            for m, by_kind in values.items()
+        },
+    )
+    partial = {"sampled_corpus": {x: {"passages": 5, "whole": 900} for x in languages}}
+    entry = {
+        "task": task,
+        "title": task.capitalize(),
+        "text": "text",
+        "text_default": "text",
+        "partial": partial if sampled else {},
+        "measures": list(values),
+        "means": kind_means(table, setting_means(table)),
+        "settings": [
+            {
+                "setting": s.name,
+                "kind": s.kind,
+                "query_language": s.query_language,
+                "passage_language": s.passage_language,
+            }
+            for s in settings
+        ],
+    }
+    return Record({"model": {"name": "planted"}, "tasks": [entry]}, {task: table})

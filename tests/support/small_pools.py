@@ -1,0 +1,26 @@
+"""Small pools and relevant passages, laid out without a task."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from harness.data.pool import Golds, Pool
+from harness.data.trec import tie_order
+
+
+def make_pool(sizes: dict[str, int]) -> Pool:
+    """A pool as ``Pool.of`` lays it out, without a task around it."""
+    ids = np.array([f"{x}:{i}" for x, n in sizes.items() for i in range(n)], dtype=object)
+    order = np.asarray(tie_order(list(ids)))
+    ids = ids[order]
+    owners = [i.split(":")[0] for i in ids]
+    languages = tuple(dict.fromkeys(owners))
+    starts = np.array([owners.index(x) for x in languages] + [len(ids)], np.int64)
+    return Pool(ids, languages, starts, order, {x: i for i, x in enumerate(ids)})
+
+
+def as_golds(golds: list[list[int]]) -> Golds:
+    """CSR of the listed columns."""
+    flat = np.array([c for row in golds for c in row], np.int64)
+    indptr = np.cumsum([0, *map(len, golds)]).astype(np.int64)
+    return Golds(tuple(f"q{i}" for i in range(len(golds))), indptr, flat, np.ones_like(flat))

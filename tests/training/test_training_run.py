@@ -1,0 +1,249 @@
+"""`harness train` from the command line: a model folder, its manifest, and how it resumes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from tiny import write_task
+from tiny_training import LANGUAGES, pairs, write_base, write_rows
+
+from harness.cli import main
+from harness.errors import UsageError
+from harness.models import load
+from harness.models.trained_folder import MANIFEST
+from harness.training.settings import Settings
+from harness.training.train import WORK, Overlaps, train
+
+QUICK = ["--steps", "6", "--evaluate-every", "3", "--batch-size", "8", "--log-every", "1"]
+
+
+@pytest.fixture(autouse=True)
+def no_evaluation_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else every training would read all of it, to look for overlap."""
+    monkeypatch.delenv("HARNESS_DATA", raising=False)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_base(tmp_path_factory.mktemp("base") / "tiny-bert")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return write_rows(tmp_path / "pairs.jsonl", pairs(64))
+
+
+def harness(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(x) for x in arguments])
+
+
+def trained(data: Path, base: Path, output: Path, *more: object) -> dict[str, Any]:
+    found = harness("train", "--base", base, "--data", data, "--output", output, *QUICK, *more)
+    assert found.exit_code == 0, found.output
+    return dict(json.loads((output / MANIFEST).read_text()))
+
+
+def weights(folder: Path) -> bytes:
+    return (folder / "model.safetensors").read_bytes()
+
+
+def test_a_training_leaves_a_model_that_run_scores_with_the_right_prompts(
+    tmp_path: Path, base: Path, data: Path
+) -> None:
+    output = tmp_path / "tuned"
+    manifest = trained(data, base, output, "--languages", "en,de")
+    assert manifest["summary"] == {
+        "recipe": "hybrid",
+        "alpha": 0.5,
+        "cross_batches": "mixed",
+        "base": str(base),
+        "languages": ["en", "de"],
+        "seed": 0,
+        "steps": manifest["outcome"]["weights_of_step"],
+        "pairs": 60,  # 64 less 5 % held out, in whole passages of two
+    }
+    assert manifest["sampler"]["batches_an_epoch"] == 8
+    (file,) = manifest["data"]
+    assert (file["rows"], file["trained_on"], file["held_out"]) == (64, 60, 4)
+    assert weights(output) != weights(base)
+    assert not (output / WORK).exists()
+    for name in ("README.md", "loss-curve.csv", "loss-curve.svg"):
+        assert (output / name).stat().st_size > 100
+    found = load(str(output))
+    assert dict(found.prompts) == {"query": "Query: ", "passage": "Passage: "}
+
+    task = write_task(tmp_path / "task", languages=LANGUAGES)
+    results = tmp_path / "results"
+    run = harness("run", "--model", output, "--task", task, "--output", results, "--no-store")
+    assert run.exit_code == 0, run.output
+    assert "trained: hybrid, alpha 0.5" in run.output and "on en, de" in run.output
+    (record,) = results.iterdir()
+    facts = json.loads((record / "record.json").read_text())["model"]["training"]
+    assert (facts["recipe"], facts["alpha"], facts["languages"]) == ("hybrid", 0.5, ["en", "de"])
+    boards = tmp_path / "boards"
+    assert harness("board", "add", record, "--leaderboards", boards).exit_code == 0
+    page = (boards / "tiny.md").read_text()
+    assert "hybrid, alpha 0.5, seed 0" in page
+    seen = harness("breakdown", record, "--by", "seen")
+    assert seen.exit_code == 0, seen.output
+    assert "Seen in training, as the record says: en, de" in seen.output
+    assert "unseen" in seen.output
+
+
+def test_the_curve_is_printed_and_the_end_said_plainly(
+    tmp_path: Path, base: Path, data: Path
+) -> None:
+    more = ["--learning-rate", "0", "--patience", "1"]
+    output = tmp_path / "tuned"
+    refused = harness("train", "--base", base, "--data", data, "--output", output, *QUICK, *more)
+    assert refused.exit_code == 2
+    assert "--learning-rate must be above 0, not 0.0" in refused.output
+    # A rate so small that no float32 weight moves: the loss stays as it is.
+    more[1] = "1e-30"
+    found = harness(
+        "train", "--base", base, "--data", data, "--output", output, *QUICK, *more,
+        "--steps", "30", "--weight-decay", "0",
+    )  # fmt: skip
+    assert found.exit_code == 0, found.output
+    said = (
+        "Stopped early at step 6 of 30: the validation loss was not lower in 1 validations "
+        "running; the weights are those of step 3, where it was lowest."
+    )
+    assert said in found.output
+    assert "validation loss" in found.output
+    assert f"model: {output}" in found.output
+
+
+def test_the_same_command_again_does_nothing_and_another_is_refused(
+    tmp_path: Path, base: Path, data: Path
+) -> None:
+    output = tmp_path / "tuned"
+    trained(data, base, output)
+    before = weights(output)
+    again = harness("train", "--base", base, "--data", data, "--output", output, *QUICK)
+    assert "This training had ended before; nothing was done." in again.output
+    assert weights(output) == before
+    other = ["train", "--base", base, "--data", data, "--output", output, *QUICK, "--seed", "1"]
+    refused = harness(*other)
+    assert refused.exit_code == 2
+    assert "trained with other settings or data; give another folder, or --restart" in (
+        refused.output
+    )
+    again = harness(*other, "--restart")
+    assert again.exit_code == 0, again.output
+    assert weights(output) != before
+
+
+class Killed(BaseException):
+    """As a signal would end the process: nothing catches it."""
+
+
+class KillAt:
+    """Progress that ends the training after some steps."""
+
+    def __init__(self, step: int) -> None:
+        self.left = step
+
+    def start(self, stage: str, total: int, unit: str) -> None:
+        """Ignored."""
+
+    def advance(self, done: int) -> None:
+        self.left -= done
+        if self.left == 0:
+            raise Killed
+
+    def finish(self) -> None:
+        """Ignored."""
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},  # 7 batches an epoch: killed in the first, resumed at step 3 in its middle
+        {"accumulation": 2, "steps": 8},  # resumed at step 6, in the middle of the second epoch
+        {"cache_batch": 3},
+    ],
+)
+def test_killed_and_resumed_gives_the_weights_of_an_undisturbed_training(
+    tmp_path: Path, base: Path, data: Path, options: dict[str, Any]
+) -> None:
+    settings = Settings(
+        **{
+            "base": str(base),
+            "data": (str(data),),
+            "batch_size": 8,
+            "steps": 10,
+            "evaluate_every": 3,
+            "log_every": 1,
+            "patience": 0,
+            "learning_rate": 1e-3,
+            **options,
+        }
+    )
+    none = Overlaps(tasks=())
+    whole = train(settings, tmp_path / "whole", device="cpu", overlaps=none)
+    stopped = tmp_path / "stopped"
+    with pytest.raises(Killed):
+        train(settings, stopped, device="cpu", overlaps=none, progress=KillAt(7))
+    assert not (stopped / MANIFEST).exists()
+    with pytest.raises(UsageError, match=r"checkpoints of a training with other settings \(seed\)"):
+        train(replace(settings, seed=1), stopped, device="cpu", overlaps=none)
+    # A checkpoint that was being written is not taken for one.
+    shutil.copytree(stopped / WORK / "checkpoint-6", stopped / WORK / "checkpoint-7")
+    (stopped / WORK / "checkpoint-7" / "whole.json").unlink()
+    resumed = train(settings, stopped, device="cpu", overlaps=none)
+    assert resumed.manifest["outcome"]["resumed_at_step"] == 6
+    assert weights(stopped) == weights(tmp_path / "whole")
+    losses = [[p.get("loss") for p in x.manifest["outcome"]["curve"]] for x in (whole, resumed)]
+    assert losses[0] == losses[1]
+    assert None not in losses[0]
+
+
+def test_evaluation_questions_in_the_data_stop_the_training(
+    tmp_path: Path, base: Path, data: Path
+) -> None:
+    task = write_task(tmp_path / "task")
+    line = json.loads((tmp_path / "task" / "data" / "queries.en.jsonl").read_text().split("\n")[0])
+    rows = pairs(64)
+    rows[5]["query"]["en"] = line["text"]
+    leaky = write_rows(tmp_path / "leaky.jsonl", rows)
+    command = ["train", "--base", base, "--data", leaky, "--task", task, *QUICK]
+    refused = harness(*command, "--output", tmp_path / "refused")
+    assert refused.exit_code == 2
+    assert "questions of tiny are in the training data" in refused.output
+    allowed = harness(*command, "--output", tmp_path / "allowed", "--allow-overlap")
+    assert allowed.exit_code == 0, allowed.output
+    card = (tmp_path / "allowed" / "README.md").read_text()
+    assert "questions of tiny are in the training data" in card
+
+
+def test_a_recipe_file_sets_options_and_flags_come_before_it(
+    tmp_path: Path, base: Path, data: Path
+) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(
+        f'recipe = "cross"\nbase = "{base}"\ndata = ["{data.name}"]\nbatch_size = 8\n'
+        'steps = 4\ncross_batches = "single"\nseed = 3\n'
+    )
+    output = tmp_path / "tuned"
+    found = harness("train", "--recipe", recipe, "--output", output, "--seed", "4")
+    assert found.exit_code == 0, found.output
+    manifest = json.loads((output / MANIFEST).read_text())
+    assert (manifest["summary"]["recipe"], manifest["summary"]["alpha"]) == ("cross", 0.0)
+    assert (manifest["settings"]["cross_batches"], manifest["settings"]["seed"]) == ("single", 4)
+    assert manifest["sources"]["batch_size"] == "set here"
+    assert manifest["sources"]["learning_rate"] == "arXiv 2408.10536"
+    assert manifest["sources"]["temperature"] == "our choice"
+
+
+def test_a_dry_run_says_what_it_would_train_on(tmp_path: Path, data: Path) -> None:
+    found = harness("train", "--data", data, "--output", tmp_path / "no", "--dry-run", *QUICK)
+    assert found.exit_code == 0, found.output
+    assert "60 pairs in 8 batches an epoch; 6 steps" in found.output
+    assert not (tmp_path / "no").exists()
