@@ -43,7 +43,7 @@ from harness.models import fingerprint as fingerprints
 from harness.models import load, write_embeddings
 from harness.study.file import list_studies, read_study
 from harness.study.prepared import StudyOptions, make_ready
-from harness.study.trials import cells_of
+from harness.study.trials import trials_of
 from harness.vectors import shard_jobs
 from harness.vectors.encode import space_of
 from harness.vectors.store import Store
@@ -195,7 +195,7 @@ def test_digests_of_the_studies_that_come_with_the_harness() -> None:
     for name, scales in [(x.name, x.scales) for x in list_studies()]:
         for scale in scales:
             study = read_study(name, scale)
-            cells = [[x.name, dict(x.options), [list(y) for y in x.data]] for x in cells_of(study)]
+            cells = [[x.name, dict(x.options), [list(y) for y in x.data]] for x in trials_of(study)]
             found[f"{name} {scale}"] = (study.digest[:16], len(cells), sha256(cells))
     check("studies", found)
 

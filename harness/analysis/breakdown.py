@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.analysis.slices import BY, Parts, Rows, parts_of, rows_by_kind
+from harness.analysis.slices import BY, Rows, Slices, rows_by_kind, slices_of
 from harness.base.languages import primary
 from harness.errors import UsageError, did_you_mean
 from harness.evaluation.intervals import SEED
@@ -172,7 +172,7 @@ def break_down(
     draws = _Draws(resamples, seed)
     tables: list[Table] = []
     for rows in rows_by_kind(record, entry, measures):
-        tables += [_table(rows, parts, by, draws) for parts in parts_of(rows, by, trained)]
+        tables += [_table(rows, parts, by, draws) for parts in slices_of(rows, by, trained)]
     if not tables:
         needed = "queries of several golds, or of different numbers of them"
         needed = {"pair": "cross settings", "golds": needed}.get(by, "queries")
@@ -219,7 +219,7 @@ def _trained(record: Record, stated: Sequence[str] | None) -> frozenset[str]:
     return frozenset(primary(x) for x in found)
 
 
-def _table(rows: Rows, parts: Parts, by: str, draws: _Draws) -> Table:
+def _table(rows: Rows, parts: Slices, by: str, draws: _Draws) -> Table:
     """The parts that have rows; each has a bootstrap of its own, but languages and pairs.
 
     These come out of one bootstrap of the whole kind, as the record's own intervals do.

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.analysis.largest_changes import EQUAL, Flip, most_changed, question_texts
+from harness.analysis.largest_changes import EQUAL, Change, most_changed, question_texts
 from harness.analysis.mismatches import (
     Differing,
     letters,
@@ -154,7 +154,7 @@ class KindComparison:
     measures: tuple[MeasureComparison, ...]
     lead: str
     """The measure of ``flips``, and of tables that show one."""
-    flips: tuple[Flip, ...]
+    flips: tuple[Change, ...]
 
 
 @dataclass(frozen=True)

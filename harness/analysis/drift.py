@@ -18,7 +18,7 @@ Vectors = Mapping[tuple[Role, str], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
-class Movement:
+class Drift:
     """What one measure of one kind of setting did, against the reference run."""
 
     kind: str
@@ -58,7 +58,7 @@ def means(table: PerQuery, kind: str) -> dict[str, Means]:
     return found
 
 
-def movements(before: PerQuery, after: PerQuery) -> tuple[tuple[Movement, ...], dict[str, float]]:
+def drifts(before: PerQuery, after: PerQuery) -> tuple[tuple[Drift, ...], dict[str, float]]:
     """What moved, by kind and measure, and kind -> share of its rows that changed at all."""
     changed: dict[str, float] = {}
     moved = []
@@ -73,7 +73,7 @@ def movements(before: PerQuery, after: PerQuery) -> tuple[tuple[Movement, ...], 
             by_language = np.abs(np.nan_to_num(new[measure].by_language - old.by_language))
             worst, query = int(by_language.argmax()), int(by_query.argmax())
             moved.append(
-                Movement(
+                Drift(
                     kind=kind,
                     measure=measure,
                     mean=new[measure].macro - old.macro,

@@ -18,7 +18,7 @@ EQUAL = 1e-12
 
 def most_changed(
     rows: Rows, record: int, measure: str, n: int, texts: Mapping[tuple[str, str], str]
-) -> list[Flip]:
+) -> list[Change]:
     """The ``n`` questions whose value in some setting lies farthest from that of record 0.
 
     Of equal changes that of the question comes first which changed most over all its settings.
@@ -43,7 +43,7 @@ def most_changed(
         question = int(rows.clusters[at])
         setting = rows.settings[rows.groups[at]]
         found.append(
-            Flip(
+            Change(
                 record=record,
                 question=rows.questions[question],
                 setting=setting.name,
@@ -92,7 +92,7 @@ def question_texts(
 
 
 @dataclass(frozen=True)
-class Flip:
+class Change:
     """A question in the setting where it changed most."""
 
     record: int

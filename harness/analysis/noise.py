@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.analysis.drift import Movement, Vectors, largest_distance, means, movements
+from harness.analysis.drift import Drift, Vectors, drifts, largest_distance, means
 from harness.base.progress import Progress, Silent
 from harness.data.task import Role, TaskSpec
 from harness.errors import UsageError
@@ -75,7 +75,7 @@ class Outcome:
     """Kind -> share of its rows (query and setting) with any value that is not the reference's."""
     cosine_distance: float
     """The greatest between a text's vector and its vector in the reference run."""
-    moved: tuple[Movement, ...]
+    moved: tuple[Drift, ...]
 
 
 @dataclass(frozen=True)
@@ -288,7 +288,7 @@ def _outcome(
         first = str(problem).strip().split("\n")[0]
         return _skipped(variant, first or type(problem).__name__)
     seconds = time.perf_counter() - begun
-    moved, changed = movements(reference.table, run.table)
+    moved, changed = drifts(reference.table, run.table)
     distance = largest_distance(reference.vectors, run.vectors)
     return Outcome(variant, None, seconds, changed, distance, moved)
 

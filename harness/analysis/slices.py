@@ -105,7 +105,7 @@ def rows_by_kind(
     return parts
 
 
-class Parts(NamedTuple):
+class Slices(NamedTuple):
     """One way to part the rows of one kind."""
 
     what: str
@@ -116,26 +116,26 @@ class Parts(NamedTuple):
     """In the order they are shown; some may have no row."""
 
 
-def parts_of(rows: Rows, by: str, trained: frozenset[str]) -> list[Parts]:
+def slices_of(rows: Rows, by: str, trained: frozenset[str]) -> list[Slices]:
     """How ``rows`` are parted by one of :data:`BY`; empty where that says nothing of their kind.
 
     ``trained`` holds primary subtags of the languages seen in training, for ``seen``.
     """
     cross = rows.kind == "cross"
     if by == "language":
-        return [Parts("query language", rows.by_setting(lambda query, _: query), rows.languages)]
+        return [Slices("query language", rows.by_setting(lambda query, _: query), rows.languages)]
     if by == "pair":
         names = [f"{query}-{passage}" for query, passage in rows.settings]
         pair = np.array(names, dtype=object)[rows.setting]
-        return [Parts("query-passage pair", pair, names)] if cross else []
+        return [Slices("query-passage pair", pair, names)] if cross else []
     if by == "script":
         asked = rows.by_setting(lambda query, _: script_of(query))
         in_order = sorted(set(asked), key=lambda x: (x == UNKNOWN, x))
-        found = [Parts("script of the query language", asked, in_order)]
+        found = [Slices("script of the query language", asked, in_order)]
         if cross:
             order = ("same script", "other script", UNKNOWN)
             found.append(
-                Parts("scripts of query and passage", rows.by_setting(_same_script), order)
+                Slices("scripts of query and passage", rows.by_setting(_same_script), order)
             )
         return found
     if by == "seen":
@@ -145,16 +145,16 @@ def parts_of(rows: Rows, by: str, trained: frozenset[str]) -> list[Parts]:
             return "-".join("seen" if primary(x) in trained else "unseen" for x in pair)
 
         what = "query and passage language" if cross else "query language"
-        return [Parts(f"{what}, seen or unseen in training", rows.by_setting(known), _SEEN)]
+        return [Slices(f"{what}, seen or unseen in training", rows.by_setting(known), _SEEN)]
     if by == "length":
         quarter = np.array(_QUARTERS, dtype=object)[_quarters(rows)]
-        return [Parts("length of the query within its language", quarter, _QUARTERS)]
+        return [Slices("length of the query within its language", quarter, _QUARTERS)]
     counts = [int(x) for x in np.unique(rows.golds)]
     if rows.kind != "multi" and len(counts) < 2:
         return []
     named = {m: "1 gold" if m == 1 else f"{m} golds" for m in counts}
     golds = np.array([named[int(m)] for m in rows.golds], dtype=object)
-    return [Parts("number of golds", golds, list(named.values()))]
+    return [Slices("number of golds", golds, list(named.values()))]
 
 
 def _same_script(query: str, passage: str | None) -> str:

@@ -66,9 +66,9 @@ def compare(
     from harness.analysis.compare import compare as compare_records
     from harness.cli.views import comparison
     from harness.console import consoles
-    from harness.console.progress_bars import told
+    from harness.console.progress_bars import show_progress
 
-    with told(quiet=True):
+    with show_progress(quiet=True):
         found = compare_records(records, **given)
     if json_file is not None:
         document = json.dumps(found.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)

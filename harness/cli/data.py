@@ -48,11 +48,11 @@ def fetch(
     """Bring the files that are missing, or damaged in the cache, into the cache."""
     from harness.cli.views import listings
     from harness.console import consoles
-    from harness.console.progress_bars import told
+    from harness.console.progress_bars import show_progress
     from harness.data import loading as library
 
     reports = []
-    with told(quiet=quiet) as progress:
+    with show_progress(quiet=quiet) as progress:
         for spec in _specs(tasks):
             files = library.fetch(
                 spec,

@@ -193,7 +193,7 @@ def _gate(
     reports = _Reports(**{name: given.pop(name) for name in _Reports.__dataclass_fields__})
     if candidate is not None:
         _refuse_run_options(given)
-    from harness.console.progress_bars import told
+    from harness.console.progress_bars import show_progress
     from harness.evaluation.record import Record
     from harness.gate import baselines, measures_of, read_policy
     from harness.gate import gate as gate_records
@@ -207,7 +207,7 @@ def _gate(
         if target is None or model is not None:
             raise
         base = None
-    with told(quiet=reports.quiet or candidate is not None) as progress:
+    with show_progress(quiet=reports.quiet or candidate is not None) as progress:
         if candidate is not None:
             new = Record.load(candidate)
         else:

@@ -50,7 +50,7 @@ def noise(
     from harness.analysis.noise import measure_noise
     from harness.cli.views.noise import print_noise
     from harness.console import consoles
-    from harness.console.progress_bars import told
+    from harness.console.progress_bars import show_progress
     from harness.evaluation.options import RunOptions
     from harness.models.base import ModelOptions
 
@@ -62,7 +62,7 @@ def noise(
         store=False,
         model=ModelOptions(device=device, offline=offline),
     )
-    with told(quiet=quiet) as progress:
+    with show_progress(quiet=quiet) as progress:
         found = measure_noise(model, task, options=options, progress=progress)
     if as_json:
         click.echo(json.dumps(found.document(), ensure_ascii=False, indent=1, allow_nan=False))

@@ -85,10 +85,10 @@ def overlap(
     """
     from harness.cli.views.overlap import print_overlap
     from harness.console import consoles
-    from harness.console.progress_bars import told
+    from harness.console.progress_bars import show_progress
     from harness.training.overlap.pair_files import check_files
 
-    with told(quiet=quiet) as progress:
+    with show_progress(quiet=quiet) as progress:
         found = check_files(files, tasks or None, progress=progress, **given)
     if as_json:
         documents = [x.document() for x in found]

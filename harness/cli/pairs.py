@@ -93,13 +93,13 @@ def make(
     """
     from harness.cli.views.pairs import print_made
     from harness.console import consoles
-    from harness.console.progress_bars import told
+    from harness.console.progress_bars import show_progress
     from harness.training.sources.conversion import Options, make_pairs
 
     options = Options(
         labels=labels or None, rename=renamed(rename, "--rename", "zh-CN=zh"), **given
     )
-    with told(quiet=quiet) as progress:
+    with show_progress(quiet=quiet) as progress:
         made = make_pairs(source, files, output, options, progress)
     print_made(consoles.console(), made)
 

@@ -44,10 +44,10 @@ def plan(model: str, task: str, sample: int, quiet: bool, **given: Any) -> None:
     """
     from harness.cli.views.corpus_plan import print_corpus_plan
     from harness.console import consoles
-    from harness.console.progress_bars import told
+    from harness.console.progress_bars import show_progress
     from harness.evaluation.cost_estimate import plan_corpus
 
     options = options_of(**given)
-    with told(quiet=quiet) as progress:
+    with show_progress(quiet=quiet) as progress:
         found = plan_corpus(model, task, options=options, sample=sample, progress=progress)
     print_corpus_plan(consoles.console(), found)

@@ -176,7 +176,7 @@ def run(
     """
     from harness.cli.views import listings, record_tables
     from harness.console import consoles
-    from harness.console.progress_bars import told
+    from harness.console.progress_bars import show_progress
     from harness.evaluation import run as runner
 
     chosen = list(tasks) or (["demo"] if model is None else None)
@@ -184,7 +184,7 @@ def run(
     out = consoles.console()
     if model in (None, "default"):
         _hint()
-    with told(quiet=quiet) as progress:
+    with show_progress(quiet=quiet) as progress:
         if dry_run:
             from harness.evaluation.dry_run import plan
 

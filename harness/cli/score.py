@@ -60,11 +60,11 @@ def score(
         raise click.UsageError("--setting and --languages need --task: qrels alone know neither")
     from harness.cli.views.scores import print_scores
     from harness.console import consoles
-    from harness.console.progress_bars import told
+    from harness.console.progress_bars import show_progress
     from harness.interop import trec_runs
 
     names = measures or trec_runs.MEASURES
-    with told(quiet=True):
+    with show_progress(quiet=True):
         if qrels is not None:
             scored = trec_runs.score_with_qrels(runs, qrels, names)
         else:

@@ -43,12 +43,12 @@ def verify(quiet: bool) -> None:
     """
     from harness.base.cache import cache_root
     from harness.console import consoles, numbers
-    from harness.console.progress_bars import told
+    from harness.console.progress_bars import show_progress
     from harness.vectors import inventory
 
     held = inventory.spaces(cache_root())
     shards = sum(len(space.manifests) for space in held)
-    with told(quiet=quiet) as progress:
+    with show_progress(quiet=quiet) as progress:
         progress.start("verify the store", shards, "shards")
         damaged = inventory.verify(held, progress.advance)
         progress.finish()

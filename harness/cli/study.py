@@ -28,9 +28,9 @@ def list_(as_json: bool) -> None:
     from harness.cli.views.study import print_studies, studies_document
     from harness.console import consoles
     from harness.study.file import list_studies
-    from harness.study.trials import cells_of
+    from harness.study.trials import trials_of
 
-    found = [(x, len(cells_of(x))) for x in list_studies()]
+    found = [(x, len(trials_of(x))) for x in list_studies()]
     if as_json:
         click.echo(studies_document(found))
     else:
@@ -104,7 +104,7 @@ def run(
     """
     from harness.cli.views.study import print_ran, print_study_plan
     from harness.console import consoles
-    from harness.console.progress_bars import told
+    from harness.console.progress_bars import show_progress
     from harness.study.file import read_study
     from harness.study.prepared import StudyOptions
 
@@ -116,7 +116,7 @@ def run(
         **given,
     )
     out = consoles.console()
-    with told(quiet=quiet) as progress:
+    with show_progress(quiet=quiet) as progress:
         if dry_run:
             from harness.study.cost import plan_study
 

@@ -134,7 +134,7 @@ def train(
     """
     from harness.cli.views.training import print_plan, print_trained
     from harness.console import consoles
-    from harness.console.progress_bars import told
+    from harness.console.progress_bars import show_progress
     from harness.training.settings import settings_from
     from harness.training.train import Overlaps, first_process, planned_steps, train
     from harness.training.training_set import read_data
@@ -145,7 +145,7 @@ def train(
         data = read_data(settings)
         print_plan(out, settings, data, planned_steps(settings, data))
         return
-    with told(quiet=quiet or not first_process()) as progress:
+    with show_progress(quiet=quiet or not first_process()) as progress:
         trained = train(
             settings,
             output,

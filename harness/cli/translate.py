@@ -72,12 +72,12 @@ def translate(
     """
     from harness.cli.views.translation import print_translation
     from harness.console import consoles
-    from harness.console.progress_bars import told
+    from harness.console.progress_bars import show_progress
     from harness.models.translation.engine import EngineOptions
     from harness.training.translated_pairs import translate_file
 
     options = EngineOptions(codes=renamed(codes, "--code", "en=eng_Latn"), split=not whole, **given)
-    with told(quiet=quiet) as progress:
+    with show_progress(quiet=quiet) as progress:
         done = translate_file(
             data,
             output,

@@ -113,7 +113,7 @@ class Quiet(Silent):
 
 
 @contextmanager
-def told(*, quiet: bool) -> Iterator[Bars | Quiet]:
+def show_progress(*, quiet: bool) -> Iterator[Bars | Quiet]:
     """Show progress and warnings on stderr while the block runs.
 
     Bars are drawn if stderr is a terminal and ``quiet`` is not set. A warning of the harness is one

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.data.documents import Document, check_id, check_keys, decode, parquet_lines
-from harness.data.file_memo import remembered, stamp
+from harness.data.file_memo import memoized, stamp
 from harness.data.table_rows import ID_KEYS, id_and_text, is_tsv, joined, table_id, table_text
 from harness.errors import DataError
 
@@ -240,7 +240,7 @@ def scan(path: Path) -> CorpusFile:
         DataError: it is missing, or not a whole gzip file.
     """
     try:
-        facts: Mapping[str, Any] = remembered(path, "corpora", partial(_scan, ending=path.suffix))
+        facts: Mapping[str, Any] = memoized(path, "corpora", partial(_scan, ending=path.suffix))
         now = stamp(path)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error

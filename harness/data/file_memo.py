@@ -19,9 +19,7 @@ from harness.base.cache import cache_folder
 _RACY_NS = 2_000_000_000
 
 
-def remembered(
-    path: Path, kind: str, read: Callable[[Path], Mapping[str, Any]]
-) -> Mapping[str, Any]:
+def memoized(path: Path, kind: str, read: Callable[[Path], Mapping[str, Any]]) -> Mapping[str, Any]:
     """What ``read`` finds in the file at ``path``, or what it found when the stamp was the same.
 
     The memory, one for each ``kind`` of facts (a folder in the cache), holds size, modification and

@@ -86,7 +86,7 @@ class Pool:
 
 
 @dataclass(frozen=True)
-class Golds:
+class RelevantPassages:
     """The golds of one query language's queries as columns of a pool (CSR)."""
 
     questions: tuple[str, ...]
@@ -98,7 +98,7 @@ class Golds:
     """(G,)"""
 
     @classmethod
-    def of(cls, data: TaskData, language: str, pool: Pool) -> Golds:
+    def of(cls, data: TaskData, language: str, pool: Pool) -> RelevantPassages:
         """The golds of every query asked in ``language``, in the queries' order."""
         questions = data.queries[language].ids
         columns: list[int] = []
@@ -117,11 +117,11 @@ class Golds:
             np.array(grades, np.int64),
         )
 
-    def within(self, first: int, last: int) -> Golds:
+    def within(self, first: int, last: int) -> RelevantPassages:
         """Only the golds in columns ``[first, last)``, counted from ``first``; all queries stay."""
         keep = (self.columns >= first) & (self.columns < last)
         kept = np.concatenate([[0], np.cumsum(keep)])
-        return Golds(
+        return RelevantPassages(
             self.questions,
             kept[self.indptr].astype(np.int64),
             self.columns[keep] - first,

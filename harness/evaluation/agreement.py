@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from harness.metrics.consistency import mean_rank_correlation, rank_correlations
 from harness.search.exact import Decider, Decisions, VectorDecider, check_lengths, product_error
-from harness.search.results import Found
+from harness.search.results import SearchResult
 from harness.search.tiles import ROWS
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def lexical_scores_at(index: LexicalIndex, queries: Mapping[str, Sequence[str]])
 
 
 def question_agreement(
-    found: Mapping[str, Found], scores_at: ScoresAt, depth: int = DEPTH
+    found: Mapping[str, SearchResult], scores_at: ScoresAt, depth: int = DEPTH
 ) -> dict[str, NDArray[np.float64]]:
     """Query language -> (Q,) mean rank correlation of each query with its translations.
 

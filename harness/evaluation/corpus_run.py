@@ -22,7 +22,7 @@ from harness.base.environment import cores, memory_size
 from harness.base.files import write_atomically
 from harness.base.progress import Progress, Stages
 from harness.data.corpus import Corpus
-from harness.data.pool import Golds, Pool
+from harness.data.pool import Pool, RelevantPassages
 from harness.data.task import Role
 from harness.data.task_data import Texts
 from harness.errors import UnfinishedError, UsageError
@@ -232,8 +232,8 @@ def _begun(
         pass
     found = 0
     for role, language, texts in texts_of(prepared):
-        asked_in = prepared.asked_in(role, language)
-        distinct, missing = encoding.missing(model, role, asked_in, texts, store)
+        encoded_in = prepared.encoded_in(role, language)
+        distinct, missing = encoding.missing(model, role, encoded_in, texts, store)
         found += distinct - missing
     for language, space in spaces.items():
         for number in range(len(space)):
@@ -256,7 +256,7 @@ def with_passages(prepared: Prepared, passages: Mapping[str, Texts]) -> Prepared
     """A task over corpora laid out with its passages in memory."""
     data = replace(prepared.data, passages=passages)
     pool = Pool.of(data)
-    golds = {x: Golds.of(data, x, pool) for x in prepared.golds}
+    golds = {x: RelevantPassages.of(data, x, pool) for x in prepared.golds}
     return replace(prepared, data=data, pool=pool, golds=golds)
 
 

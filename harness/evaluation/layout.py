@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from harness.data.download import Progress as DownloadProgress
 from harness.data.loading import load as load_data
-from harness.data.pool import Golds, Pool
+from harness.data.pool import Pool, RelevantPassages
 from harness.data.task import Role, Setting, TaskSpec, default_tasks, find_task
 from harness.data.task_data import TaskData
 from harness.errors import UsageError
@@ -16,7 +16,7 @@ from harness.evaluation.options import RunOptions
 from harness.metrics import BIAS_SUITE, INTRUSION_SUITE, Measure, parse_measures
 
 
-class Asked(NamedTuple):
+class RewrittenQueries(NamedTuple):
     """The queries of one language as they are asked, in the queries' order."""
 
     language: str
@@ -31,7 +31,7 @@ class Prepared:
     data: TaskData
     pool: Pool
     settings: tuple[Setting, ...]
-    golds: Mapping[str, Golds]
+    golds: Mapping[str, RelevantPassages]
     """Query language -> golds, for every language that some setting asks in."""
     shown: tuple[Measure, ...]
     """The measures that the task, or the user, wants to see first."""
@@ -39,7 +39,7 @@ class Prepared:
     """All that are computed: those shown, then the bias suite where there is a pool of several
     languages."""
 
-    asked: Mapping[str, Asked] = field(default_factory=dict)
+    asked: Mapping[str, RewrittenQueries] = field(default_factory=dict)
     """Query language -> its queries, where they were written anew
     (:mod:`harness.evaluation.query_rewriting`)."""
 
@@ -56,7 +56,7 @@ class Prepared:
             else self.data.queries[language].texts
         )
 
-    def asked_in(self, role: Role, language: str) -> str:
+    def encoded_in(self, role: Role, language: str) -> str:
         """The language that texts of a role and language are in once they are encoded."""
         anew = self.asked.get(language) if role == "query" else None
         return language if anew is None else anew.language
@@ -97,7 +97,7 @@ def prepare(
         )
     held = data.corpora or data.passages
     # A corpus is not laid out before it is searched: until then the pool names the golds alone.
-    pool = Pool.of_ids(_gold_ids(data)) if data.corpora else Pool.of(data)
+    pool = Pool.of_ids(_relevant_ids(data)) if data.corpora else Pool.of(data)
     wanted = spec.settings(data.languages, options.kinds)
     settings = tuple(
         s
@@ -119,13 +119,13 @@ def prepare(
         data=data,
         pool=pool,
         settings=settings,
-        golds={x: Golds.of(data, x, pool) for x in asked},
+        golds={x: RelevantPassages.of(data, x, pool) for x in asked},
         shown=shown,
         measures=tuple({m.name: m for m in shown + suite}.values()),
     )
 
 
-def _gold_ids(data: TaskData) -> dict[str, list[str]]:
+def _relevant_ids(data: TaskData) -> dict[str, list[str]]:
     """Language -> local ids of its golds."""
     found: dict[str, dict[str, None]] = {language: {} for language in data.corpora}
     for judged in data.qrels.values():

@@ -28,7 +28,7 @@ class Part(Protocol):
 
 
 @dataclass(frozen=True)
-class System:
+class Pipeline:
     """What a record holds of a model, for one that is made of parts."""
 
     name: str
@@ -45,13 +45,13 @@ class System:
 
 
 def _joined(
-    first: Model | System, kind: str, added: str, facts: Mapping[str, Any], similarity: str | None
-) -> System:
+    first: Model | Pipeline, kind: str, added: str, facts: Mapping[str, Any], similarity: str | None
+) -> Pipeline:
     own = getattr(first, "fingerprint", None)
     if own is None and not hasattr(first, "encode"):
         own = digest_of(first.facts)
     whole: dict[str, Any] = {**facts, "first": {"name": first.name, "fingerprint": own}}
-    return System(
+    return Pipeline(
         name=f"{first.name} + {added}",
         kind=kind,
         facts=whole,
@@ -65,7 +65,7 @@ def _joined(
     )
 
 
-def treated(first: Model | System, treatments: Sequence[Part]) -> Model | System:
+def postprocessed(first: Model | Pipeline, treatments: Sequence[Part]) -> Model | Pipeline:
     """``first`` with its treatments; itself where there are none."""
     if not treatments:
         return first
@@ -78,7 +78,7 @@ def treated(first: Model | System, treatments: Sequence[Part]) -> Model | System
     )
 
 
-def reranked(first: Model | System, reranker: Reranker, top: int) -> System:
+def reranked(first: Model | Pipeline, reranker: Reranker, top: int) -> Pipeline:
     """The system of ``first`` whose best ``top`` passages ``reranker`` orders."""
     about = {"name": reranker.name, **reranker.facts}
     facts = {"adapter": "rerank", "top": top, "reranker": about}

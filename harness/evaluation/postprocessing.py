@@ -41,7 +41,7 @@ _FEWEST = 100
 
 
 @dataclass(frozen=True)
-class Treatment:
+class PostProcessor:
     """One treatment; the default of each part leaves everything as it is."""
 
     name: str
@@ -66,7 +66,7 @@ class Treatment:
 
 
 @dataclass(frozen=True)
-class Balanced(Treatment):
+class Balanced(PostProcessor):
     """See :mod:`harness.search.balanced`."""
 
     name: str = "balanced"
@@ -78,7 +78,7 @@ class Balanced(Treatment):
 
 
 @dataclass(frozen=True)
-class Offset(Treatment):
+class Offset(PostProcessor):
     """Language offsets taken off.
 
     For each role, the offset of a language is the mean vector of its side of the parallel texts
@@ -119,14 +119,14 @@ class Offset(Treatment):
         return moved
 
 
-def parse_treatments(
+def parse_postprocessors(
     specs: Sequence[str], model: object, tasks: Sequence[Prepared]
-) -> list[Treatment]:
+) -> list[PostProcessor]:
     """The treatments of a run, in the order they are applied.
 
     Raises:
-        UsageError: as :func:`parse_treatment`, or the model or a task cannot be treated.
-        DataError: as :func:`parse_treatment`.
+        UsageError: as :func:`parse_postprocessor`, or the model or a task cannot be treated.
+        DataError: as :func:`parse_postprocessor`.
     """
     for prepared in tasks if specs else ():
         if not hasattr(model, "encode"):
@@ -142,11 +142,11 @@ def parse_treatments(
     if len(set(specs)) < len(specs):
         raise UsageError("--treatment names the same treatment twice")
     languages = list(dict.fromkeys(x for p in tasks for x in p.data.languages))
-    return [parse_treatment(x, languages) for x in specs]
+    return [parse_postprocessor(x, languages) for x in specs]
 
 
-def treat(
-    treatments: Sequence[Treatment], vectors: Vectors, model: DenseModel, store: Store | None
+def postprocess(
+    treatments: Sequence[PostProcessor], vectors: Vectors, model: DenseModel, store: Store | None
 ) -> Vectors:
     """A task's vectors, treated; what a treatment has to encode goes through the store."""
     cosine = model.similarity == "cosine"
@@ -161,7 +161,7 @@ def treat(
     return vectors
 
 
-def parse_treatment(spec: str, languages: Sequence[str]) -> Treatment:
+def parse_postprocessor(spec: str, languages: Sequence[str]) -> PostProcessor:
     """The treatment that ``--treatment SPEC`` names, for a task's ``languages``.
 
     Raises:

@@ -12,14 +12,14 @@ from typing import Any
 from harness.base.digests import digest_of
 from harness.base.environment import environment
 from harness.evaluation.options import RunOptions
-from harness.evaluation.pipeline import System
+from harness.evaluation.pipeline import Pipeline
 from harness.evaluation.record import SCHEMA_VERSION, Record, finite
 from harness.models.base import Model
 from harness.vectors.store import Store
 
 
 def document_of(
-    model: Model | System,
+    model: Model | Pipeline,
     entries: list[dict[str, Any]],
     options: RunOptions,
     command: Sequence[str] | None,

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from harness.base.languages import is_language
 from harness.base.progress import Progress
 from harness.errors import ModelError, UsageError
-from harness.evaluation.layout import Asked, Prepared
+from harness.evaluation.layout import Prepared, RewrittenQueries
 from harness.models.base import ModelOptions
 from harness.models.endpoint import Endpoint, PassingError
 from harness.models.translation.engine import Command, EngineOptions, Translated
@@ -47,7 +47,7 @@ class Writer(Protocol):
 
 
 @dataclass
-class QueryTreatment:
+class QueryRewriter:
     """Queries written anew by ``writer``; ``facts`` is known once a task's queries have been."""
 
     name: str
@@ -78,7 +78,7 @@ class QueryTreatment:
             ModelError, UsageError: the writer cannot write in a language, or fails.
             StoreError: what it wrote cannot be kept.
         """
-        asked = {x: prepared.asked_in("query", x) for x in prepared.golds}
+        asked = {x: prepared.encoded_in("query", x) for x in prepared.golds}
         texts = {x: prepared.query_texts(x) for x in prepared.golds}
         todo = [x for x in prepared.golds if asked[x] != self.into]
         # Before the first is written: what it cannot do is said at once.
@@ -88,12 +88,12 @@ class QueryTreatment:
         progress.start(
             f"{self.name} {prepared.spec.name}", sum(len(set(texts[x])) for x in todo), "queries"
         )
-        found = {x: Asked(asked[x], tuple(texts[x])) for x in prepared.golds}
+        found = {x: RewrittenQueries(asked[x], tuple(texts[x])) for x in prepared.golds}
         for language in todo:
             target = self._target(asked[language])
             written = self._written(texts[language], asked[language], target, progress)
             self.left += sum(not written[text].strip() for text in texts[language])
-            found[language] = Asked(
+            found[language] = RewrittenQueries(
                 target,
                 tuple(
                     self.join(text, written[text].strip()) if written[text].strip() else text
@@ -123,32 +123,32 @@ class QueryTreatment:
         return {text: "" if x is None else x.text for text, x in kept.items()}
 
 
-def query_treatments(
+def query_rewriters(
     translate: str | None,
     into: str,
     expand: str | None,
     expand_url: str | None,
     options: ModelOptions,
-) -> list[QueryTreatment]:
+) -> list[QueryRewriter]:
     """What ``--translate-queries`` and ``--expand-queries`` ask for; translation comes first.
 
     Raises:
         UsageError: no such engine, or a flag without the one it belongs to.
         ModelError: an engine's folder or program is not there.
     """
-    found: list[QueryTreatment] = []
+    found: list[QueryRewriter] = []
     if translate is not None:
         if not is_language(into):
             raise UsageError(f"--into {into!r} is not a language code, such as en")
         engine = open_engine(
             translate, EngineOptions(device=options.device, offline=options.offline)
         )
-        found.append(QueryTreatment(f"queries in {into}", engine, into, lambda query, new: new))
+        found.append(QueryRewriter(f"queries in {into}", engine, into, lambda query, new: new))
     if expand_url is not None and not (expand or "").startswith("http:"):
         raise UsageError("--expand-url goes with --expand-queries http:NAME")
     if expand is not None:
         found.append(
-            QueryTreatment(
+            QueryRewriter(
                 "queries expanded",
                 _expander(expand, expand_url),
                 None,

@@ -20,7 +20,7 @@ from harness.base.progress import Progress
 from harness.evaluation.layout import Prepared
 from harness.evaluation.search_stage import Searched
 from harness.models.reranker import Reranker
-from harness.search.results import Found
+from harness.search.results import SearchResult
 
 _AT_ONCE = 4096
 """Pairs handed to a reranker at a time."""
@@ -48,7 +48,7 @@ def rerank(
     progress.start(
         f"rerank {prepared.spec.name}", sum(len(c) for x in wanted.values() for c in x), "pairs"
     )
-    found: dict[str, Found] = {}
+    found: dict[str, SearchResult] = {}
     for language, ranks in searched.found.items():
         texts = data.queries[language].texts
         for first in range(0, len(texts), 64):
@@ -82,7 +82,7 @@ def rerank(
         found[language] = _with_heads(
             ranks,
             ordered((ranks.head, ranks.head_scores)) if language in multi else None,
-            {x: ordered(head) for x, head in ranks.block_heads.items()},
+            {x: ordered(head) for x, head in ranks.block_top_k.items()},
             prepared,
         )
         # Another language asks other texts.
@@ -91,9 +91,9 @@ def rerank(
     return Searched(found, None, searched.decisions)
 
 
-def _pairs(found: Found, top: int, multi: bool) -> list[NDArray[np.int32]]:
+def _pairs(found: SearchResult, top: int, multi: bool) -> list[NDArray[np.int32]]:
     """For each query the columns to be read, each once; the whole pool's where ``multi``."""
-    heads = [h[0][:, :top] for h in found.block_heads.values()]
+    heads = [h[0][:, :top] for h in found.block_top_k.values()]
     if multi:
         heads.append(found.head[:, :top])
     return [np.unique(row) for row in np.concatenate(heads, axis=1)]
@@ -131,11 +131,11 @@ def _texts(prepared: Prepared, columns: Set[int]) -> dict[int, str]:
 
 
 def _with_heads(
-    before: Found, head: Head | None, block_heads: Mapping[str, Head], prepared: Prepared
-) -> Found:
+    before: SearchResult, head: Head | None, block_top_k: Mapping[str, Head], prepared: Prepared
+) -> SearchResult:
     """``before`` with new heads, and the ranks of the golds in them as they are now."""
     pool = prepared.pool
-    outranked = before.outranked_by.copy()
+    n_above = before.ranked_above.copy()
     block_rank = before.block_rank.copy()
     language_of = pool.language_of
     queries = np.repeat(np.arange(len(before.golds.questions)), np.diff(before.golds.indptr))
@@ -144,17 +144,17 @@ def _with_heads(
         place = _place(head, query, column)
         if head is not None and place is not None:
             above = language_of[head[0][query, :place]]
-            outranked[i] = np.bincount(above, minlength=len(pool.languages))
-        place = _place(block_heads.get(pool.languages[before.gold_language[i]]), query, column)
+            n_above[i] = np.bincount(above, minlength=len(pool.languages))
+        place = _place(block_top_k.get(pool.languages[before.gold_language[i]]), query, column)
         if place is not None:
             block_rank[i] = place + 1
     return replace(
         before,
-        outranked_by=outranked,
+        ranked_above=n_above,
         block_rank=block_rank,
         head=before.head if head is None else head[0],
         head_scores=before.head_scores if head is None else head[1],
-        block_heads=dict(block_heads),
+        block_top_k=dict(block_top_k),
     )
 
 

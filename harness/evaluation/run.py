@@ -19,10 +19,10 @@ from harness.evaluation.corpus_run import corpus_entry, forget_begun, over_corpo
 from harness.evaluation.intervals import intervals
 from harness.evaluation.layout import Prepared, choose_tasks, prepare, texts_of
 from harness.evaluation.options import RunOptions, with_settings
-from harness.evaluation.pipeline import System, reranked, treated
-from harness.evaluation.postprocessing import Treatment, parse_treatments, treat
+from harness.evaluation.pipeline import Pipeline, postprocessed, reranked
+from harness.evaluation.postprocessing import PostProcessor, parse_postprocessors, postprocess
 from harness.evaluation.provenance import document_of, folder_name
-from harness.evaluation.query_rewriting import query_treatments
+from harness.evaluation.query_rewriting import query_rewriters
 from harness.evaluation.record import Record, finite
 from harness.evaluation.rerank import rerank
 from harness.evaluation.scores import (
@@ -51,7 +51,7 @@ from harness.models.base import DenseModel, LexicalModel, Model, for_task
 from harness.models.matrix_rate import rates
 from harness.models.reranker import Reranker, load_reranker
 from harness.search.exact import normalised
-from harness.search.results import Found
+from harness.search.results import SearchResult
 from harness.vectors import encode as encoding
 from harness.vectors.store import Store
 from harness.vectors.workers.engines import check_engine
@@ -82,7 +82,7 @@ def encode_task(
     # languages ask in one is encoded together, equal texts once.
     groups: dict[tuple[Role, str], list[tuple[str, Sequence[str]]]] = {}
     for role, language, batch in texts_of(prepared):
-        groups.setdefault((role, prepared.asked_in(role, language)), []).append((language, batch))
+        groups.setdefault((role, prepared.encoded_in(role, language)), []).append((language, batch))
     texts = {x: [text for _, batch in held for text in batch] for x, held in groups.items()}
     distinct = sum(len(set(held)) for held in texts.values())
     progress.start(f"encode {prepared.spec.name}", distinct, "texts")
@@ -193,7 +193,7 @@ def _evaluate_task(  # noqa: C901, PLR0915 (all stages of a task in one)
     options: RunOptions,
     store: Store | None,
     progress: Progress,
-    treatments: Sequence[Treatment],
+    treatments: Sequence[PostProcessor],
     reranker: Reranker | None,
 ) -> list[Scored]:
     """The task's part of the record, and of the second record where there is a reranker."""
@@ -202,7 +202,7 @@ def _evaluate_task(  # noqa: C901, PLR0915 (all stages of a task in one)
     counts = encoding.EncodingCounts()
     exported: TrecExport | None = None
 
-    def export(found: Found) -> Found:
+    def export(found: SearchResult) -> SearchResult:
         # Written language by language: whole rankings of all of them would not fit in memory.
         nonlocal exported
         if options.trec is None:
@@ -226,7 +226,7 @@ def _evaluate_task(  # noqa: C901, PLR0915 (all stages of a task in one)
     elif is_dense(model):
         with stages.stage("encode"):
             vectors = encode_task(model, prepared, store, counts, progress)
-            vectors = dict(treat(treatments, vectors, model, store))
+            vectors = dict(postprocess(treatments, vectors, model, store))
         dimensions = next(iter(vectors.values())).shape[1]
         balance = any(t.balances for t in treatments)
         if balance:
@@ -355,8 +355,8 @@ def evaluate(
     # All tasks are read before the first text is encoded: what is wrong with the last of them is
     # not found out hours later.
     ready = [_prepare(spec, options, progress) for spec in specs]
-    treatments = parse_treatments(options.treatments, loaded, [p for p, _ in ready])
-    of_queries = query_treatments(
+    treatments = parse_postprocessors(options.treatments, loaded, [p for p, _ in ready])
+    of_queries = query_rewriters(
         options.translate_queries,
         options.into,
         options.expand_queries,
@@ -371,7 +371,7 @@ def evaluate(
             _evaluate_task(loaded, prepared, stages, options, store, progress, treatments, reranker)
         )
     record: Record | None = None
-    systems: list[Model | System] = [treated(loaded, [*of_queries, *treatments])]
+    systems: list[Model | Pipeline] = [postprocessed(loaded, [*of_queries, *treatments])]
     if reranker is not None:
         systems.append(reranked(systems[0], reranker, options.rerank_top))
     for system, scored in zip(systems, zip(*results, strict=True), strict=True):

@@ -15,7 +15,7 @@ from harness.errors import UsageError
 from harness.metrics import Measure
 from harness.metrics.bias import mean_by_golds
 from harness.metrics.ranks import RankedGolds
-from harness.search.results import Found
+from harness.search.results import SearchResult
 from harness.stats.means import group_means, micro_mean
 
 LANGUAGES_DEPTH = 10
@@ -54,7 +54,7 @@ class _Part:
 
 
 def _parts(
-    found: Found,
+    found: SearchResult,
     pool: Pool,
     index: Mapping[Setting, int],
     query_language: int,
@@ -123,7 +123,7 @@ def _narrow(numbers: int) -> type[np.signedinteger[Any]]:
 
 
 def per_query(
-    found: Mapping[str, Found],
+    found: Mapping[str, SearchResult],
     pool: Pool,
     settings: Sequence[Setting],
     measures: Sequence[Measure],
@@ -260,7 +260,7 @@ def rank_distance_by_golds(table: PerQuery) -> dict[int, float]:
 
 
 def top_language_share(
-    found: Mapping[str, Found], pool: Pool, k: int = LANGUAGES_DEPTH
+    found: Mapping[str, SearchResult], pool: Pool, k: int = LANGUAGES_DEPTH
 ) -> tuple[int, dict[str, dict[str, float]]]:
     """Query language -> passage language -> its mean share of the top ``k`` of the whole pool.
 

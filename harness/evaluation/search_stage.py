@@ -34,11 +34,11 @@ from harness.search.in_memory import (
     rank_with_own_indexes,
 )
 from harness.search.one_language import compile_loops
-from harness.search.results import Found
+from harness.search.results import SearchResult
 from harness.search.streamed import ShardSearch
 from harness.search.tiles import ROWS, rank_each, worth_compiling
 
-After = Callable[[Found], Found]
+After = Callable[[SearchResult], SearchResult]
 """Handed each query language's result (to export it); returns what is kept of it."""
 
 
@@ -46,7 +46,7 @@ After = Callable[[Found], Found]
 class Searched:
     """What the measures are computed from."""
 
-    found: Mapping[str, Found]
+    found: Mapping[str, SearchResult]
     """By query language."""
     agreement: Mapping[str, NDArray[np.float64]] | None
     """Query language -> (Q,) mean rank correlation; ``None`` where no measure asks for it."""
@@ -82,7 +82,7 @@ def _block_tops(prepared: Prepared, depth: int) -> dict[str, dict[str, int]]:
 
 
 def _agreement(
-    prepared: Prepared, found: Mapping[str, Found], scores_at: ScoresAt
+    prepared: Prepared, found: Mapping[str, SearchResult], scores_at: ScoresAt
 ) -> dict[str, NDArray[np.float64]] | None:
     if not any("rank_correlation" in m.needs for m in prepared.measures):
         return None
@@ -107,16 +107,16 @@ def _budget(options: RunOptions) -> int:
     return options.memory or memory_size() // 4
 
 
-def cut(found: Found, heads: int, block_heads: int) -> Found:
+def cut(found: SearchResult, heads: int, block_top_k: int) -> SearchResult:
     """``found`` with no deeper heads than these, for memory's sake."""
     blocks = {
-        x: (h[:, :block_heads], s[:, :block_heads]) for x, (h, s) in found.block_heads.items()
+        x: (h[:, :block_top_k], s[:, :block_top_k]) for x, (h, s) in found.block_top_k.items()
     }
     return replace(
         found,
         head=found.head[:, :heads],
         head_scores=found.head_scores[:, :heads],
-        block_heads=blocks if block_heads else {},
+        block_top_k=blocks if block_top_k else {},
     )
 
 
@@ -169,13 +169,13 @@ def search_dense(
         worth_compiling(g, pool) for g in prepared.golds.values()
     )
 
-    def finished(found: Found) -> Found:
+    def finished(found: SearchResult) -> SearchResult:
         if not balance:
             return after(found)
         x = found.language
         plain = balanced(found, pool, scores[x].decider(compiled), scores[x].margin, top)
-        kept = {y: (h[:, :depth], s[:, :depth]) for y, (h, s) in plain.block_heads.items()}
-        return after(replace(plain, block_heads={y: kept[y] for y in tops.get(x, {})}))
+        kept = {y: (h[:, :depth], s[:, :depth]) for y, (h, s) in plain.block_top_k.items()}
+        return after(replace(plain, block_top_k={y: kept[y] for y in tops.get(x, {})}))
 
     queries = sum(len(g.questions) for g in prepared.golds.values())
     if compiled:
@@ -297,7 +297,7 @@ def search_lexical(
     else:
         found = rank_each(
             prepared.golds,
-            lambda x: index_scores(whole, asked[x], prepared.asked_in("query", x)),
+            lambda x: index_scores(whole, asked[x], prepared.encoded_in("query", x)),
             pool,
             top=top,
             block_tops=tops,

@@ -15,7 +15,7 @@ from harness.data.task import Setting
 from harness.data.task_data import global_id
 from harness.data.trec import Ranking, write_qrels, write_run
 from harness.evaluation.layout import Prepared
-from harness.search.results import Found
+from harness.search.results import SearchResult
 
 
 def file_stem(setting: Setting) -> str:
@@ -39,12 +39,12 @@ def qrels_of(prepared: Prepared, setting: Setting) -> dict[str, dict[str, int]]:
 
 
 def _rankings(
-    prepared: Prepared, setting: Setting, found: Found, judged: Mapping[str, Any], depth: int
+    prepared: Prepared, setting: Setting, found: SearchResult, judged: Mapping[str, Any], depth: int
 ) -> Iterator[Ranking]:
     if setting.passage_language is None:
         head, scores = found.head, found.head_scores
     else:
-        head, scores = found.block_heads[setting.passage_language]
+        head, scores = found.block_top_k[setting.passage_language]
     for i, question in enumerate(found.golds.questions):
         query = global_id(setting.query_language, question)
         if query in judged:
@@ -63,7 +63,7 @@ class TrecExport:
     depth: int
     """Passages per query at most."""
 
-    def write(self, found: Found) -> None:
+    def write(self, found: SearchResult) -> None:
         """Write the settings of one query language; its heads must be ``depth`` deep."""
         for setting in self.prepared.settings:
             if setting.query_language != found.language:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from harness.gate.policy import Policy, Rule, measures_of, read_policy
 from harness.gate.regression_check import gate
-from harness.gate.result import EXIT_CODES, Cell, Gate, Outcome, Party, Verdict
+from harness.gate.result import EXIT_CODES, CheckResult, Gate, Outcome, Party, Verdict
 
 __all__ = [
     "EXIT_CODES",
-    "Cell",
+    "CheckResult",
     "Gate",
     "Outcome",
     "Party",

@@ -12,9 +12,9 @@ from dataclasses import replace
 import numpy as np
 
 from harness.analysis.paired_rows import Rows
-from harness.gate.differences import Ask, change_of, of_side
+from harness.gate.differences import Check, change_of, of_side
 from harness.gate.policy import Direction, Policy
-from harness.gate.result import Cell, Side
+from harness.gate.result import CheckResult, Side
 from harness.stats.means import group_means, micro_mean
 from harness.stats.ragged import FloatArray
 
@@ -22,8 +22,8 @@ _Found = tuple[Side, str]
 
 
 def attributed(
-    policy: Policy, kinds: Sequence[Rows], asked: Sequence[Ask], cells: Sequence[Cell]
-) -> tuple[list[Cell], tuple[str, ...]]:
+    policy: Policy, kinds: Sequence[Rows], asked: Sequence[Check], cells: Sequence[CheckResult]
+) -> tuple[list[CheckResult], tuple[str, ...]]:
     """``cells`` with what their regressions come from, and the languages these come from.
 
     Languages that are only watched are named in their cells alone. A regression in the pool of all
@@ -86,7 +86,7 @@ def _drops(rows: Rows, measure: str, direction: Direction) -> FloatArray:
     return -moved if direction == "higher" else moved
 
 
-def _left(rows: Rows, drops: FloatArray, ask: Ask, without: Sequence[_Found]) -> float:
+def _left(rows: Rows, drops: FloatArray, ask: Check, without: Sequence[_Found]) -> float:
     """The drop of a value once some languages are taken out of it; 0 where nothing is left."""
     kept = [
         i
@@ -102,7 +102,7 @@ def _left(rows: Rows, drops: FloatArray, ask: Ask, without: Sequence[_Found]) ->
 def _sources(
     rows: Rows,
     drops: FloatArray,
-    asked: Sequence[tuple[Ask, float]],
+    asked: Sequence[tuple[Check, float]],
     known: Container[str],
 ) -> list[_Found]:
     """Sides and languages that regress by themselves, worst first.

@@ -27,7 +27,7 @@ _STRICT: tuple[Tier, ...] = ("critical", "supporting", "watched")
 
 
 @dataclass(frozen=True)
-class Ask:
+class Check:
     """One value that a rule is about: the mean over some settings of one kind."""
 
     rule: int
@@ -40,7 +40,7 @@ class Ask:
     """Of the rows', over which it is a mean."""
 
 
-class Moved(NamedTuple):
+class ValueChange(NamedTuple):
     """How far one value moved, candidate minus baseline, both on the same questions."""
 
     questions: int
@@ -55,7 +55,7 @@ class Moved(NamedTuple):
     p_either: float
 
 
-def asks(policy: Policy, number: int, rows: Rows, at: int) -> Iterator[Ask]:
+def asks(policy: Policy, number: int, rows: Rows, at: int) -> Iterator[Check]:
     """The values that one rule is about in the rows of one kind of setting."""
     rule = policy.rules[number]
     if rows.kind not in rule.settings or (rule.tasks and rows.task not in rule.tasks):
@@ -75,19 +75,19 @@ def asks(policy: Policy, number: int, rows: Rows, at: int) -> Iterator[Ask]:
         kept = [i for i, s in enumerate(rows.settings) if wanted(*_languages(s))]
         if kept:
             name = ",".join(rule.languages) or rule.tier or "all"
-            yield Ask(number, at, "mean", name, rule.tier or "supporting", tuple(kept))
+            yield Check(number, at, "mean", name, rule.tier or "supporting", tuple(kept))
     elif rule.by == "pair":
         for i, s in enumerate(rows.settings):
             if rows.kind == "cross" and wanted(*_languages(s)):
                 pair = "-".join(_languages(s))
-                yield Ask(number, at, "pair", pair, tier(*_languages(s)), (i,))
+                yield Check(number, at, "pair", pair, tier(*_languages(s)), (i,))
     else:
         sides: tuple[Side, ...] = ("query", "passage") if rows.kind == "cross" else ("query",)
         for side in sides:
             for x in rows.languages:
                 kept = [i for i, s in enumerate(rows.settings) if of_side(s, side) == x]
                 if kept and wanted(x):
-                    yield Ask(number, at, side, x, tier(x), tuple(kept))
+                    yield Check(number, at, side, x, tier(x), tuple(kept))
 
 
 def of_side(setting: Setting, side: Side) -> str | None:
@@ -113,19 +113,19 @@ def change_of(rows: Rows) -> FloatArray:
 
 def measured(
     kinds: Sequence[Rows],
-    asked: Sequence[Ask],
+    asked: Sequence[Check],
     rules: Sequence[Rule],
     *,
     resamples: int,
     permutations: int,
     seed: int,
-) -> list[Moved]:
+) -> list[ValueChange]:
     """How far each of ``asked`` moved.
 
     Values over the same settings are drawn and swapped together: one bootstrap and one permutation
     test for the languages of a kind, whatever the number of rules about them.
     """
-    found: dict[int, Moved] = {}
+    found: dict[int, ValueChange] = {}
     groups: dict[tuple[int, Side, tuple[int, ...], float], list[int]] = {}
     for number, ask in enumerate(asked):
         whole = tuple(range(len(kinds[ask.rows].settings)))
@@ -198,7 +198,7 @@ class _Drawn:
         self.estimates = {"mean": boot.macro, "parent": boot.parents, "pair": boot.groups}
         self.tests = {"mean": swapped.macro, "parent": swapped.parents, "pair": swapped.groups}
 
-    def moved(self, ask: Ask, measure: str) -> Moved:
+    def moved(self, ask: Check, measure: str) -> ValueChange:
         m = self.measures.index(measure)
         level, at = self._place(ask, m)
         estimates: Estimates = self.estimates[level]
@@ -208,7 +208,7 @@ class _Drawn:
         # A single question drawn again and again is always itself: it says nothing of others.
         low, high = estimates.bca[at] if questions > 1 else (np.nan, np.nan)
         baseline, candidate = (self._mean(x[:, m], ask) for x in self.values)
-        return Moved(
+        return ValueChange(
             questions=questions,
             baseline=baseline,
             candidate=candidate,
@@ -221,14 +221,14 @@ class _Drawn:
             p_either=float(test.p_value[at]),
         )
 
-    def _place(self, ask: Ask, m: int) -> tuple[str, tuple[int, ...]]:
+    def _place(self, ask: Check, m: int) -> tuple[str, tuple[int, ...]]:
         if ask.side == "mean":
             return "mean", (m,)
         if ask.side == "pair":
             return "pair", (self.position[ask.settings[0]], m)
         return "parent", (self.parents.index(ask.unit), m)
 
-    def _mean(self, values: FloatArray, ask: Ask) -> float:
+    def _mean(self, values: FloatArray, ask: Check) -> float:
         """The mean over a value's settings: settings first, then query languages."""
         by_setting = group_means(values, self.groups, len(self.of))
         kept: NDArray[np.int64] = np.array([self.position[i] for i in ask.settings], np.int64)

@@ -14,7 +14,7 @@ from harness.evaluation.intervals import SEED
 from harness.evaluation.record import Record
 from harness.gate import baselines
 from harness.gate.attribution import attributed
-from harness.gate.differences import Ask, asks, measured
+from harness.gate.differences import Check, asks, measured
 from harness.gate.policy import Policy, read_policy
 from harness.gate.result import Gate, Outcome, Party
 from harness.gate.verdicts import judge, outcomes, overall
@@ -176,7 +176,7 @@ def _holds(record: Record, task: str, measure: str, kinds: Sequence[str] | None 
     )
 
 
-def _permutations(policy: Policy, asked: Sequence[Ask]) -> int:
+def _permutations(policy: Policy, asked: Sequence[Check]) -> int:
     """As many as Holm's correction needs: the least p-value then lies at a tenth of alpha."""
     counted = sum(ask.tier != "watched" for ask in asked)
     strictest = min(rule.alpha for rule in policy.rules)

@@ -27,7 +27,7 @@ EXIT_CODES: Mapping[Verdict, int] = {
 
 
 @dataclass(frozen=True)
-class Cell:
+class CheckResult:
     """One value that a rule is about: candidate against baseline on the questions of both."""
 
     task: str
@@ -75,7 +75,7 @@ class Outcome:
 
     rule: Rule
     verdict: Verdict
-    cells: tuple[Cell, ...]
+    cells: tuple[CheckResult, ...]
     note: str | None
     """Why the rule is missing, or is left out; else ``None``."""
     left_out: bool = False
@@ -121,7 +121,7 @@ class Gate:
         """What `harness gate` ends with."""
         return EXIT_CODES[self.verdict]
 
-    def cells(self, *verdicts: Verdict) -> Iterator[tuple[Outcome, Cell]]:
+    def cells(self, *verdicts: Verdict) -> Iterator[tuple[Outcome, CheckResult]]:
         """All cells, of these verdicts if any are named, rule by rule."""
         for outcome in self.outcomes:
             for cell in outcome.cells:
@@ -129,7 +129,7 @@ class Gate:
                     yield outcome, cell
 
     @property
-    def regressions(self) -> tuple[Cell, ...]:
+    def regressions(self) -> tuple[CheckResult, ...]:
         """The cells that make the gate fail."""
         return tuple(cell for _, cell in self.cells("regression") if cell.counts)
 

@@ -14,9 +14,9 @@ import numpy as np
 
 from harness.analysis.paired_rows import Rows
 from harness.base.wording import plural
-from harness.gate.differences import Ask, Moved
+from harness.gate.differences import Check, ValueChange
 from harness.gate.policy import LEAST, Direction, Policy, Rule
-from harness.gate.result import Cell, Outcome, Verdict
+from harness.gate.result import CheckResult, Outcome, Verdict
 from harness.stats.multiple_tests import holm, smallest_detectable_difference
 
 _SEVERITY: tuple[Verdict, ...] = ("regression", "missing", "inconclusive", "improvement", "pass")
@@ -33,7 +33,7 @@ class _Drop(NamedTuple):
     """Of a change for the better; NaN where no change is one."""
 
 
-def _drop(moved: Moved, direction: Direction) -> _Drop:
+def _drop(moved: ValueChange, direction: Direction) -> _Drop:
     if direction == "higher":
         return _Drop(-moved.difference, -moved.low, moved.p_lower, moved.p_higher)
     if direction == "lower":
@@ -45,11 +45,11 @@ def _drop(moved: Moved, direction: Direction) -> _Drop:
 def judge(
     policy: Policy,
     kinds: Sequence[Rows],
-    asked: Sequence[Ask],
-    moved: Sequence[Moved],
+    asked: Sequence[Check],
+    moved: Sequence[ValueChange],
     *,
     half: bool,
-) -> tuple[list[Cell], int]:
+) -> tuple[list[CheckResult], int]:
     """A cell for each of ``asked``, and the number of cells that count.
 
     Holm's correction is over the cells that count; those of watched languages have one of their
@@ -80,7 +80,7 @@ def judge(
             rule, found, drop, (float(adjusted[number]), float(gains[number])), (limit, margin)
         )
         cells.append(
-            Cell(
+            CheckResult(
                 task=kinds[ask.rows].task,
                 kind=kinds[ask.rows].kind,
                 measure=rule.measure,
@@ -115,7 +115,7 @@ def judge(
 
 def _verdict(
     rule: Rule,
-    found: Moved,
+    found: ValueChange,
     drop: _Drop,
     adjusted: tuple[float, float],
     bounds: tuple[float, float],
@@ -148,7 +148,7 @@ def _verdict(
     return "pass", f"no {what} beyond {_amount(margin)}"
 
 
-def outcomes(policy: Policy, asked: Sequence[Ask], cells: Sequence[Cell]) -> list[Outcome]:
+def outcomes(policy: Policy, asked: Sequence[Check], cells: Sequence[CheckResult]) -> list[Outcome]:
     """A verdict for each rule: that of its worst cell, cells of watched languages left aside."""
     found = []
     for number, rule in enumerate(policy.rules):

@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from harness.base.digests import file_sha256
-from harness.data.file_memo import remembered
+from harness.data.file_memo import memoized
 from harness.errors import ModelError
 
 # Never read by the torch backend of sentence-transformers or transformers.
@@ -109,9 +109,9 @@ def digest_folder(folder: Path, backend: str = "torch") -> dict[str, str]:
 def digest_file(path: Path) -> str:
     """SHA-256 hex of a file's content, remembered by its stamp so that weights are read once.
 
-    See :func:`harness.data.file_memo.remembered` for when the memory is trusted.
+    See :func:`harness.data.file_memo.memoized` for when the memory is trusted.
     """
-    return str(remembered(path, "digests", _read_digest)["sha256"])
+    return str(memoized(path, "digests", _read_digest)["sha256"])
 
 
 def _read_digest(path: Path) -> dict[str, str]:

@@ -95,7 +95,7 @@ class HttpEncoder:
         found: dict[int, NDArray[np.float32]] = {}
         with ThreadPoolExecutor(self._options.concurrency or _CONCURRENCY) as pool:
             pending: dict[Future[NDArray[np.float32]], range] = {
-                pool.submit(self._settle, [given[i] for i in part]): part for part in parts
+                pool.submit(self._finish, [given[i] for i in part]): part for part in parts
             }
             done, running = wait(pending, return_when=FIRST_EXCEPTION)
             for future in running:
@@ -118,7 +118,7 @@ class HttpEncoder:
             raise UnfinishedError(f"{where}: {problems[0]}", (at, vectors))
         return np.ascontiguousarray(vectors, np.float32)
 
-    def _settle(self, texts: list[str]) -> NDArray[np.float32]:
+    def _finish(self, texts: list[str]) -> NDArray[np.float32]:
         """Vectors of one request's texts, by as many halves as it takes."""
         asked = {"model": self.name, "input": texts, "encoding_format": "float"}
         try:
@@ -127,7 +127,7 @@ class HttpEncoder:
             if len(texts) == 1:
                 raise ModelError(f"{problem}, first for the text {texts[0][:80]!r}") from None
             half = len(texts) // 2
-            return np.concatenate([self._settle(texts[:half]), self._settle(texts[half:])])
+            return np.concatenate([self._finish(texts[:half]), self._finish(texts[half:])])
 
 
 def _vectors(document: Any, count: int) -> NDArray[np.float32]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from harness.data.pool import Pool
 from harness.search.exact import Decider
-from harness.search.results import Found
+from harness.search.results import SearchResult
 
 
 def rounds_for(pool: Pool, k: int) -> int:
@@ -30,8 +30,8 @@ def rounds_for(pool: Pool, k: int) -> int:
 
 
 def balanced(
-    found: Found, pool: Pool, decider: Decider, margin: NDArray[np.float32], k: int
-) -> Found:
+    found: SearchResult, pool: Pool, decider: Decider, margin: NDArray[np.float32], k: int
+) -> SearchResult:
     """``found`` with counts and the top ``k`` of the balanced ranking of the whole pool.
 
     Its block heads must be :func:`rounds_for` deep in every language. ``decider`` and ``margin``
@@ -39,25 +39,25 @@ def balanced(
     the head are places, negated: the best passage has 0.
     """
     rounds = found.block_rank[:, None].astype(np.int64)
-    outranked = np.minimum(pool.sizes, rounds - 1) + (found.outranked_by >= rounds)
-    own = np.arange(len(outranked)), found.gold_language
-    outranked[own] = rounds[:, 0] - 1
+    n_above = np.minimum(pool.sizes, rounds - 1) + (found.ranked_above >= rounds)
+    own = np.arange(len(n_above)), found.gold_language
+    n_above[own] = rounds[:, 0] - 1
     head = _head(found, pool, decider, margin, min(k, len(pool)))
     places = -np.arange(head.shape[1], dtype=np.float32)
     return replace(
         found,
-        outranked_by=outranked.astype(np.int32),
+        ranked_above=n_above.astype(np.int32),
         head=head,
         head_scores=np.broadcast_to(places, head.shape).copy(),
     )
 
 
 def _head(
-    found: Found, pool: Pool, decider: Decider, margin: NDArray[np.float32], k: int
+    found: SearchResult, pool: Pool, decider: Decider, margin: NDArray[np.float32], k: int
 ) -> NDArray[np.int32]:
     depth = rounds_for(pool, k)
     queries = len(found.golds.questions)
-    parts = [found.block_heads[x] for x in pool.languages]
+    parts = [found.block_top_k[x] for x in pool.languages]
     column = np.concatenate([c[:, :depth] for c, _ in parts], axis=1).astype(np.int64)
     score = np.concatenate([s[:, :depth] for _, s in parts], axis=1)
     turn = np.concatenate([np.arange(min(depth, c.shape[1])) for c, _ in parts])

@@ -28,14 +28,14 @@ QUERIES = 512
 
 
 @dataclass(frozen=True)
-class Wanted:
+class PassQueries:
     """The queries of a pass and the golds whose ranks it counts."""
 
     queries: NDArray[np.float32]
     """(Q, d)"""
     indptr: NDArray[np.int64]
     """(Q + 1,) golds of each query."""
-    gold_scores: NDArray[np.float64]
+    relevant_scores: NDArray[np.float64]
     """(G,) as :func:`harness.search.exact.inner` gives them."""
     gold_rows: NDArray[np.int64]
     """(G,) numbers of the golds among all passages that are searched (:class:`Corpus`)."""
@@ -43,7 +43,7 @@ class Wanted:
     """What the lengths of the golds' vectors are at most."""
     ties_win: NDArray[np.int64]
     """(G,) whether a passage that ties with the gold outranks it: 1 or 0; -1: its id decides."""
-    gold_ids: list[bytes]
+    relevant_ids: list[bytes]
     """(G,) local ids; looked at where ``ties_win`` is -1."""
 
 
@@ -127,7 +127,7 @@ class ShardDecider(Decider):
         return real_score(self.queries[query], found[0])
 
 
-def settled(
+def best_candidates(
     corpus: Corpus,
     language: int,
     decider: Decider,

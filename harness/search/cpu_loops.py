@@ -598,7 +598,7 @@ def _rows(
     last: Any,
     k: Any,
     lanes: Any,
-    outranked: Any,
+    n_above: Any,
     out: Any,
     out_scores: Any,
 ) -> None:
@@ -614,7 +614,7 @@ def _rows(
         base = r * width
         golds = indptr[r + 1] - indptr[r]
         if golds:
-            _count_row(flat, base, columns, indptr[r], golds, starts, threshold, below, outranked)
+            _count_row(flat, base, columns, indptr[r], golds, starts, threshold, below, n_above)
         if k:
             _head_row(
                 flat,
@@ -676,7 +676,7 @@ def _in_one_pass(
     k: int,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
     k = min(k, last - first)
-    outranked = np.zeros((len(columns), len(starts) - 1), np.int32)
+    n_above = np.zeros((len(columns), len(starts) - 1), np.int32)
     out = np.empty((len(scores), k), np.int32)
     out_scores = np.empty((len(scores), k), np.float32)
     # Many lanes give a bound that few columns reach, few lanes few peaks to choose it from.
@@ -691,11 +691,11 @@ def _in_one_pass(
         last,
         k,
         lanes,
-        outranked,
+        n_above,
         out,
         out_scores,
     )
-    return outranked, out, out_scores
+    return n_above, out, out_scores
 
 
 OPEN = 1 << 16

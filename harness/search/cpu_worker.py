@@ -9,7 +9,15 @@ import torch
 from numpy.typing import NDArray
 
 from harness.search import streamed_cpu_loops as loops
-from harness.search.candidates import QUERIES, TILE, Corpus, ShardDecider, Wanted, capacity, settled
+from harness.search.candidates import (
+    QUERIES,
+    TILE,
+    Corpus,
+    PassQueries,
+    ShardDecider,
+    best_candidates,
+    capacity,
+)
 from harness.search.exact import (
     Decisions,
     VectorDecider,
@@ -20,14 +28,14 @@ from harness.search.exact import (
 )
 
 
-class Worker:
+class CpuWorker:
     """Candidates and counts of one thread; scores on a CPU, in compiled loops."""
 
     def __init__(
         self,
         corpus: Corpus,
         language: int,
-        wanted: Wanted,
+        wanted: PassQueries,
         k: int,
         decisions: Decisions,
         tile: int = TILE,
@@ -38,7 +46,7 @@ class Worker:
         self.scores = np.empty((queries, capacity(k)), np.float32)
         self.rows = np.empty((queries, capacity(k)), np.uint32)
         self.held = np.zeros(queries, np.int64)
-        self.outranked = np.zeros(len(wanted.gold_scores), np.int64)
+        self.n_above = np.zeros(len(wanted.relevant_scores), np.int64)
         self._corpus, self._language, self._wanted = corpus, language, wanted
         self._decisions, self._k, self._tile = decisions, k, tile
         self._kth = np.full(queries, -np.inf, np.float32)
@@ -64,7 +72,7 @@ class Worker:
         for start in range(0, len(vectors), self._tile):
             tile = self._read(vectors[start : start + self._tile])
             self._lengthen(check_lengths(tile.numpy()))
-            self._settle(tile, first_row + start)
+            self._finish(tile, first_row + start)
 
     def _lengthen(self, longest: float) -> None:
         """Products may be as far off as the longest vector so far lets them."""
@@ -76,8 +84,8 @@ class Worker:
         far = error[self._query_of].astype(np.float64)
         # Rounded outward. What float64 is off by is far less than the bound has to spare.
         up, down = np.float32(np.inf), np.float32(-np.inf)
-        self._high = np.nextafter((wanted.gold_scores + far).astype(np.float32), up)
-        self._low = np.nextafter((wanted.gold_scores - far).astype(np.float32), down)
+        self._high = np.nextafter((wanted.relevant_scores + far).astype(np.float32), up)
+        self._low = np.nextafter((wanted.relevant_scores - far).astype(np.float32), down)
         self._float64 = 2 * inner_error(wanted.queries, max(longest, wanted.longest))
 
     def _read(self, part: NDArray[Any]) -> torch.Tensor:
@@ -92,7 +100,7 @@ class Worker:
             self._vectors[: len(part)].copy_(self._raw[: len(part)])
         return self._vectors[: len(part)]
 
-    def _settle(self, tile: torch.Tensor, first_row: int) -> None:
+    def _finish(self, tile: torch.Tensor, first_row: int) -> None:
         for start in range(0, len(self._queries), QUERIES):
             stop = min(start + QUERIES, len(self._queries))
             # A fixed width of the buffer's rows would leave gaps; a shorter tile gets its own.
@@ -123,13 +131,13 @@ class Worker:
             )
             if r == stop - start:
                 return
-            self._settle_query(start + r)
+            self._finish_query(start + r)
 
-    def _settle_query(self, q: int) -> None:
+    def _finish_query(self, q: int) -> None:
         """Cut a query's candidates to its head by what decides in the end."""
         held = self.rows[q, : self.held[q]].astype(np.int64)
         query = np.full(len(held), q, np.int64)
-        _, row, score = settled(
+        _, row, score = best_candidates(
             self._corpus,
             self._language,
             ShardDecider(self._wanted.queries, self._corpus, self.longest, self._decisions),
@@ -166,7 +174,7 @@ class Worker:
                 self._high[a:b],
                 self._low[a:b],
                 own,
-                self.outranked[a:b],
+                self.n_above[a:b],
                 self._open_gold,
                 self._open_column,
                 r,
@@ -185,9 +193,9 @@ class Worker:
         wanted, query = self._wanted, self._query_of[gold]
         self._decisions.add(float64=len(gold))
         difference = inner(wanted.queries, tile, query, column, compiled=True)
-        difference -= wanted.gold_scores[gold]
+        difference -= wanted.relevant_scores[gold]
         unsure = np.abs(difference) <= self._float64[query]
-        np.add.at(self.outranked, gold[(difference > 0) & ~unsure], 1)
+        np.add.at(self.n_above, gold[(difference > 0) & ~unsure], 1)
         if not unsure.any():
             return
         gold, column, query = gold[unsure], column[unsure], query[unsure]
@@ -198,10 +206,10 @@ class Worker:
         decider = VectorDecider(wanted.queries, vectors, longest, self._decisions, compiled=True)
         sign = decider.signs(query, where, len(near) + at)
         wins = (sign > 0) | ((sign == 0) & (wanted.ties_win[gold] == 1))
-        np.add.at(self.outranked, gold[wins], 1)
+        np.add.at(self.n_above, gold[wins], 1)
         tied = (sign == 0) & (wanted.ties_win[gold] < 0)
         if tied.any():
             different, at = np.unique(column[tied], return_inverse=True)
             ids = self._corpus.languages[self._language].ids(different + first_row)
             for g, i in zip(gold[tied].tolist(), at.tolist(), strict=True):
-                self.outranked[g] += ids[i] > wanted.gold_ids[g]
+                self.n_above[g] += ids[i] > wanted.relevant_ids[g]

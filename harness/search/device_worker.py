@@ -9,20 +9,20 @@ import torch
 from numpy.typing import NDArray
 
 from harness.search import streamed_cpu_loops as loops
-from harness.search.candidates import QUERIES, Corpus, Wanted
+from harness.search.candidates import QUERIES, Corpus, PassQueries
 from harness.search.corpus_rows import PIECE
-from harness.search.cpu_worker import Worker
+from harness.search.cpu_worker import CpuWorker
 from harness.search.exact import Decisions, check_lengths
 
 
-class DeviceWorker(Worker):
+class DeviceWorker(CpuWorker):
     """Candidates and counts of a pass whose scores are computed on ``device``."""
 
     def __init__(
         self,
         corpus: Corpus,
         language: int,
-        wanted: Wanted,
+        wanted: PassQueries,
         k: int,
         decisions: Decisions,
         device: str,
@@ -34,7 +34,7 @@ class DeviceWorker(Worker):
         self._nth = np.arange(len(self._query_of)) - wanted.indptr[:-1][self._query_of]
 
     def search(self, vectors: NDArray[Any], first_row: int) -> None:
-        """See :meth:`Worker.search`; vectors travel as they are stored and widen over there."""
+        """See :meth:`CpuWorker.search`; vectors travel as they are stored and widen over there."""
         for start in range(0, len(vectors), self._tile):
             part = np.array(vectors[start : start + self._tile])
             tile = torch.from_numpy(part).to(self._queries.device).float()
@@ -75,7 +75,7 @@ class DeviceWorker(Worker):
             )
             if at == len(query):
                 return
-            self._settle_query(start + int(query[at]))
+            self._finish_query(start + int(query[at]))
 
     def _weigh(
         self,
@@ -96,7 +96,7 @@ class DeviceWorker(Worker):
             high = torch.from_numpy(self._high[gold]).to(device)[:, None]
             low = torch.from_numpy(self._low[gold]).to(device)[:, None]
             above = rows > high
-            self.outranked[gold] += above.sum(1).cpu().numpy()
+            self.n_above[gold] += above.sum(1).cpu().numpy()
             which, column = (
                 x.cpu().numpy() for x in torch.nonzero((rows >= low) & ~above, as_tuple=True)
             )

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.progress import resident_memory
-from harness.data.pool import Golds, Pool
+from harness.data.pool import Pool, RelevantPassages
 from harness.errors import UsageError
 from harness.search.exact import Decisions, check_lengths
-from harness.search.results import Found
+from harness.search.results import SearchResult
 from harness.search.tiles import ROWS, InnerProducts, Scores, rank, rank_each, worth_compiling
 
 if TYPE_CHECKING:
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 __all__ = [
     "ROWS",
     "DenseScores",
-    "Found",
-    "Golds",
     "Pool",
+    "RelevantPassages",
     "Scores",
+    "SearchResult",
     "check_memory",
     "index_pool",
     "index_scores",
@@ -127,14 +127,14 @@ def rank_with_own_indexes(
     whole: LexicalIndex,
     passages: Sequence[str],
     queries: Mapping[str, Sequence[str]],
-    golds: Mapping[str, Golds],
+    golds: Mapping[str, RelevantPassages],
     pool: Pool,
     *,
     top: int = 100,
     block_tops: Mapping[str, Mapping[str, int]] | None = None,
     threads: int = 1,
     progress: Callable[[int], None] | None = None,
-) -> dict[str, Found]:
+) -> dict[str, SearchResult]:
     """Gold ranks and heads of a system that scores by index: one index per pool that is searched.
 
     Word statistics belong to a pool, so the multi settings use an index of all passages and the
@@ -152,8 +152,8 @@ def rank_with_own_indexes(
         progress=progress,
     )
     block_rank = {x: np.zeros(len(golds[x].columns), np.int32) for x in queries}
-    block_heads: dict[str, dict[str, tuple[NDArray[np.int32], NDArray[np.float32]]]]
-    block_heads = {x: {} for x in queries}
+    block_top_k: dict[str, dict[str, tuple[NDArray[np.int32], NDArray[np.float32]]]]
+    block_top_k = {x: {} for x in queries}
     for name in pool.languages:
         first, last = pool.block(name)
         alone = pool.only(name)
@@ -171,9 +171,9 @@ def rank_with_own_indexes(
             )
             block_rank[x][here] = own.block_rank
             if wanted:
-                block_heads[x][name] = (own.head + np.int32(first), own.head_scores)
+                block_top_k[x][name] = (own.head + np.int32(first), own.head_scores)
             if progress is not None:
                 progress(len(texts))
     return {
-        x: replace(found[x], block_rank=block_rank[x], block_heads=block_heads[x]) for x in queries
+        x: replace(found[x], block_rank=block_rank[x], block_top_k=block_top_k[x]) for x in queries
     }

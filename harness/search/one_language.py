@@ -16,7 +16,15 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.search.candidates import QUERIES, TILE, Corpus, ShardDecider, Wanted, capacity, settled
+from harness.search.candidates import (
+    QUERIES,
+    TILE,
+    Corpus,
+    PassQueries,
+    ShardDecider,
+    best_candidates,
+    capacity,
+)
 from harness.search.corpus_rows import Piece, Rows, release, vectors_of
 from harness.search.exact import (
     Decisions,
@@ -35,7 +43,7 @@ class Scanned:
     """(Q, k) float32 products."""
     longest: float
     """What the lengths of the passages' vectors are at most."""
-    outranked_by: NDArray[np.int64]
+    ranked_above: NDArray[np.int64]
     """(G,) passages above each gold."""
 
 
@@ -51,7 +59,7 @@ def scan_bytes(queries: int, width: int, k: int, threads: int) -> int:
 def scan(
     corpus: Corpus,
     language: int,
-    wanted: Wanted,
+    wanted: PassQueries,
     k: int,
     decisions: Decisions,
     *,
@@ -120,7 +128,7 @@ def compile_loops() -> None:
     one = np.ones((1, 1), np.float32)
     golds = np.array([0, 1], np.int64)
     first, ties = golds[:1], np.array([-1], np.int64)
-    wanted = Wanted(one, golds, one[0].astype(np.float64), first, 1.0, ties, [b"0"])
+    wanted = PassQueries(one, golds, one[0].astype(np.float64), first, 1.0, ties, [b"0"])
     inner(one, one, first, first, compiled=True)
     scan(Corpus([Rows([_One()])]), 0, wanted, 1, Decisions())
 
@@ -139,7 +147,7 @@ class _One:
 def _together(
     corpus: Corpus,
     language: int,
-    wanted: Wanted,
+    wanted: PassQueries,
     k: int,
     decisions: Decisions,
     workers: list[Any],
@@ -161,11 +169,11 @@ def _together(
         query.append(np.full(len(held), q, np.int64))
         row.append(held.astype(np.int64))
         score.append(scores)
-    outranked = np.sum([w.outranked for w in workers], axis=0)
+    n_above = np.sum([w.n_above for w in workers], axis=0)
     if not queries or not k:
         empty = np.zeros((queries, k))
-        return Scanned(empty.astype(np.int64), empty.astype(np.float32), longest, outranked)
-    _, best, found = settled(
+        return Scanned(empty.astype(np.int64), empty.astype(np.float32), longest, n_above)
+    _, best, found = best_candidates(
         corpus,
         language,
         ShardDecider(wanted.queries, corpus, longest, decisions),
@@ -175,4 +183,4 @@ def _together(
         np.concatenate(score),
         k,
     )
-    return Scanned(best.reshape(queries, k), found.reshape(queries, k), longest, outranked)
+    return Scanned(best.reshape(queries, k), found.reshape(queries, k), longest, n_above)

@@ -20,14 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.progress import resident_memory
-from harness.data.pool import Golds, Pool
+from harness.data.pool import Pool, RelevantPassages
 from harness.errors import DataError, UsageError
-from harness.search.candidates import Corpus, ShardDecider, Wanted
+from harness.search.candidates import Corpus, PassQueries, ShardDecider
 from harness.search.corpus_rows import Rows, Shard
 from harness.search.exact import Decisions, check_lengths, inner, product_error
 from harness.search.one_language import Scanned, scan, scan_bytes
-from harness.search.results import Found
-from harness.search.streamed_queries import Asked, Head, Judged, language_of
+from harness.search.results import SearchResult
+from harness.search.streamed_queries import AllQueries, Judged, TopPassages, language_of
 from harness.search.tiles import in_order
 
 __all__ = ["Judged", "Shard", "ShardSearch", "Streamed", "search_shards"]
@@ -45,7 +45,7 @@ class Streamed:
 
     pool: Pool
     """Golds and heads; ``len()`` and ``sizes`` count all that was searched."""
-    found: Mapping[str, Found]
+    found: Mapping[str, SearchResult]
     """By query language."""
     vectors: Callable[[NDArray[np.int64]], NDArray[np.float32]]
     """Vectors (n, d) of columns (n,), read again from their shards."""
@@ -76,7 +76,7 @@ class ShardSearch:
         from harness.search import cpu_worker  # noqa: F401
 
         self._searches = searches or {x: tuple(shards) for x in judged}
-        self._asked = Asked.of(queries, judged, self._searches)
+        self._asked = AllQueries.of(queries, judged, self._searches)
         # Languages in the order of ties: of equal scores the first language's rank higher.
         self.languages = tuple(sorted(shards, key=lambda x: f"{x}:".encode(), reverse=True))
         self._rows = [Rows(shards[x]) for x in self.languages]
@@ -141,23 +141,23 @@ class ShardSearch:
             UsageError: the memory budget is too small for a single query.
         """
         asked = self._asked
-        gold_language, gold_row = self._locate()
-        number = self._corpus.starts[gold_language] + gold_row
+        gold_language, relevant_row = self._locate()
+        number = self._corpus.starts[gold_language] + relevant_row
         query_of = np.repeat(np.arange(len(asked.vectors)), np.diff(asked.indptr))
-        gold_scores, longest = self._score(query_of, number)
+        relevant_scores, longest = self._score(query_of, number)
         local = [p.partition(":")[2].encode() for p in asked.passages]
-        outranked = np.zeros((len(gold_row), len(self.languages)), np.int64)
-        heads: dict[str, Head] = {}
-        blocks: dict[str, dict[str, Head]] = {x: {} for x in asked.languages}
+        n_above = np.zeros((len(relevant_row), len(self.languages)), np.int64)
+        heads: dict[str, TopPassages] = {}
+        blocks: dict[str, dict[str, TopPassages]] = {x: {} for x in asked.languages}
         for i, language in enumerate(self.languages):
             ties_win = np.where(gold_language == i, -1, gold_language > i)
             found: list[tuple[NDArray[np.int64], Scanned]] = []
             for query in self._passes(language):
                 indptr, golds = asked.golds_of(query)
-                wanted = Wanted(
+                wanted = PassQueries(
                     asked.vectors[query],
                     indptr,
-                    gold_scores[golds],
+                    relevant_scores[golds],
                     number[golds],
                     longest,
                     ties_win[golds].astype(np.int64),
@@ -173,11 +173,11 @@ class ShardSearch:
                     threads=self._threads,
                     progress=progress,
                 )
-                outranked[golds, i] = scanned.outranked_by
+                n_above[golds, i] = scanned.ranked_above
                 self._longest = max(self._longest, scanned.longest)
                 found.append((query, scanned))
             self._keep(language, i, found, heads, blocks)
-        return self._laid_out(gold_language, gold_row, outranked, heads, blocks)
+        return self._laid_out(gold_language, relevant_row, n_above, heads, blocks)
 
     def _score(
         self, query: NDArray[np.int64], number: NDArray[np.int64]
@@ -217,8 +217,8 @@ class ShardSearch:
         language: str,
         number: int,
         found: Sequence[tuple[NDArray[np.int64], Scanned]],
-        heads: dict[str, Head],
-        blocks: dict[str, dict[str, Head]],
+        heads: dict[str, TopPassages],
+        blocks: dict[str, dict[str, TopPassages]],
     ) -> None:
         """Add what a language's passes found to the heads of each query language."""
         if not found:
@@ -232,11 +232,11 @@ class ShardSearch:
             span = self._asked.span(x)
             first = int(np.searchsorted(query, span.start))
             own = slice(first, first + span.stop - span.start)
-            head = Head(np.full(row[own].shape, number, np.int16), row[own], score[own])
+            head = TopPassages(np.full(row[own].shape, number, np.int16), row[own], score[own])
             depth = self._block_tops.get(x, {}).get(language, 0)
             if depth:
                 cut = slice(0, depth)
-                blocks[x][language] = Head(
+                blocks[x][language] = TopPassages(
                     head.language[:, cut], head.row[:, cut], head.score[:, cut]
                 )
             if x in heads:
@@ -256,7 +256,9 @@ class ShardSearch:
         margin: NDArray[np.float32] = 2 * product_error(self._asked.vectors, self._longest)
         return margin
 
-    def _scores_of(self, head: Head, first: int, columns: NDArray[np.int64]) -> NDArray[np.float32]:
+    def _scores_of(
+        self, head: TopPassages, first: int, columns: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
         """Scores of a head of queries from ``first`` on, for exports."""
         if not self._scored:
             return head.score
@@ -268,10 +270,10 @@ class ShardSearch:
     def _laid_out(
         self,
         gold_language: NDArray[np.int16],
-        gold_row: NDArray[np.int64],
-        outranked: NDArray[np.int64],
-        heads: Mapping[str, Head],
-        blocks: Mapping[str, Mapping[str, Head]],
+        relevant_row: NDArray[np.int64],
+        n_above: NDArray[np.int64],
+        heads: Mapping[str, TopPassages],
+        blocks: Mapping[str, Mapping[str, TopPassages]],
     ) -> Streamed:
         """Everything as columns of a pool that names golds and heads."""
         asked = self._asked
@@ -279,7 +281,7 @@ class ShardSearch:
         known: list[NDArray[np.int64]] = []
         ids: dict[str, list[str]] = {}
         for number, (language, rows) in enumerate(zip(self.languages, self._rows, strict=True)):
-            seen = [gold_row[gold_language == number]]
+            seen = [relevant_row[gold_language == number]]
             seen += [head.row[head.language == number] for head in every]
             known.append(np.unique(np.concatenate(seen)))
             ids[language] = [x.decode() for x in rows.ids(known[-1])]
@@ -302,32 +304,32 @@ class ShardSearch:
             starts=offset.astype(np.int64),
             searched=np.array([len(rows) for rows in self._rows], np.int64),
         )
-        gold_columns = columns(gold_language, gold_row)
+        relevant_columns = columns(gold_language, relevant_row)
         found = {}
         for x in asked.languages:
             span = asked.span(x)
             a, b = int(asked.indptr[span.start]), int(asked.indptr[span.stop])
-            golds = Golds(
+            golds = RelevantPassages(
                 asked.questions[span],
                 asked.indptr[span.start : span.stop + 1] - a,
-                gold_columns[a:b],
+                relevant_columns[a:b],
                 asked.grades[a:b],
             )
             head = heads.get(x)
             if head is None:
                 nothing = np.zeros((span.stop - span.start, 0), np.int64)
-                head = Head(nothing.astype(np.int16), nothing, nothing.astype(np.float32))
-            own = outranked[np.arange(a, b), gold_language[a:b]] + 1
+                head = TopPassages(nothing.astype(np.int16), nothing, nothing.astype(np.float32))
+            own = n_above[np.arange(a, b), gold_language[a:b]] + 1
             best = columns(head.language, head.row)
-            found[x] = Found(
+            found[x] = SearchResult(
                 language=x,
                 golds=golds,
                 gold_language=gold_language[a:b],
-                outranked_by=outranked[a:b].astype(np.int32),
+                ranked_above=n_above[a:b].astype(np.int32),
                 block_rank=own.astype(np.int32),
                 head=best.astype(np.int32),
                 head_scores=self._scores_of(head, span.start, best),
-                block_heads={
+                block_top_k={
                     y: (c.astype(np.int32), self._scores_of(h, span.start, c))
                     for y, h in blocks[x].items()
                     for c in [columns(h.language, h.row)]

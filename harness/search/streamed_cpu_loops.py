@@ -158,12 +158,12 @@ def count(
     high: Any,
     low: Any,
     own: Any,
-    outranked: Any,
+    n_above: Any,
     open_gold: Any,
     open_column: Any,
     r: Any,
 ) -> Any:
-    """Add to ``outranked`` (G,) how many passages of a tile outrank each gold, from row ``r`` on.
+    """Add to ``n_above`` (G,) how many passages of a tile outrank each gold, from row ``r`` on.
 
     Scores ``flat`` (R * width,) above ``high`` (G,) are above the gold's for certain, those below
     ``low`` are not; a pair of a gold and a column between them goes into ``open_gold`` and
@@ -180,7 +180,7 @@ def count(
         end = base + np.uint64(width)
         for g in range(first, first + golds):
             above, near = _above_and_near(flat, base, end, high[g], low[g])
-            outranked[g] += above
+            n_above[g] += above
             j = np.uint64(0)
             while near > 0:
                 x = flat[base + j]

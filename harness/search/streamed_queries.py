@@ -15,7 +15,7 @@ Judged = Mapping[str, Mapping[str, int]]
 
 
 @dataclass(frozen=True)
-class Asked:
+class AllQueries:
     """The queries of all languages, side by side, and their golds."""
 
     languages: tuple[str, ...]
@@ -34,7 +34,7 @@ class Asked:
         queries: Mapping[str, NDArray[np.float32]],
         judged: Mapping[str, Judged],
         searches: Mapping[str, Collection[str]],
-    ) -> Asked:
+    ) -> AllQueries:
         """Only golds in a language that the query searches are kept; as :func:`search_shards`."""
         indptr, passages, grades = [0], [], []
         for x, questions in judged.items():
@@ -78,7 +78,7 @@ def language_of(passage: str) -> str:
 
 
 @dataclass
-class Head:
+class TopPassages:
     """The best passages of the queries of one language, (Q, k) each, best first."""
 
     language: NDArray[np.int16]
@@ -88,13 +88,13 @@ class Head:
 
     def merged(
         self,
-        other: Head,
+        other: TopPassages,
         k: int,
         query: NDArray[np.int64],
         starts: NDArray[np.int64],
         decider: Decider,
         margin: NDArray[np.float32],
-    ) -> Head:
+    ) -> TopPassages:
         """The best ``k`` of both; ``other`` holds passages that lose every tie.
 
         ``query`` (Q,) are the queries as ``decider`` numbers them, ``starts`` the first passage of
@@ -111,4 +111,4 @@ class Head:
             query[group], vector, sorted_, margin, group=group, tie=order.reshape(-1)
         )
         best = order.reshape(-1)[exact].reshape(score.shape)[:, :k]
-        return Head(*(np.take_along_axis(x, best, axis=1) for x in (language, row, score)))
+        return TopPassages(*(np.take_along_axis(x, best, axis=1) for x in (language, row, score)))

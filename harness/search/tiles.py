@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.pool import Golds, Pool
+from harness.data.pool import Pool, RelevantPassages
 from harness.search.exact import (
     Decisions,
     Open,
@@ -20,7 +20,7 @@ from harness.search.exact import (
     product_error,
     products_are_exact,
 )
-from harness.search.results import Found
+from harness.search.results import SearchResult
 
 ROWS = 256
 """Queries per tile, at most. Ranks do not depend on it."""
@@ -33,7 +33,7 @@ WORTH_COMPILING = 2**25
 work for torch's."""
 
 
-def worth_compiling(golds: Golds, pool: Pool) -> bool:
+def worth_compiling(golds: RelevantPassages, pool: Pool) -> bool:
     """Whether the compiled loops pay for one language's queries."""
     return len(golds.columns) * len(pool) > WORTH_COMPILING
 
@@ -133,7 +133,7 @@ class _Ranking:
         self,
         scores: Scores,
         language: str,
-        golds: Golds,
+        golds: RelevantPassages,
         pool: Pool,
         top: int,
         block_tops: Mapping[str, int],
@@ -150,7 +150,7 @@ class _Ranking:
         self._outranked = np.zeros((len(golds.columns), len(pool.languages)), np.int32)
         top = min(top, len(pool))
         self._head = np.zeros((self.queries, top), np.int32)
-        self._head_scores = np.zeros((self.queries, top), np.float32)
+        self._top_scores = np.zeros((self.queries, top), np.float32)
         self._blocks: dict[str, tuple[NDArray[np.int32], NDArray[np.float32]]] = {}
         for x, k in block_tops.items():
             first, last = pool.block(x)
@@ -171,13 +171,13 @@ class _Ranking:
         here = slice(start, stop)
         blocks = [(*pool.block(x), *best) for x, best in self._blocks.items()]
         if self._certain is None:
-            self._outranked[a:b], self._head[here], self._head_scores[here] = loops.count_and_heads(
+            self._outranked[a:b], self._head[here], self._top_scores[here] = loops.count_and_heads(
                 tile, indptr, columns, pool.starts, self._head.shape[1]
             )
             for first, last, best, scores in blocks:
                 best[here], scores[here] = loops.heads(tile, first, last, best.shape[1])
             return stop - start
-        whole = (0, len(pool), self._head, self._head_scores)
+        whole = (0, len(pool), self._head, self._top_scores)
         self._certain.fill(
             loops, tile, start, indptr, columns, pool.starts, self._outranked[a:b], *whole
         )
@@ -192,19 +192,19 @@ class _Ranking:
                 scores[here] = self._certain.scores_of(start, best[here])
         return stop - start
 
-    def found(self) -> Found:
+    def found(self) -> SearchResult:
         """The result, once every tile is settled."""
         gold_language = self._pool.language_of[self._golds.columns]
         own_block = self._outranked[np.arange(len(self._outranked)), gold_language] + 1
-        return Found(
+        return SearchResult(
             language=self._language,
             golds=self._golds,
             gold_language=gold_language,
-            outranked_by=self._outranked,
+            ranked_above=self._outranked,
             block_rank=own_block.astype(np.int32),
             head=self._head,
-            head_scores=self._head_scores,
-            block_heads=self._blocks,
+            head_scores=self._top_scores,
+            block_top_k=self._blocks,
         )
 
 
@@ -230,21 +230,21 @@ class _Certain:
         indptr: NDArray[np.int64],
         columns: NDArray[np.int64],
         starts: NDArray[np.int64],
-        outranked: NDArray[np.int32],
+        n_above: NDArray[np.int32],
         first: int,
         last: int,
         top: NDArray[np.int32],
         scores: NDArray[np.float32],
     ) -> None:
-        """Work on a tile whose first row is query ``at``; fill ``outranked`` (G, L) and ``top``."""
+        """Work on a tile whose first row is query ``at``; fill ``n_above`` (G, L) and ``top``."""
         k = top.shape[1]
         for found in loops.certain(
             tile, self._vectors, at, indptr, columns, starts, first, last, k
         ):
             self._decider.decisions.add(float64=found.float64)
-            outranked[indptr[found.start] : indptr[found.stop]] = found.above
+            n_above[indptr[found.start] : indptr[found.stop]] = found.above
             if len(found.near_column):
-                self._count(found, at, indptr, columns, outranked)
+                self._count(found, at, indptr, columns, n_above)
             here = slice(at + found.start, at + found.stop)
             top[here], scores[here] = found.top, found.top_scores
             if len(found.row):
@@ -260,7 +260,7 @@ class _Certain:
         at: int,
         indptr: NDArray[np.int64],
         columns: NDArray[np.int64],
-        outranked: NDArray[np.int32],
+        n_above: NDArray[np.int32],
     ) -> None:
         """Add the passages that are above a relevant one in the end."""
         relevant, near = found.near_relevant, found.near_column
@@ -268,7 +268,7 @@ class _Certain:
         sign = self._decider.signs(query, near, own)
         # Of two equal scores the lower column ranks higher.
         wins = (sign > 0) | ((sign == 0) & (near < own))
-        np.add.at(outranked, (relevant[wins], self._vectors.block_of[near[wins]]), 1)
+        np.add.at(n_above, (relevant[wins], self._vectors.block_of[near[wins]]), 1)
 
     def scores_of(self, at: int, top: NDArray[np.int32]) -> NDArray[np.float32]:
         """Scores of ``top`` (n, k), best first, such that float32 tells their order."""
@@ -302,7 +302,7 @@ def in_order(scores: NDArray[np.float64], columns: NDArray[np.int32]) -> NDArray
 def rank(
     scores: Scores,
     language: str,
-    golds: Golds,
+    golds: RelevantPassages,
     pool: Pool,
     *,
     top: int = 100,
@@ -310,7 +310,7 @@ def rank(
     compiled: bool | None = None,
     threads: int = 1,
     scored: bool = False,
-) -> Found:
+) -> SearchResult:
     """Exact gold ranks and heads for the queries of one language: :func:`rank_each` of one."""
     return rank_each(
         {language: golds},
@@ -325,7 +325,7 @@ def rank(
 
 
 def rank_each(
-    golds: Mapping[str, Golds],
+    golds: Mapping[str, RelevantPassages],
     scores: Callable[[str], Scores],
     pool: Pool,
     *,
@@ -336,8 +336,8 @@ def rank_each(
     threads: int = 1,
     scored: bool = False,
     progress: Callable[[int], None] | None = None,
-    after: Callable[[Found], Found] = lambda found: found,
-) -> dict[str, Found]:
+    after: Callable[[SearchResult], SearchResult] = lambda found: found,
+) -> dict[str, SearchResult]:
     """Exact gold ranks and heads by query language; ``golds`` and ``scores`` are by it too.
 
     ``compiled`` chooses the loops for scores on a CPU, which give the same results: numba's or
@@ -348,7 +348,7 @@ def rank_each(
     ``progress`` is told how many queries each tile held. ``after`` is handed each language's result
     as soon as it is whole and returns what is kept of it.
     """
-    found: dict[str, Found] = {}
+    found: dict[str, SearchResult] = {}
     begun: deque[tuple[str, list[Future[int]]]] = deque()
     rankings: dict[str, _Ranking] = {}
     waiting = iter(golds)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from harness.search.candidates import Corpus, Wanted
-from harness.search.cpu_worker import Worker
+from harness.search.candidates import Corpus, PassQueries
+from harness.search.cpu_worker import CpuWorker
 from harness.search.exact import (
     Decisions,
 )
 
 
 def worker_on(
-    device: str, corpus: Corpus, language: int, wanted: Wanted, k: int, decisions: Decisions
-) -> Worker:
+    device: str, corpus: Corpus, language: int, wanted: PassQueries, k: int, decisions: Decisions
+) -> CpuWorker:
     """The worker for a device as torch names it; ``cpu:0`` takes torch's loops on the CPU."""
     if device == "cpu":
-        return Worker(corpus, language, wanted, k, decisions)
+        return CpuWorker(corpus, language, wanted, k, decisions)
     from harness.search.device_worker import DeviceWorker
 
     return DeviceWorker(corpus, language, wanted, k, decisions, device)

@@ -26,7 +26,7 @@ from harness.models.base import ModelOptions
 from harness.study.definition import Scored, Study
 from harness.study.results import CELLS, DATA, REFERENCES
 from harness.study.training_pairs import Places, check_sources, cut, make_data
-from harness.study.trials import Cell, cells_of, in_keys
+from harness.study.trials import Trial, in_keys, trials_of
 from harness.training.settings import Settings
 from harness.training.training_set import read_data
 
@@ -79,7 +79,7 @@ class Job:
     """What is scored, or trained further."""
     settings: Settings | None = None
     """Of a cell's training."""
-    cell: Cell | None = None
+    cell: Trial | None = None
     overlap: tuple[Mapping[str, Any], ...] = ()
     """What was found of the tasks in a cell's pairs."""
 
@@ -104,7 +104,7 @@ class Ready:
     """A study that can be run."""
 
     study: Study
-    cells: tuple[Cell, ...]
+    cells: tuple[Trial, ...]
     tasks: tuple[Task, ...]
     jobs: tuple[Job, ...]
     """References, then cells seed by seed: a study cut short has whole seeds to show."""
@@ -174,7 +174,7 @@ def _rows(prepared: Prepared) -> int:
 class Checked:
     """What :func:`check_study` has found to be right."""
 
-    cells: tuple[Cell, ...]
+    cells: tuple[Trial, ...]
     references: Mapping[str, Mapping[str, Any]]
     """Name -> what tells it from other models."""
 
@@ -187,7 +187,7 @@ def check_study(study: Study, options: StudyOptions) -> Checked:
     """
     from harness.models import load
 
-    cells = cells_of(study)
+    cells = trials_of(study)
     places = _places(study, options)
     check_sources(places, {x.data for cell in cells for x in cell.data})
     references = {}
@@ -284,7 +284,7 @@ def make_ready(
 
 
 def _bases(
-    study: Study, cells: Sequence[Cell], options: StudyOptions, places: Places
+    study: Study, cells: Sequence[Trial], options: StudyOptions, places: Places
 ) -> dict[str, dict[str, Any]]:
     """Base -> name to load it by, and what tells it from others; each is loaded once.
 
@@ -327,7 +327,7 @@ class _Planned:
         self.pairs: dict[str, int] = {}
         self.steps: dict[str, int] = {}
 
-    def look(self, cell: Cell, settings: Settings, digests: Sequence[str]) -> None:
+    def look(self, cell: Trial, settings: Settings, digests: Sequence[str]) -> None:
         """Plan the batches of a cell, whose files have these digests.
 
         Raises:

@@ -21,7 +21,7 @@ from harness.errors import StudyError
 from harness.evaluation.record import Record
 from harness.study.definition import Study
 from harness.study.file import study_from
-from harness.study.trials import Cell, cells_of
+from harness.study.trials import Trial, trials_of
 
 FORMAT = 1
 STUDY, CELL, FAILED, REFERENCE = "study.json", "cell.json", "failed.json", "reference.json"
@@ -30,10 +30,10 @@ CELLS, DATA, MODELS, REFERENCES = "cells", "data", "models", "references"
 
 
 @dataclass(frozen=True)
-class CellResult:
+class TrialResult:
     """A cell that is trained and scored."""
 
-    cell: Cell
+    cell: Trial
     training: Mapping[str, Any]
     """``steps``, ``weights_of_step``, ``said``, ``seconds``, ``validation_loss``, ``pairs``,
     ``languages`` and ``overlap`` of the training."""
@@ -48,11 +48,11 @@ class Results:
     """What a study has come to."""
 
     study: Study
-    cells: tuple[CellResult, ...]
+    cells: tuple[TrialResult, ...]
     """In the study's order; of an unfinished study those that are there."""
     references: Mapping[str, Mapping[str, Record]]
     """Model -> scored task -> record, in the study's order."""
-    missing: tuple[Cell, ...]
+    missing: tuple[Trial, ...]
     """Cells that are not there yet, or failed."""
     failed: Mapping[str, str]
     """Name of a cell -> why it failed."""
@@ -77,7 +77,7 @@ def load_results(folder: str | Path) -> Results:
     )
     digests: Mapping[str, str] = head["digests"]
     found, missing, failed = [], [], {}
-    for cell in cells_of(study):
+    for cell in trials_of(study):
         place = folder / CELLS / cell.name
         document = read_whole(place / CELL, digests.get(cell.name))
         if document is None:
@@ -86,7 +86,7 @@ def load_results(folder: str | Path) -> Results:
                 failed[cell.name] = str(why["error"])
             continue
         found.append(
-            CellResult(
+            TrialResult(
                 cell,
                 document["training"],
                 _records(place, document["records"]),

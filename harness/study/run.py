@@ -26,10 +26,10 @@ from harness.study.results import (
     read_whole,
     write_json,
 )
-from harness.study.run_trial import StudyBench, StudyWorker, remove_model
-from harness.vectors.workers.dispatch import Crew, dispatch
-from harness.vectors.workers.engines import check_engine, crew_of
-from harness.vectors.workers.this_process import BenchCrew
+from harness.study.run_trial import TrialRunner, TrialWorker, remove_model
+from harness.vectors.workers.dispatch import Workers, dispatch
+from harness.vectors.workers.engines import check_engine, workers_of
+from harness.vectors.workers.this_process import InProcessRunner
 
 Tell = Callable[[str], None]
 
@@ -200,7 +200,7 @@ def _work(
         whole = read_whole(job.folder / (CELL if job.cell else REFERENCE), job.digest) or {}
         tell(f"{line}: {_spent(whole.get('seconds', {}))}")
 
-    worker = StudyWorker(
+    worker = TrialWorker(
         tasks=ready.tasks,
         options=options,
         command=None if command is None else tuple(command),
@@ -238,15 +238,15 @@ def _threads(options: StudyOptions) -> int | None:
 
 @contextmanager
 def _crew(
-    worker: StudyWorker, options: StudyOptions, total: int, progress: Progress
-) -> Iterator[Crew]:
+    worker: TrialWorker, options: StudyOptions, total: int, progress: Progress
+) -> Iterator[Workers]:
     if options.engine == "local":
-        bench = StudyBench(worker, progress)
+        job_runner = TrialRunner(worker, progress)
         try:
-            with BenchCrew(bench) as one:
+            with InProcessRunner(job_runner) as one:
                 yield one
         finally:
-            bench.close()
+            job_runner.close()
         return
-    with crew_of(options.engine, worker, total, options.workers) as crew:
+    with workers_of(options.engine, worker, total, options.workers) as crew:
         yield crew

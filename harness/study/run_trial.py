@@ -19,14 +19,14 @@ from harness.evaluation.run import evaluate
 from harness.models.base import Model, ModelOptions
 from harness.study.prepared import Job, StudyOptions, Task
 from harness.study.results import CELL, FAILED, KIND, MODELS, REFERENCE, read_whole, write_json
-from harness.study.shared_vectors import prime
+from harness.study.shared_vectors import precompute
 from harness.vectors.workers.dispatch import Answer
 
 CLAIMS = "claims"
 
 
 @dataclass(frozen=True)
-class StudyWorker:
+class TrialWorker:
     """What a process or actor needs to do cells. Picklable."""
 
     tasks: tuple[Task, ...]
@@ -40,20 +40,20 @@ class StudyWorker:
         """Where models are trained and scored."""
         return self.options.device
 
-    def placed(self, *, device: str | None = None, cores: int | None = None) -> StudyWorker:
+    def placed(self, *, device: str | None = None, cores: int | None = None) -> TrialWorker:
         """The same elsewhere."""
         options = self.options if device is None else replace(self.options, device=device)
         return replace(self, options=options, cores=self.cores if cores is None else cores)
 
-    def bench(self) -> StudyBench:
+    def job_runner(self) -> TrialRunner:
         """Begin."""
-        return StudyBench(self)
+        return TrialRunner(self)
 
 
-class StudyBench:
+class TrialRunner:
     """What does cells one after the other, keeping what they share: texts read, trunks computed."""
 
-    def __init__(self, worker: StudyWorker, progress: Progress | None = None) -> None:
+    def __init__(self, worker: TrialWorker, progress: Progress | None = None) -> None:
         self._worker = worker
         self._progress = progress or Silent()
         self._shared = contextlib.ExitStack()
@@ -131,7 +131,7 @@ class StudyBench:
 
         assert job.settings is not None
         options = self._worker.options
-        prime(job.settings, self._worker.tasks, options, self._primed, self._progress)
+        precompute(job.settings, self._worker.tasks, options, self._primed, self._progress)
         model = _clean_place(options.output, job)
         begun = time.perf_counter()
         trained = train(

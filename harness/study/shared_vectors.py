@@ -21,7 +21,7 @@ MOST = 400_000
 text is computed when it is met."""
 
 
-def prime(
+def precompute(
     settings: Settings,
     tasks: Sequence[Task],
     options: StudyOptions,

@@ -24,7 +24,7 @@ class Portion(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Cell:
+class Trial:
     """One training: an arm, a value of each of its axes, a seed."""
 
     name: str
@@ -46,13 +46,13 @@ class Cell:
         return Settings(**{**self.options, "data": tuple(files)})
 
 
-def cells_of(study: Study) -> tuple[Cell, ...]:
+def trials_of(study: Study) -> tuple[Trial, ...]:
     """All cells: arm by arm, then the values of its axes, then the seeds.
 
     Raises:
         StudyError: an option's value cannot be, or two cells have one name; names the file.
     """
-    found: dict[str, Cell] = {}
+    found: dict[str, Trial] = {}
     for arm in study.arms:
         axes = [study.axes[x] for x in arm.axes]
         for points in product(*(x.points for x in axes)):
@@ -70,7 +70,7 @@ def cells_of(study: Study) -> tuple[Cell, ...]:
     return tuple(found.values())
 
 
-def _cell(study: Study, arm: Arm, points: Sequence[Point], seed: int) -> Cell:
+def _cell(study: Study, arm: Arm, points: Sequence[Point], seed: int) -> Trial:
     options = {**study.train, **arm.train}
     data = arm.data
     rows: dict[str, int] = {}
@@ -80,7 +80,7 @@ def _cell(study: Study, arm: Arm, points: Sequence[Point], seed: int) -> Cell:
         rows |= point.rows
     values = {axis: point.value for axis, point in zip(arm.axes, points, strict=True)}
     parts = [arm.name, *(f"{x}={named(v)}" for x, v in values.items()), f"seed={seed}"]
-    return Cell(
+    return Trial(
         name=".".join(_UNSAFE.sub("-", x).strip("-.") for x in parts),
         arm=arm.name,
         values=values,
@@ -90,7 +90,7 @@ def _cell(study: Study, arm: Arm, points: Sequence[Point], seed: int) -> Cell:
     )
 
 
-def _check(study: Study, cell: Cell) -> None:
+def _check(study: Study, cell: Trial) -> None:
     try:
         settings = cell.settings()
     except UsageError as error:
@@ -104,7 +104,7 @@ def _check(study: Study, cell: Cell) -> None:
         )
 
 
-def _at(cell: Cell) -> str:
+def _at(cell: Trial) -> str:
     return ", ".join(f"{x}={named(v)}" for x, v in cell.values.items()) or f"with seed {cell.seed}"
 
 

@@ -257,13 +257,13 @@ def _run(
 
     from harness.training.batches import HybridBatchSampler, PairCollator
     from harness.training.loss import InfoNCE
-    from harness.training.trainer import Checkpoints, RecipeTrainer, Told, last_whole
+    from harness.training.trainer import Checkpoints, ProgressCallback, RecipeTrainer, last_whole
     from harness.training.trainer_arguments import arguments, quiet_libraries
 
     set_seed(settings.seed)
     steps = planned_steps(settings, data)
     validated = data.validation is not None
-    callbacks: list[Any] = [Told(progress, steps, validated=validated), Checkpoints()]
+    callbacks: list[Any] = [ProgressCallback(progress, steps, validated=validated), Checkpoints()]
     if validated and settings.patience:
         callbacks.append(EarlyStoppingCallback(settings.patience))
     with quiet_libraries():

@@ -91,7 +91,7 @@ class _Epochs(TrainerCallback):  # type: ignore[misc]
         self._sampler.set_epoch(int((state.epoch or 0) + 1e-9))
 
 
-class Told(TrainerCallback):  # type: ignore[misc]
+class ProgressCallback(TrainerCallback):  # type: ignore[misc]
     """Tells of the trainer's steps, validates the last, stops at a loss that is no number."""
 
     def __init__(self, progress: Progress, steps: int, *, validated: bool) -> None:

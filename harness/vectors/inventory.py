@@ -18,7 +18,7 @@ STRAY = 3600.0
 
 
 @dataclass(frozen=True)
-class Held:
+class StoredSpace:
     """One space of the store: the vectors of one model in one state, role and language."""
 
     folder: Path
@@ -54,7 +54,7 @@ class Held:
         return next((str(m["dtype"]) for m in self.manifests.values() if m), "")
 
 
-def spaces(root: Path) -> list[Held]:
+def spaces(root: Path) -> list[StoredSpace]:
     """Every space under a store's root, by model, role and language."""
     found = [_held(folder) for folder in sorted((root / "vectors").glob("*")) if folder.is_dir()]
     # One without facts and shards is a run's that has just begun, or was stopped then.
@@ -62,7 +62,7 @@ def spaces(root: Path) -> list[Held]:
     return sorted(found, key=lambda x: (x.model, x.what, x.folder.name))
 
 
-def _held(folder: Path) -> Held:
+def _held(folder: Path) -> StoredSpace:
     manifests = {}
     total, used = 0, 0.0
     for path in folder.iterdir():
@@ -73,7 +73,7 @@ def _held(folder: Path) -> Held:
         total, used = total + stat.st_size, max(used, stat.st_mtime)
         if path.suffix == ".json" and path.name != "space.json" and path.name[0] != ".":
             manifests[path.stem] = _manifest(path)
-    return Held(folder, _json(folder / "space.json"), manifests, total, used)
+    return StoredSpace(folder, _json(folder / "space.json"), manifests, total, used)
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def _manifest(path: Path) -> dict[str, Any]:
 
 
 def verify(
-    held: Sequence[Held], progress: Callable[[int], None] | None = None
+    held: Sequence[StoredSpace], progress: Callable[[int], None] | None = None
 ) -> list[tuple[Path, str]]:
     """Compare every finished shard with its checksums; damaged ones lose their manifest.
 
@@ -174,7 +174,9 @@ def _size(path: Path) -> int:
     return sum(x.stat().st_size for x in files)
 
 
-def chosen(held: Sequence[Held], models: Sequence[str], older_than: float | None) -> list[Leftover]:
+def chosen(
+    held: Sequence[StoredSpace], models: Sequence[str], older_than: float | None
+) -> list[Leftover]:
     """Spaces to clear out: those of ``models``, or not written to for ``older_than`` days, or both.
 
     Without either, none: vectors are not thrown away unless somebody says which.

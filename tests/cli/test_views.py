@@ -307,12 +307,12 @@ def test_only_the_harness_s_warnings_are_shown(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("HARNESS_DEBUG", raising=False)
-    with progress_bars.told(quiet=True):
+    with progress_bars.show_progress(quiet=True):
         warnings.warn("a matter\n of   languages", HarnessWarning, stacklevel=1)
         warnings.warn("old interface", FutureWarning, stacklevel=1)
     seen = capsys.readouterr()
     assert seen.err == "Warning: a matter of languages\n" and seen.out == ""
     monkeypatch.setenv("HARNESS_DEBUG", "1")
-    with progress_bars.told(quiet=True):
+    with progress_bars.show_progress(quiet=True):
         warnings.warn("old interface", FutureWarning, stacklevel=1)
     assert "FutureWarning: old interface" in capsys.readouterr().err

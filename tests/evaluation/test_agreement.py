@@ -9,17 +9,17 @@ import pytest
 from scipy.stats import spearmanr
 from small_pools import as_golds, make_pool
 
-from harness.data.pool import Golds
+from harness.data.pool import RelevantPassages
 from harness.evaluation.agreement import dense_scores_at, lexical_scores_at, question_agreement
 from harness.search.exact import Decisions
 from harness.search.in_memory import DenseScores
-from harness.search.results import Found
+from harness.search.results import SearchResult
 from harness.search.tiles import rank
 
 
 def searched(
     seed: int, asked: dict[str, list[str]], depth: int
-) -> tuple[dict[str, Found], dict[str, np.ndarray], np.ndarray]:
+) -> tuple[dict[str, SearchResult], dict[str, np.ndarray], np.ndarray]:
     """Random vectors for a pool of 60 passages and for each language's questions."""
     rng = np.random.default_rng(seed)
     pool = make_pool({"de": 20, "en": 25, "zh": 15})
@@ -31,14 +31,14 @@ def searched(
         rows = shared[[int(q[1:]) for q in questions]]
         queries[language] = (rows + rng.standard_normal(rows.shape)).astype(np.float32)
         empty = as_golds([[0]] * len(questions))
-        golds = Golds(tuple(questions), empty.indptr, empty.columns, empty.grades)
+        golds = RelevantPassages(tuple(questions), empty.indptr, empty.columns, empty.grades)
         scores = DenseScores(passages).of(queries[language])
         found[language] = rank(scores, language, golds, pool, top=depth)
     return found, queries, passages
 
 
 def expected(
-    found: dict[str, Found], queries: dict[str, np.ndarray], passages: np.ndarray, depth: int
+    found: dict[str, SearchResult], queries: dict[str, np.ndarray], passages: np.ndarray, depth: int
 ) -> dict[tuple[str, str], float]:
     """(language, question) -> mean over the other languages of scipy's correlation."""
     values: dict[tuple[str, str], list[float]] = {}

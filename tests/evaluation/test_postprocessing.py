@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import harness
-from harness.data.pool import Golds, Pool
+from harness.data.pool import Pool, RelevantPassages
 from harness.data.trec import read_qrels, read_run
 from harness.errors import DataError, UsageError
-from harness.evaluation.postprocessing import Offset, parse_treatment
+from harness.evaluation.postprocessing import Offset, parse_postprocessor
 from harness.evaluation.record import Record
 from harness.search.balanced import balanced, rounds_for
 from harness.search.in_memory import DenseScores
@@ -28,7 +28,7 @@ def places(row: list[float], starts: list[int]) -> list[int]:
     ids = np.array([str(i) for i in range(len(row))], object)
     pool = Pool(ids, languages, np.array(starts, np.int64), np.arange(len(row)), {})
     every = np.arange(len(row), dtype=np.int64)
-    golds = Golds(("q",), np.array([0, len(row)], np.int64), every, np.ones_like(every))
+    golds = RelevantPassages(("q",), np.array([0, len(row)], np.int64), every, np.ones_like(every))
     scores = DenseScores(np.array(row, np.float32)[:, None]).of(np.ones((1, 1), np.float32))
     tops = dict.fromkeys(languages, rounds_for(pool, len(row)))
     plain = rank(scores, "l0", golds, pool, top=len(row), block_tops=tops)
@@ -97,7 +97,7 @@ def test_offsets_bring_the_languages_means_together(tmp_path: Path) -> None:
         meaning = np.random.default_rng(5).normal(size=(len(texts), 8))  # type: ignore[arg-type]
         return (meaning + shift[language]).astype(np.float32)
 
-    offset = parse_treatment(f"offset:{parallel(tmp_path / 'p.jsonl')}", ("en", "de"))
+    offset = parse_postprocessor(f"offset:{parallel(tmp_path / 'p.jsonl')}", ("en", "de"))
     assert isinstance(offset, Offset) and set(offset.texts) == {"en", "de"}
     texts = ["a"] * 40
     before = {(r, x): encode(r, x, texts) for r in ("query", "passage") for x in shift}
@@ -112,7 +112,7 @@ def test_offsets_bring_the_languages_means_together(tmp_path: Path) -> None:
 
 
 def test_a_language_that_the_file_lacks_is_not_moved(tmp_path: Path) -> None:
-    offset = parse_treatment(f"offset:{parallel(tmp_path / 'p.jsonl')}", ("en", "de", "th"))
+    offset = parse_postprocessor(f"offset:{parallel(tmp_path / 'p.jsonl')}", ("en", "de", "th"))
     vectors = {("query", x): np.ones((2, 3), np.float32) for x in ("en", "de", "th")}
     moved = offset.vectors(
         vectors, lambda r, x, t: np.full((len(t), 3), len(x + t[0]), np.float32), cosine=False
@@ -130,7 +130,7 @@ def test_a_language_that_the_file_lacks_is_not_moved(tmp_path: Path) -> None:
 )
 def test_what_is_no_treatment_is_refused(spec: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        parse_treatment(spec, ("en", "de"))
+        parse_postprocessor(spec, ("en", "de"))
 
 
 @pytest.mark.parametrize(
@@ -147,15 +147,15 @@ def test_a_file_that_does_not_fit_is_refused(
 ) -> None:
     path = parallel(tmp_path / "p.jsonl", rows, **change)
     with pytest.raises(DataError, match=said):
-        parse_treatment(f"offset:{path}", ("en", "de"))
+        parse_postprocessor(f"offset:{path}", ("en", "de"))
 
 
 def test_a_file_without_two_of_the_tasks_languages_is_refused(tmp_path: Path) -> None:
     path = parallel(tmp_path / "p.jsonl")
     with pytest.raises(DataError, match="holds en of the task's languages"):
-        parse_treatment(f"offset:{path}", ("en", "th"))
+        parse_postprocessor(f"offset:{path}", ("en", "th"))
     with pytest.raises(DataError, match="cannot be read"):
-        parse_treatment(f"offset:{tmp_path}/none.jsonl", ("en", "th"))
+        parse_postprocessor(f"offset:{tmp_path}/none.jsonl", ("en", "th"))
 
 
 @pytest.fixture(scope="module")

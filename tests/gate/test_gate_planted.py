@@ -26,7 +26,7 @@ def alarms() -> Any:
 
 
 @pytest.fixture(scope="module")
-def bench(alarms: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def job_runner(alarms: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The built-in encoder on the demo task in three languages."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HARNESS_CACHE", str(tmp_path_factory.mktemp("cache")))
@@ -41,9 +41,9 @@ def where(found: Gate) -> set[tuple[str, str, str, str]]:
     return {(c.kind, c.side, c.unit, c.measure) for c in found.regressions if not c.through}
 
 
-def test_noise_in_one_language_is_found_there(alarms: Any, bench: Any) -> None:
-    noisy = alarms.noisy(bench.vectors, 1.5, 1, lambda _, language: language == "de")
-    found = gate(bench.record(noisy), bench.base)
+def test_noise_in_one_language_is_found_there(alarms: Any, job_runner: Any) -> None:
+    noisy = alarms.noisy(job_runner.vectors, 1.5, 1, lambda _, language: language == "de")
+    found = gate(job_runner.record(noisy), job_runner.base)
     assert (found.exit_code, found.languages) == (1, ("de",))
     assert where(found) >= {
         ("mono", "query", "de", "ndcg@10"),
@@ -53,31 +53,31 @@ def test_noise_in_one_language_is_found_there(alarms: Any, bench: Any) -> None:
     assert {unit for kind, _, unit, _ in where(found) if kind != "multi"} == {"de"}
 
 
-def test_swapped_languages_are_found_in_both(alarms: Any, bench: Any) -> None:
-    found = gate(bench.record(alarms.swapped(bench.vectors, "de", "es")), bench.base)
+def test_swapped_languages_are_found_in_both(alarms: Any, job_runner: Any) -> None:
+    found = gate(job_runner.record(alarms.swapped(job_runner.vectors, "de", "es")), job_runner.base)
     assert found.exit_code == 1 and set(found.languages) == {"de", "es"}
     assert {unit for _, _, unit, _ in where(found)} == {"de", "es"}
 
 
-def test_another_pooling_is_found_everywhere(alarms: Any, bench: Any) -> None:
-    found = gate(bench.record(alarms.repooled(bench, "first")), bench.base)
+def test_another_pooling_is_found_everywhere(alarms: Any, job_runner: Any) -> None:
+    found = gate(job_runner.record(alarms.repooled(job_runner, "first")), job_runner.base)
     assert (found.exit_code, set(found.languages)) == (1, {"de", "en", "es"})
     means = {c.kind for c in found.regressions if c.side == "mean" and c.measure == "ndcg@10"}
     assert means == {"mono", "cross", "multi"}
 
 
-def test_rounding_to_float16_passes(alarms: Any, bench: Any) -> None:
-    rounded = alarms.rounded(bench.vectors)
-    assert all((rounded[at] != x).any() for at, x in bench.vectors.items())
-    found = gate(bench.record(rounded), bench.base)
+def test_rounding_to_float16_passes(alarms: Any, job_runner: Any) -> None:
+    rounded = alarms.rounded(job_runner.vectors)
+    assert all((rounded[at] != x).any() for at, x in job_runner.vectors.items())
+    found = gate(job_runner.record(rounded), job_runner.base)
     assert found.verdict in ("pass", "improvement"), found.document()
 
 
 def test_equal_systems_ring_no_oftener_than_stated(
-    alarms: Any, bench: Any, capsys: pytest.CaptureFixture[str]
+    alarms: Any, job_runner: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Three pairs: enough to see that the benchmark runs; its 200 give the rate."""
-    alarms.print_equal(bench, 3, 0.3, None)
+    alarms.print_equal(job_runner, 3, 0.3, None)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("3 equally good pairs, noise of 0.3 on questions (nDCG@10 differs")
     assert lines[1].startswith("    regression found, nothing let through: 0 of 3, 0.000 [0.000, ")
@@ -90,10 +90,10 @@ def test_on_xquad_r(alarms: Any, real_data: Path) -> None:
     given = argparse.Namespace(
         model="use-m3", task="xquad-r", languages="de,es", sample=100, data_dir=real_data
     )
-    bench = alarms.Bench.of(given)
+    job_runner = alarms.Bench.of(given)
     found = {
-        name: gate(bench.record(make()), bench.base)
-        for name, make in alarms.plant(bench).items()
+        name: gate(job_runner.record(make()), job_runner.base)
+        for name, make in alarms.plant(job_runner).items()
         if name != "mean pooling"  # it needs all 1,190 questions to be seen
     }
     assert {name: (x.exit_code, set(x.languages)) for name, x in found.items()} == {

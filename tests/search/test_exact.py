@@ -29,7 +29,7 @@ from harness.search.exact import (
     step,
 )
 from harness.search.in_memory import DenseScores
-from harness.search.results import Found
+from harness.search.results import SearchResult
 from harness.search.streamed import Streamed, search_shards
 from harness.search.tiles import in_order, rank
 
@@ -87,19 +87,19 @@ def real_order(query: Vectors, passages: Vectors) -> list[int]:
     return sorted(range(len(passages)), key=lambda c: (-scores[c], c))
 
 
-def check(found: Found, pool: Pool, queries: Vectors, passages: Vectors) -> None:
+def check(found: SearchResult, pool: Pool, queries: Vectors, passages: Vectors) -> None:
     """Ranks, counts and heads are those of the real scores."""
     language_of = pool.language_of
     for q, query in enumerate(queries):
         order = real_order(query, passages)
         assert found.head[q].tolist() == order[: found.head.shape[1]]
-        for x, (best, _) in found.block_heads.items():
+        for x, (best, _) in found.block_top_k.items():
             own = [c for c in order if pool.languages[language_of[c]] == x]
             assert best[q].tolist() == own[: best.shape[1]]
         for g in range(found.golds.indptr[q], found.golds.indptr[q + 1]):
             above = order[: order.index(found.golds.columns[g])]
             counts = np.bincount(language_of[above], minlength=len(pool.languages))
-            assert found.outranked_by[g].tolist() == counts.tolist()
+            assert found.ranked_above[g].tolist() == counts.tolist()
             assert found.block_rank[g] == counts[found.gold_language[g]] + 1
 
 
@@ -202,7 +202,7 @@ def test_streamed_and_in_memory_are_equal_to_the_bit(kind: Any, data: st.DataObj
     found = got.found["en"]
     assert (got.pool.ids[found.head] == pool.ids[held.head]).all()
     assert (found.head_scores == held.head_scores).all()
-    assert (found.outranked_by == held.outranked_by).all()
+    assert (found.ranked_above == held.ranked_above).all()
     assert (found.block_rank == held.block_rank).all()
 
 
@@ -229,7 +229,7 @@ def test_a_kernel_that_errs_as_far_as_it_may_changes_nothing(
         found = rank(
             DenseScores(passages).of(queries), "en", golds, pool, top=40, compiled=compiled
         )
-        assert (found.outranked_by == plain.outranked_by).all()
+        assert (found.ranked_above == plain.ranked_above).all()
         assert (found.head == plain.head).all()
     monkeypatch.setattr(ranking_module.InnerProducts, "__call__", before)
 

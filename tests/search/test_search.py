@@ -13,7 +13,7 @@ from small_pools import as_golds, make_pool
 from harness.data.pool import Pool
 from harness.errors import UsageError
 from harness.search.in_memory import DenseScores, check_memory
-from harness.search.results import Found
+from harness.search.results import SearchResult
 from harness.search.tiles import ROWS, rank, rank_each
 
 
@@ -64,7 +64,7 @@ def test_ranks_and_heads_equal_those_of_sorting(loops: str, case: tuple, k: int)
         assert [ids[c] for c in found.head[q]] == order[:k]
         assert found.head_scores[q].tolist() == [scores[q][ids.index(i)] for i in order[:k]]
         chinese = [i for i in order if i.startswith("zh:")]
-        assert [ids[c] for c in found.block_heads["zh"][0][q]] == chinese[:k]
+        assert [ids[c] for c in found.block_top_k["zh"][0][q]] == chinese[:k]
         for column in row:
             language = ids[column].split(":")[0]
             assert found.pool_rank[at] == order.index(ids[column]) + 1
@@ -72,7 +72,7 @@ def test_ranks_and_heads_equal_those_of_sorting(loops: str, case: tuple, k: int)
             assert found.block_rank[at] == own.index(ids[column]) + 1
             above = order[: order.index(ids[column])]
             expected = [sum(i.split(":")[0] == x for i in above) for x in pool.languages]
-            assert found.outranked_by[at].tolist() == expected
+            assert found.ranked_above[at].tolist() == expected
             at += 1
 
 
@@ -117,7 +117,7 @@ def test_languages_side_by_side_are_what_each_is_alone(top: int, threads: int) -
     done: list[int] = []
     kept: list[str] = []
 
-    def after(found: Found) -> Found:
+    def after(found: SearchResult) -> SearchResult:
         kept.append(found.language)
         return found
 
@@ -135,11 +135,11 @@ def test_languages_side_by_side_are_what_each_is_alone(top: int, threads: int) -
     assert sum(done) == sum(map(len, asked.values()))
     for x, found in together.items():
         alone = rank(dense.of(asked[x]), x, golds[x], pool, top=top, block_tops=tops.get(x))
-        for name in ("outranked_by", "block_rank", "head", "head_scores"):
+        for name in ("ranked_above", "block_rank", "head", "head_scores"):
             assert (getattr(found, name) == getattr(alone, name)).all()
-        assert found.block_heads.keys() == alone.block_heads.keys()
-        for block in found.block_heads:
-            for a, b in zip(found.block_heads[block], alone.block_heads[block], strict=True):
+        assert found.block_top_k.keys() == alone.block_top_k.keys()
+        for block in found.block_top_k:
+            for a, b in zip(found.block_top_k[block], alone.block_top_k[block], strict=True):
                 assert (a == b).all()
 
 

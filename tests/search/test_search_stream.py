@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.data.pool import Golds, Pool
+from harness.data.pool import Pool, RelevantPassages
 from harness.data.trec import tie_order
 from harness.errors import DataError, StoreError, UsageError
 from harness.metrics import retrieval
@@ -125,7 +125,7 @@ def test_equals_sorting_whatever_the_shards(
             order = brute(corpus, queries[x][q], list(corpus))
             heads = list(zip(pool.ids[found.head[q]], found.head_scores[q].tolist(), strict=True))
             assert heads == order[:top]
-            columns, scores = found.block_heads["zh"]
+            columns, scores = found.block_top_k["zh"]
             block = list(zip(pool.ids[columns[q]], scores[q].tolist(), strict=True))
             assert block == brute(corpus, queries[x][q], ["zh"])[:top]
             names = [i for i, _ in order]
@@ -134,7 +134,7 @@ def test_equals_sorting_whatever_the_shards(
                 assert pool.ids[found.golds.columns[at]] == passage
                 assert found.golds.grades[at] == grade
                 expected = [sum(i.split(":")[0] == y for i in above) for y in pool.languages]
-                assert found.outranked_by[at].tolist() == expected
+                assert found.ranked_above[at].tolist() == expected
                 own = pool.languages.index(passage.split(":")[0])
                 assert found.block_rank[at] == expected[own] + 1
                 at += 1
@@ -169,7 +169,7 @@ def same(a: Streamed, b: Streamed) -> bool:
     return all(
         np.array_equal(a.pool.ids[a.found[x].head], b.pool.ids[b.found[x].head])
         and np.array_equal(a.found[x].head_scores, b.found[x].head_scores)
-        and np.array_equal(a.found[x].outranked_by, b.found[x].outranked_by)
+        and np.array_equal(a.found[x].ranked_above, b.found[x].ranked_above)
         for x in a.found
     )
 
@@ -207,12 +207,14 @@ def test_agrees_with_the_search_in_memory() -> None:
     for x, found in streamed.found.items():
         columns = [pool.column[p] for golds in judged[x].values() for p in golds]
         indptr = np.cumsum([0, *map(len, judged[x].values())])
-        golds = Golds(tuple(judged[x]), indptr, np.array(columns), np.ones(len(columns), np.int64))
+        golds = RelevantPassages(
+            tuple(judged[x]), indptr, np.array(columns), np.ones(len(columns), np.int64)
+        )
         held = rank(DenseScores(passages).of(queries[x]), x, golds, pool, top=20, scored=True)
         np.testing.assert_array_equal(found.head_scores, held.head_scores)
         np.testing.assert_array_equal(found.pool_rank, held.pool_rank)
         np.testing.assert_array_equal(found.block_rank, held.block_rank)
-        np.testing.assert_array_equal(found.outranked_by, held.outranked_by)
+        np.testing.assert_array_equal(found.ranked_above, held.ranked_above)
         np.testing.assert_array_equal(streamed.pool.ids[found.head], pool.ids[held.head])
 
 

@@ -11,7 +11,7 @@ from tiny_study import STUDY, as_toml, changed
 
 from harness.errors import HarnessError, StudyError
 from harness.study.file import list_studies, read_study, study_from
-from harness.study.trials import Portion, cells_of
+from harness.study.trials import Portion, trials_of
 
 
 def study_of(document: dict[str, Any]) -> Any:
@@ -19,7 +19,7 @@ def study_of(document: dict[str, Any]) -> Any:
 
 
 def test_cells_are_arms_by_values_by_seeds_in_the_order_of_the_file() -> None:
-    cells = cells_of(study_of(STUDY))
+    cells = trials_of(study_of(STUDY))
     assert [x.name for x in cells] == [
         "mono.seed=0",
         "mono.seed=1",
@@ -49,9 +49,9 @@ def test_amounts_and_points_say_what_a_cell_trains_on() -> None:
     document["report"] = {"measures": ["map"], "baseline": "mono", "x": "amount"}
     document["seeds"] = [0]
     with pytest.raises(StudyError, match=r"amount=0\.left-out=el-vi\.seed=0 has no data left"):
-        cells_of(study_of(document))
+        trials_of(study_of(document))
     document["axes"]["left-out"]["points"][1].pop("data")
-    cells = {x.name: x for x in cells_of(study_of(document))}
+    cells = {x.name: x for x in trials_of(study_of(document))}
     assert cells["mono.amount=0.left-out=none.seed=0"].data == (Portion("rows"),)
     both = cells["mono.amount=8.left-out=el-vi.seed=0"]
     assert both.data == (Portion("rows"), Portion("more", 8))
@@ -77,7 +77,7 @@ def test_a_scale_is_laid_over_the_file(tmp_path: Path) -> None:
 def test_all_studies_that_come_with_the_harness_can_be_read_at_every_scale() -> None:
     for study in list_studies():
         for scale in study.scales:
-            assert cells_of(read_study(study.name, scale))
+            assert trials_of(read_study(study.name, scale))
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_what_cannot_be_is_refused_with_file_and_key(
     path: tuple[str | int, ...], value: Any, said: str
 ) -> None:
     with pytest.raises(HarnessError) as caught:
-        cells_of(study_of(changed(*path, to=value)))
+        trials_of(study_of(changed(*path, to=value)))
     assert str(caught.value).startswith("tiny.toml: ") and said in str(caught.value)
 
 
@@ -123,11 +123,11 @@ def test_two_cells_of_one_name_are_refused() -> None:
     document["arms"][0]["name"] = "mono seed=0"
     document["arms"].append({"name": "hybrid", "recipe": "hybrid", "data": ["rows"]})
     document["report"]["baseline"] = "hybrid"
-    cells_of(study_of(document))
+    trials_of(study_of(document))
     document["arms"][1]["name"] = "Mono, seed=0"
     document["arms"][0]["name"] = "mono-seed=0"
     with pytest.raises(StudyError, match=r"two cells have the name .Mono-seed=0\.seed=0."):
-        cells_of(study_of(document))
+        trials_of(study_of(document))
 
 
 def test_the_example_of_the_documentation_is_a_study() -> None:
@@ -137,6 +137,6 @@ def test_the_example_of_the_documentation_is_a_study() -> None:
     text = page.read_text("utf-8")
     document = tomllib.loads(text[text.index("```toml\n") + 8 :].split("\n```")[0])
     document.pop("scale")
-    cells = cells_of(study_of(document))
+    cells = trials_of(study_of(document))
     assert len(cells) == 2 * 4 * 3
     assert cells[0].data == (Portion("xnli"),)

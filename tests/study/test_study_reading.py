@@ -25,8 +25,8 @@ def found(content: Mapping[str, Any], mean: planted.Mean, **more: Any) -> Findin
 
 
 def said(rule: sentences.Rule, findings: Findings, measure: str = "map") -> str:
-    sheet = findings.sheets[0]
-    return "\n".join(rule(findings, sheet, measure))
+    score_table = findings.all_tables[0]
+    return "\n".join(rule(findings, score_table, measure))
 
 
 def joined(lines: Iterator[str]) -> str:
@@ -57,7 +57,9 @@ def test_where_less_is_better_the_sentence_says_which_way_that_is() -> None:
     findings = found(content, by_arm(mono=900, cross=900, hybrid=700))
     text = said(sentences.against_baseline, findings, "rank_distance")
     assert "hybrid is below mono: \u2212200 ranks" in text and "which is better" in text
-    assert [x.verdict for x in findings.of("arm", findings.sheets[0], "rank_distance", "all")] == [
+    assert [
+        x.verdict for x in findings.of("arm", findings.all_tables[0], "rank_distance", "all")
+    ] == [
         "no difference shown",
         "better",
     ]
@@ -66,7 +68,7 @@ def test_where_less_is_better_the_sentence_says_which_way_that_is() -> None:
 def test_seeds_that_scatter_take_a_claim_back() -> None:
     """The questions alone would claim it; three seeds as far apart as this cannot."""
     findings = found(planted.document(), by_arm(hybrid=0.43), seeds_spread=0.03)
-    effects = findings.of("arm", findings.sheets[0], "map", "all")
+    effects = findings.of("arm", findings.all_tables[0], "map", "all")
     assert min(x.effect.p_value for x in effects) < 0.001
     assert "is above" not in said(sentences.against_baseline, findings)
     assert "the seeds add more to the uncertainty" in joined(headline.cautions(findings))
@@ -135,7 +137,7 @@ def test_a_gap_between_groups_of_languages_is_told_only_where_there_is_one(
     text = said(sentences.low_and_high, amounts)
     assert text.startswith("Effects that differ, low less high:")
     assert "mono from 0 to 8,000 +" in text and "cross from 0" not in text
-    assert amounts.sheets[0].groups == ("all", "low", "high", "sw", "en")
+    assert amounts.all_tables[0].groups == ("all", "low", "high", "sw", "en")
     content = planted.document(groups={"low": ["de"], "high": ["en"]})
     same = said(sentences.low_and_high, found(content, by_arm(hybrid=0.45)))
     assert same == "No effect is shown to differ between low and high."

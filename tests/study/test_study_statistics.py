@@ -16,7 +16,7 @@ from harness.study.report.effects import compare_all
 from harness.study.report.fit import curve, fit_curves
 from harness.study.report.layout import Layout, Place
 from harness.study.report.retention import retentions
-from harness.study.report.score_tables import ALL, read_sheets
+from harness.study.report.score_tables import ALL, read_score_tables
 
 
 def drawn(seeds: int, questions: int, of_seeds: float, of_questions: float, rest: float) -> object:
@@ -103,26 +103,26 @@ def test_leaving_one_out_is_leaving_its_rows_out() -> None:
 
 
 def sheet_of(content: dict[str, object], mean: planted.Mean, **more: object) -> object:
-    (sheet,) = read_sheets(planted.results(content, mean, **more))
-    return sheet
+    (score_table,) = read_score_tables(planted.results(content, mean, **more))
+    return score_table
 
 
 def test_a_planted_difference_is_found_at_its_size_and_a_null_is_not() -> None:
     means = {"mono": 0.4, "cross": 0.4, "hybrid": 0.45}
-    sheet = sheet_of(planted.document(), lambda arm, values, kind, language: means[arm])
-    found = contrast(sheet, [Place("hybrid")], [Place("mono")])
+    score_table = sheet_of(planted.document(), lambda arm, values, kind, language: means[arm])
+    found = contrast(score_table, [Place("hybrid")], [Place("mono")])
     assert float(found.difference.low[0, 0]) > 0
     assert abs(float(found.difference.value[0, 0]) - 0.05) < 0.02
-    same = contrast(sheet, [Place("mono")], [Place("mono")])
+    same = contrast(score_table, [Place("mono")], [Place("mono")])
     assert float(same.difference.value[0, 0]) == 0 and float(same.p_value[0, 0]) == 1
 
 
 def test_relative_is_the_ratio_seed_by_seed() -> None:
     means = {"mono": 0.4, "cross": 0.4, "hybrid": 0.5}
-    sheet = sheet_of(planted.document(), lambda arm, values, kind, language: means[arm])
-    found = contrast(sheet, [Place("hybrid")], [Place("mono")])
+    score_table = sheet_of(planted.document(), lambda arm, values, kind, language: means[arm])
+    found = contrast(score_table, [Place("hybrid")], [Place("mono")])
     first, second = (
-        [sheet.cells[Place(arm)][seed].values[0, 0] for seed in (0, 1, 2)]
+        [score_table.cells[Place(arm)][seed].values[0, 0] for seed in (0, 1, 2)]
         for arm in ("hybrid", "mono")
     )
     ratios = [a / b - 1 for a, b in zip(first, second, strict=True)]
@@ -132,23 +132,23 @@ def test_relative_is_the_ratio_seed_by_seed() -> None:
 def test_seeds_that_one_side_lacks_are_left_out_of_the_comparison() -> None:
     content = planted.document()
     results = planted.results(content, lambda *_: 0.4, missing=["hybrid.seed=1"])
-    (sheet,) = read_sheets(results)
-    found = contrast(sheet, [Place("hybrid")], [Place("mono")])
+    (score_table,) = read_score_tables(results)
+    found = contrast(score_table, [Place("hybrid")], [Place("mono")])
     assert found.seeds == (0, 2)
-    assert contrast(sheet, [Place("absent")], [Place("mono")]) is None
+    assert contrast(score_table, [Place("absent")], [Place("mono")]) is None
 
 
 def test_holm_is_over_all_arms_measures_and_kinds_of_a_task() -> None:
     content = planted.document(measures=["map", "ndcg@10"], kinds=["mono", "cross"])
     results = planted.results(content, lambda *_: 0.4)
-    sheets = read_sheets(results)
-    compared, _ = compare_all(Layout(results.study), sheets)
+    all_tables = read_score_tables(results)
+    compared, _ = compare_all(Layout(results.study), all_tables)
     arms = [x for x in compared if x.question == "arm" and x.group == ALL]
     assert len(arms) == 8
     raw = []
     for x in arms:
-        found = contrast(x.sheet, [Place(x.series.arm)], [Place("mono")])
-        raw.append(float(found.p_value[0, x.sheet.measures.index(x.measure)]))
+        found = contrast(x.score_table, [Place(x.series.arm)], [Place("mono")])
+        raw.append(float(found.p_value[0, x.score_table.measures.index(x.measure)]))
     order = np.argsort(raw)
     stepped = np.minimum(np.maximum.accumulate((8 - np.arange(8)) * np.array(raw)[order]), 1)
     assert np.array([x.effect.p_value for x in arms])[order] == pytest.approx(stepped)
@@ -172,7 +172,7 @@ def test_retention_is_away_over_home_on_the_same_task() -> None:
         return 0.5 * (left[arm] if values["domain"] == "news" else 1.0)
 
     results = planted.results(content, mean)
-    found = retentions(Layout(results.study), read_sheets(results))
+    found = retentions(Layout(results.study), read_score_tables(results))
     assert [(x.series.arm, x.home, x.away) for x in found] == [
         (arm, "help", "news") for arm in ("mono", "cross", "hybrid")
     ]

@@ -13,7 +13,7 @@ from compared import mono, with_values
 
 from harness.cli import main
 from harness.evaluation.record import Record
-from harness.gate import Cell, Gate, Policy, gate, read_policy
+from harness.gate import CheckResult, Gate, Policy, gate, read_policy
 
 Values = Mapping[str, Sequence[float]]
 LANGUAGES = ("en", "de")
@@ -51,7 +51,7 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
-def judged(candidate: Record, baseline: Record, rules: Policy) -> dict[str, Cell]:
+def judged(candidate: Record, baseline: Record, rules: Policy) -> dict[str, CheckResult]:
     """The cells of a gate by unit."""
     found: Gate = gate(candidate, baseline, rules)
     return {cell.unit: cell for _, cell in found.cells()}

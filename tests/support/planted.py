@@ -17,8 +17,8 @@ from harness.data.task import Setting
 from harness.evaluation.record import Record
 from harness.evaluation.scores import PerQuery, kind_means, setting_means
 from harness.study.file import study_from
-from harness.study.results import CellResult, Results
-from harness.study.trials import Cell, cells_of
+from harness.study.results import Results, TrialResult
+from harness.study.trials import Trial, trials_of
 
 Mean = Callable[[str, Mapping[str, Any], str, str], float]
 """Arm (or reference), its values of the axes, kind of setting, query language -> planted mean."""
@@ -95,12 +95,12 @@ def results(
             }
         return _record(task, table, languages, questions, sampled)
 
-    def result(cell: Cell) -> CellResult:
+    def result(cell: Trial) -> TrialResult:
         training = {"steps": 7, "said": "Trained by a test."}
         records = {x.name: record(cell.arm, cell.values, x.name) for x in study.scored}
-        return CellResult(cell, training, records, {})
+        return TrialResult(cell, training, records, {})
 
-    cells = cells_of(study)
+    cells = trials_of(study)
     return Results(
         study=study,
         cells=tuple(result(x) for x in cells if x.name not in missing),

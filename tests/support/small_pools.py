@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.data.pool import Golds, Pool
+from harness.data.pool import Pool, RelevantPassages
 from harness.data.trec import tie_order
 
 
@@ -19,8 +19,10 @@ def make_pool(sizes: dict[str, int]) -> Pool:
     return Pool(ids, languages, starts, order, {x: i for i, x in enumerate(ids)})
 
 
-def as_golds(golds: list[list[int]]) -> Golds:
+def as_golds(golds: list[list[int]]) -> RelevantPassages:
     """CSR of the listed columns."""
     flat = np.array([c for row in golds for c in row], np.int64)
     indptr = np.cumsum([0, *map(len, golds)]).astype(np.int64)
-    return Golds(tuple(f"q{i}" for i in range(len(golds))), indptr, flat, np.ones_like(flat))
+    return RelevantPassages(
+        tuple(f"q{i}" for i in range(len(golds))), indptr, flat, np.ones_like(flat)
+    )

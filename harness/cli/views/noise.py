@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
-from harness.analysis.drift import Movement
+from harness.analysis.drift import Drift
 from harness.analysis.noise import Noise, Outcome
 from harness.console import numbers
 from harness.console.plain_tables import Row, plain_table, print_measures
@@ -99,7 +99,7 @@ def _signed(number: float) -> str:
     return f"{number:+.1e}" if number else "0"
 
 
-def _language(movement: Movement) -> str:
+def _language(movement: Drift) -> str:
     if not movement.language_mean:
         return "0"
     return f"{_size(movement.language_mean)} {movement.language}"

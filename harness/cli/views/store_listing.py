@@ -12,10 +12,10 @@ from rich.text import Text
 
 from harness.console import numbers
 from harness.console.plain_tables import plain_table
-from harness.vectors.inventory import Held, Leftover
+from harness.vectors.inventory import Leftover, StoredSpace
 
 
-def print_spaces(console: Console, root: Path, held: Sequence[Held]) -> None:
+def print_spaces(console: Console, root: Path, held: Sequence[StoredSpace]) -> None:
     """By model, one line per space: what is in it, and how large it is."""
     if not held:
         console.print(f"the store in {root} is empty", soft_wrap=True)
@@ -47,7 +47,7 @@ def print_spaces(console: Console, root: Path, held: Sequence[Held]) -> None:
     console.print(f"{root}: {numbers.memory(sum(x.bytes for x in held))}", soft_wrap=True)
 
 
-def print_sizes(console: Console, root: Path, held: Sequence[Held]) -> None:
+def print_sizes(console: Console, root: Path, held: Sequence[StoredSpace]) -> None:
     """One line per model, largest first, then the whole."""
     totals: dict[str, int] = {}
     for space in held:

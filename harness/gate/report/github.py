@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.console import numbers
 from harness.errors import StoreError
-from harness.gate import Cell, Gate
+from harness.gate import CheckResult, Gate
 from harness.gate.report.tables import SUMMARY_LIMIT, headline, place, to_markdown, verdict_of
 
 LEAST_ROOM = 1000
@@ -65,7 +65,7 @@ def annotate(found: Gate, file: str | None = None) -> Iterator[str]:
         yield command("notice", headline(found), title="Gate", file=file)
 
 
-def _of(cell: Cell, rule: str) -> tuple[str, str]:
+def _of(cell: CheckResult, rule: str) -> tuple[str, str]:
     values = (numbers.value(cell.measure, x) for x in (cell.baseline, cell.candidate))
     return (
         f"Gate: {verdict_of(cell)}, {cell.task} {place(cell)}",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 
-from harness.gate import Cell, Gate, Outcome
+from harness.gate import CheckResult, Gate, Outcome
 from harness.gate.report.tables import place, verdict_of
 
 # Characters that XML 1.0 has no way to write.
@@ -49,7 +49,7 @@ def _suite(outcome: Outcome, created: str) -> ET.Element:
     return suite
 
 
-def _test(outcome: Outcome, cell: Cell) -> ET.Element:
+def _test(outcome: Outcome, cell: CheckResult) -> ET.Element:
     test = ET.Element(
         "testcase",
         classname=_text(outcome.rule.name),

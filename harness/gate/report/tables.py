@@ -19,7 +19,7 @@ from harness.console.interval_tables import (
     p_value,
     print_grid,
 )
-from harness.gate import Cell, Gate, Outcome, Party
+from harness.gate import CheckResult, Gate, Outcome, Party
 
 COMMENT_LIMIT = 65_536
 """Characters of a comment on GitHub, and of a pull request's text."""
@@ -54,14 +54,14 @@ def headline(found: Gate) -> str:
     return " ".join(words) + (f": {many}" if many else "")
 
 
-def place(cell: Cell) -> str:
+def place(cell: CheckResult) -> str:
     """Where a value is from: ``cross into de`` is a mean over all that ask for German passages."""
     side = {"mean": "", "query": "from ", "passage": "into ", "pair": ""}
     way = side[cell.side] if cell.kind == "cross" else ""
     return f"{cell.kind} {way}{cell.unit}"
 
 
-def verdict_of(cell: Cell) -> str:
+def verdict_of(cell: CheckResult) -> str:
     """The verdict, and what it comes from: ``regression through de``."""
     word: str = cell.verdict
     if cell.through:
@@ -191,11 +191,11 @@ def _tally(outcome: Outcome) -> str:
     return f"{outcome.verdict}{allowed} ({', '.join(words)})"
 
 
-def _first(found: Gate, cell: Cell) -> list[str]:
+def _first(found: Gate, cell: CheckResult) -> list[str]:
     return [f"{cell.task} {place(cell)}" if len(found.tasks) > 1 else place(cell)]
 
 
-def _line(found: Gate, cell: Cell, first: Sequence[str]) -> Line:
+def _line(found: Gate, cell: CheckResult, first: Sequence[str]) -> Line:
     cells = [
         *first,
         numbers.value(cell.measure, cell.baseline),
@@ -208,11 +208,11 @@ def _line(found: Gate, cell: Cell, first: Sequence[str]) -> Line:
     return Line(cells, cell.verdict == "regression" and cell.counts)
 
 
-def _grid(found: Gate, cells: Sequence[Cell]) -> Grid:
+def _grid(found: Gate, cells: Sequence[CheckResult]) -> Grid:
     return Grid(_HEADS, [("", [_line(found, c, _first(found, c)) for c in cells])], 1)
 
 
-def _reasons(found: Gate, cells: Sequence[Cell]) -> Iterator[str]:
+def _reasons(found: Gate, cells: Sequence[CheckResult]) -> Iterator[str]:
     for cell in cells:
         if cell.verdict not in _ALL_WELL:
             yield f"{_first(found, cell)[0]}: {cell.reason}"

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.pool import Golds, Pool
+from harness.data.pool import Pool, RelevantPassages
 from harness.data.trec import tie_order
 from harness.errors import ModelError
 from harness.models.base import Similarity
@@ -43,7 +43,7 @@ def scoring_of(model: Any) -> Similarity:
     raise ModelError(f"the model compares by {value}; exact search here is by cosine or dot")
 
 
-class Heads:
+class TopPassages:
     """mteb's search protocol over rankings that are there already."""
 
     def __init__(self, model: Any, rankings: Mapping[str, Mapping[str, float]]) -> None:
@@ -116,7 +116,7 @@ class EncodeOnce:
         )
         names = tuple(queries["id"])
         empty = np.zeros(0, np.int64)
-        nothing = Golds(names, np.zeros(len(names) + 1, np.int64), empty, empty)
+        nothing = RelevantPassages(names, np.zeros(len(names) + 1, np.int64), empty, empty)
         scores = DenseScores(np.ascontiguousarray(held[order]))
         found = rank(scores.of(asked), "", nothing, pool, top=top_k, scored=True)
         return {

@@ -28,12 +28,12 @@ from harness.evaluation.layout import Prepared, prepare, refuse_corpora, texts_o
 from harness.evaluation.options import RunOptions
 from harness.evaluation.scores import per_query, setting_means
 from harness.evaluation.trec_export import qrels_of
-from harness.interop.mteb.search import Heads, scoring_of
+from harness.interop.mteb.search import TopPassages, scoring_of
 from harness.models.base import Similarity
 from harness.models.mteb_registry import encode_with_mteb
 from harness.search.exact import normalised
 from harness.search.in_memory import DenseScores
-from harness.search.results import Found
+from harness.search.results import SearchResult
 from harness.search.tiles import rank
 from harness.vectors import encode as encoding
 
@@ -226,7 +226,7 @@ class BridgedTask(AbsTaskRetrieval):  # type: ignore[misc]
                 self._searched = None  # the last model's vectors go before the next one's come
                 self._searched = _Searched(*made_with, self.metadata, self.prepared)
             self._found = self._searched.of(self._by_name[hf_subset].query_language)
-            searcher = Heads(model, self._found.rankings(self._by_name[hf_subset]))
+            searcher = TopPassages(model, self._found.rankings(self._by_name[hf_subset]))
         return super()._evaluate_subset(searcher, data_split, hf_subset=hf_subset, **given)
 
     def task_specific_scores(
@@ -323,7 +323,7 @@ class _OneLanguage:
     """One query language's results, setting by setting."""
 
     def __init__(
-        self, language: str, found: Found, settings: Sequence[Setting], prepared: Prepared
+        self, language: str, found: SearchResult, settings: Sequence[Setting], prepared: Prepared
     ) -> None:
         self.language, self._found, self._prepared = language, found, prepared
         table = per_query(
@@ -348,7 +348,7 @@ class _OneLanguage:
         head, scores = (
             (found.head, found.head_scores)
             if setting.passage_language is None
-            else found.block_heads[setting.passage_language]
+            else found.block_top_k[setting.passage_language]
         )
         ids = self._prepared.pool.ids
         return {

@@ -13,7 +13,7 @@ from harness.stats.multiple_tests import ALPHA, holm
 from harness.stats.ragged import FloatArray, divide
 from harness.study.report.crossed import Crossed, crossed
 from harness.study.report.layout import Place
-from harness.study.report.score_tables import Means, Sheet
+from harness.study.report.score_tables import Means, ScoreTable
 
 Side = Sequence[Place] | str
 """Places, whose means are averaged, or the name of a reference."""
@@ -48,18 +48,18 @@ class Contrast:
     """``(S, Q, G, M)``."""
 
 
-def seeds_of(sheet: Sheet, places: Sequence[Place]) -> tuple[int, ...]:
+def seeds_of(score_table: ScoreTable, places: Sequence[Place]) -> tuple[int, ...]:
     """Seeds with which all of ``places`` are finished."""
-    held = [set(sheet.cells.get(x, {})) for x in places]
+    held = [set(score_table.cells.get(x, {})) for x in places]
     return tuple(sorted(set.intersection(*held))) if held else ()
 
 
-def drawn(sheet: Sheet, side: Side, seeds: Sequence[int]) -> Drawn:
+def drawn(score_table: ScoreTable, side: Side, seeds: Sequence[int]) -> Drawn:
     """The means of a side for each of ``seeds``; a reference has the same for all."""
     if isinstance(side, str):
-        means = [[sheet.references[side]]] * len(seeds)
+        means = [[score_table.references[side]]] * len(seeds)
     else:
-        means = [[sheet.cells[place][seed] for place in side] for seed in seeds]
+        means = [[score_table.cells[place][seed] for place in side] for seed in seeds]
     return Drawn(
         np.stack([_average([x.values for x in row]) for row in means]),
         np.stack([_average([x.without for x in row]) for row in means]),
@@ -71,12 +71,12 @@ def _average(arrays: Sequence[FloatArray]) -> FloatArray:
     return arrays[0] if len(arrays) == 1 else np.mean(np.stack(arrays), axis=0)
 
 
-def value_at(sheet: Sheet, place: Place) -> Crossed | None:
+def value_at(score_table: ScoreTable, place: Place) -> Crossed | None:
     """The means of a place, ``(G, M)``; ``None`` where no seed of it is finished."""
-    seeds = seeds_of(sheet, [place])
+    seeds = seeds_of(score_table, [place])
     if not seeds:
         return None
-    found = drawn(sheet, [place], seeds)
+    found = drawn(score_table, [place], seeds)
     return crossed(found.values, found.without)
 
 
@@ -85,15 +85,15 @@ def reference_value(means: Means) -> Crossed:
     return crossed(means.values[None], means.without[None])
 
 
-def contrast(sheet: Sheet, first: Side, second: Side) -> Contrast | None:
+def contrast(score_table: ScoreTable, first: Side, second: Side) -> Contrast | None:
     """``first`` against ``second``, seed by seed; ``None`` where they share no finished seed."""
     places = [x for side in (first, second) if not isinstance(side, str) for x in side]
-    if any(isinstance(x, str) and x not in sheet.references for x in (first, second)):
+    if any(isinstance(x, str) and x not in score_table.references for x in (first, second)):
         return None
-    seeds = seeds_of(sheet, places)
+    seeds = seeds_of(score_table, places)
     if not seeds:
         return None
-    a, b = drawn(sheet, first, seeds), drawn(sheet, second, seeds)
+    a, b = drawn(score_table, first, seeds), drawn(score_table, second, seeds)
     values, without = a.values - b.values, a.without - b.without
     return Contrast(
         difference=crossed(values, without),

@@ -19,7 +19,7 @@ from harness.study.definition import Value
 from harness.study.report.contrasts import Contrast, Effect, Side, adjusted, contrast, effect
 from harness.study.report.crossed import Crossed, crossed
 from harness.study.report.layout import Layout, Place, Series
-from harness.study.report.score_tables import ALL, Sheet, better_of
+from harness.study.report.score_tables import ALL, ScoreTable, better_of
 
 Question = Literal["arm", "overall", "point", "ends", "best", "reference"]
 """An arm against the baseline at one value of x, or over all; a value of x against the first, the
@@ -31,7 +31,7 @@ class Compared:
     """One comparison in one group of languages by one measure."""
 
     question: Question
-    sheet: Sheet
+    score_table: ScoreTable
     group: str
     measure: str
     series: Series
@@ -57,7 +57,7 @@ class Gap:
     """How much larger an effect is in one group of languages than in another; ``(M,)``."""
 
     question: Question
-    sheet: Sheet
+    score_table: ScoreTable
     series: Series
     point: Value | None
     """As of :class:`Compared`."""
@@ -69,7 +69,7 @@ class Gap:
 
 class _Pending(NamedTuple):
     question: Question
-    sheet: Sheet
+    score_table: ScoreTable
     series: Series
     point: Value | None
     against: str
@@ -77,20 +77,22 @@ class _Pending(NamedTuple):
     found: Contrast
 
 
-def compare_all(layout: Layout, sheets: Sequence[Sheet]) -> tuple[list[Compared], list[Gap]]:
+def compare_all(
+    layout: Layout, all_tables: Sequence[ScoreTable]
+) -> tuple[list[Compared], list[Gap]]:
     """Make every comparison of a study, and of those over all values the gaps between groups."""
-    pending = [x for sheet in sheets for x in _of_sheet(layout, sheet)]
+    pending = [x for score_table in all_tables for x in _of_sheet(layout, score_table)]
     families: dict[object, list[float]] = {}
     for entry in pending:
         for group, measure in _cells(entry):
-            p = float(entry.found.p_value[group, entry.sheet.measures.index(measure)])
+            p = float(entry.found.p_value[group, entry.score_table.measures.index(measure)])
             families.setdefault(_family(entry, group), []).append(p)
     corrected = {name: iter(values) for name, values in adjusted(families).items()}
     found = [
         Compared(
             entry.question,
-            entry.sheet,
-            entry.sheet.groups[group],
+            entry.score_table,
+            entry.score_table.groups[group],
             measure,
             entry.series,
             entry.point,
@@ -98,7 +100,7 @@ def compare_all(layout: Layout, sheets: Sequence[Sheet]) -> tuple[list[Compared]
             effect(
                 entry.found,
                 group,
-                entry.sheet.measures.index(measure),
+                entry.score_table.measures.index(measure),
                 next(corrected[_family(entry, group)]),
             ),
         )
@@ -109,28 +111,28 @@ def compare_all(layout: Layout, sheets: Sequence[Sheet]) -> tuple[list[Compared]
 
 
 def _cells(entry: _Pending) -> list[tuple[int, str]]:
-    return [(g, m) for g in range(entry.sheet.tested) for m in entry.measures]
+    return [(g, m) for g in range(entry.score_table.tested) for m in entry.measures]
 
 
 def _family(entry: _Pending, group: int) -> tuple[object, ...]:
-    own = (entry.sheet.kind, entry.series, entry.measures) if entry.question == "best" else ()
-    return (entry.sheet.key, entry.question, group == 0, *own)
+    own = (entry.score_table.kind, entry.series, entry.measures) if entry.question == "best" else ()
+    return (entry.score_table.key, entry.question, group == 0, *own)
 
 
-def _of_sheet(layout: Layout, sheet: Sheet) -> Iterator[_Pending]:
+def _of_sheet(layout: Layout, score_table: ScoreTable) -> Iterator[_Pending]:
     for series in layout.series:
-        yield from _against_baseline(layout, sheet, series)
+        yield from _against_baseline(layout, score_table, series)
         if layout.axis is not None and not series.level:
-            yield from _along(layout, sheet, series)
-        for model in sheet.references:
+            yield from _along(layout, score_table, series)
+        for model in score_table.references:
             for point in layout.points_of(series):
                 place = layout.place(series, point)
-                yield from _one("reference", sheet, series, point, model, [place], model)
+                yield from _one("reference", score_table, series, point, model, [place], model)
 
 
 def _one(
     question: Question,
-    sheet: Sheet,
+    score_table: ScoreTable,
     series: Series,
     point: Value | None,
     against: str,
@@ -138,30 +140,32 @@ def _one(
     second: Side,
     measures: tuple[str, ...] | None = None,
 ) -> Iterator[_Pending]:
-    found = contrast(sheet, first, second)
+    found = contrast(score_table, first, second)
     if found is not None:
-        measures = sheet.measures if measures is None else measures
-        yield _Pending(question, sheet, series, point, against, measures, found)
+        measures = score_table.measures if measures is None else measures
+        yield _Pending(question, score_table, series, point, against, measures, found)
 
 
-def _against_baseline(layout: Layout, sheet: Sheet, series: Series) -> Iterator[_Pending]:
+def _against_baseline(
+    layout: Layout, score_table: ScoreTable, series: Series
+) -> Iterator[_Pending]:
     baseline = layout.baseline_of(series)
     if baseline is None:
         return
     shared: list[tuple[Place, Place]] = []
     for point in layout.points_of(series) if baseline.level else layout.points:
         pair = (layout.place(series, point), layout.place(baseline, point))
-        made = list(_one("arm", sheet, series, point, baseline.label, [pair[0]], [pair[1]]))
+        made = list(_one("arm", score_table, series, point, baseline.label, [pair[0]], [pair[1]]))
         yield from made
         shared += [pair] * len(made)
     if len(shared) > 1:
         first, second = ([pair[side] for pair in shared] for side in (0, 1))
-        yield from _one("overall", sheet, series, None, baseline.label, first, second)
+        yield from _one("overall", score_table, series, None, baseline.label, first, second)
 
 
-def _along(layout: Layout, sheet: Sheet, series: Series) -> Iterator[_Pending]:
+def _along(layout: Layout, score_table: ScoreTable, series: Series) -> Iterator[_Pending]:
     """Comparisons of the values of x in one arm."""
-    here = [p for p in layout.points if layout.place(series, p) in sheet.cells]
+    here = [p for p in layout.points if layout.place(series, p) in score_table.cells]
     if len(here) < 2:
         return
     places = {p: [layout.place(series, p)] for p in here}
@@ -169,16 +173,19 @@ def _along(layout: Layout, sheet: Sheet, series: Series) -> Iterator[_Pending]:
     if not layout.numeric:
         for point in here[1:] if first == layout.points[0] else ():
             against = layout.spell(first)
-            yield from _one("point", sheet, series, point, against, places[point], places[first])
+            yield from _one(
+                "point", score_table, series, point, against, places[point], places[first]
+            )
         return
     last, against = here[-1], layout.spell(first)
-    yield from _one("ends", sheet, series, last, against, places[last], places[first])
-    for number, measure in enumerate(sheet.measures):
+    yield from _one("ends", score_table, series, last, against, places[last], places[first])
+    for number, measure in enumerate(score_table.measures):
         better = better_of(measure)
         if better is None or len(here) < 3:
             continue
         means = [
-            np.mean([x.values[0, number] for x in sheet.cells[places[p][0]].values()]) for p in here
+            np.mean([x.values[0, number] for x in score_table.cells[places[p][0]].values()])
+            for p in here
         ]
         if np.isnan(means).any():
             continue
@@ -187,7 +194,7 @@ def _along(layout: Layout, sheet: Sheet, series: Series) -> Iterator[_Pending]:
             if point != best:
                 yield from _one(
                     "best",
-                    sheet,
+                    score_table,
                     series,
                     point,
                     layout.spell(best),
@@ -203,18 +210,18 @@ def _gaps(entry: _Pending) -> Iterator[Gap]:
         entry.question == "arm" and entry.point is None
     ):
         return
-    named = [g for g in range(entry.sheet.tested) if entry.sheet.groups[g] != ALL]
+    named = [g for g in range(entry.score_table.tested) if entry.score_table.groups[g] != ALL]
     for at, first in enumerate(named):
         for second in named[at + 1 :]:
             raw, without = entry.found.raw, entry.found.raw_without
             values = raw[:, first] - raw[:, second]
             yield Gap(
                 entry.question,
-                entry.sheet,
+                entry.score_table,
                 entry.series,
                 entry.point,
                 entry.against,
-                entry.sheet.groups[first],
-                entry.sheet.groups[second],
+                entry.score_table.groups[first],
+                entry.score_table.groups[second],
                 crossed(values, without[:, :, first] - without[:, :, second]),
             )

@@ -16,7 +16,7 @@ from harness.study.report.effects import Compared, Gap, Question, compare_all
 from harness.study.report.fit import Fit, fit_curves
 from harness.study.report.layout import Layout, Place, Series
 from harness.study.report.retention import Retained, retentions
-from harness.study.report.score_tables import ALL, Sheet, read_sheets
+from harness.study.report.score_tables import ALL, ScoreTable, read_score_tables
 from harness.study.results import Results
 
 
@@ -24,7 +24,7 @@ from harness.study.results import Results
 class Fitted:
     """The curve of one arm in one group of languages by one measure."""
 
-    sheet: Sheet
+    score_table: ScoreTable
     group: str
     measure: str
     series: Series
@@ -37,7 +37,7 @@ class Findings:
 
     results: Results
     layout: Layout
-    sheets: tuple[Sheet, ...]
+    all_tables: tuple[ScoreTable, ...]
     values: Mapping[tuple[str, Place], Crossed]
     """Name of a sheet and place -> its means, ``(G, M)``."""
     references: Mapping[tuple[str, str], Crossed]
@@ -47,12 +47,14 @@ class Findings:
     fits: tuple[Fitted, ...]
     retained: tuple[Retained, ...]
 
-    def of(self, question: Question, sheet: Sheet, measure: str, group: str) -> list[Compared]:
+    def of(
+        self, question: Question, score_table: ScoreTable, measure: str, group: str
+    ) -> list[Compared]:
         """Comparisons of one kind, in order."""
         return [
             x
             for x in self._by_question.get(question, ())
-            if x.sheet is sheet and x.measure == measure and x.group == group
+            if x.score_table is score_table and x.measure == measure and x.group == group
         ]
 
     @cached_property
@@ -70,13 +72,13 @@ class Findings:
     @cached_property
     def measures(self) -> tuple[str, ...]:
         """Those of the study file that some task has, in its order."""
-        held = {m for sheet in self.sheets for m in sheet.measures}
+        held = {m for score_table in self.all_tables for m in score_table.measures}
         return tuple(m for m in self.layout.study.report.measures if m in held)
 
     @cached_property
     def marks(self) -> dict[str, str]:
         """Title of a task whose corpus is a sample -> what must stand beside its numbers."""
-        return {x.title: x.mark for x in self.sheets if x.mark is not None}
+        return {x.title: x.mark for x in self.all_tables if x.mark is not None}
 
 
 def find(results: Results) -> Findings:
@@ -87,67 +89,69 @@ def find(results: Results) -> Findings:
         UsageError: no task has one of the report's measures.
     """
     layout = Layout(results.study)
-    sheets = read_sheets(results)
+    all_tables = read_score_tables(results)
     values = {
-        (sheet.name, place): found
-        for sheet in sheets
-        for place in sheet.cells
-        if (found := value_at(sheet, place)) is not None
+        (score_table.name, place): found
+        for score_table in all_tables
+        for place in score_table.cells
+        if (found := value_at(score_table, place)) is not None
     }
     references = {
-        (sheet.name, model): reference_value(means)
-        for sheet in sheets
-        for model, means in sheet.references.items()
+        (score_table.name, model): reference_value(means)
+        for score_table in all_tables
+        for model, means in score_table.references.items()
     }
-    compared, gaps = compare_all(layout, sheets)
-    fits = _fits(layout, sheets) if results.study.report.fit == "saturation" else []
+    compared, gaps = compare_all(layout, all_tables)
+    fits = _fits(layout, all_tables) if results.study.report.fit == "saturation" else []
     return Findings(
         results=results,
         layout=layout,
-        sheets=sheets,
+        all_tables=all_tables,
         values=values,
         references=references,
         compared=tuple(compared),
         gaps=tuple(gaps),
         fits=tuple(fits),
-        retained=tuple(retentions(layout, sheets)),
+        retained=tuple(retentions(layout, all_tables)),
     )
 
 
-def _fits(layout: Layout, sheets: tuple[Sheet, ...]) -> list[Fitted]:
+def _fits(layout: Layout, all_tables: tuple[ScoreTable, ...]) -> list[Fitted]:
     if not layout.numeric:
         return []
     found = []
-    for sheet in sheets:
+    for score_table in all_tables:
         for series in layout.series:
             places = {
                 float(p): layout.place(series, p)
                 for p in layout.points_of(series)
                 if isinstance(p, int | float)
             }
-            here = {x: p for x, p in sorted(places.items()) if p in sheet.cells}
+            here = {x: p for x, p in sorted(places.items()) if p in score_table.cells}
             if len(here) < 3:
                 continue
-            for g in range(sheet.tested):
-                for m, measure in enumerate(sheet.measures):
+            for g in range(score_table.tested):
+                for m, measure in enumerate(score_table.measures):
                     fit = fit_curves(
                         np.array(list(here)),
-                        [_of_seeds(sheet, p, g, m) for p in here.values()],
-                        np.stack([_influence(sheet, p, g, m) for p in here.values()], axis=1),
+                        [_of_seeds(score_table, p, g, m) for p in here.values()],
+                        np.stack([_influence(score_table, p, g, m) for p in here.values()], axis=1),
                         seed=SEED,
                     )
                     if fit is not None:
-                        found.append(Fitted(sheet, sheet.groups[g], measure, series, fit))
+                        found.append(
+                            Fitted(score_table, score_table.groups[g], measure, series, fit)
+                        )
     return found
 
 
-def _of_seeds(sheet: Sheet, place: Place, group: int, measure: int) -> FloatArray:
-    means = sheet.cells[place]
-    return np.array([means[seed].values[group, measure] for seed in seeds_of(sheet, [place])])
+def _of_seeds(score_table: ScoreTable, place: Place, group: int, measure: int) -> FloatArray:
+    means = score_table.cells[place]
+    return np.array([means[seed].values[group, measure] for seed in seeds_of(score_table, [place])])
 
 
-def _influence(sheet: Sheet, place: Place, group: int, measure: int) -> FloatArray:
-    means = sheet.cells[place].values()
+def _influence(score_table: ScoreTable, place: Place, group: int, measure: int) -> FloatArray:
+    means = score_table.cells[place].values()
     each = [x.values[group, measure] - x.without[:, group, measure] for x in means]
     found: FloatArray = np.nan_to_num(np.mean(each, axis=0))
     return found

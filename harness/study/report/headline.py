@@ -52,7 +52,7 @@ def _best(findings: Findings) -> Iterator[str]:
         of: dict[tuple[str, str], list[Compared]] = {}
         for x in found:
             if x.series == series:
-                of.setdefault((x.sheet.name, x.measure), []).append(x)
+                of.setdefault((x.score_table.name, x.measure), []).append(x)
         if not of:
             continue
         behind = Counter(layout.spell(x.point) for at in of.values() for x in at if x.effect.told)
@@ -109,7 +109,9 @@ def cautions(findings: Findings) -> Iterator[str]:
 
 
 def _seeds(findings: Findings) -> Iterator[str]:
-    counts = sorted({len(x) for sheet in findings.sheets for x in sheet.cells.values()})
+    counts = sorted(
+        {len(x) for score_table in findings.all_tables for x in score_table.cells.values()}
+    )
     if not counts:
         return
     if counts[0] == 1:

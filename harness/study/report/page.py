@@ -58,9 +58,11 @@ def _figure(plot: Plot) -> str:
 def _marks(findings: Findings) -> Iterator[str]:
     for title, mark in findings.marks.items():
         yield f"**{markdown(title)}: {markdown(mark)}.**\n"
-    for sheet in findings.sheets:
-        if sheet.notes and sheet is next(x for x in findings.sheets if x.key == sheet.key):
-            yield f"{markdown(sheet.title)}: {markdown('; '.join(sheet.notes))}.\n"
+    for score_table in findings.all_tables:
+        if score_table.notes and score_table is next(
+            x for x in findings.all_tables if x.key == score_table.key
+        ):
+            yield f"{markdown(score_table.title)}: {markdown('; '.join(score_table.notes))}.\n"
 
 
 def _reading(passages: Sequence[Passage]) -> str:
@@ -90,21 +92,21 @@ def table(grid: Grid) -> str:
 
 
 def _tables(findings: Findings) -> Iterator[str]:
-    for sheet in findings.sheets:
-        mark = f"\n**{markdown(sheet.mark)}.**\n" if sheet.mark else ""
-        yield f"### {markdown(sheet.title)}, {sheet.kind}\n{mark}"
-        for measure in sheet.measures:
-            for grid in tables.value_grids(findings, sheet, measure):
-                yield f"{_caption(grid, sheet.mark)}\n{table(grid)}"
+    for score_table in findings.all_tables:
+        mark = f"\n**{markdown(score_table.mark)}.**\n" if score_table.mark else ""
+        yield f"### {markdown(score_table.title)}, {score_table.kind}\n{mark}"
+        for measure in score_table.measures:
+            for grid in tables.value_grids(findings, score_table, measure):
+                yield f"{_caption(grid, score_table.mark)}\n{table(grid)}"
             for made in (
                 tables.retention_grid,
                 tables.fit_grid,
                 tables.difference_grid,
                 tables.language_grid,
             ):
-                found = made(findings, sheet, measure)
+                found = made(findings, score_table, measure)
                 if found is not None:
-                    yield _folded(found, sheet.mark)
+                    yield _folded(found, score_table.mark)
 
 
 def _caption(grid: Grid, mark: str | None) -> str:

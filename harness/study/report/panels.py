@@ -14,7 +14,7 @@ from harness.study.report.crossed import Crossed
 from harness.study.report.effects import Compared, Question
 from harness.study.report.findings import Findings
 from harness.study.report.layout import Layout, Series
-from harness.study.report.score_tables import Sheet
+from harness.study.report.score_tables import ScoreTable
 
 _APART, _ROOM = 3.2, 100.0
 """Points between what stands at one place of an x axis of numbers; of one of names, its share of
@@ -29,7 +29,7 @@ _Numbers = tuple[float, float, float]
 class Panel:
     """One kind of setting of one task, for one group of query languages."""
 
-    sheet: Sheet
+    score_table: ScoreTable
     group: str
     title: str
     small: bool = False
@@ -38,8 +38,8 @@ class Panel:
 
 def scores(axes: Any, findings: Findings, panel: Panel, measure: str) -> None:
     """Means with intervals along the x axis, or a row per arm where there is none."""
-    layout, sheet = findings.layout, panel.sheet
-    at = (sheet.groups.index(panel.group), sheet.measures.index(measure))
+    layout, score_table = findings.layout, panel.score_table
+    at = (score_table.groups.index(panel.group), score_table.measures.index(measure))
     if layout.axis is None:
         _dots(axes, findings, panel, at)
         return
@@ -48,17 +48,17 @@ def scores(axes: Any, findings: Findings, panel: Panel, measure: str) -> None:
     levels: list[tuple[_Numbers, style.Look, str]] = []
     for series in layout.series:
         if series.level:
-            found = findings.values.get((sheet.name, layout.place(series, None)))
+            found = findings.values.get((score_table.name, layout.place(series, None)))
             if found is not None:
                 levels.append((_numbers(found, at), looks[series], series.label))
             continue
         rows, dots = [], []
         for x, point in zip(style.scaled_x(layout), layout.points, strict=True):
             place = layout.place(series, point)
-            found = findings.values.get((sheet.name, place))
+            found = findings.values.get((score_table.name, place))
             if found is not None and not np.isnan(found.value[at]):
                 rows.append((x, *_numbers(found, at)))
-                dots += [(x, float(v.values[at])) for v in sheet.cells[place].values()]
+                dots += [(x, float(v.values[at])) for v in score_table.cells[place].values()]
         if rows:
             shift = _shifted(axes, offsets[series])
             _line(axes, np.array(rows), looks[series], series.label, shift, layout.numeric)
@@ -68,8 +68,8 @@ def scores(axes: Any, findings: Findings, panel: Panel, measure: str) -> None:
                     transform=_shifted(axes, offsets[series] + _BESIDE), zorder=3,
                 )  # fmt: skip
                 _cover(axes, np.array(dots))
-    for number, model in enumerate(sheet.references):
-        numbers = _numbers(findings.references[sheet.name, model], at)
+    for number, model in enumerate(score_table.references):
+        numbers = _numbers(findings.references[score_table.name, model], at)
         levels.append((numbers, style.reference_look(number), untrained(model)))
     _levels(axes, levels)
     _curves(axes, findings, panel, measure)
@@ -88,7 +88,7 @@ def differences(
     """What each arm has more than the baseline at the same place; filled where told apart."""
     layout = findings.layout
     looks = style.looks(layout)
-    found = findings.of(question, panel.sheet, measure, panel.group)
+    found = findings.of(question, panel.score_table, measure, panel.group)
     series = [x for x in layout.series if any(c.series == x for c in found)]
     moving = _offsets(
         [x for x in series if any(c.point is not None for c in _own(found, x))], layout
@@ -127,10 +127,10 @@ def differences(
 
 def retention(axes: Any, findings: Findings, panel: Panel, measure: str) -> None:
     """A row per arm and training: the share of the score at home, with 1 as no loss."""
-    sheet = panel.sheet
+    score_table = panel.score_table
     looks = style.looks(findings.layout)
-    m = sheet.measures.index(measure)
-    found = [x for x in findings.retained if x.sheet is sheet]
+    m = score_table.measures.index(measure)
+    found = [x for x in findings.retained if x.score_table is score_table]
     for row, one in enumerate(found):
         value, low, high = (float(x[m]) for x in (one.ratio.value, one.ratio.low, one.ratio.high))
         _dot(axes, row, (value, low, high), looks[one.series])
@@ -214,7 +214,11 @@ def _curves(axes: Any, findings: Findings, panel: Panel, measure: str) -> None:
     ends = style.scaled_x(findings.layout)
     x = np.linspace(ends[0], ends[-1], 200)
     for found in findings.fits:
-        here = (found.sheet, found.group, found.measure) == (panel.sheet, panel.group, measure)
+        here = (found.score_table, found.group, found.measure) == (
+            panel.score_table,
+            panel.group,
+            measure,
+        )
         if here and found.fit.saturates:
             axes.plot(
                 x, found.fit.at(x), color=looks[found.series].colour, alpha=0.35, linewidth=3.5,
@@ -224,22 +228,22 @@ def _curves(axes: Any, findings: Findings, panel: Panel, measure: str) -> None:
 
 def _dots(axes: Any, findings: Findings, panel: Panel, at: tuple[int, int]) -> None:
     """Without an x axis: a row per arm and reference."""
-    layout, sheet = findings.layout, panel.sheet
+    layout, score_table = findings.layout, panel.score_table
     names: list[str] = []
     for series, look in style.looks(layout).items():
         place = layout.place(series, None)
-        found = findings.values.get((sheet.name, place))
+        found = findings.values.get((score_table.name, place))
         if found is not None:
             _dot(axes, len(names), _numbers(found, at), look)
-            seeds = [float(v.values[at]) for v in sheet.cells[place].values()]
+            seeds = [float(v.values[at]) for v in score_table.cells[place].values()]
             axes.scatter(
                 seeds, [len(names) + 0.22] * len(seeds), s=7, color=look.colour, alpha=0.6,
                 linewidths=0, zorder=3,
             )  # fmt: skip
             names.append(series.label)
-    for number, model in enumerate(sheet.references):
+    for number, model in enumerate(score_table.references):
         look = style.Look(style.reference_look(number).colour, "s", "-")
-        _dot(axes, len(names), _numbers(findings.references[sheet.name, model], at), look)
+        _dot(axes, len(names), _numbers(findings.references[score_table.name, model], at), look)
         names.append(untrained(model))
     _rows(axes, names)
 

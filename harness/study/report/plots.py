@@ -14,7 +14,7 @@ from harness.study.report import panels, style, wording
 from harness.study.report.findings import Findings
 from harness.study.report.layout import listed
 from harness.study.report.panels import Panel
-from harness.study.report.score_tables import ALL, Sheet
+from harness.study.report.score_tables import ALL, ScoreTable
 
 _WIDTH, _HEIGHT = 3.2, 2.6
 """Inches of a panel."""
@@ -60,26 +60,26 @@ def draw(findings: Findings) -> list[Plot]:
 
 
 def _of_measure(findings: Findings, measure: str) -> Iterator[Plot]:
-    sheets = [x for x in findings.sheets if measure in x.measures]
+    all_tables = [x for x in findings.all_tables if measure in x.measures]
     label = wording.label(measure)
     flat = findings.layout.axis is None
-    every = [Panel(x, ALL, _title(x)) for x in sheets]
+    every = [Panel(x, ALL, _title(x)) for x in all_tables]
     scores = _Kind("", f"{label}, {_DOTS}", wording.axis_title(measure), panels.scores, flat)
     yield _figure(findings, measure, scores, every)
     if findings.layout.study.report.groups:
-        groups = [Panel(x, g, _title(x, g)) for x in sheets for g in x.groups[1 : x.tested]]
+        groups = [Panel(x, g, _title(x, g)) for x in all_tables for g in x.groups[1 : x.tested]]
         by_group = f"{label} by groups of query languages, {_DOTS}"
         if groups:
             kind = _Kind("-groups", by_group, scores.value_label, panels.scores, flat)
             yield _figure(findings, measure, kind, groups)
         # Of one kind of setting: of three, panels would be more than anyone looks at.
-        alone = sheets if len({x.kind for x in sheets}) == 1 else []
+        alone = all_tables if len({x.kind for x in all_tables}) == 1 else []
         languages = [Panel(x, g, _language(x, g), small=True) for x in alone for g in x.languages]
         if languages:
             caption = f"{label} by query language, {_DOTS}"
             kind = _Kind("-languages", caption, scores.value_label, panels.scores, flat)
             yield _figure(findings, measure, kind, languages)
-    if any(findings.of("arm", x, measure, ALL) for x in sheets):
+    if any(findings.of("arm", x, measure, ALL) for x in all_tables):
         baseline = findings.layout.study.report.baseline
         kind = _Kind(
             "-differences",
@@ -90,7 +90,7 @@ def _of_measure(findings: Findings, measure: str) -> Iterator[Plot]:
             flat,
         )
         yield _figure(findings, measure, kind, every)
-    if not findings.fits and any(findings.of("best", x, measure, ALL) for x in sheets):
+    if not findings.fits and any(findings.of("best", x, measure, ALL) for x in all_tables):
         axis = findings.layout.axis_name
         kind = _Kind(
             "-from-best",
@@ -101,7 +101,7 @@ def _of_measure(findings: Findings, measure: str) -> Iterator[Plot]:
             flat,
         )
         yield _figure(findings, measure, kind, every)
-    kept = [x for x in every if _is_kept(findings, x.sheet, measure)]
+    kept = [x for x in every if _is_kept(findings, x.score_table, measure)]
     if kept:
         kind = _Kind(
             "-retention",
@@ -114,21 +114,23 @@ def _of_measure(findings: Findings, measure: str) -> Iterator[Plot]:
         yield _figure(findings, measure, kind, kept)
 
 
-def _is_kept(findings: Findings, sheet: Sheet, measure: str) -> bool:
-    m = sheet.measures.index(measure)
-    return any(x.sheet is sheet and x.ratio.value[m] > -np.inf for x in findings.retained)
+def _is_kept(findings: Findings, score_table: ScoreTable, measure: str) -> bool:
+    m = score_table.measures.index(measure)
+    return any(
+        x.score_table is score_table and x.ratio.value[m] > -np.inf for x in findings.retained
+    )
 
 
-def _title(sheet: Sheet, group: str = ALL) -> str:
-    mark = "\nSAMPLED CORPUS, no official score" if sheet.mark else ""
-    return f"{sheet.title}, {sheet.kind}{'' if group == ALL else f', {group}'}{mark}"
+def _title(score_table: ScoreTable, group: str = ALL) -> str:
+    mark = "\nSAMPLED CORPUS, no official score" if score_table.mark else ""
+    return f"{score_table.title}, {score_table.kind}{'' if group == ALL else f', {group}'}{mark}"
 
 
-def _language(sheet: Sheet, language: str) -> str:
+def _language(score_table: ScoreTable, language: str) -> str:
     """A language with its groups: ``sw (low)``."""
-    named = sheet.groups[1 : sheet.tested]
-    groups = [g for g in named if language in sheet.members[g]]
-    mark = "\nsampled corpus" if sheet.mark else ""
+    named = score_table.groups[1 : score_table.tested]
+    groups = [g for g in named if language in score_table.members[g]]
+    mark = "\nsampled corpus" if score_table.mark else ""
     held = f" ({', '.join(groups)})" if groups else ""
     return f"{language}{held}{mark}"
 
@@ -137,7 +139,7 @@ def _columns(drawn: Sequence[Panel], kind: _Kind) -> int:
     """Panels beside each other: a column per group of languages, or per kind of setting."""
     if kind.suffix == "-languages":
         return min(5, len(drawn))
-    kinds = len({x.sheet.kind for x in drawn})
+    kinds = len({x.score_table.kind for x in drawn})
     groups = len({x.group for x in drawn})
     return min(len(drawn), groups if 1 < groups < 5 else kinds if kinds > 1 else 3)
 
@@ -212,12 +214,12 @@ def _label(
 
 def _most_rows(findings: Findings, kind: _Kind) -> int:
     if kind.suffix == "-retention":
-        return max(Counter(x.sheet.name for x in findings.retained).values())
+        return max(Counter(x.score_table.name for x in findings.retained).values())
     return len(findings.layout.series) + len(findings.results.references)
 
 
 def _caption(kind: _Kind, drawn: Sequence[Panel]) -> str:
-    titles = dict.fromkeys(x.sheet.title for x in drawn if x.sheet.mark)
+    titles = dict.fromkeys(x.score_table.title for x in drawn if x.score_table.mark)
     if not titles:
         return f"{kind.caption}."
     return f"{kind.caption}. {listed(list(titles))}: a sample of the corpus, so no official score."

@@ -21,14 +21,14 @@ from harness.study.definition import Value
 from harness.study.report.contrasts import drawn, seeds_of
 from harness.study.report.crossed import Crossed, crossed
 from harness.study.report.layout import Layout, Place, Series
-from harness.study.report.score_tables import ALL, Sheet, better_of
+from harness.study.report.score_tables import ALL, ScoreTable, better_of
 
 
 @dataclass(frozen=True)
 class Retained:
     """One arm on one task; estimates are ``(M,)``, undefined for measures without retention."""
 
-    sheet: Sheet
+    score_table: ScoreTable
     group: str
     """Of query languages."""
     series: Series
@@ -42,7 +42,7 @@ class Retained:
     seeds: int
 
 
-def retentions(layout: Layout, sheets: Sequence[Sheet]) -> list[Retained]:
+def retentions(layout: Layout, all_tables: Sequence[ScoreTable]) -> list[Retained]:
     """Of every arm on every task, and group of languages, that has a home on the x axis."""
     axis = layout.axis
     if axis is None or layout.numeric:
@@ -51,43 +51,43 @@ def retentions(layout: Layout, sheets: Sequence[Sheet]) -> list[Retained]:
     by_domain = spec is not None and spec.get("axis") == axis.name
     domains = {x.name: x.domain for x in layout.study.scored} if by_domain else {}
     found = []
-    for sheet in sheets:
+    for score_table in all_tables:
         wanted: list[tuple[str, Value, Value]] = []
-        home = domains.get(sheet.key)
+        home = domains.get(score_table.key)
         if home in axis.values:
             wanted += [(ALL, home, x) for x in axis.values if x != home]
-        named = sheet.groups[1 : sheet.tested]
+        named = score_table.groups[1 : score_table.tested]
         wanted += [(str(x), axis.values[0], x) for x in axis.values[1:] if x in named]
         for group, at_home, away in wanted:
             for series in layout.series:
                 if not series.level:
-                    found += _one(layout, sheet, group, series, at_home, away)
+                    found += _one(layout, score_table, group, series, at_home, away)
     return found
 
 
 def _one(
-    layout: Layout, sheet: Sheet, group: str, series: Series, home: Value, away: Value
+    layout: Layout, score_table: ScoreTable, group: str, series: Series, home: Value, away: Value
 ) -> list[Retained]:
-    g = sheet.groups.index(group)
+    g = score_table.groups.index(group)
     own = (layout.place(series, away), layout.place(series, home))
-    seeds = seeds_of(sheet, own)
+    seeds = seeds_of(score_table, own)
     if not seeds:
         return []
     baseline, difference = layout.baseline_of(series), None
     if baseline is not None and not baseline.level:
         other = (layout.place(baseline, away), layout.place(baseline, home))
-        shared = seeds_of(sheet, [*own, *other])
+        shared = seeds_of(score_table, [*own, *other])
         if shared:
-            a, b = _ratio(sheet, g, own, shared), _ratio(sheet, g, other, shared)
+            a, b = _ratio(score_table, g, own, shared), _ratio(score_table, g, other, shared)
             difference = crossed(a[0] - b[0], a[1] - b[1])
     return [
         Retained(
-            sheet=sheet,
+            score_table=score_table,
             group=group,
             series=series,
             home=home,
             away=away,
-            ratio=crossed(*_ratio(sheet, g, own, seeds)),
+            ratio=crossed(*_ratio(score_table, g, own, seeds)),
             against=None if difference is None or baseline is None else baseline.label,
             difference=difference,
             seeds=len(seeds),
@@ -96,13 +96,13 @@ def _one(
 
 
 def _ratio(
-    sheet: Sheet, group: int, pair: tuple[Place, Place], seeds: Sequence[int]
+    score_table: ScoreTable, group: int, pair: tuple[Place, Place], seeds: Sequence[int]
 ) -> tuple[FloatArray, FloatArray]:
     """Of each seed ``(S, M)``, and without each question ``(S, Q, M)``."""
-    away, home = (drawn(sheet, [place], seeds) for place in pair)
+    away, home = (drawn(score_table, [place], seeds) for place in pair)
     values = divide(away.values, home.values)[:, group]
     without = divide(away.without, home.without)[:, :, group]
-    for number, measure in enumerate(sheet.measures):
+    for number, measure in enumerate(score_table.measures):
         if better_of(measure) != "higher":
             values[..., number] = without[..., number] = np.nan
     return values, without

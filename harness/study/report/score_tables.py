@@ -37,7 +37,7 @@ class Means:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class ScoreTable:
     """All models of a study on one kind of setting of one task."""
 
     key: str
@@ -82,7 +82,7 @@ def better_of(measure: str) -> Better | None:
         return None
 
 
-def read_sheets(results: Results) -> tuple[Sheet, ...]:
+def read_score_tables(results: Results) -> tuple[ScoreTable, ...]:
     """A sheet per scored task and kind, in the order of the study file.
 
     Raises:
@@ -135,9 +135,9 @@ def _of_task(
     references: Mapping[str, Record],
     measures: Sequence[str],
     results: Results,
-) -> list[Sheet]:
+) -> list[ScoreTable]:
     spec = results.study.report
-    sheets: dict[Kind, Sheet] = {}
+    all_tables: dict[Kind, ScoreTable] = {}
     cells: dict[Kind, dict[Place, dict[int, Means]]] = {}
     others: dict[Kind, dict[str, Means]] = {}
     every: list[tuple[tuple[Place, int] | str, Record]] = [*records.items(), *references.items()]
@@ -145,24 +145,24 @@ def _of_task(
         for rows in _rows(record, measures):
             if rows.kind not in spec.kinds:
                 continue
-            if rows.kind not in sheets:
-                sheets[rows.kind] = _empty(key, rows, _entry(record), spec.groups)
+            if rows.kind not in all_tables:
+                all_tables[rows.kind] = _empty(key, rows, _entry(record), spec.groups)
                 cells[rows.kind], others[rows.kind] = {}, {}
-            sheet = sheets[rows.kind]
-            if rows.questions != sheet.questions or rows.measures != sheet.measures:
+            score_table = all_tables[rows.kind]
+            if rows.questions != score_table.questions or rows.measures != score_table.measures:
                 raise RecordError(
-                    f"{record.folder}: holds other questions of {sheet.task} than the other "
+                    f"{record.folder}: holds other questions of {score_table.task} than the other "
                     "records of this study; run the study again into another folder"
                 )
-            means = _means(rows, sheet)
+            means = _means(rows, score_table)
             if isinstance(at, str):
                 others[rows.kind][at] = means
             else:
                 cells[rows.kind].setdefault(at[0], {})[at[1]] = means
     return [
-        replace(sheets[kind], cells=cells[kind], references=others[kind])
+        replace(all_tables[kind], cells=cells[kind], references=others[kind])
         for kind in spec.kinds
-        if kind in sheets
+        if kind in all_tables
     ]
 
 
@@ -173,7 +173,7 @@ def _rows(record: Record, measures: Sequence[str]) -> list[Rows]:
 
 def _empty(
     key: str, rows: Rows, entry: Mapping[str, Any], groups: Mapping[str, tuple[str, ...]]
-) -> Sheet:
+) -> ScoreTable:
     members = {ALL: rows.languages}
     for name, languages in groups.items():
         here = tuple(x for x in rows.languages if x in languages)
@@ -184,7 +184,7 @@ def _empty(
     notes = board_notes(entry)
     if len(rows.languages) > 1:
         members |= {x: (x,) for x in rows.languages}
-    return Sheet(
+    return ScoreTable(
         key=key,
         task=rows.task,
         title=board_title(entry),
@@ -201,15 +201,15 @@ def _empty(
     )
 
 
-def _means(rows: Rows, sheet: Sheet) -> Means:
+def _means(rows: Rows, score_table: ScoreTable) -> Means:
     values = rows.values[0]
     left = leave_one_out(values, rows.clusters, rows.groups, rows.parents)
     of_groups, without, shares = [left.macro], [left.macro_without], [rows.shares(values)]
-    for number, name in enumerate(sheet.groups[1:], 1):
-        at = [rows.languages.index(x) for x in sheet.members[name]]
+    for number, name in enumerate(score_table.groups[1:], 1):
+        at = [rows.languages.index(x) for x in score_table.members[name]]
         of_groups.append(_mean(left.parents[at], 0))
         without.append(_mean(left.parents_without[:, at], 1))
-        if number < sheet.tested:
+        if number < score_table.tested:
             here = np.isin(rows.parents[rows.groups], at)
             part = replace(rows, groups=rows.groups[here], clusters=rows.clusters[here])
             shares.append(part.shares(values[here]))

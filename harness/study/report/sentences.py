@@ -19,7 +19,7 @@ from harness.study.report import headline, wording
 from harness.study.report.effects import Compared
 from harness.study.report.findings import Findings, Fitted
 from harness.study.report.layout import listed
-from harness.study.report.score_tables import ALL, Sheet, better_of
+from harness.study.report.score_tables import ALL, ScoreTable, better_of
 
 
 @dataclass(frozen=True)
@@ -31,26 +31,26 @@ class Passage:
     sentences: tuple[str, ...]
 
 
-Rule = Callable[[Findings, Sheet, str], Iterator[str]]
+Rule = Callable[[Findings, ScoreTable, str], Iterator[str]]
 
 
 def read(findings: Findings) -> list[Passage]:
     """All that the rules say, the whole study first."""
     found = [Passage("", tuple(headline.headline(findings)))]
-    for sheet in findings.sheets:
-        for measure in sheet.measures:
-            said = tuple(s for rule in RULES for s in rule(findings, sheet, measure))
+    for score_table in findings.all_tables:
+        for measure in score_table.measures:
+            said = tuple(s for rule in RULES for s in rule(findings, score_table, measure))
             if said:
-                found.append(Passage(wording.subject(sheet, measure), said))
+                found.append(Passage(wording.subject(score_table, measure), said))
     found.append(Passage("", tuple(headline.cautions(findings))))
     return [x for x in found if x.sentences]
 
 
-def against_baseline(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
+def against_baseline(findings: Findings, score_table: ScoreTable, measure: str) -> Iterator[str]:
     """Each arm against the baseline, over all values of the x axis, else at the one there is."""
     layout = findings.layout
-    single = findings.of("arm", sheet, measure, ALL)
-    overall = {x.series: x for x in findings.of("overall", sheet, measure, ALL)}
+    single = findings.of("arm", score_table, measure, ALL)
+    overall = {x.series: x for x in findings.of("overall", score_table, measure, ALL)}
     for series in layout.series:
         at = [x for x in single if x.series == series]
         if not at:
@@ -69,13 +69,17 @@ def against_baseline(findings: Findings, sheet: Sheet, measure: str) -> Iterator
         yield f"{_compared(series.label, whole, over)}{singly}."
 
 
-def against_baseline_by_group(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
+def against_baseline_by_group(
+    findings: Findings, score_table: ScoreTable, measure: str
+) -> Iterator[str]:
     """The same for groups of languages, a sentence for each in which an arm is told apart."""
     nothing = []
-    for group in sheet.groups[1 : sheet.tested]:
-        found = findings.of("overall", sheet, measure, group)
+    for group in score_table.groups[1 : score_table.tested]:
+        found = findings.of("overall", score_table, measure, group)
         over = {x.series for x in found}
-        found += [x for x in findings.of("arm", sheet, measure, group) if x.series not in over]
+        found += [
+            x for x in findings.of("arm", score_table, measure, group) if x.series not in over
+        ]
         told = [f"{x.series.label} {_how(x)}{_good(x)}" for x in found if x.effect.told]
         rest = [x.series.label for x in found if not x.effect.told]
         if told:
@@ -115,7 +119,7 @@ def _of(spell: Spelled, told: Sequence[Compared], of: int) -> str:
     return f"all {of}" if len(told) == of else listed([spell(x.point) for x in told])
 
 
-def best_value(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
+def best_value(findings: Findings, score_table: ScoreTable, measure: str) -> Iterator[str]:
     """The best value of a numeric x axis and which others the data do not tell from it.
 
     Where curves are fitted they say it, and this rule does not speak.
@@ -124,7 +128,7 @@ def best_value(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
     if findings.fits:
         return
     for series in layout.series:
-        others = [x for x in findings.of("best", sheet, measure, ALL) if x.series == series]
+        others = [x for x in findings.of("best", score_table, measure, ALL) if x.series == series]
         if not others:
             continue
         tied = [layout.quoted(x.point) for x in others if not x.effect.told]
@@ -142,11 +146,11 @@ def best_value(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
             )
 
 
-def from_end_to_end(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
+def from_end_to_end(findings: Findings, score_table: ScoreTable, measure: str) -> Iterator[str]:
     """By how much the last value of a numeric x axis is told apart from the first, or that not."""
     layout = findings.layout
-    for group in sheet.groups[: sheet.tested]:
-        found = findings.of("ends", sheet, measure, group)
+    for group in score_table.groups[: score_table.tested]:
+        found = findings.of("ends", score_table, measure, group)
         told = [x for x in found if x.effect.told]
         still = [x.series.label for x in found if not x.effect.told]
         where = _where(group)
@@ -164,7 +168,7 @@ def from_end_to_end(findings: Findings, sheet: Sheet, measure: str) -> Iterator[
             yield f"{between} no change is shown for {listed(still)}."
 
 
-def against_first(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
+def against_first(findings: Findings, score_table: ScoreTable, measure: str) -> Iterator[str]:
     """On an x axis of names, every value against the first one, arm by arm.
 
     Where tasks have a home on the axis, what is kept away from it says more, and this is silent.
@@ -173,7 +177,7 @@ def against_first(findings: Findings, sheet: Sheet, measure: str) -> Iterator[st
     if findings.by_domain:
         return
     for series in layout.series:
-        at = [x for x in findings.of("point", sheet, measure, ALL) if x.series == series]
+        at = [x for x in findings.of("point", score_table, measure, ALL) if x.series == series]
         if not at:
             continue
         first = layout.quoted(layout.points[0])
@@ -186,11 +190,13 @@ def against_first(findings: Findings, sheet: Sheet, measure: str) -> Iterator[st
             yield f"{name}: {'; '.join(told)}" + (f"; {rest} not told apart." if rest else ".")
 
 
-def against_first_by_group(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
+def against_first_by_group(
+    findings: Findings, score_table: ScoreTable, measure: str
+) -> Iterator[str]:
     """The same for groups of languages, a sentence for each in which a value is told apart."""
     layout = findings.layout
-    for group in sheet.groups[1 : sheet.tested]:
-        found = findings.of("point", sheet, measure, group)
+    for group in score_table.groups[1 : score_table.tested]:
+        found = findings.of("point", score_table, measure, group)
         told = [x for x in found if x.effect.told]
         if told:
             parts = [f"{x.series.label} at {layout.quoted(x.point)} {_how(x)}" for x in told]
@@ -210,13 +216,13 @@ def _how(x: Compared) -> str:
     return wording.difference_with_interval(x.measure, e.difference, e.low, e.high)
 
 
-def saturation(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
+def saturation(findings: Findings, score_table: ScoreTable, measure: str) -> Iterator[str]:
     """Which arms level off, where and when; or that none does so clearly."""
-    for group in sheet.groups[: sheet.tested]:
+    for group in score_table.groups[: score_table.tested]:
         found = [
             x
             for x in findings.fits
-            if x.sheet is sheet and x.measure == measure and x.group == group
+            if x.score_table is score_table and x.measure == measure and x.group == group
         ]
         where = "" if group == ALL else f" ({group})"
         level = [_levels_off(x, measure) for x in found if x.fit.saturates]
@@ -245,14 +251,14 @@ _FEW_GROUPS = 3
 """More groups have more pairs than anyone reads."""
 
 
-def low_and_high(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
+def low_and_high(findings: Findings, score_table: ScoreTable, measure: str) -> Iterator[str]:
     """Where an effect is larger in one group of languages than in another, of at most three."""
-    if sheet.tested - 1 > _FEW_GROUPS:
+    if score_table.tested - 1 > _FEW_GROUPS:
         return
-    m = sheet.measures.index(measure)
+    m = score_table.measures.index(measure)
     said: dict[tuple[str, str], list[str]] = {}
     for gap in findings.gaps:
-        if gap.sheet is not sheet:
+        if gap.score_table is not score_table:
             continue
         parts = said.setdefault((gap.first, gap.second), [])
         low, high = float(gap.found.low[m]), float(gap.found.high[m])
@@ -272,12 +278,12 @@ def low_and_high(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str
             yield f"No effect is shown to differ between {first} and {second}."
 
 
-def away_from_home(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
+def away_from_home(findings: Findings, score_table: ScoreTable, measure: str) -> Iterator[str]:
     """What each arm keeps away from home, and whether that is more than the baseline keeps."""
-    m = sheet.measures.index(measure)
+    m = score_table.measures.index(measure)
     said: dict[tuple[str, Value, Value], list[str]] = {}
     for x in findings.retained:
-        if x.sheet is not sheet or np.isnan(value := float(x.ratio.value[m])):
+        if x.score_table is not score_table or np.isnan(value := float(x.ratio.value[m])):
             continue
         ends = (wording.ratio(float(v[m])) for v in (x.ratio.low, x.ratio.high))
         kept = f"{x.series.label} {wording.ratio(value)} ({'–'.join(ends)})"
@@ -293,11 +299,13 @@ def away_from_home(findings: Findings, sheet: Sheet, measure: str) -> Iterator[s
         yield f"{head}: {'; '.join(kept_of)}."
 
 
-def against_references(findings: Findings, sheet: Sheet, measure: str) -> Iterator[str]:
+def against_references(findings: Findings, score_table: ScoreTable, measure: str) -> Iterator[str]:
     """How many trained settings are above or below each untrained model."""
     parts, total = [], 0
-    for model in sheet.references:
-        found = [x for x in findings.of("reference", sheet, measure, ALL) if x.against == model]
+    for model in score_table.references:
+        found = [
+            x for x in findings.of("reference", score_table, measure, ALL) if x.against == model
+        ]
         if found:
             above = sum(x.effect.told and x.effect.difference > 0 for x in found)
             below = sum(x.effect.told and x.effect.difference < 0 for x in found)

@@ -16,7 +16,7 @@ from harness.study.report.crossed import Crossed
 from harness.study.report.effects import Compared
 from harness.study.report.findings import Findings
 from harness.study.report.layout import Series
-from harness.study.report.score_tables import ALL, Sheet
+from harness.study.report.score_tables import ALL, ScoreTable
 
 Cell = str | int | float | bool | None
 
@@ -59,11 +59,11 @@ def _exact(value: Cell) -> str:
     return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
-def _head(sheet: Sheet, measure: str, group: str) -> dict[str, Cell]:
+def _head(score_table: ScoreTable, measure: str, group: str) -> dict[str, Cell]:
     return {
-        "task": sheet.key,
-        "kind": sheet.kind,
-        "sampled_corpus": sheet.mark is not None,
+        "task": score_table.key,
+        "kind": score_table.kind,
+        "sampled_corpus": score_table.mark is not None,
         "measure": measure,
         "languages": group,
     }
@@ -83,19 +83,19 @@ def _numbers(found: Crossed, at: tuple[int, int]) -> dict[str, Cell]:
 
 def _values(findings: Findings) -> Iterator[dict[str, Cell]]:
     axes = list(findings.layout.study.axes)
-    for sheet in findings.sheets:
-        for m, measure in enumerate(sheet.measures):
-            for g, group in enumerate(sheet.groups):
-                head = _head(sheet, measure, group)
-                for place in sheet.cells:
+    for score_table in findings.all_tables:
+        for m, measure in enumerate(score_table.measures):
+            for g, group in enumerate(score_table.groups):
+                head = _head(score_table, measure, group)
+                for place in score_table.cells:
                     values = dict(place.values)
                     held: dict[str, Cell] = {
                         x: named(values[x]) if x in values else None for x in axes
                     }
-                    found = findings.values[sheet.name, place]
+                    found = findings.values[score_table.name, place]
                     yield {**head, "arm": place.arm, **held, **_numbers(found, (g, m))}
-                for model in sheet.references:
-                    found = findings.references[sheet.name, model]
+                for model in score_table.references:
+                    found = findings.references[score_table.name, model]
                     none: dict[str, Cell] = dict.fromkeys(axes)
                     numbers = {**_numbers(found, (g, m)), "seeds": 0}
                     yield {**head, "arm": f"{model} (untrained)", **none, **numbers}
@@ -106,7 +106,7 @@ def _differences(findings: Findings) -> Iterator[dict[str, Cell]]:
         e = x.effect
         yield {
             "question": x.question,
-            **_head(x.sheet, x.measure, x.group),
+            **_head(x.score_table, x.measure, x.group),
             "series": x.series.label,
             "x": None if x.point is None else named(x.point),
             "against": x.against,
@@ -126,10 +126,10 @@ def _differences(findings: Findings) -> Iterator[dict[str, Cell]]:
 
 def _retention(findings: Findings) -> Iterator[dict[str, Cell]]:
     for x in findings.retained:
-        for m, measure in enumerate(x.sheet.measures):
+        for m, measure in enumerate(x.score_table.measures):
             less = x.difference
             yield {
-                **_head(x.sheet, measure, x.group),
+                **_head(x.score_table, measure, x.group),
                 "series": x.series.label,
                 "home": named(x.home),
                 "away": named(x.away),
@@ -148,7 +148,7 @@ def _fits(findings: Findings) -> Iterator[dict[str, Cell]]:
     for x in findings.fits:
         fit = x.fit
         yield {
-            **_head(x.sheet, x.measure, x.group),
+            **_head(x.score_table, x.measure, x.group),
             "series": x.series.label,
             "form": fit.form,
             **{
@@ -184,16 +184,16 @@ def _cells(findings: Findings) -> Iterator[dict[str, Cell]]:
         }
 
 
-def value_grids(findings: Findings, sheet: Sheet, measure: str) -> Iterator[Grid]:
+def value_grids(findings: Findings, score_table: ScoreTable, measure: str) -> Iterator[Grid]:
     """A row per value of the x axis and a column per arm; groups of languages apart."""
     layout = findings.layout
-    m = sheet.measures.index(measure)
+    m = score_table.measures.index(measure)
     moving = [x for x in layout.series if not x.level]
-    for g in range(sheet.tested):
-        caption = wording.subject(sheet, measure, sheet.groups[g])
+    for g in range(score_table.tested):
+        caption = wording.subject(score_table, measure, score_table.groups[g])
         if layout.axis is None:
             rows: list[tuple[str, ...]] = [
-                (x.label, _shown(findings, sheet, x, None, g, m)) for x in layout.series
+                (x.label, _shown(findings, score_table, x, None, g, m)) for x in layout.series
             ]
             heads: tuple[str, ...] = ("", wording.label(measure))
         else:
@@ -201,34 +201,34 @@ def value_grids(findings: Findings, sheet: Sheet, measure: str) -> Iterator[Grid
             rows = [
                 (
                     layout.spell(point),
-                    *(_shown(findings, sheet, x, point, g, m) for x in moving),
+                    *(_shown(findings, score_table, x, point, g, m) for x in moving),
                 )
                 for point in layout.points
             ]
-        yield Grid(caption, heads, (*rows, *_levels(findings, sheet, g, m, len(heads))))
+        yield Grid(caption, heads, (*rows, *_levels(findings, score_table, g, m, len(heads))))
 
 
 def _levels(
-    findings: Findings, sheet: Sheet, g: int, m: int, width: int
+    findings: Findings, score_table: ScoreTable, g: int, m: int, width: int
 ) -> Iterator[tuple[str, ...]]:
     """Rows of what has no x axis: one value, the rest empty."""
-    layout, measure = findings.layout, sheet.measures[m]
+    layout, measure = findings.layout, score_table.measures[m]
     rest = ("",) * (width - 2)
     if layout.axis is not None:
         for series in layout.series:
             if series.level:
-                shown = _shown(findings, sheet, series, None, g, m)
+                shown = _shown(findings, score_table, series, None, g, m)
                 yield (f"{series.label} (level)", shown, *rest)
-    for model in sheet.references:
-        found = findings.references[sheet.name, model]
+    for model in score_table.references:
+        found = findings.references[score_table.name, model]
         yield (f"{model} (untrained)", _text(found, g, m, measure), *rest)
 
 
 def _shown(
-    findings: Findings, sheet: Sheet, series: Series, point: Value | None, g: int, m: int
+    findings: Findings, score_table: ScoreTable, series: Series, point: Value | None, g: int, m: int
 ) -> str:
-    found = findings.values.get((sheet.name, findings.layout.place(series, point)))
-    return wording.UNDEFINED if found is None else _text(found, g, m, sheet.measures[m])
+    found = findings.values.get((score_table.name, findings.layout.place(series, point)))
+    return wording.UNDEFINED if found is None else _text(found, g, m, score_table.measures[m])
 
 
 def _text(found: Crossed, g: int, m: int, measure: str) -> str:
@@ -237,40 +237,40 @@ def _text(found: Crossed, g: int, m: int, measure: str) -> str:
     return text if np.isnan(low) else f"{text} ({wording.between(measure, low, high)})"
 
 
-def language_grid(findings: Findings, sheet: Sheet, measure: str) -> Grid | None:
+def language_grid(findings: Findings, score_table: ScoreTable, measure: str) -> Grid | None:
     """A row per arm and value of the x axis, a column per query language; values alone."""
-    if not sheet.languages:
+    if not score_table.languages:
         return None
-    layout, m = findings.layout, sheet.measures.index(measure)
+    layout, m = findings.layout, score_table.measures.index(measure)
 
     def row(name: str, found: Crossed) -> tuple[str, ...]:
-        at = range(sheet.tested, len(sheet.groups))
+        at = range(score_table.tested, len(score_table.groups))
         return (name, *(wording.value(measure, float(found.value[g, m])) for g in at))
 
     rows = []
     for series in layout.series:
         for point in layout.points_of(series):
-            found = findings.values.get((sheet.name, layout.place(series, point)))
+            found = findings.values.get((score_table.name, layout.place(series, point)))
             if found is not None:
                 rows.append(row(f"{series.label} {layout.spell(point)}".strip(), found))
-    for model in sheet.references:
-        rows.append(row(f"{model} (untrained)", findings.references[sheet.name, model]))
-    caption = f"{wording.subject(sheet, measure)}, by query language"
-    return Grid(caption, ("", *sheet.languages), tuple(rows))
+    for model in score_table.references:
+        rows.append(row(f"{model} (untrained)", findings.references[score_table.name, model]))
+    caption = f"{wording.subject(score_table, measure)}, by query language"
+    return Grid(caption, ("", *score_table.languages), tuple(rows))
 
 
-def difference_grid(findings: Findings, sheet: Sheet, measure: str) -> Grid | None:
+def difference_grid(findings: Findings, score_table: ScoreTable, measure: str) -> Grid | None:
     """Every arm against the baseline, and of an axis of names every value against the first."""
     rows = []
-    several = sheet.tested > 1
-    for group in sheet.groups[: sheet.tested]:
+    several = score_table.tested > 1
+    for group in score_table.groups[: score_table.tested]:
         for question in ("arm", "overall", "point"):
-            for x in findings.of(question, sheet, measure, group):
+            for x in findings.of(question, score_table, measure, group):
                 cells = _difference_row(findings, x)
                 rows.append((cells[0], group, *cells[1:]) if several else cells)
     if not rows:
         return None
-    caption = f"{wording.subject(sheet, measure)}: differences"
+    caption = f"{wording.subject(score_table, measure)}: differences"
     heads = ("", f"difference ({wording.unit(measure)})", "relative", "d_z", "p (Holm)", "seeds",
              "verdict")  # fmt: skip
     return Grid(caption, (heads[0], "languages", *heads[1:]) if several else heads, tuple(rows))
@@ -294,9 +294,9 @@ def _difference_row(findings: Findings, x: Compared) -> tuple[str, ...]:
     )
 
 
-def fit_grid(findings: Findings, sheet: Sheet, measure: str) -> Grid | None:
+def fit_grid(findings: Findings, score_table: ScoreTable, measure: str) -> Grid | None:
     """The forms that were fitted, and where those that level off do so."""
-    found = [x for x in findings.fits if x.sheet is sheet and x.measure == measure]
+    found = [x for x in findings.fits if x.score_table is score_table and x.measure == measure]
     if not found:
         return None
     rows = []
@@ -319,15 +319,15 @@ def fit_grid(findings: Findings, sheet: Sheet, measure: str) -> Grid | None:
         )  # fmt: skip
     heads = ("", "form", "AICc gained by levelling off", "replicates that agree", "asymptote",
              "half of the change by")  # fmt: skip
-    return Grid(f"{wording.subject(sheet, measure)}: fits", heads, tuple(rows))
+    return Grid(f"{wording.subject(score_table, measure)}: fits", heads, tuple(rows))
 
 
-def retention_grid(findings: Findings, sheet: Sheet, measure: str) -> Grid | None:
+def retention_grid(findings: Findings, score_table: ScoreTable, measure: str) -> Grid | None:
     """What each arm keeps away from home."""
-    m = sheet.measures.index(measure)
+    m = score_table.measures.index(measure)
     rows = []
     for x in findings.retained:
-        if x.sheet is not sheet or np.isnan(x.ratio.value[m]):
+        if x.score_table is not score_table or np.isnan(x.ratio.value[m]):
             continue
         value, low, high = (float(v[m]) for v in (x.ratio.value, x.ratio.low, x.ratio.high))
         less = wording.UNDEFINED
@@ -348,4 +348,4 @@ def retention_grid(findings: Findings, sheet: Sheet, measure: str) -> Grid | Non
         return None
     baseline = findings.layout.study.report.baseline
     heads = ("", "home", "languages", "share of the score at home", f"less that of {baseline}")
-    return Grid(f"{wording.subject(sheet, measure)}: retention", heads, tuple(rows))
+    return Grid(f"{wording.subject(score_table, measure)}: retention", heads, tuple(rows))

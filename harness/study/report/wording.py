@@ -7,7 +7,7 @@ import math
 from harness.console import numbers
 from harness.study.definition import named as named
 from harness.study.report.fit import Fit
-from harness.study.report.score_tables import ALL, Sheet, better_of
+from harness.study.report.score_tables import ALL, ScoreTable, better_of
 
 UNDEFINED = numbers.UNDEFINED
 KIND_NAMES = {"mono": "monolingual", "cross": "cross-lingual", "multi": "one pool of all languages"}
@@ -97,9 +97,9 @@ def inside(text: str) -> str:
     return text[0].lower() + text[1:] if text[1:2].islower() else text
 
 
-def subject(sheet: Sheet, measure: str, group: str = ALL) -> str:
+def subject(score_table: ScoreTable, measure: str, group: str = ALL) -> str:
     """``XQuAD-R, mono mAP``, ``MIRACL (sample), mono nDCG@10, low``."""
-    parts = [sheet.title, f"{sheet.kind} {inside(label(measure))}"]
+    parts = [score_table.title, f"{score_table.kind} {inside(label(measure))}"]
     return ", ".join(parts if group == ALL else [*parts, group])
 
 

@@ -12,7 +12,7 @@ from harness.data.task import TaskSpec
 from harness.errors import HarnessError, ModelError, ShardError
 from harness.models.base import DenseModel, ModelOptions
 from harness.vectors.shard_jobs import ShardJob
-from harness.vectors.workers.dispatch import TRIES, Answer, Crew, dispatch
+from harness.vectors.workers.dispatch import TRIES, Answer, Workers, dispatch
 
 _IDS_SHOWN = 8
 
@@ -42,9 +42,9 @@ class ModelWorker:
         options = self.options if device is None else replace(self.options, device=device)
         return replace(self, options=options, cores=self.cores if cores is None else cores)
 
-    def bench(self) -> ShardBench:
+    def job_runner(self) -> ShardRunner:
         """What encodes shards; the model is loaded with the first."""
-        return ShardBench(self)
+        return ShardRunner(self)
 
     def load(self) -> DenseModel:
         """The model, bound to the task, once it is sure to be the same one.
@@ -69,7 +69,7 @@ class ModelWorker:
         return model  # type: ignore[return-value]
 
 
-class ShardBench:
+class ShardRunner:
     """The model, loaded once, and the corpus, read on from shard to shard."""
 
     def __init__(self, worker: ModelWorker) -> None:
@@ -100,7 +100,7 @@ class ShardBench:
 
 
 def encode_shards(
-    jobs: Sequence[ShardJob], crew: Crew, progress: Callable[[int], None] | None
+    jobs: Sequence[ShardJob], crew: Workers, progress: Callable[[int], None] | None
 ) -> int:
     """Have ``crew`` encode shards; how many of them it did.
 

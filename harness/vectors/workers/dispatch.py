@@ -1,8 +1,8 @@
 """Jobs handed to whoever is free, again where a worker died, and not for ever.
 
-A crew is a number of workers that each do one job at a time: :class:`Crew` is all that the loop in
-:func:`dispatch` knows of them. What a job is, and how a worker does it, is a :class:`Worker`'s to
-say: shards of a corpus (:mod:`harness.vectors.workers.corpus_encoding`), cells of a study.
+A crew is a number of workers that each do one job at a time: :class:`Workers` is all that the loop
+in :func:`dispatch` knows of them. What a job is, and how a worker does it, is a :class:`Worker`'s
+to say: shards of a corpus (:mod:`harness.vectors.workers.corpus_encoding`), cells of a study.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Answer(NamedTuple):
     """Whether no job can be done here."""
 
 
-class Bench(Protocol):
+class JobRunner(Protocol):
     """A worker's side: whatever it loads once, kept from job to job."""
 
     def do(self, job: Any) -> Answer:
@@ -64,7 +64,7 @@ class Worker(Protocol):
     def placed(self, *, device: str | None = None, cores: int | None = None) -> Self:
         """The same on another device, or with so many cores of its own."""
 
-    def bench(self) -> Bench:
+    def job_runner(self) -> JobRunner:
         """Begin, in the process that will do the jobs."""
 
 
@@ -82,10 +82,10 @@ class Report:
     """Whether no job can be done: the model cannot be loaded."""
 
 
-class Crew(Protocol):
+class Workers(Protocol):
     """Workers by number."""
 
-    def __enter__(self) -> Crew:
+    def __enter__(self) -> Workers:
         """Begin."""
 
     def __exit__(
@@ -113,7 +113,7 @@ J = TypeVar("J", bound=Job)
 
 
 def dispatch(
-    jobs: Sequence[J], crew: Crew, settled: Callable[[J, str], None]
+    jobs: Sequence[J], crew: Workers, settled: Callable[[J, str], None]
 ) -> tuple[list[tuple[J, str]], int]:
     """Have ``crew`` do ``jobs``; ``settled`` is told of each that is done, and its outcome.
 

@@ -20,11 +20,11 @@ from harness.errors import UsageError, did_you_mean
 from harness.models.base import DenseModel
 from harness.vectors.shard_jobs import ShardJob
 from harness.vectors.workers.corpus_encoding import ModelWorker, encode_shards
-from harness.vectors.workers.dispatch import Crew, Worker
+from harness.vectors.workers.dispatch import Worker, Workers
 
 ENGINES = ("local", "devices", "ray")
 
-__all__ = ["ENGINES", "ModelWorker", "Worker", "check_engine", "crew_of", "encode_jobs"]
+__all__ = ["ENGINES", "ModelWorker", "Worker", "check_engine", "encode_jobs", "workers_of"]
 
 
 def check_engine(engine: str, part: tuple[int, int] | None, *, stored: bool) -> None:
@@ -71,29 +71,29 @@ def encode_jobs(
     if not jobs:
         return 0
     if engine == "local":
-        from harness.vectors.workers.this_process import LocalCrew
+        from harness.vectors.workers.this_process import InProcessWorkers
 
-        with LocalCrew(model, progress) as alone:
+        with InProcessWorkers(model, progress) as alone:
             return encode_shards(jobs, alone, None)
     if worker is None or model.fingerprint is None:
         raise UsageError(
             f"--engine {engine}: workers load the model themselves, by its name, and know by its "
             f"fingerprint that it is the same; {model.name} is an object in memory or has none"
         )
-    with crew_of(engine, worker, min(workers or len(jobs), len(jobs)), workers) as crew:
+    with workers_of(engine, worker, min(workers or len(jobs), len(jobs)), workers) as crew:
         return encode_shards(jobs, crew, progress)
 
 
-def crew_of(engine: str, worker: Worker, most: int, asked: int | None) -> Crew:
+def workers_of(engine: str, worker: Worker, most: int, asked: int | None) -> Workers:
     """The crew of ``devices`` or ``ray``: ``asked`` workers, or one per device, at most ``most``.
 
     Raises:
         UsageError: the engine is not installed.
     """
     if engine == "devices":
-        from harness.vectors.workers.processes import ProcessCrew
+        from harness.vectors.workers.processes import ProcessWorkers
 
-        return ProcessCrew(worker, most, asked)
-    from harness.vectors.workers.ray_cluster import RayCrew
+        return ProcessWorkers(worker, most, asked)
+    from harness.vectors.workers.ray_cluster import RayWorkers
 
-    return RayCrew(worker, most, asked)
+    return RayWorkers(worker, most, asked)

@@ -42,7 +42,7 @@ def gpus() -> int:
     return int(torch.cuda.device_count())
 
 
-class ProcessCrew:
+class ProcessWorkers:
     """Processes that are started afresh (not forked: a GPU's state does not survive that)."""
 
     def __init__(self, worker: Worker, most: int, asked: int | None) -> None:
@@ -51,7 +51,7 @@ class ProcessCrew:
         self._processes: dict[int, SpawnProcess] = {}
         self._pipes: dict[int, Connection] = {}
 
-    def __enter__(self) -> ProcessCrew:
+    def __enter__(self) -> ProcessWorkers:
         for number in range(len(self._plans)):
             self.replace(number)
         return self
@@ -129,13 +129,13 @@ def _work(worker: Worker, pipe: Connection) -> None:
     """What a process does until nobody asks any more: jobs in, outcomes or errors out."""
     # Ctrl-C reaches all processes of a terminal; the first one ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    bench = worker.bench()
+    job_runner = worker.job_runner()
     while True:
         try:
             job = pipe.recv()
         except (EOFError, OSError):
             return
-        answer = bench.do(job)
+        answer = job_runner.do(job)
         try:
             pipe.send(answer)
         except OSError:

@@ -56,14 +56,14 @@ class Seat:
     """An actor: it makes its bench where it runs."""
 
     def __init__(self, worker: Worker) -> None:
-        self._bench = worker.bench()
+        self._job_runner = worker.job_runner()
 
     def do(self, job: Any) -> Answer:
         """One job."""
-        return self._bench.do(job)
+        return self._job_runner.do(job)
 
 
-class RayCrew:
+class RayWorkers:
     """Actors on the cluster that RAY_ADDRESS or ``ray start`` names, or on a local one."""
 
     def __init__(self, worker: Worker, most: int, asked: int | None) -> None:
@@ -74,7 +74,7 @@ class RayCrew:
         self._running: dict[Any, int] = {}
         self._needs: dict[str, float] = {}
 
-    def __enter__(self) -> RayCrew:
+    def __enter__(self) -> RayWorkers:
         self._own = _connect(self._ray)
         gpus, processors = _counted(self._ray)
         if gpus and self._worker.device in (None, "cuda"):

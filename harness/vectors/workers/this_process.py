@@ -9,10 +9,10 @@ from harness.data.corpus import CorpusReader
 from harness.errors import HarnessError
 from harness.models.base import DenseModel
 from harness.vectors.shard_jobs import ShardJob, encode_shard
-from harness.vectors.workers.dispatch import Bench, Report
+from harness.vectors.workers.dispatch import JobRunner, Report
 
 
-class LocalCrew:
+class InProcessWorkers:
     """One worker, which is this process; bugs in it are raised, not reported."""
 
     def __init__(self, model: DenseModel, progress: Callable[[int], None] | None) -> None:
@@ -20,7 +20,7 @@ class LocalCrew:
         self._reader: CorpusReader | None = None
         self._job: ShardJob | None = None
 
-    def __enter__(self) -> LocalCrew:
+    def __enter__(self) -> InProcessWorkers:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -63,14 +63,14 @@ class LocalCrew:
         """It cannot die and leave us behind."""
 
 
-class BenchCrew:
+class InProcessRunner:
     """One worker, which is this process, and any bench."""
 
-    def __init__(self, bench: Bench) -> None:
-        self._bench = bench
+    def __init__(self, job_runner: JobRunner) -> None:
+        self._job_runner = job_runner
         self._job: Any = None
 
-    def __enter__(self) -> BenchCrew:
+    def __enter__(self) -> InProcessRunner:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -86,7 +86,7 @@ class BenchCrew:
 
     def wait(self, seconds: float) -> list[Report]:
         """Do the job."""
-        outcome, error, unable = self._bench.do(self._job)
+        outcome, error, unable = self._job_runner.do(self._job)
         return [Report(0, outcome, error, unable=unable)]
 
     def replace(self, worker: int) -> None:
