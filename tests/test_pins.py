@@ -32,7 +32,7 @@ from tiny_training import pairs, write_rows
 
 import harness
 from harness.base import environment
-from harness.base.cache import cache_root
+from harness.base.cache import cache_folder
 from harness.base.progress import Silent
 from harness.data.loading import load as load_data
 from harness.data.task import find_task, list_tasks, read_task
@@ -316,7 +316,7 @@ def test_the_record_of_the_demo_task(tmp_path: Path) -> None:
     record = harness.evaluate(Integers(), tasks=["demo"], output=tmp_path)
     check("record demo", numbers_of(record, "demo"))
     # One store folder for each role and language.
-    check("record demo spaces", sorted(x.name[:16] for x in (cache_root() / "vectors").iterdir()))
+    check("record demo spaces", sorted(x.name[:16] for x in (cache_folder() / "vectors").iterdir()))
 
 
 def test_the_record_of_a_system_without_vectors(tmp_path: Path) -> None:

@@ -15,23 +15,23 @@ def store() -> None:
 @store.command(name="ls", short_help="List what is stored.")
 def list_() -> None:
     """List the vectors of each model, role and language."""
-    from harness.base.cache import cache_root
+    from harness.base.cache import cache_folder
     from harness.cli.views import store_listing
     from harness.console import consoles
     from harness.vectors.inventory import spaces
 
-    store_listing.print_spaces(consoles.console(), cache_root(), spaces(cache_root()))
+    store_listing.print_spaces(consoles.console(), cache_folder(), spaces(cache_folder()))
 
 
 @store.command(short_help="Say how large it is.")
 def size() -> None:
     """Say how much disk the vectors of each model take."""
-    from harness.base.cache import cache_root
+    from harness.base.cache import cache_folder
     from harness.cli.views import store_listing
     from harness.console import consoles
     from harness.vectors.inventory import spaces
 
-    store_listing.print_sizes(consoles.console(), cache_root(), spaces(cache_root()))
+    store_listing.print_sizes(consoles.console(), cache_folder(), spaces(cache_folder()))
 
 
 @store.command(short_help="Compare every shard with its checksums.")
@@ -41,12 +41,12 @@ def verify(quiet: bool) -> None:
 
     A damaged shard loses its manifest: it is never used, and the next run encodes it again.
     """
-    from harness.base.cache import cache_root
+    from harness.base.cache import cache_folder
     from harness.console import consoles, numbers
     from harness.console.progress_bars import show_progress
     from harness.vectors import inventory
 
-    held = inventory.spaces(cache_root())
+    held = inventory.spaces(cache_folder())
     shards = sum(len(space.manifests) for space in held)
     with show_progress(quiet=quiet) as progress:
         progress.start("verify the store", shards, "shards")
@@ -60,7 +60,7 @@ def verify(quiet: bool) -> None:
             f"{len(damaged)} of {shards} shards were damaged; the next run that needs one encodes "
             "it again"
         )
-    out.print(f"{numbers.plural(shards, 'shard')} in {cache_root()}: whole", soft_wrap=True)
+    out.print(f"{numbers.plural(shards, 'shard')} in {cache_folder()}: whole", soft_wrap=True)
 
 
 @store.command(short_help="Clear out what stopped runs left, and vectors you name.")
@@ -83,18 +83,18 @@ def prune(models: tuple[str, ...], older_than: float | None, dry_run: bool) -> N
 
     Finished vectors go only where --model or --older-than says so.
     """
-    from harness.base.cache import cache_root
+    from harness.base.cache import cache_folder
     from harness.cli.views.store_listing import print_pruned
     from harness.console import consoles
     from harness.errors import UsageError, did_you_mean
     from harness.vectors import inventory
 
-    held = inventory.spaces(cache_root())
+    held = inventory.spaces(cache_folder())
     known = {space.model for space in held}
     for model in models:
         if model not in known:
             raise UsageError(f"the store has no vectors of {model!r}{did_you_mean(model, known)}")
-    what = inventory.leftovers(cache_root()) + inventory.chosen(held, models, older_than)
+    what = inventory.leftovers(cache_folder()) + inventory.chosen(held, models, older_than)
     if not dry_run:
         inventory.remove(what)
     print_pruned(consoles.console(), what, dry_run=dry_run)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base import wording
-from harness.base.cache import cache_root
+from harness.base.cache import cache_folder
 from harness.base.digests import digest_of
 from harness.base.environment import cores, memory_size
 from harness.base.files import write_atomically
@@ -73,8 +73,8 @@ def store_for(model: DenseModel, store: Store | None, options: RunOptions) -> It
     if store is not None and model.fingerprint is not None:
         yield store
         return
-    cache_root().mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="unkept-", dir=cache_root()))
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="unkept-", dir=cache_folder()))
     try:
         yield Store(folder, options.store_dtype)
     finally:

@@ -24,7 +24,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.base.cache import cache_root
+from harness.base.cache import cache_folder
 from harness.base.digests import digest_of
 from harness.base.files import write_atomically
 from harness.errors import DamagedShardWarning, StoreError
@@ -211,7 +211,7 @@ class Store:
 
     def __init__(self, root: Path | None = None, dtype: StoreDtype = "float32") -> None:
         """``root`` is a folder, by default the cache; ``dtype`` the numbers that are kept."""
-        self.root = cache_root() if root is None else root
+        self.root = cache_folder() if root is None else root
         self.dtype: StoreDtype = dtype
 
     def space(self, facts: Mapping[str, Any]) -> Space:

@@ -14,7 +14,7 @@ from tiny import WordBag, write_task
 from tiny_miracl import write_miracl
 
 import harness
-from harness.base.cache import cache_root
+from harness.base.cache import cache_folder
 from harness.cli import main
 from harness.data.trec import read_qrels, read_run
 from harness.errors import DataError, StoreError, UsageError
@@ -193,7 +193,7 @@ def test_a_run_that_goes_on_ends_in_the_same_record(
             run(cache, 0)
         assert without_times(run(cache)) == wanted
         monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / cache))
-        assert list((cache_root() / "begun").iterdir()) == []
+        assert list((cache_folder() / "begun").iterdir()) == []
     # Another run over the finished store is another run.
     again = without_times(run("whole"))["tasks"][0]["encoding"]
     assert (again["from_store"], again["encoded"]) == (again["distinct"], 0)
@@ -219,7 +219,7 @@ def test_an_encoder_without_fingerprint_leaves_nothing_behind(tmp_path: Path) ->
     task = str(write_miracl(tmp_path))
     named = harness.evaluate(WordBag(), tasks=[task], store=False)
     nameless = harness.evaluate(Nameless(), tasks=[task])
-    assert not list(cache_root().glob("unkept-*")) and not (cache_root() / "vectors").exists()
+    assert not list(cache_folder().glob("unkept-*")) and not (cache_folder() / "vectors").exists()
     assert nameless.document["tasks"][0]["encoding"]["from_store"] == 0
     assert nameless.per_query("tiny-miracl").equals(named.per_query("tiny-miracl"))
 
@@ -239,9 +239,9 @@ def test_small_tasks_keep_half_precision_too(tmp_path: Path) -> None:
     """The same option, the same store, its own space."""
     for _ in range(2):
         record = harness.evaluate(WordBag(), tasks=["demo"], store_dtype="float16", resamples=0)
-    spaces = [json.loads(p.read_text()) for p in cache_root().glob("vectors/*/space.json")]
+    spaces = [json.loads(p.read_text()) for p in cache_folder().glob("vectors/*/space.json")]
     assert {x["stored"] for x in spaces} == {"float16"}
-    sizes = [np.load(p, mmap_mode="r").dtype for p in cache_root().glob("vectors/*/*.npy")]
+    sizes = [np.load(p, mmap_mode="r").dtype for p in cache_folder().glob("vectors/*/*.npy")]
     assert np.dtype("float16") in sizes and np.dtype("float32") not in sizes
     assert record.document["tasks"][0]["encoding"]["encoded"] == 0
 

@@ -10,14 +10,14 @@ from tiny import WordBag
 from tiny_miracl import write_miracl
 
 import harness
-from harness.base.cache import cache_root
+from harness.base.cache import cache_folder
 from harness.errors import UnfinishedError
 
 
 def finished() -> set[tuple[str, int]]:
     """Language and number of every finished shard in the store."""
     found = set()
-    for path in cache_root().glob("vectors/*/space.json"):
+    for path in cache_folder().glob("vectors/*/space.json"):
         facts = json.loads(path.read_text())
         if "shard" in facts:
             numbers = [x.stem for x in path.parent.glob("*.json") if x.name != "space.json"]

@@ -12,7 +12,7 @@ from tiny import WordBag, write_task
 from tiny_miracl import write_miracl
 
 import harness
-from harness.base.cache import cache_root
+from harness.base.cache import cache_folder
 from harness.cli import main
 from harness.vectors.inventory import STRAY, spaces
 
@@ -27,14 +27,14 @@ def filled(tmp_path: Path) -> Path:
     """A store with a small task's texts and a corpus's shards; the latter's Swahili space."""
     small, large = write_task(tmp_path / "small"), write_miracl(tmp_path / "large")
     harness.evaluate(WordBag(), tasks=[str(small), str(large)], shard=16, resamples=0)
-    (found,) = (x for x in spaces(cache_root()) if x.what == "passage sw, corpus")
+    (found,) = (x for x in spaces(cache_folder()) if x.what == "passage sw, corpus")
     assert (found.vectors, len(found.manifests), found.dtype) == (60, 4, "float32")
     return found.folder
 
 
 def test_small_and_large_tasks_are_listed_alike(filled: Path) -> None:
     """3 languages in 2 roles, 2 languages of queries and of corpora."""
-    assert len(spaces(cache_root())) == 10
+    assert len(spaces(cache_folder())) == 10
     done = store("ls")
     assert done.exit_code == 0
     assert "passage sw, corpus" in done.output and "query zh" in done.output
@@ -66,7 +66,7 @@ def test_leftovers_go_and_vectors_stay(filled: Path) -> None:
         filled / "00000009.npy",
         filled / "00000009.ids.npy",
         filled / "00000009.claim",
-        cache_root() / "begun" / "x.json",
+        cache_folder() / "begun" / "x.json",
     ]
     for path in strays:
         path.write_bytes(b"{}")
@@ -78,13 +78,13 @@ def test_leftovers_go_and_vectors_stay(filled: Path) -> None:
     assert all(path.exists() for path in strays)
     assert "5 things" in store("prune").output
     assert not any(path.exists() for path in strays)
-    assert sum(x.vectors for x in spaces(cache_root()) if x.folder == filled) == 60
+    assert sum(x.vectors for x in spaces(cache_folder()) if x.folder == filled) == 60
 
 
 def test_vectors_go_only_where_they_are_named(filled: Path) -> None:
     """By model or by age; another name is an error that helps."""
     assert "did you mean 'word-bag'" in store("prune", "--model", "word-bug").output
     assert "0 things" in store("prune", "--older-than", "1").output
-    assert len(spaces(cache_root())) == 10
+    assert len(spaces(cache_folder())) == 10
     assert "10 things" in store("prune", "--model", "word-bag").output
-    assert spaces(cache_root()) == []
+    assert spaces(cache_folder()) == []

@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from harness.base.cache import cache_root
+from harness.base.cache import cache_folder
 from harness.base.digests import digest_of
 from harness.errors import StoreError
 from harness.models.translation.engine import Translated
@@ -28,7 +28,7 @@ class Memory:
 
     def __init__(self, facts: Mapping[str, Any]) -> None:
         self.digest = digest_of(facts)
-        self.path = cache_root() / "translations" / f"{self.digest}.sqlite"
+        self.path = cache_folder() / "translations" / f"{self.digest}.sqlite"
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = sqlite3.connect(self.path, timeout=60)
