@@ -298,7 +298,7 @@ def run_ours(work: Work) -> Side:
             tasks=[spec],
             measures=tuple(dict.fromkeys((*spec.measures, *MEASURES))),
             store=False,
-            kinds=work.kinds,
+            settings=work.kinds,
             **work.part,
         )
     scores = {row["setting"]: row["scores"] for row in record.task(spec.name)["settings"]}

@@ -340,7 +340,7 @@ def test_the_table_of_corpora_in_shards(tmp_path: Path) -> None:
     """Digests of the compressed files are left out: they differ between zlib versions."""
     task = str(tiny_miracl.write_miracl(tmp_path / "task"))
     record = harness.evaluate(
-        Integers(), tasks=[task], kinds=("mono", "multi"), shard=16, output=tmp_path / "out"
+        Integers(), tasks=[task], settings=("mono", "multi"), shard_size=16, output=tmp_path / "out"
     )
     found = numbers_of(record, "tiny-miracl")
     kept = ("settings", "means", "medians", "top_languages", "counts", "intervals", "shards")

@@ -86,7 +86,6 @@ engine_options = together(
 shard_options = together(
     click.option(
         "--shard-size",
-        "shard",
         type=_POSITIVE,
         default=8192,
         show_default=True,

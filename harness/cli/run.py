@@ -44,9 +44,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     help="A task that `harness tasks` lists, or a task file ending in .toml; can be repeated.",
 )
 @languages_option("Only these languages of the tasks")
-@click.option(
-    "--settings", "kinds", callback=kinds, metavar="KINDS", help="Some of mono,cross,multi."
-)
+@click.option("--settings", callback=kinds, metavar="KINDS", help="Some of mono,cross,multi.")
 @click.option("--limit", type=_POSITIVE, metavar="N", help="The first N questions, all passages.")
 @click.option(
     "--sample",
@@ -127,7 +125,6 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @engine_options
 @click.option(
     "--shard",
-    "part",
     callback=part,
     metavar="I/N",
     help="Of large tasks: encode the I-th of N parts, from 0, as one job of an array.",
@@ -141,7 +138,9 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--no-store", is_flag=True, help="Neither read nor keep vectors.")
 @memory_option
 @click.option(
+    "--top-k",
     "--heads",
+    "top_k",
     type=_POSITIVE,
     metavar="N",
     help="Top passages kept per query; default: as many as the measures look at.",

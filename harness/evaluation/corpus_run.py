@@ -87,7 +87,7 @@ def spaces_of(
     """Where the shards of each language of a task are kept."""
     return {
         x: shard_jobs.corpus_space(
-            model, corpus, store, size=options.shard, dtype=options.store_dtype
+            model, corpus, store, size=options.shard_size, dtype=options.store_dtype
         )
         for x, corpus in prepared.data.corpora.items()
     }
@@ -126,7 +126,7 @@ def encode_corpora(
     warn_untrained(model, list(corpora))
     spaces = spaces_of(model, prepared, store, options)
     pending = shard_jobs.pending_jobs(corpora, spaces)
-    mine = pending if options.part is None else part_of(pending, spaces, options.part)
+    mine = pending if options.shard is None else part_of(pending, spaces, options.shard)
     total = sum(len(corpus) for corpus in corpora.values())
     left = sum(len(job) for job in mine)
     before = _begun(model, prepared, store, spaces, {(j.language, j.number) for j in pending})
@@ -142,8 +142,8 @@ def encode_corpora(
         progress=progress.advance,
     )
     progress.finish()
-    if options.part is not None:
-        _check_whole(corpora, spaces, options.part)
+    if options.shard is not None:
+        _check_whole(corpora, spaces, options.shard)
     shards: dict[str, list[Shard]] = {}
     for language, space in spaces.items():
         # Verified when they were looked for, or written since.
@@ -325,7 +325,7 @@ def corpus_entry(prepared: Prepared, options: RunOptions, *, dense: bool) -> dic
     if part:
         entry["sampled"] = wording.sampled(part)
     if dense:
-        entry["shards"] = {"passages": options.shard, "dtype": options.store_dtype}
+        entry["shards"] = {"passages": options.shard_size, "dtype": options.store_dtype}
     return entry
 
 

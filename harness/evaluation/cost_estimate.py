@@ -132,7 +132,7 @@ def plan_corpus(
                 measured=len(samples.get(x, ())),
                 seconds=rates.get(x, mean) * passages,
                 tokens=tokens.get(x),
-                disk=bytes_each * passages + _SHARD_BYTES * -(-passages // options.shard),
+                disk=bytes_each * passages + _SHARD_BYTES * -(-passages // options.shard_size),
             )
             for x, passages in totals.items()
         ),

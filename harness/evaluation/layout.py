@@ -98,7 +98,7 @@ def prepare(
     held = data.corpora or data.passages
     # A corpus is not laid out before it is searched: until then the pool names the golds alone.
     pool = Pool.of_ids(_relevant_ids(data)) if data.corpora else Pool.of(data)
-    wanted = spec.settings(data.languages, options.kinds)
+    wanted = spec.settings(data.languages, options.settings)
     settings = tuple(
         s
         for s in wanted
@@ -106,7 +106,7 @@ def prepare(
         and (s.passage_language is None or s.passage_language in held)
     )
     if not settings:
-        kinds = ", ".join(options.kinds or spec.kinds)
+        kinds = ", ".join(options.settings or spec.kinds)
         raise UsageError(
             f"task {spec.name} has no setting of kind {kinds} over the languages "
             f"{', '.join(data.languages)}; its kinds are {', '.join(spec.kinds)}"

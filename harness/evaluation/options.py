@@ -19,7 +19,8 @@ class RunOptions:
     """Everything about a run that is neither the model nor the task."""
 
     languages: tuple[str, ...] | None = None
-    kinds: tuple[Kind, ...] | None = None
+    settings: tuple[Kind, ...] | None = None
+    """Kinds of setting: mono, cross, multi; ``None``: all of the task's."""
     limit: int | None = None
     sample: int | None = None
     """Questions to draw, always the same ones; see :func:`harness.data.loading.load`."""
@@ -29,7 +30,7 @@ class RunOptions:
     """Whether the bias suite is computed beside the measures that are shown."""
     resamples: int = 10_000
     """Of the bootstrap that gives every mean its interval; 0: no intervals."""
-    heads: int | None = None
+    top_k: int | None = None
     """Top passages kept per query; ``None``: as many as the measures look at."""
     memory: int | None = None
     """Bytes; ``None``: a quarter of the machine's."""
@@ -52,13 +53,13 @@ class RunOptions:
     """Passages of each ranking that it reads."""
     corpus: Literal["whole", "sampled"] = "whole"
     """``sampled`` takes a corpus that is a sample, and says so; ``whole`` refuses one."""
-    shard: int = PASSAGES
+    shard_size: int = PASSAGES
     """Passages per shard of a corpus."""
     engine: str = "local"
     """Who encodes a corpus: one of :data:`harness.vectors.workers.engines.ENGINES`."""
     workers: int | None = None
     """Processes or actors of an engine; ``None``: as many as there are devices."""
-    part: tuple[int, int] | None = None
+    shard: tuple[int, int] | None = None
     """(i, n): encode every n-th shard from the i-th on, as one job of an array."""
     named: str | None = None
     """The model as the user named it: workers load it by that. Set by ``evaluate``."""

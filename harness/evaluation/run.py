@@ -344,7 +344,7 @@ def evaluate(
     options = with_settings(options or RunOptions(), settings)
     progress = progress or Silent()
     options = replace(options, named=model if isinstance(model, str) else None)
-    check_engine(options.engine, options.part, stored=options.store)
+    check_engine(options.engine, options.shard, stored=options.store)
     specs = choose_tasks(tasks, options.text)
     loaded = load_model(model, options.model)
     store = Store(dtype=options.store_dtype) if options.store else None

@@ -66,8 +66,8 @@ def head_depth(options: RunOptions, pool: Pool) -> int:
 
 def looked_at(prepared: Prepared, options: RunOptions) -> int:
     """How many top passages per query are looked at once search is over."""
-    if options.heads is not None:
-        return options.heads
+    if options.top_k is not None:
+        return options.top_k
     cutoffs = [m.cutoff or 1 for m in prepared.measures if "head_languages" in m.needs]
     return max([LANGUAGES_DEPTH, AGREEMENT_DEPTH, *cutoffs])
 

@@ -81,7 +81,7 @@ def produce(
         options=replace(
             options,
             languages=tuple(part["languages"]) if "languages" in part else None,
-            kinds=tuple(entries[0]["kinds"]),
+            settings=tuple(entries[0]["kinds"]),
             corpus="sampled" if "sampled_corpus" in part else "whole",
             limit=part.get("limit"),
             sample=options.sample or drawn,

@@ -136,7 +136,7 @@ def tasks_of(study: Study, options: StudyOptions, places: Places) -> tuple[Task,
 def _options(study: Study, scored: Scored, spec: TaskSpec, options: StudyOptions) -> RunOptions:
     return RunOptions(
         languages=scored.languages,
-        kinds=scored.settings,
+        settings=scored.settings,
         limit=scored.limit,
         sample=scored.sample,
         text=scored.text,

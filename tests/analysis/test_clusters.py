@@ -33,7 +33,9 @@ def with_copies(
     """Two records with the same mAP in every language: ``values``, and those plus ``CHANGE``."""
     folder.mkdir(exist_ok=True)
     path = tiny.write_task(folder, questions=QUESTIONS, languages=languages)
-    record = evaluate(tiny.WordBag(), tasks=[str(path)], kinds=("mono",), store=False, resamples=0)
+    record = evaluate(
+        tiny.WordBag(), tasks=[str(path)], settings=("mono",), store=False, resamples=0
+    )
     first, second = (
         with_values(record, {f"mono/{x}": column.tolist() for x in languages})
         for column in (values, values + CHANGE)

@@ -209,7 +209,7 @@ def test_three_records_have_ranks_and_tie_groups(tmp_path: Path) -> None:
 def test_with_lower_better_the_lower_is_the_best(tmp_path: Path) -> None:
     """Rank distance: 20 questions, each nearer by 5 in the second record."""
     path = tiny.write_task(tmp_path, questions=20, languages=("en", "de"))
-    base = evaluate(tiny.WordBag(), tasks=[str(path)], kinds=("multi",), store=False)
+    base = evaluate(tiny.WordBag(), tasks=[str(path)], settings=("multi",), store=False)
     far = {"multi/en": [30.0 + i for i in range(20)], "multi/de": [40.0] * 20}
     near = {name: [x - 5 for x in values] for name, values in far.items()}
     records = [with_values(base, v, measure="rank_distance") for v in (far, near)]

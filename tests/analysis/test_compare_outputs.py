@@ -165,7 +165,7 @@ def test_the_command_refuses_and_is_forced(first: Record, tmp_path: Path) -> Non
 
 def test_flips_have_texts_where_the_data_is_at_hand() -> None:
     records = [
-        evaluate(tiny.WordBag(b), tasks=["demo"], kinds=("mono", "cross"), store=False,
+        evaluate(tiny.WordBag(b), tasks=["demo"], settings=("mono", "cross"), store=False,
                  languages=("en", "de"), resamples=0)
         for b in (8, 24)
     ]  # fmt: skip

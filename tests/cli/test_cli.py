@@ -175,11 +175,11 @@ def test_every_flag_reaches_the_library(called: Any) -> None:
     assert named["command"] == ["harness", "run", *flags]
     assert named["options"] == RunOptions(
         languages=("en", "de"),
-        kinds=("mono", "multi"),
+        settings=("mono", "multi"),
         limit=5,
         text="text",
         measures=("map", "ndcg@5"),
-        heads=20,
+        top_k=20,
         memory=3 * 2**29,
         data_dir=Path("d"),
         offline=True,

@@ -335,4 +335,6 @@ def test_a_relevant_passage_that_a_stream_lacks_is_named(tmp_path: Path) -> None
     spec = write_collection(tmp_path, TSV + "\n[source.corpus.passages]\nde = 3\nen = 3\n")
     (tmp_path / "data" / "qrels.tsv").write_text("7\t0\t0\t1\n9\t0\t77\t1\n")
     with pytest.raises(DataError, match="passage 'de:77' is judged relevant, but it is not among"):
-        harness.evaluate(WordBag(), tasks=[spec], kinds=("mono",), languages=("de",), store=False)
+        harness.evaluate(
+            WordBag(), tasks=[spec], settings=("mono",), languages=("de",), store=False
+        )

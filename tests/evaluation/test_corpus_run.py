@@ -45,8 +45,8 @@ def test_exported_runs_scored_by_trec_eval_are_the_record(tmp_path: Path, model:
     record = harness.evaluate(
         WordBag() if model == "dense" else "bm25",
         tasks=[str(task)],
-        kinds=BOTH,
-        shard=16,
+        settings=BOTH,
+        shard_size=16,
         trec=tmp_path / "trec",
         trec_depth=100,
     )
@@ -77,7 +77,7 @@ def test_the_pool_pushes_golds_down_by_the_foreign_passages_above_them(tmp_path:
     """Intrusion and nDCG drop from the exported rankings, by hand."""
     task = write_miracl(tmp_path)
     record = harness.evaluate(
-        WordBag(), tasks=[str(task)], kinds=BOTH, trec=tmp_path, trec_depth=120
+        WordBag(), tasks=[str(task)], settings=BOTH, trec=tmp_path, trec_depth=120
     )
     table = record.per_query("tiny-miracl").set_index(["setting", "question"])
     qrels = read_qrels(tmp_path / "tiny-miracl" / "multi.yo.qrels")
@@ -180,7 +180,9 @@ def test_a_run_that_goes_on_ends_in_the_same_record(
             return right(texts, **more)
 
         encoder.encode = encode  # type: ignore[method-assign]
-        return harness.evaluate(encoder, tasks=[task], kinds=BOTH, shard=16, output=tmp_path / "o")
+        return harness.evaluate(
+            encoder, tasks=[task], settings=BOTH, shard_size=16, output=tmp_path / "o"
+        )
 
     whole = run("whole")
     wanted = without_times(whole)
@@ -203,7 +205,9 @@ def test_how_a_corpus_is_cut_does_not_move_a_score(tmp_path: Path) -> None:
     """Shards of 7, of 16 and of all 60: the same per-query table."""
     task = str(write_miracl(tmp_path))
     tables = [
-        harness.evaluate(WordBag(), tasks=[task], kinds=BOTH, shard=n).per_query("tiny-miracl")
+        harness.evaluate(WordBag(), tasks=[task], settings=BOTH, shard_size=n).per_query(
+            "tiny-miracl"
+        )
         for n in (7, 16, 8192)
     ]
     for other in tables[1:]:
@@ -281,10 +285,10 @@ def test_a_dry_run_counts_what_is_left(tmp_path: Path) -> None:
     from harness.evaluation.options import RunOptions
 
     task = str(write_miracl(tmp_path))
-    _, (before,) = dry_run.plan(WordBag(), [task], options=RunOptions(shard=16))
+    _, (before,) = dry_run.plan(WordBag(), [task], options=RunOptions(shard_size=16))
     assert (before.texts, before.missing, before.pool) == (144, 144, 120)
-    harness.evaluate(WordBag(), tasks=[task], shard=16)
-    _, (after,) = dry_run.plan(WordBag(), [task], options=RunOptions(shard=16))
+    harness.evaluate(WordBag(), tasks=[task], shard_size=16)
+    _, (after,) = dry_run.plan(WordBag(), [task], options=RunOptions(shard_size=16))
     assert (after.texts, after.missing) == (144, 0)
     assert encoding.STEP >= 16  # one call of the model a shard here
 
@@ -321,7 +325,7 @@ def test_a_small_task_searched_as_a_large_one_has_the_same_scores(
     """All settings, equal texts and their ties; rankings of one question across languages too."""
     task = str(write_task(tmp_path))
     usual, streamed = (
-        harness.evaluate(WordBag(), tasks=[task], kinds=kinds, streamed=x).per_query("tiny")
+        harness.evaluate(WordBag(), tasks=[task], settings=kinds, streamed=x).per_query("tiny")
         for x in (False, True)
     )
     assert list(streamed) == list(usual)

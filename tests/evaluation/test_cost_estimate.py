@@ -41,7 +41,7 @@ def write(folder: Path) -> str:
 
 
 def test_a_plan_is_the_measured_rate_times_the_whole(tmp_path: Path) -> None:
-    options = RunOptions(store_dtype="float16", shard=10_000, memory=2**30)
+    options = RunOptions(store_dtype="float16", shard_size=10_000, memory=2**30)
     plan = plan_corpus(Steady(), write(tmp_path), options=options, sample=24)
     by = {x.language: x for x in plan.languages}
     assert {x: p.passages for x, p in by.items()} == WHOLE

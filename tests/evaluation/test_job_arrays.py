@@ -30,7 +30,7 @@ def test_part_i_of_n_takes_every_nth_shard_from_shard_i(tmp_path: Path) -> None:
     task = str(write_miracl(tmp_path))
 
     def part(i: int) -> harness.Record:
-        return harness.evaluate(WordBag(), tasks=[task], shard=16, part=(i, 3), resamples=0)
+        return harness.evaluate(WordBag(), tasks=[task], shard_size=16, shard=(i, 3), resamples=0)
 
     first, second, third = (
         {("sw", 0), ("sw", 3), ("yo", 2)},

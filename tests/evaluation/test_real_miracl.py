@@ -40,7 +40,7 @@ def test_exported_rankings_of_real_passages_scored_by_trec_eval_agree(
         tasks=["miracl"],
         languages=("yo",),
         corpus="sampled",
-        shard=500,
+        shard_size=500,
         data_dir=tmp_path / "mirror",
         measures=("ndcg@10", "recall@100", "mrr"),
         trec=tmp_path,

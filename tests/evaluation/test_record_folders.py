@@ -18,7 +18,7 @@ def run(task: Path, output: Path, fingerprint: str = "word-bag-1", **options: An
         model,
         tasks=[str(task)],
         output=output,
-        kinds=("mono",),
+        settings=("mono",),
         resamples=0,
         store=False,
         **options,

@@ -161,7 +161,7 @@ def test_a_pair_is_read_once_and_only_pairs_of_heads(task: str) -> None:
 
 
 def test_without_a_multi_setting_the_pool_of_all_is_not_read(task: str) -> None:
-    run(task, "fair", rerank_top=2, kinds=("mono",))
+    run(task, "fair", rerank_top=2, settings=("mono",))
     assert {q.split()[0] == p.split()[0] for q, p in MADE[-1].read} == {True}
 
 
@@ -234,7 +234,7 @@ def test_the_heads_of_a_corpus_are_read_again(tmp_path: Path) -> None:
         rerank_top=5,
         trec=tmp_path / "trec",
         trec_depth=0,
-        kinds=("mono", "multi"),
+        settings=("mono", "multi"),
         measures=("map", "ndcg@10", "recall@10"),
     )
     data = load(find_task(task))

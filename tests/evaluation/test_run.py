@@ -88,7 +88,7 @@ def test_each_text_is_encoded_once_whatever_the_settings(tmp_path: Path) -> None
     assert second.task("tiny")["encoding"]["encoded"] == 0
     assert table_to_parquet(second.tables["tiny"]) == table_to_parquet(first.tables["tiny"])
     # One language and setting less asks for nothing new either.
-    harness.evaluate(again, tasks=[task], languages=("en", "de"), kinds=("mono",), limit=3)
+    harness.evaluate(again, tasks=[task], languages=("en", "de"), settings=("mono",), limit=3)
     assert again.asked == []
 
 

@@ -41,7 +41,7 @@ def test_measures_of_the_top_look_as_deep_as_their_cutoff(
         harness.evaluate(
             WordBag() if model == "dense" else "bm25",
             tasks=[task],
-            kinds=("multi",),
+            settings=("multi",),
             measures=names,
             bias=False,
             resamples=0,

@@ -241,7 +241,7 @@ def crossed(tmp_path_factory: pytest.TempPathFactory) -> Record:
     """Every ordered pair of three languages, mAP 0.5 in all."""
     folder = tmp_path_factory.mktemp("crossed")
     path = tiny.write_task(folder, questions=QUESTIONS, languages=("en", "de", "es"))
-    record = evaluate(tiny.WordBag(), tasks=[str(path)], kinds=("cross",), store=False)
+    record = evaluate(tiny.WordBag(), tasks=[str(path)], settings=("cross",), store=False)
     return with_values(record, dict.fromkeys(PAIRS, [0.5] * QUESTIONS))
 
 
@@ -295,7 +295,7 @@ def test_a_mean_says_which_languages_it_fell_with(crossed: Record, tmp_path: Pat
 def test_of_two_languages_the_monolingual_settings_tell_which(tmp_path: Path) -> None:
     """The one pair from en is the one pair into de: both fall alike, and mono de falls too."""
     path = tiny.write_task(tmp_path, questions=QUESTIONS, languages=("de", "en"))
-    record = evaluate(tiny.WordBag(), tasks=[str(path)], kinds=("mono", "cross"), store=False)
+    record = evaluate(tiny.WordBag(), tasks=[str(path)], settings=("mono", "cross"), store=False)
     level, fall = [0.5] * QUESTIONS, [0.5 + x for x in SURE]
     settings = ("mono/de", "mono/en", "cross/de-en", "cross/en-de")
     base = with_values(record, dict.fromkeys(settings, level))

@@ -52,7 +52,7 @@ def with_values(record: Record, values: Values, *, measure: str = "map") -> Reco
 def mono(tmp_path: Path, questions: int, languages: Sequence[str] = ("en", "de")) -> Record:
     """A record of monolingual settings alone, every question with a gold in each language."""
     path = tiny.write_task(tmp_path, questions=questions, languages=languages)
-    return evaluate(tiny.WordBag(), tasks=[str(path)], kinds=("mono",), store=False)
+    return evaluate(tiny.WordBag(), tasks=[str(path)], settings=("mono",), store=False)
 
 
 def only(found: Comparison, kind: str = "mono", measure: str = "map") -> MeasureComparison:

@@ -26,7 +26,7 @@ def store(*arguments: str) -> Result:
 def filled(tmp_path: Path) -> Path:
     """A store with a small task's texts and a corpus's shards; the latter's Swahili space."""
     small, large = write_task(tmp_path / "small"), write_miracl(tmp_path / "large")
-    harness.evaluate(WordBag(), tasks=[str(small), str(large)], shard=16, resamples=0)
+    harness.evaluate(WordBag(), tasks=[str(small), str(large)], shard_size=16, resamples=0)
     (found,) = (x for x in spaces(cache_folder()) if x.what == "passage sw, corpus")
     assert (found.vectors, len(found.manifests), found.dtype) == (60, 4, "float32")
     return found.folder

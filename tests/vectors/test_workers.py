@@ -110,7 +110,7 @@ def run(
     """A run with a store of its own."""
     monkeypatch.setenv("HARNESS_CACHE", str(cache))
     name = model if model.startswith("/") else f"python:{__name__}:{model}"
-    return harness.evaluate(name, tasks=[task], shard=SIZE, resamples=0, **more)
+    return harness.evaluate(name, tasks=[task], shard_size=SIZE, resamples=0, **more)
 
 
 def seen(record: Record, cache: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
@@ -136,8 +136,8 @@ def test_every_engine_gives_the_same_record(
         record = run(task, tmp_path / engine, monkeypatch, engine=engine, workers=2)
         assert seen(record, tmp_path / engine) == alone, engine
     with pytest.raises(UnfinishedError, match="0/2: this part is encoded; 4 of 8 shards are left"):
-        run(task, tmp_path / "array", monkeypatch, part=(0, 2))
-    record = run(task, tmp_path / "array", monkeypatch, part=(1, 2))
+        run(task, tmp_path / "array", monkeypatch, shard=(0, 2))
+    record = run(task, tmp_path / "array", monkeypatch, shard=(1, 2))
     assert seen(record, tmp_path / "array") == alone
 
 
@@ -208,7 +208,7 @@ def test_an_error_is_tried_three_times_in_one_process_as_well(
 
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "s"))
     with pytest.raises(ShardError, match=r"Shard 1 of sw, passages 5#1.* NaN vector for the text"):
-        harness.evaluate(Spoilt(), tasks=[task], shard=SIZE, languages=("sw",))
+        harness.evaluate(Spoilt(), tasks=[task], shard_size=SIZE, languages=("sw",))
     assert Spoilt.asked == 3
 
 
@@ -220,9 +220,9 @@ def test_what_cannot_be_is_refused_in_one_sentence(
     with pytest.raises(UsageError, match="did you mean 'devices'"):
         harness.evaluate(Bag(), tasks=[task], engine="device")
     with pytest.raises(UsageError, match="parts are numbered from 0/2 to 1/2"):
-        harness.evaluate(Bag(), tasks=[task], part=(2, 2))
+        harness.evaluate(Bag(), tasks=[task], shard=(2, 2))
     with pytest.raises(UsageError, match="--shard needs the store"):
-        harness.evaluate(Bag(), tasks=[task], part=(0, 2), store=False)
+        harness.evaluate(Bag(), tasks=[task], shard=(0, 2), store=False)
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UsageError, match=r"pip install 'polyglot-harness\[ray\]'"):
         run(task, tmp_path / "s", monkeypatch, engine="ray")
@@ -257,7 +257,7 @@ def test_what_fails_everywhere_ends_the_run(
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "s"))
     monkeypatch.setattr("harness.vectors.workers.dispatch.MOST_LOST", 2)
     with pytest.raises(ShardError, match="shards were not tried any more; the same command"):
-        harness.evaluate(Broken(), tasks=[task], shard=SIZE)
+        harness.evaluate(Broken(), tasks=[task], shard_size=SIZE)
     assert Broken.asked < 3 * 8
 
 

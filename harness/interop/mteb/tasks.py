@@ -132,7 +132,7 @@ class BridgedTask(AbsTaskRetrieval):  # type: ignore[misc]
         """
         chosen = options or RunOptions(
             languages=None if languages is None else tuple(languages),
-            kinds=None if settings is None else tuple(settings),
+            settings=None if settings is None else tuple(settings),
             data_dir=None if data_dir is None else Path(data_dir),
             offline=offline,
             limit=limit,
