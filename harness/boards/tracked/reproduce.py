@@ -16,7 +16,7 @@ _WITH_VALUE = frozenset(
         "--data-dir",
         "--memory",
         "--resamples",
-        "--heads",
+        "--top-k",
         "--concurrency",
     )
 )
