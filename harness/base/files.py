@@ -3,32 +3,74 @@
 from __future__ import annotations
 
 import contextlib
+import glob
+import gzip
 import os
+import platform
 import secrets
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, cast
 
 from harness.errors import StoreError
 
 
+@contextlib.contextmanager
+def open_atomically(path: Path, *, packed: bool = False) -> Iterator[IO[bytes]]:
+    """Open a file that appears at ``path`` whole when the block ends, or not at all.
+
+    Bytes go to a hidden file in the same folder, which is flushed to disk and renamed. Those of
+    processes that were killed on the way are removed.
+
+    Args:
+        path: the file; its folder is made where there is none.
+        packed: compress with gzip, without name or time in its header: the same content is the
+            same bytes.
+
+    Raises:
+        StoreError: the disk is full or the folder cannot be written.
+    """
+    for left in path.parent.glob(f".{glob.escape(path.name)}.{platform.node()}.*"):
+        import psutil
+
+        owner = left.name.split(".")[-2]
+        if owner.isdecimal() and not psutil.pid_exists(int(owner)):
+            left.unlink(missing_ok=True)
+    with _renamed(path) as raw:
+        if packed:
+            with gzip.GzipFile("", "wb", 6, raw, mtime=0) as out:
+                yield cast("IO[bytes]", out)
+        else:
+            yield raw
+
+
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write ``content`` under another name, flush it to disk, rename it to ``path``.
+    """Write ``content`` to ``path``, whole or not at all.
 
     Raises:
         StoreError: the disk is full or the folder cannot be written; nothing is left behind.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    with _renamed(path) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def _renamed(path: Path) -> Iterator[IO[bytes]]:
+    owner = f"{platform.node()}.{os.getpid()}.{secrets.token_hex(4)}"
+    temporary = path.with_name(f".{path.name}.{owner}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as handle:
-            handle.write(content)
-            handle.flush()
-            os.fsync(handle.fileno())
+        with temporary.open("wb") as raw:
+            yield raw
+            raw.flush()
+            os.fsync(raw.fileno())
         temporary.replace(path)
     except OSError as problem:
-        temporary.unlink(missing_ok=True)
         raise StoreError(f"{path} could not be written: {problem.strerror or problem}") from problem
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from harness.base.files import locked
+from harness.base.files import locked, write_atomically
 
 BEAT = 5.0
 """Seconds between two signs of life."""
@@ -59,7 +59,8 @@ def take(path: Path) -> Claim | None:
     """Claim what ``path`` stands for; ``None`` where somebody else who is alive holds it.
 
     Raises:
-        OSError: the folder cannot be written.
+        OSError: the folder cannot be made or locked.
+        StoreError: the claim cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with _alone(path.parent) as now:
@@ -72,9 +73,7 @@ def take(path: Path) -> Claim | None:
             "started": _started(os.getpid()),
             "token": token,
         }
-        part = path.with_name(f".{path.name}.{token}")
-        part.write_text(json.dumps(content), "utf-8")
-        part.replace(path)
+        write_atomically(path, json.dumps(content).encode())
     return Claim(path, token)
 
 

@@ -6,13 +6,14 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from harness.base.cache import cache_folder
+from harness.base.files import write_atomically
+from harness.errors import StoreError
 
 # A file changed within the resolution of its file system's clock can keep its stamp (git calls
 # this "racily clean"), so facts are only trusted where the stamp was older than this when read.
@@ -64,13 +65,5 @@ def _read_entry(entry: Path) -> dict[str, Any] | None:
 
 def _write_entry(entry: Path, content: Mapping[str, Any]) -> None:
     """Remember facts; a cache that cannot be written only costs time, so failure is silent."""
-    with contextlib.suppress(OSError):
-        entry.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=entry.parent, prefix=".entry-")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(content, file)
-            os.replace(name, entry)
-        except OSError:
-            Path(name).unlink(missing_ok=True)
-            raise
+    with contextlib.suppress(StoreError):
+        write_atomically(entry, json.dumps(content).encode())

@@ -8,20 +8,17 @@ Python compares strings by code point, which is the same order.
 from __future__ import annotations
 
 import gzip
-import io
 import math
-import os
 import re
-import secrets
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, TextIO, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from harness.base.files import open_atomically
 from harness.errors import RunFileError
 
 Qrels: TypeAlias = Mapping[str, Mapping[str, int]]
@@ -147,10 +144,11 @@ def write_run(path: str | Path, rankings: Iterable[Ranking], *, tag: str = "harn
     Raises:
         RunFileError: an id or the tag is empty or holds white space, an id is listed twice, a score
             is not finite, or the numbers of passages and scores differ.
+        StoreError: the disk is full or the folder cannot be written.
     """
     _check_ids([tag], "tag", path)
     written: set[str] = set()
-    with _atomic_text(path) as out:
+    with open_atomically(Path(path), packed=Path(path).suffix == ".gz") as out:
         for query, passages, raw_scores in rankings:
             scores = np.asarray(raw_scores, dtype=np.float32)
             _check_ids([query], "query id", path)
@@ -167,12 +165,11 @@ def write_run(path: str | Path, rankings: Iterable[Ranking], *, tag: str = "harn
             written.add(query)
             order = rank_order(passages, scores)
             values = scores[order].tolist()
-            out.write(
-                "".join(
-                    f"{query} Q0 {passages[i]} {rank} {value:.9g} {tag}\n"
-                    for rank, (i, value) in enumerate(zip(order.tolist(), values, strict=True), 1)
-                )
+            lines = (
+                f"{query} Q0 {passages[i]} {rank} {value:.9g} {tag}\n"
+                for rank, (i, value) in enumerate(zip(order.tolist(), values, strict=True), 1)
             )
+            out.write("".join(lines).encode())
 
 
 def write_qrels(path: str | Path, qrels: Qrels) -> None:
@@ -180,12 +177,14 @@ def write_qrels(path: str | Path, qrels: Qrels) -> None:
 
     Raises:
         RunFileError: an id is empty or holds white space.
+        StoreError: the disk is full or the folder cannot be written.
     """
-    with _atomic_text(path) as out:
+    with open_atomically(Path(path), packed=Path(path).suffix == ".gz") as out:
         for query, grades in qrels.items():
             _check_ids([query], "query id", path)
             _check_ids(list(grades), f"passage id of query {query!r}", path)
-            out.write("".join(f"{query} 0 {name} {grade:d}\n" for name, grade in grades.items()))
+            lines = (f"{query} 0 {name} {grade:d}\n" for name, grade in grades.items())
+            out.write("".join(lines).encode())
 
 
 class _Names(dict[bytes, str]):
@@ -246,30 +245,3 @@ def _check_ids(ids: Sequence[str], what: str, path: str | Path) -> None:
     if len(set(ids)) != len(ids):
         culprit = next(x for x in ids if list(ids).count(x) > 1)
         raise RunFileError(f"{path}: {what} {culprit!r} is listed twice")
-
-
-@contextmanager
-def _atomic_text(path: str | Path) -> Iterator[TextIO]:
-    """Open a text file that appears at ``path`` whole, or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        with part.open("wb") as raw:
-            if path.suffix == ".gz":
-                # No name and no time in the header: equal runs are equal bytes.
-                with (
-                    gzip.GzipFile("", "wb", compresslevel=6, fileobj=raw, mtime=0) as packed,
-                    io.TextIOWrapper(packed, encoding="utf-8", newline="\n") as out,
-                ):
-                    yield out
-            else:
-                plain = io.TextIOWrapper(raw, encoding="utf-8", newline="\n")
-                yield plain
-                plain.flush()
-                plain.detach()
-            raw.flush()
-            os.fsync(raw.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

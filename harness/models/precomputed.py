@@ -25,6 +25,7 @@ from typing import Any, NamedTuple, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from harness.base.files import write_atomically
 from harness.data.task import Role
 from harness.errors import ModelError, did_you_mean
 from harness.models.base import ModelOptions, Similarity
@@ -105,9 +106,8 @@ def write_embeddings(
         "dimensions": widths.pop(),
         "roles": roles,
     }
-    partial = target / f".{MANIFEST}"
-    partial.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    os.replace(partial, target / MANIFEST)
+    text = json.dumps(manifest, indent=2, ensure_ascii=False)
+    write_atomically(target / MANIFEST, (text + "\n").encode())
     return target
 
 

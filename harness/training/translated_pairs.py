@@ -17,7 +17,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -25,7 +25,7 @@ from typing import Any
 
 from harness.base.digests import file_sha256
 from harness.base.environment import versions
-from harness.base.files import write_atomically
+from harness.base.files import open_atomically, write_atomically
 from harness.base.languages import is_language
 from harness.base.progress import Progress, Silent
 from harness.errors import DataError, UsageError
@@ -98,25 +98,18 @@ def translate_file(
     chosen = open_engine(engine, options or EngineOptions()) if isinstance(engine, str) else engine
     work = _Work(chosen, targets, source, negatives, progress or Silent())
     facts_file = translations_path(output)
-    part = facts_file.with_name(f"{facts_file.name}.part")
-    part.parent.mkdir(parents=True, exist_ok=True)
     rows = islice(stream_examples(data), limit)
     sha = hashlib.sha256()
-    try:
-        with ExitStack() as opened, part.open("wb") as facts:
-            opened.callback(work.close)
+    with closing(work), open_atomically(facts_file) as facts:
 
-            def written() -> Iterator[Example]:
-                for example, fact in work.run(rows):
-                    line = (json.dumps(fact, ensure_ascii=False) + "\n").encode()
-                    sha.update(line)
-                    facts.write(line)
-                    yield example
+        def written() -> Iterator[Example]:
+            for example, fact in work.run(rows):
+                line = (json.dumps(fact, ensure_ascii=False) + "\n").encode()
+                sha.update(line)
+                facts.write(line)
+                yield example
 
-            count, digest = write_stream(output, written(), "parallel")
-        part.replace(facts_file)
-    finally:
-        part.unlink(missing_ok=True)
+        count, digest = write_stream(output, written(), "parallel")
     counts = {x: dict(work.counts[x]) for x in targets}
     described = {
         "format": 1,

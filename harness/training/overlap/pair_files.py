@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TextIO
 
+from harness.base.files import open_atomically
 from harness.base.progress import Progress
 from harness.data.task import TaskSpec, default_tasks, find_task
-from harness.errors import DataError, StoreError, TaskError, UsageError
+from harness.errors import DataError, TaskError, UsageError
 from harness.training.overlap.detection import NGRAM, THRESHOLD, find_overlap, stream_texts
 from harness.training.overlap.evaluation_texts import SCOPES, at_hand, evaluation
 from harness.training.overlap.hits import Hit, Overlap
@@ -76,11 +76,11 @@ def check_files(
     ]
     names = [*names, *_origins(files)]
     leaked: dict[str, set[str]] = {}
-    with _writer(hits) as write:
+    with nullcontext() if hits is None else open_atomically(hits) as lines:
 
         def on_hit(hit: Hit) -> None:
-            if write is not None:
-                write(hit)
+            if lines is not None:
+                lines.write((json.dumps(hit.document(), ensure_ascii=False) + "\n").encode())
             if hit.role == "query" and hit.kind != "ngram":
                 leaked.setdefault(hit.data, set()).add(hit.row)
 
@@ -148,31 +148,3 @@ def _own(spec: TaskSpec, languages: Sequence[str] | None) -> list[str] | None:
             f"{', '.join(spec.languages)}"
         )
     return own
-
-
-class _Writer:
-    def __init__(self, file: TextIO) -> None:
-        self._file = file
-
-    def __call__(self, hit: Hit) -> None:
-        self._file.write(json.dumps(hit.document(), ensure_ascii=False) + "\n")
-
-
-@contextlib.contextmanager
-def _writer(path: Path | None) -> Iterator[_Writer | None]:
-    """Lines go into ``PATH.part``, which takes the name of ``path`` when all are there."""
-    if path is None:
-        yield None
-        return
-    part = path.with_name(f"{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = part.open("w", encoding="utf-8")
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be written ({error.strerror})") from error
-    try:
-        with file:
-            yield _Writer(file)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -7,23 +7,21 @@ by digest and revision, what was asked for, what was left out and why.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, cast
 
 from harness.base.digests import file_sha256
 from harness.base.environment import versions
-from harness.base.files import write_atomically
+from harness.base.files import open_atomically, write_atomically
 from harness.base.progress import Progress, Silent
 from harness.data.task_source import PAIRINGS, PARTS
-from harness.errors import DataError, StoreError, UsageError, did_you_mean
+from harness.errors import DataError, UsageError, did_you_mean
 from harness.training.pairs import Example, Form, as_row
 from harness.training.sources import file_forms, hub_sets
 
@@ -198,34 +196,18 @@ def write_stream(
     Raises:
         StoreError: the disk is full or the folder cannot be written.
     """
-    part = path.with_name(f"{path.name}.part")
     told = progress or Silent()
     sha = hashlib.sha256()
     rows = 0
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with part.open("wb") as raw:
-                out: IO[bytes] = raw
-                if path.suffix == ".gz":
-                    # Neither name nor time: the same rows are the same bytes.
-                    out = cast("IO[bytes]", gzip.GzipFile("", "wb", 6, raw, mtime=0))
-                for example in examples:
-                    line = (json.dumps(as_row(example, form), ensure_ascii=False) + "\n").encode()
-                    sha.update(line)
-                    out.write(line)
-                    rows += 1
-                    told.advance(1)
-                if out is not raw:
-                    out.close()
-                raw.flush()
-                os.fsync(raw.fileno())
-            if rows:
-                part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be written ({error.strerror or error})") from error
+    left = iter(examples)
+    for first in left:  # once: the file is only begun where there is a row
+        with open_atomically(path, packed=path.suffix == ".gz") as out:
+            for example in chain([first], left):
+                line = (json.dumps(as_row(example, form), ensure_ascii=False) + "\n").encode()
+                sha.update(line)
+                out.write(line)
+                rows += 1
+                told.advance(1)
     return rows, sha.hexdigest()
 
 
