@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.analysis.slices import BY, Rows, Slices, rows_by_kind, slices_of
-from harness.base.languages import primary
+from harness.base.languages import primary_subtag
 from harness.errors import UsageError, did_you_mean
 from harness.evaluation.intervals import SEED
 from harness.evaluation.record import Record, finite
@@ -180,7 +180,7 @@ def break_down(
             f"--by {by} needs {needed} that define {', '.join(measures or entry['measures'])}; the "
             f"record of {record.model} on {entry['task']} has none"
         )
-    known = tuple(x for x in entry["languages"] if primary(x) in trained)
+    known = tuple(x for x in entry["languages"] if primary_subtag(x) in trained)
     return Breakdown(
         model=record.model,
         task=entry["task"],
@@ -216,7 +216,7 @@ def _trained(record: Record, stated: Sequence[str] | None) -> frozenset[str]:
             f"the record does not know which languages {record.model} was trained on; state them, "
             "as in --seen en,de"
         )
-    return frozenset(primary(x) for x in found)
+    return frozenset(primary_subtag(x) for x in found)
 
 
 def _table(rows: Rows, parts: Slices, by: str, draws: _Draws) -> Table:

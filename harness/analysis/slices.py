@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.base.languages import UNKNOWN, primary, script_of
+from harness.base.languages import UNKNOWN, primary_subtag, script_of
 from harness.data.task import KINDS
 from harness.errors import UsageError, did_you_mean
 from harness.evaluation.record import Record
@@ -142,7 +142,7 @@ def slices_of(rows: Rows, by: str, trained: frozenset[str]) -> list[Slices]:
 
         def known(query: str, passage: str | None) -> str:
             pair = (query, passage) if cross and passage is not None else (query,)
-            return "-".join("seen" if primary(x) in trained else "unseen" for x in pair)
+            return "-".join("seen" if primary_subtag(x) in trained else "unseen" for x in pair)
 
         what = "query and passage language" if cross else "query language"
         return [Slices(f"{what}, seen or unseen in training", rows.by_setting(known), _SEEN)]

@@ -12,7 +12,7 @@ shares characters with Chinese.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 # ISO 639-1, then the ISO 639-3 codes that public multilingual text collections use.
 _ISO_639 = """
@@ -109,19 +109,36 @@ _BY_SUBTAG: Mapping[str, str] = {
     "Thai": "Thai", "Tibt": "Tibetan", "Yiii": "Yi",
 }  # fmt: skip
 
+_WITHOUT_SPACES = frozenset(("zh", "ja", "th", "lo", "km", "my", "yue", "wuu", "bo", "dz"))
 
-def primary(language: str) -> str:
-    """The primary subtag: ``zh`` of ``zh-Hant-TW``."""
-    return language.replace("_", "-").split("-")[0].lower()
+
+def primary_subtag(language: str) -> str:
+    """``zh`` of ``zh-Hant-TW``, ``zho`` of ``zho_Hant``."""
+    return language.replace("_", "-").partition("-")[0].lower()
+
+
+def outside(languages: Iterable[str], known: Iterable[str]) -> list[str]:
+    """Those of ``languages`` that ``known`` does not hold; ``zh`` stands for ``zh-Hant`` too."""
+    primaries = {primary_subtag(x) for x in known}
+    return [x for x in languages if primary_subtag(x) not in primaries]
+
+
+def without_spaces(language: str) -> bool:
+    """Whether the language is written without spaces between words."""
+    return primary_subtag(language) in _WITHOUT_SPACES
+
+
+def _script_subtag(language: str) -> str | None:
+    subtags = language.replace("_", "-").split("-")[1:]
+    return next((x.title() for x in subtags if len(x) == 4 and x.isalpha()), None)
 
 
 def script_of(language: str) -> str:
     """The script of ``language``, by name: ``Cyrillic``; :data:`UNKNOWN` where we do not know."""
-    subtags = language.replace("_", "-").split("-")[1:]
-    written = next((x for x in subtags if len(x) == 4 and x.isalpha()), None)
+    written = _script_subtag(language)
     if written is not None:
-        return _BY_SUBTAG.get(written.title(), written)
-    return _BY_LANGUAGE.get(primary(language), UNKNOWN)
+        return _BY_SUBTAG.get(written, written)
+    return _BY_LANGUAGE.get(primary_subtag(language), UNKNOWN)
 
 
 # ISO 639-1 to ISO 639-3, as the registration authority pairs them (SIL, iso-639-3.tab).
@@ -151,7 +168,7 @@ _MACRO: Mapping[str, str] = {
     "swh": "sw", "uzn": "uz", "ydd": "yi", "zsm": "ms",
 }  # fmt: skip
 
-# Our names of scripts (harness.base.languages) to ISO 15924.
+# Our names of scripts to ISO 15924.
 _SCRIPTS: Mapping[str, str] = {
     "Arabic": "Arab", "Armenian": "Armn", "Bengali": "Beng", "Canadian syllabics": "Cans",
     "Cyrillic": "Cyrl", "Devanagari": "Deva", "Ethiopic": "Ethi", "Georgian": "Geor",
@@ -171,12 +188,9 @@ def with_script(language: str) -> str:
 
     A code that is no ISO 639-1 code is taken to be ISO 639-3 already.
     """
-    subtags = language.replace("_", "-").split("-")[1:]
-    written = next((x.title() for x in subtags if len(x) == 4 and x.isalpha()), None)
-    script = script_of(language)
-    if written is None:
-        written = "Zyyy" if script == UNKNOWN else _SCRIPTS.get(script, "Zyyy")
-    return f"{_ALPHA_3.get(primary(language), primary(language))}-{written}"
+    code = primary_subtag(language)
+    script = _script_subtag(language) or _SCRIPTS.get(script_of(language), "Zyyy")
+    return f"{_ALPHA_3.get(code, code)}-{script}"
 
 
 def short_code(language: str) -> str:
@@ -184,10 +198,9 @@ def short_code(language: str) -> str:
 
     A script that is not the one of the short code stays: ``hi-Latn`` of ``hin-Latn``.
     """
-    code = primary(language)
+    code, script = primary_subtag(language), _script_subtag(language)
     found = _MACRO.get(code) or _ALPHA_1.get(code, code)
-    script = language.replace("_", "-").partition("-")[2].split("-")[0].title()
-    usual = with_script(found).partition("-")[2]
-    if len(script) != 4 or usual in (script, "Zyyy") or {usual, script} <= _HANGUL:
+    usual = _script_subtag(with_script(found))
+    if script is None or usual in (script, "Zyyy") or {usual, script} <= _HANGUL:
         return found
     return f"{found}-{script}"

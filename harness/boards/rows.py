@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.base.languages import outside
 from harness.base.wording import plural
 from harness.boards.board import Cell, Facts, Matrix, Row
 from harness.boards.published import MEAN, Published
@@ -166,8 +167,8 @@ def _top_languages(entry: Entry) -> Matrix | None:
 def _seen(
     entry: Entry, languages: Mapping[str, tuple[Cell, ...]], trained_on: Sequence[str]
 ) -> dict[str, tuple[float | None, float | None]]:
-    known = {x.partition("-")[0] for x in trained_on}
-    is_seen = [x.partition("-")[0] in known for x in entry["languages"]]
+    unseen = outside(entry["languages"], trained_on)
+    is_seen = [x not in unseen for x in entry["languages"]]
     return {
         key: (
             mean([c.value for c, seen in zip(cells, is_seen, strict=True) if seen]),

@@ -54,7 +54,7 @@ def attributed(
             if (ask.side, ask.unit) in sources:
                 own = [ask.unit]
             elif ask.side == "pair" and not through:
-                own = ask.unit.split("-")
+                own = [str(of_side(rows.settings[ask.settings[0]], side)) for side in _SIDES]
             else:
                 own = []
                 if ask.side == "pair" or not _left(rows, drops, ask, sources) > cell.limit:

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable
 from typing import Protocol
 
+from harness.base.languages import outside
 from harness.errors import HarnessWarning
 
 
@@ -26,8 +27,7 @@ def warn_untrained(model: _Trained, languages: Iterable[str]) -> frozenset[str]:
     """
     if model.languages is None:
         return frozenset()
-    trained = {_primary(x) for x in model.languages}
-    missing = frozenset(x for x in languages if _primary(x) not in trained)
+    missing = frozenset(outside(languages, model.languages))
     new = sorted(x for x in missing if (model.name, x) not in _told)
     if new:
         _told.update((model.name, x) for x in new)
@@ -38,7 +38,3 @@ def warn_untrained(model: _Trained, languages: Iterable[str]) -> frozenset[str]:
             stacklevel=2,
         )
     return missing
-
-
-def _primary(language: str) -> str:
-    return language.replace("_", "-").split("-")[0].lower()

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from harness.base.languages import short_code, with_script
+from harness.base.languages import (
+    outside,
+    primary_subtag,
+    short_code,
+    with_script,
+    without_spaces,
+)
 from harness.data.task import list_tasks
 
 
@@ -43,10 +49,25 @@ def test_a_code_gets_three_letters_and_its_script(ours: str, theirs: str) -> Non
         ("zho_Hant", "zh-Hant"),
         ("kor-Hang", "ko"),
         ("npi-Deva", "ne"),
+        ("pt-BR", "pt"),
     ],
 )
 def test_three_letters_become_two_where_there_are_two(theirs: str, ours: str) -> None:
     assert short_code(theirs) == ours
+
+
+@pytest.mark.parametrize("language", ["zh", "zh-Hant", "zh_Hant_TW", "ZH-tw"])
+def test_the_primary_subtag_is_before_the_first_hyphen_or_underscore(language: str) -> None:
+    assert primary_subtag(language) == "zh"
+
+
+def test_a_language_stands_for_its_scripts_and_regions() -> None:
+    assert outside(["zh-Hant", "de", "pt-BR"], ["zh", "pt_PT"]) == ["de"]
+    assert outside(["de"], []) == ["de"]
+
+
+def test_which_languages_have_no_spaces() -> None:
+    assert [x for x in ("zh-Hant", "th", "ko", "vi") if without_spaces(x)] == ["zh-Hant", "th"]
 
 
 def test_every_language_of_our_tasks_survives_the_round_trip_and_mteb_knows_it() -> None:

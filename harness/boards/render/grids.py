@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
+from harness.base.languages import outside
 from harness.boards.board import Board, Cell, Column, Row, TaskBoard
 from harness.boards.overview import recipe_in_words
 from harness.boards.shown_values import decimals, leaders, shown
@@ -279,10 +280,7 @@ def _split(row: Row, column: Column) -> bool:
 
 def unseen(board: TaskBoard, row: Row) -> list[str]:
     """Languages of a board that a model is known not to have been trained on."""
-    if row.trained_on is None:
-        return []
-    known = {x.partition("-")[0] for x in row.trained_on}
-    return [x for x in board.languages if x.partition("-")[0] not in known]
+    return [] if row.trained_on is None else outside(board.languages, row.trained_on)
 
 
 def cost_grid(board: TaskBoard) -> Grid | None:

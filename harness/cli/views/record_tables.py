@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from harness.base.languages import outside
 from harness.console import numbers
 from harness.console.matrices import print_matrix
 from harness.console.plain_tables import Row, print_measures
@@ -90,7 +91,8 @@ def _print_task(console: Console, entry: Document, model: Document, *, verbose: 
     further = {k: v for k, v in entry["partial"].items() if k != "sampled_corpus"}
     if further:
         console.print(f"PARTIAL: {numbers.partial(further)}", style="bold yellow")
-    untrained = _untrained(model["languages"], entry["languages"])
+    trained = model["languages"]
+    untrained = [] if trained is None else outside(entry["languages"], trained)
     if untrained:
         console.print(f"The model was not trained on {', '.join(untrained)}.", style="yellow")
     console.print()
@@ -107,14 +109,6 @@ def _print_task(console: Console, entry: Document, model: Document, *, verbose: 
     if entry["trec"] is not None:
         trec = entry["trec"]
         console.print(f"TREC files, {trec['depth']:,} deep: {trec['folder']}", soft_wrap=True)
-
-
-def _untrained(trained: Sequence[str] | None, languages: Sequence[str]) -> list[str]:
-    """Languages of a task that the model does not know; by primary subtag, as it is warned of."""
-    if trained is None:
-        return []
-    known = {x.partition("-")[0] for x in trained}
-    return [x for x in languages if x.partition("-")[0] not in known]
 
 
 def _print_kinds(console: Console, entry: Document) -> None:

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from harness.base.languages import without_spaces
 from harness.errors import ModelError, UsageError
 
 
@@ -133,7 +134,6 @@ class Command:
 
 # A sentence ends with its stop, closing quotes and a space; Chinese and Japanese need no space.
 _BOUNDARY = re.compile(r"[.!?।؟…][\"'”’»)\]]*\s+|[。！？][\"'”’」』）]*|\n+")
-_UNSPACED = frozenset({"zh", "ja", "yue", "th", "lo", "km", "my"})
 
 
 def sentences(text: str) -> list[str]:
@@ -157,7 +157,7 @@ def by_sentence(
         return translate(list(texts))
     parts = [sentences(x) for x in texts]
     done = iter(translate([x for each in parts for x in each]))
-    joint = "" if target.split("-")[0] in _UNSPACED else " "
+    joint = "" if without_spaces(target) else " "
     found = []
     for each in parts:
         here = [next(done) for _ in each]

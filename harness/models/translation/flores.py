@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from harness.base.languages import primary_subtag
+
 _NAMES = """
 af afr_Latn am amh_Ethi ar arb_Arab az azj_Latn be bel_Cyrl bg bul_Cyrl bn ben_Beng bs bos_Latn
 ca cat_Latn cs ces_Latn cy cym_Latn da dan_Latn de deu_Latn el ell_Grek en eng_Latn eo epo_Latn
@@ -22,4 +24,4 @@ FLORES: Mapping[str, str] = dict(zip(_NAMES[::2], _NAMES[1::2], strict=True))
 
 def flores_code(language: str) -> str | None:
     """``deu_Latn`` for ``de``; ``None`` for a language that is not in the table."""
-    return FLORES.get(language) or FLORES.get(language.split("-")[0])
+    return FLORES.get(language) or FLORES.get(primary_subtag(language))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.base.languages import primary_subtag
 from harness.errors import ModelError, UsageError
 from harness.models import hub_snapshot
 from harness.models.fingerprint import digest_folder, fingerprint, library_versions
@@ -166,7 +167,7 @@ def _languages(
     if marks:
         asked_for = codes.get(target, target)
         named = [x for x in marks if x.strip("<>") == asked_for]
-        named = named or [x for x in marks if x.strip("<>").split("_")[0] == asked_for]
+        named = named or [x for x in marks if primary_subtag(x.strip("<>")) == asked_for]
         if not named:
             raise UsageError(
                 f"{name} translates into {', '.join(x.strip('<>') for x in marks[:20])}, not "
@@ -179,5 +180,5 @@ def _languages(
 def _own_name(tokenizer: Any, language: str) -> str | None:
     """``en_XX`` for ``en`` in mBART-50's vocabulary."""
     special = getattr(tokenizer, "additional_special_tokens", None) or []
-    pattern = re.compile(rf"{re.escape(language.split('-')[0])}_[A-Z]{{2}}")
+    pattern = re.compile(rf"{re.escape(primary_subtag(language))}_[A-Z]{{2}}")
     return next((x for x in special if pattern.fullmatch(x)), None)

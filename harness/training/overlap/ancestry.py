@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 
-from harness.base.languages import primary
+from harness.base.languages import primary_subtag
 
 
 class Kinship(NamedTuple):
@@ -75,7 +75,7 @@ def ancestors(
             their parts count: ``tydiqa.goldp.en.train`` and ``copenlu/tydiqa_copenlu`` are TyDi QA.
         of_data: languages of the training data; none given: not known, so that every one counts.
     """
-    languages, given = list(languages), {primary(x) for x in of_data}
+    languages, given = list(languages), {primary_subtag(x) for x in of_data}
     found: list[Ancestor] = []
     for name in dict.fromkeys(data):
         for kin in table():
@@ -87,7 +87,9 @@ def ancestors(
                 # A translation carries its source everywhere; what is said of single languages
                 # holds in those that the training data has.
                 if not kin.languages
-                or (primary(x) in kin.languages and (not given or primary(x) in given))
+                or (
+                    primary_subtag(x) in kin.languages and (not given or primary_subtag(x) in given)
+                )
             )
             if shared:
                 found.append(Ancestor(name, shared, kin.what, kin.source))

@@ -19,13 +19,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.base.languages import primary
+from harness.base.languages import without_spaces
 from harness.data.documents import decode, json_row
 from harness.data.readers.segments import segment
 from harness.errors import UsageError
 from harness.training.pairs import raw_lines
 from harness.training.sources.file_forms import pair_of
-from harness.training.sources.lexicon import UNSPACED, words
+from harness.training.sources.lexicon import words
 
 ROUNDS = 5
 """Of expectation maximisation; Model 1's estimates hardly move after."""
@@ -94,7 +94,7 @@ def induce(
         UsageError: a language without spaces, or a file of other languages.
     """
     for language in pair:
-        if primary(language) in UNSPACED:
+        if without_spaces(language):
             raise UsageError(
                 f"{language} is written without spaces, so that its words cannot be told here; "
                 f"bring a lexicon, as MUSE's {pair[0]}-{pair[1]}.txt"

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.base.languages import is_language
+from harness.base.languages import is_language, primary_subtag
 from harness.data.documents import Document, check_id, check_text, decode, json_row, parse_json
 from harness.data.readers.segments import Segment, neighbours, part_of, segment
 from harness.data.task_source import Pairing, Part
@@ -186,7 +186,7 @@ def language_of(file: Path) -> str:
         UsageError: there is none, or more than one.
     """
     parts = re.split(r"[._]", stem(file))
-    found = [x for x in parts if is_language(x) and len(x.split("-")[0]) == 2]
+    found = [x for x in parts if is_language(x) and len(primary_subtag(x)) == 2]
     if len(found) != 1:
         found = [x for part in parts for x in part.split("-") if len(x) == 2 and is_language(x)]
     if len(found) != 1:

@@ -25,9 +25,6 @@ from harness.errors import DataError
 from harness.training.pairs import raw_content
 from harness.training.sources.file_forms import pair_of
 
-UNSPACED = frozenset(("zh", "ja", "th", "lo", "km", "my", "yue", "wuu", "bo", "dz"))
-"""Languages written without spaces: their texts have no words here, though a lexicon may."""
-
 
 @dataclass(frozen=True)
 class Lexicon:
