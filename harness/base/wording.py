@@ -43,3 +43,8 @@ def sampled(what: Mapping[str, Mapping[str, int]]) -> str:
     """``A SAMPLE OF THE CORPUS (sw 3,611 of 131,924), so no official score``."""
     parts = (f"{x} {n['passages']:,} of {n['whole']:,}" for x, n in what.items())
     return f"A SAMPLE OF THE CORPUS ({', '.join(parts)} passages), so no official score"
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's message, with its type where the message says nothing."""
+    return str(error).strip().split("\n")[0] or type(error).__name__

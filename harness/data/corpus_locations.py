@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.base.cache import cache_folder
+from harness.base.hub import Repository
 from harness.data import hub_files
 from harness.data.corpus import Corpus, Passage, first_passages, scan
 from harness.data.download import Progress
@@ -31,15 +32,13 @@ class CorpusFiles:
         assert source is not None  # spec.streamed
         self.spec, self.source = spec, source
         self._hub = None
-        if source.repository is not None:
-            folder = cache_folder() / "data" / spec.name
-            self._hub = hub_files.Checksums(folder, source.repository, source.revision or "")
         self._command = files.command
         places: list[tuple[Origin, Path]] = [x for x in files.places if x[0] != "cache"]
         if source.repository is not None:
-            places.append(
-                ("cache", hub_files.snapshot_folder(source.repository, source.revision or ""))
-            )
+            repository = Repository(source.repository, source.revision, "dataset")
+            folder = cache_folder() / "data" / spec.name
+            self._hub = hub_files.Checksums(folder, repository)
+            places.append(("cache", repository.cached))
         self.places = tuple(places)
 
     def names(self, language: str) -> list[str]:
@@ -111,10 +110,10 @@ class CorpusFiles:
             unlike = [name for name in wanted if known[name].startswith(hub_files.GIT)]
             if unlike:
                 raise DataError(
-                    f"{self._hub.repository}@{self._hub.revision}: the hub gives no SHA-256 of "
+                    f"{self._hub.repository}: the hub gives no SHA-256 of "
                     f"{unlike[0]}, so it cannot be verified"
                 )
-            hub_files.fetch(self._hub.repository, self._hub.revision, wanted, progress)
+            self._hub.repository.fetch(wanted, progress)
 
     def peek(self, language: str, count: int) -> list[Passage]:
         """About ``count`` passages at hand, none where no file is: the first ones of some files.
@@ -206,10 +205,7 @@ class CorpusFiles:
     def _report(
         self, name: str, origin: Origin, folder: Path, held: bool, known: Mapping[str, str]
     ) -> FileReport:
-        source = self.source
-        url = None
-        if source.repository is not None:
-            url = hub_files.url(source.repository, source.revision or "", name)
+        url = None if self._hub is None else self._hub.repository.url(name)
         state: State = "present" if held else "missing"
         return FileReport(name, folder / name, origin, state, url, known.get(name), None)
 

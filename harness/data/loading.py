@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.base.cache import cache_folder
-from harness.data import hub_files
+from harness.base.hub import is_offline
 from harness.data.corpus import Corpus
 from harness.data.corpus_locations import CorpusFiles, refuse_sampled
 from harness.data.documents import Document
@@ -216,7 +216,7 @@ def _open_corpora(
     if not spec.streamed or not wanted:
         return {}
     corpus_files = CorpusFiles(spec, files)
-    if not offline and not hub_files.offline_by_environment():
+    if not is_offline(offline):
         corpus_files.fetch(languages, progress)
     return {language: corpus_files.open(language) for language in languages}
 

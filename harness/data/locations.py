@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness.base.cache import cache_folder
+from harness.base.hub import Repository
 from harness.data import hub_files
 from harness.data.documents import Document, decode, unpacked
 from harness.data.download import Progress, download
@@ -66,9 +67,8 @@ class TaskFiles:
             places += [(origin, root / name) for name in named]
         places.append(("task file", spec.path.parent / Path(source.folder).expanduser()))
         if source.repository is not None:
-            places.append(
-                ("cache", hub_files.snapshot_folder(source.repository, source.revision or ""))
-            )
+            repository = Repository(source.repository, source.revision, "dataset")
+            places.append(("cache", repository.cached))
         elif source.url is not None:
             revision = source.revision or ""
             places.append(("cache", cache_folder() / "data" / spec.name / revision))
@@ -80,7 +80,8 @@ class TaskFiles:
         self._hub = None
         if source.repository is not None and source.checksums == "hub":
             folder = cache_folder() / "data" / spec.name
-            self._hub = hub_files.Checksums(folder, source.repository, source.revision or "")
+            repository = Repository(source.repository, source.revision, "dataset")
+            self._hub = hub_files.Checksums(folder, repository)
 
     def report(self, name: str) -> FileReport:
         """Where ``name`` is, without a look inside."""
@@ -133,7 +134,8 @@ class TaskFiles:
                     # The hub's cache holds links to contents: both go, or the damage stays.
                     report.path.resolve().unlink()
                     report.path.unlink(missing_ok=True)
-                hub_files.fetch(source.repository, source.revision or "", [name], progress)
+                repository = Repository(source.repository, source.revision, "dataset")
+                repository.fetch([name], progress)
             return self.verify(name)
         if report.state == "damaged":
             raise self._damaged(report)

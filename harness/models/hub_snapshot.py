@@ -1,15 +1,14 @@
-"""From a hub name to a local snapshot folder, with errors that say what to do."""
+"""From a model's name on the hub to a local folder that holds all of it."""
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
-from typing import Any
 
+from harness.base.hub import Repository, UnreachableError, is_offline
 from harness.errors import ModelError
 from harness.models.fingerprint import relevant_files
-from harness.models.sentence_transformer import first_line, read_config
+from harness.models.sentence_transformer import read_config
 
 NAME = re.compile(r"(?P<repo>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(?P<revision>[\w./-]+))?")
 
@@ -24,65 +23,25 @@ def snapshot(repo: str, revision: str | None, *, offline: bool) -> Path:
         ModelError: no such model or revision, no access, no network and no local copy, or a copy
             that is not whole.
     """
-    try:
-        import huggingface_hub
-        from huggingface_hub import errors
-    except ImportError as error:
-        raise ModelError(
-            f"{repo}: models from the hub need the package huggingface_hub: "
-            "pip install sentence-transformers"
-        ) from error
-    shown = repo if revision is None else f"{repo}@{revision}"
-    # Read at each call, not from the library's constants, which are fixed at its import.
-    local = offline or os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+    repository = Repository(repo, revision, "model")
     why = "--offline (or HF_HUB_OFFLINE) keeps the harness off the network"
-    if not local:
+    if not is_offline(offline):
         try:
-            found = huggingface_hub.HfApi().model_info(repo, revision=revision)
-            names = relevant_files(x.rfilename for x in found.siblings or ())
+            names = relevant_files(repository.file_names())
             # By its name rather than its commit, so that the name is known offline afterwards.
-            folder = huggingface_hub.snapshot_download(
-                repo, revision=revision, allow_patterns=[_literal(name) for name in names]
-            )
-            return _whole(Path(folder), shown, _command(repo, revision))
-        except errors.GatedRepoError as error:
-            raise ModelError(
-                f"{shown}: accept this model's terms on its page on the hub, then: hf auth login"
-            ) from error
-        except errors.RevisionNotFoundError as error:
-            raise ModelError(f"{repo}: the hub has no revision {revision!r} of it") from error
-        except errors.RepositoryNotFoundError as error:
-            raise ModelError(
-                f"{repo}: no folder of that name here, and the hub has no public model of that name"
-            ) from error
-        except errors.HFValidationError as error:
-            raise ModelError(f"{repo}: not a valid hub name ({error})") from error
-        except Exception as error:  # the HTTP library's errors differ between hub versions
-            if not isinstance(error, OSError) and "http" not in type(error).__module__:
-                raise
-            why = f"the hub cannot be reached ({first_line(error)})"
-    return _local_copy(huggingface_hub, repo, revision, why)
-
-
-def _local_copy(huggingface_hub: Any, repo: str, revision: str | None, why: str) -> Path:
-    from huggingface_hub import errors
-
-    shown = repo if revision is None else f"{repo}@{revision}"
-    command = _command(repo, revision)
-    try:
-        folder = huggingface_hub.snapshot_download(repo, revision=revision, local_files_only=True)
-    except (errors.LocalEntryNotFoundError, errors.HFValidationError) as error:
-        # Newer hub versions call a copy incomplete that lacks files nobody asked for.
-        partial = getattr(error, "snapshot_path", None)
-        if partial is not None:
-            return _whole(Path(partial), shown, command)
+            return _whole(repository.snapshot([_literal(name) for name in names]), repository)
+        except UnreachableError as error:
+            why = error.why
+    copy = repository.local_copy()
+    if copy is None:
         raise ModelError(
-            f"{shown}: no local copy, and {why}; fetch it where there is a network with: {command}"
-        ) from error
-    return _whole(Path(folder), shown, command)
+            f"{repository}: no local copy, and {why}; fetch it where there is a network with: "
+            f"{repository.command}"
+        )
+    return _whole(copy, repository)
 
 
-def _whole(folder: Path, shown: str, command: str) -> Path:
+def _whole(folder: Path, repository: Repository) -> Path:
     """Refuse a snapshot that lacks configuration, weights or one of its parts."""
     missing: list[str] = []
     if not any((folder / name).is_file() for name in ("modules.json", "config.json")):
@@ -98,14 +57,10 @@ def _whole(folder: Path, shown: str, command: str) -> Path:
             )
     if missing:
         raise ModelError(
-            f"{shown}: the copy in {folder} lacks {', '.join(missing)}; "
-            f"fetch the rest with: {command}"
+            f"{repository}: the copy in {folder} lacks {', '.join(missing)}; "
+            f"fetch the rest with: {repository.command}"
         )
     return folder
-
-
-def _command(repo: str, revision: str | None) -> str:
-    return f"hf download {repo}" + (f" --revision {revision}" if revision else "")
 
 
 def _literal(name: str) -> str:

@@ -15,12 +15,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.base.wording import first_line
 from harness.errors import ModelError, did_you_mean
 from harness.models.base import ModelOptions
 from harness.models.fingerprint import digest_folder, library_versions
 from harness.models.hub_snapshot import NAME, snapshot
 from harness.models.resolve import from_python
-from harness.models.sentence_transformer import first_line
 from harness.models.wrapped import as_float32
 
 _BATCH_SIZE = 32

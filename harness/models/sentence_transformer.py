@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.base.wording import first_line
 from harness.data.task import Role
 from harness.errors import ModelError
 from harness.models.base import Backend, ModelOptions, Similarity
@@ -324,8 +325,3 @@ def _quiet_loading() -> Iterator[None]:
     finally:
         if shown:
             logging.enable_progress_bar()
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error's message, with its type where the message says nothing."""
-    return str(error).strip().split("\n")[0] or type(error).__name__

@@ -17,12 +17,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.base.wording import first_line
 from harness.data.task import Role
 from harness.errors import ModelError
 from harness.models.base import ModelOptions
 from harness.models.fingerprint import digest_folder, library_versions
 from harness.models.safetensors_header import count_weights
-from harness.models.sentence_transformer import first_line, read_config
+from harness.models.sentence_transformer import read_config
 
 Kind = Literal["sparse", "multi-vector"]
 _LIBRARY: Mapping[Kind, str] = {"sparse": "SparseEncoder", "multi-vector": "MultiVectorEncoder"}

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from loopback_hub import Hub, point_at
 from tiny_miracl import write_miracl
 
+from harness.base.hub import Repository
 from harness.cli import main
 from harness.data import hub_files
 from harness.data import loading as library
@@ -87,7 +88,7 @@ def test_offline_what_is_missing_names_the_command(remote: tuple[Hub, TaskSpec])
     library.load(task, languages=("sw",))
     for language in ("sw", "yo"):
         for name in (x.format(language=language) for x in _topics()):
-            hub_files.fetch("org/topics", TOPICS, [name])
+            Repository("org/topics", TOPICS, "dataset").fetch([name])
     with pytest.raises(
         DataError, match=r"in yo needs .*docs-0.jsonl.gz and 1 more .*--languages y"
     ):
@@ -154,13 +155,14 @@ def test_an_unknown_file_or_a_silent_hub_is_one_sentence(
 ) -> None:
     """What the hub's library raises never reaches the user as it is."""
     found = remote[0]
+    corpus = Repository("org/corpus", CORPUS, "dataset")
     with pytest.raises(DataError, match="the hub has no file nowhere"):
-        hub_files.checksums("org/corpus", CORPUS, ["nowhere.gz"])
+        hub_files.checksums(corpus, ["nowhere.gz"])
     with pytest.raises(DataError, match="org/corpus@"):
-        hub_files.fetch("org/corpus", CORPUS, ["nowhere.gz"])
+        corpus.fetch(["nowhere.gz"])
     found.close()
     with pytest.raises(DataError, match="cannot be reached"):
-        hub_files.checksums("org/corpus", CORPUS, ["docs-0.jsonl.gz"])
+        hub_files.checksums(corpus, ["docs-0.jsonl.gz"])
 
 
 @pytest.mark.parametrize(

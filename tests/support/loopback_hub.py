@@ -25,6 +25,8 @@ class Hub:
     def __init__(self, files: dict[str, bytes], small: Collection[str] = ()) -> None:
         self.files, self.small = files, small
         self.asked: list[str] = []
+        self.refuses: tuple[int, str] | None = None
+        """Status, and the hub's code for why (``GatedRepo``), of every answer."""
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -54,9 +56,10 @@ class Hub:
                 _, _, rest = self.path.partition("/resolve/")
                 raw = outer.files.get(rest)
                 outer.asked += [rest] if rest else []
-                if raw is None:
-                    self.send_response(404)
-                    self.send_header("X-Error-Code", "EntryNotFound")
+                if raw is None or outer.refuses is not None:
+                    status, code = outer.refuses or (404, "EntryNotFound")
+                    self.send_response(status)
+                    self.send_header("X-Error-Code", code)
                     self.send_header("Content-Length", "0")
                     self.end_headers()
                     return

@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from harness.base.hub import Repository, UnreachableError, is_offline
 from harness.data.locations import data_directories
 from harness.errors import DataError, UsageError, did_you_mean
 from harness.training.pairs import Example
@@ -222,37 +222,12 @@ def _matching(folder: Path, patterns: Iterable[str]) -> tuple[Path, ...]:
 def _snapshot(
     name: str, found: HubSet, revision: str | None, patterns: Sequence[str], offline: bool
 ) -> Path:
-    import huggingface_hub
-    from huggingface_hub import errors
-
-    local = offline or os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
-    pinned = f" --revision {revision}" if revision else ""
-    ways = (
-        f"`hf download {found.repo} --repo-type dataset{pinned}`, or put its files under "
-        f"DIR/{name}/ and point --data-dir (or HARNESS_DATA) at DIR"
-    )
+    repository = Repository(found.repo, revision, "dataset")
     try:
-        return Path(
-            huggingface_hub.snapshot_download(
-                found.repo,
-                repo_type="dataset",
-                revision=revision,
-                allow_patterns=list(patterns),
-                local_files_only=local,
-            )
-        )
-    except errors.GatedRepoError as error:
+        return repository.snapshot(patterns, offline=is_offline(offline))
+    except UnreachableError as error:
         raise DataError(
-            f"{found.repo}: accept this data set's terms on its hub page, then: hf auth login"
+            f"{name} is not at hand, and {error.why}: where there is a network, "
+            f"`{repository.command}`, or put its files under DIR/{name}/ and point --data-dir (or "
+            "HARNESS_DATA) at DIR"
         ) from error
-    except errors.RevisionNotFoundError as error:
-        raise DataError(f"{found.repo}: the hub has no revision {revision!r} of it") from error
-    except errors.RepositoryNotFoundError as error:
-        raise DataError(f"{found.repo}: the hub has no such public data set now") from error
-    except Exception as error:  # the HTTP library's errors differ between hub versions
-        if not isinstance(error, OSError) and "http" not in type(error).__module__:
-            raise
-        why = "offline nothing is fetched" if local else f"the hub cannot be reached ({error})"
-        raise DataError(
-            f"{name} is not at hand, and {why}: where there is a network, {ways}"
-        ) from (error)
