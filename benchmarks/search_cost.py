@@ -37,13 +37,12 @@ from harness.data.task import find_task
 from harness.evaluation.intervals import intervals
 from harness.evaluation.layout import Prepared, prepare
 from harness.evaluation.options import RunOptions
-from harness.evaluation.record import table_to_parquet
 from harness.evaluation.run import encode_task, score
-from harness.evaluation.scores import PerQuery
 from harness.evaluation.search_stage import search_dense
 from harness.models import load
 from harness.models.base import ModelOptions
 from harness.search import tiles
+from harness.stats.per_query import PerQuery
 from harness.vectors.encode import EncodingCounts
 from harness.vectors.store import Store
 
@@ -219,7 +218,7 @@ def settings(model: Any, prepared: Prepared, options: RunOptions) -> tuple[PerQu
     with stages.stage("measures"):
         table, _ = score(prepared, searched)
     with stages.stage("table"):
-        table_to_parquet(table)
+        table.to_parquet()
     return table, stages
 
 

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.analysis.drift import Drift, Vectors, drifts, largest_distance, means
 from harness.base.progress import Progress, Silent
 from harness.data.task import Role, TaskSpec
 from harness.errors import UsageError
@@ -26,12 +25,16 @@ from harness.evaluation.layout import Prepared, choose_tasks, prepare, refuse_co
 from harness.evaluation.options import RunOptions
 from harness.evaluation.record import finite
 from harness.evaluation.run import encode_task, is_dense, score
-from harness.evaluation.scores import PerQuery
 from harness.evaluation.search_stage import search_dense
 from harness.models import load as load_model
 from harness.models.base import DenseModel, Dtype, Model
 from harness.search.tiles import ROWS
+from harness.stats.means import kind_means, language_means, macro_of_settings, setting_means
+from harness.stats.per_query import PerQuery
 from harness.vectors.encode import EncodingCounts, check_vectors
+
+Vectors = Mapping[tuple[Role, str], NDArray[np.float32]]
+"""(role, language) -> (n, d), one row per text."""
 
 BATCH_SIZES = (1, 8, 32, 128)
 HALVES: tuple[Dtype, ...] = ("bfloat16", "float16")
@@ -61,6 +64,24 @@ class Variant:
     def half(self) -> bool:
         """Whether the model computes in half precision."""
         return self.dtype != "float32"
+
+
+@dataclass(frozen=True)
+class Drift:
+    """What one measure of one kind of setting did, against the reference run."""
+
+    kind: str
+    measure: str
+    mean: float
+    """The variant's macro mean minus the reference's."""
+    language: str
+    """The query language whose mean moved most."""
+    language_mean: float
+    """How far, without sign."""
+    setting: str
+    question: str
+    query: float
+    """How far the value of the query that moved most (its setting and question) did, unsigned."""
 
 
 @dataclass(frozen=True)
@@ -191,8 +212,7 @@ def measure_noise(
     with in_threads(threads):
         reference = _run(loaded, prepared, options, progress, ROWS)
     del loaded  # each variant loads the model anew
-    kinds = dict.fromkeys(s.kind for s in prepared.settings)
-    before = {kind: means(reference.table, kind) for kind in kinds}
+    means = kind_means(reference.table, setting_means(reference.table))
     outcomes = []
     for variant, reason in _variants(prepared, threads):
         if reason is None:
@@ -210,7 +230,8 @@ def measure_noise(
         threads=threads,
         shown=tuple(m.name for m in prepared.shown),
         reference={
-            kind: {m: x.macro for m, x in by_measure.items()} for kind, by_measure in before.items()
+            kind: {m: x for m, x in both["macro"].items() if not np.isnan(x)}
+            for kind, both in means.items()
         },
         outcomes=tuple(outcomes),
     )
@@ -360,3 +381,58 @@ class _Labelled:
 
     def start(self, stage: str, total: int, unit: str) -> None:
         self._progress.start(f"{self._label}: {stage}", total, unit)
+
+
+def drifts(before: PerQuery, after: PerQuery) -> tuple[tuple[Drift, ...], dict[str, float]]:
+    """What moved, by kind and measure, and kind -> share of its rows that changed at all.
+
+    Both tables are of the same queries in the same settings. A measure that a kind nowhere defines
+    is left out.
+    """
+    changed: dict[str, float] = {}
+    moved = []
+    for kind in before.kinds:
+        old, new = before.of_kind(kind), after.of_kind(kind)
+        differs = np.zeros(len(old), bool)
+        means = [setting_means(x) for x in (old, new)]
+        for measure, one in old.values.items():
+            if np.isnan(one).all():
+                continue
+            other = new.values[measure]
+            differs |= ~((one == other) | (np.isnan(one) & np.isnan(other)))
+            by_query = np.abs(np.nan_to_num(other - one))
+            first, second = (language_means(old.settings, x[measure]) for x in means)
+            by_language = np.abs(np.nan_to_num([second[x] - first[x] for x in old.languages]))
+            worst, query = int(by_language.argmax()), int(by_query.argmax())
+            macro, now = (macro_of_settings(old.settings, x[measure]) for x in means)
+            moved.append(
+                Drift(
+                    kind=kind,
+                    measure=measure,
+                    mean=now - macro,
+                    language=old.languages[worst],
+                    language_mean=float(by_language[worst]),
+                    setting=old.settings[old.setting[query]].name,
+                    question=old.questions[old.question[query]],
+                    query=float(by_query[query]),
+                )
+            )
+        changed[kind] = float(differs.mean()) if len(old) else 0.0
+    return tuple(moved), changed
+
+
+def largest_distance(before: Vectors, after: Vectors) -> float:
+    """The greatest cosine distance between the two vectors of a text."""
+    largest = 0.0
+    for at, vectors in before.items():
+        one, other = (_unit(x) for x in (vectors, after[at]))
+        if len(one):
+            # Half the squared chord is 1 - cosine, without its loss of digits near 0.
+            largest = max(largest, float(((one - other) ** 2).sum(1).max() / 2))
+    return largest
+
+
+def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+    wide = vectors.astype(np.float64)
+    unit: NDArray[np.float64] = wide / np.sqrt((wide**2).sum(1, keepdims=True))
+    return unit

@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.base.files import write_atomically
+from harness.data.task import Setting
 from harness.errors import RecordError
-from harness.evaluation.scores import PerQuery
+from harness.stats.per_query import PerQuery
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,46 +72,6 @@ def _finite(value: Any) -> Any:
     if isinstance(value, np.integer):
         return int(value)
     return value
-
-
-def table_to_parquet(table: PerQuery) -> bytes:
-    """The per-query table as parquet, the same bytes for the same table."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    def column(per_setting: list[str | None]) -> pa.Array:
-        names = list(dict.fromkeys(x for x in per_setting if x is not None))
-        code = np.array([-1 if x is None else names.index(x) for x in per_setting], np.int32)
-        codes = code[table.setting] if len(code) else table.setting
-        indices = pa.array(codes, mask=codes < 0) if len(codes) else pa.array([], pa.int32())
-        return pa.DictionaryArray.from_arrays(indices, pa.array(names, pa.string()))
-
-    columns: dict[str, pa.Array] = {
-        "setting": column([s.name for s in table.settings]),
-        "kind": column([s.kind for s in table.settings]),
-        "query_language": column([s.query_language for s in table.settings]),
-        "passage_language": column([s.passage_language for s in table.settings]),
-        "question": pa.DictionaryArray.from_arrays(
-            pa.array(table.question), pa.array(table.questions, pa.string())
-        ),
-        "golds": pa.array(table.golds),
-        "query_chars": pa.array(table.query_chars),
-    }
-    # NaN is kept as a value, not turned into null: "undefined" is a fact about the row.
-    columns |= {name: pa.array(values) for name, values in table.values.items()}
-    text = [n for n, c in columns.items() if isinstance(c, pa.DictionaryArray)]
-    sink = io.BytesIO()
-    # Least and greatest values let readers skip row groups; there is one, so nobody could.
-    pq.write_table(
-        pa.table(columns),
-        sink,
-        compression="zstd",
-        compression_level=1,
-        use_dictionary=text,
-        write_statistics=False,
-    )
-    raw: bytes = sink.getvalue()
-    return raw
 
 
 @dataclass
@@ -169,6 +130,24 @@ class Record:
         whole: pd.DataFrame = pd.concat(frames, ignore_index=True)
         return whole
 
+    def table(self, task: str) -> PerQuery:
+        """The per-query table of a task, questions in the order of their ids.
+
+        Raises:
+            RecordError: as :meth:`per_query`.
+        """
+        if task in self.tables:
+            return self.tables[task].with_sorted_questions()
+        settings = [
+            Setting(s["kind"], s["query_language"], s["passage_language"])
+            for s in self.task(task)["settings"]
+        ]
+        try:
+            found = PerQuery.from_parquet(self.table_bytes(task), settings)
+        except ValueError as problem:
+            raise RecordError(f"the record of {self.model}, task {task}: {problem}") from problem
+        return found.with_sorted_questions()
+
     def table_bytes(self, task: str) -> bytes:
         """The per-query table of a task, as parquet.
 
@@ -176,7 +155,7 @@ class Record:
             RecordError: as :meth:`per_query`.
         """
         if task in self.tables:
-            return table_to_parquet(self.tables[task])
+            return self.tables[task].to_parquet()
         described = self.task(task)["per_query"]
         path = (self.folder or Path()) / described["file"]
         try:
@@ -199,7 +178,7 @@ class Record:
             StoreError: the folder cannot be written.
         """
         for name, table in self.tables.items():
-            raw = table_to_parquet(table)
+            raw = table.to_parquet()
             entry = self.task(name)
             entry["per_query"] = {
                 "file": f"{name}.per-query.parquet",

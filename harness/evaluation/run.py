@@ -25,15 +25,7 @@ from harness.evaluation.provenance import document_of, folder_name
 from harness.evaluation.query_rewriting import query_rewriters
 from harness.evaluation.record import Record, finite
 from harness.evaluation.rerank import rerank
-from harness.evaluation.scores import (
-    PerQuery,
-    kind_means,
-    kind_medians,
-    per_query,
-    rank_distance_by_golds,
-    setting_means,
-    top_language_share,
-)
+from harness.evaluation.scores import per_query, rank_distance_by_golds, top_language_share
 from harness.evaluation.search_stage import (
     Searched,
     cut,
@@ -52,6 +44,8 @@ from harness.models.matrix_rate import rates
 from harness.models.reranker import Reranker, load_reranker
 from harness.search.exact import normalised
 from harness.search.results import SearchResult
+from harness.stats.means import kind_means, kind_medians, setting_means
+from harness.stats.per_query import PerQuery
 from harness.vectors import encode as encoding
 from harness.vectors.store import Store
 from harness.vectors.workers.engines import check_engine

@@ -16,32 +16,10 @@ from harness.metrics import Measure
 from harness.metrics.bias import mean_by_golds
 from harness.metrics.ranks import RankedGolds
 from harness.search.results import SearchResult
-from harness.stats.means import group_means, micro_mean
+from harness.stats.per_query import PerQuery
 
 LANGUAGES_DEPTH = 10
 """Places that the matrix of languages counts, the cutoff of the other measures."""
-
-
-@dataclass(frozen=True)
-class PerQuery:
-    """One row per query and setting (R rows), settings in the task's order."""
-
-    settings: tuple[Setting, ...]
-    questions: tuple[str, ...]
-    """Distinct question ids."""
-    setting: NDArray[np.int32]
-    """(R,) index into ``settings``."""
-    question: NDArray[np.int32]
-    """(R,) index into ``questions``."""
-    golds: NDArray[np.int32]
-    """(R,) golds of the query in the setting's pool, at least 1."""
-    query_chars: NDArray[np.int32]
-    """(R,) length of the query's text in characters."""
-    values: Mapping[str, NDArray[np.float64]]
-    """Measure name -> (R,); NaN where the measure is not defined."""
-
-    def __len__(self) -> int:
-        return len(self.setting)
 
 
 @dataclass(frozen=True)
@@ -137,7 +115,7 @@ def per_query(
     """
     questions: dict[str, int] = {}
     columns: dict[str, list[NDArray[Any]]] = {
-        x: [np.zeros(0, np.int32)] for x in ("setting", "question", "golds", "query_chars")
+        x: [np.zeros(0, np.int32)] for x in ("setting", "question", "relevant", "query_chars")
     }
     values: dict[str, list[NDArray[np.float64]]] = {m.name: [] for m in measures}
     judged: list[tuple[str, RankedGolds]] = []
@@ -153,7 +131,7 @@ def per_query(
         for kind, part in _parts(ranks, pool, index, languages.index(language), own):
             columns["setting"].append(part.kind_settings)
             columns["question"].append(numbers[part.row_query])
-            columns["golds"].append(np.diff(part.golds.indptr).astype(np.int32))
+            columns["relevant"].append(np.diff(part.golds.indptr).astype(np.int32))
             columns["query_chars"].append(query_chars[language][part.row_query])
             rows = len(part.row_query)
             judged.append((kind, part.golds))
@@ -183,68 +161,6 @@ def _refuse_uninformative(
             raise UsageError(f"measure {m.name!r} is refused here: {reasons[0]}")
 
 
-def setting_means(table: PerQuery) -> dict[str, NDArray[np.float64]]:
-    """Measure -> (S,) mean of each setting; NaN where no query defines it."""
-    groups = table.setting.astype(np.intp)
-    return {
-        name: group_means(values, groups, len(table.settings))
-        for name, values in table.values.items()
-    }
-
-
-def kind_means(
-    table: PerQuery, by_setting: Mapping[str, NDArray[np.float64]]
-) -> dict[str, dict[str, dict[str, float]]]:
-    """Kind -> ``macro`` | ``micro`` -> measure -> mean; ``by_setting`` is :func:`setting_means`.
-
-    Macro is the published protocol: settings first, then the mean over each query language's
-    settings, then unweighted over query languages. Micro is the mean over all queries at once.
-    """
-    out: dict[str, dict[str, dict[str, float]]] = {}
-    kinds = np.array([s.kind for s in table.settings])
-    asked = np.array([s.query_language for s in table.settings])
-    for kind in dict.fromkeys(kinds):
-        chosen = kinds == kind
-        language = np.unique(asked[chosen], return_inverse=True)[1]
-        rows = _run(chosen[table.setting])
-        macro: dict[str, float] = {}
-        micro: dict[str, float] = {}
-        for name, values in table.values.items():
-            by_language = group_means(by_setting[name][chosen], language, language.max() + 1)
-            macro[name] = micro_mean(by_language)
-            micro[name] = micro_mean(values[rows])
-        out[str(kind)] = {"macro": macro, "micro": micro}
-    return out
-
-
-def _run(rows: NDArray[np.bool_]) -> slice | NDArray[np.bool_]:
-    """``rows`` as a slice where they lie side by side, as those of one kind usually do."""
-    first, n = int(rows.argmax()), int(np.count_nonzero(rows))
-    return slice(first, first + n) if rows[first : first + n].all() else rows
-
-
-def kind_medians(
-    table: PerQuery, by_setting: Mapping[str, NDArray[np.float64]]
-) -> dict[str, dict[str, float]]:
-    """Kind -> measure -> median over the query languages of each one's mean.
-
-    ``by_setting`` is :func:`setting_means`; a language without a defined value is left out.
-    """
-    out: dict[str, dict[str, float]] = {}
-    kinds = np.array([s.kind for s in table.settings])
-    asked = np.array([s.query_language for s in table.settings])
-    for kind in dict.fromkeys(kinds):
-        chosen = kinds == kind
-        language = np.unique(asked[chosen], return_inverse=True)[1]
-        held: dict[str, float] = {}
-        for name, means in by_setting.items():
-            by_language = group_means(means[chosen], language, language.max() + 1)
-            known = by_language[~np.isnan(by_language)]
-            held[name] = float(np.median(known)) if len(known) else float("nan")
-        out[str(kind)] = held
-    return out
-
-
 def rank_distance_by_golds(table: PerQuery) -> dict[int, float]:
     """Number of golds -> macro mean of the rank distance (it grows with the number of golds)."""
     if "rank_distance" not in table.values:
@@ -253,7 +169,7 @@ def rank_distance_by_golds(table: PerQuery) -> dict[int, float]:
     rows = multi[table.setting]
     asked = sorted({s.query_language for s in table.settings})
     language = np.array([asked.index(s.query_language) for s in table.settings])
-    indptr = np.concatenate([[0], np.cumsum(table.golds[rows])]).astype(np.int64)
+    indptr = np.concatenate([[0], np.cumsum(table.relevant[rows])]).astype(np.int64)
     return mean_by_golds(
         table.values["rank_distance"][rows], indptr, language[table.setting[rows]], len(asked)
     )

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.stats.means import mean_along
 from harness.stats.ragged import FloatArray, IntArray, divide
 
 RESAMPLES = 10_000
@@ -325,9 +326,9 @@ class _Table:
         """Means of groups ``(rows, L * M)``, and after them those of parents and macro means."""
         levels = [means.reshape(len(means), -1, self.measures)]
         if self.members:
-            by_parent = [_nanmean(levels[0][:, groups], axis=1) for groups in self.members]
+            by_parent = [mean_along(levels[0][:, groups], axis=1) for groups in self.members]
             levels.append(np.stack(by_parent, axis=1))
-        macro = _nanmean(levels[-1], axis=1)
+        macro = mean_along(levels[-1], axis=1)
         return np.concatenate([*(x.reshape(len(means), -1) for x in levels), macro], axis=1)
 
     def split(self, columns: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
@@ -336,12 +337,6 @@ class _Table:
         inner = (-1, self.measures, *columns.shape[1:])
         of_parents = columns[first:last].reshape((len(self.members), *inner[1:]))
         return columns[:first].reshape(inner), of_parents, columns[last:]
-
-
-def _nanmean(values: FloatArray, axis: int) -> FloatArray:
-    """Mean of the defined values; NaN, without a warning, where there is none."""
-    defined = ~np.isnan(values)
-    return divide(np.where(defined, values, 0.0).sum(axis=axis), defined.sum(axis=axis))
 
 
 def _blocks(rows: int, width: int) -> Iterator[slice]:
@@ -358,7 +353,7 @@ def _intervals(
 
     ``draws`` is ``(B, columns)``, ``without`` (``(C, columns)``) the jackknife.
     """
-    spread = np.sqrt(_nanmean((draws - _nanmean(draws, 0)) ** 2, 0))
+    spread = np.sqrt(mean_along((draws - mean_along(draws, 0)) ** 2, 0))
     ascending = np.ascontiguousarray(draws.T)  # sorting and reading runs along rows then
     ascending.sort(axis=1)  # NaN last
     defined = ascending.shape[1] - np.isnan(ascending).sum(axis=1)
@@ -366,7 +361,7 @@ def _intervals(
     tails = ((1 - level) / 2, (1 + level) / 2)
     normal_tails = [_NORMAL.inv_cdf(t) for t in tails]
     # Skewness of the influence of single clusters (Efron and Tibshirani 1993, equation 14.15).
-    influence = np.nan_to_num(_nanmean(without, 0) - without)
+    influence = np.nan_to_num(mean_along(without, 0) - without)
     acceleration = np.nan_to_num(
         divide((influence**3).sum(axis=0), 6 * (influence**2).sum(axis=0) ** 1.5)
     )

@@ -21,7 +21,7 @@ from harness.cli import main
 from harness.data.task import Setting
 from harness.errors import RecordError, UsageError
 from harness.evaluation.record import Record
-from harness.evaluation.scores import PerQuery
+from harness.stats.per_query import PerQuery
 
 # (setting, question, golds, characters, map, rank distance)
 HAND = [
@@ -47,7 +47,7 @@ def by_hand(trained: Sequence[str] | None = ("en",), rows: Sequence[Any] = HAND)
         questions=questions,
         setting=np.array([settings.index(row[0]) for row in rows], np.int32),
         question=np.array([questions.index(row[1]) for row in rows], np.int32),
-        golds=np.array([row[2] for row in rows], np.int32),
+        relevant=np.array([row[2] for row in rows], np.int32),
         query_chars=np.array([row[3] for row in rows], np.int32),
         values={
             "map": np.array([row[4] for row in rows]),

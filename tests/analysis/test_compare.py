@@ -312,7 +312,7 @@ def test_no_task_in_common_is_refused_even_by_force(first: Record) -> None:
 
 def test_tables_that_hold_other_queries_are_refused(first: Record) -> None:
     table = first.tables["tiny"]
-    cut = {n: getattr(table, n)[:-1] for n in ("setting", "question", "golds", "query_chars")}
+    cut = {n: getattr(table, n)[:-1] for n in ("setting", "question", "relevant", "query_chars")}
     values = {m: v[:-1] for m, v in table.values.items()}
     short = Record(first.document, {"tiny": replace(table, **cut, values=values)})
     with pytest.raises(

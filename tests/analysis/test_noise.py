@@ -15,8 +15,7 @@ import torch
 from click.testing import CliRunner
 
 import harness
-from harness.analysis.drift import largest_distance
-from harness.analysis.noise import Noise, Outcome, measure_noise, tolerance
+from harness.analysis.noise import Noise, Outcome, largest_distance, measure_noise, tolerance
 from harness.cli import main
 from harness.errors import UsageError
 from harness.evaluation.options import RunOptions

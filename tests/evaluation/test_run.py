@@ -14,7 +14,7 @@ import harness
 from harness.data.trec import read_qrels, read_run
 from harness.errors import UsageError
 from harness.evaluation.options import RunOptions, with_settings
-from harness.evaluation.record import Record, table_to_parquet
+from harness.evaluation.record import Record
 
 
 def trec_eval(folder: Path, stem: str, measures: set[str]) -> dict[str, dict[str, float]]:
@@ -86,7 +86,7 @@ def test_each_text_is_encoded_once_whatever_the_settings(tmp_path: Path) -> None
     second = harness.evaluate(again, tasks=[task])
     assert again.asked == []
     assert second.task("tiny")["encoding"]["encoded"] == 0
-    assert table_to_parquet(second.tables["tiny"]) == table_to_parquet(first.tables["tiny"])
+    assert second.tables["tiny"].to_parquet() == first.tables["tiny"].to_parquet()
     # One language and setting less asks for nothing new either.
     harness.evaluate(again, tasks=[task], languages=("en", "de"), settings=("mono",), limit=3)
     assert again.asked == []

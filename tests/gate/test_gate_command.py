@@ -236,7 +236,7 @@ def test_updating_never_replaces_a_record_that_is_no_baseline(base: Path) -> Non
 def test_2_is_a_table_that_lacks_queries(base: Path, record: Record, tmp_path: Path) -> None:
     table = record.tables["tiny"]
     kept = np.arange(len(table)) % 7 > 0
-    columns = ("setting", "question", "golds", "query_chars")
+    columns = ("setting", "question", "relevant", "query_chars")
     less = replace(
         table,
         **{name: getattr(table, name)[kept] for name in columns},

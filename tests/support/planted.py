@@ -15,7 +15,8 @@ import numpy as np
 
 from harness.data.task import Setting
 from harness.evaluation.record import Record
-from harness.evaluation.scores import PerQuery, kind_means, setting_means
+from harness.stats.means import kind_means, setting_means
+from harness.stats.per_query import PerQuery
 from harness.study.file import study_from
 from harness.study.results import Results, TrialResult
 from harness.study.trials import Trial, trials_of
@@ -135,7 +136,7 @@ def _record(
         questions=tuple(f"q{n:04d}" for n in range(questions)),
         setting=np.repeat(np.arange(len(settings), dtype=np.int32), questions),
         question=np.tile(np.arange(questions, dtype=np.int32), len(settings)),
-        golds=np.ones(rows, np.int32),
+        relevant=np.ones(rows, np.int32),
         query_chars=np.ones(rows, np.int32),
         values={
             m: np.concatenate([by_kind[kind].T.ravel() for kind in kinds])

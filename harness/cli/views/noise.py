@@ -5,8 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
-from harness.analysis.drift import Drift
-from harness.analysis.noise import Noise, Outcome
+from harness.analysis.noise import Drift, Noise, Outcome
 from harness.console import numbers
 from harness.console.plain_tables import Row, plain_table, print_measures
 from harness.search.tiles import ROWS

@@ -26,7 +26,7 @@ from harness.data.task import Kind, Role, Setting, TaskSpec, find_task
 from harness.data.task_data import TaskData, global_id
 from harness.evaluation.layout import Prepared, prepare, refuse_corpora, texts_of
 from harness.evaluation.options import RunOptions
-from harness.evaluation.scores import per_query, setting_means
+from harness.evaluation.scores import per_query
 from harness.evaluation.trec_export import qrels_of
 from harness.interop.mteb.search import TopPassages, scoring_of
 from harness.models.base import Similarity
@@ -35,6 +35,7 @@ from harness.search.exact import normalised
 from harness.search.in_memory import DenseScores
 from harness.search.results import SearchResult
 from harness.search.tiles import rank
+from harness.stats.means import setting_means
 from harness.vectors import encode as encoding
 
 SPLIT = "test"
