@@ -94,3 +94,8 @@ class DamagedShardWarning(UserWarning):
 
 class HarnessWarning(UserWarning):
     """Something a user should know about the numbers that follow; never an error."""
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's message, with its type where the message says nothing."""
+    return str(error).strip().split("\n")[0] or type(error).__name__

@@ -12,8 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from harness.base.wording import first_line
-from harness.errors import DataError, HarnessError, ModelError
+from harness.errors import DataError, HarnessError, ModelError, first_line
 
 Progress = Callable[[str, int, int | None], None]
 """Called with file name, bytes so far, and bytes in all where they are known."""

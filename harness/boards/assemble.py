@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from harness.analysis.paired_rows import KEY_BIAS
-from harness.base.wording import partial
 from harness.boards.additions import additions
 from harness.boards.board import Board, Cell, Column, Ranking, Row, TaskBoard
 from harness.boards.leaderboards import Leaderboards
@@ -26,6 +25,7 @@ from harness.boards.tracked.document import Tracked, question_ids
 from harness.boards.tracked.questions import packed
 from harness.data.task import KINDS, Kind
 from harness.errors import UsageError
+from harness.evaluation.partial import partial
 from harness.interop.imported import Imported
 from harness.metrics import parse_measure
 from harness.stats.multiple_tests import ALPHA

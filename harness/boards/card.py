@@ -19,11 +19,11 @@ from typing import Any
 from harness.base.files import write_atomically
 from harness.boards import Leaderboards, make_board
 from harness.boards.board import Cell, Column, Row, TaskBoard
-from harness.boards.render.escaping import markdown, markdown_code
-from harness.boards.render.grids import KIND_TITLES, Grid, Item, unseen, value_item
-from harness.boards.render.markdown import table
+from harness.boards.render.grids import KIND_TITLES, unseen, value_item
 from harness.boards.tracked.document import Tracked, load, tracked_document
 from harness.boards.tracked.questions import from_document
+from harness.console.markdown import code, escaped, table
+from harness.console.tables import Grid, Item
 from harness.data.task import list_tasks
 from harness.errors import RecordError, UsageError
 from harness.evaluation.record import RECORD_FILE, Record
@@ -102,23 +102,23 @@ def section(card: Card) -> str:
 
 
 def _task(task: TaskBoard, row: Row) -> list[str]:
-    notes = "".join(f"\n* **{markdown(note)}**" for note in (*task.notes, *row.notes))
+    notes = "".join(f"\n* **{escaped(note)}**" for note in (*task.notes, *row.notes))
     if languages := unseen(task, row):
         notes += f"\n* Languages that the model was not trained on: {', '.join(languages)}"
-    options = f"\n* Options: {markdown(row.options)}" if row.options else ""
+    options = f"\n* Options: {escaped(row.options)}" if row.options else ""
     facts = row.facts
     assert facts is not None
     head = (
-        f"* Dataset: {markdown_code(task.title)}, {len(task.languages)} languages, "
+        f"* Dataset: {code(task.title)}, {len(task.languages)} languages, "
         f"{task.questions:,} questions, {sum(task.passages.values()):,} passages, "
-        f"text: {markdown(task.text)}\n"
-        f"* Evaluated with `polyglot-harness` {markdown(facts.harness or '')}: "
-        f"{markdown_code(facts.command)}\n"
-        f"* Data digest {markdown_code(task.data_digest)}"
+        f"text: {escaped(task.text)}\n"
+        f"* Evaluated with `polyglot-harness` {escaped(facts.harness or '')}: "
+        f"{code(facts.command)}\n"
+        f"* Data digest {code(task.data_digest)}"
         f"{options}{notes}"
     )
     found = [
-        f"#### Multilingual Retrieval: {markdown(task.title)}",
+        f"#### Multilingual Retrieval: {escaped(task.title)}",
         head,
         table(_metrics(task, row)),
     ]
@@ -281,7 +281,7 @@ def write_card(
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder; name the folder that the model is in")
     path = folder / "README.md"
-    text = path.read_text("utf-8") if path.is_file() else f"# {markdown(card.model)}\n"
+    text = path.read_text("utf-8") if path.is_file() else f"# {escaped(card.model)}\n"
     content = _with_metadata(_with_section(text, section(card)), model_index(card), path)
     written = [path]
     write_atomically(path, content.encode())

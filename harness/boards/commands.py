@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from harness.base.files import write_atomically
 from harness.boards import make_board, read_leaderboards
 from harness.boards.board import Board, TaskBoard
-from harness.boards.render import files, latex, markdown
-from harness.boards.render.escaping import markdown as escaped
-from harness.boards.render.grids import Grid, main_grid, overview_grid
+from harness.boards.render import files
+from harness.boards.render.grids import KIND_TITLES, main_grid, overview_grid
 from harness.boards.render.paper import paper_grids
-from harness.boards.render.terminal import print_grid
 from harness.boards.tracked.document import add as track
-from harness.console import consoles
+from harness.console import consoles, latex, markdown
+from harness.console.tables import Grid
+from harness.console.terminal import print_grid
 from harness.errors import UsageError, did_you_mean
 
 README = "README.md"
@@ -125,8 +126,17 @@ def _print(grids: Sequence[Grid], form: str) -> None:
     console = consoles.console()
     for grid in grids:
         if form == "markdown":
-            console.out(f"### {escaped(grid.title)}\n\n{markdown.table(grid)}", highlight=False)
+            console.out(
+                f"### {markdown.escaped(grid.title)}\n\n{markdown.table(grid)}", highlight=False
+            )
         elif form == "latex":
             console.out(latex.table(grid, grid.title, "board"), highlight=False)
         else:
-            print_grid(console, grid)
+            print_grid(console, replace(grid, over=_short(grid.over)), intervals=False)
+            console.print()
+
+
+def _short(over: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Headers with ``mono`` for ``Monolingual``: a terminal is narrower than a page."""
+    short = {title: kind for kind, title in KIND_TITLES.items()}
+    return [(" ".join(short.get(x, x) for x in title.split()), width) for title, width in over]

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from typing import Any
 
 from harness.boards.board import Board, Cell, Column, Matrix, Overview, Ranking, Row, TaskBoard
-from harness.boards.shown_values import decimals
+from harness.console.numbers import decimals
 
 FORMAT = 1
 

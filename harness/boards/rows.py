@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.base.languages import outside
-from harness.base.wording import plural
 from harness.boards.board import Cell, Facts, Matrix, Row
 from harness.boards.published import MEAN, Published
 from harness.boards.tracked.document import Tracked
 from harness.boards.tracked.questions import packed
 from harness.boards.tracked.reproduce import reproduce
+from harness.console.numbers import plural
 from harness.interop.imported import Imported
 
 _ENOUGH_TEXTS = 100

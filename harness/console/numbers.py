@@ -1,9 +1,7 @@
-"""How numbers and names are written, the same in every table."""
+"""How numbers are written, the same in every table, page and sentence."""
 
 from __future__ import annotations
 
-from harness.base.wording import partial as partial
-from harness.base.wording import plural as plural
 from harness.errors import UsageError
 
 UNDEFINED = "-"
@@ -23,21 +21,80 @@ def label(measure: str) -> str:
     return found.replace("Recall@", "R@").replace("Precision@", "P@")
 
 
+def decimals(measure: str) -> int:
+    """Four, as papers print them; rank distances count passages and get one."""
+    return 1 if measure == "rank_distance" else 4
+
+
 def value(measure: str, number: float | None) -> str:
-    """Four decimals as papers print them; rank distances count passages and get one."""
+    """A score, ``0.4512``."""
     if number is None or number != number:
         return UNDEFINED
-    return f"{number:.1f}" if measure == "rank_distance" else f"{number:.4f}"
+    return f"{number:.{decimals(measure)}f}"
 
 
-def count(number: int) -> str:
+def signed(measure: str, number: float) -> str:
+    """A difference of scores, ``+0.0123``; what rounds to 0 has no sign."""
+    text = value(measure, abs(number))
+    if text == UNDEFINED or not text.strip("0."):
+        return text
+    return ("-" if number < 0 else "+") + text
+
+
+def interval(
+    measure: str, low: float | None, high: float | None, *, differences: bool = False
+) -> tuple[str, str] | None:
+    """Ends of a score's interval, or (with signs) of a difference's; ``None`` if there is none."""
+    if low is None or high is None or low != low:
+        return None
+    if not differences:
+        return value(measure, low), value(measure, high)
+    places = decimals(measure)
+    # Adding 0 after rounding: -0.0 becomes 0.0.
+    first, last = (f"{round(x, places) + 0.0:+.{places}f}" for x in (low, high))
+    return first, last
+
+
+def p_value(p: float) -> str:
+    """A p-value with four decimals; below what they show ``<0.0001``."""
+    if p != p:
+        return UNDEFINED
+    return "<0.0001" if p < 0.0001 else f"{p:.4f}"
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """A share as a percentage, ``12.3%``."""
+    return UNDEFINED if share != share else f"{share:.{digits}%}"
+
+
+def count(number: float) -> str:
     """``26104`` -> ``26,104``."""
-    return f"{number:,}"
+    return f"{number:,.0f}"
+
+
+def plural(number: int, noun: str) -> str:
+    """``1 text``, ``2 texts``, ``2 queries``."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number:,} {noun[:-1]}ies" if noun.endswith("y") else f"{number:,} {noun}s"
+
+
+def parameters(number: int) -> str:
+    """Weights of a model: ``117,653,760`` as ``117.7M``."""
+    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if number >= size:
+            return f"{number / size:.1f}{unit}"
+    return str(number)
 
 
 def memory(size: float) -> str:
     """Bytes as ``640 MiB`` or ``1.5 GiB``."""
     return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
+
+
+def seconds(took: float) -> str:
+    """Seconds with one decimal below a minute, none above."""
+    return f"{took:.1f} s" if took < 60 else f"{took:.0f} s"
 
 
 def duration(took: float) -> str:
@@ -47,8 +104,3 @@ def duration(took: float) -> str:
     if took < 5400:
         return f"{took / 60:.0f} min"
     return f"{took / 3600:.1f} h" if took < 2 * 86400 else f"{took / 86400:,.1f} days"
-
-
-def seconds(took: float) -> str:
-    """Seconds with one decimal below a minute, none above."""
-    return f"{took:.1f} s" if took < 60 else f"{took:.0f} s"

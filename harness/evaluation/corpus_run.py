@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.base import wording
 from harness.base.cache import cache_folder
 from harness.base.digests import digest_of
 from harness.base.environment import cores, memory_size
 from harness.base.files import write_atomically
 from harness.base.progress import Progress, Stages
+from harness.console.numbers import memory
 from harness.data.corpus import Corpus
 from harness.data.pool import Pool, RelevantPassages
 from harness.data.task import Role
@@ -28,6 +28,7 @@ from harness.data.task_data import Texts
 from harness.errors import UnfinishedError, UsageError
 from harness.evaluation.layout import Prepared, texts_of
 from harness.evaluation.options import RunOptions
+from harness.evaluation.partial import sampled
 from harness.evaluation.search_stage import Searched, search_shards
 from harness.models import warn_untrained
 from harness.models.base import DenseModel
@@ -271,8 +272,8 @@ def read_corpora(prepared: Prepared, options: RunOptions, model: str) -> Prepare
     if passages * LEXICAL_BYTES > budget:
         raise UsageError(
             f"{model} indexes {passages:,} passages in memory, about "
-            f"{passages * LEXICAL_BYTES / 2**30:.1f} GiB, and --memory allows "
-            f"{budget / 2**30:.1f} GiB; take fewer languages, or raise it if the machine has more"
+            f"{memory(passages * LEXICAL_BYTES)}, and --memory allows {memory(budget)}; "
+            "take fewer languages, or raise it if the machine has more"
         )
     texts = {}
     for language, corpus in prepared.data.corpora.items():
@@ -323,7 +324,7 @@ def corpus_entry(prepared: Prepared, options: RunOptions, *, dense: bool) -> dic
     }
     entry: dict[str, Any] = {"corpus": _corpus(prepared)}
     if part:
-        entry["sampled"] = wording.sampled(part)
+        entry["sampled"] = sampled(part)
     if dense:
         entry["shards"] = {"passages": options.shard_size, "dtype": options.store_dtype}
     return entry

@@ -15,16 +15,18 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.base.files import write_atomically
-from harness.base.wording import partial
 from harness.boards.tracked.reproduce import portable
+from harness.console import numbers
+from harness.console.markdown import rows as markdown_rows
+from harness.console.tables import Grid, Item, Line
 from harness.errors import NotComparableError, RecordError, UsageError, did_you_mean
+from harness.evaluation.partial import partial
 from harness.evaluation.record import RECORD_FILE, Record, validate
-from harness.metrics import parse_measure
 
 FOLDER = Path("leaderboards") / "baselines"
 SUMMARY = "summary.md"
@@ -217,17 +219,18 @@ def summary(document: Mapping[str, Any], name: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _means(entry: Mapping[str, Any]) -> Iterator[str]:
+def _means(entry: Mapping[str, Any]) -> list[str]:
     """Macro means of each kind, and of each query language in it."""
     measures = list(dict.fromkeys(m for both in entry["means"].values() for m in both["macro"]))
-    yield "| | " + " | ".join(_label(m) for m in measures) + " |"
-    yield "|---" * (len(measures) + 1) + "|"
+    rows = []
     for kind, both in entry["means"].items():
-        yield _row(f"**{kind}**", measures, both["macro"])
+        rows.append(Line([Item(kind, "best"), *_cells(measures, both["macro"])]))
         own = [s for s in entry["settings"] if s["kind"] == kind]
         for language in dict.fromkeys(s["query_language"] for s in own):
             scores = [s["scores"] for s in own if s["query_language"] == language]
-            yield _row(language, measures, {m: _mean(scores, m) for m in scores[0]})
+            means = {m: _mean(scores, m) for m in scores[0]}
+            rows.append(Line([language, *_cells(measures, means)]))
+    return markdown_rows(Grid("", ("", *map(numbers.label, measures)), rows))
 
 
 def _mean(scores: Sequence[Mapping[str, float | None]], measure: str) -> float | None:
@@ -235,16 +238,10 @@ def _mean(scores: Sequence[Mapping[str, float | None]], measure: str) -> float |
     return sum(values) / len(values) if values else None
 
 
-def _row(name: str, measures: Sequence[str], values: Mapping[str, float | None]) -> str:
-    cells = [values.get(m) for m in measures]
-    return f"| {name} | " + " | ".join("-" if x is None else f"{x:.6g}" for x in cells) + " |"
-
-
-def _label(measure: str) -> str:
-    try:
-        return parse_measure(measure).label
-    except UsageError:
-        return measure
+def _cells(measures: Sequence[str], values: Mapping[str, float | None]) -> list[str]:
+    """Six digits: two versions of a file show what changed."""
+    found = (values.get(m) for m in measures)
+    return [numbers.UNDEFINED if x is None else f"{x:.6g}" for x in found]
 
 
 def check(name: str, folder: Path = FOLDER) -> Record:

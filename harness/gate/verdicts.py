@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from harness.analysis.paired_rows import Rows
-from harness.base.wording import plural
+from harness.console.numbers import p_value, plural
 from harness.gate.differences import Check, ValueChange
 from harness.gate.policy import LEAST, Direction, Policy, Rule
 from harness.gate.result import CheckResult, Outcome, Verdict
@@ -130,11 +130,11 @@ def _verdict(
         few = plural(found.questions, "question")
         return "inconclusive", f"{few}, the rule asks for {rule.min_queries:,}"
     if drop.size > limit and worse <= rule.alpha:
-        return "regression", f"{what} of {size}, more than {most} (p = {_p(worse)})"
+        return "regression", f"{what} of {size}, more than {most} (p = {p_value(worse)})"
     if drop.size > limit:
         return (
             "inconclusive",
-            f"{what} of {size}, more than {most}, but it may be chance (p = {_p(worse)})",
+            f"{what} of {size}, more than {most}, but it may be chance (p = {p_value(worse)})",
         )
     if not drop.worst <= margin + LEAST / 2:
         return (
@@ -142,9 +142,9 @@ def _verdict(
             f"the {what} may be {_amount(drop.worst)}, at most {_amount(margin)} is let through",
         )
     if better <= rule.alpha and -drop.size > LEAST:
-        return "improvement", f"better by {_amount(-drop.size)} (p = {_p(better)})"
+        return "improvement", f"better by {_amount(-drop.size)} (p = {p_value(better)})"
     if worse <= rule.alpha:
-        return "pass", f"{what} of {size} (p = {_p(worse)}), within {most}"
+        return "pass", f"{what} of {size} (p = {p_value(worse)}), within {most}"
     return "pass", f"no {what} beyond {_amount(margin)}"
 
 
@@ -181,7 +181,3 @@ def _amount(number: float) -> str:
     if abs(number) < 5e-5:
         return f"{number:.1g}" if number else "0"
     return f"{number:.4f}" if abs(number) < 10 else f"{number:,.1f}"
-
-
-def _p(p_value: float) -> str:
-    return "<0.0001" if p_value < 0.0001 else f"{p_value:.4f}"

@@ -25,9 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.languages import short_code, with_script
-from harness.base.wording import first_line
 from harness.data.task import Role, TaskSpec
-from harness.errors import ModelError, did_you_mean
+from harness.errors import ModelError, did_you_mean, first_line
 from harness.models.base import Model, ModelOptions, Similarity
 from harness.models.fingerprint import fingerprint, library_versions
 from harness.models.hub_snapshot import NAME, snapshot

@@ -15,8 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.base.wording import first_line
-from harness.errors import ModelError, did_you_mean
+from harness.errors import ModelError, did_you_mean, first_line
 from harness.models.base import ModelOptions
 from harness.models.fingerprint import digest_folder, library_versions
 from harness.models.hub_snapshot import NAME, snapshot

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.base.wording import first_line
 from harness.data.task import Role
-from harness.errors import ModelError
+from harness.errors import ModelError, first_line
 from harness.models.base import Backend, ModelOptions, Similarity
 from harness.models.fingerprint import digest_folder, fingerprint, library_versions
 from harness.models.safetensors_header import count_weights

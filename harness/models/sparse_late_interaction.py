@@ -17,9 +17,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.base.wording import first_line
 from harness.data.task import Role
-from harness.errors import ModelError
+from harness.errors import ModelError, first_line
 from harness.models.base import ModelOptions
 from harness.models.fingerprint import digest_folder, library_versions
 from harness.models.safetensors_header import count_weights

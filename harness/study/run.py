@@ -13,6 +13,7 @@ from typing import Any
 from harness.base.environment import cores, versions
 from harness.base.files import locked
 from harness.base.progress import Progress, Silent
+from harness.console import numbers
 from harness.errors import StudyError, UsageError
 from harness.study.definition import Study
 from harness.study.prepared import Job, Ready, StudyOptions, check_study, make_ready
@@ -223,7 +224,7 @@ def _work(
 
 def _spent(seconds: Mapping[str, float]) -> str:
     whole = sum(seconds.values())
-    return f"{whole:.1f} s (" + ", ".join(f"{k} {v:.1f}" for k, v in seconds.items()) + ")"
+    return f"{numbers.seconds(whole)} ({', '.join(f'{k} {v:.1f}' for k, v in seconds.items())})"
 
 
 def _threads(options: StudyOptions) -> int | None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.console import numbers
+from harness.console.markdown import rows as markdown_rows
+from harness.console.tables import Grid, Item
 from harness.models.trained_folder import USE_M3_TYPE
 from harness.training.settings import PAPER, RECIPES
 
@@ -28,16 +31,7 @@ def model_card(manifest: Mapping[str, Any]) -> str:
         f"Trained by polyglot-harness from `{base}` with the recipe `{summary['recipe']}`{alpha}: "
         f"{recipe}. {outcome['said']}",
         "",
-        "| | |",
-        "|---|---|",
-        f"| languages seen | {', '.join(languages)} |",
-        f"| pairs | {summary['pairs']:,} |",
-        f"| query prompt, passage prompt | `{settings['query_prompt']}`, "
-        f"`{settings['passage_prompt']}` |",
-        f"| seed | {summary['seed']} |",
-        f"| weights trained | {manifest['base']['trained_parameters']:,} of "
-        f"{manifest['base']['parameters']:,} |",
-        f"| validation loss | {_last_validation(outcome)} |",
+        *_facts(manifest),
         "",
         "![Loss curve](loss-curve.svg)",
         "",
@@ -47,23 +41,13 @@ def model_card(manifest: Mapping[str, Any]) -> str:
         "",
         "## Data",
         "",
-        "| file | role | rows | trained on | languages | SHA-256 |",
-        "|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {x['name']} | {x['role']} | {x['rows']:,} | {x['trained_on']:,} | "
-        f"{', '.join(x['languages'])} | `{x['sha256'][:16]}` |"
-        for x in manifest["data"]
+        *_files(manifest["data"]),
     ]
     lines += ["", "## Evaluation questions in the training data", ""]
     lines += [f"- {s}." for x in manifest["overlap"] for s in x["sentences"]]
     if not manifest["overlap"]:
         lines.append("Not looked for: no evaluation data were at hand.")
-    lines += ["", "## Options", "", "| option | value | from |", "|---|---|---|"]
-    for name, value in settings.items():
-        shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-        source = manifest["sources"][name]
-        lines.append(f"| {name} | `{shown or ' '}` | {source} |")
+    lines += ["", "## Options", "", *_options(settings, manifest["sources"])]
     lines += [
         "",
         f'"{PAPER}" marks what the paper of the recipe states, "our choice" what it leaves '
@@ -73,13 +57,55 @@ def model_card(manifest: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _facts(manifest: Mapping[str, Any]) -> list[str]:
+    """The training in a few numbers."""
+    summary, settings, base = manifest["summary"], manifest["settings"], manifest["base"]
+    trained, all_weights = (numbers.count(base[x]) for x in ("trained_parameters", "parameters"))
+    rows: list[Sequence[Item | str]] = [
+        ("languages seen", ", ".join(summary["languages"])),
+        ("pairs", numbers.count(summary["pairs"])),
+        *(
+            (f"{role} prompt", Item(settings[f"{role}_prompt"] or "none", code=True))
+            for role in ("query", "passage")
+        ),
+        ("seed", str(summary["seed"])),
+        ("weights trained", f"{trained} of {all_weights}"),
+        ("validation loss", _last_validation(manifest["outcome"])),
+    ]
+    return markdown_rows(Grid("", ("", ""), rows, align="ll"))
+
+
+def _files(data: Sequence[Mapping[str, Any]]) -> list[str]:
+    rows = [
+        (
+            x["name"],
+            x["role"],
+            numbers.count(x["rows"]),
+            numbers.count(x["trained_on"]),
+            ", ".join(x["languages"]),
+            Item(x["sha256"][:16], code=True),
+        )
+        for x in data
+    ]
+    heads = ("file", "role", "rows", "trained on", "languages", "SHA-256")
+    return markdown_rows(Grid("", heads, rows, align="llrrll"))
+
+
+def _options(settings: Mapping[str, Any], sources: Mapping[str, str]) -> list[str]:
+    rows = []
+    for name, value in settings.items():
+        shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        rows.append((name, Item(shown, code=True), sources[name]))
+    return markdown_rows(Grid("", ("option", "value", "from"), rows, align="lll"))
+
+
 def _last_validation(outcome: Mapping[str, Any]) -> str:
     of_weights = [
         p["validation_loss"]
         for p in outcome["curve"]
         if p["step"] == outcome["weights_of_step"] and "validation_loss" in p
     ]
-    return f"{of_weights[0]:.4f}" if of_weights else "not measured"
+    return numbers.value("loss", of_weights[0]) if of_weights else "not measured"
 
 
 def _use(base: str) -> list[str]:

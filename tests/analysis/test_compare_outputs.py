@@ -93,7 +93,7 @@ def test_names_with_markup_come_through_as_they_are(first: Record, second: Recor
     odd.document["model"]["name"] = "[red]a|b[/red] *c* <i>"
     found = compare([first, odd])
     assert "[red]a|b[/red] *c* <i>" in printed(found)
-    assert r"\[red\]a\|b\[/red\] \*c\* \<i\>" in to_markdown(found)
+    assert r"\[red\]a\|b\[/red\] \*c\* &lt;i&gt;" in to_markdown(found)
     assert found.to_dict()["records"][1]["model"] == "[red]a|b[/red] *c* <i>"
 
 

@@ -17,7 +17,10 @@ from golden_boards import GOLDEN, HARD, LONG, RIGHT_TO_LEFT
 
 from harness.boards import Leaderboards, make_board, read_leaderboards
 from harness.boards.render import files, long_form
-from harness.boards.render.escaping import latex, markdown, markdown_code, one_line
+from harness.console.latex import escaped as latex
+from harness.console.markdown import code as markdown_code
+from harness.console.markdown import escaped as markdown
+from harness.console.tables import one_line
 
 EXPECTED = GOLDEN / "expected"
 

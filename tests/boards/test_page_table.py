@@ -11,7 +11,7 @@ from browsing import Opened, as_file, golden_board
 
 from harness.boards import Board, Row, TaskBoard, to_payload
 from harness.boards.page import render
-from harness.boards.shown_values import shown
+from harness.console.numbers import value as shown
 
 DASH = "–"
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from harness.cli.views.record_tables import print_record
 from harness.console import numbers, progress_bars
 from harness.console.matrices import heat, print_matrix
-from harness.console.plain_tables import Row, print_measures
+from harness.console.terminal import Row, print_measures
 from harness.errors import HarnessWarning
 from harness.evaluation.record import validate
 
@@ -199,7 +199,7 @@ def test_what_the_run_took() -> None:
     assert "encode 51.2 s, search 2.7 s" in text
     assert "peak memory 1.5 GiB" in " ".join(text.split())
     assert "fingerprint 0123456789ab\n" in text
-    assert "118.0 M parameters" in text
+    assert "118.0M parameters" in text
     assert "query prompt: 'query: '" in text and "passage prompt" not in text
 
 

@@ -14,6 +14,7 @@ from harness.base.files import write_atomically
 from harness.boards.board import Board
 from harness.boards.payload import to_payload
 from harness.boards.render import latex, long_form, markdown
+from harness.console.markdown import table
 from harness.errors import UsageError
 
 START, END = "<!-- board:start -->", "<!-- board:end -->"
@@ -190,12 +191,8 @@ def injected(path: Path, board: Board) -> bytes:
         task = found["task"]
         if task is not None and task not in names:
             raise UsageError(f"{path} names a board {task!r}; there is {', '.join(names)}")
-        table = (
-            markdown.overview_table(board)
-            if task is None
-            else markdown.table(main_grid(names[task]))
-        )
-        return f"{found[1]}{table}{found[3]}"
+        filling = markdown.overview_table(board) if task is None else table(main_grid(names[task]))
+        return f"{found[1]}{filling}{found[3]}"
 
     whole, count = _MARKERS.subn(filled, text)
     if not count:

@@ -1,49 +1,22 @@
-"""The tables of a board, before they become Markdown, LaTeX or a terminal's."""
+"""The tables of a board: what stands in each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from statistics import median
-from typing import Literal
 
 from harness.base.languages import outside
 from harness.boards.board import Board, Cell, Column, Row, TaskBoard
 from harness.boards.overview import recipe_in_words
-from harness.boards.shown_values import decimals, leaders, shown
+from harness.boards.shown_values import leaders
 from harness.console import numbers
+from harness.console.tables import Grid, Item, Mark
 from harness.data.task import Kind
 
-Mark = Literal["", "best", "second"]
 KIND_TITLES = {"mono": "Monolingual", "cross": "Cross-lingual", "multi": "Multilingual"}
 _MEASURED, _PUBLISHED, _IMPORTED = "", "†", "‡"
 SIGNS = {"measured": _MEASURED, "published": _PUBLISHED, "imported": _IMPORTED}
 UNDEFINED = "–"
-
-
-@dataclass(frozen=True)
-class Item:
-    """One cell of a table, as plain text."""
-
-    text: str
-    mark: Mark = ""
-    interval: str = ""
-    sign: str = ""
-    """Behind the text: how a row came to be."""
-    code: bool = False
-
-
-@dataclass(frozen=True)
-class Grid:
-    """One table."""
-
-    title: str
-    heads: tuple[str, ...]
-    rows: tuple[tuple[Item, ...], ...]
-    groups: tuple[tuple[str, int], ...] = ()
-    """Headers over several columns, from the left: text (empty: none) and number of columns."""
-    left: int = 1
-    """Columns that are set to the left: names."""
 
 
 def name_of(row: Row) -> Item:
@@ -56,10 +29,8 @@ def value_item(column: Column, cell: Cell | None, mark: Mark = "") -> Item:
     """A mean with its interval."""
     if cell is None or cell.value is None:
         return Item(UNDEFINED)
-    interval = ""
-    if cell.low is not None and cell.high is not None:
-        interval = f"{shown(column.measure, cell.low)}–{shown(column.measure, cell.high)}"
-    return Item(shown(column.measure, cell.value), mark, interval)
+    ends = numbers.interval(column.measure, cell.low, cell.high)
+    return Item(numbers.value(column.measure, cell.value), mark, ends)
 
 
 def rank_item(board: TaskBoard, row: Row, column: str) -> Item:
@@ -71,14 +42,9 @@ def rank_item(board: TaskBoard, row: Row, column: str) -> Item:
     return Item(str(span[0]) if span[0] == span[1] else f"{span[0]}–{span[1]}")
 
 
-def parameters(number: int | None) -> str:
+def parameters_item(number: int | None) -> Item:
     """``117,653,760`` as ``117.7M``."""
-    if number is None:
-        return UNDEFINED
-    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if number >= size:
-            return f"{number / size:.1f}{unit}"
-    return str(number)
+    return Item(UNDEFINED if number is None else numbers.parameters(number))
 
 
 def headline(board: TaskBoard) -> tuple[Column, ...]:
@@ -138,7 +104,7 @@ def main_grid(board: TaskBoard, sort: str | None = None, *, elsewhere: bool = Fa
             rank_item(board, row, sort),
             name_of(row),
             Item(_recipe(row)),
-            Item(parameters(row.parameters)),
+            parameters_item(row.parameters),
             Item(UNDEFINED if row.dimensions is None else str(row.dimensions)),
             *(value_item(c, row.cells.get(c.key), marked(board, c, row)) for c in columns),
         )
@@ -147,7 +113,7 @@ def main_grid(board: TaskBoard, sort: str | None = None, *, elsewhere: bool = Fa
     )
     heads = ("Rank", "Model", "Recipe", "Parameters", "Dimensions", *(c.label for c in columns))
     title = "Over other data than the rows above" if elsewhere else "Models"
-    return Grid(title, heads, rows, (("", 5), *_titled(columns)), left=3)
+    return Grid(title, heads, rows, (("", 5), *_titled(columns)), align="lll")
 
 
 def _recipe(row: Row) -> str:
@@ -168,19 +134,17 @@ def addition_grid(board: TaskBoard) -> Grid | None:
             items.append(_change(c, before, after, x.differences.get(c.key)))
         lines.append(tuple(items))
     heads = ("Model", "Against", *(c.label for c in columns))
-    return Grid("What additions buy", heads, tuple(lines), (("", 2), *_titled(columns)), left=2)
+    return Grid("What additions buy", heads, tuple(lines), (("", 2), *_titled(columns)), align="ll")
 
 
 def _change(column: Column, before: Cell, after: Cell, difference: Cell | None) -> Item:
     if before.value is None or after.value is None:
         return Item(UNDEFINED)
-    text = f"{shown(column.measure, before.value)} → {shown(column.measure, after.value)}"
-    if difference is None or difference.low is None or difference.high is None:
+    text = " → ".join(numbers.value(column.measure, x) for x in (before.value, after.value))
+    if difference is None:
         return Item(text)
-    places = decimals(column.measure)
-    # Adding 0 after rounding: what rounds to nothing has no sign of its own.
-    low, high = (round(x, places) + 0.0 for x in (difference.low, difference.high))
-    return Item(text, interval=f"{low:+.{places}f} to {high:+.{places}f}")
+    ends = numbers.interval(column.measure, difference.low, difference.high, differences=True)
+    return Item(text, interval=ends)
 
 
 def kind_grid(board: TaskBoard, kind: Kind) -> Grid:
@@ -200,7 +164,7 @@ def kind_grid(board: TaskBoard, kind: Kind) -> Grid:
         f"{KIND_TITLES[kind]}: all measures",
         ("Model", "Recipe", *(c.label for c in columns)),
         rows,
-        left=2,
+        align="ll",
     )
 
 
@@ -236,7 +200,7 @@ def language_grid(board: TaskBoard, column: Column) -> Grid:
         f"{KIND_TITLES[column.kind]} {column.label} by query language",
         ("Model", "Recipe", *board.languages, "mean", "median"),
         rows,
-        left=2,
+        align="ll",
     )
 
 
@@ -270,7 +234,7 @@ def seen_grid(board: TaskBoard, columns: Sequence[Column]) -> Grid | None:
         ("Model", "Not seen", *(x for _ in columns for x in ("seen", "not seen"))),
         tuple(rows),
         (("", 2), *((f"{KIND_TITLES[c.kind]} {c.label}", 2) for c in columns)),
-        left=2,
+        align="ll",
     )
 
 
@@ -304,7 +268,7 @@ def cost_grid(board: TaskBoard) -> Grid | None:
     heads = (
         "Model", "Device", "Processor", "Texts", "Encoded texts/s", "Search", "Peak memory",
     )  # fmt: skip
-    return Grid("Speed and memory", heads, tuple(rows), left=3) if rows else None
+    return Grid("Speed and memory", heads, tuple(rows), align="lll") if rows else None
 
 
 def _seconds(value: float | None) -> str:
@@ -325,7 +289,7 @@ def command_grid(board: TaskBoard) -> Grid | None:
         if row.facts is not None
     )
     heads = ("Model", "Command", "Fingerprint", "Record", "Measured")
-    return Grid("Measured with", heads, rows, left=5) if rows else None
+    return Grid("Measured with", heads, rows, align="lllll") if rows else None
 
 
 def overview_grid(board: Board, link: Callable[[str], str] | None = None) -> Grid:
@@ -343,7 +307,7 @@ def overview_grid(board: Board, link: Callable[[str], str] | None = None) -> Gri
         items = [
             Item(row.model + options, sign=SIGNS[row.source]),
             Item(row.recipe or UNDEFINED),
-            Item(parameters(row.parameters)),
+            parameters_item(row.parameters),
         ]
         for c in overview.columns:
             cell = row.cells.get(c.key)
@@ -358,7 +322,7 @@ def overview_grid(board: Board, link: Callable[[str], str] | None = None) -> Gri
     if overview.averaged:
         heads.append("Mean")
         groups.append(("", 1))
-    return Grid("All tasks", tuple(heads), tuple(rows), tuple(groups), left=2)
+    return Grid("All tasks", tuple(heads), tuple(rows), tuple(groups), align="ll")
 
 
 def _overall(board: Board, key: str, row: int) -> Mark:

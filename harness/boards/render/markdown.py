@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from harness.boards.board import Board, Column, TaskBoard
-from harness.boards.render.escaping import markdown, markdown_code
 from harness.boards.render.grids import (
-    Grid,
-    Item,
     addition_grid,
     command_grid,
     cost_grid,
@@ -22,35 +19,14 @@ from harness.boards.render.grids import (
     seen_grid,
 )
 from harness.console import numbers
+from harness.console.markdown import code, escaped, item, table
+from harness.console.tables import Grid
 
 GENERATED = "<!-- Written by `harness board` from the records beside it; changes here are lost. -->"
 PUBLISHED = (
     "† published, not measured here: shown beside the others, never ranked with them.",
     "‡ imported from result files of another harness.",
 )
-
-
-def item(cell: Item) -> str:
-    """One cell: best in bold, second underlined, interval in brackets behind."""
-    text = markdown_code(cell.text) if cell.code else markdown(cell.text)
-    if cell.mark == "best":
-        text = f"**{text}**"
-    elif cell.mark == "second":
-        text = f"<ins>{text}</ins>"
-    text += cell.sign
-    return f"{text} ({cell.interval})" if cell.interval else text
-
-
-def table(grid: Grid) -> str:
-    """A grid as a Markdown table; headers over several columns join those below."""
-    above = [title for title, width in grid.groups for _ in range(width)]
-    heads = [
-        " ".join(x for x in (markdown(over), markdown(head)) if x)
-        for over, head in zip(above or [""] * len(grid.heads), grid.heads, strict=True)
-    ]
-    rule = [":--" if i < grid.left else "--:" for i in range(len(heads))]
-    lines = [heads, rule, *([item(x) for x in row] for row in grid.rows)]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def overview(board: Board) -> str:
@@ -66,10 +42,10 @@ def overview_table(board: Board) -> str:
 def _tasks(board: Board) -> str:
     lines = []
     for x in board.tasks:
-        notes = f" ({markdown('; '.join(x.notes))})" if x.notes else ""
+        notes = f" ({escaped('; '.join(x.notes))})" if x.notes else ""
         rows = sum(r.source == "measured" for r in x.rows)
         lines.append(
-            f"- [{markdown(x.title)}]({x.slug}.md){notes}: {numbers.plural(rows, 'measured row')}, "
+            f"- [{escaped(x.title)}]({x.slug}.md){notes}: {numbers.plural(rows, 'measured row')}, "
             f"{numbers.plural(len(x.languages), 'language')}\n"
         )
     return "".join(lines)
@@ -78,7 +54,7 @@ def _tasks(board: Board) -> str:
 def _legend(board: Board) -> str:
     averaged = [c for c in board.overview.columns if c.key in board.overview.averaged]
     named = ", ".join(f"{c.title} {c.column.kind} {c.column.label}" for c in averaged)
-    lines = [f"Mean is over {markdown(named)}."] if named else []
+    lines = [f"Mean is over {escaped(named)}."] if named else []
     signs = {r.source for r in board.overview.rows}
     return _bullets([*lines, *_signs(signs), "Best value in bold, second best underlined."])
 
@@ -95,7 +71,7 @@ def _bullets(lines: Sequence[str]) -> str:
 
 def task_board(board: TaskBoard, whole: Board) -> str:
     """The board of one task."""
-    parts = [f"# {markdown(board.title)}\n\n{GENERATED}\n", *_head(board), _main(board, whole)]
+    parts = [f"# {escaped(board.title)}\n\n{GENERATED}\n", *_head(board), _main(board, whole)]
     parts.append(_additions(board, whole))
     if not board.per_language_only:
         parts += [_section(kind_grid(board, kind)) for kind in board.kinds]
@@ -120,7 +96,7 @@ def _by_language(board: TaskBoard) -> list[Column]:
 
 
 def _section(grid: Grid) -> str:
-    return f"## {markdown(grid.title)}\n\n{table(grid)}" if grid.rows else ""
+    return f"## {escaped(grid.title)}\n\n{table(grid)}" if grid.rows else ""
 
 
 def _head(board: TaskBoard) -> list[str]:
@@ -128,19 +104,19 @@ def _head(board: TaskBoard) -> list[str]:
     facts = (
         f"{numbers.plural(len(board.languages), 'language')} ({', '.join(board.languages)}), "
         f"{numbers.plural(board.questions, 'question')}, {numbers.plural(passages, 'passage')}, "
-        f"text: {markdown(board.text)}."
+        f"text: {escaped(board.text)}."
     )
-    notes = [f"**{markdown(note)}.**\n" for note in board.notes]
+    notes = [f"**{escaped(note)}.**\n" for note in board.notes]
     return [*notes, facts + "\n"]
 
 
 def _main(board: TaskBoard, whole: Board) -> str:
     column = next(c for c in board.every if c.key == board.sort)
     lines = [
-        f"In the order of {column.kind} {markdown(column.label)}; in brackets "
+        f"In the order of {column.kind} {escaped(column.label)}; in brackets "
         f"{whole.level:.0%} intervals (bootstrap over questions).",
         "Best measured value in bold, second best underlined.",
-        markdown(whole.method),
+        escaped(whole.method),
         *_ties(board),
         *_signs(r.source for r in board.rows),
         *_row_notes(board),
@@ -167,7 +143,7 @@ def _ties(board: TaskBoard) -> list[str]:
         ranking = board.rankings.get(c.key)
         if ranking is None or c.better is None or len(ranking.order) < 2:
             continue
-        label = f"{c.kind} {markdown(c.label)}"
+        label = f"{c.kind} {escaped(c.label)}"
         if not ranking.tested:
             found.append(f"{label}: no pair could be tested.")
         elif ranking.ties:
@@ -183,9 +159,9 @@ def _row_notes(board: TaskBoard) -> list[str]:
     by_note: dict[str, list[str]] = {}
     for row in board.rows:
         for note in row.notes:
-            recipe = f" {markdown(row.recipe)}" if row.recipe else ""
+            recipe = f" {escaped(row.recipe)}" if row.recipe else ""
             by_note.setdefault(note, []).append(item(name_of(row)) + recipe)
-    return [f"{', '.join(rows)}: {markdown(note)}." for note, rows in by_note.items()]
+    return [f"{', '.join(rows)}: {escaped(note)}." for note, rows in by_note.items()]
 
 
 def _matrices(board: TaskBoard) -> str:
@@ -196,19 +172,19 @@ def _matrices(board: TaskBoard) -> str:
         if measure in row.matrices:
             grid = matrix_grid(board, row, measure, label)
             # Between blank lines it is read as Markdown, inside HTML as well.
-            name = markdown(row.model)
+            name = escaped(row.model)
             parts.append(
                 f"<details>\n<summary>\n\n{name}\n\n</summary>\n\n{table(grid)}\n</details>\n"
             )
     if not parts:
         return ""
-    return f"## {markdown(label)} by query and passage language\n\n" + "\n".join(parts)
+    return f"## {escaped(label)} by query and passage language\n\n" + "\n".join(parts)
 
 
 def _digests(board: TaskBoard) -> str:
-    revision = f", revision {markdown_code(board.revision)}" if board.revision else ""
+    revision = f", revision {code(board.revision)}" if board.revision else ""
     return (
-        f"Data: SHA-256 {markdown_code(board.data_digest)} over ids, texts and judgements"
-        f"{revision}, licence {markdown(board.license)}. A record of other data is never on this "
+        f"Data: SHA-256 {code(board.data_digest)} over ids, texts and judgements"
+        f"{revision}, licence {escaped(board.license)}. A record of other data is never on this "
         "board.\n"
     )

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 from harness.boards.assemble import column_of
 from harness.boards.board import Board, Cell, Column, Row, TaskBoard
 from harness.boards.published import HYBRID, LAREQA, MEAN, published_on
-from harness.boards.render.grids import KIND_TITLES, SIGNS, Grid, Item, Mark, value_item
+from harness.boards.render.grids import KIND_TITLES, SIGNS, value_item
 from harness.boards.shown_values import leaders
+from harness.console.tables import Grid, Item, Mark
 
 _SIDE_BY_SIDE = 3
 """Models next to each other: the papers compare three recipes."""
@@ -64,7 +65,7 @@ def _by_language(task: TaskBoard) -> Iterator[Grid]:
         languages = [x for x in order if x != MEAN and x in task.languages]
         for rows in (*_chunks(ours), *_by_model(theirs)):
             grid = _table(f"{task.title}: {title}", task, shown, rows, languages)
-            if any(item.text != "–" for line in grid.rows for item in line[1:]):
+            if any(item.text != "–" for line in grid.lines() for item in line.items[1:]):
                 yield grid
 
 
@@ -163,5 +164,5 @@ def _lareqa(boards: Sequence[TaskBoard]) -> Iterator[Grid]:
         f"LAReQA: multilingual mAP (text here: {texts}; published: sentence-context)",
         ("Model", "Training", *(b.title for b in boards)),
         tuple(lines),
-        left=2,
+        align="ll",
     )

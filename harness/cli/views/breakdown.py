@@ -7,7 +7,9 @@ from rich.text import Text
 
 from harness.analysis.breakdown import Breakdown, Cell, Table
 from harness.console import numbers
-from harness.console.plain_tables import Row, print_measures
+from harness.console.tables import Item
+from harness.console.terminal import Row, print_measures
+from harness.evaluation.partial import partial
 
 
 def print_breakdown(console: Console, found: Breakdown) -> None:
@@ -16,7 +18,7 @@ def print_breakdown(console: Console, found: Breakdown) -> None:
     title.append(f" on {found.task}, by {found.by}", "not bold")
     console.print(title)
     if found.partial:
-        console.print(f"PARTIAL: {numbers.partial(found.partial)}", style="bold yellow")
+        console.print(f"PARTIAL: {partial(found.partial)}", style="bold yellow")
     if found.seen is not None:
         source = "as stated" if found.seen_stated else "as the record says"
         console.print(f"Seen in training, {source}: {', '.join(found.seen) or 'none of the task'}")
@@ -26,7 +28,7 @@ def print_breakdown(console: Console, found: Breakdown) -> None:
         _print_table(console, table, lengths=found.by == "length")
     console.print()
     console.print(
-        f"Macro means with {100 * found.level:.0f}% BCa intervals over questions "
+        f"Macro means with {numbers.percent(found.level, 0)} BCa intervals over questions "
         f"({numbers.count(found.resamples)} resamples, seed {found.seed})",
         style="dim",
     )
@@ -38,16 +40,13 @@ def _print_table(console: Console, table: Table, *, lengths: bool) -> None:
         counts = [numbers.count(row.queries)]
         if lengths:
             counts.insert(0, f"{row.characters[0]}-{row.characters[1]}")
-        cells = {measure: _written(measure, cell) for measure, cell in row.cells.items()}
+        cells = {measure: _item(measure, cell) for measure, cell in row.cells.items()}
         rows.append(Row(row.name, counts, cells))
     heads = ["", "characters", "queries"] if lengths else ["", "queries"]
     print_measures(console, heads, table.measures, rows)
 
 
-def _written(measure: str, cell: Cell) -> str:
+def _item(measure: str, cell: Cell) -> Item:
     """``0.4512 [0.4321, 0.4702]``; without an interval where there is none."""
-    mean = numbers.value(measure, cell.mean)
-    if cell.low != cell.low:
-        return mean
-    low, high = (numbers.value(measure, x) for x in (cell.low, cell.high))
-    return f"{mean} [{low}, {high}]"
+    ends = numbers.interval(measure, cell.low, cell.high)
+    return Item(numbers.value(measure, cell.mean), interval=ends)

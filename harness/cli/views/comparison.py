@@ -16,19 +16,13 @@ from harness.analysis.compare import (
 )
 from harness.analysis.mismatches import Differing
 from harness.console import numbers
-from harness.console.interval_tables import (
-    Cells,
-    Grid,
-    Line,
-    ends,
-    escaped,
-    markdown_grid,
-    p_value,
-    percent,
-    print_grid,
-    signed_value,
-)
+from harness.console.markdown import escaped
+from harness.console.markdown import rows as markdown_rows
 from harness.console.matrices import print_matrix
+from harness.console.numbers import p_value, percent, signed
+from harness.console.tables import Grid, Item, Line
+from harness.console.terminal import print_grid
+from harness.evaluation.partial import partial
 
 
 def print_comparison(console: Console, found: Comparison, *, verbose: bool = False) -> None:
@@ -48,7 +42,7 @@ def print_comparison(console: Console, found: Comparison, *, verbose: bool = Fal
         console.print()
         console.print(Text(task.title, "bold").append(_task_facts(task), "not bold"))
         if task.partial:
-            console.print(f"PARTIAL: {numbers.partial(task.partial)}", style="bold yellow")
+            console.print(f"PARTIAL: {partial(task.partial)}", style="bold yellow")
         for kind in task.kinds:
             console.print()
             console.print(f"{kind.kind}: {_kind_facts(kind)}", style="bold")
@@ -82,12 +76,12 @@ def to_markdown(found: Comparison) -> str:
     for task in found.tasks:
         lines += ["", f"## {escaped(task.title + _task_facts(task))}"]
         if task.partial:
-            lines += ["", f"**PARTIAL: {escaped(numbers.partial(task.partial))}**"]
+            lines += ["", f"**PARTIAL: {escaped(partial(task.partial))}**"]
         for kind in task.kinds:
             lines += ["", f"### {kind.kind}: {_kind_facts(kind)}", ""]
-            lines += markdown_grid(_measures(found, kind))
+            lines += markdown_rows(_measures(found, kind))
             for title, grid in (*_languages(found, kind), *_flips(found, kind)):
-                lines += ["", escaped(title), "", *markdown_grid(grid)]
+                lines += ["", escaped(title), "", *markdown_rows(grid)]
         if task.texts_note:
             lines += ["", escaped(task.texts_note)]
     lines += ["", *(f"- {escaped(x)}" for x in _legend(found))]
@@ -122,22 +116,31 @@ def _measures(found: Comparison, kind: KindComparison) -> Grid:
     """Every measure, a row per record."""
     first = found.records[0].letter
     heads = ("", "mean", f"difference\nto {first}", "p\n(Holm)", "could\ndetect", "rank", "verdict")
-    groups = []
+    rows: list[Line] = []
     for one in kind.measures:
         name = numbers.label(one.measure)
         tied = ", ".join(" = ".join(found.records[i].letter for i in run) for run in one.ties)
-        groups.append((f"{name}   tie: {tied}" if tied else name, _sides(found, one)))
-    return Grid(heads, groups, 1)
+        rows += _sides(found, one, f"{name}   tie: {tied}" if tied else name)
+    return Grid("", heads, rows, align="lrrrrrw")
 
 
-def _sides(found: Comparison, one: MeasureComparison) -> list[Line]:
+def _sides(found: Comparison, one: MeasureComparison, group: str) -> list[Line]:
     lines = []
     for i, (side, value) in enumerate(zip(found.records, one.values, strict=True)):
-        cells = [side.letter, ends(one.measure, value.mean, value.low, value.high)]
+        cells: list[Item | str] = [
+            side.letter,
+            Item(
+                numbers.value(one.measure, value.mean),
+                interval=numbers.interval(one.measure, value.low, value.high),
+            ),
+        ]
         if i:
             x = one.against[i - 1]
             cells += [
-                ends(one.measure, x.difference, x.low, x.high, signed=True),
+                Item(
+                    signed(one.measure, x.difference),
+                    interval=numbers.interval(one.measure, x.low, x.high, differences=True),
+                ),
                 p_value(x.adjusted),
                 numbers.value(one.measure, x.detectable),
             ]
@@ -151,7 +154,7 @@ def _sides(found: Comparison, one: MeasureComparison) -> list[Line]:
         else:
             cells.append(numbers.UNDEFINED)
         cells.append(one.against[i - 1].verdict if i else "")
-        lines.append(Line(cells, strong))
+        lines.append(Line(cells, "strong" if strong else "", group))
     return lines
 
 
@@ -165,13 +168,13 @@ def _languages(found: Comparison, kind: KindComparison) -> Iterator[tuple[str, G
     ends = ("better", "worse") if one.better else ("higher", "lower")
     heads = ("", "queries", ends[0], "equal", ends[1], "difference", "p\n(Holm)", "verdict")
     for x in one.against:
-        lines = [Line(_wins(one, part)) for part in x.languages]
+        rows = [_wins(one, part) for part in x.languages]
         letters = f"{found.records[x.record].letter} against {found.records[0].letter}"
         title = f"{kind.kind}, {numbers.label(one.measure)} by query language: {letters}"
-        yield title, Grid(heads, [("", lines)], 1)
+        yield title, Grid("", heads, rows, align="lrrrrrrw")
 
 
-def _wins(one: MeasureComparison, part: Part) -> Cells:
+def _wins(one: MeasureComparison, part: Part) -> list[str]:
     more, less = part.higher, part.lower
     if one.better == "lower":
         more, less = less, more
@@ -179,7 +182,7 @@ def _wins(one: MeasureComparison, part: Part) -> Cells:
         part.query_language,
         numbers.count(part.queries),
         *(percent(x) for x in (more, part.equal, less)),
-        signed_value(one.measure, part.difference),
+        signed(one.measure, part.difference),
         p_value(part.adjusted),
         part.verdict,
     ]
@@ -202,7 +205,7 @@ def _print_pairs(console: Console, found: Comparison, kind: KindComparison) -> N
         )
         order = sorted(columns, key=lambda c: rows.index(c) if c in rows else len(rows))
         marked = {k for k, p in at.items() if p.adjusted <= found.alpha}
-        print_matrix(console, rows, order, cells, lambda d: signed_value(one.measure, d), marked)
+        print_matrix(console, rows, order, cells, lambda d: signed(one.measure, d), marked)
 
 
 def _flips(found: Comparison, kind: KindComparison) -> Iterator[tuple[str, Grid]]:
@@ -213,7 +216,7 @@ def _flips(found: Comparison, kind: KindComparison) -> Iterator[tuple[str, Grid]
         if not flips:
             continue
         heads = ("question", "languages", first, side.letter, "changed in")
-        groups = []
+        rows = []
         for x in flips:
             languages = x.query_language
             if x.passage_language not in (None, x.query_language):
@@ -224,11 +227,11 @@ def _flips(found: Comparison, kind: KindComparison) -> Iterator[tuple[str, Grid]
                 *(numbers.value(kind.lead, v) for v in (x.baseline, x.value)),
                 f"{x.changed} of {x.settings}",
             ]
-            groups.append((" ".join((x.text or "").split()), [Line(cells)]))
+            rows.append(Line(cells, group=" ".join((x.text or "").split())))
         name = numbers.label(kind.lead)
         yield (
             f"{kind.kind}, {name}: questions that changed most, {first} to {side.letter}",
-            Grid(heads, groups, 2),
+            Grid("", heads, rows, align="ll"),
         )
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from harness.console import numbers
-from harness.console.plain_tables import plain_table
+from harness.console.tables import Grid, Line
+from harness.console.terminal import print_grid
 
 if TYPE_CHECKING:
     from harness.evaluation.cost_estimate import CorpusPlan
@@ -19,24 +20,26 @@ def print_corpus_plan(console: Console, plan: CorpusPlan) -> None:
         f"{plan.task.title}, {plan.model}: {plan.dimensions} dimensions kept as {plan.store_dtype}"
     )
     console.print()
-    table = plain_table()
-    table.add_column("", no_wrap=True)
-    for name in ("passages", "tokens each", "passages/s", "time", "disk"):
-        table.add_column(name, justify="right", no_wrap=True)
+    rows = []
     for x in plan.languages:
-        each = f"{x.tokens / x.measured:,.0f}" if x.tokens and x.measured else numbers.UNDEFINED
+        each = numbers.UNDEFINED
+        if x.tokens and x.measured:
+            each = numbers.count(x.tokens / x.measured)
         mark = "" if x.measured else " *"
-        table.add_row(
-            f"{x.language}{mark}",
-            numbers.count(x.passages),
-            each,
-            f"{x.passages * plan.machines / x.seconds:,.1f}",
-            numbers.duration(x.seconds / plan.machines),
-            numbers.memory(x.disk),
+        rows.append(
+            Line(
+                (
+                    f"{x.language}{mark}",
+                    numbers.count(x.passages),
+                    each,
+                    f"{x.passages * plan.machines / x.seconds:,.1f}",
+                    numbers.duration(x.seconds / plan.machines),
+                    numbers.memory(x.disk),
+                )
+            )
         )
-    table.add_section()
     total = sum(x.passages for x in plan.languages)
-    table.add_row(
+    whole = (
         "all",
         numbers.count(total),
         "",
@@ -44,7 +47,8 @@ def print_corpus_plan(console: Console, plan: CorpusPlan) -> None:
         numbers.duration(plan.seconds),
         numbers.memory(plan.disk),
     )
-    console.print(table)
+    heads = ("", "passages", "tokens each", "passages/s", "time", "disk")
+    print_grid(console, Grid("", heads, [*rows, Line(whole, "strong")]))
     measured = max(x.measured for x in plan.languages)
     console.print(
         f"Measured on up to {measured} passages a language at hand, times the passages of the whole"

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.table import Table
 
 from harness.console import numbers
-from harness.console.plain_tables import plain_table
+from harness.console.tables import Grid
+from harness.console.terminal import print_grid
 from harness.data.task import KINDS
 
 if TYPE_CHECKING:
@@ -23,30 +23,22 @@ _LISTED = 18
 """Languages of a task that are listed; of more, their number."""
 
 
-def _table(*columns: str) -> Table:
-    table = plain_table()
-    for name in columns:
-        table.add_column(name, overflow="fold")
-    return table
-
-
 def print_tasks(console: Console, specs: Sequence[tuple[TaskSpec, Sequence[FileReport]]]) -> None:
     """Tasks, each with the state of its files."""
-    table = plain_table()
-    table.add_column("task", no_wrap=True)
-    table.add_column("settings", justify="right", no_wrap=True)
-    table.add_column("languages", overflow="fold", min_width=12)
-    table.add_column("data", no_wrap=True)
+    rows = []
     for spec, files in specs:
         kinds = [s.kind for s in spec.settings()]
         listed = len(spec.languages) <= _LISTED
-        table.add_row(
-            spec.name if spec.runs_unnamed else f"{spec.name} *",
-            "+".join(str(kinds.count(kind)) for kind in KINDS),
-            " ".join(spec.languages) if listed else f"{len(spec.languages)} languages",
-            _at_hand(files),
+        rows.append(
+            (
+                spec.name if spec.runs_unnamed else f"{spec.name} *",
+                "+".join(str(kinds.count(kind)) for kind in KINDS),
+                " ".join(spec.languages) if listed else f"{len(spec.languages)} languages",
+                _at_hand(files),
+            )
         )
-    console.print(table)
+    heads = ("task", "settings", "languages", "data")
+    print_grid(console, Grid("", heads, rows, align="lrwl"))
     console.print("Settings are mono + cross + multi. Tasks with * run only where they are named.")
     console.print("`harness tasks NAME` says more of one.")
 
@@ -72,13 +64,8 @@ def print_task(console: Console, spec: TaskSpec, files: Sequence[FileReport]) ->
     )
     console.print(f"{spec.title} ({spec.name})", style="bold")
     console.print(spec.description)
-    table = plain_table()
-    table.show_header, table.box = False, None
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, what in told:
-        table.add_row(name, what.strip())
-    console.print(table)
+    rows = [(name, what.strip()) for name, what in told]
+    print_grid(console, Grid("", ("", ""), rows, align="lw"))
     if spec.citation:
         console.print(spec.citation, soft_wrap=True, highlight=False, markup=False)
 
@@ -94,33 +81,33 @@ def print_models(
     console: Console, listings: Sequence[Listing], forms: Sequence[tuple[str, str]]
 ) -> None:
     """Models by name, then the forms that other models are named in."""
-    table = _table("model", "kind", "what it is")
+    rows: list[tuple[str, str, str]] = []
     for x in listings:
         about = x.description if x.available else f"{x.description}\nnot installed: {x.hint}"
-        table.add_row(x.name, x.kind, about)
-    for form, about in forms:
-        table.add_row(form, "", about)
-    console.print(table)
+        rows.append((x.name, x.kind, about))
+    rows += [(form, "", about) for form, about in forms]
+    print_grid(console, Grid("", ("model", "kind", "what it is"), rows, align="llw"))
 
 
 def print_plans(console: Console, model: Model, plans: Sequence[Plan]) -> None:
     """What a run would encode and search."""
     console.print(f"{model.name} would run")
     console.print()
-    table = _table("task", "settings")
-    for name in ("queries", "pool", "texts", "distinct", "in store", "to encode"):
-        table.add_column(name, justify="right")
+    rows = []
     for plan in plans:
         done = [numbers.UNDEFINED] * 2  # a lexical model encodes nothing
         if hasattr(model, "encode"):
             done = [numbers.count(plan.distinct - plan.missing), numbers.count(plan.missing)]
-        table.add_row(
-            plan.task,
-            ", ".join(f"{n} {kind}" for kind, n in plan.settings.items()),
-            *map(numbers.count, (plan.queries, plan.pool, plan.texts, plan.distinct)),
-            *done,
+        rows.append(
+            (
+                plan.task,
+                ", ".join(f"{n} {kind}" for kind, n in plan.settings.items()),
+                *map(numbers.count, (plan.queries, plan.pool, plan.texts, plan.distinct)),
+                *done,
+            )
         )
-    console.print(table)
+    heads = ("task", "settings", "queries", "pool", "texts", "distinct", "in store", "to encode")
+    print_grid(console, Grid("", heads, rows, align="lw"))
 
 
 def print_files(console: Console, reports: Sequence[tuple[str, FileReport]]) -> None:
@@ -139,18 +126,21 @@ def print_baselines(
     if not found:
         console.print(f"No baselines in {folder}; `harness baseline set RECORD` makes one.")
         return
-    table = _table("baseline", "model", "tasks", "made", "harness", "fingerprint")
+    rows = []
     for name, document in found:
         packages = document["environment"]["packages"]
-        table.add_row(
-            name,
-            document["model"]["name"],
-            " ".join(str(t["task"]) for t in document["tasks"]),
-            document["created"][:10],
-            packages.get("polyglot-harness", numbers.UNDEFINED),
-            str(document["model"]["fingerprint"] or numbers.UNDEFINED)[:12],
+        rows.append(
+            (
+                name,
+                document["model"]["name"],
+                " ".join(str(t["task"]) for t in document["tasks"]),
+                document["created"][:10],
+                packages.get("polyglot-harness", numbers.UNDEFINED),
+                str(document["model"]["fingerprint"] or numbers.UNDEFINED)[:12],
+            )
         )
-    console.print(table)
+    heads = ("baseline", "model", "tasks", "made", "harness", "fingerprint")
+    print_grid(console, Grid("", heads, rows, align="llwlll"))
 
 
 def print_baseline(console: Console, document: Mapping[str, Any]) -> None:

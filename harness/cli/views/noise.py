@@ -7,7 +7,9 @@ from rich.text import Text
 
 from harness.analysis.noise import Drift, Noise, Outcome
 from harness.console import numbers
-from harness.console.plain_tables import Row, plain_table, print_measures
+from harness.console.tables import Grid
+from harness.console.terminal import Row, print_grid, print_measures
+from harness.evaluation.partial import partial
 from harness.search.tiles import ROWS
 
 
@@ -20,7 +22,7 @@ def print_noise(console: Console, found: Noise) -> None:
         console.print(found.nothing, soft_wrap=True)
         return
     if found.partial:
-        console.print(f"PARTIAL: {numbers.partial(found.partial)}", style="bold yellow")
+        console.print(f"PARTIAL: {partial(found.partial)}", style="bold yellow")
     console.print(
         f"Reference: the model's own batch size, float32, "
         f"{numbers.plural(found.threads, 'thread')}, blocks of {ROWS} queries."
@@ -46,20 +48,18 @@ def _ran(found: Noise) -> list[Outcome]:
 
 def _print_variants(console: Console, found: Noise) -> None:
     """Share of queries that changed, by kind, and how far the vectors moved."""
-    table = plain_table()
-    table.add_column("variant", no_wrap=True)
-    for head in (*found.reference, "cosine\ndistance", "seconds"):
-        table.add_column(head, justify="right", no_wrap=True)
-    for outcome in _ran(found):
-        shares = (f"{100 * outcome.changed[kind]:.1f}%" for kind in found.reference)
-        table.add_row(
+    rows = [
+        (
             outcome.variant.name,
-            *shares,
+            *(numbers.percent(outcome.changed[kind]) for kind in found.reference),
             _size(outcome.cosine_distance),
             f"{outcome.seconds:.1f}",
         )
+        for outcome in _ran(found)
+    ]
     console.print("Queries with any value changed, and the largest distance of a vector")
-    console.print(table)
+    heads = ("variant", *found.reference, "cosine\ndistance", "seconds")
+    print_grid(console, Grid("", heads, rows))
 
 
 def _print_kind(console: Console, found: Noise, kind: str) -> None:
@@ -70,7 +70,7 @@ def _print_kind(console: Console, found: Noise, kind: str) -> None:
             "reference",
             (),
             {m: numbers.value(m, found.reference[kind][m]) for m in measures},
-            "bold",
+            "strong",
         )
     ]
     still = []

@@ -6,7 +6,8 @@ from rich.console import Console
 from rich.text import Text
 
 from harness.console import numbers
-from harness.console.plain_tables import plain_table
+from harness.console.tables import Grid, Line
+from harness.console.terminal import print_grid
 from harness.training.overlap.hits import ROLES, Overlap, Tally
 
 _NAMES = {"query": "questions", "passage": "passages"}
@@ -29,11 +30,7 @@ def print_overlap(console: Console, found: Overlap) -> None:
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         sentence = kin._replace(data=f"{', '.join(names[:3])}{more}").sentence
         console.print(f"ANCESTRY: {sentence} ({kin.source}).", style="yellow", soft_wrap=True)
-    table = plain_table()
-    table.add_column("", no_wrap=True)
-    heads = ("texts", "equal", f"near\n{found.threshold:g}", f"{found.ngram} words\nin a row")
-    for head in (*heads, "long\nenough", "any"):
-        table.add_column(head, justify="right", no_wrap=True)
+    rows = []
     for role in ROLES:
         tallies = [x for x in found.tallies if x.role == role]
         total = Tally(
@@ -46,11 +43,12 @@ def print_overlap(console: Console, found: Overlap) -> None:
             name = "relevant passages"
         if not tallies:
             continue
-        table.add_row(name, *_cells(total), style="bold")
-        for tally in told:
-            table.add_row(f"  {tally.language}", *_cells(tally))
+        rows.append(Line((name, *_cells(total)), "strong"))
+        rows += [Line((f"  {tally.language}", *_cells(tally))) for tally in told]
+    near, words = f"near\n{found.threshold:g}", f"{found.ngram} words\nin a row"
     console.print()
-    console.print(table)
+    heads = ("", "texts", "equal", near, words, "long\nenough", "any")
+    print_grid(console, Grid("", heads, rows))
     for role in ROLES:
         hits = found.training[role]
         if any(hits.values()):

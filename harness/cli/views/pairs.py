@@ -8,7 +8,8 @@ from pathlib import Path
 from rich.console import Console
 
 from harness.console import numbers
-from harness.console.plain_tables import plain_table
+from harness.console.tables import Grid
+from harness.console.terminal import print_grid
 from harness.training.pair_statistics import Statistics
 from harness.training.sources.alignment import Entry
 from harness.training.sources.conversion import FORMATS, Made
@@ -17,24 +18,15 @@ from harness.training.sources.hub_sets import HUB
 
 def print_sources(console: Console) -> None:
     """Formats of files, then data sets by name with their sizes beside the paper's."""
-    table = plain_table()
-    table.add_column("format", no_wrap=True)
-    table.add_column("what it is", overflow="fold")
-    for name, what in FORMATS.items():
-        table.add_row(name, what)
-    console.print(table)
+    print_grid(console, Grid("", ("format", "what it is"), list(FORMATS.items()), align="lw"))
     console.print()
-    table = plain_table()
-    table.add_column("data set", no_wrap=True)
-    table.add_column("languages", overflow="fold")
-    table.add_column("pairs per\nlanguage", justify="right", overflow="fold")
-    table.add_column("in the\npaper", justify="right", no_wrap=True)
-    table.add_column("what it is", overflow="fold")
+    rows = []
     for name, found in HUB.items():
         about = f"{found.about}; {found.license}; {found.repo}@{(found.revision or 'newest')[:7]}"
         paper = numbers.UNDEFINED if found.paper is None else numbers.count(found.paper)
-        table.add_row(name, " ".join(found.patterns), found.size, paper, about)
-    console.print(table)
+        rows.append((name, " ".join(found.patterns), found.size, paper, about))
+    heads = ("data set", "languages", "pairs per\nlanguage", "in the\npaper", "what it is")
+    print_grid(console, Grid("", heads, rows, align="lwwrw"))
     console.print(
         "Pairs per language are those that the publishers give for the train split; the paper's\n"
         "(arXiv 2408.10536, table 9) are after its own filter, and in 9 languages by translation."
@@ -80,7 +72,8 @@ def print_switched(console: Console, made: Made, counts: Mapping[str, int]) -> N
     changed, whole = sum(into.values()), counts["words"]
     console.print(
         f"{changed:,} of {numbers.plural(whole, 'word')} in another language "
-        f"({changed / whole:.0%}): " + ", ".join(f"{x} {n:,}" for x, n in sorted(into.items())),
+        f"({numbers.percent(changed / whole, 0)}): "
+        + ", ".join(f"{x} {n:,}" for x, n in sorted(into.items())),
         soft_wrap=True,
     )
     if missing := counts.get("not in a lexicon", 0):
@@ -93,23 +86,16 @@ def print_statistics(console: Console, found: Statistics) -> None:
     for name, count in found.data.items():
         console.print(f"{name}: {numbers.plural(count, 'row')}", soft_wrap=True)
     console.print()
-    table = plain_table()
-    table.add_column("", no_wrap=True)
-    for head in ("language", "texts", "distinct", "median", "mean", "95%", "longest"):
-        table.add_column(head, justify="right", no_wrap=True)
+    rows_of_table = []
     last = ""
     for side in found.sides:
         head = {"query": "queries", "passage": "passages"}[side.role]
-        sizes = (side.median, side.mean, side.high, side.longest)
-        table.add_row(
-            head if head != last else "",
-            side.language,
-            numbers.count(side.texts),
-            numbers.count(side.distinct),
-            *(f"{x:,.0f}" for x in sizes),
-        )
+        counts = (side.texts, side.distinct, side.median, side.mean, side.high, side.longest)
+        named = head if head != last else ""
+        rows_of_table.append((named, side.language, *map(numbers.count, counts)))
         last = head
-    console.print(table)
+    heads = ("", "language", "texts", "distinct", "median", "mean", "95%", "longest")
+    print_grid(console, Grid("", heads, rows_of_table, align="ll"))
     console.print("Lengths in characters; distinct in more than case, punctuation and spaces.")
     console.print()
     _print_pairs(console, found)
@@ -126,19 +112,12 @@ def print_statistics(console: Console, found: Statistics) -> None:
 def _print_pairs(console: Console, found: Statistics) -> None:
     asked = sorted({q for q, _ in found.pairs})
     told = sorted({p for _, p in found.pairs})
-    widest = len(numbers.count(max(found.pairs.values(), default=0)))
-    room = max(1, (console.width - 8) // (widest + 2))
-    for start in range(0, len(told), room):
-        table = plain_table()
-        table.add_column("pairs", no_wrap=True)
-        block = told[start : start + room]
-        for language in block:
-            table.add_column(language, justify="right", no_wrap=True)
-        for q in asked:
-            counts = (found.pairs.get((q, p), 0) for p in block)
-            table.add_row(q, *(numbers.count(x) if x else numbers.UNDEFINED for x in counts))
-        console.print(table)
-        console.print()
+    rows = [
+        (q, *(numbers.count(n) if (n := found.pairs.get((q, p), 0)) else "-" for p in told))
+        for q in asked
+    ]
+    print_grid(console, Grid("", ("pairs", *told), rows))
+    console.print()
     mono = sum(count for (q, p), count in found.pairs.items() if q == p)
     cross = sum(found.pairs.values()) - mono
     console.print(f"Rows ask, columns answer: {mono:,} monolingual, {cross:,} cross-lingual.")

@@ -12,7 +12,8 @@ from rich.text import Text
 from harness.base.languages import outside
 from harness.console import numbers
 from harness.console.matrices import print_matrix
-from harness.console.plain_tables import Row, print_measures
+from harness.console.terminal import Row, print_measures
+from harness.evaluation.partial import partial
 
 Document = Mapping[str, Any]
 MEANS = ("macro", "micro")
@@ -47,7 +48,7 @@ def _print_model(console: Console, model: Document, options: Document) -> None:
     if model["similarity"]:
         facts.append(f"{model['similarity']} similarity")
     if model["parameters"]:
-        facts.append(f"{model['parameters'] / 1e6:,.1f} M parameters")
+        facts.append(f"{numbers.parameters(model['parameters'])} parameters")
     if model["fingerprint"]:
         facts.append(f"fingerprint {model['fingerprint'][:12]}")
     console.print(", ".join(facts))
@@ -90,7 +91,7 @@ def _print_task(console: Console, entry: Document, model: Document, *, verbose: 
         console.print(entry["sampled"], style="bold red")
     further = {k: v for k, v in entry["partial"].items() if k != "sampled_corpus"}
     if further:
-        console.print(f"PARTIAL: {numbers.partial(further)}", style="bold yellow")
+        console.print(f"PARTIAL: {partial(further)}", style="bold yellow")
     trained = model["languages"]
     untrained = [] if trained is None else outside(entry["languages"], trained)
     if untrained:
@@ -181,7 +182,8 @@ def _print_intervals(console: Console, entry: Document) -> None:
     found = entry["intervals"]
     console.print()
     console.print(
-        f"{100 * found['level']:.0f}% intervals of the means, {found['method']}", style="bold"
+        f"{numbers.percent(found['level'], 0)} intervals of the means, {found['method']}",
+        style="bold",
     )
     rows = [
         Row(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 
 from harness.console import numbers
-from harness.console.plain_tables import Row, print_measures
+from harness.console.terminal import Row, print_measures
 from harness.interop.trec_runs import Scored, kind_means
 
 _FEW = 11

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.text import Text
 
 from harness.console import numbers
-from harness.console.plain_tables import plain_table
+from harness.console.tables import Grid
+from harness.console.terminal import print_grid
 from harness.vectors.inventory import Leftover, StoredSpace
 
 
@@ -27,13 +28,8 @@ def print_spaces(console: Console, root: Path, held: Sequence[StoredSpace]) -> N
                 f"  {numbers.memory(sum(x.bytes for x in spaces))}", "not bold"
             )
         )
-        table = plain_table()
-        table.add_column("vectors of", no_wrap=True)
-        for name in ("vectors", "shards", "dtype", "size", "written"):
-            table.add_column(name, justify="right", no_wrap=True)
-        table.add_column("space", no_wrap=True)
-        for space in spaces:
-            table.add_row(
+        rows = [
+            (
                 space.what,
                 numbers.count(space.vectors),
                 numbers.count(len(space.manifests)),
@@ -42,7 +38,10 @@ def print_spaces(console: Console, root: Path, held: Sequence[StoredSpace]) -> N
                 datetime.date.fromtimestamp(space.used).isoformat() if space.used else "",
                 space.folder.name[:12],
             )
-        console.print(table)
+            for space in spaces
+        ]
+        heads = ("vectors of", "vectors", "shards", "dtype", "size", "written", "space")
+        print_grid(console, Grid("", heads, rows, align="lrrrrrl"))
         console.print()
     console.print(f"{root}: {numbers.memory(sum(x.bytes for x in held))}", soft_wrap=True)
 
@@ -52,13 +51,10 @@ def print_sizes(console: Console, root: Path, held: Sequence[StoredSpace]) -> No
     totals: dict[str, int] = {}
     for space in held:
         totals[space.model] = totals.get(space.model, 0) + space.bytes
-    table = plain_table()
-    table.add_column("model", overflow="fold")
-    table.add_column("size", justify="right", no_wrap=True)
-    for model, size in sorted(totals.items(), key=lambda x: (-x[1], x[0])):
-        table.add_row(model, numbers.memory(size))
+    largest = sorted(totals.items(), key=lambda x: (-x[1], x[0]))
     if totals:
-        console.print(table)
+        rows = [(model, numbers.memory(size)) for model, size in largest]
+        print_grid(console, Grid("", ("model", "size"), rows))
     console.print(f"{root}: {numbers.memory(sum(totals.values()))}", soft_wrap=True)
 
 

@@ -6,11 +6,11 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
-from harness.console.numbers import duration, memory
+from harness.console.numbers import count, duration, memory, plural
+from harness.console.tables import Grid
+from harness.console.terminal import print_grid
 from harness.study.definition import Study
 
 if TYPE_CHECKING:
@@ -23,14 +23,8 @@ Found = Sequence[tuple[Study, int]]
 
 def print_studies(console: Console, found: Found) -> None:
     """For ``harness study list``."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("study", "question"):
-        table.add_column(name)
-    table.add_column("cells", justify="right")
-    table.add_column("scales")
-    for study, cells in found:
-        table.add_row(study.name, study.question, f"{cells:,}", ", ".join(study.scales))
-    console.print(table)
+    rows = [(x.name, x.question, count(cells), ", ".join(x.scales)) for x, cells in found]
+    print_grid(console, Grid("", ("study", "question", "cells", "scales"), rows, align="lwrl"))
     console.print("run one: harness study run NAME --output DIR")
 
 
@@ -71,7 +65,7 @@ def print_study_plan(console: Console, plan: StudyPlan) -> None:
         f"about {plan.distinct:,} are new to a process once in its life",
         soft_wrap=True,
     )
-    workers = f"{plan.workers} {'process' if plan.workers == 1 else 'processes'}"
+    workers = plural(plan.workers, "worker")
     how = (
         f"as long a cell as the {plan.like} that are there took"
         if plan.like

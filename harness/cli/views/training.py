@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
+from harness.console import numbers
+from harness.console.tables import Grid
+from harness.console.terminal import print_grid
 from harness.training.settings import RECIPES, Settings
 from harness.training.train import Trained
 from harness.training.training_set import TrainingData
@@ -18,7 +19,7 @@ _POINTS = 12
 def print_plan(console: Console, settings: Settings, data: TrainingData, steps: int) -> None:
     """For ``--dry-run``: the data, the batches, the steps."""
     console.print(f"{settings.recipe}: {RECIPES[settings.recipe]}", soft_wrap=True)
-    console.print(_files(data.files))
+    print_grid(console, _files(data.files))
     plan = data.train.plan
     console.print(
         f"{sum(len(s.rows) for s in plan.strata):,} pairs in {len(plan):,} batches an epoch; "
@@ -37,7 +38,7 @@ def print_trained(console: Console, trained: Trained) -> None:
         f"languages seen: {', '.join(summary['languages'])}",
         soft_wrap=True,
     )
-    console.print(_curve(outcome["curve"]))
+    print_grid(console, _curve(outcome["curve"]))
     console.print(outcome["said"], soft_wrap=True)
     for found in manifest["overlap"]:
         console.print(f"{found['sentences'][0]}.", soft_wrap=True)
@@ -52,34 +53,29 @@ def print_trained(console: Console, trained: Trained) -> None:
     console.print(f"score it: harness run --model {trained.folder}", soft_wrap=True)
 
 
-def _files(files: list[dict[str, Any]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("file", "role", "form"):
-        table.add_column(name)
-    for name in ("rows", "trained on", "held out"):
-        table.add_column(name, justify="right")
-    table.add_column("languages")
-    for x in files:
-        table.add_row(
-            x["name"], x["role"], x["form"], f"{x['rows']:,}", f"{x['trained_on']:,}",
-            f"{x['held_out']:,}", " ".join(x["languages"]),
-        )  # fmt: skip
-    return table
+def _files(files: list[dict[str, Any]]) -> Grid:
+    rows = [
+        (
+            *(x[key] for key in ("name", "role", "form")),
+            *(numbers.count(x[key]) for key in ("rows", "trained_on", "held_out")),
+            " ".join(x["languages"]),
+        )
+        for x in files
+    ]
+    heads = ("file", "role", "form", "rows", "trained on", "held out", "languages")
+    return Grid("", heads, rows, align="lllrrrw")
 
 
-def _curve(points: list[dict[str, Any]]) -> Table:
+def _curve(points: list[dict[str, Any]]) -> Grid:
     """At most a dozen points of the loss curve, those with a validation first."""
     chosen = [p for p in points if "validation_loss" in p] or points
     step = max(1, -(-len(chosen) // _POINTS))
-    shown = chosen[::-1][::step][::-1]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("step", "epoch", "loss", "validation loss"):
-        table.add_column(name, justify="right")
-    for p in shown:
-        table.add_row(
-            f"{p['step']:,}",
+    rows = [
+        (
+            numbers.count(p["step"]),
             f"{p['epoch']:.2f}",
-            f"{p['loss']:.4f}" if "loss" in p else "-",
-            f"{p['validation_loss']:.4f}" if "validation_loss" in p else "-",
+            *(numbers.value("loss", p.get(key)) for key in ("loss", "validation_loss")),
         )
-    return table
+        for p in chosen[::-1][::step][::-1]
+    ]
+    return Grid("", ("step", "epoch", "loss", "validation loss"), rows, align="")

@@ -10,15 +10,12 @@ from rich.text import Text
 
 from harness.analysis.mismatches import Differing
 from harness.console import numbers
-from harness.console.interval_tables import (
-    Grid,
-    Line,
-    ends,
-    escaped,
-    markdown_grid,
-    p_value,
-    print_grid,
-)
+from harness.console.markdown import escaped
+from harness.console.markdown import rows as markdown_rows
+from harness.console.numbers import p_value, signed
+from harness.console.tables import Grid, Item, Line
+from harness.console.terminal import print_grid
+from harness.evaluation.partial import partial
 from harness.gate import CheckResult, Gate, Outcome, Party
 
 COMMENT_LIMIT = 65_536
@@ -82,9 +79,9 @@ def print_gate(console: Console, found: Gate, *, verbose: bool = False) -> None:
                 f"{fact.task + ' ' if fact.task else ''}{fact.field}: {' -> '.join(fact.values)}"
             )
             console.print(f"  {words}", soft_wrap=True)
-    for task, partial in found.tasks.items():
-        if partial:
-            console.print(f"PARTIAL: {task}: {numbers.partial(partial)}", style="bold yellow")
+    for task, reasons in found.tasks.items():
+        if reasons:
+            console.print(f"PARTIAL: {task}: {partial(reasons)}", style="bold yellow")
     for outcome in found.outcomes:
         console.print()
         title = Text(outcome.rule.name, "bold")
@@ -106,11 +103,14 @@ def to_markdown(found: Gate, *, limit: int = COMMENT_LIMIT, rest: str | None = N
     """
     blocks = [[f"## Gate: {escaped(headline(found))}", ""]]
     blocks += [[f"- {escaped(line)}"] for line in _facts(found)]
-    for task, partial in found.tasks.items():
-        if partial:
-            blocks.append([f"- **PARTIAL: {escaped(f'{task}: {numbers.partial(partial)}')}**"])
-    rows = [Line((x.rule.name, _tally(x)), x.verdict == "regression") for x in found.outcomes]
-    blocks.append(["", *markdown_grid(Grid(("rule", "verdict"), [("", rows)], 1))])
+    for task, reasons in found.tasks.items():
+        if reasons:
+            blocks.append([f"- **PARTIAL: {escaped(f'{task}: {partial(reasons)}')}**"])
+    rows = [
+        Line((x.rule.name, _tally(x)), "strong" if x.verdict == "regression" else "")
+        for x in found.outcomes
+    ]
+    blocks.append(["", *markdown_rows(Grid("", ("rule", "verdict"), rows, align="ll"))])
     titles = (
         ("Regressions", ("regression",)),
         ("Missing", ("missing",)),
@@ -121,8 +121,8 @@ def to_markdown(found: Gate, *, limit: int = COMMENT_LIMIT, rest: str | None = N
         chosen = [(o, c) for o, c in found.cells() if c.verdict in verdicts]
         lines = [_line(found, c, [o.rule.name, *_first(found, c)]) for o, c in chosen]
         if lines:
-            head, rule, *body = markdown_grid(
-                Grid(("rule", "value", *_HEADS[1:]), [("", lines)], 2)
+            head, rule, *body = markdown_rows(
+                Grid("", ("rule", "value", *_HEADS[1:]), lines, align="llrrrrrl")
             )
             blocks.append(["", f"### {title}", "", head, rule, body[0]])
             blocks += [[row] for row in body[1:]]
@@ -196,20 +196,31 @@ def _first(found: Gate, cell: CheckResult) -> list[str]:
 
 
 def _line(found: Gate, cell: CheckResult, first: Sequence[str]) -> Line:
-    cells = [
+    cells: list[Item | str] = [
         *first,
         numbers.value(cell.measure, cell.baseline),
         numbers.value(cell.measure, cell.candidate),
-        ends(cell.measure, cell.difference, cell.low, cell.high, signed=True),
+        Item(
+            signed(cell.measure, cell.difference),
+            interval=numbers.interval(cell.measure, cell.low, cell.high, differences=True),
+        ),
         numbers.value(cell.measure, cell.limit),
         p_value(cell.adjusted_gain if cell.verdict == "improvement" else cell.adjusted),
         verdict_of(cell),
     ]
-    return Line(cells, cell.verdict == "regression" and cell.counts)
+    return Line(cells, "strong" if cell.verdict == "regression" and cell.counts else "")
 
 
 def _grid(found: Gate, cells: Sequence[CheckResult]) -> Grid:
-    return Grid(_HEADS, [("", [_line(found, c, _first(found, c)) for c in cells])], 1)
+    """For a terminal: baseline and candidate one below the other, so that the verdict fits."""
+    rows = []
+    for cell in cells:
+        line = _line(found, cell, _first(found, cell))
+        name, baseline, candidate, *rest = line.items
+        both = Item(f"{baseline.text}\n{candidate.text}")
+        rows.append(Line([name, both, *rest], line.style))
+    heads = ("", "\n".join(_HEADS[1:3]), *_HEADS[3:])
+    return Grid("", heads, rows, align="lrrrrw")
 
 
 def _reasons(found: Gate, cells: Sequence[CheckResult]) -> Iterator[str]:

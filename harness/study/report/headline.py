@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from harness.base.wording import plural
+from harness.console.numbers import plural
 from harness.study.report.effects import Compared
 from harness.study.report.findings import Findings
 from harness.study.report.layout import listed

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from harness.base.wording import plural
-from harness.boards.render.escaping import markdown, markdown_code
+from harness.console.markdown import code, escaped, table
+from harness.console.numbers import plural
+from harness.console.tables import Grid
 from harness.errors import HarnessError
 from harness.study.definition import Study
 from harness.study.file import list_studies, read_study
@@ -16,7 +17,6 @@ from harness.study.report.findings import Findings
 from harness.study.report.layout import listed
 from harness.study.report.plots import Plot
 from harness.study.report.sentences import Passage
-from harness.study.report.tables import Grid
 
 GENERATED = "<!-- Written by `harness study report`; changes here are lost. -->"
 METHOD = (
@@ -31,8 +31,8 @@ def page(findings: Findings, passages: Sequence[Passage], plots: Sequence[Plot])
     """The whole page."""
     study = findings.layout.study
     parts = [
-        f"# {markdown(study.title)}\n\n{GENERATED}\n",
-        f"**{markdown(study.question)}**\n",
+        f"# {escaped(study.title)}\n\n{GENERATED}\n",
+        f"**{escaped(study.question)}**\n",
         *_marks(findings),
         "## What came out\n",
         _reading(passages),
@@ -51,28 +51,28 @@ def page(findings: Findings, passages: Sequence[Passage], plots: Sequence[Plot])
 
 
 def _figure(plot: Plot) -> str:
-    image = f"![{markdown(plot.title)}](plots/{plot.name}.svg)"
-    return f"{image}\n\n{markdown(plot.caption)} ([PNG](plots/{plot.name}.png))\n"
+    image = f"![{escaped(plot.title)}](plots/{plot.name}.svg)"
+    return f"{image}\n\n{escaped(plot.caption)} ([PNG](plots/{plot.name}.png))\n"
 
 
 def _marks(findings: Findings) -> Iterator[str]:
     for title, mark in findings.marks.items():
-        yield f"**{markdown(title)}: {markdown(mark)}.**\n"
+        yield f"**{escaped(title)}: {escaped(mark)}.**\n"
     for score_table in findings.all_tables:
         if score_table.notes and score_table is next(
             x for x in findings.all_tables if x.key == score_table.key
         ):
-            yield f"{markdown(score_table.title)}: {markdown('; '.join(score_table.notes))}.\n"
+            yield f"{escaped(score_table.title)}: {escaped('; '.join(score_table.notes))}.\n"
 
 
 def _reading(passages: Sequence[Passage]) -> str:
     lines = []
     for passage in passages:
         if not passage.subject:
-            lines += [markdown(s) for s in passage.sentences]
+            lines += [escaped(s) for s in passage.sentences]
             continue
-        lines.append(f"**{markdown(passage.subject)}**")
-        lines += [f"  - {markdown(s)}" for s in passage.sentences]
+        lines.append(f"**{escaped(passage.subject)}**")
+        lines += [f"  - {escaped(s)}" for s in passage.sentences]
     return _bullets(lines)
 
 
@@ -80,21 +80,10 @@ def _bullets(lines: Iterable[str]) -> str:
     return "".join(f"{line}\n" if line.startswith("  - ") else f"- {line}\n" for line in lines)
 
 
-def table(grid: Grid) -> str:
-    """A grid; its first column is of names, the others are of numbers."""
-    rule = [":--", *["--:"] * (len(grid.heads) - 1)]
-    lines = [
-        [markdown(x) for x in grid.heads],
-        rule,
-        *([markdown(x) for x in row] for row in grid.rows),
-    ]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
 def _tables(findings: Findings) -> Iterator[str]:
     for score_table in findings.all_tables:
-        mark = f"\n**{markdown(score_table.mark)}.**\n" if score_table.mark else ""
-        yield f"### {markdown(score_table.title)}, {score_table.kind}\n{mark}"
+        mark = f"\n**{escaped(score_table.mark)}.**\n" if score_table.mark else ""
+        yield f"### {escaped(score_table.title)}, {score_table.kind}\n{mark}"
         for measure in score_table.measures:
             for grid in tables.value_grids(findings, score_table, measure):
                 yield f"{_caption(grid, score_table.mark)}\n{table(grid)}"
@@ -110,12 +99,12 @@ def _tables(findings: Findings) -> Iterator[str]:
 
 
 def _caption(grid: Grid, mark: str | None) -> str:
-    return f"*{markdown(grid.caption)}{' (sampled corpus)' if mark else ''}*\n"
+    return f"*{escaped(grid.title)}{' (sampled corpus)' if mark else ''}*\n"
 
 
 def _folded(grid: Grid, mark: str | None) -> str:
     # Between blank lines it is read as Markdown, inside HTML as well.
-    summary = f"{markdown(grid.caption)}{' (sampled corpus)' if mark else ''}"
+    summary = f"{escaped(grid.title)}{' (sampled corpus)' if mark else ''}"
     return f"<details>\n<summary>\n\n{summary}\n\n</summary>\n\n{table(grid)}\n</details>\n"
 
 
@@ -130,39 +119,38 @@ def _facts(findings: Findings) -> Iterator[str]:
     )
     for cell in results.missing:
         why = results.failed.get(cell.name)
-        said = f"failed: {markdown(why)}" if why else "not finished."
-        yield f"{markdown_code(cell.name)}: {said}"
-    yield f"Scale {markdown_code(study.scale)}, harness {markdown(results.harness)}."
+        said = f"failed: {escaped(why)}" if why else "not finished."
+        yield f"{code(cell.name)}: {said}"
+    yield f"Scale {code(study.scale)}, harness {escaped(results.harness)}."
     yield f"Every training: {_options(study.train)}."
     for arm in study.arms:
         own = f", with {_options(arm.train)}" if arm.train else ""
         data = listed(arm.data)
         if any(point.data for axis in arm.axes for point in study.axes[axis].points):
             data = "the data of each point"
-        yield f"{markdown(arm.name)}: recipe {markdown(arm.recipe)} on {data}{own}."
+        yield f"{escaped(arm.name)}: recipe {escaped(arm.recipe)} on {data}{own}."
     for axis in study.axes.values():
         for point in axis.points:
             changes = [f"data {listed(point.data)}"] if point.data else []
             changes += [_options(point.train)] if set(point.train) - {axis.name} else []
             if changes:
-                yield f"{axis.name} {markdown(point.name)}: {', '.join(changes)}."
+                yield f"{axis.name} {escaped(point.name)}: {', '.join(changes)}."
     for name, facts in results.data.items():
-        yield f"Data {markdown(name)}: {'; '.join(_data(facts))}."
+        yield f"Data {escaped(name)}: {'; '.join(_data(facts))}."
     yield from _trainings(findings)
     command = f"harness study run {_named(study)} --data-dir DIR --output OUT"
     scale = "" if study.scale == study.scales[0] else f" --scale {study.scale}"
     yield (
-        f"Made by {markdown_code(command + scale)}, then "
-        f"{markdown_code('harness study report OUT --output FOLDER')}."
+        f"Made by {code(command + scale)}, then {code('harness study report OUT --output FOLDER')}."
     )
 
 
 def _values(points: Sequence[Any]) -> str:
-    return ", ".join(markdown(p.name) for p in points)
+    return ", ".join(escaped(p.name) for p in points)
 
 
 def _options(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{k} {markdown_code(_spelled(v)) or 'empty'}" for k, v in values.items())
+    return ", ".join(f"{k} {code(_spelled(v)) or 'empty'}" for k, v in values.items())
 
 
 def _spelled(value: Any) -> str:
@@ -175,11 +163,11 @@ def _data(facts: Mapping[str, Any]) -> Iterator[str]:
     """Rows, languages and licence of a set, then what of the tasks was found in it."""
     own = facts.get("study", {})
     said = [plural(int(facts["rows"]), "row")] if "rows" in facts else []
-    said += [f"{k} {markdown(str(facts[k]))}" for k in ("source", "repository") if facts.get(k)]
+    said += [f"{k} {escaped(str(facts[k]))}" for k in ("source", "repository") if facts.get(k)]
     if own.get("languages"):
-        said.append(f"languages {markdown(', '.join(own['languages']))}")
+        said.append(f"languages {escaped(', '.join(own['languages']))}")
     if facts.get("license"):
-        said.append(f"licence {markdown(str(facts['license']))}")
+        said.append(f"licence {escaped(str(facts['license']))}")
     if own.get("cleaned_of"):
         left = plural(int(own.get("ids_left_out", 0)), "row")
         said.append(f"cleaned of {listed(own['cleaned_of'])}, {left} left out")
@@ -192,7 +180,7 @@ def _data(facts: Mapping[str, Any]) -> Iterator[str]:
         )
     yield ", ".join(said)
     for found in own.get("overlap", {}).get("found", ()):
-        yield from (markdown(x) for x in found["sentences"])
+        yield from (escaped(x) for x in found["sentences"])
 
 
 _MOST_SAID = 8
@@ -211,7 +199,7 @@ def _trainings(findings: Findings) -> Iterator[str]:
     sentences = Counter(str(x["said"]) for x in trainings if x.get("said"))
     ordered = sorted(sentences.items(), key=lambda x: (-x[1], x[0]))
     for sentence, count in ordered[:_MOST_SAID]:
-        yield f"{plural(count, 'training')}: {markdown(sentence)}"
+        yield f"{plural(count, 'training')}: {escaped(sentence)}"
     if len(ordered) > _MOST_SAID:
         rest = sum(count for _, count in ordered[_MOST_SAID:])
         yield f"What {plural(rest, 'training')} said besides stands in cells.csv."
@@ -236,7 +224,7 @@ def _full_scale(study: Study) -> Iterator[str]:
     yield "## At another scale\n"
     for scale in others:
         command = f"harness study run {_named(study)} --scale {scale} --data-dir DIR --output OUT"
-        yield f"The same file at scale {markdown_code(scale)}: {markdown_code(command)}\n"
+        yield f"The same file at scale {code(scale)}: {code(command)}\n"
         changed = _changed(study, scale)
         if changed:
             yield f"It changes {changed}.\n"
@@ -250,14 +238,14 @@ def _changed(study: Study, scale: str) -> str:
     said = [_options(new)] if new else []
     for name, axis in other.axes.items():
         if name in study.axes and axis.values != study.axes[name].values:
-            said.append(f"{markdown(axis.label)}: {_values(axis.points)}")
+            said.append(f"{escaped(axis.label)}: {_values(axis.points)}")
     sets = [f"{x.name} ({x.source})" for n, x in other.data.items() if study.data.get(n) != x]
     if sets:
-        said.append(f"data {markdown(listed(sets))}")
+        said.append(f"data {escaped(listed(sets))}")
     if other.scored != study.scored:
-        said.append(f"tasks {markdown(listed([x.name for x in other.scored]))}")
+        said.append(f"tasks {escaped(listed([x.name for x in other.scored]))}")
     if other.references != study.references:
-        said.append(f"references {markdown(listed(other.references))}")
+        said.append(f"references {escaped(listed(other.references))}")
     if other.seeds != study.seeds:
         said.append(f"seeds {listed([str(x) for x in other.seeds])}")
     return "; ".join(said)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.base.wording import plural
+from harness.console.numbers import plural
 from harness.study.definition import Value
 from harness.study.report import headline, wording
 from harness.study.report.effects import Compared

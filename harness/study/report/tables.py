@@ -6,10 +6,10 @@ import csv
 import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from harness.console.tables import Grid
 from harness.study.definition import Value, named
 from harness.study.report import wording
 from harness.study.report.crossed import Crossed
@@ -19,15 +19,6 @@ from harness.study.report.layout import Series
 from harness.study.report.score_tables import ALL, ScoreTable
 
 Cell = str | int | float | bool | None
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A table as a page shows it."""
-
-    caption: str
-    heads: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
 
 
 def csv_files(findings: Findings) -> dict[str, bytes]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 
 from harness.console import numbers
+from harness.console.numbers import label as label
+from harness.console.numbers import p_value as p_value
 from harness.study.definition import named as named
 from harness.study.report.fit import Fit
 from harness.study.report.score_tables import ALL, ScoreTable, better_of
@@ -23,11 +25,6 @@ def unit(measure: str) -> str:
     return "ranks" if in_ranks(measure) else "points"
 
 
-def label(measure: str) -> str:
-    """As headers show it."""
-    return numbers.label(measure)
-
-
 def axis_title(measure: str) -> str:
     """As an axis shows it: with its unit where it has one, and which end is good."""
     better = better_of(measure)
@@ -40,7 +37,7 @@ def value(measure: str, number: float) -> str:
     """``0.5312``, ``7,880``."""
     if math.isnan(number):
         return UNDEFINED
-    return f"{number:,.0f}" if in_ranks(measure) else f"{number:.4f}"
+    return numbers.count(number) if in_ranks(measure) else numbers.value(measure, number)
 
 
 def difference(measure: str, number: float) -> str:
@@ -68,13 +65,6 @@ def signed(number: float, digits: int = 2) -> str:
 def _signed(text: str) -> str:
     """With a minus sign as typeset; what rounds to nothing has no sign."""
     return text.replace("-", "\u2212") if text.strip("+-0.") else text.lstrip("+-")
-
-
-def p_value(number: float) -> str:
-    """``0.0123``; below what four decimals show ``<0.0001``."""
-    if math.isnan(number):
-        return UNDEFINED
-    return "<0.0001" if number < 0.0001 else f"{number:.4f}"
 
 
 def between(measure: str, low: float, high: float) -> str:

@@ -1,4 +1,4 @@
-"""Counts and reasons in words, the same in every output."""
+"""Why a result is less than the whole task, in words."""
 
 from __future__ import annotations
 
@@ -6,12 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-
-def plural(number: int, noun: str) -> str:
-    """``1 text``, ``2 texts``, ``2 queries``."""
-    if number == 1:
-        return f"1 {noun}"
-    return f"{number:,} {noun[:-1]}ies" if noun.endswith("y") else f"{number:,} {noun}s"
+from harness.console.numbers import plural
 
 
 def partial(reasons: Mapping[str, Any]) -> str:
@@ -43,8 +38,3 @@ def sampled(what: Mapping[str, Mapping[str, int]]) -> str:
     """``A SAMPLE OF THE CORPUS (sw 3,611 of 131,924), so no official score``."""
     parts = (f"{x} {n['passages']:,} of {n['whole']:,}" for x, n in what.items())
     return f"A SAMPLE OF THE CORPUS ({', '.join(parts)} passages), so no official score"
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error's message, with its type where the message says nothing."""
-    return str(error).strip().split("\n")[0] or type(error).__name__
