@@ -1,35 +1,43 @@
-"""Where a record's means come from: the same measures for parts of its queries, with intervals.
+"""Where a record's means come from: the same measures for slices of its queries, with intervals.
 
-A part is a set of rows of the per-query table: one query language, one ordered pair, one script,
-languages seen in training, a quarter of question lengths, a number of golds. Each part has two
-means of every measure. The macro mean is the one that records and boards show, taken over the
-part: settings first, then the mean over each query language's settings, then over languages. The
-micro mean is over all queries of the part at once; weighted by the queries that define them, the
-micro means of a table's rows give that of the whole kind.
+A slice is a set of rows of the per-query table: one query language, one ordered pair, one script,
+languages seen in training, a quarter of question lengths, a number of relevant passages. Each slice
+has two means of every measure, macro and micro (:mod:`harness.stats.means`); weighted by the
+queries that define them, the micro means of a table's slices give that of the whole kind.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from harness.analysis.slices import BY, Rows, Slices, rows_by_kind, slices_of
-from harness.base.languages import primary_subtag
+from harness.base.languages import UNKNOWN, primary_subtag, script_of
+from harness.data.task import Kind
 from harness.errors import UsageError, did_you_mean
-from harness.evaluation.intervals import SEED
+from harness.evaluation.intervals import SEED, bootstrap
 from harness.evaluation.record import Record, finite
-from harness.stats.resampling import LEVEL, RESAMPLES, Bootstrap, Estimates, cluster_bootstrap
+from harness.stats.means import micro_mean
+from harness.stats.per_query import PerQuery
+from harness.stats.resampling import LEVEL, RESAMPLES, Bootstrap, Estimates
 
 if TYPE_CHECKING:
     import pandas as pd
 
+BY = ("language", "pair", "script", "seen", "length", "golds")
+"""What a record can be broken down by."""
+
+_QUARTERS = ("shortest quarter", "second quarter", "third quarter", "longest quarter")
+_SEEN = ("seen", "unseen", "seen-seen", "seen-unseen", "unseen-seen", "unseen-unseen")
+
 
 @dataclass(frozen=True)
-class Cell:
-    """One measure of one part; NaN where no query defines it."""
+class SliceMean:
+    """One measure of one slice; NaN where no query defines it."""
 
     mean: float
     """Macro mean."""
@@ -38,12 +46,12 @@ class Cell:
     high: float
     micro: float
     queries: int
-    """Queries of the part that define the measure."""
+    """Queries of the slice that define the measure."""
 
 
 @dataclass(frozen=True)
-class Row:
-    """One part."""
+class Slice:
+    """Some rows of one kind of setting."""
 
     name: str
     settings: int
@@ -55,19 +63,19 @@ class Row:
     """Distinct question ids, the clusters of the intervals."""
     characters: tuple[int, int]
     """Length of the shortest and of the longest query."""
-    cells: Mapping[str, Cell]
+    cells: Mapping[str, SliceMean]
     """By measure."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """All parts of one kind of setting."""
+    """All slices of one kind of setting."""
 
     kind: str
     parts: str
     """What the rows are: ``query language``."""
     measures: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[Slice, ...]
 
 
 @dataclass(frozen=True)
@@ -89,7 +97,7 @@ class Breakdown:
     seed: int
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per kind, part and measure."""
+        """One row per kind, slice and measure."""
         import pandas as pd
 
         return pd.DataFrame(
@@ -112,24 +120,6 @@ class Breakdown:
         return finite(asdict(self))
 
 
-@dataclass(frozen=True)
-class _Draws:
-    resamples: int
-    seed: int
-
-    def bootstrap(self, rows: Rows) -> Bootstrap:
-        languages = rows.languages
-        return cluster_bootstrap(
-            np.stack(list(rows.values.values()), axis=1),
-            rows.question,
-            rows.setting,
-            len(rows.settings),
-            parents=np.array([languages.index(asked) for asked, _ in rows.settings]),
-            seed=self.seed,
-            resamples=self.resamples,
-        )
-
-
 def break_down(
     record: Record,
     by: str,
@@ -140,15 +130,15 @@ def break_down(
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> Breakdown:
-    """Means and 95 % intervals of a task's measures for parts of its queries, kind by kind.
+    """Means and 95 % intervals of a task's measures for slices of its queries, kind by kind.
 
     Intervals are those of :func:`harness.stats.resampling.cluster_bootstrap` (BCa): questions
-    are drawn anew from those of the part, all their queries with them. Which part a question falls
-    into is taken as given.
+    are resampled within a slice, all their queries with them. Which slice a question falls into is
+    taken as given.
 
     Args:
         record: with its per-query table.
-        by: one of :data:`harness.analysis.slices.BY`. ``pair`` is of cross settings alone;
+        by: one of :data:`BY`. ``pair`` is of cross settings alone;
             ``golds`` of multi, and of any kind whose queries differ in their number of golds; the
             others of every kind. Lengths are split at the quartiles of each query language's
             questions.
@@ -169,10 +159,11 @@ def break_down(
         raise UsageError(f"--seen states training languages for --by seen, not for --by {by}")
     entry = record.task(task if task is not None else _only_task(record))
     trained = _trained(record, seen) if by == "seen" else frozenset()
-    draws = _Draws(resamples, seed)
+    draw = partial(bootstrap, resamples=resamples, seed=seed)
     tables: list[Table] = []
-    for rows in rows_by_kind(record, entry, measures):
-        tables += [_table(rows, parts, by, draws) for parts in slices_of(rows, by, trained)]
+    for kind, rows in _by_kind(record, entry, measures):
+        for division in _divisions_of(rows, kind, by, trained):
+            tables.append(_table(rows, kind, division, by, draw))
     if not tables:
         needed = "queries of several golds, or of different numbers of them"
         needed = {"pair": "cross settings", "golds": needed}.get(by, "queries")
@@ -193,6 +184,31 @@ def break_down(
         resamples=resamples,
         seed=seed,
     )
+
+
+def _by_kind(
+    record: Record, entry: Mapping[str, Any], measures: Sequence[str] | None
+) -> Iterator[tuple[Kind, PerQuery]]:
+    """The rows of each kind of setting, with those of ``measures`` that the kind defines.
+
+    ``measures`` are by default those that the record shows first.
+
+    Raises:
+        UsageError: the record lacks a measure.
+        RecordError: its per-query table cannot be read.
+    """
+    table = record.table(entry["task"])
+    wanted = list(dict.fromkeys(measures if measures is not None else entry["measures"]))
+    for name in wanted:
+        if name not in table.values:
+            raise UsageError(
+                f"the record of {record.model} on {entry['task']} has no measure {name!r}"
+                f"{did_you_mean(name, list(table.values))} (it has {', '.join(table.values)})"
+            )
+    for kind, rows in table.select(wanted).by_kind().items():
+        defined = [m for m, values in rows.values.items() if not np.isnan(values).all()]
+        if defined:
+            yield kind, rows.select(defined)
 
 
 def _only_task(record: Record) -> str:
@@ -219,49 +235,135 @@ def _trained(record: Record, stated: Sequence[str] | None) -> frozenset[str]:
     return frozenset(primary_subtag(x) for x in found)
 
 
-def _table(rows: Rows, parts: Slices, by: str, draws: _Draws) -> Table:
-    """The parts that have rows; each has a bootstrap of its own, but languages and pairs.
+def _table(
+    rows: PerQuery, kind: Kind, division: Division, by: str, draw: Callable[..., Bootstrap]
+) -> Table:
+    """The slices that have rows; each has a bootstrap of its own, but languages and pairs.
 
     These come out of one bootstrap of the whole kind, as the record's own intervals do.
     """
+    measures = list(rows.values)
     together: Estimates | None = None
     if by in ("language", "pair"):
-        whole = draws.bootstrap(rows)
+        whole = draw(rows, measures)
         together = whole.parents if by == "language" else whole.groups
     found = []
-    for i, name in enumerate(parts.names):
-        mask = parts.of == name
+    for i, name in enumerate(division.names):
+        mask = division.of == name
         if not mask.any():
             continue
         inside = rows.take(mask)
         if together is None:
-            found.append(_row(name, inside, draws.bootstrap(inside).macro, ()))
+            found.append(_row(name, inside, draw(inside, measures).macro, ()))
         else:
             found.append(_row(name, inside, together, (i,)))
-    return Table(rows.kind, parts.what, tuple(rows.values), tuple(found))
+    return Table(kind, division.what, tuple(measures), tuple(found))
 
 
-def _row(name: str, rows: Rows, estimates: Estimates, at: tuple[int, ...]) -> Row:
-    """One part; ``at`` is where ``estimates`` hold it, without the measure."""
+def _row(name: str, rows: PerQuery, estimates: Estimates, at: tuple[int, ...]) -> Slice:
+    """One slice; ``at`` is where ``estimates`` hold it, without the measure."""
     cells = {}
     for m, (measure, values) in enumerate(rows.values.items()):
         defined = ~np.isnan(values)
         clusters = len(np.unique(rows.question[defined]))
         # A single question drawn again and again is always itself: an interval of no width.
         low, high = estimates.bca[(*at, m)] if clusters > 1 else (np.nan, np.nan)
-        cells[measure] = Cell(
+        cells[measure] = SliceMean(
             mean=float(estimates.value[(*at, m)]),
             low=float(low),
             high=float(high),
-            micro=float(values[defined].mean()) if defined.any() else float("nan"),
+            micro=micro_mean(values),
             queries=int(defined.sum()),
         )
-    return Row(
+    return Slice(
         name=name,
         settings=len(rows.settings),
         languages=len(rows.languages),
-        queries=len(rows.setting),
-        questions=len(np.unique(rows.question)),
-        characters=(int(rows.chars.min()), int(rows.chars.max())),
+        queries=len(rows),
+        questions=len(rows.questions),
+        characters=(int(rows.query_chars.min()), int(rows.query_chars.max())),
         cells=cells,
     )
+
+
+class Division(NamedTuple):
+    """One way to divide the rows of one kind into slices."""
+
+    what: str
+    """What the slices are: ``query language``."""
+    of: NDArray[np.object_]
+    """(R,): the name of the slice that each row is in."""
+    names: Sequence[str]
+    """In the order they are shown; some may have no row."""
+
+
+def _divisions_of(rows: PerQuery, kind: Kind, by: str, trained: frozenset[str]) -> list[Division]:
+    """How ``rows`` are divided by one of :data:`BY`; empty where that says nothing of their kind.
+
+    ``trained`` holds primary subtags of the languages seen in training, for ``seen``.
+    """
+    cross = kind == "cross"
+    if by == "language":
+        return [
+            Division("query language", _by_setting(rows, lambda query, _: query), rows.languages)
+        ]
+    if by == "pair":
+        names = [f"{query}-{passage}" for _, query, passage in rows.settings]
+        pair = np.array(names, dtype=object)[rows.setting]
+        return [Division("query-passage pair", pair, names)] if cross else []
+    if by == "script":
+        asked = _by_setting(rows, lambda query, _: script_of(query))
+        in_order = sorted(set(asked), key=lambda x: (x == UNKNOWN, x))
+        found = [Division("script of the query language", asked, in_order)]
+        if cross:
+            order = ("same script", "other script", UNKNOWN)
+            found.append(
+                Division("scripts of query and passage", _by_setting(rows, _same_script), order)
+            )
+        return found
+    if by == "seen":
+
+        def known(query: str, passage: str | None) -> str:
+            pair = (query, passage) if cross and passage is not None else (query,)
+            return "-".join("seen" if primary_subtag(x) in trained else "unseen" for x in pair)
+
+        what = "query and passage language" if cross else "query language"
+        return [Division(f"{what}, seen or unseen in training", _by_setting(rows, known), _SEEN)]
+    if by == "length":
+        quarter = np.array(_QUARTERS, dtype=object)[_quarters(rows)]
+        return [Division("length of the query within its language", quarter, _QUARTERS)]
+    counts = [int(x) for x in np.unique(rows.relevant)]
+    if kind != "multi" and len(counts) < 2:
+        return []
+    named = {m: "1 gold" if m == 1 else f"{m} golds" for m in counts}
+    golds = np.array([named[int(m)] for m in rows.relevant], dtype=object)
+    return [Division("number of golds", golds, list(named.values()))]
+
+
+def _by_setting(rows: PerQuery, name: Callable[[str, str | None], str]) -> NDArray[np.object_]:
+    """(R,): what ``name`` says of each row's query and passage language."""
+    of = [name(s.query_language, s.passage_language) for s in rows.settings]
+    return np.array(of, dtype=object)[rows.setting]
+
+
+def _same_script(query: str, passage: str | None) -> str:
+    scripts = (script_of(query), script_of(passage or query))
+    if UNKNOWN in scripts:
+        return UNKNOWN
+    return "same script" if scripts[0] == scripts[1] else "other script"
+
+
+def _quarters(rows: PerQuery) -> NDArray[np.int64]:
+    """(R,) 0 to 3: the quarter of its query language's questions that each query's length is in.
+
+    A length that equals a quartile belongs below it. Quartiles are of questions, not of rows: a
+    question falls into one quarter of its language, in however many settings it is asked.
+    """
+    asked = _by_setting(rows, lambda query, _: query)
+    quarter = np.zeros(len(asked), np.int64)
+    for language in rows.languages:
+        here = asked == language
+        first = np.unique(rows.question[here], return_index=True)[1]
+        edges = np.quantile(rows.query_chars[here][first], [0.25, 0.5, 0.75])
+        quarter[here] = np.searchsorted(edges, rows.query_chars[here], side="left")
+    return quarter

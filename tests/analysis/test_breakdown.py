@@ -14,8 +14,7 @@ import tiny
 from click.testing import CliRunner
 
 import harness
-from harness.analysis.breakdown import Breakdown, Row, break_down
-from harness.analysis.slices import BY
+from harness.analysis.breakdown import BY, Breakdown, Slice, break_down
 from harness.base.languages import LANGUAGES, UNKNOWN, script_of
 from harness.cli import main
 from harness.data.task import Setting
@@ -73,12 +72,12 @@ def by_hand(trained: Sequence[str] | None = ("en",), rows: Sequence[Any] = HAND)
     return Record({"model": model, "tasks": [entry]}, {"hand": table})
 
 
-def rows_of(found: Breakdown, kind: str, table: int = 0) -> dict[str, Row]:
+def rows_of(found: Breakdown, kind: str, table: int = 0) -> dict[str, Slice]:
     of_kind = [x for x in found.tables if x.kind == kind]
     return {row.name: row for row in of_kind[table].rows}
 
 
-def means(rows: dict[str, Row], measure: str = "map") -> dict[str, float]:
+def means(rows: dict[str, Slice], measure: str = "map") -> dict[str, float]:
     return {name: row.cells[measure].mean for name, row in rows.items()}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
-from harness.analysis.breakdown import Breakdown, Cell, Table
+from harness.analysis.breakdown import Breakdown, SliceMean, Table
 from harness.console import numbers
 from harness.console.tables import Item
 from harness.console.terminal import Row, print_measures
@@ -46,7 +46,7 @@ def _print_table(console: Console, table: Table, *, lengths: bool) -> None:
     print_measures(console, heads, table.measures, rows)
 
 
-def _item(measure: str, cell: Cell) -> Item:
+def _item(measure: str, cell: SliceMean) -> Item:
     """``0.4512 [0.4321, 0.4702]``; without an interval where there is none."""
     ends = numbers.interval(measure, cell.low, cell.high)
     return Item(numbers.value(measure, cell.mean), interval=ends)
