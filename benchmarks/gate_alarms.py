@@ -45,9 +45,10 @@ class Bench:
     def of(cls, given: argparse.Namespace) -> Bench:
         """Encode the task, from the store where it holds the vectors."""
         from harness.base.progress import Silent
+        from harness.evaluation.encode_stage import encode_task
+        from harness.evaluation.evaluate import evaluate
         from harness.evaluation.layout import choose_tasks, prepare
         from harness.evaluation.options import RunOptions
-        from harness.evaluation.run import encode_task, evaluate
         from harness.models import load
         from harness.vectors.encode import EncodingCounts
         from harness.vectors.store import Store
@@ -77,8 +78,8 @@ class Bench:
         """The record of a system with these vectors."""
         from harness.base.progress import Silent
         from harness.evaluation.record import Record, finite
-        from harness.evaluation.run import score
         from harness.evaluation.search_stage import search_dense
+        from harness.evaluation.task_entry import score
 
         searched = search_dense(self.prepared, dict(vectors), self.options, Silent())
         table, numbers = score(self.prepared, searched)
@@ -121,7 +122,7 @@ def repooled(job_runner: Bench, how: str) -> Vectors:
     first token alone.
     """
     from harness.base.progress import Silent
-    from harness.evaluation.run import encode_task
+    from harness.evaluation.encode_stage import encode_task
     from harness.models.base import ModelOptions
     from harness.models.use_m3.encoder import UseM3Encoder
     from harness.vectors.encode import EncodingCounts
@@ -185,7 +186,7 @@ def print_reencoded(job_runner: Bench, model: str) -> None:
     """How the same model fares against itself, 20 times."""
     from harness.analysis.noise import in_threads
     from harness.base.progress import Silent
-    from harness.evaluation.run import encode_task
+    from harness.evaluation.encode_stage import encode_task
     from harness.gate import gate
     from harness.models import load
     from harness.vectors.encode import EncodingCounts

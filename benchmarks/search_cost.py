@@ -34,11 +34,12 @@ import torch
 
 from harness.base.progress import Silent, Stages
 from harness.data.task import find_task
+from harness.evaluation.encode_stage import encode_task
 from harness.evaluation.intervals import intervals
 from harness.evaluation.layout import Prepared, prepare
 from harness.evaluation.options import RunOptions
-from harness.evaluation.run import encode_task, score
 from harness.evaluation.search_stage import search_dense
+from harness.evaluation.task_entry import score
 from harness.models import load
 from harness.models.base import ModelOptions
 from harness.search import tiles

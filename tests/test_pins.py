@@ -367,18 +367,18 @@ RUNS: dict[str, dict[str, Any]] = {
     "limit": {"limit": 5},
     "languages": {"languages": ("en", "de")},
     "measures": {"measures": ("map", "ndcg@3")},
-    "kinds": {"kinds": ("mono", "multi")},
+    "kinds": {"settings": ("mono", "multi")},
     "prompt": {"query_prompt": "Query: "},
     "batch size": {"batch_size": 8},
     "half precision": {"store_dtype": "float16"},
-    "treatment": {"treatments": ("balanced",), "kinds": ("multi",)},
+    "treatment": {"treatments": ("balanced",), "settings": ("multi",)},
 }
 
 
 @pytest.mark.parametrize("name", RUNS)
 def test_record_folder_names(tmp_path: Path, name: str) -> None:
     """The same options give the same folder, so that a repeated run replaces its record."""
-    options = {"kinds": ("mono",), "limit": 3} | RUNS[name]
+    options = {"settings": ("mono",), "limit": 3} | RUNS[name]
     record = harness.evaluate(Integers(), tasks=["demo"], output=tmp_path, resamples=0, **options)
     assert record.folder is not None
     check(f"folder {name}", record.folder.name)

@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 from harness.base.progress import Progress, Silent
 from harness.data.task import Role, TaskSpec
 from harness.errors import UsageError
+from harness.evaluation.encode_stage import encode_task, is_dense
 from harness.evaluation.layout import Prepared, choose_tasks, prepare, refuse_corpora
 from harness.evaluation.options import RunOptions
 from harness.evaluation.record import finite
-from harness.evaluation.run import encode_task, is_dense, score
 from harness.evaluation.search_stage import search_dense
+from harness.evaluation.task_entry import score
 from harness.models import load as load_model
 from harness.models.base import DenseModel, Dtype, Model
 from harness.search.tiles import ROWS

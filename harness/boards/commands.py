@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from harness.boards.tracked.document import add as track
 from harness.console import consoles, latex, markdown
 from harness.console.tables import Grid
 from harness.console.terminal import print_grid
-from harness.errors import UsageError, did_you_mean
+from harness.errors import HarnessWarning, UsageError, did_you_mean
 
 README = "README.md"
 HTML = "index.html"
@@ -29,6 +30,39 @@ def read(leaderboards: Path, *, skip_invalid: bool, tell: Callable[[str], None])
     for sentence in found.refused:
         tell(sentence)
     return make_board(found)
+
+
+def make_boards(
+    leaderboards: str | Path = "leaderboards",
+    *,
+    add: Sequence[str | Path] = (),
+    skip_invalid: bool = False,
+    data_dir: str | Path | None = None,
+) -> list[Path]:
+    """Make all boards of a folder, in all formats, as ``harness board`` does.
+
+    Args:
+        leaderboards: folder with ``records/``.
+        add: records to track first, as ``harness board add`` does; paths of a record.json or its
+            folder.
+        skip_invalid: leave out records that are not valid, with a warning.
+        data_dir: local copy of the data, for the texts of questions on the page.
+
+    Returns:
+        The paths that changed.
+
+    Raises:
+        RecordError: a record cannot be read, or is not valid.
+    """
+    folder, tracked = Path(leaderboards), []
+    for record in add:
+        tracked += track(Path(record), folder)
+    board = read(folder, skip_invalid=skip_invalid, tell=_warn)
+    return [*tracked, *update(board, folder, (), Path(data_dir) if data_dir else None)]
+
+
+def _warn(sentence: str) -> None:
+    warnings.warn(f"left out: {sentence}", HarnessWarning, stacklevel=3)
 
 
 def add(

@@ -2,72 +2,38 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from harness.base.languages import is_language
+from harness.base import option_text
 from harness.data.task import KINDS
-from harness.errors import UsageError, did_you_mean
-
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) *([KMGT]?)(?:i?B)?", re.IGNORECASE)
-_PART = re.compile(r"([0-9]+)/([0-9]+)")
-_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+from harness.errors import UsageError
 
 
-def size(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
-    """``2G``, ``500M``, ``1.5G`` as bytes, in powers of 1024."""
-    if value is None:
-        return None
-    match = _SIZE.fullmatch(value.strip())
-    found = int(float(match[1]) * 1024 ** _POWERS[match[2].upper()]) if match else 0
-    if found < 1:
-        raise click.BadParameter(f"{value!r} is not a size; write it as 2G or 500M", ctx, param)
-    return found
+def _read(reader: Callable[[str], Any]) -> Callable[..., Any]:
+    """A callback of click's for a value that is written as ``reader`` takes it."""
+
+    def callback(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
+        if value is None:
+            return None
+        try:
+            return reader(value)
+        except UsageError as problem:
+            raise click.BadParameter(str(problem), ctx, param) from problem
+
+    return callback
 
 
-def part(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int] | None:
-    """``3/8`` as numbers."""
-    if value is None:
-        return None
-    match = _PART.fullmatch(value.strip())
-    if match is None or not int(match[1]) < int(match[2]):
-        raise click.BadParameter(
-            f"{value!r} is not a part; the parts of 8 are 0/8 to 7/8", ctx, param
-        )
-    return int(match[1]), int(match[2])
-
-
-def kinds(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...] | None:
-    """``mono,multi`` as a tuple."""
-    words = _words(value)
-    for word in words or ():
-        if word not in KINDS:
-            hint = did_you_mean(word, KINDS)
-            raise click.BadParameter(f"{word!r} is not one of {', '.join(KINDS)}{hint}", ctx, param)
-    return words
-
-
-def _languages(
-    ctx: click.Context, param: click.Parameter, value: str | None
-) -> tuple[str, ...] | None:
-    words = _words(value)
-    for word in words or ():
-        if not is_language(word):
-            raise click.BadParameter(
-                f"{word!r} is not a language code; write codes with commas between, as in en,de",
-                ctx,
-                param,
-            )
-    return words
-
-
-def _words(value: str | None) -> tuple[str, ...] | None:
-    """Words with commas between, each once."""
-    return None if value is None else tuple(dict.fromkeys(x.strip() for x in value.split(",")))
+size = _read(option_text.size)
+"""``2G``, ``500M``, ``1.5G`` as bytes."""
+part = _read(option_text.part)
+"""``3/8`` as numbers."""
+kinds = _read(lambda value: option_text.some_of(value, KINDS))
+"""``mono,multi`` as a tuple."""
+_languages = _read(option_text.languages)
 
 
 def renamed(words: tuple[str, ...], flag: str, example: str) -> dict[str, str]:

@@ -176,7 +176,7 @@ def run(
     from harness.cli.views import listings, record_tables
     from harness.console import consoles
     from harness.console.progress_bars import show_progress
-    from harness.evaluation import run as runner
+    from harness.evaluation import evaluate as runner
 
     chosen = list(tasks) or (["demo"] if model is None else None)
     options = _options(**given)

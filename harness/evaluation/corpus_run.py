@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,9 +29,8 @@ from harness.errors import UnfinishedError, UsageError
 from harness.evaluation.layout import Prepared, texts_of
 from harness.evaluation.options import RunOptions
 from harness.evaluation.partial import sampled
-from harness.evaluation.search_stage import Searched, search_shards
 from harness.models import warn_untrained
-from harness.models.base import DenseModel
+from harness.models.base import DenseModel, Model
 from harness.models.token_counts import Work
 from harness.search.corpus_rows import Shard as AnyShard
 from harness.vectors import encode as encoding
@@ -245,10 +244,11 @@ def _begun(
 
 
 def forget_begun(
-    model: DenseModel, prepared: Prepared, store: Store | None, options: RunOptions
+    model: Model, prepared: Prepared, store: Store | None, options: RunOptions
 ) -> None:
     """Forget when a run first began: its record is written, and the next one is another."""
-    if store is not None and prepared.data.corpora:
+    if store is not None and prepared.data.corpora and hasattr(model, "encode"):
+        model = cast("DenseModel", model)
         spaces = spaces_of(model, prepared, store, options)
         _note(model, prepared, spaces, store).unlink(missing_ok=True)
 
@@ -282,7 +282,8 @@ def read_corpora(prepared: Prepared, options: RunOptions, model: str) -> Prepare
     return with_passages(prepared, texts)
 
 
-def over_corpora(
+@contextlib.contextmanager
+def shards_of(
     model: DenseModel,
     prepared: Prepared,
     options: RunOptions,
@@ -291,11 +292,11 @@ def over_corpora(
     stages: Stages,
     progress: Progress,
     queries: Callable[[], Vectors],
-) -> tuple[Prepared, Searched, int]:
-    """Encode and search a task over corpora; ``queries`` encodes what it has in memory.
+) -> Iterator[tuple[Vectors, Shards]]:
+    """Encode a task over corpora; ``queries`` encodes what it has in memory.
 
-    A small task, all of which is in memory, is searched the same way. Returns the task as it is
-    laid out once the search knows which passages matter, what was found, and the vectors' width.
+    The passages of a small task, all of which are in memory, make one shard a language. What is
+    yielded is vectors of the queries, and shards that can be read while the block lasts.
     """
     with store_for(model, store, options) as place:
         with stages.stage("encode"):
@@ -309,9 +310,7 @@ def over_corpora(
                     x: [HeldShard(x, texts.ids, vectors["passage", x])]
                     for x, texts in prepared.data.passages.items()
                 }
-        with stages.stage("search"):
-            laid_out, searched = search_shards(prepared, vectors, shards, options, progress)
-    return laid_out, searched, next(iter(vectors.values())).shape[1]
+        yield vectors, shards
 
 
 def corpus_entry(prepared: Prepared, options: RunOptions, *, dense: bool) -> dict[str, Any]:

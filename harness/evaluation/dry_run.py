@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from harness.data.task import TaskSpec
 from harness.evaluation.corpus_run import unfinished
+from harness.evaluation.encode_stage import is_dense
 from harness.evaluation.layout import choose_tasks, prepare, texts_of
 from harness.evaluation.options import RunOptions
-from harness.evaluation.run import is_dense
 from harness.models import load as load_model
 from harness.models.base import Model, for_task
 from harness.vectors import encode as encoding

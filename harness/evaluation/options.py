@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, get_args, get_origin, get_type_hints
 
-from harness.data.task import Kind
-from harness.errors import UsageError
-from harness.models.base import ModelOptions
+from harness.base import option_text
+from harness.data.task import KINDS, Kind
+from harness.errors import UsageError, did_you_mean
+from harness.models.base import Backend, Dtype, ModelOptions
 from harness.vectors.corpus_store import PASSAGES
 from harness.vectors.store import StoreDtype
 
@@ -70,20 +72,112 @@ class RunOptions:
     model: ModelOptions = field(default_factory=ModelOptions)
 
 
+class Settings(TypedDict, total=False):
+    """The options of a run and of its model by name, as :func:`harness.evaluate` takes them.
+
+    Where a flag takes words with commas between, a size or a part, so does the option.
+    """
+
+    languages: str | Sequence[str] | None
+    settings: str | Sequence[str] | None
+    limit: int | None
+    sample: int | None
+    text: str | None
+    measures: str | Sequence[str] | None
+    bias: bool
+    resamples: int
+    top_k: int | None
+    memory: int | str | None
+    data_dir: str | Path | None
+    offline: bool
+    store: bool
+    trec: str | Path | None
+    trec_depth: int
+    treatments: str | Sequence[str]
+    translate_queries: str | None
+    into: str
+    expand_queries: str | None
+    expand_url: str | None
+    rerank: str | None
+    rerank_top: int
+    corpus: Literal["whole", "sampled"]
+    shard_size: int
+    engine: str
+    workers: int | None
+    shard: str | tuple[int, int] | None
+    streamed: bool
+    store_dtype: StoreDtype
+    query_prompt: str | None
+    passage_prompt: str | None
+    batch_size: int | None
+    max_length: int | None
+    dtype: Dtype
+    device: str | None
+    base_url: str | None
+    concurrency: int | None
+    backend: Backend
+    backend_file: str | None
+    compile: bool
+    batch_tokens: int | None
+
+
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    "languages": option_text.languages,
+    "settings": lambda value: option_text.some_of(value, KINDS),
+    "measures": option_text.words,
+    "treatments": lambda value: (value,) if isinstance(value, str) else tuple(value),
+    "memory": option_text.size,
+    "shard": option_text.part,
+    "data_dir": Path,
+    "trec": Path,
+}
+"""How values that may be written as text are read; the others are taken as they are."""
+
+_FROM_ZERO = frozenset({"resamples", "trec_depth"})
+"""Whole numbers that may be 0."""
+
+
 def with_settings(options: RunOptions, settings: Mapping[str, Any]) -> RunOptions:
     """``options`` with fields replaced by name, its own or its model options'.
 
     Raises:
-        UsageError: no such field.
+        UsageError: there is no such option, or not such a value of it.
     """
-    own = {k: v for k, v in settings.items() if k in RunOptions.__dataclass_fields__}
+    read = {name: _read(name, value) for name, value in settings.items()}
+    own = {k: v for k, v in read.items() if k in RunOptions.__dataclass_fields__}
     # What both have, as ``offline``, is the run's to say.
-    of_model = {
-        k: v for k, v in settings.items() if k in ModelOptions.__dataclass_fields__ and k not in own
-    }
-    unknown = [k for k in settings if k not in own and k not in of_model]
-    if unknown:
-        raise UsageError(f"evaluate() has no setting {unknown[0]!r}")
+    of_model = {k: v for k, v in read.items() if k not in own}
     options = replace(options, **own)
     inner = replace(options.model, offline=options.offline or options.model.offline, **of_model)
     return replace(options, model=inner)
+
+
+def _read(name: str, value: Any) -> Any:
+    known = Settings.__annotations__
+    if name not in known:
+        raise UsageError(f"a run has no option {name!r}{did_you_mean(name, list(known))}")
+    if value is None:
+        return None
+    try:
+        if name in _READERS:
+            return _READERS[name](value)
+    except TypeError:
+        raise UsageError(f"{name}={value!r}: {type(value).__name__} is not what it takes") from None
+    except UsageError as problem:
+        raise UsageError(f"{name}: {problem}") from None
+    owner = RunOptions if name in RunOptions.__dataclass_fields__ else ModelOptions
+    wanted = get_type_hints(owner)[name]
+    if get_origin(wanted) is Literal and value not in get_args(wanted):
+        names = [str(x) for x in get_args(wanted)]
+        hint = did_you_mean(str(value), names)
+        raise UsageError(f"{name}={value!r} is not one of {', '.join(names)}{hint}")
+    if wanted is bool and not isinstance(value, bool):
+        raise UsageError(f"{name}={value!r}: it is True or False")
+    if wanted in (int, int | None):
+        least = 0 if name in _FROM_ZERO else 1
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+            raise UsageError(f"{name}={value!r}: it is a whole number, {least} or more")
+        return int(value)
+    if wanted in (str, str | None) and not isinstance(value, str):
+        raise UsageError(f"{name}={value!r}: it is text")
+    return value

@@ -211,3 +211,12 @@ class Record:
             raise RecordError(f"{file} is not JSON: {problem}") from problem
         validate(document, str(file))
         return cls(document, folder=file.parent)
+
+
+def load_record(path: str | Path) -> Record:
+    """Read a record from record.json or the folder that holds it.
+
+    Raises:
+        RecordError: there is none, it is not JSON, or it does not fit the schema.
+    """
+    return Record.load(path)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from harness.base.progress import Progress
 from harness.evaluation.layout import Prepared
-from harness.evaluation.search_stage import Searched
+from harness.evaluation.search_stage import Searched, without_agreement
 from harness.models.reranker import Reranker
 from harness.search.results import SearchResult
 
@@ -28,9 +28,7 @@ _AT_ONCE = 4096
 Head = tuple[NDArray[np.int32], NDArray[np.float32]]
 
 
-def rerank(
-    searched: Searched, prepared: Prepared, reranker: Reranker, top: int, progress: Progress
-) -> Searched:
+def rerank(searched: Searched, reranker: Reranker, top: int, progress: Progress) -> Searched:
     """``searched`` with the best ``top`` of every ranking in the reranker's order.
 
     Its heads, those within each language included, must be ``top`` deep or as deep as their pool.
@@ -40,6 +38,7 @@ def rerank(
         ModelError: the reranker fails, or gives scores that are no scores.
         DataError: a corpus is damaged, or has changed since it was encoded.
     """
+    prepared = searched.task
     data = prepared.data
     known: dict[tuple[str, str], np.float32] = {}
     multi = {s.query_language for s in prepared.settings if s.kind == "multi"}
@@ -88,7 +87,8 @@ def rerank(
         # Another language asks other texts.
         known.clear()
     progress.finish()
-    return Searched(found, None, searched.decisions)
+    # Scores below the top are the first stage's: whole rankings cannot be correlated.
+    return Searched(without_agreement(prepared), found, None, searched.decisions)
 
 
 def _pairs(found: SearchResult, top: int, multi: bool) -> list[NDArray[np.int32]]:

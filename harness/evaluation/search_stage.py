@@ -38,14 +38,21 @@ from harness.search.results import SearchResult
 from harness.search.streamed import ShardSearch
 from harness.search.tiles import ROWS, rank_each, worth_compiling
 
-After = Callable[[SearchResult], SearchResult]
-"""Handed each query language's result (to export it); returns what is kept of it."""
+Keep = Callable[[Prepared, SearchResult], SearchResult]
+"""Handed a task as it was searched and each query language's result; returns what is kept of it."""
+
+
+def keep_all(task: Prepared, found: SearchResult) -> SearchResult:
+    """Keep a result as it is."""
+    return found
 
 
 @dataclass(frozen=True)
 class Searched:
     """What the measures are computed from."""
 
+    task: Prepared
+    """As it was searched: of a corpus, the pool names only the passages that matter."""
     found: Mapping[str, SearchResult]
     """By query language."""
     agreement: Mapping[str, NDArray[np.float64]] | None
@@ -134,7 +141,7 @@ def search_dense(
     vectors: Mapping[tuple[Role, str], NDArray[np.float32]],
     options: RunOptions,
     progress: Progress,
-    after: After = lambda found: found,
+    keep: Keep = keep_all,
     *,
     rows: int = ROWS,
     balance: bool = False,
@@ -171,11 +178,11 @@ def search_dense(
 
     def finished(found: SearchResult) -> SearchResult:
         if not balance:
-            return after(found)
+            return keep(prepared, found)
         x = found.language
         plain = balanced(found, pool, scores[x].decider(compiled), scores[x].margin, top)
         kept = {y: (h[:, :depth], s[:, :depth]) for y, (h, s) in plain.block_top_k.items()}
-        return after(replace(plain, block_top_k={y: kept[y] for y in tops.get(x, {})}))
+        return keep(prepared, replace(plain, block_top_k={y: kept[y] for y in tops.get(x, {})}))
 
     queries = sum(len(g.questions) for g in prepared.golds.values())
     if compiled:
@@ -198,10 +205,11 @@ def search_dense(
     )
     progress.finish()
     if balance:
-        return Searched(found, None, dense.decisions)
+        return Searched(prepared, found, None, dense.decisions)
     asked = {x: vectors["query", x] for x in prepared.golds}
     scores_at = dense_scores_at(asked, passages.__getitem__, dense.decisions, compiled=compiled)
-    return Searched(found, _agreement(prepared, found, scores_at), dense.decisions)
+    agreement = _agreement(prepared, found, scores_at)
+    return Searched(prepared, found, agreement, dense.decisions)
 
 
 def search_shards(
@@ -210,11 +218,9 @@ def search_shards(
     shards: Mapping[str, Sequence[Shard]],
     options: RunOptions,
     progress: Progress,
-    after: After = lambda found: found,
-) -> tuple[Prepared, Searched]:
-    """Search corpora as they lie in their shards, with query vectors by (role, language).
-
-    Returns the task with a pool that names the passages that were found, and what was found.
+    keep: Keep = keep_all,
+) -> Searched:
+    """Search corpora as they are stored in shards, with query vectors by (role, language).
 
     Raises:
         DataError: a gold is not among the passages.
@@ -253,8 +259,8 @@ def search_shards(
     asked = {x: vectors["query", x] for x in prepared.golds}
     scores_at = dense_scores_at(asked, streamed.vectors, streamed.decisions, compiled=True)
     agreement = _agreement(prepared, streamed.found, scores_at)
-    found = {x: after(f) for x, f in streamed.found.items()}
-    return laid_out, Searched(found, agreement, streamed.decisions)
+    found = {x: keep(laid_out, f) for x, f in streamed.found.items()}
+    return Searched(laid_out, found, agreement, streamed.decisions)
 
 
 def search_lexical(
@@ -262,7 +268,7 @@ def search_lexical(
     prepared: Prepared,
     options: RunOptions,
     progress: Progress,
-    after: After = lambda found: found,
+    keep: Keep = keep_all,
 ) -> Searched:
     """Search with a system that scores by index: one per pool, or one for all where that is equal.
 
@@ -305,5 +311,6 @@ def search_lexical(
             progress=progress.advance,
         )
     progress.finish()
-    found = {x: after(f) for x, f in found.items()}
-    return Searched(found, _agreement(prepared, found, lexical_scores_at(whole, asked)))
+    found = {x: keep(prepared, f) for x, f in found.items()}
+    agreement = _agreement(prepared, found, lexical_scores_at(whole, asked))
+    return Searched(prepared, found, agreement)

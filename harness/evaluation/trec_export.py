@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.base.progress import Stages
 from harness.data.task import Setting
 from harness.data.task_data import global_id
 from harness.data.trec import Ranking, write_qrels, write_run
 from harness.evaluation.layout import Prepared
+from harness.evaluation.options import RunOptions
+from harness.evaluation.search_stage import cut, export_depth, looked_at
 from harness.search.results import SearchResult
 
 
@@ -76,6 +79,33 @@ class TrecExport:
             write_run(stem.with_name(stem.name + ".run"), rankings, tag="-".join(self.tag.split()))
             write_qrels(stem.with_name(stem.name + ".qrels"), judged)
 
-    def summary(self) -> dict[str, Any]:
-        """As the record names it."""
-        return {"folder": str(self.folder), "depth": self.depth}
+
+@dataclass(frozen=True)
+class Exporter:
+    """Exports each query language's rankings as they come, if the run exports any.
+
+    Whole rankings of all languages would not fit into memory, so what is kept of one that was
+    written is as deep as what comes after looks.
+    """
+
+    options: RunOptions
+    tag: str
+    stages: Stages
+
+    def __call__(self, task: Prepared, found: SearchResult) -> SearchResult:
+        """Write ``found``; returns what is kept of it."""
+        options = self.options
+        if options.trec is None:
+            return found
+        with self.stages.stage("export"):
+            folder, depth = options.trec / task.spec.name, export_depth(options, task.pool)
+            TrecExport(folder, task, self.tag, depth).write(found)
+        kept = options.rerank_top if options.rerank else 0
+        return cut(found, max(looked_at(task, options), kept), kept)
+
+    def summary(self, task: Prepared) -> dict[str, Any] | None:
+        """What was exported, as a record names it."""
+        if self.options.trec is None:
+            return None
+        folder = self.options.trec / task.spec.name
+        return {"folder": str(folder), "depth": export_depth(self.options, task.pool)}

@@ -10,9 +10,9 @@ from typing import Any
 from harness.base.progress import Progress
 from harness.data.task import TaskSpec, find_task
 from harness.errors import UsageError
+from harness.evaluation.evaluate import evaluate
 from harness.evaluation.options import RunOptions
 from harness.evaluation.record import Record
-from harness.evaluation.run import evaluate
 from harness.gate.policy import Policy
 from harness.metrics import BIAS_SUITE
 

@@ -73,7 +73,7 @@ class Part(NamedTuple):
     qrels: Qrels
 
 
-def score_run(run: Run, qrels: Qrels, measures: Sequence[str]) -> RunScores:
+def run_scores(run: Run, qrels: Qrels, measures: Sequence[str]) -> RunScores:
     """Score ``run`` with trec_eval; judged queries that the run lacks count as 0.
 
     That is ``trec_eval -c``; pytrec_eval alone leaves them out, which lifts every mean. A query

@@ -13,14 +13,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
-from harness.data.task import KINDS, Kind, Setting
+from harness.base import option_text
+from harness.data.task import KINDS, Kind, Setting, TaskSpec, find_task
 from harness.data.task_data import TaskData, global_id, question_id
 from harness.data.trec import Run, read_qrels, read_run
 from harness.errors import RunFileError, UsageError, did_you_mean
-from harness.interop.trec_eval import by_setting, score_run
+from harness.interop.trec_eval import by_setting, run_scores
 
 MEASURES = ("map", "recip_rank", "ndcg_cut_10", "recall_1", "recall_10", "recall_100")
 """What is shown where no measure is named."""
@@ -43,6 +45,54 @@ class Scored:
     """Most passages that the run has for one query."""
     scores: Mapping[str, float]
     """Measure -> its value over the queries, as trec_eval sums it up."""
+
+
+def score_run(
+    runs: str | Path | Sequence[str | Path],
+    *,
+    qrels: str | Path | None = None,
+    task: str | TaskSpec | None = None,
+    measures: str | Sequence[str] = MEASURES,
+    settings: str | Sequence[str] | None = None,
+    languages: str | Sequence[str] | None = None,
+    data_dir: str | Path | None = None,
+    offline: bool = False,
+) -> list[Scored]:
+    """Score one system's TREC run files by a qrels file, or setting by setting by a task's.
+
+    Args:
+        runs: a path, or several.
+        qrels: judgements, for all of them.
+        task: name, path of a task file or spec, instead of ``qrels``.
+        measures: names, trec_eval's or ours.
+        settings: as :func:`score_with_task`; with a task alone.
+        languages: only these languages of the task.
+        data_dir: local copy of the task's data.
+        offline: never touch the network.
+
+    Raises:
+        UsageError: not one of ``qrels`` and ``task``, or as the two functions below.
+        RunFileError: as the two functions below.
+    """
+    paths = [Path(x) for x in ([runs] if isinstance(runs, str | Path) else runs)]
+    names = option_text.words(measures)
+    if (qrels is None) == (task is None):
+        raise UsageError("name either the task or the qrels that the runs are judged by")
+    if qrels is not None:
+        if settings or languages:
+            raise UsageError("settings and languages need a task: qrels alone know neither")
+        return score_with_qrels(paths, Path(qrels), names)
+    from harness.data.loading import load
+
+    data = load(
+        find_task(task) if isinstance(task, str) else cast("TaskSpec", task),
+        languages=option_text.languages(languages) if languages else None,
+        data_dir=Path(data_dir) if data_dir else None,
+        offline=offline,
+        corpora=False,
+    )
+    chosen = option_text.words(settings) if settings else None
+    return score_with_task(paths, data, names, settings=chosen)
 
 
 def score_with_qrels(
@@ -150,7 +200,7 @@ def _scored(
     qrels: Mapping[str, Mapping[str, int]],
     measures: Sequence[str],
 ) -> Scored:
-    result = score_run(run, qrels, measures)
+    result = run_scores(run, qrels, measures)
     return Scored(
         path=path,
         setting=setting,

@@ -60,14 +60,22 @@ def families() -> dict[str, Family]:
     return found
 
 
+_IR_MEASURES = {"AP": "map", "nDCG": "ndcg", "R": "recall", "RR": "mrr"}
+"""Names that ir_measures has for measures of ours."""
+
+
 def parse_measure(name: str) -> Measure:
     """Return the measure called ``name``: ``"ndcg@10"``, ``"map"``, ``"rank_distance"``.
+
+    The names that ir_measures has for the same are taken too: ``"nDCG@10"``, ``"AP"``, ``"R@100"``,
+    ``"RR@10"``.
 
     Raises:
         UsageError: no such measure, a cutoff that is missing, not wanted, or not a whole number
             above 0.
     """
-    base, at, tail = name.partition("@")
+    base, at, tail = name.strip().partition("@")
+    base = _IR_MEASURES.get(base, base)
     known = families()
     if base not in known:
         hint = did_you_mean(base.lower(), known)

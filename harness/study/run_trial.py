@@ -14,8 +14,8 @@ from typing import Any
 from harness.base.leases import take
 from harness.base.progress import Progress, Silent
 from harness.errors import HarnessError
+from harness.evaluation.evaluate import evaluate
 from harness.evaluation.options import RunOptions
-from harness.evaluation.run import evaluate
 from harness.models.base import Model, ModelOptions
 from harness.study.prepared import Job, StudyOptions, Task
 from harness.study.results import CELL, FAILED, KIND, MODELS, REFERENCE, read_whole, write_json

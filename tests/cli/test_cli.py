@@ -147,7 +147,7 @@ def called(monkeypatch: pytest.MonkeyPatch, task: str) -> Any:
     def evaluate(model: str, tasks: list[str] | None, **named: Any) -> None:
         raise SeenError(model, tasks, named)
 
-    monkeypatch.setattr("harness.evaluation.run.evaluate", evaluate)
+    monkeypatch.setattr("harness.evaluation.evaluate.evaluate", evaluate)
 
     def call(*arguments: str) -> tuple[str, list[str] | None, dict[str, Any]]:
         result = harness("run", *arguments)
@@ -308,7 +308,7 @@ def test_the_machine_s_limits_are_told_in_a_sentence(
     def evaluate(*_: Any, **__: Any) -> None:
         raise error
 
-    monkeypatch.setattr("harness.evaluation.run.evaluate", evaluate)
+    monkeypatch.setattr("harness.evaluation.evaluate.evaluate", evaluate)
     assert sentence in fails(harness("run"))
 
 
@@ -323,5 +323,5 @@ def test_a_bug_keeps_its_traceback(task: str, monkeypatch: pytest.MonkeyPatch) -
     def evaluate(*_: Any, **__: Any) -> None:
         raise AssertionError("a bug")
 
-    monkeypatch.setattr("harness.evaluation.run.evaluate", evaluate)
+    monkeypatch.setattr("harness.evaluation.evaluate.evaluate", evaluate)
     assert isinstance(harness("run").exception, AssertionError)

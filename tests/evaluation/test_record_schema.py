@@ -62,7 +62,7 @@ def test_every_field_is_described_and_every_level_closed() -> None:
     "options",
     [
         {},
-        {"kinds": ("mono",)},
+        {"settings": ("mono",)},
         {"languages": ("en", "de"), "query_prompt": "query: ", "store": False},
         {"model": "bm25"},
     ],

@@ -10,7 +10,7 @@ import pytrec_eval
 
 from harness.data.task import Setting
 from harness.errors import UsageError
-from harness.interop.trec_eval import by_setting, score_run
+from harness.interop.trec_eval import by_setting, run_scores
 
 QRELS = {
     "q1": {"a": 1, "b": 2, "c": 0},
@@ -25,7 +25,7 @@ RUN = {
 
 
 def test_missing_queries_count_as_zero_and_unjudged_ones_not_at_all() -> None:
-    found = score_run(RUN, QRELS, ["map", "ndcg@10", "mrr"])
+    found = run_scores(RUN, QRELS, ["map", "ndcg@10", "mrr"])
     assert found.queries == ("q1", "q2", "q3")
     assert (found.missing, found.unjudged) == (("q3",), ("q9",))
     # By hand: q1 has golds at 2 and 3, q2 at 2.
@@ -43,7 +43,7 @@ def test_missing_queries_count_as_zero_and_unjudged_ones_not_at_all() -> None:
 def test_reciprocal_rank_with_a_cutoff() -> None:
     run = {f"q{i}": {f"d{j}": -float(j) for j in range(1, 13)} for i in (1, 3, 4, 10, 11)}
     qrels = {q: {"d" + q[1:]: 1} for q in run}
-    found = score_run(run, qrels, ["mrr@10", "mrr@3", "mrr"])
+    found = run_scores(run, qrels, ["mrr@10", "mrr@3", "mrr"])
     np.testing.assert_allclose(found.values["mrr@10"], [1, 1 / 3, 1 / 4, 1 / 10, 0])
     np.testing.assert_allclose(found.values["mrr@3"], [1, 1 / 3, 0, 0, 0])
     np.testing.assert_allclose(found.values["mrr"], [1, 1 / 3, 1 / 4, 1 / 10, 1 / 11])
@@ -59,7 +59,7 @@ def test_any_trec_eval_measure_goes_with_its_own_aggregation() -> None:
         "gm_map",
         "set_F_2",
     ]
-    found = score_run(RUN, QRELS, names)
+    found = run_scores(RUN, QRELS, names)
     oracle = pytrec_eval.RelevanceEvaluator(QRELS, set(names)).evaluate(RUN)
     assert list(found.values) == names
     trec = {"ndcg_cut.7": "ndcg_cut_7", "iprec_at_recall_0.5": "iprec_at_recall_0.50"}
@@ -75,9 +75,9 @@ def test_any_trec_eval_measure_goes_with_its_own_aggregation() -> None:
 
 
 def test_a_name_with_several_values_stands_for_all() -> None:
-    found = score_run(RUN, QRELS, ["success", "P_7", "P"])
+    found = run_scores(RUN, QRELS, ["success", "P_7", "P"])
     assert {"success_1", "success_5", "success_10", "P_7", "P_5", "P_1000"} <= set(found.values)
-    assert "runid" not in score_run(RUN, QRELS, ["official"]).values
+    assert "runid" not in run_scores(RUN, QRELS, ["official"]).values
 
 
 @pytest.mark.parametrize(
@@ -97,14 +97,14 @@ def test_a_name_with_several_values_stands_for_all() -> None:
 )
 def test_unknown_measures_are_refused_before_trec_eval_sees_them(name: str, says: str) -> None:
     with pytest.raises(UsageError, match=says):
-        score_run(RUN, QRELS, [name])
+        run_scores(RUN, QRELS, [name])
 
 
 def test_a_run_for_other_qrels_is_refused() -> None:
     with pytest.raises(
         UsageError, match=r"no query in common: .* such as 'de:q1', .* such as 'q1'"
     ):
-        score_run({"de:q1": {"a": 1.0}}, QRELS, ["map"])
+        run_scores({"de:q1": {"a": 1.0}}, QRELS, ["map"])
 
 
 TASK_RUN = {
@@ -133,7 +133,8 @@ def test_a_run_is_cut_into_the_settings_it_speaks_about() -> None:
     # For queries in English only English passages were ranked: nothing to say of cross/en-de.
     assert list(parts) == ["mono/de", "mono/en", "cross/de-en", "multi/de", "multi/en"]
     values = {
-        name: score_run(p.run, p.qrels, ["map"]).values["map"].tolist() for name, p in parts.items()
+        name: run_scores(p.run, p.qrels, ["map"]).values["map"].tolist()
+        for name, p in parts.items()
     }
     # cross/de-en has no gold for question 2.
     assert values == {
@@ -148,7 +149,7 @@ def test_a_run_is_cut_into_the_settings_it_speaks_about() -> None:
 def test_a_query_without_a_passage_of_the_language_is_missing_there_and_counts() -> None:
     run = {"de:1": {"en:a": 1.0}, "de:2": {"de:b": 1.0}}
     (part,) = by_setting(run, TASK_QRELS, SETTINGS[:1])
-    scores = score_run(part.run, part.qrels, ["map"])
+    scores = run_scores(part.run, part.qrels, ["map"])
     assert (scores.missing, scores.means()["map"]) == (("de:1",), 1 / 2)
 
 

@@ -1,0 +1,225 @@
+"""The encoding stage of a run: what is searched, whichever kind of model made it.
+
+A model that gives vectors encodes a task's texts through the store, into memory or, for corpora,
+into shards on disk; one that gives scores indexes them. What comes out answers one call,
+:meth:`Searchable.search`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol, TypeGuard, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.base.progress import Progress, Stages
+from harness.data.task import Role
+from harness.evaluation.corpus_run import Shards, Vectors, read_corpora, shards_of
+from harness.evaluation.layout import Prepared, texts_of
+from harness.evaluation.options import RunOptions
+from harness.evaluation.postprocessing import PostProcessor, postprocess
+from harness.evaluation.search_stage import (
+    Keep,
+    Searched,
+    search_dense,
+    search_lexical,
+    search_shards,
+    without_agreement,
+)
+from harness.models import warn_untrained
+from harness.models.base import DenseModel, LexicalModel, Model
+from harness.search.exact import normalised
+from harness.vectors import encode as encoding
+from harness.vectors.store import Store
+
+READERS = 4
+"""Threads that read vectors from the store."""
+
+
+class Searchable(Protocol):
+    """A task's texts as a model left them, ready to be searched."""
+
+    @property
+    def dimensions(self) -> int | None:
+        """Of the vectors; ``None`` for systems without any."""
+
+    def search(self, options: RunOptions, progress: Progress, keep: Keep) -> Searched:
+        """Rank every query's passages; ``keep`` is handed each query language's result."""
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """All vectors by (role, language); rankings of several languages may be balanced."""
+
+    task: Prepared
+    vectors: Vectors
+    balance: bool
+
+    @property
+    def dimensions(self) -> int:
+        """Of the vectors."""
+        return int(next(iter(self.vectors.values())).shape[1])
+
+    def search(self, options: RunOptions, progress: Progress, keep: Keep) -> Searched:
+        """See :class:`Searchable`."""
+        return search_dense(self.task, self.vectors, options, progress, keep, balance=self.balance)
+
+
+@dataclass(frozen=True)
+class InShards:
+    """Query vectors in memory, passages in shards on disk."""
+
+    task: Prepared
+    vectors: Vectors
+    shards: Shards
+
+    @property
+    def dimensions(self) -> int:
+        """Of the vectors."""
+        return int(next(iter(self.vectors.values())).shape[1])
+
+    def search(self, options: RunOptions, progress: Progress, keep: Keep) -> Searched:
+        """See :class:`Searchable`."""
+        return search_shards(self.task, self.vectors, self.shards, options, progress, keep)
+
+
+@dataclass(frozen=True)
+class ByIndex:
+    """A system that gives scores, and the texts it indexes when it searches."""
+
+    task: Prepared
+    model: LexicalModel
+    dimensions: int | None
+
+    def search(self, options: RunOptions, progress: Progress, keep: Keep) -> Searched:
+        """See :class:`Searchable`."""
+        return search_lexical(self.model, self.task, options, progress, keep)
+
+
+@dataclass(frozen=True)
+class TaskRun:
+    """One task of a run: how it is laid out, the model with its prompts, and what it took."""
+
+    task: Prepared
+    model: Model
+    stages: Stages
+    counts: encoding.EncodingCounts = field(default_factory=encoding.EncodingCounts)
+
+
+def is_dense(model: Model) -> TypeGuard[DenseModel]:
+    """Whether a model gives vectors (else it gives scores)."""
+    return hasattr(model, "encode")
+
+
+@contextmanager
+def encode(
+    run: TaskRun,
+    options: RunOptions,
+    store: Store | None,
+    postprocessors: Sequence[PostProcessor],
+    progress: Progress,
+) -> Iterator[Searchable]:
+    """Encode a task's texts; what is yielded can be searched while the block lasts.
+
+    Raises:
+        HarnessError: the model fails, or texts, vectors or shards are not what they should be.
+    """
+    task, model = run.task, run.model
+    if not is_dense(model):
+        yield _index(run, options, progress)
+    elif task.data.corpora or options.streamed:
+        queries = partial(encode_task, model, task, store, run.counts, progress)
+        with shards_of(model, task, options, store, run.counts, run.stages, progress, queries) as (
+            vectors,
+            shards,
+        ):
+            yield InShards(task, vectors, shards)
+    else:
+        with run.stages.stage("encode"):
+            made = encode_task(model, task, store, run.counts, progress)
+            vectors = dict(postprocess(postprocessors, made, model, store))
+        balance = any(p.balances for p in postprocessors)
+        yield InMemory(without_agreement(task) if balance else task, vectors, balance)
+
+
+def _index(run: TaskRun, options: RunOptions, progress: Progress) -> ByIndex:
+    """A system that scores by index: corpora are read, texts encoded where it encodes at all."""
+    task, model = run.task, cast("LexicalModel", run.model)
+    if task.data.corpora:
+        with run.stages.stage("data"):
+            task = read_corpora(task, options, model.name)
+    run.counts.texts = sum(len(t) for _, _, t in texts_of(task))
+    run.counts.distinct = sum(len(set(t)) for _, _, t in texts_of(task))
+    if hasattr(model, "remember"):
+        with run.stages.stage("encode"):
+            encode_in_model(model, task, run.counts, progress)
+    return ByIndex(task, model, getattr(model, "dimensions", None))
+
+
+def encode_task(
+    model: DenseModel,
+    prepared: Prepared,
+    store: Store | None,
+    counts: encoding.EncodingCounts,
+    progress: Progress,
+) -> dict[tuple[Role, str], NDArray[np.float32]]:
+    """Vectors of a task's texts by (role, language), of length 1 where similarity is cosine."""
+    warn_untrained(model, prepared.data.languages)
+    # Queries that were written anew are in the language they were written in: what several
+    # languages ask in one is encoded together, equal texts once.
+    groups: dict[tuple[Role, str], list[tuple[str, Sequence[str]]]] = {}
+    for role, language, batch in texts_of(prepared):
+        groups.setdefault((role, prepared.encoded_in(role, language)), []).append((language, batch))
+    texts = {x: [text for _, batch in held for text in batch] for x, held in groups.items()}
+    distinct = sum(len(set(held)) for held in texts.values())
+    progress.start(f"encode {prepared.spec.name}", distinct, "texts")
+    cosine = model.similarity == "cosine"
+
+    def read(group: tuple[Role, str]) -> tuple[encoding.Stored, bool]:
+        """What is stored, and whether it is all there and of length 1 already."""
+        held = encoding.look_up(model, *group, texts[group], store)
+        if cosine and held.whole is not None:
+            normalised(held.whole, out=held.whole)
+        return held, held.whole is not None
+
+    # Most of reading is checksums and copies, during which other threads can run.
+    with ThreadPoolExecutor(READERS) as readers:
+        stored = list(readers.map(read, texts))
+    vectors: dict[tuple[Role, str], NDArray[np.float32]] = {}
+    width: int | None = None
+    for (group, batch), (held, scaled) in zip(texts.items(), stored, strict=True):
+        made = encoding.encode(
+            model,
+            *group,
+            batch,
+            store=store,
+            counts=counts,
+            width=width,
+            progress=progress.advance,
+            stored=held,
+        )
+        width = made.shape[1]
+        made = normalised(made, out=made) if cosine and not scaled else made
+        ends = np.cumsum([len(part) for _, part in groups[group]])[:-1]
+        for (language, _), part in zip(groups[group], np.split(made, ends), strict=True):
+            vectors[group[0], language] = part
+    progress.finish()
+    return vectors
+
+
+def encode_in_model(
+    model: Any, prepared: Prepared, counts: encoding.EncodingCounts, progress: Progress
+) -> None:
+    """Have a model that gives scores encode a task's texts, where it encodes at all."""
+    progress.start(f"encode {prepared.spec.name}", counts.distinct, "texts")
+    begun = time.perf_counter()
+    for role, _, texts in texts_of(prepared):
+        counts.encoded += model.remember(texts, role=role, progress=progress.advance)
+    counts.seconds += time.perf_counter() - begun
+    progress.finish()

@@ -1,0 +1,134 @@
+"""The part of a record about one task: what was run, and the numbers made from its ranks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from harness.evaluation.corpus_run import corpus_entry
+from harness.evaluation.encode_stage import TaskRun, is_dense
+from harness.evaluation.intervals import intervals
+from harness.evaluation.layout import Prepared
+from harness.evaluation.options import RunOptions
+from harness.evaluation.record import finite
+from harness.evaluation.scores import per_query, rank_distance_by_golds, top_language_share
+from harness.evaluation.search_stage import Searched
+from harness.metrics.definition import digests
+from harness.models.matrix_rate import rates
+from harness.stats.means import kind_means, kind_medians, setting_means
+from harness.stats.per_query import PerQuery
+
+Scored = tuple[dict[str, Any], PerQuery]
+"""A task's part of a record, and the table it was made from."""
+
+
+def describe(
+    run: TaskRun, options: RunOptions, dimensions: int | None, *, bound: bool
+) -> dict[str, Any]:
+    """What was run: task, data, languages, counts, and what encoding took.
+
+    ``bound``: whether the model has prompts of its own for this task.
+    """
+    task, spec, data, model = run.task, run.task.spec, run.task.data, run.model
+    speed = rates(model, run.counts.work, options.model) if is_dense(model) else {}
+    entry = {
+        "task": spec.name,
+        "title": spec.title,
+        "task_digest": spec.digest,
+        "data_digest": data.digest,
+        "revision": spec.source.revision,
+        "license": spec.license,
+        "text": spec.text,
+        "text_default": spec.default_text,
+        "languages": list(data.languages),
+        "kinds": list(dict.fromkeys(s.kind for s in task.settings)),
+        "partial": dict(data.partial),
+        "counts": {
+            "questions": len({q for g in task.golds.values() for q in g.questions}),
+            "queries": {x: len(g.questions) for x, g in task.golds.items()},
+            "passages": data.passage_counts,
+        },
+        "dimensions": dimensions,
+        "encoding": run.counts.summary() | speed,
+    }
+    if (usage := getattr(model, "usage", None)) is not None:
+        entry["usage"] = {x: getattr(usage, x) for x in ("requests", "retries", "tokens")}
+    if data.corpora:
+        entry |= corpus_entry(task, options, dense=is_dense(model))
+    if bound:
+        entry["prompts"] = dict(getattr(model, "prompts", {}))
+    return entry
+
+
+def measure(run: TaskRun, searched: Searched, options: RunOptions) -> Scored:
+    """Every number of a task, with intervals, and what its stages took until now."""
+    task = searched.task
+    with run.stages.stage("measures"):
+        table, numbers = score(task, searched)
+    uncertainty = None
+    if options.resamples:
+        with run.stages.stage("intervals"):
+            uncertainty = intervals(table, task.measures, resamples=options.resamples)
+    if not task.data.corpora:
+        del numbers["medians"]
+    return {
+        "measures": [m.name for m in task.shown],
+        "definitions": digests(task.measures),
+        **numbers,
+        "intervals": uncertainty,
+        "close_comparisons": searched.decisions and searched.decisions.summary(),
+        # Of a task that is scored twice each record has what was spent until then.
+        "seconds": dict(run.stages.seconds),
+        "peak_bytes": dict(run.stages.peak_bytes),
+    }, table
+
+
+def entry_of(described: dict[str, Any], scored: Scored) -> Scored:
+    """Both parts as the record holds them, and the table."""
+    return finite({**described, **scored[0]}), scored[1]
+
+
+def score(prepared: Prepared, searched: Searched) -> tuple[PerQuery, dict[str, Any]]:
+    """The per-query table, and the part of the record that is made from it."""
+    found = searched.found
+    chars = {
+        x: np.fromiter(map(len, prepared.data.queries[x].texts), np.int32) for x in prepared.golds
+    }
+    table = per_query(
+        found, prepared.pool, prepared.settings, prepared.measures, chars, searched.agreement
+    )
+    means = setting_means(table)
+    queries = np.bincount(table.setting, minlength=len(table.settings))
+    depth, shares = top_language_share(found, prepared.pool)
+    pool_size = prepared.data.passage_counts
+    medians = kind_medians(table, means) if prepared.data.corpora else {}
+    return table, {
+        "settings": [
+            {
+                "setting": s.name,
+                "kind": s.kind,
+                "query_language": s.query_language,
+                "passage_language": s.passage_language,
+                "queries": int(queries[i]),
+                "pool": pool_size.get(s.passage_language or "", sum(pool_size.values())),
+                "scores": {
+                    m.name: means[m.name][i] for m in prepared.measures if s.kind in m.kinds
+                },
+            }
+            for i, s in enumerate(table.settings)
+        ],
+        "means": {
+            kind: {
+                how: {m.name: values[m.name] for m in prepared.measures if kind in m.kinds}
+                for how, values in both.items()
+            }
+            for kind, both in kind_means(table, means).items()
+        },
+        "medians": {
+            kind: {m.name: medians[kind][m.name] for m in prepared.measures if kind in m.kinds}
+            for kind in medians
+        },
+        "rank_distance_by_golds": rank_distance_by_golds(table),
+        "top_languages": {"depth": depth, "share": shares},
+    }
