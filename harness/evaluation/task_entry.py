@@ -15,7 +15,6 @@ from harness.evaluation.record import finite
 from harness.evaluation.scores import per_query, rank_distance_by_golds, top_language_share
 from harness.evaluation.search_stage import Searched
 from harness.metrics.definition import digests
-from harness.models.matrix_rate import rates
 from harness.stats.means import kind_means, kind_medians, setting_means
 from harness.stats.per_query import PerQuery
 
@@ -31,7 +30,7 @@ def describe(
     ``bound``: whether the model has prompts of its own for this task.
     """
     task, spec, data, model = run.task, run.task.spec, run.task.data, run.model
-    speed = rates(model, run.counts.work, options.model) if is_dense(model) else {}
+    speed = run.counts.work.facts() if is_dense(model) else {}
     entry = {
         "task": spec.name,
         "title": spec.title,

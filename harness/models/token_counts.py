@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +28,6 @@ class Work:
     """Tokens of the texts, special ones included."""
     padding: int = 0
     """Tokens computed beside them, to make batches rectangular."""
-    flops: float = 0.0
-    """Operations in matrix products for the texts' tokens, padding left out; 0 where unknown."""
     seconds: float = 0.0
     """From the first text handed over to the last vector given back."""
 
@@ -53,3 +51,13 @@ class Work:
     def tokens_per_second(self) -> float | None:
         """Tokens of texts, padding left out; ``None`` where none were counted."""
         return self.tokens / self.seconds if self.tokens and self.seconds else None
+
+    def facts(self) -> dict[str, Any]:
+        """What a record says of speed: empty for models that do not count tokens."""
+        if not self.tokens:
+            return {}
+        return {
+            "tokens": self.tokens,
+            "tokens_per_second": self.tokens_per_second,
+            "padding_share": self.padding_share,
+        }

@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from harness.base.environment import cores
 from harness.data.task import Role
-from harness.models.matrix_rate import flops
 from harness.models.token_batches import token_batches
 from harness.models.token_counts import CHUNK, WORKERS, Stream, Work
 
@@ -50,11 +49,7 @@ class Pipeline:
     most_texts: int | None = None
     """Texts of a batch; ``None``: any number."""
     work: Work = field(default_factory=Work)
-    _flops: tuple[float, float] = field(init=False)
     _constant: dict[tuple[Role, str], dict[str, Any] | None] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._flops = flops(self.model)
 
     def fits(self, role: Role, prompt: str) -> bool:
         """Whether the texts of this role can be tokenised here.
@@ -185,8 +180,6 @@ class Pipeline:
         self.work.texts += len(lengths)
         self.work.tokens += sum(lengths)
         self.work.padding += width * len(lengths) - sum(lengths)
-        per_token, per_square = self._flops
-        self.work.flops += per_token * sum(lengths) + per_square * sum(x * x for x in lengths)
 
 
 def longest_first(texts: Sequence[str]) -> NDArray[np.intp]:

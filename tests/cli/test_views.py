@@ -203,6 +203,15 @@ def test_what_the_run_took() -> None:
     assert "query prompt: 'query: '" in text and "passage prompt" not in text
 
 
+def test_an_older_record_s_share_of_the_matrix_rate_is_read_and_not_repeated() -> None:
+    """It could exceed 1, so nothing measures it any more."""
+    record = document()
+    tokens = {"tokens": 9_000, "tokens_per_second": 180.0, "padding_share": 0.01}
+    record["tasks"][0]["encoding"] |= {**tokens, "matrix_share": 1.07}
+    text = printed(record, verbose=True)
+    assert "9,000 tokens, 180/s, 1.0% padding\n" in text and "107" not in text
+
+
 def test_what_makes_numbers_incomparable_is_in_plain_sight() -> None:
     record = document(
         text="sentence-context",

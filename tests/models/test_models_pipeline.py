@@ -11,7 +11,6 @@ import pytest
 from harness.errors import ModelError
 from harness.models import ModelOptions, load
 from harness.models import token_pipeline as pipeline_module
-from harness.models.matrix_rate import rates
 from harness.vectors import encode as encoding
 from harness.vectors.store import Store
 
@@ -101,15 +100,10 @@ def test_work_is_counted(library: Any) -> None:
     encoding.encode(model, "passage", "en", asked, store=None, counts=counts)
     assert (counts.work.texts, counts.work.tokens) == (50, tokens)
     assert 0 <= counts.work.padding < tokens
-    # Per layer 4 products of 384 x 384 and 2 of 384 x 1536; two operations each; 6 layers; and
-    # attention, at most 4 * 384 * 6 operations per token and token.
-    least = 2 * 6 * (4 * 384 * 384 + 2 * 384 * 1536) * tokens
-    assert least < counts.work.flops < 1.1 * least
     assert 0 < counts.work.seconds <= counts.seconds
-    found = rates(model, counts.work, ModelOptions())
+    found = counts.work.facts()
     assert found["tokens"] == tokens
     assert found["padding_share"] == counts.work.padding / (tokens + counts.work.padding)
-    assert found["matrix_share"] is None  # too little to tell
     encoding.encode(model, "passage", "en", asked[:9], store=None, counts=counts)
     assert counts.work.texts == 59
 

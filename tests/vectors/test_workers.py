@@ -120,7 +120,7 @@ def seen(record: Record, cache: Path) -> tuple[dict[str, Any], dict[str, bytes]]
     for entry in document["tasks"]:
         for field in ("seconds", "peak_bytes", "close_comparisons"):
             entry.pop(field)
-        for field in ("model_seconds", "tokens_per_second", "matrix_share"):
+        for field in ("model_seconds", "tokens_per_second"):
             entry["encoding"].pop(field, None)
     files = {p.name: p.read_bytes() for p in cache.rglob("*.npy")}
     return document, {f"{p.parent.name}/{p.name}": files[p.name] for p in cache.rglob("0*.npy")}

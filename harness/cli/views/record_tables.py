@@ -163,7 +163,7 @@ def _work(entry: Document, *, dense: bool) -> str:
 
 
 def _speed(entry: Document) -> str | None:
-    """``1,234,567 tokens, 10,088/s, 0.8% padding, 61% of the device's matrix rate``."""
+    """``1,234,567 tokens, 10,088/s, 0.8% padding``."""
     done = entry["encoding"]
     if not done.get("tokens"):
         return None
@@ -172,8 +172,6 @@ def _speed(entry: Document) -> str | None:
         f"{done['tokens_per_second']:,.0f}/s",
         f"{done['padding_share']:.1%} padding",
     ]
-    if done["matrix_share"] is not None:
-        parts.append(f"{done['matrix_share']:.0%} of the device's matrix rate")
     return ", ".join(parts)
 
 

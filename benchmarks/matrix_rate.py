@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import Any
 
 from harness.base.environment import cores
-from harness.models.base import DenseModel, ModelOptions
-from harness.models.token_counts import WORKERS, Work
-
-ENOUGH = 50_000
-"""Tokens from which on a share is worth measuring: below it loading and first calls weigh in."""
 
 _SECONDS = 0.2
 _ROUNDS = 3
@@ -20,11 +15,11 @@ _SIDE = {"cpu": 1024}
 _SIDE_OTHER = 8192
 
 
-def flops(model: Any) -> tuple[float, float]:
-    """Operations in a transformer's matrix products: per token, and per squared length of a text.
+def flops(model: Any, lengths: Sequence[int]) -> float:
+    """Operations in a transformer's matrix products for texts of so many tokens.
 
     The linear layers that see every token, and the two products of attention, 2 operations per
-    multiply-add. Zeros where the layers cannot be looked at (another backend than torch, another
+    multiply-add. Zero where the layers cannot be looked at (another backend than torch, another
     kind of model).
     """
     linear = attention = 0.0
@@ -39,10 +34,9 @@ def flops(model: Any) -> tuple[float, float]:
                 linear += 2.0 * layer.in_features * layer.out_features
         layers, width = (getattr(config, x, 0) for x in ("num_hidden_layers", "hidden_size"))
         attention += 4.0 * layers * width if linear else 0.0
-    return linear, attention
+    return linear * sum(lengths) + attention * sum(x * x for x in lengths)
 
 
-@cache
 def matrix_rate(device: str, dtype: str, workers: int) -> float:
     """Operations per second of square matrix products on ``device``, the best of a few rounds.
 
@@ -80,25 +74,3 @@ def _wait(kind: str) -> None:
         import torch
 
         torch.cuda.synchronize()
-
-
-def rates(model: DenseModel, work: Work, options: ModelOptions) -> dict[str, Any]:
-    """What a record says of speed: empty for models that do not count tokens.
-
-    ``matrix_share`` compares the operations of the model's matrix products, done for real tokens,
-    with what the device does in the same seconds when it multiplies and nothing else; ``None``
-    where too little was encoded to tell.
-    """
-    if not work.tokens:
-        return {}
-    share: float | None = None
-    if work.tokens >= ENOUGH and work.flops:
-        device = getattr(model, "device", None) or options.device or "cpu"
-        workers = min(cores(), WORKERS) if device == "cpu" else 1
-        share = work.flops / work.seconds / matrix_rate(device, options.dtype, workers)
-    return {
-        "tokens": work.tokens,
-        "tokens_per_second": work.tokens_per_second,
-        "padding_share": work.padding_share,
-        "matrix_share": share,
-    }
