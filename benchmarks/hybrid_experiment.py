@@ -26,10 +26,12 @@ import numpy as np
 from experiment_page import Kind, page
 
 import harness
-from harness.analysis.paired_rows import Rows, paired_tests, shared_rows
+from harness.analysis.compare import paired_tables
 from harness.evaluation.intervals import SEED
 from harness.evaluation.record import Record
 from harness.models.use_m3.module import shared_trunk
+from harness.stats.pairwise_tests import paired_tests
+from harness.stats.per_query import PerQuery
 from harness.stats.resampling import cluster_bootstrap
 from harness.training.settings import Settings
 from harness.training.sources.conversion import make_pairs
@@ -111,13 +113,16 @@ def scored(args: argparse.Namespace, name: str, model: str) -> Record:
 def kinds_of(systems: Sequence[Sequence[Record]], task: str) -> list[Kind]:
     """Means over seeds, intervals over questions and paired tests of all systems on one task."""
     flat = [record for records in systems for record in records]
-    rows = shared_rows(flat, task, MEASURES, whole=True)
     sizes = np.cumsum([len(records) for records in systems])
     averaged, parts = [], []
-    for one in rows:
+    for one in paired_tables(flat, task, MEASURES, whole=True):
         seeds = np.split(one.values, sizes[:-1])
         parts.append(seeds)
-        averaged.append(replace(one, values=np.stack([x.mean(0) for x in seeds])))
+        tables = [
+            replace(one.rows, values=dict(zip(one.measures, x.mean(0).T, strict=True)))
+            for x in seeds
+        ]
+        averaged.append(replace(one, tables=tuple(tables)))
     tests = paired_tests(averaged, 10_000, SEED)
     found = []
     for number, one in enumerate(averaged):
@@ -127,9 +132,9 @@ def kinds_of(systems: Sequence[Sequence[Record]], task: str) -> list[Kind]:
             differences[i, j] = tests.differences[number][p]
             differences[j, i] = -differences[i, j]
             adjusted[i, j] = adjusted[j, i] = tests.adjusted[number][p]
-        whole = [_bootstrap(one, values) for values in one.values]
+        whole = [_bootstrap(one.rows, values) for values in one.values]
         deviations = [
-            np.std([_bootstrap(one, x, 1).value for x in seeds], axis=0, ddof=1)
+            np.std([_bootstrap(one.rows, x, 1).value for x in seeds], axis=0, ddof=1)
             if len(seeds) > 1
             else np.full(m, np.nan)
             for seeds in parts[number]
@@ -149,16 +154,8 @@ def kinds_of(systems: Sequence[Sequence[Record]], task: str) -> list[Kind]:
     return found
 
 
-def _bootstrap(rows: Rows, values: np.ndarray, resamples: int = 10_000) -> Any:
-    return cluster_bootstrap(
-        values,
-        rows.clusters,
-        rows.groups,
-        len(rows.settings),
-        parents=rows.parents,
-        seed=SEED,
-        resamples=max(resamples, 2),
-    ).macro
+def _bootstrap(rows: PerQuery, values: np.ndarray, resamples: int = 10_000) -> Any:
+    return cluster_bootstrap(values, **rows.levels, seed=SEED, resamples=max(resamples, 2)).macro
 
 
 def tell(text: str) -> None:

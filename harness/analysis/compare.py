@@ -22,13 +22,13 @@ from harness.analysis.mismatches import (
     other_differences,
     shared_tasks,
 )
-from harness.analysis.paired_rows import Rows, Tests, paired_tests, shared_rows
 from harness.data.task import Kind
-from harness.errors import RecordError, UsageError
+from harness.errors import RecordError, UsageError, did_you_mean
 from harness.evaluation.intervals import SEED
 from harness.evaluation.record import Record, finite
 from harness.metrics import parse_measure
 from harness.metrics.measure import Better
+from harness.stats.means import question_shares
 from harness.stats.multiple_tests import (
     ALPHA,
     POWER,
@@ -39,6 +39,8 @@ from harness.stats.multiple_tests import (
     smallest_detectable_difference,
     tie_groups,
 )
+from harness.stats.pairwise_tests import PairwiseTests, paired_tests
+from harness.stats.per_query import Paired, PerQuery, aligned
 from harness.stats.ragged import FloatArray
 from harness.stats.resampling import (
     LEVEL,
@@ -70,7 +72,7 @@ class Value:
 
 
 @dataclass(frozen=True)
-class Part:
+class LanguageComparison:
     """The queries of one language, or one ordered pair, against the baseline."""
 
     query_language: str
@@ -106,8 +108,8 @@ class Against:
     detectable: float
     """Least true difference that these data would have found with the stated power."""
     verdict: Verdict
-    languages: tuple[Part, ...]
-    pairs: tuple[Part, ...]
+    languages: tuple[LanguageComparison, ...]
+    pairs: tuple[LanguageComparison, ...]
     """Of cross settings; else empty."""
 
 
@@ -208,6 +210,8 @@ class Comparison:
         return head | finite(asdict(self))
 
 
+KEY_BIAS = ("rank_distance", "own_language_first", "other_language_recall@10")
+"""Compared beside the measures that a record shows first, where all records hold them."""
 _LEAD = "map"
 """The measure of tables that show one, where it is compared and none was asked for."""
 
@@ -256,35 +260,35 @@ def compare(
         Side(letter, x.model, None if x.folder is None else str(x.folder))
         for letter, x in zip(letters(len(loaded)), loaded, strict=True)
     ]
-    kinds = [x for t in shared for x in shared_rows(loaded, t, measures, whole=not found)]
+    kinds = [x for t in shared for x in paired_tables(loaded, t, measures, whole=not found)]
     if not kinds:
         raise RecordError("these records share no query of any setting: nothing can be compared")
     tests = paired_tests(kinds, resamples, seed)
     texts: dict[str, tuple[Mapping[tuple[str, str], str], str | None]] = {}
     parts: dict[str, list[KindComparison]] = {}
-    for number, rows in enumerate(kinds):
-        if rows.task not in texts:
-            entry = loaded[0].task(rows.task)
-            texts[rows.task] = question_texts(entry, data_dir) if flips else ({}, None)
+    for number, paired in enumerate(kinds):
+        if paired.task not in texts:
+            entry = loaded[0].task(paired.task)
+            texts[paired.task] = question_texts(entry, data_dir) if flips else ({}, None)
         intervals = [
-            None if found else _recorded(x.task(rows.task), rows.kind, rows.measures)
+            None if found else _recorded(x.task(paired.task), paired.kind, paired.measures)
             for x in loaded
         ]
-        values = _values(rows, intervals, resamples, seed)
-        lead = rows.measures[0] if measures or _LEAD not in rows.measures else _LEAD
-        parts.setdefault(rows.task, []).append(
+        values = _values(paired, intervals, resamples, seed)
+        lead = paired.measures[0] if measures or _LEAD not in paired.measures else _LEAD
+        parts.setdefault(paired.task, []).append(
             KindComparison(
-                kind=rows.kind,
-                settings=len(rows.settings),
-                queries=len(rows.groups),
-                questions=len(rows.questions),
+                kind=paired.kind,
+                settings=len(paired.settings),
+                queries=len(paired.rows),
+                questions=len(paired.rows.questions),
                 smallest_p_value=tests.smallest[number],
-                measures=_compared(rows, values, tests, number, resamples, seed),
+                measures=_compared(paired, values, tests, number, resamples, seed),
                 lead=lead,
                 flips=tuple(
                     flip
                     for k in range(1, len(loaded))
-                    for flip in most_changed(rows, k, lead, flips, texts[rows.task][0])
+                    for flip in most_changed(paired, k, lead, flips, texts[paired.task][0])
                 ),
             )
         )
@@ -315,6 +319,66 @@ def compare(
     )
 
 
+def paired_tables(
+    records: Sequence[Record], task: str, measures: Sequence[str], *, whole: bool
+) -> list[Paired]:
+    """The rows of one task that all records hold, kind by kind of setting.
+
+    Args:
+        records: at least one.
+        task: a task of all of them.
+        measures: default: those that the first record shows first, and :data:`KEY_BIAS`; of these
+            only what all records hold.
+        whole: the records must hold the same queries.
+
+    Raises:
+        UsageError: a record lacks one of ``measures``.
+        RecordError: a table cannot be read, or holds other queries than the first one's.
+    """
+    entries = [x.task(task) for x in records]
+    chosen = _measures(records, task, measures)
+    read = [x.table(task).select(chosen) for x in records]
+    tables = aligned(read)
+    shared = len(tables[0])
+    if whole:
+        for letter, record, table in zip(letters(len(records)), records, read, strict=True):
+            if len(table) != shared:
+                raise RecordError(
+                    f"record {letter} ({record.model}) holds {len(table):,} queries of {task}, of "
+                    f"which all records share {shared:,}, though their data is the same; run "
+                    "its model again"
+                )
+    found = []
+    parts = [table.by_kind() for table in tables]
+    for kind in parts[0]:
+        held = [m for m in chosen if all(_of_kind(e, kind, m) for e in entries)]
+        if held:
+            found.append(Paired(task, kind, tuple(x[kind].select(held) for x in parts)))
+    return found
+
+
+def _measures(records: Sequence[Record], task: str, wanted: Sequence[str]) -> list[str]:
+    held = [_held(x.task(task)) for x in records]
+    for letter, record, names in zip(letters(len(records)), records, held, strict=True):
+        for name in wanted:
+            if name not in names:
+                raise UsageError(
+                    f"record {letter} ({record.model}) has no measure {name!r} on {task}"
+                    f"{did_you_mean(name, names)} (it has {', '.join(names)})"
+                )
+    asked = list(wanted) or [*records[0].task(task)["measures"], *KEY_BIAS]
+    return [m for m in dict.fromkeys(asked) if all(m in names for names in held)]
+
+
+def _held(entry: dict[str, Any]) -> list[str]:
+    """Measures that some kind of setting of a task has."""
+    return list(dict.fromkeys(m for both in entry["means"].values() for m in both["macro"]))
+
+
+def _of_kind(entry: dict[str, Any], kind: Kind, measure: str) -> bool:
+    return kind in entry["means"] and measure in entry["means"][kind]["macro"]
+
+
 def _recorded(
     entry: Mapping[str, Any], kind: Kind, measures: Sequence[str]
 ) -> list[list[float | None]] | None:
@@ -326,17 +390,17 @@ def _recorded(
 
 
 def _values(
-    rows: Rows,
+    paired: Paired,
     recorded: Sequence[list[list[float | None]] | None],
     resamples: int,
     seed: int,
 ) -> list[list[Value]]:
     """Macro means with intervals, by measure and record; what is not recorded is drawn."""
-    found: list[list[Value]] = [[] for _ in rows.measures]
-    for values, intervals in zip(rows.values, recorded, strict=True):
-        means = rows.shares(values).sum(axis=0)
+    found: list[list[Value]] = [[] for _ in paired.measures]
+    for values, intervals in zip(paired.values, recorded, strict=True):
+        means = question_shares(paired.rows, values).sum(axis=0)
         ends = (
-            _bootstrap(rows, values, resamples, seed)[0]
+            _bootstrap(paired.rows, values, resamples, seed)[0]
             if intervals is None
             else np.array(intervals, np.float64)
         )
@@ -346,46 +410,40 @@ def _values(
 
 
 def _bootstrap(
-    rows: Rows, values: FloatArray, resamples: int, seed: int
+    rows: PerQuery, values: FloatArray, resamples: int, seed: int
 ) -> tuple[FloatArray, FloatArray]:
     """BCa intervals (M, 2) and standard errors (M,) of the macro means of ``values`` (R, M)."""
-    macro = cluster_bootstrap(
-        values,
-        rows.clusters,
-        rows.groups,
-        len(rows.settings),
-        parents=rows.parents,
-        seed=seed,
-        resamples=resamples,
-    ).macro
+    macro = cluster_bootstrap(values, **rows.levels, seed=seed, resamples=resamples).macro
     # A single question drawn again and again is always itself: it says nothing of others.
-    alone = np.array([len(np.unique(rows.clusters[~np.isnan(x)])) < 2 for x in values.T])
+    alone = np.array([len(np.unique(rows.question[~np.isnan(x)])) < 2 for x in values.T])
     ends = np.where(alone[:, None], np.nan, macro.bca)
     return ends, np.where(alone, np.nan, macro.standard_error)
 
 
 def _compared(
-    rows: Rows, values: list[list[Value]], tests: Tests, number: int, resamples: int, seed: int
+    paired: Paired,
+    values: list[list[Value]],
+    tests: PairwiseTests,
+    number: int,
+    resamples: int,
+    seed: int,
 ) -> tuple[MeasureComparison, ...]:
     """All measures of one kind, the ``number``-th of ``tests``."""
-    better = [_better(m) for m in rows.measures]
-    against: list[list[Against]] = [[] for _ in rows.measures]
-    for k in range(1, len(rows.values)):
-        change = rows.values[k] - rows.values[0]
+    rows, better = paired.rows, [_better(m) for m in paired.measures]
+    against: list[list[Against]] = [[] for _ in paired.measures]
+    for k in range(1, len(paired.values)):
+        change = paired.values[k] - paired.values[0]
         ends, errors = _bootstrap(rows, change, resamples, seed)
         detectable = smallest_detectable_difference(errors, alpha=ALPHA / tests.comparisons)
         swapped = paired_permutation_test(
-            rows.values[k],
-            rows.values[0],
-            rows.clusters,
-            rows.groups,
-            len(rows.settings),
-            parents=rows.parents,
+            paired.values[k],
+            paired.values[0],
+            **rows.levels,
             seed=seed,
             resamples=resamples,
         )
         pair = tests.pairs.index((0, k))
-        for m in range(len(rows.measures)):
+        for m in range(len(paired.measures)):
             difference = float(tests.differences[number][pair, m])
             adjusted = float(tests.adjusted[number][pair, m])
             against[m].append(
@@ -399,12 +457,14 @@ def _compared(
                     adjusted=adjusted,
                     detectable=float(detectable[m]),
                     verdict=verdict(difference, adjusted, better[m]),
-                    languages=_by_language(rows, change[:, m], swapped.parents, m, better[m]),
-                    pairs=_by_pair(rows, change[:, m], swapped.groups, m, better[m]),
+                    languages=_by_language(
+                        paired.rows, change[:, m], swapped.parents, m, better[m]
+                    ),
+                    pairs=_by_pair(paired.rows, change[:, m], swapped.groups, m, better[m]),
                 )
             )
     found = []
-    for m, measure in enumerate(rows.measures):
+    for m, measure in enumerate(paired.measures):
         means = [x.mean for x in values[m]]
         p_values = np.full((len(means), len(means)), np.nan)
         for p, (i, j) in enumerate(tests.pairs):
@@ -455,39 +515,39 @@ def _better(measure: str) -> Better | None:
 
 
 def _by_language(
-    rows: Rows, change: FloatArray, found: Difference, m: int, better: Better | None
-) -> tuple[Part, ...]:
+    rows: PerQuery, change: FloatArray, found: Difference, m: int, better: Better | None
+) -> tuple[LanguageComparison, ...]:
     names: list[tuple[str, str | None]] = [(x, None) for x in rows.languages]
     adjusted = holm(found.p_value[:, m])
-    return _parts(names, rows.parents[rows.groups], change, found, adjusted, m, better)
+    return _parts(names, rows.language_of[rows.setting], change, found, adjusted, m, better)
 
 
 def _by_pair(
-    rows: Rows, change: FloatArray, found: Difference, m: int, better: Better | None
-) -> tuple[Part, ...]:
-    if rows.kind != "cross":
+    rows: PerQuery, change: FloatArray, found: Difference, m: int, better: Better | None
+) -> tuple[LanguageComparison, ...]:
+    if rows.kinds != ("cross",):
         return ()
     names = [(s.query_language, s.passage_language) for s in rows.settings]
     adjusted = benjamini_hochberg(found.p_value[:, m])
-    return _parts(names, rows.groups, change, found, adjusted, m, better)
+    return _parts(names, rows.setting, change, found, adjusted, m, better)
 
 
 def _parts(
     names: Sequence[tuple[str, str | None]],
-    of: NDArray[np.int64],
+    of: NDArray[np.integer[Any]],
     change: FloatArray,
     found: Difference,
     adjusted: FloatArray,
     m: int,
     better: Better | None,
-) -> tuple[Part, ...]:
-    """One entry per part; ``of`` (R,) says which part each row is in."""
+) -> tuple[LanguageComparison, ...]:
+    """One entry per name; ``of`` (R,) says which of ``names`` each row is of."""
     defined = ~np.isnan(change)
     sign = np.where(change > EQUAL, 2, np.where(change < -EQUAL, 0, 1))
     cells = of[defined] * 3 + sign[defined]
     counts = np.bincount(cells, minlength=3 * len(names)).reshape(-1, 3)
     return tuple(
-        Part(
+        LanguageComparison(
             query_language=query,
             passage_language=passage,
             queries=int(n.sum()),

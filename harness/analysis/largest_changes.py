@@ -9,39 +9,39 @@ from typing import Any
 
 import numpy as np
 
-from harness.analysis.paired_rows import Rows
 from harness.errors import HarnessError
+from harness.stats.per_query import Paired
 
 EQUAL = 1e-12
 """Values closer than this are the same: sums of the same terms in another order."""
 
 
 def most_changed(
-    rows: Rows, record: int, measure: str, n: int, texts: Mapping[tuple[str, str], str]
+    paired: Paired, record: int, measure: str, n: int, texts: Mapping[tuple[str, str], str]
 ) -> list[Change]:
     """The ``n`` questions whose value in some setting lies farthest from that of record 0.
 
     Of equal changes that of the question comes first which changed most over all its settings.
     ``texts`` are by (query language, question id). A question without a change is not listed.
     """
-    m = rows.measures.index(measure)
-    before, after = rows.values[0, :, m], rows.values[record, :, m]
+    rows, m = paired.rows, paired.measures.index(measure)
+    before, after = paired.values[0, :, m], paired.values[record, :, m]
     change = np.abs(after - before)
     defined = ~np.isnan(change)
     size = len(rows.questions)
     change = np.where(defined & (change > EQUAL), change, 0.0)
-    asked = np.bincount(rows.clusters, defined, size)
-    changed = np.bincount(rows.clusters, change > 0, size)
-    mean = np.bincount(rows.clusters, change, size) / np.maximum(asked, 1)
+    asked = np.bincount(rows.question, defined, size)
+    changed = np.bincount(rows.question, change > 0, size)
+    mean = np.bincount(rows.question, change, size) / np.maximum(asked, 1)
     # Largest change first, then the question's mean; rows stand in the order of settings and ids.
-    order = np.lexsort((-mean[rows.clusters].round(12), -change.round(12)))
-    first = np.sort(np.unique(rows.clusters[order], return_index=True)[1])
+    order = np.lexsort((-mean[rows.question].round(12), -change.round(12)))
+    first = np.sort(np.unique(rows.question[order], return_index=True)[1])
     found = []
     for at in order[first[:n]]:
         if change[at] == 0:
             break
-        question = int(rows.clusters[at])
-        setting = rows.settings[rows.groups[at]]
+        question = int(rows.question[at])
+        setting = rows.settings[rows.setting[at]]
         found.append(
             Change(
                 record=record,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.analysis.paired_rows import KEY_BIAS
+from harness.analysis.compare import KEY_BIAS
 from harness.boards.additions import additions
 from harness.boards.board import Board, Cell, Column, Ranking, Row, TaskBoard
 from harness.boards.leaderboards import Leaderboards

@@ -11,18 +11,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.analysis.paired_rows import Rows
 from harness.gate.differences import Check, change_of, of_side
 from harness.gate.policy import Direction, Policy
 from harness.gate.result import CheckResult, Side
 from harness.stats.means import group_means, micro_mean
+from harness.stats.per_query import Paired
 from harness.stats.ragged import FloatArray
 
 _Found = tuple[Side, str]
 
 
 def attributed(
-    policy: Policy, kinds: Sequence[Rows], asked: Sequence[Check], cells: Sequence[CheckResult]
+    policy: Policy, kinds: Sequence[Paired], asked: Sequence[Check], cells: Sequence[CheckResult]
 ) -> tuple[list[CheckResult], tuple[str, ...]]:
     """``cells`` with what their regressions come from, and the languages these come from.
 
@@ -77,16 +77,16 @@ def attributed(
 _SIDES: tuple[Side, ...] = ("query", "passage")
 
 
-def _drops(rows: Rows, measure: str, direction: Direction) -> FloatArray:
+def _drops(rows: Paired, measure: str, direction: Direction) -> FloatArray:
     """The drop of each setting (S,), above 0 where it got worse."""
     change = change_of(rows)[:, rows.measures.index(measure)]
-    moved = group_means(change, rows.groups, len(rows.settings))
+    moved = group_means(change, rows.rows.setting, len(rows.settings))
     if direction == "same":
         return np.abs(moved)
     return -moved if direction == "higher" else moved
 
 
-def _left(rows: Rows, drops: FloatArray, ask: Check, without: Sequence[_Found]) -> float:
+def _left(rows: Paired, drops: FloatArray, ask: Check, without: Sequence[_Found]) -> float:
     """The drop of a value once some languages are taken out of it; 0 where nothing is left."""
     kept = [
         i
@@ -100,7 +100,7 @@ def _left(rows: Rows, drops: FloatArray, ask: Check, without: Sequence[_Found]) 
 
 
 def _sources(
-    rows: Rows,
+    rows: Paired,
     drops: FloatArray,
     asked: Sequence[tuple[Check, float]],
     known: Container[str],

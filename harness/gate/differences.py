@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.analysis.largest_changes import EQUAL
-from harness.analysis.paired_rows import Rows
 from harness.data.task import Setting
 from harness.gate.policy import Policy, Rule, Tier
 from harness.gate.result import Side
 from harness.stats.means import group_means, micro_mean
+from harness.stats.per_query import Paired
 from harness.stats.ragged import FloatArray
 from harness.stats.resampling import (
     Difference,
@@ -32,7 +32,7 @@ class Check:
 
     rule: int
     rows: int
-    """Which :class:`Rows`."""
+    """Which :class:`Paired`."""
     side: Side
     unit: str
     tier: Tier
@@ -55,7 +55,7 @@ class ValueChange(NamedTuple):
     p_either: float
 
 
-def asks(policy: Policy, number: int, rows: Rows, at: int) -> Iterator[Check]:
+def asks(policy: Policy, number: int, rows: Paired, at: int) -> Iterator[Check]:
     """The values that one rule is about in the rows of one kind of setting."""
     rule = policy.rules[number]
     if rows.kind not in rule.settings or (rule.tasks and rows.task not in rule.tasks):
@@ -102,7 +102,7 @@ def _languages(setting: Setting) -> tuple[str, ...]:
     return (setting.query_language, str(setting.passage_language))
 
 
-def change_of(rows: Rows) -> FloatArray:
+def change_of(rows: Paired) -> FloatArray:
     """Candidate minus baseline (R, M); differences of rounding alone are 0."""
     before, after = rows.values
     change = after - before
@@ -112,7 +112,7 @@ def change_of(rows: Rows) -> FloatArray:
 
 
 def measured(
-    kinds: Sequence[Rows],
+    kinds: Sequence[Paired],
     asked: Sequence[Check],
     rules: Sequence[Rule],
     *,
@@ -151,7 +151,7 @@ class _Drawn:
 
     def __init__(
         self,
-        rows: Rows,
+        rows: Paired,
         side: Side,
         part: tuple[int, ...],
         measures: Sequence[str],
@@ -160,12 +160,12 @@ class _Drawn:
     ) -> None:
         self.measures = list(measures)
         columns = [rows.measures.index(m) for m in measures]
-        taken = np.isin(rows.groups, part)
+        taken = np.isin(rows.rows.setting, part)
         self.position = {setting: i for i, setting in enumerate(part)}
         number = np.full(len(rows.settings), -1, np.int64)
         number[list(part)] = np.arange(len(part))
-        self.groups = number[rows.groups[taken]]
-        self.clusters = rows.clusters[taken]
+        self.groups = number[rows.rows.setting[taken]]
+        self.clusters = rows.rows.question[taken]
         change = change_of(rows)[taken][:, columns]
         undefined = np.isnan(change)
         self.values = np.where(undefined, np.nan, rows.values[:, taken][:, :, columns])

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from harness.analysis.compare import paired_tables
 from harness.analysis.mismatches import mismatches, other_differences
-from harness.analysis.paired_rows import Rows, shared_rows
 from harness.errors import NotComparableError
 from harness.evaluation.intervals import SEED
 from harness.evaluation.record import Record
@@ -18,6 +18,7 @@ from harness.gate.differences import Check, asks, measured
 from harness.gate.policy import Policy, read_policy
 from harness.gate.result import Gate, Outcome, Party
 from harness.gate.verdicts import judge, outcomes, overall
+from harness.stats.per_query import Paired
 
 _HALVES = ("float16", "bfloat16")
 
@@ -54,7 +55,7 @@ def gate(
         rows
         for task in names
         if (held := _measures(base, new, policy, task))
-        for rows in shared_rows([base, new], task, held, whole=_alike(base, new, task))
+        for rows in paired_tables([base, new], task, held, whole=_alike(base, new, task))
     ]
     asked = [
         ask
@@ -184,7 +185,7 @@ def _permutations(policy: Policy, asked: Sequence[Check]) -> int:
 
 
 def _checked(
-    outcome: Outcome, base: Record, new: Record, tasks: Sequence[str], kinds: Sequence[Rows]
+    outcome: Outcome, base: Record, new: Record, tasks: Sequence[str], kinds: Sequence[Paired]
 ) -> Outcome:
     """An outcome, missing if the rule names what one of the records does not hold."""
     rule = outcome.rule

@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harness.analysis.paired_rows import Rows
 from harness.console.numbers import p_value, plural
 from harness.gate.differences import Check, ValueChange
 from harness.gate.policy import LEAST, Direction, Policy, Rule
 from harness.gate.result import CheckResult, Outcome, Verdict
 from harness.stats.multiple_tests import holm, smallest_detectable_difference
+from harness.stats.per_query import Paired
 
 _SEVERITY: tuple[Verdict, ...] = ("regression", "missing", "inconclusive", "improvement", "pass")
 
@@ -44,7 +44,7 @@ def _drop(moved: ValueChange, direction: Direction) -> _Drop:
 
 def judge(
     policy: Policy,
-    kinds: Sequence[Rows],
+    kinds: Sequence[Paired],
     asked: Sequence[Check],
     moved: Sequence[ValueChange],
     *,

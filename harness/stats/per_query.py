@@ -255,6 +255,16 @@ class Paired:
         return self.tables[0]
 
     @property
+    def settings(self) -> tuple[Setting, ...]:
+        """As of ``rows``."""
+        return self.rows.settings
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Query languages, as of ``rows``."""
+        return self.rows.languages
+
+    @property
     def measures(self) -> tuple[str, ...]:
         """Of ``values``."""
         return tuple(self.rows.values)

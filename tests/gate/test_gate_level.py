@@ -9,35 +9,35 @@ from pathlib import Path
 import numpy as np
 from gated import POLICY, policy
 
-from harness.analysis.paired_rows import Rows
 from harness.data.task import Setting
 from harness.gate import Policy
 from harness.gate.differences import asks, measured
 from harness.gate.verdicts import judge
+from harness.stats.per_query import Paired, PerQuery
 
 LANGUAGES = ("de", "en", "es", "ru", "zh")
 QUESTIONS = 40
 
 
-def rows(values: np.ndarray) -> Rows:
+def paired(values: np.ndarray) -> Paired:
     """Monolingual rows of two systems from ``values`` (2, questions, languages)."""
     questions, languages = values.shape[1:]
-    return Rows(
-        task="simulated",
-        kind="mono",
+    size = questions * languages
+    first = PerQuery(
         settings=tuple(Setting("mono", x, x) for x in LANGUAGES),
-        groups=np.tile(np.arange(languages), questions),
-        parents=np.arange(languages),
-        languages=LANGUAGES,
-        clusters=np.repeat(np.arange(questions), languages),
         questions=tuple(map(str, range(questions))),
-        measures=("map",),
-        values=values.reshape(2, -1, 1),
+        setting=np.tile(np.arange(languages, dtype=np.int32), questions),
+        question=np.repeat(np.arange(questions, dtype=np.int32), languages),
+        relevant=np.ones(size, np.int32),
+        query_chars=np.ones(size, np.int32),
+        values={},
     )
+    tables = tuple(replace(first, values={"map": x.ravel()}) for x in values)
+    return Paired("simulated", "mono", tables)
 
 
 def rings(rules: Policy, values: np.ndarray, seed: int) -> bool:
-    held = rows(values)
+    held = paired(values)
     asked = [ask for n in range(len(rules.rules)) for ask in asks(rules, n, held, 0)]
     moved = measured(
         [held], asked, rules.rules, resamples=20, permutations=rules.resamples, seed=seed

@@ -18,9 +18,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.analysis.paired_rows import KEY_BIAS, Rows, shared_rows
+from harness.analysis.compare import KEY_BIAS, paired_tables
 from harness.errors import RecordError
 from harness.evaluation.record import Record
+from harness.stats.means import question_shares
+from harness.stats.per_query import PerQuery
 from harness.stats.ragged import FloatArray
 
 UNDEFINED = 65_535
@@ -66,24 +68,27 @@ def of_record(record: Record, task: str) -> tuple[Questions, tuple[str, ...]]:
     entry = record.task(task)
     wanted = [m for m in (*entry["measures"], *KEY_BIAS) if _held(entry, m)]
     tell = _tells_hits(entry)
-    kinds = shared_rows([record], task, [*dict.fromkeys([*wanted, *tell])], whole=True)
-    ids = tuple(sorted({q for rows in kinds for q in rows.questions}))
+    kinds = {
+        x.kind: x.rows
+        for x in paired_tables([record], task, [*dict.fromkeys([*wanted, *tell])], whole=True)
+    }
+    ids = tuple(sorted({q for rows in kinds.values() for q in rows.questions}))
     number = {q: i for i, q in enumerate(ids)}
     columns: list[tuple[str, str]] = []
     values: list[FloatArray] = []
     hits: dict[str, Hits] = {}
-    for rows in kinds:
+    for kind, rows in kinds.items():
         at = np.array([number[q] for q in rows.questions], np.int64)
-        shares = rows.shares(rows.values[0]) * len(ids)
-        for m, measure in enumerate(rows.measures):
+        shares = question_shares(rows, rows.matrix()) * len(ids)
+        for m, measure in enumerate(rows.values):
             if measure not in wanted:
                 continue
             column = np.zeros(len(ids))
             column[at] = shares[:, m]
-            columns.append((rows.kind, measure))
+            columns.append((kind, measure))
             values.append(column)
-        if rows.kind in _HIT_KINDS and (found := _hits(rows, at, len(ids), entry["languages"])):
-            hits[rows.kind] = found
+        if kind in _HIT_KINDS and (found := _hits(rows, at, len(ids), entry["languages"])):
+            hits[kind] = found
     digest = hashlib.sha256(ids_text(ids)).hexdigest()
     table = np.stack(values, axis=1) if values else np.zeros((len(ids), 0))
     return Questions(len(ids), digest, tuple(columns), table, hits), ids
@@ -99,20 +104,22 @@ def _tells_hits(entry: Mapping[str, Any]) -> list[str]:
     return [m for m in held if m.partition("@")[0] == "mrr" or m in ("recall@1", "success@1")]
 
 
-def _hits(rows: Rows, at: NDArray[np.int64], size: int, languages: Sequence[str]) -> Hits | None:
-    for m, measure in enumerate(rows.measures):
+def _hits(
+    rows: PerQuery, at: NDArray[np.int64], size: int, languages: Sequence[str]
+) -> Hits | None:
+    for measure, values in rows.values.items():
         if measure.partition("@")[0] == "mrr":
-            first = rows.values[0, :, m] > 0.75  # 1 at rank 1, at most a half below
+            first = values > 0.75  # 1 at rank 1, at most a half below
         elif measure in ("recall@1", "success@1"):
-            first = rows.values[0, :, m] > 0
+            first = values > 0
         else:
             continue
         column = {x: i for i, x in enumerate(languages)}
-        language = np.array([column[s.query_language] for s in rows.settings])[rows.groups]
+        language = np.array([column[s.query_language] for s in rows.settings])[rows.setting]
         asked = np.zeros((size, len(languages)), bool)
         hit = np.zeros_like(asked)
-        asked[at[rows.clusters], language] = True
-        hit[at[rows.clusters], language] = first
+        asked[at[rows.question], language] = True
+        hit[at[rows.question], language] = first
         return Hits(asked, hit)
     return None
 

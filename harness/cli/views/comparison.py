@@ -10,8 +10,8 @@ from rich.text import Text
 from harness.analysis.compare import (
     Comparison,
     KindComparison,
+    LanguageComparison,
     MeasureComparison,
-    Part,
     TaskComparison,
 )
 from harness.analysis.mismatches import Differing
@@ -174,7 +174,7 @@ def _languages(found: Comparison, kind: KindComparison) -> Iterator[tuple[str, G
         yield title, Grid("", heads, rows, align="lrrrrrrw")
 
 
-def _wins(one: MeasureComparison, part: Part) -> list[str]:
+def _wins(one: MeasureComparison, part: LanguageComparison) -> list[str]:
     more, less = part.higher, part.lower
     if one.better == "lower":
         more, less = less, more

@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from harness.analysis.paired_rows import Rows, shared_rows
+from harness.analysis.compare import paired_tables
 from harness.boards.assemble import board_notes, board_title
 from harness.data.task import Kind
 from harness.errors import RecordError, UsageError
 from harness.evaluation.record import Record
 from harness.metrics.measure import Better
-from harness.stats.ragged import FloatArray, divide
+from harness.stats.means import mean_along, question_shares
+from harness.stats.per_query import Paired
+from harness.stats.ragged import FloatArray
 from harness.stats.resampling import leave_one_out
 from harness.study.report.layout import Place
 from harness.study.results import Results
@@ -142,23 +144,26 @@ def _of_task(
     others: dict[Kind, dict[str, Means]] = {}
     every: list[tuple[tuple[Place, int] | str, Record]] = [*records.items(), *references.items()]
     for at, record in every:
-        for rows in _rows(record, measures):
-            if rows.kind not in spec.kinds:
+        for paired in _paired(record, measures):
+            if paired.kind not in spec.kinds:
                 continue
-            if rows.kind not in all_tables:
-                all_tables[rows.kind] = _empty(key, rows, _entry(record), spec.groups)
-                cells[rows.kind], others[rows.kind] = {}, {}
-            score_table = all_tables[rows.kind]
-            if rows.questions != score_table.questions or rows.measures != score_table.measures:
+            if paired.kind not in all_tables:
+                all_tables[paired.kind] = _empty(key, paired, _entry(record), spec.groups)
+                cells[paired.kind], others[paired.kind] = {}, {}
+            score_table = all_tables[paired.kind]
+            if (
+                paired.rows.questions != score_table.questions
+                or paired.measures != score_table.measures
+            ):
                 raise RecordError(
                     f"{record.folder}: holds other questions of {score_table.task} than the other "
                     "records of this study; run the study again into another folder"
                 )
-            means = _means(rows, score_table)
+            means = _means(paired, score_table)
             if isinstance(at, str):
-                others[rows.kind][at] = means
+                others[paired.kind][at] = means
             else:
-                cells[rows.kind].setdefault(at[0], {})[at[1]] = means
+                cells[paired.kind].setdefault(at[0], {})[at[1]] = means
     return [
         replace(all_tables[kind], cells=cells[kind], references=others[kind])
         for kind in spec.kinds
@@ -166,59 +171,51 @@ def _of_task(
     ]
 
 
-def _rows(record: Record, measures: Sequence[str]) -> list[Rows]:
+def _paired(record: Record, measures: Sequence[str]) -> list[Paired]:
     # One record at a time: the tables of all cells together may not fit the memory.
-    return shared_rows([record], str(_entry(record)["task"]), measures, whole=True)
+    return paired_tables([record], str(_entry(record)["task"]), measures, whole=True)
 
 
 def _empty(
-    key: str, rows: Rows, entry: Mapping[str, Any], groups: Mapping[str, tuple[str, ...]]
+    key: str, paired: Paired, entry: Mapping[str, Any], groups: Mapping[str, tuple[str, ...]]
 ) -> ScoreTable:
-    members = {ALL: rows.languages}
+    members = {ALL: paired.languages}
     for name, languages in groups.items():
-        here = tuple(x for x in rows.languages if x in languages)
+        here = tuple(x for x in paired.languages if x in languages)
         if here:
             members[name] = here
     tested = len(members)
     sampled = "sampled_corpus" in entry["partial"]
     notes = board_notes(entry)
-    if len(rows.languages) > 1:
-        members |= {x: (x,) for x in rows.languages}
+    if len(paired.languages) > 1:
+        members |= {x: (x,) for x in paired.languages}
     return ScoreTable(
         key=key,
-        task=rows.task,
+        task=paired.task,
         title=board_title(entry),
-        kind=rows.kind,
+        kind=paired.kind,
         mark=notes[0] if sampled else None,
         notes=notes[1:] if sampled else notes,
-        measures=rows.measures,
+        measures=paired.measures,
         groups=tuple(members),
         tested=tested,
         members=members,
-        questions=rows.questions,
+        questions=paired.rows.questions,
         cells={},
         references={},
     )
 
 
-def _means(rows: Rows, score_table: ScoreTable) -> Means:
-    values = rows.values[0]
-    left = leave_one_out(values, rows.clusters, rows.groups, rows.parents)
-    of_groups, without, shares = [left.macro], [left.macro_without], [rows.shares(values)]
+def _means(paired: Paired, score_table: ScoreTable) -> Means:
+    rows, values = paired.rows, paired.values[0]
+    left = leave_one_out(values, rows.question, rows.setting, rows.language_of)
+    of_groups, without = [left.macro], [left.macro_without]
+    shares = [question_shares(rows, values)]
     for number, name in enumerate(score_table.groups[1:], 1):
         at = [rows.languages.index(x) for x in score_table.members[name]]
-        of_groups.append(_mean(left.parents[at], 0))
-        without.append(_mean(left.parents_without[:, at], 1))
+        of_groups.append(mean_along(left.parents[at], 0))
+        without.append(mean_along(left.parents_without[:, at], 1))
         if number < score_table.tested:
-            here = np.isin(rows.parents[rows.groups], at)
-            part = replace(rows, groups=rows.groups[here], clusters=rows.clusters[here])
-            shares.append(part.shares(values[here]))
+            here = np.isin(rows.language_of[rows.setting], at)
+            shares.append(question_shares(rows, np.where(here[:, None], values, np.nan)))
     return Means(np.stack(of_groups), np.stack(without, axis=1), np.stack(shares, axis=1))
-
-
-def _mean(values: FloatArray, axis: int) -> FloatArray:
-    """Mean of the defined values; NaN, without a warning, where there is none."""
-    defined = ~np.isnan(values)
-    counts = defined.sum(axis=axis)
-    sums = np.where(defined, values, 0.0).sum(axis=axis)
-    return divide(sums, counts)
