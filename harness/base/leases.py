@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.base.files import locked, write_atomically
+from harness.base.reading import object_or_empty
 
 BEAT = 5.0
 """Seconds between two signs of life."""
@@ -45,7 +46,7 @@ class Claim:
         self._released.set()
         self._heart.join()
         with _alone(self.path.parent):
-            if _read(self.path).get("token") == self._token:
+            if object_or_empty(self.path).get("token") == self._token:
                 self.path.unlink(missing_ok=True)
 
     def __enter__(self) -> Claim:
@@ -86,7 +87,7 @@ def held(path: Path) -> bool:
 
 
 def _expired(path: Path, now: float) -> bool:
-    owner = _read(path)
+    owner = object_or_empty(path)
     here = owner.get("host") == platform.node()
     if here and _started(owner.get("pid", -1)) != owner.get("started"):
         return True
@@ -94,14 +95,6 @@ def _expired(path: Path, now: float) -> bool:
         return now - path.stat().st_mtime > EXPIRY
     except OSError:
         return True
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _started(pid: Any) -> float | None:

@@ -9,7 +9,6 @@ as the whole.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.base.files import write_atomically
+from harness.base.reading import object_or_empty
 from harness.boards import Leaderboards, make_board
 from harness.boards.board import Cell, Column, Row, TaskBoard
 from harness.boards.render.grids import KIND_TITLES, unseen, value_item
@@ -77,11 +77,7 @@ def make_card(paths: Sequence[Path]) -> Card:
 
 def _read(path: Path) -> Tracked:
     file = path / RECORD_FILE if path.is_dir() else path
-    try:
-        document = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError):
-        document = None  # the loader below says what is wrong with it
-    if isinstance(document, dict) and "tracked_version" in document:
+    if "tracked_version" in object_or_empty(file):
         return load(file)
     record = Record.load(path)
     made, _ = tracked_document(record)

@@ -13,6 +13,7 @@ from typing import Any
 
 from harness.base.cache import cache_folder
 from harness.base.files import write_atomically
+from harness.base.reading import object_or_empty
 from harness.errors import StoreError
 
 # A file changed within the resolution of its file system's clock can keep its stamp (git calls
@@ -56,11 +57,8 @@ def stamp(path: Path) -> dict[str, int]:
 
 def _read_entry(entry: Path) -> dict[str, Any] | None:
     """Remembered facts, or ``None`` if there are none that can be read."""
-    try:
-        found = json.loads(entry.read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) and len(found) > 1 and "stamp" in found else None
+    found = object_or_empty(entry)
+    return found if len(found) > 1 and "stamp" in found else None
 
 
 def _write_entry(entry: Path, content: Mapping[str, Any]) -> None:

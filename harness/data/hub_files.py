@@ -10,6 +10,7 @@ from pathlib import Path
 
 from harness.base.files import write_atomically
 from harness.base.hub import Repository
+from harness.base.reading import object_or_empty
 from harness.errors import DataError
 
 GIT = "git:"
@@ -65,11 +66,7 @@ class Checksums:
 
     def known(self) -> dict[str, str]:
         """File name -> checksum, as :func:`checksums` gives it."""
-        try:
-            found = json.loads(self._ledger.read_text("utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
+        return object_or_empty(self._ledger)
 
     def ask(self, names: Sequence[str]) -> dict[str, str]:
         """All that is known, once the hub was asked for ``names``.

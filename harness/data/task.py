@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import importlib.resources
 import re
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple, cast
 
 from harness.base.languages import LANGUAGES, is_language
+from harness.base.reading import parse_toml, read_bytes
 from harness.base.toml_table import Table
 from harness.data.task_source import LAYOUTS, Source, read_source
 from harness.errors import TaskError, did_you_mean
@@ -151,18 +151,8 @@ def read_task(path: str | Path, *, text: str | None = None) -> TaskSpec:
             wrong type or outside what is known, or does not offer ``text``.
     """
     path = Path(path)
-    try:
-        raw = path.read_bytes()
-        values = tomllib.loads(raw.decode("utf-8-sig"))
-    except OSError as error:
-        raise TaskError(f"{path}: cannot read the task file: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise TaskError(f"{path}: line {line} is not UTF-8; save the file as UTF-8") from error
-    except tomllib.TOMLDecodeError as error:
-        raise TaskError(f"{path}: not valid TOML: {error}") from error
-
-    table = Table(path, values)
+    raw = read_bytes(path, TaskError)
+    table = Table(path, parse_toml(raw, path, TaskError))
     table.only(_KEYS)
     name = table.string("name")
     if _NAME.fullmatch(name) is None:

@@ -20,6 +20,7 @@ from harness.base.digests import digest_of
 from harness.base.environment import cores, memory_size
 from harness.base.files import write_atomically
 from harness.base.progress import Progress, Stages
+from harness.base.reading import object_or_empty
 from harness.console.numbers import memory
 from harness.data.corpus import Corpus
 from harness.data.pool import Pool, RelevantPassages
@@ -227,8 +228,8 @@ def _begun(
     """How many of a run's distinct texts were stored when it first began; noted until it ends."""
     note = _note(model, prepared, spaces, store)
     try:
-        return int(json.loads(note.read_text("utf-8"))["from_store"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return int(object_or_empty(note)["from_store"])
+    except (ValueError, KeyError, TypeError):
         pass
     found = 0
     for role, language, texts in texts_of(prepared):

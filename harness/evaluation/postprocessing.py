@@ -11,9 +11,7 @@ us, so ours is written out below and its numbers are not claimed to be theirs.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.base.reading import read_bytes
+from harness.data.documents import decode, json_lines, unpacked
 from harness.data.task import Role
 from harness.errors import DataError, UsageError, did_you_mean
 from harness.evaluation.layout import Prepared
@@ -182,19 +182,9 @@ def parse_postprocessor(spec: str, languages: Sequence[str]) -> PostProcessor:
 
 def _offset(path: Path, languages: Sequence[str]) -> Offset:
     """Read parallel texts: JSON lines, each with a text by language code; other keys are left."""
-    try:
-        raw = path.read_bytes()
-        content = gzip.decompress(raw) if path.suffix == ".gz" else raw
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+    raw = read_bytes(path, DataError)
     sides: dict[str, list[str]] = {x: [] for x in languages}
-    for number, line in enumerate(content.decode("utf-8", "replace").splitlines(), 1):
-        try:
-            row = json.loads(line)
-        except ValueError:
-            row = None
-        if not isinstance(row, dict):
-            raise DataError(f"{path}: line {number}: not a JSON object: {line[:40]!r}")
+    for number, row in json_lines(decode(path, unpacked(path, raw))):
         texts = {x: row[x] for x in languages if x in row}
         if number == 1:
             sides = {x: [] for x in texts}

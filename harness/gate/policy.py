@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from harness.base.languages import is_language
+from harness.base.reading import parse_toml, read_bytes
 from harness.base.toml_table import Table
 from harness.data.task import KINDS, Kind
 from harness.errors import PolicyError, UsageError, did_you_mean
@@ -170,18 +170,11 @@ def read_policy(path: str | Path | None = None) -> Policy:
     """
     if path is None:
         return _read(DEFAULT, files("harness.gate").joinpath("default.toml").read_bytes())
-    try:
-        raw = Path(path).read_bytes()
-    except OSError as problem:
-        raise PolicyError(f"{path}: cannot read the policy: {problem.strerror}") from problem
-    return _read(str(path), raw)
+    return _read(str(path), read_bytes(Path(path), PolicyError))
 
 
 def _read(where: str, raw: bytes) -> Policy:
-    try:
-        values = tomllib.loads(raw.decode("utf-8-sig"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
-        raise PolicyError(f"{where}: not valid TOML: {problem}") from problem
+    values = parse_toml(raw, where, PolicyError)
     table = _Table(where, values)
     table.only(_KEYS)
     alpha = _level(table, 0.05, 0.5)

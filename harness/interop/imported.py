@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.base.files import write_atomically
+from harness.base.reading import read_json
 from harness.data.task import KINDS, Kind, Setting
 from harness.errors import RecordError
 
@@ -101,10 +102,7 @@ def load(path: Path) -> Imported:
     Raises:
         RecordError: it cannot be read, or is not such a file.
     """
-    try:
-        document = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as problem:
-        raise RecordError(f"{path}: cannot be read as an imported row: {problem}") from problem
+    document = read_json(path, RecordError)
     try:
         if document["format"] != FORMAT:
             raise ValueError(f"it has format {document['format']}, this harness reads {FORMAT}")

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from harness.base.files import write_atomically
+from harness.base.reading import read_object
 from harness.data.task import Role
 from harness.errors import ModelError, did_you_mean
 from harness.models.base import ModelOptions, Similarity
@@ -220,24 +221,17 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     if not folder.is_dir():
         raise ModelError(f"embeddings:{folder}: no such folder")
-    try:
-        manifest = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise ModelError(
-            f"{path}: missing; harness.models.write_embeddings writes such a folder"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: not readable as JSON ({error})") from error
+    if not path.exists():
+        raise ModelError(f"{path}: missing; harness.models.write_embeddings writes such a folder")
+    manifest = read_object(path, ModelError)
     wrong = _manifest_error(manifest)
     if wrong:
         raise ModelError(f"{path}: {wrong}")
-    return dict(manifest)
+    return manifest
 
 
-def _manifest_error(manifest: Any) -> str | None:
+def _manifest_error(manifest: dict[str, Any]) -> str | None:
     """What is wrong with a manifest, or ``None``."""
-    if not isinstance(manifest, dict):
-        return "must be a JSON object"
     known: dict[str, type] = {
         "format": int,
         "name": str,

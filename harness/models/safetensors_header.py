@@ -34,6 +34,6 @@ def count_weights(folder: Path, files: Iterable[str]) -> int | None:
                 header = json.loads(file.read(length))
             header.pop("__metadata__", None)
             total += sum(math.prod(x["shape"]) for x in header.values() if x["dtype"] in _FLOATS)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
             return None
     return total

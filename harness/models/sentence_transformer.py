@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.base.reading import read_object
 from harness.data.task import Role
 from harness.errors import ModelError, first_line
 from harness.models.base import Backend, ModelOptions, Similarity
@@ -275,15 +275,7 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises:
         ModelError: the file is not a JSON object.
     """
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: not readable as JSON ({error})") from error
-    if not isinstance(found, dict):
-        raise ModelError(f"{path}: must hold a JSON object")
-    return found
+    return read_object(path, ModelError) if path.exists() else {}
 
 
 def similarity_of(value: object, name: str) -> Similarity:

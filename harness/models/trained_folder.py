@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
+from harness.base.reading import parse_json, read_bytes, read_json
 from harness.errors import ModelError
 
 MANIFEST = "training.json"
@@ -17,9 +17,9 @@ _FACTS = ("recipe", "alpha", "cross_batches", "base", "languages", "seed", "step
 def is_use_m3(folder: Path) -> bool:
     """Whether the folder's one module is the built-in encoder."""
     try:
-        modules = json.loads((folder / "modules.json").read_text("utf-8"))
+        modules = read_json(folder / "modules.json", ModelError)
         return [x["type"] for x in modules] == [USE_M3_TYPE]
-    except (OSError, ValueError, TypeError, KeyError):
+    except (ModelError, TypeError, KeyError):
         return False
 
 
@@ -32,12 +32,11 @@ def training_facts(folder: Path) -> dict[str, Any] | None:
         ModelError: the manifest cannot be read.
     """
     path = folder / MANIFEST
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError:
+    if not path.exists():
         return None
+    raw = read_bytes(path, ModelError)
+    manifest = parse_json(raw, path, ModelError)
     try:
-        manifest = json.loads(raw)
         facts = {name: manifest["summary"][name] for name in _FACTS}
         facts["overlap"] = [
             {
@@ -47,7 +46,7 @@ def training_facts(folder: Path) -> dict[str, Any] | None:
             }
             for x in manifest["overlap"]
         ]
-    except (ValueError, TypeError, KeyError) as error:
+    except (TypeError, KeyError) as error:
         raise ModelError(
             f"{path}: not a manifest of harness train ({type(error).__name__}: {error}); "
             "take the file away to score the model without it"

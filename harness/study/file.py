@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import copy
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from harness.base.reading import read_toml
 from harness.errors import StudyError, UsageError, did_you_mean
 from harness.study.definition import (
     Arm,
@@ -78,12 +78,7 @@ def read_study(
         StudyError: no such study or scale, or its file is wrong.
     """
     path = _find(str(name_or_path))
-    try:
-        values = tomllib.loads(path.read_text("utf-8-sig"))
-    except OSError as error:
-        raise StudyError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise StudyError(f"{path}: not valid TOML ({error})") from error
+    values = read_toml(path, StudyError)
     scales = values.pop("scale", {})
     if not isinstance(scales, dict) or not all(isinstance(x, dict) for x in scales.values()):
         raise StudyError(f"{path}: key 'scale' must hold tables, as [scale.full]")

@@ -14,9 +14,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from harness.base.files import write_atomically
+from harness.base.reading import object_or_empty, read_object
 from harness.errors import StudyError
 from harness.evaluation.record import Record
 from harness.study.definition import Study
@@ -122,31 +123,24 @@ def read_head(folder: Path) -> dict[str, Any]:
         StudyError: there is none, or it is of another form.
     """
     path = folder / STUDY
-    try:
-        head = json.loads(path.read_text("utf-8"))
-        if head["format"] != FORMAT:
-            raise StudyError(
-                f"{path}: has format {head['format']}, this harness reads {FORMAT}; run the study "
-                "into another folder"
-            )
-    except OSError as error:
+    if not path.is_file():
         raise StudyError(
-            f"{folder}: holds no study ({STUDY}: {error.strerror}); give the folder that `harness "
-            "study run` wrote to"
-        ) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise StudyError(f"{path}: is not what `harness study run` writes ({error})") from error
-    return cast("dict[str, Any]", head)
+            f"{folder}: holds no study (no {STUDY}); give the folder that `harness study run` "
+            "wrote to"
+        )
+    head = read_object(path, StudyError)
+    if head.get("format") != FORMAT:
+        raise StudyError(
+            f"{path}: has format {head.get('format')}, this harness reads {FORMAT}; run the study "
+            "into another folder"
+        )
+    return head
 
 
 def read_whole(path: Path, digest: str | None) -> dict[str, Any] | None:
     """What a cell or reference left, if it is of ``digest``; ``None`` where there is none such."""
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
-    same = isinstance(found, dict) and digest is not None and found.get("digest") == digest
-    return found if same else None
+    found = object_or_empty(path)
+    return found if digest is not None and found.get("digest") == digest else None
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:

@@ -7,13 +7,13 @@ the name of the file or flag.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import Field, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
 from harness.base.languages import is_language
+from harness.base.reading import read_toml
 from harness.errors import UsageError, did_you_mean
 
 RecipeName = Literal["hybrid", "mono", "cross", "mixed", "english"]
@@ -247,12 +247,7 @@ def read_recipe(path: Path) -> dict[str, Any]:
     Raises:
         UsageError: missing, not TOML, or an option that does not exist.
     """
-    try:
-        found = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not valid TOML ({error})") from error
+    found = read_toml(path, UsageError)
     known = [x.name for x in fields(Settings)]
     for name, value in found.items():
         if name not in known:

@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 from harness.base.digests import digest_of
 from harness.base.files import write_atomically
 from harness.base.progress import Progress, Silent
+from harness.base.reading import read_object
 from harness.errors import ModelError, UsageError
 from harness.models.trained_folder import MANIFEST
 from harness.training.settings import Settings
@@ -148,12 +149,9 @@ def _whole(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
     Raises:
         UsageError: another training has.
     """
-    try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text("utf-8"))
-    except FileNotFoundError:
+    if not (folder / MANIFEST).exists():
         return None
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{folder / MANIFEST}: cannot be read ({error})") from error
+    manifest = read_object(folder / MANIFEST, UsageError)
     if manifest.get("identity") == digest_of(identity):
         return manifest
     raise UsageError(
@@ -186,7 +184,7 @@ def _check_folder(folder: Path, work: Path, identity: Mapping[str, Any]) -> None
     """
     path = work / _IDENTITY
     if path.is_file():
-        before = json.loads(path.read_text("utf-8"))
+        before = read_object(path, UsageError)
         if before != identity and any(work.glob("checkpoint-*")):
             names = [
                 name

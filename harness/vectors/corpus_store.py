@@ -29,7 +29,8 @@ from numpy.typing import NDArray
 from harness.base import leases
 from harness.base.digests import digest_of, file_sha256
 from harness.base.files import write_atomically
-from harness.errors import DamagedShardWarning
+from harness.base.reading import read_object
+from harness.errors import DamagedShardWarning, StoreError
 from harness.vectors.store import Store, StoreDtype, as_stored, npy_bytes
 
 FORMAT = 1
@@ -156,15 +157,9 @@ class CorpusSpace:
         loses its manifest, so that it is encoded again.
         """
         name = _name(number)
+        path = self.folder / f"{name}.json"
         try:
-            text = (self.folder / f"{name}.json").read_text("utf-8")
-        except FileNotFoundError:
-            return None
-        except OSError as problem:
-            self._drop(number, str(problem))
-            return None
-        try:
-            manifest = json.loads(text)
+            manifest = read_object(path, StoreError)
             start, stop = self.bounds(number)
             if (manifest["shape"][0], manifest["dtype"]) != (stop - start, self.dtype):
                 raise ValueError("its manifest is of another cut")
@@ -172,7 +167,9 @@ class CorpusSpace:
                 for suffix, key in ((".npy", "sha256"), (".ids.npy", "ids_sha256")):
                     if file_sha256(self.folder / f"{name}{suffix}") != manifest[key]:
                         raise ValueError(f"{name}{suffix} does not match its checksum")
-        except (OSError, ValueError, KeyError, TypeError) as problem:
+        except (StoreError, OSError, ValueError, LookupError, TypeError) as problem:
+            if isinstance(problem.__cause__, FileNotFoundError):
+                return None
             self._drop(number, str(problem))
             return None
         return Shard(self.folder, number, self.language, manifest)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 
 from harness.base import leases
 from harness.base.digests import file_sha256
+from harness.base.reading import object_or_empty
 
 STRAY = 3600.0
 """Seconds after which a file that belongs to no finished shard is a leftover, not work going on."""
@@ -73,19 +73,11 @@ def _held(folder: Path) -> StoredSpace:
         total, used = total + stat.st_size, max(used, stat.st_mtime)
         if path.suffix == ".json" and path.name != "space.json" and path.name[0] != ".":
             manifests[path.stem] = _manifest(path)
-    return StoredSpace(folder, _json(folder / "space.json"), manifests, total, used)
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    return StoredSpace(folder, object_or_empty(folder / "space.json"), manifests, total, used)
 
 
 def _manifest(path: Path) -> dict[str, Any]:
-    found = _json(path)
+    found = object_or_empty(path)
     whole = {"shape", "dtype", "sha256"} <= found.keys() and isinstance(found["shape"], list)
     return found if whole else {}
 

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from harness.base.cache import cache_folder
 from harness.base.digests import digest_of
 from harness.base.files import write_atomically
+from harness.base.reading import read_object
 from harness.errors import DamagedShardWarning, StoreError
 
 FORMAT = 1
@@ -114,12 +115,12 @@ class Space:
     def _open(self, shard: str) -> None:
         assert self._shards is not None
         try:
-            manifest = json.loads((self.folder / f"{shard}.json").read_text("utf-8"))
+            manifest = read_object(self.folder / f"{shard}.json", StoreError)
             content = (self.folder / f"{shard}.keys.npy").read_bytes()
             if hashlib.sha256(content).hexdigest() != manifest["keys_sha256"]:
                 raise ValueError("its keys do not match its manifest")
             self._shards[shard] = _from_npy(content)
-        except (OSError, ValueError, KeyError, EOFError) as problem:
+        except (StoreError, OSError, ValueError, KeyError, EOFError) as problem:
             self._drop(shard, str(problem))
 
     def _drop(self, shard: str, why: str) -> None:
@@ -143,12 +144,12 @@ class Space:
 
     def _vectors(self, shard: str) -> NDArray[np.float32] | None:
         try:
-            manifest = json.loads((self.folder / f"{shard}.json").read_text("utf-8"))
+            manifest = read_object(self.folder / f"{shard}.json", StoreError)
             content = (self.folder / f"{shard}.npy").read_bytes()
             if hashlib.sha256(content).hexdigest() != manifest["sha256"]:
                 raise ValueError("its checksum does not match its manifest")
             vectors: NDArray[np.float32] = _from_npy(content)
-        except (OSError, ValueError, KeyError, EOFError) as problem:
+        except (StoreError, OSError, ValueError, KeyError, EOFError) as problem:
             self._drop(shard, str(problem))
             return None
         return vectors

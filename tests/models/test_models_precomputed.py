@@ -116,7 +116,7 @@ def test_no_folder_no_manifest_no_json(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"manifest\.json: missing"):
         load(f"embeddings:{tmp_path}")
     (tmp_path / "manifest.json").write_text("{")
-    with pytest.raises(ModelError, match="not readable as JSON"):
+    with pytest.raises(ModelError, match="not valid JSON"):
         load(f"embeddings:{tmp_path}")
 
 

@@ -99,6 +99,18 @@ def test_a_shard_is_encoded_once(tmp_path: Path) -> None:
     assert len(shard_jobs.pending_jobs(corpora, spaces)) == len(todo) - 1
 
 
+@pytest.mark.parametrize(
+    "content", [b"[]", b'{"shape": []}', b"[" * 100_000, b'{"sha256": "\xb6"}']
+)
+def test_a_manifest_that_cannot_be_read_is_a_damaged_shard(tmp_path: Path, content: bytes) -> None:
+    model, corpora, spaces = setup(tmp_path)
+    encode_jobs("local", model, None, shard_jobs.pending_jobs(corpora, spaces))
+    (spaces["sw"].folder / "00000002.json").write_bytes(content)
+    with pytest.warns(DamagedShardWarning, match="00000002"):
+        assert spaces["sw"].open(2) is None
+    assert spaces["sw"].open(2) is None
+
+
 @pytest.mark.parametrize("suffix", [".npy", ".ids.npy"])
 @pytest.mark.parametrize("spoil", [lambda raw: raw[:-1] + b"\xff", lambda raw: raw[:40]])
 def test_a_damaged_shard_is_found_and_encoded_again(

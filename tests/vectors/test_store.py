@@ -60,6 +60,17 @@ def test_a_damaged_shard_is_never_used(tmp_path: Path, suffix: str) -> None:
         np.testing.assert_array_equal(found, vectors)
 
 
+@pytest.mark.parametrize("content", [b"[]", b"{}", b"[" * 100_000, b'{"sha256": "\xb6"}'])
+def test_a_manifest_that_cannot_be_read_is_a_damaged_shard(tmp_path: Path, content: bytes) -> None:
+    """Reported and forgotten, not met again by the next run."""
+    filled(tmp_path, ["a"])
+    manifest = next(p for p in tmp_path.rglob("*.json") if p.name != "space.json")
+    manifest.write_bytes(content)
+    with pytest.warns(DamagedShardWarning, match="damaged"):
+        assert not Store(tmp_path).space(FACTS).known(text_keys(["a"])).any()
+    assert not manifest.exists()
+
+
 def test_a_shard_without_manifest_does_not_exist(tmp_path: Path) -> None:
     """The manifest is written last, so what a kill leaves behind before it is ignored."""
     filled(tmp_path, ["a"])

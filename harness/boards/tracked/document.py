@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.base.files import write_atomically
+from harness.base.reading import read_json
 from harness.boards.tracked.questions import (
     Questions,
     from_document,
@@ -247,12 +248,7 @@ def load(path: Path) -> Tracked:
     Raises:
         RecordError: it cannot be read, is not JSON, or is not valid; the message names the file.
     """
-    try:
-        document = json.loads(path.read_text("utf-8"))
-    except OSError as problem:
-        raise RecordError(f"{path} cannot be read ({problem.strerror})") from problem
-    except ValueError as problem:
-        raise RecordError(f"{path} is not JSON: {problem}") from problem
+    document = read_json(path, RecordError)
     validate(document, str(path))
     questions = {}
     for entry in document["tasks"]:

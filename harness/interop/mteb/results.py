@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.base.files import write_atomically
+from harness.base.reading import object_or_empty
 from harness.data.task import Setting, find_task, list_tasks
 from harness.errors import RecordError
 from harness.evaluation.record import Record
@@ -246,8 +247,7 @@ def _without_cutoff() -> frozenset[str]:
 
 def _model_of(path: Path) -> tuple[str, str | None]:
     """Name and revision: from model_meta.json beside the file, else from its folders."""
-    try:
-        meta = json.loads((path.parent / "model_meta.json").read_text("utf-8"))
-        return str(meta["name"]), meta.get("revision")
-    except (OSError, ValueError, KeyError, TypeError):
+    meta = object_or_empty(path.parent / "model_meta.json")
+    if "name" not in meta:
         return path.parent.parent.name.replace("__", "/"), path.parent.name
+    return str(meta["name"]), meta.get("revision")

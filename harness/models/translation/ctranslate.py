@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.base.environment import cores
+from harness.base.reading import read_json, read_object
 from harness.errors import ModelError, UsageError
 from harness.models.fingerprint import digest_folder, fingerprint, library_versions
 from harness.models.translation.engine import EngineOptions, Translated, by_length, by_sentence
@@ -47,10 +47,10 @@ class CTranslate2:
         if not path.is_file():
             return None
         try:
-            said = json.loads(path.read_text("utf-8"))
+            said = read_object(path, ModelError)
             return str(said["from_code"]), str(said["to_code"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ModelError(f"{path}: not an Argos package's metadata ({error})") from error
+        except KeyError as error:
+            raise ModelError(f"{path}: not an Argos package's metadata: no {error}") from error
 
     def facts(self, source: str, target: str) -> Mapping[str, Any]:
         """Name, digest of the whole folder, and what else changes a translation."""
@@ -102,7 +102,7 @@ class CTranslate2:
         known = self._model_folder / "shared_vocabulary.json" if self._model_folder else None
         if known is None or not known.is_file() or self._pair() is not None:
             return [], []
-        held = set(json.loads(known.read_text("utf-8")))
+        held = set(read_json(known, ModelError))
         if all(x in held for x in names):
             return [str(names[0])], [str(names[1])]
         return [], []

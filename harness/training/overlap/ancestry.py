@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import importlib.resources
 import re
-import tomllib
 from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 
 from harness.base.languages import primary_subtag
+from harness.base.reading import parse_toml
+from harness.errors import DataError
 
 
 class Kinship(NamedTuple):
@@ -49,7 +50,7 @@ class Ancestor(NamedTuple):
 @cache
 def table() -> tuple[Kinship, ...]:
     """The table, as it ships."""
-    raw = importlib.resources.files(__package__).joinpath("ancestry.toml").read_text("utf-8")
+    file = importlib.resources.files(__package__).joinpath("ancestry.toml")
     return tuple(
         Kinship(
             tuple(x["evaluation"]),
@@ -59,7 +60,7 @@ def table() -> tuple[Kinship, ...]:
             x["source"],
             tuple(x.get("not", ())),
         )
-        for x in tomllib.loads(raw)["kinship"]
+        for x in parse_toml(file.read_bytes(), "ancestry.toml", DataError)["kinship"]
     )
 
 

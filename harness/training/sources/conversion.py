@@ -14,12 +14,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from harness.base.digests import file_sha256
 from harness.base.environment import versions
 from harness.base.files import open_atomically, write_atomically
 from harness.base.progress import Progress, Silent
+from harness.base.reading import read_object
 from harness.data.task_source import PAIRINGS, PARTS
 from harness.errors import DataError, UsageError, did_you_mean
 from harness.training.pairs import Example, Form, as_row
@@ -166,12 +167,7 @@ def about(pairs: Path) -> Mapping[str, Any]:
         DataError: there is such a file, and it is not readable.
     """
     path = about_path(pairs)
-    try:
-        return cast("Mapping[str, Any]", json.loads(path.read_text("utf-8")))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read ({error}); remove it, or make it again") from error
+    return read_object(path, DataError) if path.exists() else {}
 
 
 def write_about(pairs: Path, facts: Mapping[str, Any]) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatch
@@ -204,7 +205,7 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
             for line in lines:
                 if line.strip():
                     yield json.loads(line)
-    except (OSError, ValueError, EOFError) as error:  # pyarrow's errors are ValueErrors
+    except (OSError, ValueError, EOFError, RecursionError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read ({error})") from error
 
 
