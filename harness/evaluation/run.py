@@ -14,7 +14,7 @@ from harness.base.progress import Progress, Silent, Stages
 from harness.data.task import TaskSpec
 from harness.evaluation.corpus_run import forget_begun
 from harness.evaluation.encode_stage import Searchable, TaskRun, encode
-from harness.evaluation.layout import choose_tasks, prepare
+from harness.evaluation.layout import Prepared, choose_tasks, prepare
 from harness.evaluation.options import RunOptions
 from harness.evaluation.pipeline import postprocessed, reranked
 from harness.evaluation.postprocessing import PostProcessor, parse_postprocessors
@@ -52,12 +52,16 @@ def run(
     output: str | Path | None = None,
     progress: Progress | None = None,
     command: Sequence[str] | None = None,
+    prepared: Sequence[Prepared] = (),
 ) -> Record:
-    """Score a model on tasks; :func:`harness.evaluate` is this with options by name."""
+    """Score a model on tasks; :func:`harness.evaluate` is this with options by name.
+
+    ``prepared``: tasks that are read already, in place of ``tasks``.
+    """
     setup = load(model, options, progress or Silent())
     # All tasks are read before the first text is encoded: what is wrong with the last of them does
     # not come out hours later.
-    runs = [lay_out(setup, spec) for spec in choose_tasks(tasks, options.text)]
+    runs = [lay_out(setup, x) for x in prepared or choose_tasks(tasks, options.text)]
     added = parse_postprocessors(options.treatments, setup.model, [r.task for r in runs])
     setup = replace(setup, postprocessors=added)
     record = write(setup, [evaluate_task(setup, r) for r in runs], output, command)
@@ -86,14 +90,17 @@ def load(model: str | object, options: RunOptions, progress: Progress) -> Setup:
     )
 
 
-def lay_out(setup: Setup, spec: TaskSpec) -> TaskRun:
+def lay_out(setup: Setup, task: TaskSpec | Prepared) -> TaskRun:
     """Read a task's data; lay out its pool, settings and relevant passages."""
     stages = Stages()
-    setup.progress.start(f"read {spec.name}", 0, "files")
+    if isinstance(task, Prepared):
+        with stages.stage("data"):
+            return TaskRun(task, for_task(setup.model, task.spec), stages)
+    setup.progress.start(f"read {task.name}", 0, "files")
     with stages.stage("data"):
-        task = prepare(spec, setup.options, getattr(setup.progress, "download", None))
+        read = prepare(task, setup.options, getattr(setup.progress, "download", None))
     setup.progress.finish()
-    return TaskRun(task, for_task(setup.model, spec), stages)
+    return TaskRun(read, for_task(setup.model, task), stages)
 
 
 def evaluate_task(setup: Setup, run: TaskRun) -> list[Scored]:

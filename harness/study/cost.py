@@ -13,8 +13,10 @@ from harness.base.environment import cores
 from harness.base.progress import Progress, Silent
 from harness.study.definition import Study
 from harness.study.prepared import Job, Ready, StudyOptions, check_study, make_ready
+from harness.study.reading import Reading
 from harness.study.results import CELL, REFERENCE, STUDY, read_whole
-from harness.study.run import alone_in, check_folder, reading
+from harness.study.run import alone_in, check_folder
+from harness.training.settings import Settings
 from harness.training.training_set import read_data
 
 SAMPLE = 200
@@ -65,6 +67,8 @@ def plan_study(study: Study, options: StudyOptions, progress: Progress | None = 
     Raises:
         StudyError: as :func:`harness.study.run.run_study`.
     """
+    from harness.training.trainer_arguments import quiet_libraries
+
     progress = progress or Silent()
     options = options.absolute()
     check_folder(study, options.output)
@@ -73,12 +77,13 @@ def plan_study(study: Study, options: StudyOptions, progress: Progress | None = 
         # Pairs have to be made to be counted; where a run has made them they are there.
         there = (options.output / STUDY).is_file()
         place = options if there else replace(options, output=Path(aside))
-        with alone_in(place.output), reading():
-            ready = make_ready(study, place, progress, checked)
-            return _plan(ready, options, progress)
+        reading = Reading()
+        with alone_in(place.output), quiet_libraries():
+            ready = make_ready(study, place, progress, checked, reading)
+            return _plan(ready, reading, options, progress)
 
 
-def _plan(ready: Ready, options: StudyOptions, progress: Progress) -> StudyPlan:
+def _plan(ready: Ready, reading: Reading, options: StudyOptions, progress: Progress) -> StudyPlan:
     left = [x for x in ready.jobs if _held(x, options) is None]
     cells = [x for x in left if x.cell is not None]
     trained = sum(_texts_of(ready, x) for x in cells)
@@ -91,7 +96,7 @@ def _plan(ready: Ready, options: StudyOptions, progress: Progress) -> StudyPlan:
     first = again = 0.0
     size = 0
     if cells:
-        first, again, size = _measure(cells[0], options, progress)
+        first, again, size = _measure(cells[0], reading, options, progress)
     scored = of_tasks * len(left)
     distinct = min(pairs, trained) + of_tasks
     there = [
@@ -151,7 +156,9 @@ def _workers(options: StudyOptions) -> int:
     return held or max(2, processors // 8)
 
 
-def _measure(job: Job, options: StudyOptions, progress: Progress) -> tuple[float, float, int]:
+def _measure(
+    job: Job, reading: Reading, options: StudyOptions, progress: Progress
+) -> tuple[float, float, int]:
     """Seconds a text for the first time and again, and the model's bytes."""
     import contextlib
 
@@ -161,7 +168,7 @@ def _measure(job: Job, options: StudyOptions, progress: Progress) -> tuple[float
 
     assert job.settings is not None
     settings = job.settings
-    texts = _sample(settings)
+    texts = _sample(settings, reading)
     base = load_base(settings, device=options.device, offline=options.offline)
     progress.start("measure", 0, "texts")
     with contextlib.ExitStack() as stack:
@@ -184,8 +191,8 @@ def _measure(job: Job, options: StudyOptions, progress: Progress) -> tuple[float
     return first, (ended - between) / count if frozen_trunk else first, size
 
 
-def _sample(settings: Any) -> Sequence[str]:
-    pairs = read_data(settings).train.pairs
+def _sample(settings: Settings, reading: Reading) -> Sequence[str]:
+    pairs = read_data(settings, read=reading.pairs).train.pairs
     found: list[str] = []
     step = max(1, len(pairs.examples) // SAMPLE)
     for example in pairs.examples[::step]:

@@ -19,11 +19,12 @@ from harness.base.environment import versions
 from harness.base.progress import Progress
 from harness.data.task import TaskSpec
 from harness.errors import HarnessError, StudyError, UsageError
-from harness.evaluation.layout import Prepared, prepare
+from harness.evaluation.layout import Prepared
 from harness.evaluation.options import RunOptions
 from harness.metrics.definition import digests
 from harness.models.base import ModelOptions
 from harness.study.definition import Scored, Study
+from harness.study.reading import Reading
 from harness.study.results import CELLS, DATA, REFERENCES
 from harness.study.training_pairs import Places, check_sources, cut, make_data
 from harness.study.trials import Trial, in_keys, trials_of
@@ -115,7 +116,9 @@ class Ready:
     """Cell -> steps, if nothing stops it early."""
 
 
-def tasks_of(study: Study, options: StudyOptions, places: Places) -> tuple[Task, ...]:
+def tasks_of(
+    study: Study, options: StudyOptions, places: Places, reading: Reading
+) -> tuple[Task, ...]:
     """Every task, read as it will be scored.
 
     Raises:
@@ -126,7 +129,7 @@ def tasks_of(study: Study, options: StudyOptions, places: Places) -> tuple[Task,
         try:
             spec = places.task(scored.task, scored.text)
             run = _options(study, scored, spec, options)
-            prepared = prepare(spec, run)
+            prepared = reading.task(scored.name, spec, run)
         except HarnessError as error:
             raise StudyError(f"{study.where}: key 'score.tasks[{number}]': {error}") from error
         found.append(Task(scored, spec, run, _facts(prepared), _texts(prepared), _rows(prepared)))
@@ -206,7 +209,11 @@ def _places(study: Study, options: StudyOptions) -> Places:
 
 
 def make_ready(
-    study: Study, options: StudyOptions, progress: Progress, checked: Checked | None = None
+    study: Study,
+    options: StudyOptions,
+    progress: Progress,
+    checked: Checked | None = None,
+    reading: Reading | None = None,
 ) -> Ready:
     """Read the tasks, make the pairs, plan every cell.
 
@@ -215,15 +222,16 @@ def make_ready(
         options: where.
         progress: told of stages.
         checked: what :func:`check_study` found; it is called where this is not given.
+        reading: keeps what is read, for whoever trains and scores in this process.
 
     Raises:
         StudyError: anything of it cannot be; nothing has been trained.
     """
-    checked = checked or check_study(study, options)
+    checked, reading = checked or check_study(study, options), reading or Reading()
     cells, places = checked.cells, _places(study, options)
     bases = _bases(study, cells, options, places)
     progress.start("read tasks", 0, "tasks")
-    tasks = tasks_of(study, options, places)
+    tasks = tasks_of(study, options, places, reading)
     progress.finish()
     names = dict.fromkeys(x.data for cell in cells for x in cell.data)
     data = make_data(places, list(names), [x.spec for x in tasks], progress)
@@ -246,7 +254,7 @@ def make_ready(
         )
         for model, facts in checked.references.items()
     ]
-    planned = _Planned(study)
+    planned = _Planned(study, reading)
     progress.start("plan cells", len(cells), "cells")
     made = []
     for cell in cells:
@@ -321,8 +329,9 @@ class _Planned:
     The plan of the batches decides whether a recipe can use its data at all.
     """
 
-    def __init__(self, study: Study) -> None:
+    def __init__(self, study: Study, reading: Reading) -> None:
         self._study = study
+        self._reading = reading
         self._seen: dict[str, tuple[int, int]] = {}
         self.pairs: dict[str, int] = {}
         self.steps: dict[str, int] = {}
@@ -340,7 +349,7 @@ class _Planned:
         )
         if key not in self._seen:
             try:
-                data = read_data(settings)
+                data = read_data(settings, read=self._reading.pairs)
             except HarnessError as error:
                 raise StudyError(
                     f"{self._study.where}: cell {cell.name} cannot be: {in_keys(error)}"

@@ -17,6 +17,7 @@ from harness.console import numbers
 from harness.errors import StudyError, UsageError
 from harness.study.definition import Study
 from harness.study.prepared import Job, Ready, StudyOptions, check_study, make_ready
+from harness.study.reading import Reading
 from harness.study.results import (
     CELL,
     FAILED,
@@ -77,12 +78,14 @@ def run_study(
     if options.engine == "local" and (options.workers or 1) > 1:
         raise UsageError("--workers is for --engine devices or ray; local is this process")
     check_folder(study, options.output)
-    checked = check_study(study, options)
+    from harness.training.trainer_arguments import quiet_libraries
+
+    checked, reading = check_study(study, options), Reading()
     with alone_in(options.output):
         if not (options.output / STUDY).is_file():
             write_json(options.output / STUDY, _head(study, None))
-        with reading():
-            ready = make_ready(study, options, progress, checked)
+        with quiet_libraries():
+            ready = make_ready(study, options, progress, checked, reading)
         write_json(options.output / STUDY, _head(study, ready))
     jobs = [job for job in ready.jobs if not _whole(job)]
     if not options.keep_models:
@@ -91,7 +94,7 @@ def run_study(
                 remove_model(options.output, job.key)
     ran = Ran(options.output, len(ready.cells), len(ready.jobs) - len(jobs))
     if jobs:
-        _work(ready, jobs, options, ran, progress, tell, command)
+        _work(ready, reading, jobs, options, ran, progress, tell, command)
     return ran
 
 
@@ -129,16 +132,6 @@ def alone_in(output: Path) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def reading() -> Iterator[None]:
-    """Files of pairs are read once, and libraries draw no bars."""
-    from harness.training.pairs import kept_examples
-    from harness.training.trainer_arguments import quiet_libraries
-
-    with kept_examples(), quiet_libraries():
-        yield
-
-
 def _nobody(line: str) -> None:
     pass
 
@@ -173,6 +166,7 @@ def _whole(job: Job) -> bool:
 
 def _work(
     ready: Ready,
+    reading: Reading,
     jobs: Sequence[Job],
     options: StudyOptions,
     ran: Ran,
@@ -210,8 +204,8 @@ def _work(
     # In this process every stage of a cell has a bar of its own.
     if options.engine != "local":
         progress.start("cells", total, "cells")
-    with _crew(worker, options, total, progress) as crew:
-        lost, rest = dispatch(jobs, crew, told)
+    with _workers(worker, options, total, progress, reading) as workers:
+        lost, rest = dispatch(jobs, workers, told)
     progress.finish()
     for job, why in lost:
         ran.failed[job.key] = why
@@ -238,16 +232,16 @@ def _threads(options: StudyOptions) -> int | None:
 
 
 @contextmanager
-def _crew(
-    worker: TrialWorker, options: StudyOptions, total: int, progress: Progress
+def _workers(
+    worker: TrialWorker, options: StudyOptions, total: int, progress: Progress, reading: Reading
 ) -> Iterator[Workers]:
     if options.engine == "local":
-        job_runner = TrialRunner(worker, progress)
+        job_runner = TrialRunner(worker, progress, reading)
         try:
             with InProcessRunner(job_runner) as one:
                 yield one
         finally:
             job_runner.close()
         return
-    with workers_of(options.engine, worker, total, options.workers) as crew:
-        yield crew
+    with workers_of(options.engine, worker, total, options.workers) as workers:
+        yield workers

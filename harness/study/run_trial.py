@@ -14,12 +14,13 @@ from typing import Any
 from harness.base.leases import take
 from harness.base.progress import Progress, Silent
 from harness.errors import HarnessError
-from harness.evaluation.evaluate import evaluate
 from harness.evaluation.options import RunOptions
+from harness.evaluation.run import run
 from harness.models.base import Model, ModelOptions
 from harness.study.prepared import Job, StudyOptions, Task
+from harness.study.reading import Reading
 from harness.study.results import CELL, FAILED, KIND, MODELS, REFERENCE, read_whole, write_json
-from harness.study.shared_vectors import precompute
+from harness.study.shared_vectors import SharedVectors
 from harness.vectors.workers.dispatch import Answer
 
 CLAIMS = "claims"
@@ -51,20 +52,27 @@ class TrialWorker:
 
 
 class TrialRunner:
-    """What does cells one after the other, keeping what they share: texts read, trunks computed."""
+    """What does cells one after the other, keeping what they share: texts read, trunks computed.
 
-    def __init__(self, worker: TrialWorker, progress: Progress | None = None) -> None:
+    ``reading`` holds what this process has read before.
+    """
+
+    def __init__(
+        self,
+        worker: TrialWorker,
+        progress: Progress | None = None,
+        reading: Reading | None = None,
+    ) -> None:
         self._worker = worker
         self._progress = progress or Silent()
+        self._reading = reading or Reading()
+        self._vectors = SharedVectors(worker.tasks, worker.options, self._reading, self._progress)
         self._shared = contextlib.ExitStack()
         self._begun = False
-        self._primed: set[Any] = set()
 
     def close(self) -> None:
-        """Forget what was kept."""
+        """No trial comes after this."""
         self._shared.close()
-        self._begun = False
-        self._primed.clear()
 
     def do(self, job: Job) -> Answer:
         """Do a cell or a reference, unless it is there or somebody else is at it.
@@ -100,7 +108,6 @@ class TrialRunner:
             return
         import torch
 
-        from harness.training.pairs import kept_examples
         from harness.training.trainer_arguments import quiet_libraries
 
         if self._worker.threads is not None:
@@ -110,7 +117,6 @@ class TrialRunner:
             from harness.models.use_m3.module import shared_trunk
 
             self._shared.enter_context(shared_trunk())
-        self._shared.enter_context(kept_examples())
         self._shared.enter_context(quiet_libraries())
         self._begun = True
 
@@ -131,7 +137,7 @@ class TrialRunner:
 
         assert job.settings is not None
         options = self._worker.options
-        precompute(job.settings, self._worker.tasks, options, self._primed, self._progress)
+        self._vectors.precompute(job.settings)
         model = _clean_place(options.output, job)
         begun = time.perf_counter()
         trained = train(
@@ -142,6 +148,7 @@ class TrialRunner:
             overlaps=Overlaps((), found=job.overlap),
             progress=self._progress,
             command=self._worker.command,
+            read=self._reading.pairs,
         )
         seconds = {"train": round(time.perf_counter() - begun, 2)}
         loaded = load(str(model), ModelOptions(device=options.device, offline=options.offline))
@@ -167,12 +174,14 @@ class TrialRunner:
         found = {}
         for task in self._worker.tasks:
             begun = time.perf_counter()
-            record = evaluate(
+            prepared = self._reading.task(task.scored.name, task.spec, task.options)
+            record = run(
                 model,
-                [task.spec],
-                options=self._placed(task.options),
+                None,
+                self._placed(task.options),
                 progress=self._progress,
                 command=self._worker.command,
+                prepared=[prepared],
             )
             place = Path("records") / task.scored.name
             record.save(job.folder / place)

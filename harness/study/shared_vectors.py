@@ -8,11 +8,14 @@ texts: see :mod:`harness.models.use_m3.shared_trunk`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from harness.base.progress import Progress
-from harness.evaluation.layout import prepare, texts_of
+from harness.evaluation.layout import Prepared, texts_of
 from harness.study.prepared import StudyOptions, Task
+from harness.study.reading import Reading
+from harness.training.pairs import DataSet
 from harness.training.settings import Settings
 from harness.vectors.store import Store
 
@@ -21,45 +24,52 @@ MOST = 400_000
 text is computed when it is met."""
 
 
-def precompute(
-    settings: Settings,
-    tasks: Sequence[Task],
-    options: StudyOptions,
-    primed: set[Any],
-    progress: Progress,
-) -> None:
-    """Have at hand what a cell's training and scoring will be given, where that can be.
+class SharedVectors:
+    """What is computed already for a process's trials; for trials of new inputs, more is.
 
     Args:
-        settings: of the training.
-        tasks: that the cell is scored on.
+        tasks: that every trial is scored on.
         options: of the study.
-        primed: what is at hand already; added to.
+        reading: where tasks and pairs come from.
         progress: told of texts.
-
-    Raises:
-        HarnessError: the base or a task cannot be read.
     """
-    prompts = settings.query_prompt, settings.passage_prompt
-    of_pairs = (settings.base, settings.freeze, prompts, settings.data, settings.languages,
-                settings.max_length)  # fmt: skip
-    if of_pairs in primed:
-        return
-    primed.add(of_pairs)
-    from harness.training.base_model import load_base
 
-    base = load_base(settings, device=options.device, offline=options.offline)
-    module = base.model[0]
-    if not hasattr(module, "prime"):
-        return
-    store = Store()
-    _compute(module, list(_of_pairs(settings)), store, progress)
-    module.max_seq_length = base.longest
-    for task in tasks:
-        of_task = settings.base, settings.freeze, prompts, task.scored.name
-        if of_task not in primed:
-            primed.add(of_task)
-            _compute(module, list(_of_task(task, prompts)), store, progress)
+    def __init__(
+        self, tasks: Sequence[Task], options: StudyOptions, reading: Reading, progress: Progress
+    ) -> None:
+        self._tasks, self._options = tasks, options
+        self._reading, self._progress = reading, progress
+        self._done: set[tuple[object, ...]] = set()
+
+    def precompute(self, settings: Settings) -> None:
+        """Compute what a trial's training and scoring will be given, where that can be.
+
+        Raises:
+            HarnessError: the base or a task cannot be read.
+        """
+        prompts = settings.query_prompt, settings.passage_prompt
+        base_of = (settings.base, settings.freeze, *prompts)
+        if not self._is_new(*base_of, settings.data, settings.languages, settings.max_length):
+            return
+        from harness.training.base_model import load_base
+
+        base = load_base(settings, device=self._options.device, offline=self._options.offline)
+        module = base.model[0]
+        if not hasattr(module, "prime"):
+            return
+        store = Store()
+        sets = [self._reading.pairs(Path(file)) for file in settings.data]
+        _compute(module, list(_of_pairs(settings, sets)), store, self._progress)
+        module.max_seq_length = base.longest
+        for task in self._tasks:
+            if self._is_new(*base_of, task.scored.name):
+                prepared = self._reading.task(task.scored.name, task.spec, task.options)
+                _compute(module, list(_of_task(prepared, prompts)), store, self._progress)
+
+    def _is_new(self, *key: object) -> bool:
+        known = key in self._done
+        self._done.add(key)
+        return not known
 
 
 def _compute(module: Any, texts: Sequence[str], store: Store, progress: Progress) -> None:
@@ -70,13 +80,11 @@ def _compute(module: Any, texts: Sequence[str], store: Store, progress: Progress
     progress.finish()
 
 
-def _of_pairs(settings: Settings) -> Iterator[str]:
-    from harness.training.pairs import read_examples
-
+def _of_pairs(settings: Settings, sets: Sequence[DataSet]) -> Iterator[str]:
     found: dict[str, None] = {}
     wanted = settings.languages
-    for file in settings.data:
-        for x in read_examples(file).examples:
+    for pairs in sets:
+        for x in pairs.examples:
             for prompt, side in (
                 (settings.query_prompt, x.query),
                 (settings.passage_prompt, x.passage),
@@ -89,8 +97,7 @@ def _of_pairs(settings: Settings) -> Iterator[str]:
     yield from found
 
 
-def _of_task(task: Task, prompts: tuple[str, str]) -> Iterator[str]:
-    prepared = prepare(task.spec, task.options)
+def _of_task(prepared: Prepared, prompts: tuple[str, str]) -> Iterator[str]:
     of_role = dict(zip(("query", "passage"), prompts, strict=True))
     found: dict[str, None] = {}
     for role, _, texts in texts_of(prepared):

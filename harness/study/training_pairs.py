@@ -230,24 +230,30 @@ def _made(
         rows = switched(rows, lexicon, switching, counts)
     # What stands beside a file is of that file, even if this is stopped between the two.
     about_path(path).unlink(missing_ok=True)
-    count, digest = _write(path, rows, form)
+    languages: dict[str, None] = {}
+    count, digest = _write(path, _noting(rows, languages), form)
     if switching is not None:
         if not counts["words"]:
             raise DataError(f"no query is in {switching.source}, so there is nothing to mix")
         switch = described(lexicon, switching, counts)
-    about_path(work).unlink(missing_ok=True)
-    for left in work.parent.glob(f"*{path.name}"):
-        left.unlink()
+    _remove(work)
     facts |= {"form": form, "rows": count, "sha256": digest}
     facts["study"] = {
         "key": key,
         "cleaned_of": list(data.clean),
         "ids_left_out": len(left_out),
         "code_switch": switch,
-        "languages": _languages(path),
+        "languages": list(languages),
     }
     write_json(about_path(path), facts)
     return facts
+
+
+def _remove(work: Path) -> None:
+    """What making a set left aside."""
+    about_path(work).unlink(missing_ok=True)
+    for left in work.parent.glob(f"*{work.name}"):
+        left.unlink()
 
 
 def _held(path: Path) -> dict[str, Any]:
@@ -299,11 +305,11 @@ def _write(path: Path, rows: Iterable[Example], form: Form) -> tuple[int, str]:
     return count, digest
 
 
-def _languages(path: Path) -> list[str]:
-    found: dict[str, None] = {}
-    for x in stream_examples(path):
-        found |= dict.fromkeys((*x.query, *x.passage))
-    return list(found)
+def _noting(rows: Iterable[Example], languages: dict[str, None]) -> Iterator[Example]:
+    """The rows; their languages, in order of first appearance, stand in ``languages`` after."""
+    for x in rows:
+        languages |= dict.fromkeys((*x.query, *x.passage))
+        yield x
 
 
 def _looked_through(

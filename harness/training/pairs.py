@@ -14,7 +14,6 @@ a recipe can use it is the recipe's to say.
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import hashlib
 import json
@@ -93,23 +92,6 @@ class DataSet:
         return tuple(found)
 
 
-_kept: dict[tuple[Path, int, int], DataSet] | None = None
-
-
-@contextlib.contextmanager
-def kept_examples() -> Iterator[None]:
-    """While this lasts, a file that does not change is read once: for many trainings on few files.
-
-    Data sets are frozen; whoever gets one may keep it.
-    """
-    global _kept
-    before, _kept = _kept, {}
-    try:
-        yield
-    finally:
-        _kept = before
-
-
 def read_examples(path: str | Path) -> DataSet:
     """Read one file of training pairs in either form.
 
@@ -118,16 +100,6 @@ def read_examples(path: str | Path) -> DataSet:
             language, an empty text; names file and line.
     """
     path = Path(path)
-    if _kept is None or not path.is_file():
-        return _read(path)
-    state = path.stat()
-    key = path.resolve(), state.st_mtime_ns, state.st_size
-    if key not in _kept:
-        _kept[key] = _read(path)
-    return _kept[key]
-
-
-def _read(path: Path) -> DataSet:
     raw = raw_content(path)
     document = decode(path, raw)
     examples: list[Example] = []

@@ -16,7 +16,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +27,7 @@ from harness.base.progress import Progress, Silent
 from harness.base.reading import read_object
 from harness.errors import ModelError, UsageError
 from harness.models.trained_folder import MANIFEST
+from harness.training.pairs import DataSet, read_examples
 from harness.training.settings import Settings
 from harness.training.training_set import TrainingData, read_data
 
@@ -66,6 +67,7 @@ def train(
     keep_checkpoints: bool = False,
     progress: Progress | None = None,
     command: Sequence[str] | None = None,
+    read: Callable[[Path], DataSet] = read_examples,
 ) -> Trained:
     """Train a model, or go on where the same training was stopped.
 
@@ -79,6 +81,7 @@ def train(
         keep_checkpoints: leave them below ``output``.
         progress: told of the steps.
         command: the command line, for the manifest.
+        read: reads a file of pairs, or has it in memory.
 
     Raises:
         HarnessError: anything the caller can mend, in one sentence.
@@ -86,7 +89,7 @@ def train(
     folder, work = Path(output), Path(output) / WORK
     progress = progress or Silent()
     _check_libraries()
-    data = read_data(settings, processes=_processes())
+    data = read_data(settings, processes=_processes(), read=read)
     identity = _identity(settings, data)
     if restart:
         _clear(folder, work, identity)

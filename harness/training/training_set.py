@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -37,8 +37,12 @@ class TrainingData:
     """Languages that some training batch can hold: those the model sees."""
 
 
-def read_data(settings: Settings, *, processes: int = 1) -> TrainingData:
+def read_data(
+    settings: Settings, *, processes: int = 1, read: Callable[[Path], DataSet] = read_examples
+) -> TrainingData:
     """Read, check and lay out everything before the first step.
+
+    ``read`` reads a file of pairs, or has it in memory.
 
     Raises:
         DataError: a file is missing or malformed.
@@ -46,8 +50,8 @@ def read_data(settings: Settings, *, processes: int = 1) -> TrainingData:
     """
     if not settings.data:
         raise UsageError("no training data; give --data FILE, as in --data pairs.jsonl")
-    sets = _read(settings.data, "--data")
-    held = _read(settings.validation, "--validation")
+    sets = _read(settings.data, "--data", read)
+    held = _read(settings.validation, "--validation", read)
     rows, examples = rows_of(sets, settings.languages)
     if not len(rows):
         raise UsageError(
@@ -108,8 +112,8 @@ def seen_languages(plan: Plan) -> tuple[str, ...]:
     return tuple(x for x, here in zip(plan.rows.languages, seen, strict=True) if here)
 
 
-def _read(names: Sequence[str], flag: str) -> list[DataSet]:
-    sets = [read_examples(Path(name)) for name in names]
+def _read(names: Sequence[str], flag: str, read: Callable[[Path], DataSet]) -> list[DataSet]:
+    sets = [read(Path(name)) for name in names]
     digests: dict[str, DataSet] = {}
     for s in sets:
         if s.digest in digests:

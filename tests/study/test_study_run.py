@@ -19,10 +19,14 @@ from harness.cli import main
 from harness.data.loading import load
 from harness.data.task import find_task
 from harness.errors import StudyError
+from harness.evaluation import run as evaluation_run
+from harness.evaluation.layout import prepare
+from harness.study import reading
 from harness.study.file import read_study
 from harness.study.prepared import StudyOptions, make_ready
 from harness.study.results import load_results
 from harness.study.run import run_study
+from harness.training import pairs
 
 pytestmark = pytest.mark.filterwarnings("ignore::harness.errors.HarnessWarning")
 
@@ -87,6 +91,26 @@ def test_a_study_runs_to_its_end_and_then_has_nothing_left_to_do(tmp_path: Path)
     assert CliRunner().invoke(main, command).exit_code == 0
     redone = {x.parent.name for x in output.rglob("cell.json") if x.stat().st_mtime_ns > stamps[x]}
     assert redone == {"mono.seed=0"}
+
+
+def test_tasks_and_pairs_are_read_once_for_all_trials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def counted(name: str, of: Any) -> Any:
+        def wrapped(*arguments: Any, **more: Any) -> Any:
+            read.append(name)
+            return of(*arguments, **more)
+
+        return wrapped
+
+    for module in (reading, evaluation_run):
+        monkeypatch.setattr(module, "prepare", counted("task", prepare))
+    monkeypatch.setattr(pairs, "raw_content", counted("pairs", pairs.raw_content))
+    study = write_study(tmp_path / "study", changed("seeds", to=[0]))
+    assert ran(study, tmp_path / "out", device="cpu").done == 4
+    assert sorted(read) == ["pairs", "task"]
 
 
 def test_killed_at_any_moment_and_run_again_a_study_comes_to_the_same(

@@ -1,0 +1,38 @@
+"""What one process of a study has read: every task and file of pairs once, for all its trials."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.data.task import TaskSpec
+from harness.evaluation.layout import Prepared, prepare
+from harness.evaluation.options import RunOptions
+from harness.training.pairs import DataSet, read_examples
+
+
+class Reading:
+    """Tasks and pairs in memory. Both are frozen: whoever gets one may keep it."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, Prepared] = {}
+        self._pairs: dict[Path, DataSet] = {}
+
+    def task(self, name: str, spec: TaskSpec, options: RunOptions) -> Prepared:
+        """A task as models are scored on it; ``name`` tells it from the study's others.
+
+        Raises:
+            HarnessError: its data is not there, or nothing is left to run.
+        """
+        if name not in self._tasks:
+            self._tasks[name] = prepare(spec, options)
+        return self._tasks[name]
+
+    def pairs(self, path: Path) -> DataSet:
+        """A file of training pairs.
+
+        Raises:
+            DataError: as :func:`harness.training.pairs.read_examples`.
+        """
+        if path not in self._pairs:
+            self._pairs[path] = read_examples(path)
+        return self._pairs[path]
