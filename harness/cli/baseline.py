@@ -6,9 +6,12 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import baselines_option, verbose_option
-
-_PATH = click.Path(path_type=Path)
+from harness.cli.options import (
+    PATH,
+    baselines_option,
+    measures_option,
+    verbose_option,
+)
 
 
 @click.group(short_help="Tracked baselines of `harness gate`.")
@@ -17,18 +20,12 @@ def baseline() -> None:
 
 
 @baseline.command("set", short_help="Make a record a baseline.")
-@click.argument("record", type=_PATH)
+@click.argument("record", type=PATH)
 @click.option("--name", metavar="NAME", help="Default: the model's name and the tasks'.")
 @click.option(
-    "--policy", type=_PATH, metavar="FILE", help="Keep what this gate.toml needs; can be left out."
+    "--policy", type=PATH, metavar="FILE", help="Keep what this gate.toml needs; can be left out."
 )
-@click.option(
-    "--measure",
-    "measures",
-    multiple=True,
-    metavar="NAME",
-    help="Keep it too, beside those that the record shows first; can be repeated.",
-)
+@measures_option("Keep it too, beside those that the record shows first; can be repeated.")
 @baselines_option()
 def set_baseline(
     record: Path, name: str | None, policy: Path | None, measures: tuple[str, ...], folder: Path

@@ -6,15 +6,19 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import Decorator, data_dir_option
-
-_PATH = click.Path(path_type=Path)
+from harness.cli.options import (
+    FOLDER,
+    PATH,
+    Decorator,
+    data_dir_option,
+    tasks_option,
+)
 
 
 def _leaderboards_option() -> Decorator:
     return click.option(
         "--leaderboards",
-        type=click.Path(path_type=Path, file_okay=False),
+        type=FOLDER,
         default=Path("leaderboards"),
         show_default=True,
         metavar="DIR",
@@ -30,11 +34,11 @@ def _leaderboards_option() -> Decorator:
     "--inject",
     "pages",
     multiple=True,
-    type=_PATH,
+    type=PATH,
     metavar="FILE",
     help="Also put the table between the markers of a Markdown page; can be repeated.",
 )
-@click.option("--task", "tasks", multiple=True, metavar="NAME", help="Print this board.")
+@tasks_option("Print this board.", "NAME")
 @click.option("--sort", metavar="COLUMN", help="Print in the order of a column: multi/map.")
 @click.option("--paper", is_flag=True, help="Print our rows in the tables of the papers.")
 @click.option(
@@ -53,7 +57,7 @@ def _leaderboards_option() -> Decorator:
     metavar="N",
     help="For --serve; any that is free by default.",
 )
-@data_dir_option()
+@data_dir_option
 @click.pass_context
 def board(
     ctx: click.Context,
@@ -111,7 +115,7 @@ def _warn(sentence: str) -> None:
 
 
 @board.command(short_help="Track records, and make the boards again.")
-@click.argument("records", nargs=-1, required=True, type=_PATH, metavar="RECORD...")
+@click.argument("records", nargs=-1, required=True, type=PATH, metavar="RECORD...")
 @_leaderboards_option()
 @click.option("--skip-invalid", is_flag=True, help="Leave out records that are not valid.")
 def add(records: tuple[Path, ...], leaderboards: Path, skip_invalid: bool) -> None:

@@ -7,24 +7,23 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import languages_option
+from harness.cli.options import (
+    PATH,
+    json_option,
+    languages_option,
+    measures_option,
+)
 
 _BY = ("language", "pair", "script", "seen", "length", "golds")
 
 
 @click.command(short_help="Scores of a record by language, script, length, ...")
-@click.argument("record", type=click.Path(path_type=Path))
+@click.argument("record", type=PATH)
 @click.option("--by", type=click.Choice(_BY), required=True, help="What to break down by.")
 @click.option("--task", metavar="NAME", help="One task of the record; default: all of them.")
-@click.option(
-    "--measure",
-    "measures",
-    multiple=True,
-    metavar="NAME",
-    help="Instead of the measures shown first: any that the record holds; can be repeated.",
-)
+@measures_option("Instead of the measures shown first: any that the record holds; can be repeated.")
 @languages_option("With --by seen: languages of the training, where not as recorded", "--seen")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, with micro means and counts.")
+@json_option("Print JSON, with micro means and counts.")
 def breakdown(
     record: Path,
     by: str,

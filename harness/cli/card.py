@@ -7,6 +7,11 @@ from pathlib import Path
 
 import click
 
+from harness.cli.options import (
+    FOLDER,
+    PATH,
+)
+
 
 def _datasets(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
     """``TASK=ORG/NAME`` as a mapping."""
@@ -20,12 +25,10 @@ def _datasets(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
 
 
 @click.command(short_help="Write a model card's evaluation section and metadata.")
-@click.argument(
-    "records", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RECORD..."
-)
+@click.argument("records", nargs=-1, required=True, type=PATH, metavar="RECORD...")
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     metavar="DIR",
     help="The model's folder: its README.md and .eval_results/ are updated.",
 )

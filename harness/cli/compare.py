@@ -8,28 +8,22 @@ from typing import Any
 
 import click
 
-from harness.cli.options import data_dir_option, verbose_option
+from harness.cli.options import (
+    PATH,
+    data_dir_option,
+    file_option,
+    measures_option,
+    tasks_option,
+    verbose_option,
+)
 
-_PATH = click.Path(path_type=Path)
 _STDOUT = Path("-")
 
 
 @click.command(short_help="Compare records: differences, and how sure they are.")
-@click.argument("records", nargs=-1, required=True, type=_PATH, metavar="RECORD RECORD...")
-@click.option(
-    "--task",
-    "tasks",
-    multiple=True,
-    metavar="NAME",
-    help="One that all records hold; can be repeated. Default: all of these.",
-)
-@click.option(
-    "--measure",
-    "measures",
-    multiple=True,
-    metavar="NAME",
-    help="Instead of the measures shown first and three of language bias; can be repeated.",
-)
+@click.argument("records", nargs=-1, required=True, type=PATH, metavar="RECORD RECORD...")
+@tasks_option("One that all records hold; can be repeated. Default: all of these.", "NAME")
+@measures_option("Instead of the measures shown first and three of language bias; can be repeated.")
 @click.option(
     "--flips",
     type=click.IntRange(min=0),
@@ -37,14 +31,12 @@ _STDOUT = Path("-")
     metavar="N",
     help="List the N questions that changed most, by mAP or the first --measure.",
 )
-@data_dir_option()
+@data_dir_option
 @click.option(
     "--force", is_flag=True, help="Compare what is shared of records that measure other things."
 )
-@click.option("--json", "json_file", type=_PATH, metavar="FILE", help="Write JSON; - for stdout.")
-@click.option(
-    "--markdown", "markdown_file", type=_PATH, metavar="FILE", help="Write Markdown; - for stdout."
-)
+@file_option("json", "Write JSON; - for stdout.")
+@file_option("markdown", "Write Markdown; - for stdout.")
 @verbose_option("Also the matrix of differences over ordered language pairs.")
 def compare(
     records: tuple[Path, ...],

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import data_dir_option, languages_option
+from harness.cli.options import (
+    data_dir_option,
+    languages_option,
+    quiet_option,
+)
 from harness.errors import DataError
 
 if TYPE_CHECKING:
@@ -35,9 +39,9 @@ def _specs(names: tuple[str, ...]) -> list[TaskSpec]:
 @data.command(short_help="Bring missing files into the cache.")
 @_TASKS
 @languages_option("Only these languages")
-@data_dir_option()
+@data_dir_option
 @click.option("--offline", is_flag=True, help="Never touch the network: only check.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress bars.")
+@quiet_option()
 def fetch(
     tasks: tuple[str, ...],
     languages: tuple[str, ...] | None,
@@ -68,7 +72,7 @@ def fetch(
 @data.command(short_help="Compare files with their checksums.")
 @_TASKS
 @languages_option("Only these languages")
-@data_dir_option()
+@data_dir_option
 def verify(
     tasks: tuple[str, ...], languages: tuple[str, ...] | None, data_dir: Path | None
 ) -> None:
@@ -95,7 +99,7 @@ def verify(
 @data.command(short_help="Say where files lie.")
 @_TASKS
 @languages_option("Only these languages")
-@data_dir_option()
+@data_dir_option
 def where(tasks: tuple[str, ...], languages: tuple[str, ...] | None, data_dir: Path | None) -> None:
     """Say where each file lies, or where it would be fetched to."""
     from harness.cli.views import listings

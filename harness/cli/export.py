@@ -6,11 +6,14 @@ from pathlib import Path
 
 import click
 
+from harness.cli.options import (
+    FOLDER,
+    PATH,
+)
+
 
 @click.command(short_help="Write records in another harness's form.")
-@click.argument(
-    "records", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RECORD..."
-)
+@click.argument("records", nargs=-1, required=True, type=PATH, metavar="RECORD...")
 @click.option(
     "--format",
     "form",
@@ -21,7 +24,7 @@ import click
 )
 @click.option(
     "--output",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FOLDER,
     default=Path("mteb"),
     show_default=True,
     metavar="DIR",

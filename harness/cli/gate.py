@@ -11,59 +11,58 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import baselines_option, data_dir_option, offline_option, verbose_option
+from harness.cli.options import (
+    FOLDER,
+    PATH,
+    POSITIVE,
+    baselines_option,
+    data_dir_option,
+    file_option,
+    offline_option,
+    quiet_option,
+    sample_option,
+    tasks_option,
+    verbose_option,
+)
 from harness.errors import HarnessError, NotComparableError
 
 if TYPE_CHECKING:
     from harness.evaluation.record import Record
     from harness.gate import Gate, Policy
 
-_PATH = click.Path(path_type=Path)
-_POSITIVE = click.IntRange(min=1)
 _STDOUT = Path("-")
 _BUG = 70
 """Exit code of a fault in some code (EX_SOFTWARE): 1 is a regression, never a traceback."""
 
 
 @click.command(short_help="Fail if a candidate is worse than a baseline.")
-@click.argument("candidate", required=False, type=_PATH, metavar="[CANDIDATE]")
+@click.argument("candidate", required=False, type=PATH, metavar="[CANDIDATE]")
 @click.option(
     "--baseline",
     required=True,
     metavar="NAME|RECORD",
     help="A tracked baseline's name, or a record.json or its folder.",
 )
-@click.option("--policy", type=_PATH, metavar="FILE", help="gate.toml; default: a built-in one.")
+@click.option("--policy", type=PATH, metavar="FILE", help="gate.toml; default: a built-in one.")
 @click.option(
     "--model", metavar="NAME", help="Instead of CANDIDATE: a model, scored as the baseline was."
 )
-@click.option(
-    "--task",
-    "tasks",
-    multiple=True,
-    metavar="NAME|FILE",
-    help="One that the baseline holds; can be repeated. Default: all of these.",
-)
-@click.option(
-    "--sample",
-    type=_POSITIVE,
-    metavar="N",
-    help="With --model: N questions drawn, the same always, all passages.",
-)
+@tasks_option("One that the baseline holds; can be repeated. Default: all of these.")
+@sample_option("With --model: N questions drawn, the same always, all passages.")
 @click.option("--query-prompt", metavar="TEXT", help="With --model, as `harness run` takes it.")
 @click.option("--passage-prompt", metavar="TEXT", help="The same.")
-@click.option("--batch-size", type=_POSITIVE, metavar="N", help="The same.")
+@click.option("--batch-size", type=POSITIVE, metavar="N", help="The same.")
 @click.option(
     "--dtype", type=click.Choice(["float32", "bfloat16", "float16"]), help="The same: float32."
 )
 @click.option("--device", metavar="NAME", help="The same: cpu, cuda, cuda:1, mps.")
-@click.option("--max-length", type=_POSITIVE, metavar="N", help="The same.")
-@data_dir_option()
+@click.option("--max-length", type=POSITIVE, metavar="N", help="The same.")
+@data_dir_option
 @offline_option
 @click.option("--no-store", is_flag=True, help="Neither read nor keep vectors.")
 @click.option(
     "--output",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FOLDER,
     default=Path("results"),
     show_default=True,
     metavar="DIR",
@@ -75,17 +74,9 @@ _BUG = 70
     help="Make the candidate the baseline, whatever the verdict, and end with 0.",
 )
 @baselines_option()
-@click.option("--json", "json_file", type=_PATH, metavar="FILE", help="Write JSON; - for stdout.")
-@click.option(
-    "--markdown",
-    "markdown_file",
-    type=_PATH,
-    metavar="FILE",
-    help="Write Markdown for a pull request's comment; - for stdout.",
-)
-@click.option(
-    "--junit", "junit_file", type=_PATH, metavar="FILE", help="Write JUnit XML; - for stdout."
-)
+@file_option("json", "Write JSON; - for stdout.")
+@file_option("markdown", "Write Markdown for a pull request's comment; - for stdout.")
+@file_option("junit", "Write JUnit XML; - for stdout.")
 @click.option(
     "--details-url", metavar="URL", help="Where the rest is, if the Markdown has to be cut."
 )
@@ -95,7 +86,7 @@ _BUG = 70
     help="Annotations and job summary; default: in a GitHub workflow.",
 )
 @verbose_option("Also the values that passed.")
-@click.option("-q", "--quiet", is_flag=True, help="Print the verdict alone.")
+@quiet_option("Print the verdict alone.")
 @click.pass_context
 def gate(ctx: click.Context, /, **given: Any) -> None:
     """Hold CANDIDATE, a record.json or its folder, against a baseline.

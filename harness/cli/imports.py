@@ -6,14 +6,17 @@ from pathlib import Path
 
 import click
 
+from harness.cli.options import (
+    FOLDER,
+    PATH,
+)
+
 
 @click.command("import", short_help="Take another harness's results into the leaderboards.")
-@click.argument(
-    "paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE|DIR..."
-)
+@click.argument("paths", nargs=-1, required=True, type=PATH, metavar="FILE|DIR...")
 @click.option(
     "--leaderboards",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     default=Path("leaderboards"),
     show_default=True,
     metavar="DIR",

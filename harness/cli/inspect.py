@@ -6,11 +6,15 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import data_dir_option, verbose_option
+from harness.cli.options import (
+    PATH,
+    data_dir_option,
+    verbose_option,
+)
 
 
 @click.command(short_help="Print a record again.")
-@click.argument("record", type=click.Path(path_type=Path))
+@click.argument("record", type=PATH)
 @verbose_option("Also the language x language matrix.")
 def show(record: Path, verbose: bool) -> None:
     """Print RECORD, a record.json or the folder that holds it."""
@@ -26,7 +30,7 @@ def show(record: Path, verbose: bool) -> None:
 
 @click.command(short_help="List the tasks.")
 @click.argument("tasks", nargs=-1, metavar="[TASK]...")
-@data_dir_option()
+@data_dir_option
 def tasks(tasks: tuple[str, ...], data_dir: Path | None) -> None:
     """List the tasks that are installed, and whether their data is at hand.
 

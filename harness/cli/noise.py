@@ -7,7 +7,15 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import data_dir_option, languages_option, offline_option
+from harness.cli.options import (
+    data_dir_option,
+    device_option,
+    json_option,
+    languages_option,
+    limit_option,
+    offline_option,
+    quiet_option,
+)
 
 
 @click.command(short_help="How far a model's scores move by themselves.")
@@ -22,14 +30,12 @@ from harness.cli.options import data_dir_option, languages_option, offline_optio
     "--task", metavar="NAME|FILE", default="demo", show_default=True, help="What is scored."
 )
 @languages_option("Only these languages of the task")
-@click.option(
-    "--limit", type=click.IntRange(min=1), metavar="N", help="The first N questions, all passages."
-)
-@click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps.")
-@data_dir_option()
+@limit_option()
+@device_option
+@data_dir_option
 @offline_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, with the queries that moved.")
-@click.option("-q", "--quiet", is_flag=True, help="Print the tolerances alone.")
+@json_option("Print JSON, with the queries that moved.")
+@quiet_option("Print the tolerances alone.")
 def noise(
     model: str,
     task: str,

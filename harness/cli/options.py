@@ -1,4 +1,4 @@
-"""Option types and options that several commands share."""
+"""Types of arguments, options, and blocks of options that several commands share."""
 
 from __future__ import annotations
 
@@ -11,6 +11,12 @@ import click
 from harness.base import option_text
 from harness.data.task import KINDS
 from harness.errors import UsageError
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+PATH = click.Path(path_type=Path)
+FOLDER = click.Path(file_okay=False, path_type=Path)
+POSITIVE = click.IntRange(min=1)
 
 
 def _read(reader: Callable[[str], Any]) -> Callable[..., Any]:
@@ -47,24 +53,58 @@ def renamed(words: tuple[str, ...], flag: str, example: str) -> dict[str, str]:
     return found
 
 
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
-
-
 def languages_option(what: str, flag: str = "--languages") -> Decorator:
     """``--languages``, or another ``flag`` that takes language codes."""
     return click.option(flag, callback=_languages, metavar="CODES", help=f"{what}, as in en,de.")
 
 
-def data_dir_option() -> Decorator:
-    """``--data-dir``."""
-    return click.option(
-        "--data-dir",
-        type=click.Path(path_type=Path),
-        metavar="DIR",
-        help="Local copy of the data, as DIR/xquad-r/en.json; HARNESS_DATA does the same.",
-    )
+def tasks_option(what: str, metavar: str = "NAME|FILE") -> Decorator:
+    """``--task``, which can be repeated, handed on as ``tasks``."""
+    return click.option("--task", "tasks", multiple=True, metavar=metavar, help=what)
 
 
+def measures_option(what: str) -> Decorator:
+    """``--measure``, which can be repeated, handed on as ``measures``."""
+    return click.option("--measure", "measures", multiple=True, metavar="NAME", help=what)
+
+
+def limit_option(what: str = "The first N questions, all passages.") -> Decorator:
+    """``--limit``."""
+    return click.option("--limit", type=POSITIVE, metavar="N", help=what)
+
+
+def sample_option(what: str) -> Decorator:
+    """``--sample``: questions that are drawn."""
+    return click.option("--sample", type=POSITIVE, metavar="N", help=what)
+
+
+def output_file_option(what: str) -> Decorator:
+    """``-o``, where a file that is made goes."""
+    return click.option("-o", "--output", metavar="FILE", required=True, type=PATH, help=what)
+
+
+def json_option(what: str = "Print JSON.") -> Decorator:
+    """``--json``, handed on as ``as_json``."""
+    return click.option("--json", "as_json", is_flag=True, help=what)
+
+
+def file_option(form: str, what: str) -> Decorator:
+    """``--json``, ``--markdown`` or ``--junit`` with a file, handed on as ``json_file``, ..."""
+    return click.option(f"--{form}", f"{form}_file", type=PATH, metavar="FILE", help=what)
+
+
+def quiet_option(what: str = "No progress bars.") -> Decorator:
+    """``--quiet``."""
+    return click.option("-q", "--quiet", is_flag=True, help=what)
+
+
+data_dir_option = click.option(
+    "--data-dir",
+    type=PATH,
+    metavar="DIR",
+    help="Local copy of the data, as DIR/xquad-r/en.json; HARNESS_DATA does the same.",
+)
+device_option = click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps.")
 offline_option = click.option("--offline", is_flag=True, help="Never touch the network.")
 
 
@@ -73,7 +113,7 @@ def baselines_option() -> Decorator:
     return click.option(
         "--baselines",
         "folder",
-        type=click.Path(path_type=Path),
+        type=PATH,
         default=Path("leaderboards/baselines"),
         show_default=True,
         metavar="DIR",
@@ -84,3 +124,112 @@ def baselines_option() -> Decorator:
 def verbose_option(what: str) -> Decorator:
     """``--verbose``."""
     return click.option("-v", "--verbose", is_flag=True, help=what)
+
+
+def together(*options: Decorator) -> Decorator:
+    """Several options as one decorator, in the order in which help shows them."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+model_options = together(
+    click.option("--query-prompt", metavar="TEXT", help="Put before each query."),
+    click.option("--passage-prompt", metavar="TEXT", help="Put before each passage."),
+    click.option("--batch-size", type=POSITIVE, metavar="N", help="Texts per batch."),
+    click.option(
+        "--batch-tokens",
+        type=POSITIVE,
+        metavar="N",
+        help="Tokens per batch, padding included.",
+    ),
+    click.option(
+        "--backend",
+        type=click.Choice(["torch", "onnx", "openvino"]),
+        default="torch",
+        show_default=True,
+        help="What runs a sentence-transformers model.",
+    ),
+    click.option(
+        "--backend-file",
+        metavar="NAME",
+        help="Which export of several: onnx/model_O3.onnx.",
+    ),
+    click.option("--compile", is_flag=True, help="Have torch compile the model first: a minute."),
+    click.option(
+        "--dtype",
+        type=click.Choice(["float32", "bfloat16", "float16"]),
+        default="float32",
+        show_default=True,
+        help="Numbers that the model computes with.",
+    ),
+    device_option,
+    click.option(
+        "--base-url",
+        metavar="URL",
+        help="Of the endpoint of http:NAME, as http://localhost:8000/v1.",
+    ),
+    click.option("--concurrency", type=POSITIVE, metavar="N", help="Requests to it at a time."),
+    click.option(
+        "--max-length", type=POSITIVE, metavar="N", help="Tokens of a text that are read."
+    ),
+)
+"""What a user sets for a model."""
+
+
+def engine_options(
+    who: str = "Of large tasks: who encodes. devices: a process per GPU; ray: a Ray cluster.",
+    workers: str = "Processes or actors, if not one per device.",
+    default: str | None = "local",
+) -> Decorator:
+    """``--engine`` and ``--workers``."""
+    return together(
+        click.option(
+            "--engine",
+            type=click.Choice(["local", "devices", "ray"]),
+            default=default,
+            show_default=default is not None,
+            help=who,
+        ),
+        click.option("--workers", type=POSITIVE, metavar="N", help=workers),
+    )
+
+
+shard_options = together(
+    click.option(
+        "--shard-size",
+        type=POSITIVE,
+        default=8192,
+        show_default=True,
+        metavar="N",
+        help="Of large tasks: passages encoded and stored at a time.",
+    ),
+    click.option(
+        "--store-dtype",
+        type=click.Choice(["float32", "float16"]),
+        default="float32",
+        show_default=True,
+        help="Numbers that vectors are kept in.",
+    ),
+)
+"""How vectors are kept."""
+
+text_option = click.option(
+    "--text", metavar="OPTION", help="What is encoded of a passage, where tasks choose."
+)
+memory_option = click.option(
+    "--memory", callback=size, metavar="SIZE", help="For the search: 2G, 500M."
+)
+
+
+def options_of(**given: Any) -> Any:
+    """Options of a run and of its model, from a command's arguments."""
+    from harness.evaluation.options import RunOptions
+    from harness.models.base import ModelOptions
+
+    of_model = {k: given.pop(k) for k in list(given) if k in ModelOptions.__dataclass_fields__}
+    return RunOptions(offline=of_model["offline"], model=ModelOptions(**of_model), **given)

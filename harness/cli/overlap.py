@@ -8,7 +8,15 @@ from typing import Any
 
 import click
 
-from harness.cli.options import data_dir_option, languages_option, offline_option
+from harness.cli.options import (
+    PATH,
+    data_dir_option,
+    json_option,
+    languages_option,
+    offline_option,
+    quiet_option,
+    tasks_option,
+)
 
 
 @click.command(short_help="Whether training data holds what models are scored on.")
@@ -18,16 +26,12 @@ from harness.cli.options import data_dir_option, languages_option, offline_optio
     metavar="FILE",
     multiple=True,
     required=True,
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Training pairs, as JSON lines (.jsonl, .jsonl.gz); may be given again.",
 )
-@click.option(
-    "--task",
-    "tasks",
-    metavar="NAME|FILE",
-    multiple=True,
-    help="What models are scored on; may be given again. Default: those that `harness run` takes "
-    "by itself.",
+@tasks_option(
+    "What models are scored on; may be given again. Default: those that `harness run` takes "
+    "by itself."
 )
 @languages_option("Only these languages of the tasks")
 @click.option(
@@ -55,19 +59,19 @@ from harness.cli.options import data_dir_option, languages_option, offline_optio
 @click.option(
     "--hits",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Write every hit, as JSON lines.",
 )
 @click.option(
     "--clean",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Write the files there, without the rows that hold an evaluation question.",
 )
-@data_dir_option()
+@data_dir_option
 @offline_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress bars.")
+@json_option()
+@quiet_option()
 @click.pass_context
 def overlap(
     ctx: click.Context,

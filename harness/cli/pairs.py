@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from harness.cli.options import data_dir_option, languages_option, renamed
-
-
-def output_option(text: str) -> Callable[[Any], Any]:
-    """``-o``, where a file that is made goes."""
-    path = click.Path(path_type=Path)
-    return click.option("-o", "--output", metavar="FILE", required=True, type=path, help=text)
+from harness.cli.options import (
+    PATH,
+    data_dir_option,
+    json_option,
+    languages_option,
+    limit_option,
+    offline_option,
+    output_file_option,
+    quiet_option,
+    renamed,
+)
 
 
 @click.group(short_help="Training pairs from public data, and what they hold.")
@@ -37,8 +40,8 @@ def list_sources() -> None:
 
 @pairs.command(short_help="Write a file of pairs.")
 @click.argument("source")
-@click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path(path_type=Path))
-@output_option("The file of pairs, .jsonl or .jsonl.gz.")
+@click.argument("files", nargs=-1, metavar="[FILE]...", type=PATH)
+@output_file_option("The file of pairs, .jsonl or .jsonl.gz.")
 @languages_option("Only these languages (bitext: the two of the files)")
 @click.option("--language", metavar="CODE", help="squad: of all files, where names do not say.")
 @click.option("--parallel", is_flag=True, help="squad: files are translations of each other.")
@@ -71,13 +74,13 @@ def list_sources() -> None:
     show_default=True,
     help="Hard negatives to keep of each pair, where the set has any.",
 )
-@click.option("--limit", metavar="N", type=click.IntRange(min=1), help="The first N rows.")
+@limit_option("The first N rows.")
 @click.option(
     "--revision", metavar="COMMIT", help="Of a set of the hub, instead of the pinned one."
 )
-@data_dir_option()
-@click.option("--offline", is_flag=True, help="Never touch the network.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress bars.")
+@data_dir_option
+@offline_option
+@quiet_option()
 def make(
     source: str,
     files: tuple[Path, ...],
@@ -105,10 +108,8 @@ def make(
 
 
 @pairs.command(short_help="What files of pairs hold.")
-@click.argument(
-    "files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path)
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=PATH)
+@json_option()
 def stats(files: tuple[Path, ...], as_json: bool) -> None:
     """Count pairs per language and per ordered pair of languages, lengths and duplicates."""
     from harness.cli.views.pairs import print_statistics
@@ -123,10 +124,8 @@ def stats(files: tuple[Path, ...], as_json: bool) -> None:
 
 
 @pairs.command(short_help="Write a bilingual lexicon made from sentences and their translations.")
-@click.argument(
-    "files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path)
-)
-@output_option("The lexicon; its name says the languages, as en-de.tsv.")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=PATH)
+@output_file_option("The lexicon; its name says the languages, as en-de.tsv.")
 def lexicon(files: tuple[Path, ...], output: Path) -> None:
     """Find words and their translations in FILE...: de-en.tsv.gz, or JSON lines by language.
 
@@ -145,8 +144,8 @@ def lexicon(files: tuple[Path, ...], output: Path) -> None:
 
 
 @pairs.command("code-switch", short_help="Put words of queries into other languages.")
-@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
-@output_option("The file of pairs, .jsonl or .jsonl.gz.")
+@click.argument("file", metavar="FILE", type=PATH)
+@output_file_option("The file of pairs, .jsonl or .jsonl.gz.")
 @click.option(
     "--lexicon",
     "lexicons",

@@ -6,15 +6,18 @@ from typing import Any
 
 import click
 
-from harness.cli.encoding import (
+from harness.cli.options import (
+    data_dir_option,
     engine_options,
+    languages_option,
     memory_option,
     model_options,
+    offline_option,
     options_of,
+    quiet_option,
     shard_options,
     text_option,
 )
-from harness.cli.options import data_dir_option, languages_option, offline_option
 
 
 @click.command(short_help="Say what a large task will take, from a short sample.")
@@ -31,12 +34,12 @@ from harness.cli.options import data_dir_option, languages_option, offline_optio
     help="Passages of each language to encode.",
 )
 @model_options
-@engine_options
+@engine_options()
 @shard_options
 @memory_option
 @offline_option
-@data_dir_option()
-@click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
+@data_dir_option
+@quiet_option("No progress bar.")
 def plan(model: str, task: str, sample: int, quiet: bool, **given: Any) -> None:
     """Encode a short sample of a task and say how long all of it will take, by language.
 

@@ -7,26 +7,28 @@ from typing import Any
 
 import click
 
-from harness.cli.encoding import (
-    engine_options,
-    memory_option,
-    model_options,
-    options_of,
-    shard_options,
-    text_option,
-)
 from harness.cli.options import (
+    FOLDER,
+    POSITIVE,
     data_dir_option,
+    engine_options,
     kinds,
     languages_option,
+    limit_option,
+    measures_option,
+    memory_option,
+    model_options,
     offline_option,
+    options_of,
     part,
+    quiet_option,
+    sample_option,
+    shard_options,
+    tasks_option,
+    text_option,
     verbose_option,
 )
 from harness.errors import UnfinishedError
-
-_POSITIVE = click.IntRange(min=1)
-_FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command(short_help="Score a model on tasks.")
@@ -36,40 +38,23 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     help="A name that `harness models` lists, ORG/NAME on the hub, a ./folder, "
     "python:package.module:factory, embeddings:FOLDER, mteb:NAME or http:NAME.",
 )
-@click.option(
-    "--task",
-    "tasks",
-    multiple=True,
-    metavar="NAME|FILE",
-    help="A task that `harness tasks` lists, or a task file ending in .toml; can be repeated.",
-)
+@tasks_option("A task that `harness tasks` lists, or a task file ending in .toml; can be repeated.")
 @languages_option("Only these languages of the tasks")
 @click.option("--settings", callback=kinds, metavar="KINDS", help="Some of mono,cross,multi.")
-@click.option("--limit", type=_POSITIVE, metavar="N", help="The first N questions, all passages.")
-@click.option(
-    "--sample",
-    type=_POSITIVE,
-    metavar="N",
-    help="N questions drawn, the same always, all passages.",
-)
+@limit_option()
+@sample_option("N questions drawn, the same always, all passages.")
 @text_option
-@click.option(
-    "--measure",
-    "measures",
-    multiple=True,
-    metavar="NAME",
-    help="Instead of the task's measures: map, recall@100, ...; can be repeated.",
-)
+@measures_option("Instead of the task's measures: map, recall@100, ...; can be repeated.")
 @model_options
 @click.option(
     "--output",
-    type=_FOLDER,
+    type=FOLDER,
     default=Path("results"),
     show_default=True,
     metavar="DIR",
     help="Folder for records.",
 )
-@click.option("--trec", type=_FOLDER, metavar="DIR", help="Write TREC run and qrels files there.")
+@click.option("--trec", type=FOLDER, metavar="DIR", help="Write TREC run and qrels files there.")
 @click.option(
     "--trec-depth",
     type=click.IntRange(min=0),
@@ -106,7 +91,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 )
 @click.option(
     "--rerank-top",
-    type=_POSITIVE,
+    type=POSITIVE,
     default=100,
     show_default=True,
     metavar="N",
@@ -114,7 +99,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @offline_option
-@data_dir_option()
+@data_dir_option
 @click.option(
     "--corpus",
     type=click.Choice(["whole", "sampled"]),
@@ -122,7 +107,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     show_default=True,
     help="Of large tasks: `sampled` takes a sample of the corpus, and every report says so.",
 )
-@engine_options
+@engine_options()
 @click.option(
     "--shard",
     callback=part,
@@ -141,7 +126,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     "--top-k",
     "--heads",
     "top_k",
-    type=_POSITIVE,
+    type=POSITIVE,
     metavar="N",
     help="Top passages kept per query; default: as many as the measures look at.",
 )
@@ -154,7 +139,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     help="Bootstrap resamples for the intervals; 0 for none.",
 )
 @verbose_option("Also intervals, the bias suite and the language x language matrix.")
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing but the record's path.")
+@quiet_option("Print nothing but the record's path.")
 @click.pass_obj
 def run(
     command: list[str],

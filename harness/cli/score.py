@@ -6,24 +6,23 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import data_dir_option, languages_option, offline_option, verbose_option
-
-_FILE = click.Path(path_type=Path)
+from harness.cli.options import (
+    PATH,
+    data_dir_option,
+    languages_option,
+    measures_option,
+    offline_option,
+    verbose_option,
+)
 
 
 @click.command(short_help="Score TREC runs of any system.")
-@click.argument("runs", nargs=-1, required=True, type=_FILE, metavar="RUN...")
+@click.argument("runs", nargs=-1, required=True, type=PATH, metavar="RUN...")
 @click.option(
     "--task", metavar="NAME|FILE", help="The task that was searched: scores are by its settings."
 )
-@click.option("--qrels", type=_FILE, metavar="FILE", help="TREC judgements, where it is no task.")
-@click.option(
-    "--measure",
-    "measures",
-    multiple=True,
-    metavar="NAME",
-    help="Any of trec_eval's: map, ndcg_cut_10, P_5, official, ...; can be repeated.",
-)
+@click.option("--qrels", type=PATH, metavar="FILE", help="TREC judgements, where it is no task.")
+@measures_option("Any of trec_eval's: map, ndcg_cut_10, P_5, official, ...; can be repeated.")
 @click.option(
     "--setting",
     "settings",
@@ -33,7 +32,7 @@ _FILE = click.Path(path_type=Path)
     "can be repeated.",
 )
 @languages_option("Only these languages of the task")
-@data_dir_option()
+@data_dir_option
 @offline_option
 @verbose_option("List all settings.")
 def score(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import click
 
+from harness.cli.options import (
+    quiet_option,
+)
 from harness.errors import StoreError
 
 
@@ -35,7 +38,7 @@ def size() -> None:
 
 
 @store.command(short_help="Compare every shard with its checksums.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
+@quiet_option("No progress bar.")
 def verify(quiet: bool) -> None:
     """Compare every finished shard with its checksums; ends with an error if one is damaged.
 

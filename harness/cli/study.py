@@ -7,9 +7,15 @@ from typing import Any
 
 import click
 
-from harness.cli.options import data_dir_option
-
-_FOLDER = click.Path(file_okay=False, path_type=Path)
+from harness.cli.options import (
+    FOLDER,
+    data_dir_option,
+    device_option,
+    engine_options,
+    json_option,
+    offline_option,
+    quiet_option,
+)
 
 
 @click.group(short_help="A research question as one file: trained, scored, compared.")
@@ -22,7 +28,7 @@ def study() -> None:
 
 
 @study.command("list", short_help="The studies that come with the harness.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option()
 def list_(as_json: bool) -> None:
     """Name, question, cells and scales of each."""
     from harness.cli.views.study import print_studies, studies_document
@@ -56,7 +62,7 @@ def _seeds(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
 @click.argument("name", metavar="NAME|FILE")
 @click.option(
     "--output",
-    type=_FOLDER,
+    type=FOLDER,
     metavar="DIR",
     help="Folder of the study.  [results/studies/NAME]",
 )
@@ -64,24 +70,18 @@ def _seeds(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
     "--scale", default="small", show_default=True, metavar="NAME", help="One of its file's."
 )
 @click.option("--seeds", callback=_seeds, metavar="N,N", help="Instead of the file's.")
-@data_dir_option()
-@click.option(
-    "--engine",
-    type=click.Choice(["local", "devices", "ray"]),
-    help="Who does cells: this process, one process per GPU (else on the processor), or actors on "
+@data_dir_option
+@engine_options(
+    "Who does cells: this process, one process per GPU (else on the processor), or actors on "
     "a Ray cluster.  [local; devices with --workers]",
+    "Processes or actors.  [as many as there are devices]",
+    default=None,
 )
-@click.option(
-    "--workers",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Processes or actors.  [as many as there are devices]",
-)
-@click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps.")
-@click.option("--offline", is_flag=True, help="Never touch the network.")
+@device_option
+@offline_option
 @click.option("--keep-models", is_flag=True, help="Leave trained models in DIR/models.")
 @click.option("--dry-run", is_flag=True, help="Say cells, time and disk, and train nothing.")
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing but the folder.")
+@quiet_option("Print nothing but the folder.")
 @click.pass_obj
 def run(
     command: list[str],
@@ -134,8 +134,8 @@ def run(
 
 
 @study.command(short_help="Tables, plots and a page from a study's folder.")
-@click.argument("folder", type=_FOLDER, metavar="DIR")
-@click.option("--output", type=_FOLDER, metavar="DIR", help="Folder for the page.  [DIR/report]")
+@click.argument("folder", type=FOLDER, metavar="DIR")
+@click.option("--output", type=FOLDER, metavar="DIR", help="Folder for the page.  [DIR/report]")
 def report(folder: Path, output: Path | None) -> None:
     """Make the page of the study in DIR, finished or not."""
     from harness.study.report import write_report
@@ -145,7 +145,7 @@ def report(folder: Path, output: Path | None) -> None:
 
 
 @study.command(short_help="List the pages of studies in a folder.")
-@click.argument("folder", type=_FOLDER, metavar="DIR")
+@click.argument("folder", type=FOLDER, metavar="DIR")
 def index(folder: Path) -> None:
     """Write DIR/README.md: title, question and first finding of every page DIR/*/index.md."""
     from harness.study.report.index import write_index

@@ -7,7 +7,15 @@ from typing import Any
 
 import click
 
-from harness.cli.options import data_dir_option, languages_option, offline_option
+from harness.cli.options import (
+    FOLDER,
+    data_dir_option,
+    device_option,
+    languages_option,
+    offline_option,
+    quiet_option,
+    tasks_option,
+)
 
 _TEXT = {"metavar": "TEXT"}
 _NUMBER: dict[str, Any] = {"type": float, "metavar": "X"}
@@ -89,27 +97,21 @@ def _recipe_options(command: Any) -> Any:
 @click.option(
     "--output",
     required=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FOLDER,
     metavar="DIR",
     help="Folder for the model.",
 )
 @languages_option("Only these languages of the data")
 @_recipe_options
-@click.option(
-    "--task",
-    "tasks",
-    multiple=True,
-    metavar="NAME|FILE",
-    help="Tasks whose questions must not be in the data.  [the small ones at hand]",
-)
+@tasks_option("Tasks whose questions must not be in the data.  [the small ones at hand]")
 @click.option("--allow-overlap", is_flag=True, help="Train although they are; it is written down.")
-@data_dir_option()
-@click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps.")
+@data_dir_option
+@device_option
 @offline_option
 @click.option("--restart", is_flag=True, help="Throw away what another training left in DIR.")
 @click.option("--keep-checkpoints", is_flag=True, help="Leave them in DIR/.training.")
 @click.option("--dry-run", is_flag=True, help="Say what would be trained on, and do nothing.")
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing but the folder.")
+@quiet_option("Print nothing but the folder.")
 @click.pass_obj
 def train(
     command: list[str],

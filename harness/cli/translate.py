@@ -7,11 +7,21 @@ from typing import Any
 
 import click
 
-from harness.cli.options import languages_option, renamed
+from harness.cli.options import (
+    PATH,
+    POSITIVE,
+    device_option,
+    languages_option,
+    limit_option,
+    offline_option,
+    output_file_option,
+    quiet_option,
+    renamed,
+)
 
 
 @click.command(short_help="Parallel pairs from monolingual ones.")
-@click.argument("data", type=click.Path(path_type=Path))
+@click.argument("data", type=PATH)
 @languages_option("Languages to translate into", "--to")
 @click.option(
     "--engine",
@@ -20,14 +30,7 @@ from harness.cli.options import languages_option, renamed
     help="transformers:NAME, ctranslate2:FOLDER or command:COMMAND; {source} and {target} stand "
     "for the languages.",
 )
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="The parallel pairs, .jsonl or .jsonl.gz.",
-)
+@output_file_option("The parallel pairs, .jsonl or .jsonl.gz.")
 @click.option("--from", "source", metavar="CODE", help="Of several languages, which to translate.")
 @click.option(
     "--code",
@@ -38,7 +41,7 @@ from harness.cli.options import languages_option, renamed
 )
 @click.option("--negatives", is_flag=True, help="Translate hard negatives too.")
 @click.option("--whole", is_flag=True, help="Give models whole texts, not sentence by sentence.")
-@click.option("--beams", metavar="N", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option("--beams", metavar="N", type=POSITIVE, default=1, show_default=True)
 @click.option(
     "--max-length",
     metavar="N",
@@ -47,11 +50,11 @@ from harness.cli.options import languages_option, renamed
     show_default=True,
     help="Tokens of a sentence, read or written.",
 )
-@click.option("--batch-size", metavar="N", type=click.IntRange(min=1), help="Texts at once.")
-@click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps.")
-@click.option("--limit", metavar="N", type=click.IntRange(min=1), help="The first N rows.")
-@click.option("--offline", is_flag=True, help="Never touch the network.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress bars.")
+@click.option("--batch-size", metavar="N", type=POSITIVE, help="Texts at once.")
+@device_option
+@limit_option("The first N rows.")
+@offline_option
+@quiet_option()
 def translate(
     data: Path,
     to: tuple[str, ...] | None,
