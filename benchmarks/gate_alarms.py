@@ -213,19 +213,12 @@ def print_reencoded(job_runner: Bench, model: str) -> None:
 
 def print_equal(job_runner: Bench, pairs: int, share: float, folder: Path | None) -> None:
     """How often one of two equally good systems is called a regression."""
-    from harness.gate import Policy, gate, read_policy
+    from harness.gate import gate, read_policy
 
     default = read_policy(folder)
     # Nothing is let through: what a policy lets through is looked at afterwards.
-    bare = Policy(
-        **{
-            **vars(default),
-            "rules": tuple(
-                replace(r, max_drop=0.0, max_relative_drop=None, margin=None) for r in default.rules
-            ),
-            "resamples": 2000,
-        }
-    )
+    rules = [replace(r, max_drop=0.0, max_relative_drop=None, margin=None) for r in default.rules]
+    bare = replace(default, rules=tuple(rules), resamples=2000)
     for what, where in (
         ("questions", lambda role, _: role == "query"),
         ("questions and passages", lambda *_: True),

@@ -25,6 +25,7 @@ HEAVY = [
     "numba",
     "pandas",
     "pyarrow",
+    "pydantic",
     "pytrec_eval",
     "scipy",
     "sentence_transformers",
