@@ -30,7 +30,7 @@ from harness.evaluation.task_entry import score
 from harness.models import load as load_model
 from harness.models.base import DenseModel, Dtype, Model
 from harness.search.tiles import ROWS
-from harness.stats.means import kind_means, language_means, macro_of_settings, setting_means
+from harness.stats.means import MacroMean, kind_means, setting_means
 from harness.stats.per_query import PerQuery
 from harness.vectors.encode import EncodingCounts, check_vectors
 
@@ -395,17 +395,17 @@ def drifts(before: PerQuery, after: PerQuery) -> tuple[tuple[Drift, ...], dict[s
     for kind in before.kinds:
         old, new = before.of_kind(kind), after.of_kind(kind)
         differs = np.zeros(len(old), bool)
-        means = [setting_means(x) for x in (old, new)]
+        means, averaged = [setting_means(x) for x in (old, new)], MacroMean(old.settings)
         for measure, one in old.values.items():
             if np.isnan(one).all():
                 continue
             other = new.values[measure]
             differs |= ~((one == other) | (np.isnan(one) & np.isnan(other)))
             by_query = np.abs(np.nan_to_num(other - one))
-            first, second = (language_means(old.settings, x[measure]) for x in means)
+            first, second = (averaged.by_language(x[measure]) for x in means)
             by_language = np.abs(np.nan_to_num([second[x] - first[x] for x in old.languages]))
             worst, query = int(by_language.argmax()), int(by_query.argmax())
-            macro, now = (macro_of_settings(old.settings, x[measure]) for x in means)
+            macro, now = (averaged.mean(x[measure]) for x in means)
             moved.append(
                 Drift(
                     kind=kind,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from harness.base.languages import outside
 from harness.boards.board import Cell, Facts, Matrix, Row
@@ -12,7 +15,9 @@ from harness.boards.tracked.document import Tracked
 from harness.boards.tracked.questions import packed
 from harness.boards.tracked.reproduce import reproduce
 from harness.console.numbers import plural
+from harness.data.task import Setting
 from harness.interop.imported import Imported
+from harness.stats.means import MacroMean, group_means, or_none
 
 _ENOUGH_TEXTS = 100
 """Encoded in one run: with fewer, loading and warming up are what is timed."""
@@ -110,30 +115,22 @@ def _cell(value: float | None, interval: Sequence[float | None] | None) -> Cell:
 def _language_cells(entry: Entry) -> dict[str, tuple[Cell, ...]]:
     """Column key -> one cell per query language: the mean over its settings of the kind."""
     held = entry["intervals"]
-    by: dict[tuple[str, str], list[int]] = {}
-    for i, (kind, asked, *_) in enumerate(entry["settings"]):
-        by.setdefault((kind, asked), []).append(i)
+    settings = [Setting(*x[:3]) for x in entry["settings"]]
     found: dict[str, tuple[Cell, ...]] = {}
     for kind, both in entry["means"].items():
         ends = {} if held is None else held["languages"].get(kind, {})
+        chosen = [i for i, s in enumerate(settings) if s.kind == kind]
+        macro = MacroMean(tuple(settings[i] for i in chosen))
         for measure in both["macro"]:
             scores = entry["scores"].get(measure)
             if scores is None:
                 continue
+            means = macro.by_language([scores[i] for i in chosen])
             found[f"{kind}/{measure}"] = tuple(
-                _cell(
-                    mean([scores[i] for i in by.get((kind, x), ())]),
-                    ends.get(x, {}).get(measure),
-                )
+                _cell(or_none(means.get(x, math.nan)), ends.get(x, {}).get(measure))
                 for x in entry["languages"]
             )
     return found
-
-
-def mean(values: Sequence[float | None]) -> float | None:
-    """Mean of the defined values; ``None`` where there is none."""
-    known = [x for x in values if x is not None]
-    return sum(known) / len(known) if known else None
 
 
 def _matrices(entry: Entry) -> dict[str, Matrix]:
@@ -167,15 +164,14 @@ def _top_languages(entry: Entry) -> Matrix | None:
 def _seen(
     entry: Entry, languages: Mapping[str, tuple[Cell, ...]], trained_on: Sequence[str]
 ) -> dict[str, tuple[float | None, float | None]]:
+    """Column key -> means over the languages seen in training, and over the others."""
     unseen = outside(entry["languages"], trained_on)
-    is_seen = [x not in unseen for x in entry["languages"]]
-    return {
-        key: (
-            mean([c.value for c, seen in zip(cells, is_seen, strict=True) if seen]),
-            mean([c.value for c, seen in zip(cells, is_seen, strict=True) if not seen]),
-        )
-        for key, cells in languages.items()
-    }
+    groups = np.array([x in unseen for x in entry["languages"]], np.intp)
+    found = {}
+    for key, cells in languages.items():
+        seen, other = group_means(np.array([c.value for c in cells], np.float64), groups, 2)
+        found[key] = (or_none(float(seen)), or_none(float(other)))
+    return found
 
 
 def _facts(document: Mapping[str, Any], entry: Entry) -> Facts:
@@ -250,14 +246,11 @@ def imported_row(row: Imported, entry: Entry) -> Row:
     if row.data_digest != entry["data_digest"]:
         notes.append(f"over other data than this board's: {row.data_digest[:12]}")
     means = row.means()
-    by: dict[str, dict[str, list[float | None]]] = {}
     size = len(entry["languages"])
     at = {x: i for i, x in enumerate(entry["languages"])}
     grids: dict[str, list[list[float | None]]] = {}
     for setting, values in row.scores.items():
         for measure, value in values.items():
-            key = f"{setting.kind}/{measure}"
-            by.setdefault(key, {}).setdefault(setting.query_language, []).append(value)
             asked, answered = at.get(setting.query_language), at.get(setting.passage_language or "")
             if "cross" in means and asked is not None and answered is not None:
                 grid = grids.setdefault(measure, [[None] * size for _ in range(size)])
@@ -281,8 +274,9 @@ def imported_row(row: Imported, entry: Entry) -> Row:
         reference=row.origin,
         cells={f"{k}/{m}": Cell(v) for k, values in means.items() for m, v in values.items()},
         languages={
-            key: tuple(Cell(mean(found.get(x, []))) for x in entry["languages"])
-            for key, found in by.items()
+            f"{k}/{m}": tuple(Cell(by_language.get(x)) for x in entry["languages"])
+            for k, values in row.language_means().items()
+            for m, by_language in values.items()
         },
         matrices={m: tuple(map(tuple, grid)) for m, grid in grids.items()},
         top_languages=None,

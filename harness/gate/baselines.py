@@ -24,17 +24,16 @@ from harness.boards.tracked.reproduce import portable
 from harness.console import numbers
 from harness.console.markdown import rows as markdown_rows
 from harness.console.tables import Grid, Item, Line
+from harness.data.task import Setting
 from harness.errors import NotComparableError, RecordError, UsageError, did_you_mean
 from harness.evaluation.partial import partial
 from harness.evaluation.record import RECORD_FILE, Record, validate
+from harness.stats.means import MacroMean, or_none
+from harness.stats.per_query import FACTS
 
 FOLDER = Path("leaderboards") / "baselines"
 SUMMARY = "summary.md"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-# Columns of a table that are not measures.
-_FACTS = (
-    "setting", "kind", "query_language", "passage_language", "question", "golds", "query_chars",
-)  # fmt: skip
 
 
 def names(folder: Path = FOLDER) -> list[str]:
@@ -140,7 +139,7 @@ def trimmed(record: Record, measures: Sequence[str]) -> tuple[dict[str, Any], di
         kept = [*entry["measures"], *measures]
         _keep(entry, set(kept))
         table = pq.read_table(io.BytesIO(record.table_bytes(entry["task"])))
-        columns = [x for x in table.column_names if x in _FACTS or x in kept]
+        columns = [x for x in table.column_names if x in FACTS or x in kept]
         sink = io.BytesIO()
         # Values repeat (a rank has one precision): a dictionary holds them in a few bits each.
         pq.write_table(table.select(columns), sink, compression="zstd", compression_level=19)
@@ -226,16 +225,14 @@ def _means(entry: Mapping[str, Any]) -> list[str]:
     for kind, both in entry["means"].items():
         rows.append(Line([Item(kind, "best"), *_cells(measures, both["macro"])]))
         own = [s for s in entry["settings"] if s["kind"] == kind]
+        macro = MacroMean(
+            tuple(Setting(kind, s["query_language"], s["passage_language"]) for s in own)
+        )
+        means = {m: macro.by_language([s["scores"][m] for s in own]) for m in own[0]["scores"]}
         for language in dict.fromkeys(s["query_language"] for s in own):
-            scores = [s["scores"] for s in own if s["query_language"] == language]
-            means = {m: _mean(scores, m) for m in scores[0]}
-            rows.append(Line([language, *_cells(measures, means)]))
+            of_language = {m: or_none(x[language]) for m, x in means.items()}
+            rows.append(Line([language, *_cells(measures, of_language)]))
     return markdown_rows(Grid("", ("", *map(numbers.label, measures)), rows))
-
-
-def _mean(scores: Sequence[Mapping[str, float | None]], measure: str) -> float | None:
-    values = [x for s in scores if (x := s[measure]) is not None]
-    return sum(values) / len(values) if values else None
 
 
 def _cells(measures: Sequence[str], values: Mapping[str, float | None]) -> list[str]:

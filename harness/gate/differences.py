@@ -13,7 +13,7 @@ from harness.analysis.largest_changes import EQUAL
 from harness.data.task import Setting
 from harness.gate.policy import Policy, Rule, Tier
 from harness.gate.result import Side
-from harness.stats.means import group_means, micro_mean
+from harness.stats.means import group_means, macro_mean, micro_mean
 from harness.stats.per_query import Paired
 from harness.stats.ragged import FloatArray
 from harness.stats.resampling import (
@@ -234,4 +234,4 @@ class _Drawn:
         kept: NDArray[np.int64] = np.array([self.position[i] for i in ask.settings], np.int64)
         if ask.side != "mean":
             return micro_mean(by_setting[kept])
-        return micro_mean(group_means(by_setting, self.of, len(self.parents)))
+        return macro_mean(by_setting, self.of, len(self.parents))

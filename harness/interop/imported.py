@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from harness.base.files import write_atomically
 from harness.base.reading import read_json
 from harness.data.task import KINDS, Kind, Setting
 from harness.errors import RecordError
+from harness.stats.means import MacroMean
 
 FOLDER = "imported"
 FORMAT = 1
@@ -47,24 +48,29 @@ class Imported:
         return f"imported-{re.sub(r'[^a-z0-9]+', '-', words).strip('-')}"
 
     def means(self) -> dict[Kind, dict[str, float]]:
-        """Kind -> measure -> macro mean: settings by query language first, then languages."""
-        found: dict[Kind, dict[str, float]] = {}
+        """Kind -> measure -> macro mean."""
+        return {
+            kind: {m: MacroMean(tuple(x)).mean(list(x.values())) for m, x in by_measure.items()}
+            for kind, by_measure in self._by_measure().items()
+        }
+
+    def language_means(self) -> dict[Kind, dict[str, dict[str, float]]]:
+        """Kind -> measure -> query language -> mean over its settings."""
+        return {
+            kind: {
+                m: MacroMean(tuple(x)).by_language(list(x.values())) for m, x in by_measure.items()
+            }
+            for kind, by_measure in self._by_measure().items()
+        }
+
+    def _by_measure(self) -> dict[Kind, dict[str, dict[Setting, float]]]:
+        found: dict[Kind, dict[str, dict[Setting, float]]] = {}
         for kind in KINDS:
-            by: dict[str, dict[str, list[float]]] = {}
             for setting, values in self.scores.items():
                 if setting.kind == kind:
                     for name, value in values.items():
-                        by.setdefault(name, {}).setdefault(setting.query_language, []).append(value)
-            if by:
-                found[kind] = {
-                    name: _mean([_mean(v) for v in languages.values()])
-                    for name, languages in by.items()
-                }
+                        found.setdefault(kind, {}).setdefault(name, {})[setting] = value
         return found
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
 
 
 def keep(row: Imported, leaderboards: Path) -> Path:

@@ -23,6 +23,7 @@ from harness.data.task_data import TaskData, global_id, question_id
 from harness.data.trec import Run, read_qrels, read_run
 from harness.errors import RunFileError, UsageError, did_you_mean
 from harness.interop.trec_eval import by_setting, run_scores
+from harness.stats.means import MacroMean
 
 MEASURES = ("map", "recip_rank", "ndcg_cut_10", "recall_1", "recall_10", "recall_100")
 """What is shown where no measure is named."""
@@ -174,23 +175,20 @@ def kind_means(scored: Sequence[Scored]) -> dict[Kind, dict[str, float]]:
     """
     means: dict[Kind, dict[str, float]] = {}
     for kind in KINDS:
-        by_language: dict[str, list[Scored]] = {}
-        for x in scored:
-            if x.setting is not None and x.setting.kind == kind:
-                by_language.setdefault(x.setting.query_language, []).append(x)
-        if by_language:
-            measures = next(iter(by_language.values()))[0].scores
-            means[kind] = {m: _macro(m, list(by_language.values())) for m in measures}
+        of_kind = {x.setting: x.scores for x in scored if x.setting and x.setting.kind == kind}
+        if of_kind:
+            macro = MacroMean(tuple(of_kind))
+            measures = next(iter(of_kind.values()))
+            means[kind] = {m: _macro(m, macro, [x[m] for x in of_kind.values()]) for m in measures}
     return means
 
 
-def _macro(measure: str, groups: Sequence[Sequence[Scored]]) -> float:
-    values = [[x.scores[measure] for x in group] for group in groups]
+def _macro(measure: str, macro: MacroMean, values: Sequence[float]) -> float:
     if measure.startswith("num_"):
-        return float(sum(map(sum, values)))
+        return float(sum(values))
     if measure.startswith("gm_"):
-        return float(np.exp(np.mean([np.mean(np.log(group)) for group in values])))
-    return float(np.mean([np.mean(group) for group in values]))
+        return float(np.exp(macro.mean(np.log(values))))
+    return macro.mean(values)
 
 
 def _scored(

@@ -12,12 +12,14 @@ has the value 0, which counts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.task import Setting
+from harness.data.task import Kind, Setting
 from harness.stats.per_query import PerQuery
 from harness.stats.ragged import FloatArray, IntArray, divide
 
@@ -59,26 +61,43 @@ def mean_along(values: FloatArray, axis: int) -> FloatArray:
     return divide(np.where(defined, values, 0.0).sum(axis=axis), defined.sum(axis=axis))
 
 
-def language_means(
-    settings: Sequence[Setting], by_setting: Sequence[float | None] | FloatArray
-) -> dict[str, float]:
-    """Query language -> mean over its settings, from the means of S ``settings`` of one kind.
+@dataclass(frozen=True)
+class MacroMean:
+    """How the means of S settings of one kind are averaged: by query language, then over these."""
 
-    ``None`` counts as NaN, and languages are in alphabetical order, so that sums over them do not
-    depend on the order of the task's.
-    """
-    names = sorted({s.query_language for s in settings})
-    number = {x: i for i, x in enumerate(names)}
-    groups = np.array([number[s.query_language] for s in settings], np.intp)
-    means = group_means(np.array(by_setting, np.float64), groups, len(names))
-    return dict(zip(names, means.tolist(), strict=True))
+    settings: tuple[Setting, ...]
+
+    @cached_property
+    def languages(self) -> tuple[str, ...]:
+        """P query languages, in alphabetical order: sums do not depend on the task's order."""
+        return tuple(sorted({s.query_language for s in self.settings}))
+
+    @cached_property
+    def _groups(self) -> NDArray[np.intp]:
+        number = {x: i for i, x in enumerate(self.languages)}
+        return np.array([number[s.query_language] for s in self.settings], np.intp)
+
+    def by_language(self, by_setting: Sequence[float | None] | FloatArray) -> dict[str, float]:
+        """Query language -> mean over its settings; ``by_setting`` (S,) may hold ``None``."""
+        values = np.array(by_setting, np.float64)
+        means = group_means(values, self._groups, len(self.languages))
+        return dict(zip(self.languages, means.tolist(), strict=True))
+
+    def mean(self, by_setting: Sequence[float | None] | FloatArray) -> float:
+        """The macro mean; NaN where no setting defines it."""
+        values = np.array(by_setting, np.float64)
+        return macro_mean(values, self._groups, len(self.languages))
+
+    def median(self, by_setting: Sequence[float | None] | FloatArray) -> float:
+        """The median over query languages of each one's mean, of those that define it."""
+        means = np.array(list(self.by_language(by_setting).values()))
+        known = means[~np.isnan(means)]
+        return float(np.median(known)) if len(known) else float("nan")
 
 
-def macro_of_settings(
-    settings: Sequence[Setting], by_setting: Sequence[float | None] | FloatArray
-) -> float:
-    """Macro mean from the means of S ``settings`` of one kind; NaN where none is defined."""
-    return micro_mean(np.array(list(language_means(settings, by_setting).values()), np.float64))
+def or_none(value: float) -> float | None:
+    """``None`` for NaN, as JSON has it."""
+    return None if value != value else value
 
 
 def setting_means(table: PerQuery) -> dict[str, FloatArray]:
@@ -94,39 +113,31 @@ def kind_means(
     table: PerQuery, by_setting: Mapping[str, FloatArray]
 ) -> dict[str, dict[str, dict[str, float]]]:
     """Kind -> ``macro`` | ``micro`` -> measure -> mean; ``by_setting`` is :func:`setting_means`."""
-    found: dict[str, dict[str, dict[str, float]]] = {}
-    for kind in table.kinds:
-        part, chosen = table.of_kind(kind), _of_kind(table, kind)
-        found[kind] = {
-            "macro": {
-                m: macro_of_settings(part.settings, by_setting[m][chosen]) for m in part.values
-            },
-            "micro": {m: micro_mean(values) for m, values in part.values.items()},
+    return {
+        kind: {
+            "macro": {m: macro.mean(by_setting[m][chosen]) for m in table.values},
+            "micro": {m: micro_mean(values) for m, values in table.of_kind(kind).values.items()},
         }
-    return found
+        for kind, macro, chosen in _kinds(table)
+    }
 
 
 def kind_medians(
     table: PerQuery, by_setting: Mapping[str, FloatArray]
 ) -> dict[str, dict[str, float]]:
-    """Kind -> measure -> median over the query languages of each one's mean.
+    """Kind -> measure -> median over the query languages; arguments as of :func:`kind_means`."""
+    return {
+        kind: {m: macro.median(means[chosen]) for m, means in by_setting.items()}
+        for kind, macro, chosen in _kinds(table)
+    }
 
-    ``by_setting`` is :func:`setting_means`; a language without a defined value is left out.
-    """
-    found: dict[str, dict[str, float]] = {}
+
+def _kinds(table: PerQuery) -> Iterator[tuple[Kind, MacroMean, NDArray[np.intp]]]:
+    """Each kind, the mean over its settings, and their places among the table's settings."""
     for kind in table.kinds:
-        chosen = _of_kind(table, kind)
-        settings = [s for s in table.settings if s.kind == kind]
-        found[kind] = {}
-        for name, means in by_setting.items():
-            by_language = np.array(list(language_means(settings, means[chosen]).values()))
-            known = by_language[~np.isnan(by_language)]
-            found[kind][name] = float(np.median(known)) if len(known) else float("nan")
-    return found
-
-
-def _of_kind(table: PerQuery, kind: str) -> NDArray[np.bool_]:
-    return np.array([s.kind == kind for s in table.settings], bool)
+        chosen = [i for i, s in enumerate(table.settings) if s.kind == kind]
+        macro = MacroMean(tuple(table.settings[i] for i in chosen))
+        yield kind, macro, np.array(chosen, np.intp)
 
 
 def question_shares(table: PerQuery, values: FloatArray) -> FloatArray:

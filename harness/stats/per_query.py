@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from harness.data.task import KINDS, Kind, Setting
 from harness.stats.ragged import FloatArray
 
-_FACTS = (
+FACTS = (
     "setting", "kind", "query_language", "passage_language", "question", "golds", "query_chars",
 )  # fmt: skip
 """Columns of the parquet file before the measures; ``golds`` counts relevant passages."""
@@ -170,7 +170,7 @@ class PerQuery:
             pa.array(self.query_chars),
         )
         # NaN is kept as a value, not turned into null: "undefined" is a fact about the row.
-        columns = dict(zip(_FACTS, facts, strict=True))
+        columns = dict(zip(FACTS, facts, strict=True))
         columns |= {name: pa.array(values) for name, values in self.values.items()}
         text = [n for n, c in columns.items() if isinstance(c, pa.DictionaryArray)]
         sink = io.BytesIO()
@@ -215,7 +215,7 @@ class PerQuery:
                 values={
                     name: table[name].to_numpy().astype(np.float64, copy=False)
                     for name in table.column_names
-                    if name not in _FACTS
+                    if name not in FACTS
                 },
             )
         except (pa.ArrowInvalid, KeyError) as problem:
