@@ -4,14 +4,14 @@
     ├── UsageError               a flag or argument is wrong
     ├── TaskError                a task file is wrong (names file and key)
     ├── DataError                data is missing, damaged or malformed (names file and id)
-    ├── ModelError               a model cannot be found, loaded, or gives unusable vectors
+    ├── ModelError               a model cannot be found or loaded, or its vectors are unusable
     ├── StoreError               the embedding store cannot be read or written
     ├── ShardError               shards of a corpus failed again and again (names their passages)
-    ├── UnfinishedError          no error: other parts of a job array are not finished yet (code 0)
+    ├── UnfinishedError          not an error: other jobs of an array are unfinished (code 0)
     ├── RunFileError             a TREC run or qrels file is malformed (names file and line)
     ├── RecordError              a record cannot be read, or does not fit its schema
-    ├── PolicyError              the policy of a gate is wrong (names file and key)
-    ├── StudyError               the file of a study is wrong (names file and key)
+    ├── PolicyError              a gate's policy is wrong (names file and key)
+    ├── StudyError               a study's file is wrong (names file and key)
     └── NotComparableError       a gate's baseline is missing or measures something else (exit 4)
 
 A message says what was wrong, in which file or flag, and what would be right. Anything outside this
@@ -25,7 +25,7 @@ from collections.abc import Iterable
 
 
 class HarnessError(Exception):
-    """Base of everything a user can cause. ``exit_code`` is what the command ends with."""
+    """Base of everything a user can cause. ``exit_code`` is the command's exit code."""
 
     exit_code = 2
 
@@ -55,7 +55,7 @@ class ShardError(HarnessError):
 
 
 class UnfinishedError(HarnessError):
-    """A part of a job array is encoded, and others are not: there is nothing to score yet."""
+    """This job of an array is done, but others are not: there is nothing to score yet."""
 
     exit_code = 0
 
@@ -69,15 +69,15 @@ class RecordError(HarnessError):
 
 
 class PolicyError(HarnessError):
-    """The policy of a gate is wrong."""
+    """A gate's policy is wrong."""
 
 
 class StudyError(HarnessError):
-    """The file of a study is wrong, or what stands in its folder."""
+    """A study's file is wrong, or the contents of its folder."""
 
 
 class NotComparableError(HarnessError):
-    """A gate has nothing to compare with: no baseline, or one of something else."""
+    """A gate has nothing to compare with: no baseline, or one that measures something else."""
 
     exit_code = 4
 
@@ -93,9 +93,9 @@ class DamagedShardWarning(UserWarning):
 
 
 class HarnessWarning(UserWarning):
-    """Something a user should know about the numbers that follow; never an error."""
+    """Something to know about the numbers that follow; never an error."""
 
 
 def first_line(error: Exception) -> str:
-    """The first line of an error's message, with its type where the message says nothing."""
+    """The first line of an error's message, or its type if the message is empty."""
     return str(error).strip().split("\n")[0] or type(error).__name__

@@ -1,4 +1,4 @@
-"""For people who keep checks in their own test suite: ``assert_no_regression``.
+"""The gate in a test suite of your own: ``assert_no_regression``.
 
 >>> from harness.testing import assert_no_regression
 >>> def test_retrieval_did_not_get_worse():
@@ -36,17 +36,19 @@ def assert_no_regression(
     """Fail the test, with the gate's table, unless the candidate passes the policy.
 
     Args:
-        candidate: a record or the path of one; or leave it out and give ``model``.
+        candidate: a record or the path of one; or omit it and give ``model``.
         baseline: a record, the path of one, or the name of a tracked baseline.
-        policy: a policy or the path of one; default: the one that comes with the harness.
-        model: scored the way the baseline was; anything that :func:`harness.evaluate` takes.
-        tasks: those to look at; default: all of the baseline's.
-        folder: of tracked baselines.
-        allow_inconclusive: let through what the evidence cannot decide.
-        **settings: of the run of ``model``, as :func:`harness.evaluate` takes them, ``sample=200``.
+        policy: a policy or the path of one; default: the built-in one.
+        model: scored the way the baseline was; anything that :func:`harness.evaluate`
+        takes.
+        tasks: those to check; default: all of the baseline's.
+        folder: the folder of tracked baselines.
+        allow_inconclusive: pass checks that the evidence cannot decide.
+        **settings: options for running ``model``, as in :func:`harness.evaluate`:
+        ``sample=200``.
 
     Returns:
-        What the gate found.
+        The gate's result.
 
     Raises:
         AssertionError: a regression, something missing, or too little evidence.
@@ -55,9 +57,9 @@ def assert_no_regression(
     """
     __tracebackhide__ = True
     if (candidate is None) == (model is None):
-        raise UsageError("assert_no_regression needs a candidate's record or a model, one of them")
+        raise UsageError("assert_no_regression needs either a candidate's record or a model")
     if model is None and settings:
-        raise UsageError(f"{min(settings)!r} is a setting of a run, and there is no model to run")
+        raise UsageError(f"{min(settings)!r} is an option of a run, but no model is given to run")
     policy = policy if isinstance(policy, Policy) else read_policy(policy)
     folder = Path(folder)
     base = baseline if isinstance(baseline, Record) else baselines.load(str(baseline), folder)

@@ -1,1 +1,1 @@
-"""What every room stands on: files, digests, codes of languages, the machine, progress."""
+"""What every room builds on: files, digests, language codes, the machine, progress."""

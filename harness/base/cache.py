@@ -1,4 +1,4 @@
-"""The folder in which the harness keeps what it need not compute or download again."""
+"""The cache folder: what need not be computed or downloaded again."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from harness.errors import UsageError
 
 
 def cache_folder() -> Path:
-    """The harness's cache: ``HARNESS_CACHE``, ``~`` expanded, else the system's place for caches.
+    """The harness's cache: ``HARNESS_CACHE`` with ``~`` expanded, else the system's cache folder.
 
     Raises:
-        UsageError: ``HARNESS_CACHE`` begins with ``~`` and there is no such home folder.
+        UsageError: ``HARNESS_CACHE`` begins with ``~`` and that home folder does not exist.
     """
     named = os.environ.get("HARNESS_CACHE")
     if named:

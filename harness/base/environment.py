@@ -1,4 +1,4 @@
-"""Facts about the machine and the software that produced a record."""
+"""The machine and the software that produced a record."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _processor() -> str:
 
 
 def cores() -> int:
-    """Cores this process may run on; HARNESS_CORES: what a worker among several has of them."""
+    """Cores this process may use; HARNESS_CORES gives a worker among several its share."""
     if os.environ.get("HARNESS_CORES", "").isdecimal():
         return max(1, int(os.environ["HARNESS_CORES"]))
     if hasattr(os, "sched_getaffinity"):
@@ -57,7 +57,7 @@ def versions() -> dict[str, str]:
 
 
 def environment() -> dict[str, Any]:
-    """What a record says of where it was made."""
+    """What a record says about the machine it was made on."""
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.release()} {platform.machine()}",
@@ -69,7 +69,7 @@ def environment() -> dict[str, Any]:
 
 def memory_size() -> int:
     """Bytes of memory this process may use: the machine's, or its control group's if less."""
-    size = 2**33  # where the system does not say
+    size = 2**33  # the system does not say
     if sys.platform != "win32":
         size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     try:

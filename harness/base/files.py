@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and locks that outlive nobody."""
+"""Atomic writes, and locks that end with their process."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from harness.errors import StoreError
 
 @contextlib.contextmanager
 def open_atomically(path: Path, *, packed: bool = False) -> Iterator[IO[bytes]]:
-    """Open a file that appears at ``path`` whole when the block ends, or not at all.
+    """Write a file atomically: it appears at ``path`` complete when the block ends, or not at all.
 
-    Bytes go to a hidden file in the same folder, which is flushed to disk and renamed. Those of
-    processes that were killed on the way are removed.
+    Bytes go to a hidden file in the same folder, which is synced to disk and renamed. Hidden files
+    left by killed processes are removed.
 
     Args:
-        path: the file; its folder is made where there is none.
-        packed: compress with gzip, without name or time in its header: the same content is the
-            same bytes.
+        path: the file; its folder is created if needed.
+        packed: compress with gzip, without name or time in its header, so that equal content gives
+            equal bytes.
 
     Raises:
         StoreError: the disk is full or the folder cannot be written.
@@ -46,7 +46,7 @@ def open_atomically(path: Path, *, packed: bool = False) -> Iterator[IO[bytes]]:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write ``content`` to ``path``, whole or not at all.
+    """Write ``content`` to ``path`` atomically.
 
     Raises:
         StoreError: the disk is full or the folder cannot be written; nothing is left behind.
@@ -75,9 +75,9 @@ def _renamed(path: Path) -> Iterator[IO[bytes]]:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a lock that the system drops when the process ends, however it ends."""
+    """Hold a lock that the system releases when the process ends, however it ends."""
     with path.open("a+b") as file:
-        # Some cluster filesystems have no locks. What is done under one is checked by other means.
+        # Some cluster file systems have no locks; what is done under one is also checked otherwise.
         with contextlib.suppress(OSError):
             if sys.platform == "win32":
                 import msvcrt

@@ -11,10 +11,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def compiled(**options: bool | str) -> Callable[[F], F]:
-    """``numba.njit`` with its machine code kept on disk, so that only the first run compiles.
+    """``numba.njit`` with its machine code cached on disk, so that only the first run compiles.
 
     Args:
-        options: further ones of ``numba.njit``: ``nogil=True``, ``inline="always"``.
+        options: other options of ``numba.njit``: ``nogil=True``, ``inline="always"``.
     """
 
     def compile_(function: F) -> F:

@@ -1,12 +1,12 @@
-"""Language codes: which there are, how others write them, and in which script they are written.
+"""Language codes: which exist, how other systems write them, and the scripts of the languages.
 
-Codes are as the data uses them, mostly ISO 639-1. Other systems write ISO 639-3 with an ISO 15924
-script, ``deu-Latn``; both directions are tables, from the code alone.
+Codes are those of the data, mostly ISO 639-1. Other systems write ISO 639-3 with an ISO 15924
+script, ``deu-Latn``; tables convert in both directions.
 
 The script is the one in which public multilingual text collections mostly write the language; a
-script subtag (``sr-Latn``, ``zh-Hant``) says it outright and goes before. Traditional and
-simplified Chinese are one script here; Japanese and Korean each have their own, though Japanese
-shares characters with Chinese.
+script subtag (``sr-Latn``, ``zh-Hant``) takes precedence. Traditional and simplified Chinese are
+one script here; Japanese and Korean each have their own, though Japanese shares characters with
+Chinese.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ urd uzn vec vie war wol wuu xho ydd yor yue zgh zho zsm zul
 """
 LANGUAGES = frozenset(_ISO_639.split())
 _LANGUAGE = re.compile(r"([a-z]{2,3})(-[A-Z][a-z]{3})?(-(?:[A-Z]{2}|[0-9]{3}))?")
-# ISO 639-2 reserves qaa to qtz for local use: any language can be named so.
+# ISO 639-2 reserves qaa to qtz for local use: any language can take one of them.
 _LOCAL_USE = re.compile(r"q[a-t][a-z]")
 
 
 def is_language(code: str) -> bool:
-    """Whether ``code`` is an ISO 639 code, with script and region if wanted: ``zh-Hant-TW``."""
+    """Whether ``code`` is an ISO 639 code, optionally with script and region: ``zh-Hant-TW``."""
     parts = _LANGUAGE.fullmatch(code)
     return parts is not None and (
         parts[1] in LANGUAGES or _LOCAL_USE.fullmatch(parts[1]) is not None
@@ -97,7 +97,7 @@ _BY_LANGUAGE: Mapping[str, str] = {
     code: script for script, codes in _WRITTEN_IN.items() for code in codes.split()
 }
 
-# ISO 15924, for codes with a script subtag; what is not listed keeps its subtag as its name.
+# ISO 15924, for codes with a script subtag; a subtag that is not listed is its own name.
 _BY_SUBTAG: Mapping[str, str] = {
     "Arab": "Arabic", "Aran": "Arabic", "Armn": "Armenian", "Beng": "Bengali",
     "Cans": "Canadian syllabics", "Cyrl": "Cyrillic", "Deva": "Devanagari", "Ethi": "Ethiopic",
@@ -118,7 +118,7 @@ def primary_subtag(language: str) -> str:
 
 
 def outside(languages: Iterable[str], known: Iterable[str]) -> list[str]:
-    """Those of ``languages`` that ``known`` does not hold; ``zh`` stands for ``zh-Hant`` too."""
+    """Those of ``languages`` that are not in ``known``; ``zh`` covers ``zh-Hant`` too."""
     primaries = {primary_subtag(x) for x in known}
     return [x for x in languages if primary_subtag(x) not in primaries]
 
@@ -134,7 +134,7 @@ def _script_subtag(language: str) -> str | None:
 
 
 def script_of(language: str) -> str:
-    """The script of ``language``, by name: ``Cyrillic``; :data:`UNKNOWN` where we do not know."""
+    """The script of ``language``, by name: ``Cyrillic``; :data:`UNKNOWN` if it is not known."""
     written = _script_subtag(language)
     if written is not None:
         return _BY_SUBTAG.get(written, written)
@@ -161,7 +161,7 @@ zh zho zu zul
 _ALPHA_3: Mapping[str, str] = dict(zip(_PAIRS[::2], _PAIRS[1::2], strict=True))
 _ALPHA_1: Mapping[str, str] = {long: short for short, long in _ALPHA_3.items()}
 
-# Members by which collections name a whole macrolanguage of ISO 639-3.
+# Member languages by which collections name a whole macrolanguage of ISO 639-3.
 _MACRO: Mapping[str, str] = {
     "als": "sq", "arb": "ar", "azj": "az", "cmn": "zh", "ekk": "et", "gaz": "om", "khk": "mn",
     "kmr": "ku", "lvs": "lv", "npi": "ne", "ory": "or", "pbt": "ps", "pes": "fa", "plt": "mg",
@@ -184,9 +184,9 @@ _HANGUL = {"Hang", "Kore"}
 
 
 def with_script(language: str) -> str:
-    """``deu-Latn`` of ``de``, ``zho-Hant`` of ``zh-Hant``; a script that is not known is ``Zyyy``.
+    """``deu-Latn`` of ``de``, ``zho-Hant`` of ``zh-Hant``; an unknown script is ``Zyyy``.
 
-    A code that is no ISO 639-1 code is taken to be ISO 639-3 already.
+    A code that is not in ISO 639-1 is taken to be ISO 639-3 already.
     """
     code = primary_subtag(language)
     script = _script_subtag(language) or _SCRIPTS.get(script_of(language), "Zyyy")
@@ -194,9 +194,9 @@ def with_script(language: str) -> str:
 
 
 def short_code(language: str) -> str:
-    """``de`` of ``deu-Latn``, ``zh`` of ``cmn-Hans``; what has no ISO 639-1 code keeps its own.
+    """``de`` of ``deu-Latn``, ``zh`` of ``cmn-Hans``; unchanged without an ISO 639-1 code.
 
-    A script that is not the one of the short code stays: ``hi-Latn`` of ``hin-Latn``.
+    A script other than that of the short code stays: ``hi-Latn`` of ``hin-Latn``.
     """
     code, script = primary_subtag(language), _script_subtag(language)
     found = _MACRO.get(code) or _ALPHA_1.get(code, code)

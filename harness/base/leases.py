@@ -1,9 +1,9 @@
-"""Claims: which process works on what, so that several share the work and none waits for the dead.
+"""Claims: which process works on what, so that several share work and none waits for a dead one.
 
-A claim is a small file beside what it is for. Its owner touches it every few seconds; one that was
-not touched for :data:`EXPIRY` seconds, or whose owner is a process of this machine that is gone,
-has expired and the next comer takes it over. Claims save work, they do not guard data: what is
-written under one is written whole and is the same whoever writes it.
+A claim is a small file next to what it is for. Its owner touches it every few seconds; one that was
+not touched for :data:`EXPIRY` seconds, or whose owner was a process on this machine that has ended,
+has expired, and the next process takes it over. Claims save work, they do not protect data: what is
+written under one is written atomically and is the same whichever process writes it.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from harness.base.files import locked, write_atomically
 from harness.base.reading import object_or_empty
 
 BEAT = 5.0
-"""Seconds between two signs of life."""
+"""Seconds between two touches."""
 EXPIRY = 60.0
-"""Seconds without one after which a claim has expired."""
+"""Seconds without a touch after which a claim has expired."""
 
 
 class Claim:
-    """A claim that is held: kept alive until it is released."""
+    """A claim of this process, renewed until it is released."""
 
     def __init__(self, path: Path, token: str) -> None:
         self.path, self._token = path, token
@@ -42,7 +42,7 @@ class Claim:
                 os.utime(self.path)
 
     def release(self) -> None:
-        """Give it up; one that somebody took over meanwhile stays theirs."""
+        """Release it; if another process has taken it over, it stays theirs."""
         self._released.set()
         self._heart.join()
         with _alone(self.path.parent):
@@ -57,10 +57,10 @@ class Claim:
 
 
 def take(path: Path) -> Claim | None:
-    """Claim what ``path`` stands for; ``None`` where somebody else who is alive holds it.
+    """Claim ``path``; ``None`` if another living process has claimed it.
 
     Raises:
-        OSError: the folder cannot be made or locked.
+        OSError: the folder cannot be created or locked.
         StoreError: the claim cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,7 +79,7 @@ def take(path: Path) -> Claim | None:
 
 
 def held(path: Path) -> bool:
-    """Whether somebody alive holds the claim."""
+    """Whether a living process has claimed ``path``."""
     if not path.exists():
         return False
     with _alone(path.parent) as now:
@@ -98,7 +98,7 @@ def _expired(path: Path, now: float) -> bool:
 
 
 def _started(pid: Any) -> float | None:
-    """When a process of this machine began; process numbers come round again, times do not."""
+    """When a process on this machine started: process ids are reused, start times are not."""
     import psutil
 
     try:
@@ -109,7 +109,7 @@ def _started(pid: Any) -> float | None:
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[float]:
-    """Hold a folder's lock; gives the file system's own time, as clocks of machines differ.
+    """Lock a folder; yields the file system's own time, because machines' clocks differ.
 
     Some cluster file systems have no locks: two processes may then both win a claim, and both write
     the same bytes.

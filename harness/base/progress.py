@@ -1,4 +1,4 @@
-"""Seconds and peak memory of each stage, and who is told of progress."""
+"""Seconds and peak memory of each stage, and the interface for progress reports."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Told what is going on. The command draws bars from it; the library's default is silent."""
+    """Is notified of progress: the command line draws bars, the library by default does nothing."""
 
     def start(self, stage: str, total: int, unit: str) -> None:
-        """A stage begins: ``total`` units of work named ``unit`` lie ahead."""
+        """A stage begins, with ``total`` units of work called ``unit``."""
 
     def advance(self, done: int) -> None:
         """``done`` more units are finished."""
@@ -26,7 +26,7 @@ class Progress(Protocol):
 
 
 class Silent:
-    """Tells nobody."""
+    """Ignores progress."""
 
     def start(self, stage: str, total: int, unit: str) -> None:
         """Ignored."""
@@ -58,19 +58,19 @@ def _status(field: str) -> int | None:
 
 
 def peak_memory() -> int:
-    """Highest resident memory of this process in bytes (since the last stage began, on Linux)."""
+    """Peak resident memory of this process in bytes (on Linux, since the last stage began)."""
     unit = 1 if sys.platform == "darwin" else 1024
     return _status("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def resident_memory() -> int:
-    """Resident memory of this process now, in bytes (elsewhere than on Linux: its peak so far)."""
+    """Current resident memory of this process in bytes (outside Linux: its peak so far)."""
     return _status("VmRSS") or peak_memory()
 
 
 @dataclass
 class Stages:
-    """What each stage took; stages of the same name add up."""
+    """Time and memory of each stage; stages of the same name add up."""
 
     seconds: dict[str, float] = field(default_factory=dict)
     peak_bytes: dict[str, int] = field(default_factory=dict)
@@ -84,7 +84,7 @@ class Stages:
         try:
             yield
         finally:
-            # A stage inside this one has been counted under its own name.
+            # A stage within this one has been counted under its own name.
             took = time.perf_counter() - begun - (sum(self.seconds.values()) - within)
             self.seconds[name] = self.seconds.get(name, 0.0) + took
             self.peak_bytes[name] = max(self.peak_bytes.get(name, 0), peak_memory())

@@ -1,4 +1,4 @@
-"""One table of a TOML file, read key by key: every complaint names the file and the key."""
+"""One table of a TOML file, read key by key: every error names the file and the key."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TYPES: Mapping[type, str] = {
 
 
 class Table:
-    """One TOML table. Getters raise :attr:`complaint` for what is missing or of another kind."""
+    """One TOML table. Getters raise :attr:`complaint` if a key is missing or of the wrong type."""
 
     complaint: type[HarnessError] = TaskError
 
@@ -24,7 +24,7 @@ class Table:
         self.path, self.values, self.prefix = path, values, prefix
 
     def error(self, key: str, what: str) -> HarnessError:
-        """A complaint about ``key``, to raise."""
+        """The error about ``key``, to raise."""
         return self.complaint(f"{self.path}: key {self.prefix + key!r} {what}")
 
     def only(self, known: Sequence[str]) -> None:
@@ -45,20 +45,20 @@ class Table:
         return value
 
     def string(self, key: str, default: str | None = None) -> str:
-        """A string; not empty unless there is a default."""
+        """A string; must not be empty unless there is a default."""
         value: str = self._get(key, str, default)
         if not value.strip() and default is None:
             raise self.error(key, "must not be empty")
         return value
 
     def strings(self, key: str, default: list[str] | None = None) -> tuple[str, ...]:
-        """A list of different strings, at least one."""
+        """A list of distinct strings, at least one."""
         value = self._get(key, list, default)
         if not value:
             raise self.error(key, "must name at least one")
         for position, item in enumerate(value):
             if not isinstance(item, str):
-                raise self.error(key, f"must be {_TYPES[list]}, but holds {item!r}")
+                raise self.error(key, f"must be {_TYPES[list]}, but contains {item!r}")
             if item in value[:position]:
                 raise self.error(key, f"names {item!r} twice")
         return tuple(value)
@@ -71,7 +71,7 @@ class Table:
         return value
 
     def counts(self, key: str) -> dict[str, int]:
-        """A table of positive whole numbers; empty where it is missing."""
+        """A table of positive whole numbers; empty if it is missing."""
         found = self.table(key, {})
         for name, value in found.values.items():
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
@@ -79,7 +79,7 @@ class Table:
         return dict(found.values)
 
     def table(self, key: str, default: Mapping[str, Any] | None = None) -> Self:
-        """A table inside this one."""
+        """A table within this one."""
         return type(self)(self.path, self._get(key, dict, default), f"{self.prefix}{key}.")
 
     def one_of(self, key: str, value: str, known: Iterable[str]) -> str:

@@ -1,9 +1,9 @@
-"""A language's passages as a stream: never whole in memory, cut anywhere, read in order.
+"""A language's passages as a stream: never all in memory, read in order from any point.
 
-Files are lines, plain, gzip or parquet (whose rows are taken as lines): JSON objects with
-``docid``, ``title`` and ``text`` (MIRACL's form) or with ``_id`` or ``id`` (tables'), or ``id TAB
-text``. How many passages each holds is known from one scan (:func:`scan`), so that any cut of the
-corpus names the same passages on every machine.
+Files hold lines, plain or gzip, or parquet rows: JSON objects with
+``docid``, ``title`` and ``text`` (MIRACL's format) or with ``_id`` or ``id`` (tables), or ``id TAB
+text``. One scan (:func:`scan`) counts the passages of each file, so that any range of the corpus
+means the same passages on every machine.
 """
 
 from __future__ import annotations
@@ -27,59 +27,59 @@ _BLOCK = 1 << 20
 
 
 class Passage(NamedTuple):
-    """One passage, as it is encoded."""
+    """One passage, as encoded."""
 
     id: str
-    """Local: as the file has it."""
+    """Local: as in the file."""
     text: str
 
 
 @dataclass(frozen=True)
 class CorpusFile:
-    """One file of a corpus, and what a scan found in it."""
+    """One file of a corpus, and the result of its scan."""
 
     path: Path
     passages: int
     sha256: str
-    """Of the file's bytes: what a download is verified by."""
+    """Digest of the file's bytes, by which a download is verified."""
     content_sha256: str
-    """Of the lines in it: the same however hard they were compressed."""
+    """Digest of its lines: the same whatever the compression."""
     size: int
     mtime_ns: int
-    """With ``size``: a file that changed since its scan is not read on."""
+    """With ``size``: detects a file that changed since its scan."""
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """The passages of one language, in file order. Picklable: it holds paths and counts alone."""
+    """The passages of one language, in file order. Picklable: only paths and counts."""
 
     language: str
     files: tuple[CorpusFile, ...]
     text: str
     """How title and text are joined: the task's text option."""
     whole: int | None = None
-    """Passages of the whole corpus, where the task says so."""
+    """Number of passages of the full corpus, if the task states it."""
     verified: str = "not verified"
-    """What the files were compared with: ``hub``, or nothing."""
+    """What the files were verified against: ``hub``, or nothing."""
 
     def __len__(self) -> int:
         return sum(file.passages for file in self.files)
 
     @property
     def sampled(self) -> bool:
-        """Whether this is less than the whole corpus."""
+        """Whether this is less than the full corpus."""
         return self.whole is not None and len(self) < self.whole
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over the files' contents in order: equal digests are the same passages."""
+        """SHA-256 over the files' contents in order: equal digests mean equal passages."""
         sha = hashlib.sha256()
         for file in self.files:
             sha.update(bytes.fromhex(file.content_sha256))
         return sha.hexdigest()
 
     def read(self, start: int = 0, stop: int | None = None) -> Iterator[Passage]:
-        """Passages ``start`` to ``stop``; those before are skipped without being parsed.
+        """Passages ``start`` to ``stop``; earlier ones are skipped without being parsed.
 
         Raises:
             DataError: a line is malformed, or a file is damaged or has changed since its scan.
@@ -87,7 +87,7 @@ class Corpus:
         return CorpusReader(self).read(start, len(self) if stop is None else stop)
 
     def ids(self) -> Iterator[str]:
-        """Ids alone, all of them.
+        """All ids.
 
         Raises:
             DataError: as :meth:`read`.
@@ -99,7 +99,7 @@ class Corpus:
 
 
 def first_passages(path: Path, text: str, count: int) -> list[Passage]:
-    """The first passages of a file, at most ``count``, without a scan of the rest.
+    """The first passages of a file, at most ``count``, without scanning the rest.
 
     Raises:
         DataError: a line is malformed.
@@ -110,17 +110,17 @@ def first_passages(path: Path, text: str, count: int) -> list[Passage]:
 
 
 class CorpusReader:
-    """Reads a corpus from one place to the next, without going back to a file's start each time."""
+    """Reads a corpus range by range, without reopening a file each time."""
 
     def __init__(self, corpus: Corpus) -> None:
         self.corpus = corpus
         self._lines: Iterator[tuple[int, bytes]] | None = None
         self._file = 0
         self._at = 0
-        """Passage the next line of the open file holds, counted over the whole corpus."""
+        """Number, within the whole corpus, of the passage on the open file's next line."""
 
     def read(self, start: int, stop: int) -> Iterator[Passage]:
-        """Passages ``start`` to ``stop``; cheap where ``start`` is where the last read ended.
+        """Passages ``start`` to ``stop``; cheap if ``start`` is where the last read ended.
 
         Raises:
             DataError: as :meth:`Corpus.read`.
@@ -136,7 +136,7 @@ class CorpusReader:
         file = self.corpus.files[number]
         if self._lines is None or self._file != number or start < self._at:
             self._lines, self._file, self._at = _lines(file), number, first
-        lines, self._lines = self._lines, None  # a reader that is left halfway starts anew
+        lines, self._lines = self._lines, None  # after an interrupted read, start over
         for _ in islice(lines, start - self._at):
             pass
         document = Document(file.path, "")
@@ -178,7 +178,7 @@ def _lines(file: CorpusFile) -> Iterator[tuple[int, bytes]]:
     """Lines with numbers from 1, as they come out of the compressed stream."""
     now = stamp(file.path) if file.path.exists() else {}
     if (now.get("size"), now.get("mtime_ns")) != (file.size, file.mtime_ns):
-        raise DataError(f"{file.path}: changed while it was in use; start the run again")
+        raise DataError(f"{file.path}: changed while it was being read; start the run again")
     number, rest = 0, b""
     for block in _unpacked(file.path, None, file.path.suffix):
         lines = (rest + block).split(b"\n")
@@ -191,7 +191,7 @@ def _lines(file: CorpusFile) -> Iterator[tuple[int, bytes]]:
 
 
 def _unpacked(path: Path, sha: Any, ending: str) -> Iterator[bytes]:
-    """What is in a file, in blocks, as its ``ending`` says; ``sha`` is fed the raw bytes."""
+    """A file's content in blocks, unpacked according to ``ending``; ``sha`` gets the raw bytes."""
     if ending == ".gz":
         yield from _gunzipped(path, sha)
         return
@@ -212,7 +212,7 @@ def _unpacked(path: Path, sha: Any, ending: str) -> Iterator[bytes]:
 
 
 def _gunzipped(path: Path, sha: Any) -> Iterator[bytes]:
-    """Uncompressed blocks of a gzip file of any number of members; ``sha`` is fed the raw bytes."""
+    """Uncompressed blocks of a gzip file with any number of members; ``sha`` gets the raw bytes."""
     packed, inside = zlib.decompressobj(wbits=31), False
     try:
         with path.open("rb") as file:
@@ -226,18 +226,18 @@ def _gunzipped(path: Path, sha: Any) -> Iterator[bytes]:
                         raw, inside = packed.unused_data, False
                         packed = zlib.decompressobj(wbits=31)
     except zlib.error as error:
-        raise DataError(f"{path}: not a whole gzip file ({error}); fetch it again") from error
+        raise DataError(f"{path}: incomplete gzip file ({error}); fetch it again") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
     if inside:
-        raise DataError(f"{path}: the gzip file is cut short; fetch it again")
+        raise DataError(f"{path}: the gzip file is truncated; fetch it again")
 
 
 def scan(path: Path) -> CorpusFile:
-    """Count and digest one file; remembered, so that each file is scanned once.
+    """Count and digest one file; cached, so that each file is scanned once.
 
     Raises:
-        DataError: it is missing, or not a whole gzip file.
+        DataError: it is missing, or an incomplete gzip file.
     """
     try:
         facts: Mapping[str, Any] = memoized(path, "corpora", partial(_scan, ending=path.suffix))
@@ -255,7 +255,7 @@ def scan(path: Path) -> CorpusFile:
 
 
 def _scan(path: Path, *, ending: str) -> dict[str, Any]:
-    # The hub's cache keeps content under names that have no ending.
+    # The hub's cache stores content under names without an ending.
     sha, content = hashlib.sha256(), hashlib.sha256()
     lines, last = 0, b"\n"
     for block in _unpacked(path, sha, ending):

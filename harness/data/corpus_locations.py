@@ -1,4 +1,4 @@
-"""Where the corpora of a large task lie, and whether they are whole."""
+"""Where the corpora of a large task are, and whether they are complete."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from harness.data.task import TaskSpec
 from harness.errors import DataError
 
 _PEEKED = 4
-"""Files that a look at a few passages is spread over."""
+"""Number of files from which a preview takes passages."""
 
 
 class CorpusFiles:
-    """The corpus files of one task, found where its other files are looked for.
+    """The corpus files of one task, looked for in the same places as its other files.
 
-    All files of a language are taken from the first place that holds any of them: a copy of one's
-    own that is not whole is a sample, and is never silently filled up from elsewhere.
+    All files of a language are taken from the first place that has any of them: an incomplete local
+    copy is a sample, and is never silently filled in from elsewhere.
     """
 
     def __init__(self, spec: TaskSpec, files: TaskFiles) -> None:
@@ -42,7 +42,7 @@ class CorpusFiles:
         self.places = tuple(places)
 
     def names(self, language: str) -> list[str]:
-        """Names of the files of the whole corpus; empty where nobody knows how many there are."""
+        """Names of the files of the full corpus; empty if their number is unknown."""
         if "{number}" not in self.source.pattern:
             return [self._name(language)]
         count = self.source.files.get(language, 0)
@@ -52,7 +52,7 @@ class CorpusFiles:
         return self.spec.source.name(self.source.pattern, language, number)
 
     def found(self, language: str) -> tuple[Origin, Path, list[str]]:
-        """The place that holds any file of the language, its folder there, and the names found."""
+        """The first place with any file of the language, its folder there, and the names found."""
         for origin, folder in self.places:
             held = self._held(folder, language)
             if held:
@@ -61,14 +61,14 @@ class CorpusFiles:
         return origin, folder, []
 
     def reports(self, language: str) -> list[FileReport]:
-        """Each file, as ``harness data`` shows it, without a look inside."""
+        """Each file, as ``harness data`` shows it, without opening it."""
         origin, folder, held = self.found(language)
         names = list(dict.fromkeys([*held, *self.names(language)]))
         known = self._known()
         return [self._report(name, origin, folder, name in held, known) for name in names]
 
     def verified(self, language: str) -> list[FileReport]:
-        """Each file, compared with the hub's checksum where that is known here.
+        """Each file, compared with the hub's checksum if that is cached.
 
         Raises:
             DataError: a file cannot be read.
@@ -89,9 +89,9 @@ class CorpusFiles:
         return replace(report, state=state, expected=expected, found=found)
 
     def fetch(self, languages: Sequence[str], progress: Progress | None = None) -> None:
-        """Bring what is missing from the hub, with the checksums to verify it by.
+        """Download what is missing from the hub, with the checksums to verify it.
 
-        Languages of which a copy of one's own is at hand are left as they are.
+        Languages with a local copy are left unchanged.
 
         Raises:
             DataError: the hub refuses or cannot be reached.
@@ -110,13 +110,13 @@ class CorpusFiles:
             unlike = [name for name in wanted if known[name].startswith(hub_files.GIT)]
             if unlike:
                 raise DataError(
-                    f"{self._hub.repository}: the hub gives no SHA-256 of "
+                    f"{self._hub.repository}: the hub lists no SHA-256 for "
                     f"{unlike[0]}, so it cannot be verified"
                 )
             self._hub.repository.fetch(wanted, progress)
 
     def peek(self, language: str, count: int) -> list[Passage]:
-        """About ``count`` passages at hand, none where no file is: the first ones of some files.
+        """About ``count`` available passages: the first ones of some files, or none.
 
         Raises:
             DataError: a line is malformed.
@@ -128,10 +128,10 @@ class CorpusFiles:
         return found[:count]
 
     def open(self, language: str) -> Corpus:
-        """The corpus of one language as it is at hand, scanned and verified.
+        """The available corpus of one language, scanned and verified.
 
         Raises:
-            DataError: nothing is at hand, or a file is damaged.
+            DataError: no file is available, or one is damaged.
         """
         origin, folder, held = self.found(language)
         lacking = [name for name in self.names(language) if name not in held]
@@ -152,26 +152,26 @@ class CorpusFiles:
             "hub" if all(same) else "not verified",
         )
         if not len(corpus):
-            raise DataError(f"{folder / held[0]}: holds no passage")
+            raise DataError(f"{folder / held[0]}: contains no passage")
         self._refuse_damaged(corpus, expected, origin)
         return corpus
 
     def _refuse_damaged(
         self, corpus: Corpus, expected: Sequence[str | None], origin: Origin
     ) -> None:
-        """A sample of one's own differs from the hub's files by nature; all else is damage."""
+        """A local sample naturally differs from the hub's files; anything else is damage."""
         if corpus.sampled and origin != "cache":
             return
         for sha256, file in zip(expected, corpus.files, strict=True):
             if sha256 is not None and sha256 != file.sha256:
                 raise DataError(
-                    f"{file.path}: SHA-256 is {file.sha256}, but the hub gives {sha256}: the file "
+                    f"{file.path}: SHA-256 is {file.sha256}, but the hub lists {sha256}: the file "
                     f"is damaged; remove it and run `{self._command}`"
                 )
         if corpus.whole is not None and len(corpus) > corpus.whole:
             raise DataError(
-                f"task {self.spec.name!r}: {len(corpus):,} passages are at hand in "
-                f"{corpus.language}, but the whole corpus has {corpus.whole:,}; remove what does "
+                f"task {self.spec.name!r}: {len(corpus):,} passages are available in "
+                f"{corpus.language}, but the full corpus has {corpus.whole:,}; remove what does "
                 f"not belong there from {corpus.files[0].path.parent}"
             )
 
@@ -183,8 +183,8 @@ class CorpusFiles:
                 f"the data there, or change 'source.folder' in {self.spec.path}"
             )
         return DataError(
-            f"task {self.spec.name!r} in {language} needs {names[0]}{rest}, which are not at hand, "
-            f"and offline nothing is fetched: run `{self._command} --languages {language}` where "
+            f"task {self.spec.name!r} in {language} needs {names[0]}{rest}, which are missing, "
+            f"and --offline forbids downloads: run `{self._command} --languages {language}` where "
             "there is a network, or point --data-dir (or HARNESS_DATA) at a folder that holds "
             f"{self.spec.source.folder}/{names[0]}"
         )
@@ -210,7 +210,7 @@ class CorpusFiles:
         return FileReport(name, folder / name, origin, state, url, known.get(name), None)
 
     def _known(self) -> dict[str, str]:
-        """What the hub's checksums are, as far as they were asked for."""
+        """The hub's checksums, as far as they are cached."""
         return {} if self._hub is None else self._hub.known()
 
 
@@ -219,10 +219,10 @@ def refuse_sampled(spec: TaskSpec, corpora: Mapping[str, Corpus]) -> None:
     part = {x: c for x, c in corpora.items() if c.sampled}
     if part:
         language, corpus = next(iter(part.items()))
-        more = "" if len(part) == 1 else f" ({len(part) - 1} more languages alike)"
+        more = "" if len(part) == 1 else f" (and in {len(part) - 1} more languages)"
         raise DataError(
             f"task {spec.name!r}: {len(corpus):,} of the {corpus.whole:,} passages in {language} "
-            f"are at hand in {corpus.files[0].path.parent}{more}: a sample, and scores on it are "
-            f"not {spec.title} scores; fetch the whole corpus, or say --corpus sampled, which the "
+            f"are available in {corpus.files[0].path.parent}{more}: a sample, and scores on it are "
+            f"not {spec.title} scores; fetch the full corpus, or use --corpus sampled, which the "
             "record and every report will repeat"
         )

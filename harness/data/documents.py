@@ -1,4 +1,4 @@
-"""Strict reading of one file: UTF-8, JSON, JSON lines, tables; complaints name file and line."""
+"""Strict reading of one file: UTF-8, JSON, JSON lines, tables; errors name file and line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.errors import DataError, did_you_mean
 
 @dataclass(frozen=True)
 class Document:
-    """A file's text, and the path that messages name."""
+    """A file's text, and the path for messages."""
 
     path: Path
     text: str
@@ -34,9 +34,9 @@ class Row(NamedTuple):
 
 
 def decode(path: Path, raw: bytes, *, first_line: int = 1) -> Document:
-    """Decode UTF-8. A byte order mark is dropped; nothing else is mended.
+    """Decode UTF-8. A byte order mark is dropped; nothing else is repaired.
 
-    ``first_line`` is the number of the first line in ``raw``, where that is a piece of the file.
+    ``first_line`` is the number of the first line in ``raw``, if that is a part of the file.
 
     Raises:
         DataError: not UTF-8; names the line and the byte.
@@ -52,12 +52,12 @@ def decode(path: Path, raw: bytes, *, first_line: int = 1) -> Document:
 
 
 def unpacked(path: Path, raw: bytes) -> bytes:
-    """``raw`` as it is, or what is in it where the file's name ends in ``.gz`` or ``.parquet``.
+    """``raw`` itself, or its content if the file's name ends in ``.gz`` or ``.parquet``.
 
-    What is in a parquet file is one JSON object per row, as a line.
+    The content of a parquet file is one JSON object per row, as a line.
 
     Raises:
-        DataError: such a file is not whole.
+        DataError: the file is incomplete.
     """
     if path.suffix == ".parquet":
         import pyarrow
@@ -68,14 +68,14 @@ def unpacked(path: Path, raw: bytes) -> bytes:
     try:
         return gzip.decompress(raw)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: not a whole gzip file ({error})") from error
+        raise DataError(f"{path}: incomplete gzip file ({error})") from error
 
 
 def parquet_lines(path: Path, source: Any) -> Iterator[bytes]:
-    """Rows of a parquet file as JSON lines, some thousand at a time; ``source``: it, for pyarrow.
+    """Rows of a parquet file as JSON lines, some thousand at a time; ``source`` is for pyarrow.
 
     Raises:
-        DataError: not a whole parquet file.
+        DataError: an incomplete parquet file.
     """
     import pyarrow
     from pyarrow import parquet
@@ -87,25 +87,25 @@ def parquet_lines(path: Path, source: Any) -> Iterator[bytes]:
                 yield "".join(f"{row}\n" for row in rows).encode("utf-8", "surrogatepass")
     except (pyarrow.ArrowException, OSError) as error:
         reason = str(error).split("\n")[0]
-        raise DataError(f"{path}: not a whole parquet file ({reason})") from error
+        raise DataError(f"{path}: incomplete parquet file ({reason})") from error
 
 
 def parse_json(document: Document) -> Any:
     """Parse one JSON document.
 
     Raises:
-        DataError: not JSON, or cut short.
+        DataError: not JSON, or truncated.
     """
     try:
         return json.loads(document.text)
     except json.JSONDecodeError as error:
-        cut = " (the file is cut short)" if error.pos >= len(document.text.rstrip()) - 1 else ""
+        cut = " (the file is truncated)" if error.pos >= len(document.text.rstrip()) - 1 else ""
         where = f"line {error.lineno}, column {error.colno}"
         raise document.error(where, f"not valid JSON{cut}: {error.msg}") from error
     except (
         ValueError,
         RecursionError,
-    ) as error:  # a number of thousands of digits, endless nesting
+    ) as error:  # a number with thousands of digits, or extreme nesting
         raise document.error("", f"not valid JSON: {error}") from error
 
 
@@ -115,7 +115,7 @@ def lines(document: Document) -> Iterator[tuple[int, str]]:
     Raises:
         DataError: an empty line before the end of the file.
     """
-    # Not splitlines(): texts may hold U+2028 or U+0085, which it takes for line ends.
+    # Not splitlines(): texts may contain U+2028 or U+0085, which it takes for line ends.
     found = document.text.rstrip("\r\n").split("\n")
     if found == [""]:
         return
@@ -130,7 +130,7 @@ def json_lines(document: Document) -> Iterator[Row]:
     """Parse a file with one JSON object per line.
 
     Raises:
-        DataError: a line is empty, is not JSON or not an object.
+        DataError: a line is empty, not JSON or not an object.
     """
     for number, line in lines(document):
         yield json_row(document, number, line)
@@ -164,7 +164,7 @@ def table(
     rows = lines(document)
     wanted = f"must be a header with the columns {', '.join(required)}, separated by tabs"
     if optional:
-        wanted += f" (and, if wanted, {', '.join(optional)})"
+        wanted += f" (and optionally {', '.join(optional)})"
     _, header = next(rows, (1, ""))
     columns = header.split("\t")
     known = [*required, *optional]
@@ -184,7 +184,7 @@ def check_keys(
     document: Document, where: str, fields: dict[str, Any], required: Sequence[str],
     optional: Sequence[str] | None = (),
 ) -> None:  # fmt: skip
-    """Refuse missing keys, and unknown ones unless ``optional`` is ``None`` (anything goes).
+    """Refuse missing keys, and unknown ones unless ``optional`` is ``None`` (any key is allowed).
 
     Raises:
         DataError: names the key.
@@ -207,9 +207,11 @@ def check_id(document: Document, where: str, value: Any) -> str:
         DataError: it cannot.
     """
     if not isinstance(value, str) or not value:
-        raise document.error(where, f"an id must be a string that is not empty, not {value!r}")
+        raise document.error(where, f"an id must be a non-empty string, not {value!r}")
     if value.split() != [value]:
-        raise document.error(where, f"id {value!r} holds whitespace, which TREC files cannot carry")
+        raise document.error(
+            where, f"id {value!r} contains whitespace, which TREC files cannot represent"
+        )
     return _encodable(document, f"{where}: id {value!r}", value)
 
 
@@ -217,7 +219,7 @@ def check_text(document: Document, where: str, value: Any, *, name: str = "text"
     """Return ``value`` if it is a text that can be encoded.
 
     Raises:
-        DataError: not a string, empty, or with a lone surrogate, which UTF-8 cannot hold.
+        DataError: not a string, empty, or with a lone surrogate, which UTF-8 cannot encode.
     """
     if not isinstance(value, str):
         raise document.error(where, f"{name} must be a string, not {value!r}")
@@ -245,7 +247,7 @@ def _encodable(document: Document, where: str, value: str) -> str:
             code = ord(value[error.start])
             raise document.error(
                 where,
-                f"holds the lone surrogate \\u{code:04x} at character {error.start}, "
+                f"contains the lone surrogate \\u{code:04x} at character {error.start}, "
                 "which is half a character",
             ) from error
     return value

@@ -1,4 +1,4 @@
-"""One file from a URL to a path: retried, resumed, verified, and there only once it is whole."""
+"""Download one file: retried, resumed, verified, and in place only once it is complete."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ from harness.base.files import locked
 from harness.errors import DataError
 
 Progress = Callable[[str, int, int | None], None]
-"""Called with file name, bytes so far, and bytes in all where the server says so."""
+"""Called with file name, bytes so far, and total bytes if the server states them."""
 
 ATTEMPTS = 5
-"""Tries in a row that bring not one new byte before a download is given up."""
+"""Attempts in a row without a single new byte before a download is abandoned."""
 FIRST_PAUSE = 0.5
-"""Seconds before the second try; each further pause is twice as long."""
+"""Seconds before the second attempt; each further pause is twice as long."""
 TIMEOUT = 30.0
-"""Seconds without an answer, or without a byte, before a connection counts as broken."""
+"""Seconds without a response or a byte before a connection counts as broken."""
 
 _BLOCK = 1 << 18  # bytes read between two calls of ``progress``
 _RETRIED_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 class _BrokenError(Exception):
-    """A try that failed in a way the next may not."""
+    """An attempt that failed for a possibly temporary reason."""
 
 
 def download(url: str, target: Path, *, sha256: str, progress: Progress | None = None) -> None:
     """Download ``url`` to ``target``.
 
-    Bytes arrive in ``TARGET.part``, which a later call resumes with an HTTP range; after their
-    SHA-256 is verified, the file is synced to disk and renamed. A file lock keeps several processes
-    apart: those that come later find the file and fetch nothing.
+    Bytes go to ``TARGET.part``, which a later call resumes with an HTTP range; once their SHA-256
+    is verified, the file is synced to disk and renamed. A file lock serialises processes: later
+    ones find the file and download nothing.
 
     Raises:
-        DataError: the server refuses, stays silent or sends other bytes than ``sha256`` says, or
-            the disk cannot be written; names the URL.
+        DataError: the server refuses, does not respond or sends bytes that do not match ``sha256``,
+            or the disk cannot be written; names the URL.
     """
     part = target.with_name(f"{target.name}.part")
     try:
@@ -57,7 +57,7 @@ def download(url: str, target: Path, *, sha256: str, progress: Progress | None =
                 resumed = _receive_all(url, part, progress)
             found = _digest(part)
             if found != sha256 and resumed:
-                # The pieces may be of different files: once more, from the start.
+                # The pieces may belong to different files: once more, from the start.
                 part.unlink()
                 _receive_all(url, part, progress)
                 found = _digest(part)
@@ -76,7 +76,7 @@ def download(url: str, target: Path, *, sha256: str, progress: Progress | None =
 
 
 def _receive_all(url: str, part: Path, progress: Progress | None) -> bool:
-    """Fetch what is missing of ``part``; whether it came in more than one piece."""
+    """Download what is missing of ``part``; returns whether it came in more than one piece."""
     failures = 0
     furthest = _size(part)
     resumed = False
@@ -90,14 +90,14 @@ def _receive_all(url: str, part: Path, progress: Progress | None) -> bool:
             furthest = max(furthest, _size(part))
             if failures >= ATTEMPTS:
                 raise DataError(
-                    f"{url}: {error} ({ATTEMPTS} tries); {_size(part)} bytes are kept and the "
+                    f"{url}: {error} ({ATTEMPTS} attempts); {_size(part)} bytes are kept and the "
                     "same command resumes"
                 ) from error
             time.sleep(FIRST_PAUSE * 2 ** max(failures - 1, 0))
 
 
 def _receive(url: str, part: Path, progress: Progress | None) -> None:
-    """Fetch what is missing of ``part``, in one connection."""
+    """Download what is missing of ``part`` over one connection."""
     offset = _size(part)
     headers = {"User-Agent": "polyglot-harness", "Accept-Encoding": "identity"}
     if offset:
@@ -126,9 +126,9 @@ def _open(request: urllib.request.Request, part: Path) -> http.client.HTTPRespon
         response: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
         error.close()
-        if error.code == 416:  # the part is no beginning of this file
+        if error.code == 416:  # the part is not the beginning of this file
             part.unlink(missing_ok=True)
-            raise _BrokenError("the server has no bytes after those at hand") from error
+            raise _BrokenError("the server has no bytes beyond those already downloaded") from error
         if error.code in _RETRIED_STATUS:
             raise _BrokenError(f"the server answered {error.code} {error.reason}") from error
         raise DataError(f"{url}: the server answered {error.code} {error.reason}") from error
@@ -136,7 +136,7 @@ def _open(request: urllib.request.Request, part: Path) -> http.client.HTTPRespon
         reason = getattr(error, "reason", error)
         if isinstance(reason, ssl.SSLCertVerificationError):
             raise DataError(f"{url}: the server's certificate is not trusted: {reason}") from error
-        raise _BrokenError(f"no answer ({reason or type(error).__name__})") from error
+        raise _BrokenError(f"no response ({reason or type(error).__name__})") from error
     return response
 
 
@@ -150,7 +150,7 @@ def _read(response: http.client.HTTPResponse) -> bytes:
 
 
 def _continues(status: int, headers: Message, offset: int) -> bool:
-    """Whether the answer starts at ``offset``; servers may send the whole file instead."""
+    """Whether the response starts at ``offset``; servers may send the whole file instead."""
     return status == 206 and headers.get("Content-Range", "").startswith(f"bytes {offset}-")
 
 
@@ -164,7 +164,7 @@ def _digest(path: Path) -> str | None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename last through a power cut; Windows has no such call and needs none."""
+    """Make a rename survive a power failure; Windows has no such call and needs none."""
     if sys.platform != "win32":
         descriptor = os.open(folder, os.O_RDONLY)
         try:

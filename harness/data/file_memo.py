@@ -1,4 +1,4 @@
-"""Facts about a file's content, remembered by its stamp so that large files are read once."""
+"""Facts about a file's content, cached by its stamp so that large files are read once."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from harness.base.files import write_atomically
 from harness.base.reading import object_or_empty
 from harness.errors import StoreError
 
-# A file changed within the resolution of its file system's clock can keep its stamp (git calls
+# A file changed within the resolution of its file system's clock may keep its stamp (git calls
 # this "racily clean"), so facts are only trusted where the stamp was older than this when read.
 _RACY_NS = 2_000_000_000
 
 
 def memoized(path: Path, kind: str, read: Callable[[Path], Mapping[str, Any]]) -> Mapping[str, Any]:
-    """What ``read`` finds in the file at ``path``, or what it found when the stamp was the same.
+    """The result of ``read`` for the file at ``path``, cached while its stamp is unchanged.
 
-    The memory, one for each ``kind`` of facts (a folder in the cache), holds size, modification and
-    change time and inode; it is trusted only if the file was older than two seconds when it was
-    read. Facts are JSON.
+    An entry, in a cache folder per ``kind`` of facts, has size, modification and change time and
+    inode; it is trusted only if the file was older than two seconds when it was read. Facts are
+    JSON.
 
     Raises:
         OSError: the file cannot be read.
@@ -56,12 +56,12 @@ def stamp(path: Path) -> dict[str, int]:
 
 
 def _read_entry(entry: Path) -> dict[str, Any] | None:
-    """Remembered facts, or ``None`` if there are none that can be read."""
+    """Cached facts, or ``None`` if there are none or they cannot be read."""
     found = object_or_empty(entry)
     return found if len(found) > 1 and "stamp" in found else None
 
 
 def _write_entry(entry: Path, content: Mapping[str, Any]) -> None:
-    """Remember facts; a cache that cannot be written only costs time, so failure is silent."""
+    """Cache facts; a cache that cannot be written only costs time, so failure is silent."""
     with contextlib.suppress(StoreError):
         write_atomically(entry, json.dumps(content).encode())

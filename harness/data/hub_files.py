@@ -14,13 +14,13 @@ from harness.base.reading import object_or_empty
 from harness.errors import DataError
 
 GIT = "git:"
-"""Before checksums that are git's, of files that are stored in the commit itself."""
+"""Prefix of git object ids, the checksums of files stored in the commit itself."""
 
 
 def checksums(repository: Repository, names: Sequence[str]) -> dict[str, str]:
-    """The checksum of each file as the hub gives it for this commit.
+    """The checksum that the hub lists for each file at this commit.
 
-    Of large files the SHA-256 by which they are stored; of small ones, which lie in the commit
+    For large files the SHA-256 by which they are stored; for small ones, which are in the commit
     itself, ``git:`` and their object id, a SHA-1 (:func:`git_object`).
 
     Raises:
@@ -38,19 +38,19 @@ def checksums(repository: Repository, names: Sequence[str]) -> dict[str, str]:
 
 
 def git_object(raw: bytes) -> str:
-    """``git:`` and the id that git gives to a file of these bytes."""
+    """``git:`` and git's object id of a file with these bytes."""
     return GIT + hashlib.sha1(b"blob %d\0" % len(raw) + raw, usedforsecurity=False).hexdigest()
 
 
 def digest(raw: bytes, expected: str | None) -> str:
-    """The checksum of ``raw``, of the kind of ``expected``: SHA-256 where nothing is expected."""
+    """The checksum of ``raw``, of the same kind as ``expected``: SHA-256 if nothing is expected."""
     if expected is not None and expected.startswith(GIT):
         return git_object(raw)
     return hashlib.sha256(raw).hexdigest()
 
 
 def checksum_by_name(path: Path) -> str | None:
-    """The checksum by which the hub's cache names a file's content, where it lies there."""
+    """The checksum by which the hub's cache names a file's content, if the file is in it."""
     name = path.resolve().name
     if not path.is_symlink() or re.fullmatch(r"[0-9a-f]{64}|[0-9a-f]{40}", name) is None:
         return None
@@ -58,7 +58,7 @@ def checksum_by_name(path: Path) -> str | None:
 
 
 class Checksums:
-    """What the hub said of the files of one commit, kept in the harness's cache once asked for."""
+    """The hub's checksums for the files of one commit, cached once requested."""
 
     def __init__(self, folder: Path, repository: Repository) -> None:
         self.repository = repository
@@ -69,7 +69,7 @@ class Checksums:
         return object_or_empty(self._ledger)
 
     def ask(self, names: Sequence[str]) -> dict[str, str]:
-        """All that is known, once the hub was asked for ``names``.
+        """All known checksums, after requesting those of ``names`` from the hub.
 
         Raises:
             DataError: as :func:`checksums`.

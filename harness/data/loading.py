@@ -58,35 +58,34 @@ def load(
     corpora: bool = True,
     progress: Progress | None = None,
 ) -> TaskData:
-    """Load a task, fetching what is missing.
+    """Load a task, downloading what is missing.
 
-    Every file is verified by SHA-256 as it is read. What makes the result less than the whole task
-    is noted in ``TaskData.partial``: ``languages`` if some are left out, ``limit`` or ``sample`` if
-    they cut anything, and ``questions_without_gold``, the number of questions left out because no
-    loaded passage answers them (none can be scored on them). A sampled corpus adds
-    ``sampled_corpus``, the passages at hand and those of the whole by language, and
-    ``golds_outside_sample``.
+    Every file is verified by SHA-256 as it is read. ``TaskData.partial`` says why the result is
+    less than the whole task: ``languages`` if some are left out, ``limit`` or ``sample`` if they
+    cut anything, and ``questions_without_gold``, the number of questions left out because no loaded
+    passage is relevant to them. A sampled corpus adds ``sampled_corpus``, the numbers of available
+    passages and of those in the full corpus by language, and ``golds_outside_sample``.
 
     Args:
         spec: the task.
-        languages: those to load, default all; queries, passages and golds of others are dropped.
-            The order is always the task's.
+        languages: those to load, default all; queries, passages and judgements of others are
+            dropped. The order is always the task's.
         data_dir: folder with a local copy (``DATA/xquad-r/en.json``); see :class:`TaskFiles`.
         offline: never touch the network.
         limit: number of questions. Language by language, in the task's order, questions are taken
-            in file order until this many of the language are; a question once taken is kept in
-            every language that asks it. Where all languages ask the same questions in the same
-            order these are the first ``limit`` of each. All passages stay.
-        sampled: take a corpus that is a sample; without it, one is refused.
+            in file order until there are this many in the language; a selected question is kept in
+            every language that has it. If all languages have the same questions in the same order,
+            these are the first ``limit`` of each. All passages stay.
+        sampled: accept a corpus that is a sample; without it, one is refused.
         sample: number of questions to draw, always the same ones: see
-            :func:`harness.data.sampling.draw_questions`. A question drawn is kept in every language
-            that asks it. All passages stay.
-        corpora: whether passages that are read as a stream are looked for; without them a task has
-            questions and judgements alone, enough to score rankings that others made.
+            :func:`harness.data.sampling.draw_questions`. A selected question is kept in every
+            language that has it. All passages stay.
+        corpora: whether to look for streamed passages; without them a task has only questions and
+            judgements, which is enough to score other systems' rankings.
         progress: called while files are downloaded.
 
     Raises:
-        UsageError: an unknown language, a limit below 1, a data directory that is none.
+        UsageError: an unknown language, a limit below 1, or a data directory that is not a folder.
         DataError: a file is missing, damaged or malformed, or a language has no question to score.
     """
     chosen = _choose(spec, languages)
@@ -95,7 +94,9 @@ def load(
     if sample is not None and sample < 1:
         raise UsageError(f"sample must be 1 or more, not {sample}")
     if limit is not None and sample is not None:
-        raise UsageError("give a limit (the first questions) or a sample (drawn ones), not both")
+        raise UsageError(
+            "use either --limit (the first questions) or --sample (drawn ones), not both"
+        )
     files = TaskFiles(spec, data_dir)
     files.prepare(spec.needed_files(chosen), offline=offline, progress=progress)
     reading = _READERS[spec.reader](spec, chosen, files.open)
@@ -143,10 +144,10 @@ def load(
 
 
 def _sampled(whole: TaskData, number: int) -> TaskData:
-    """``whole``, with ``number`` of its questions; as it is if it has no more.
+    """``whole``, with ``number`` of its questions; unchanged if it has no more.
 
     Raises:
-        DataError: some language is left without a question.
+        DataError: a language is left without any question.
     """
     golds = {
         question: sum(grade > 0 for grade in judged.values())
@@ -162,10 +163,11 @@ def _sampled(whole: TaskData, number: int) -> TaskData:
     for language, side in queries.items():
         if not side:
             raise DataError(
-                f"task {whole.task.name!r}: a sample of {number} holds no question in "
+                f"task {whole.task.name!r}: a sample of {number} has no question in "
                 f"{language!r}; draw more"
             )
-    # What the sample was drawn from: on the same passages, its queries score as among all others.
+    # What the sample was drawn from: against the same passages its queries score as in the full
+    # set.
     taken = {"drawn": len(drawn), "of": len(golds), "whole": whole.digest}
     return replace(
         whole,
@@ -183,11 +185,11 @@ def read(
     offline: bool = False,
     progress: Progress | None = None,
 ) -> tuple[Reading, Mapping[str, Corpus]]:
-    """Read a task as its files hold it: every question, whether or not a passage answers it.
+    """Read a task as its files have it: every question, with or without a relevant passage.
 
     Returns:
-        Questions, passages and judgements; and, where passages are read as a stream, the corpora
-        that are at hand, sampled or not. None is fetched.
+        Questions, passages and judgements; and, if passages are streamed, the available corpora,
+        sampled or not. Nothing is downloaded.
 
     Raises:
         UsageError, DataError: as :func:`load`.
@@ -212,7 +214,7 @@ def _open_corpora(
     progress: Progress | None,
     wanted: bool = True,
 ) -> dict[str, Corpus]:
-    """The corpora of a task whose passages are read as a stream; empty for others."""
+    """The corpora of a task with streamed passages; empty for others."""
     if not spec.streamed or not wanted:
         return {}
     corpus_files = CorpusFiles(spec, files)
@@ -228,7 +230,7 @@ def _judged_within(
     sampled: bool,
     partial: dict[str, object],
 ) -> Reading:
-    """The reading with judgements on what the corpora hold, if samples of them are wanted."""
+    """The reading restricted to judgements on passages in the corpora, if these are samples."""
     if not sampled:
         refuse_sampled(spec, corpora)
     miracl.refuse_judged_alone(spec, corpora, reading.qrels)
@@ -248,10 +250,10 @@ def where(
     languages: Sequence[str] | None = None,
     data_dir: str | Path | None = None,
 ) -> list[FileReport]:
-    """Say where each file of a task is, or would be fetched to, without a look inside.
+    """Say where each file of a task is, or would be downloaded to, without opening it.
 
     Raises:
-        UsageError: an unknown language, a data directory that is none.
+        UsageError: an unknown language, or a data directory that is not a folder.
     """
     files = TaskFiles(spec, data_dir)
     chosen = _choose(spec, languages)
@@ -271,7 +273,7 @@ def verify(
     """Compare each file of a task with its checksum; missing and damaged ones are reported as such.
 
     Raises:
-        UsageError: an unknown language, a data directory that is none.
+        UsageError: an unknown language, or a data directory that is not a folder.
         DataError: a file cannot be read.
     """
     files = TaskFiles(spec, data_dir)
@@ -298,13 +300,13 @@ def fetch(
     offline: bool = False,
     progress: Progress | None = None,
 ) -> list[FileReport]:
-    """Bring the files of a task that are missing, or damaged in the cache, into the cache.
+    """Download the files of a task that are missing, or damaged in the cache, into the cache.
 
     Returns:
         A report per file; every state is ``ok`` or ``no checksum``.
 
     Raises:
-        UsageError: an unknown language, a data directory that is none.
+        UsageError: an unknown language, or a data directory that is not a folder.
         DataError: a file cannot be downloaded (or must not be: ``offline``), or is damaged in a
             folder that is not the cache.
     """
@@ -324,15 +326,15 @@ def fetch(
     if lacking:
         more = "" if len(lacking) == 1 else f" and {len(lacking) - 1} more files"
         raise DataError(
-            f"task {spec.name!r}: {lacking[0].path}{more} of the whole corpus are missing from a "
-            "copy of your own, which is never filled up: take --data-dir (or HARNESS_DATA) away to "
+            f"task {spec.name!r}: {lacking[0].path}{more} of the full corpus are missing from a "
+            "copy of your own, which is never filled in: drop --data-dir (or HARNESS_DATA) to "
             "fetch them, or run on the sample with --corpus sampled"
         )
     return found
 
 
 def _choose(spec: TaskSpec, languages: Sequence[str] | None) -> tuple[str, ...]:
-    """The task's languages that are wanted, in the task's order."""
+    """The selected languages, in the task's order."""
     if languages is None:
         return spec.languages
     for language in languages:
@@ -347,7 +349,7 @@ def _choose(spec: TaskSpec, languages: Sequence[str] | None) -> tuple[str, ...]:
 
 
 def _first(queries: Mapping[str, Texts], scored: set[str], limit: int) -> set[str]:
-    """The questions that a limit keeps; see :func:`load`."""
+    """The questions that a limit selects; see :func:`load`."""
     taken: set[str] = set()
     for side in queries.values():
         room = limit - sum(question in taken for question in side.ids)

@@ -1,4 +1,4 @@
-"""Where a task's files are (a local copy, beside the task file, the cache), verified when read."""
+"""Where a task's files are (a local copy, next to the task file, the cache), verified when read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Origin = Literal["--data-dir", "HARNESS_DATA", "task file", "cache"]
 State = Literal["present", "missing", "ok", "damaged", "no checksum"]
 
 _NAMED = 6
-"""Missing files that a message names."""
+"""Number of missing files that a message names."""
 
 
 @dataclass(frozen=True)
@@ -29,31 +29,31 @@ class FileReport:
 
     name: str
     path: Path
-    """Where it is; where it is missing, the place it would be fetched or put to."""
+    """Where it is or, if missing, where it would be downloaded to or belongs."""
     origin: Origin
-    """``task file``: in the folder beside it."""
+    """``task file``: in the folder next to it."""
     state: State
-    """``present`` and ``missing`` without a look inside; else what verifying it found."""
+    """``present`` or ``missing`` if not opened; otherwise the result of verifying it."""
     url: str | None
     expected: str | None
-    """SHA-256 hex that the task file gives, or the hub
+    """SHA-256 hex from the task file, or from the hub
     (:func:`harness.data.hub_files.checksums`)."""
     found: str | None
-    """That of the file, where it was verified."""
+    """The actual one, if the file was verified."""
 
 
 class TaskFiles:
     """The files of one task.
 
     They are looked for in this order: ``data_dir``, the environment variable ``HARNESS_DATA``, the
-    folder beside the task file, the cache folder. Under a data directory a task's files lie in a
-    folder of its source's name (``DATA/xquad-r/en.json``). Files without a URL are never in the
-    cache; as they may have no checksums, all are taken from the first place that holds any,
-    which under a data directory is named like the task; where they have checksums, so that no
-    other file can be taken for them, it may be named like the source's folder as well.
+    folder next to the task file, the cache folder. Under a data directory a task's files are in a
+    folder with its source's name (``DATA/xquad-r/en.json``). Files without a URL are never in the
+    cache; as they may lack checksums, all are taken from the first place that has any, which under
+    a data directory is named like the task; if they have checksums, so that no other file can be
+    mistaken for them, it may also be named like the source's folder.
 
     Raises:
-        UsageError: ``data_dir`` or ``HARNESS_DATA`` is no folder.
+        UsageError: ``data_dir`` or ``HARNESS_DATA`` is not a folder.
     """
 
     def __init__(self, spec: TaskSpec, data_dir: str | Path | None = None) -> None:
@@ -84,7 +84,7 @@ class TaskFiles:
             self._hub = hub_files.Checksums(folder, repository)
 
     def report(self, name: str) -> FileReport:
-        """Where ``name`` is, without a look inside."""
+        """Where ``name`` is, without opening it."""
         origin, folder = self.places[-1]
         state: State = "missing"
         for place in self.places:
@@ -99,7 +99,7 @@ class TaskFiles:
         return FileReport(name, folder / name, origin, state, url, expected, None)
 
     def verify(self, name: str) -> FileReport:
-        """Where ``name`` is, and whether it has the checksum that the task file gives.
+        """Where ``name`` is, and whether its checksum is that of the task file.
 
         Raises:
             DataError: the file cannot be read.
@@ -116,22 +116,25 @@ class TaskFiles:
         )
 
     def fetch(self, name: str, progress: Progress | None = None) -> FileReport:
-        """Bring ``name`` into the cache if it is nowhere, or damaged there.
+        """Download ``name`` into the cache if it is missing, or damaged there.
 
         Raises:
-            DataError: it cannot be downloaded, or is damaged in a folder that is not ours to mend.
+            DataError: it cannot be downloaded, or is damaged in a folder that is not ours to
+                change.
         """
         report = self.verify(name)
         if report.state in ("missing", "damaged") and report.origin == "cache":
             source = self.spec.source
             if source.repository is None:
-                assert report.url is not None and report.expected is not None  # read_task saw to it
+                assert report.url is not None and report.expected is not None
+                # read_task has checked both
                 download(report.url, report.path, sha256=report.expected, progress=progress)
             else:
                 if self._hub is not None and name not in self._hub.known():
                     self._hub.ask([name])
                 if report.state == "damaged":
-                    # The hub's cache holds links to contents: both go, or the damage stays.
+                    # The hub's cache has links to contents: unless both are removed, the damage
+                    # stays.
                     report.path.resolve().unlink()
                     report.path.unlink(missing_ok=True)
                 repository = Repository(source.repository, source.revision, "dataset")
@@ -146,10 +149,10 @@ class TaskFiles:
     def prepare(
         self, names: Sequence[str], *, offline: bool = False, progress: Progress | None = None
     ) -> None:
-        """Make sure that every one of ``names`` is at hand, whole or not.
+        """Make sure that all of ``names`` exist, damaged or not.
 
         Raises:
-            DataError: some are missing and cannot be fetched, or must not be (``offline``).
+            DataError: some are missing and cannot be downloaded, or must not be (``offline``).
         """
         missing = [report for name in names if (report := self.report(name)).state == "missing"]
         if missing and (offline or missing[0].url is None):
@@ -194,16 +197,17 @@ class TaskFiles:
                 f"task {task!r} needs {names}, which {is_are} not in {first.path.parent}: put the "
                 f"data there, or change 'source.folder' in {self.spec.path}"
             )
-        rest = "" if len(reports) == 1 else f" and the other {len(reports) - 1} beside it"
-        # What lies in the hub's own cache, its library puts there.
+        rest = "" if len(reports) == 1 else f" and the other {len(reports) - 1} next to it"
+        # Files in the hub's own cache are put there by its library.
         by_hand = f"or download {first.url} to {first.path}{rest}, "
         if source.repository is not None:
             by_hand, rest = "", f", from {first.url}{rest}"
         else:
             rest = ""
         return DataError(
-            f"task {task!r} needs {names}, which {is_are} not at hand, and offline nothing is "
-            f"fetched: run `{self.command}` where there is a network, {by_hand}or point --data-dir "
+            f"task {task!r} needs {names}, which {is_are} missing, and --offline forbids "
+            f"downloads: run `{self.command}` where there is a network, {by_hand}or point "
+            "--data-dir "
             f"(or HARNESS_DATA) at a folder that holds {source.folder}/{first.name}{rest}"
         )
 
@@ -213,15 +217,15 @@ class TaskFiles:
         if report.origin == "cache":
             mend = f"run `{self.command}` to fetch it again"
         elif report.url is not None:
-            mend = f"replace it by {report.url}, or remove it to have it fetched"
+            mend = f"replace it by {report.url}, or remove it to download it again"
         return DataError(
             f"{report.path}: {kind} is {report.found}, expected {report.expected}: the file is "
-            f"damaged or of another version; {mend}"
+            f"damaged or from another version; {mend}"
         )
 
     @property
     def command(self) -> str:
-        """The command that fetches this task."""
+        """The command that downloads this task."""
         own = self.spec.path.parent.resolve() != task_folder().resolve()
         return f"harness data fetch {self.spec.path if own else self.spec.name}"
 
@@ -230,7 +234,7 @@ def data_directories(data_dir: str | Path | None) -> list[tuple[Origin, Path]]:
     """Folders of local copies, in the order they are looked at.
 
     Raises:
-        UsageError: ``data_dir`` or HARNESS_DATA is no folder.
+        UsageError: ``data_dir`` or HARNESS_DATA is not a folder.
     """
     named: list[tuple[Origin, str | Path | None]] = [
         ("--data-dir", data_dir),

@@ -1,4 +1,4 @@
-"""The pool that a setting searches, and the golds in it, as columns of a score matrix."""
+"""The pool that a setting searches, and its relevant passages, as columns of a score matrix."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Pool:
     starts: NDArray[np.int64]
     """(L + 1,) first column of each language, then N."""
     rows: NDArray[np.int64]
-    """(N,) where each column's passage stands when ``languages`` of the data are concatenated."""
+    """(N,) position of each column's passage in the concatenation of ``languages`` of the data."""
     column: Mapping[str, int]
     """Global passage id -> column."""
     searched: NDArray[np.int64] | None = None
-    """(L,) passages of each language, where the columns name only those that matter: golds and
-    heads of a corpus that is too large to name."""
+    """(L,) number of passages of each language, if the columns cover only those that matter: the
+    relevant passages and the top k of a corpus too large to list."""
 
     @classmethod
     def of(cls, data: TaskData) -> Pool:
@@ -43,7 +43,8 @@ class Pool:
         ids = np.array([global_id(x, i) for x in present for i in held[x]], dtype=object)
         order = np.asarray(tie_order(list(ids)), np.int64)
         owner = np.repeat(np.arange(len(present)), [len(held[x]) for x in present])[order]
-        # A shared prefix is contiguous in byte order, so each language is one run of columns.
+        # Ids with a common prefix are contiguous in byte order, so each language is one run of
+        # columns.
         change = np.flatnonzero(np.diff(owner, prepend=-1))
         ids = ids[order]
         return cls(
@@ -59,7 +60,7 @@ class Pool:
 
     @property
     def sizes(self) -> NDArray[np.int64]:
-        """(L,) passages of each language."""
+        """(L,) number of passages of each language."""
         return np.diff(self.starts) if self.searched is None else self.searched
 
     @cached_property
@@ -87,7 +88,7 @@ class Pool:
 
 @dataclass(frozen=True)
 class RelevantPassages:
-    """The golds of one query language's queries as columns of a pool (CSR)."""
+    """The relevant passages of one query language's queries as columns of a pool (CSR)."""
 
     questions: tuple[str, ...]
     indptr: NDArray[np.int64]
@@ -99,7 +100,7 @@ class RelevantPassages:
 
     @classmethod
     def of(cls, data: TaskData, language: str, pool: Pool) -> RelevantPassages:
-        """The golds of every query asked in ``language``, in the queries' order."""
+        """The relevant passages of every query in ``language``, in the queries' order."""
         questions = data.queries[language].ids
         columns: list[int] = []
         grades: list[int] = []
@@ -118,7 +119,7 @@ class RelevantPassages:
         )
 
     def within(self, first: int, last: int) -> RelevantPassages:
-        """Only the golds in columns ``[first, last)``, counted from ``first``; all queries stay."""
+        """Only those in columns ``[first, last)``, counted from ``first``; all queries stay."""
         keep = (self.columns >= first) & (self.columns < last)
         kept = np.concatenate([[0], np.cumsum(keep)])
         return RelevantPassages(

@@ -1,4 +1,4 @@
-"""A fixed, stratified sample of a task's questions: the same one always, on every machine."""
+"""A fixed, stratified sample of a task's questions, the same on every machine."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from harness.data.task_data import Texts
 
-# Part of every hash: raising it draws another sample, and records say so by their digests.
+# Part of every hash: changing it draws another sample, which shows in records' digests.
 _DRAW = "polyglot-harness sample 1"
 
 
@@ -16,15 +16,15 @@ def draw_questions(
 ) -> frozenset[str]:
     """Draw ``number`` of the questions.
 
-    A stratum is the questions that are asked in the same languages and have equally many golds:
-    each gives its share (largest remainders), so that a sample of MLQA-R has the languages and the
-    golds of the whole. Within a stratum the order is that of a hash of the id: it depends neither
-    on the order of a file nor on a generator of random numbers, and a larger sample of one stratum
-    holds the smaller.
+    A stratum is the questions with the same languages and the same number of relevant passages:
+    each contributes proportionally (largest remainders), so that a sample of MLQA-R has the
+    languages and the numbers of relevant passages of the whole. Within a stratum the order is that
+    of a hash of the id: it depends neither on the order of a file nor on a random number generator,
+    and a larger sample of a stratum contains the smaller.
 
     Args:
         queries: by language; ids are question ids.
-        golds: question id -> number of golds, of all questions that can be drawn.
+        golds: question id -> number of relevant passages, for all questions that can be drawn.
         number: how many, at least 1.
     """
     asked: dict[str, list[str]] = {}
@@ -39,7 +39,7 @@ def draw_questions(
     wanted = {key: len(ids) * share for key, ids in strata.items()}
     taken = {key: int(size) for key, size in wanted.items()}
     rest = min(number, len(asked)) - sum(taken.values())
-    # Equal remainders go by the stratum's own name, never by the order in which it was met.
+    # Equal remainders are resolved by the stratum's name, never by the order of occurrence.
     for key in sorted(strata, key=lambda key: (taken[key] - wanted[key], key))[:rest]:
         taken[key] += 1
     return frozenset(

@@ -1,4 +1,4 @@
-"""Rows of tables and lines of text: a passage's id, and its title and text as one."""
+"""Rows of tables and lines of text: a passage's id, and its title joined with its text."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ _JOINTS = {"title-newline-text": "\n", "title-space-text": " ", "text": None}
 def joined(
     document: Document, where: str, title: Any, text: Any, option: str, *, or_empty: bool = False
 ) -> str:
-    """A passage's text as the task's text option wants it.
+    """A passage's text according to the task's text option.
 
     Raises:
-        DataError: title or text is no text, or there is nothing to encode, unless ``or_empty``.
+        DataError: title or text is not a string, or both are empty, unless ``or_empty``.
     """
     title = title or ""
     if title and (not isinstance(title, str) or title.isspace()):
         raise document.error(where, f"title must be a text, not {title!r}")
     joint = _JOINTS[option]
     if joint is not None and title:
-        # Some corpora hold passages that are a title alone.
+        # Some corpora have passages that consist of a title only.
         text = title if text == "" else f"{title}{joint}{check_text(document, where, text)}"
     return "" if or_empty and text == "" else check_text(document, where, text)
 
 
 ID_KEYS = ("_id", "id")
-"""What a row's id stands under, the first that there is."""
+"""The key of a row's id: the first of the possible ones that is present."""
 
 
 def is_tsv(path: Path) -> bool:
@@ -50,7 +50,7 @@ def id_and_text(
     """The two fields of a line.
 
     Raises:
-        DataError: there are not two, or the first is no id.
+        DataError: there are not two, or the first is not a valid id.
     """
     where = f"line {number}"
     local, tab, text = line.removesuffix("\r").partition("\t")
@@ -63,7 +63,7 @@ def table_id(document: Document, where: str, fields: Mapping[str, Any]) -> str:
     """The id of a row.
 
     Raises:
-        DataError: it has none, or has no text.
+        DataError: it has no id or no text.
     """
     key = next((x for x in ID_KEYS if x in fields), ID_KEYS[0])
     check_keys(document, where, dict(fields), (key, "text"), None)
@@ -71,13 +71,13 @@ def table_id(document: Document, where: str, fields: Mapping[str, Any]) -> str:
 
 
 def table_text(document: Document, where: str, fields: Mapping[str, Any], option: str) -> str:
-    """A passage's text as the task's text option wants it; may be empty.
+    """A passage's text according to the task's text option; may be empty.
 
     Raises:
-        DataError: title or text is no text.
+        DataError: title or text is not a string.
     """
     title, text = fields.get("title"), fields["text"]
-    # In mteb's tables a text of spaces is one, and so is none beside a title.
+    # mteb's tables accept texts of spaces, and missing ones if there is a title.
     title, text = (x.strip() if isinstance(x, str) else x for x in (title, text))
     return joined(document, where, title, text, option, or_empty=True)
 

@@ -1,6 +1,6 @@
 """What a task is: a frozen :class:`TaskSpec`, read strictly from a TOML file.
 
-A task file is data, no code. Unknown or missing keys, wrong types and unknown languages are errors
+A task file is data, not code. Unknown or missing keys, wrong types and unknown languages are errors
 that name the file and the key.
 """
 
@@ -43,7 +43,7 @@ class Setting(NamedTuple):
 
 @dataclass(frozen=True)
 class TaskSpec:
-    """One task, as its file declares it."""
+    """One task, as declared in its file."""
 
     name: str
     title: str
@@ -52,9 +52,9 @@ class TaskSpec:
     languages: tuple[str, ...]
     kinds: tuple[Kind, ...]
     text: str
-    """The text option in force: one of ``texts``."""
+    """The text option in use: one of ``texts``."""
     default_text: str
-    """The one that the task file names."""
+    """The default in the task file."""
     texts: tuple[str, ...]
     measures: tuple[str, ...]
     size: Literal["small", "large"]
@@ -65,18 +65,18 @@ class TaskSpec:
     digest: str
     """SHA-256 of the task file's bytes."""
     optional: tuple[Kind, ...] = ()
-    """Of ``kinds``, those that run only when they are named."""
+    """Those of ``kinds`` that run only on request."""
     default: bool = True
-    """Whether it is among the tasks that run where none is named, if it is small."""
+    """Whether it runs by default, if it is small."""
 
     @property
     def runs_unnamed(self) -> bool:
-        """Whether it is among the tasks that run where none is named."""
+        """Whether it runs if no task is named."""
         return self.size == "small" and self.default
 
     @property
     def streamed(self) -> bool:
-        """Whether its passages are read as a stream, so that they need not fit into memory."""
+        """Whether its passages are streamed, so that they need not fit into memory."""
         return self.source.corpus is not None
 
     def settings(
@@ -84,7 +84,7 @@ class TaskSpec:
     ) -> tuple[Setting, ...]:
         """Settings over ``languages`` in the task's order: mono, cross (ordered pairs), multi.
 
-        Without ``kinds``: all that are not optional.
+        Without ``kinds``: all except optional ones.
         """
         langs = [x for x in self.languages if languages is None or x in languages]
         chosen = [k for k in self.kinds if k not in self.optional] if kinds is None else kinds
@@ -99,13 +99,13 @@ class TaskSpec:
         return tuple(found)
 
     def needed_files(self, languages: Sequence[str] | None = None) -> tuple[str, ...]:
-        """Names of the files that hold ``languages`` (default: all of the task's)."""
+        """Names of the files for ``languages`` (default: all of the task's)."""
         langs = [x for x in self.languages if languages is None or x in languages]
         return self.source.needed(self.reader, langs)
 
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
-# Form only: which measures there are is for harness.metrics to say, and packages can add some.
+# Syntax only: harness.metrics knows the measures, and packages can add some.
 _MEASURE = re.compile(r"[a-z][a-z0-9_]*(@[1-9][0-9]{0,5})?")
 
 
@@ -115,7 +115,7 @@ def _languages(table: Table) -> tuple[str, ...]:
         if not is_language(code):
             raise table.error(
                 "languages",
-                f"holds {code!r}, which is not a language code (ISO 639, such as 'de', 'yue' or "
+                f"contains {code!r}, which is not a language code (ISO 639, such as 'de', 'yue' or "
                 f"'zh-Hant'; 'qaa' to 'qtz' are free for others){did_you_mean(code, LANGUAGES)}",
             )
     return found
@@ -127,7 +127,7 @@ def _measures(table: Table) -> tuple[str, ...]:
         if _MEASURE.fullmatch(measure) is None:
             raise table.error(
                 "measures",
-                f"holds {measure!r}; a measure is written as 'map', 'rank_distance' or, with a "
+                f"contains {measure!r}; a measure is written as 'map', 'rank_distance' or, with a "
                 "cutoff, 'ndcg@10'",
             )
     return found
@@ -144,11 +144,11 @@ def read_task(path: str | Path, *, text: str | None = None) -> TaskSpec:
 
     Args:
         path: the TOML file.
-        text: the text option to use instead of the one the file names.
+        text: the text option to use instead of the file's default.
 
     Raises:
-        TaskError: the file cannot be read, is not TOML, has unknown or missing keys, values of a
-            wrong type or outside what is known, or does not offer ``text``.
+        TaskError: the file cannot be read, is not TOML, has unknown or missing keys or invalid
+            values, or does not offer ``text``.
     """
     path = Path(path)
     raw = read_bytes(path, TaskError)
@@ -164,7 +164,7 @@ def read_task(path: str | Path, *, text: str | None = None) -> TaskSpec:
     if not LAYOUTS[reader].multilingual and len(languages) > 1:
         raise table.error(
             "languages",
-            f"names {len(languages)}, but reader {reader!r} holds one language; write one task "
+            f"names {len(languages)}, but reader {reader!r} takes one language; write one task "
             "file per language, or use reader 'simple'",
         )
     kinds = tuple(table.one_of("settings", kind, KINDS) for kind in table.strings("settings"))
@@ -172,7 +172,7 @@ def read_task(path: str | Path, *, text: str | None = None) -> TaskSpec:
     for kind in optional:
         table.one_of("optional", kind, kinds)
     if len(optional) == len(kinds):
-        raise table.error("optional", "leaves nothing to run: take one kind out")
+        raise table.error("optional", "leaves nothing to run by default: remove one kind")
     default = table.one_of("text", table.string("text"), LAYOUTS[reader].texts)
     texts = table.strings("texts", [default])
     for option in texts:
@@ -207,7 +207,7 @@ def read_task(path: str | Path, *, text: str | None = None) -> TaskSpec:
 
 
 def task_folder() -> Path:
-    """The folder of the tasks that come with the harness.
+    """The folder of the built-in tasks.
 
     In a checkout the top-level ``tasks/``, in an installed package ``harness/task_files/``.
     """
@@ -218,7 +218,7 @@ def task_folder() -> Path:
 
 
 def list_tasks() -> list[TaskSpec]:
-    """All tasks that come with the harness, by name.
+    """All built-in tasks, by name.
 
     Raises:
         TaskError: one of their files is wrong.
@@ -231,7 +231,7 @@ def _stem(path: Path) -> str:
 
 
 def default_tasks() -> list[TaskSpec]:
-    """Those that run where none is named: the small ones, less those that ask to be named.
+    """The tasks that run by default: the small ones, except those with ``default = false``.
 
     Raises:
         TaskError: a task file is wrong.
@@ -240,7 +240,7 @@ def default_tasks() -> list[TaskSpec]:
 
 
 def find_task(name_or_path: str, *, text: str | None = None) -> TaskSpec:
-    """Find a task by name (``xquad-r``), or read the file of one's own (``./my-task.toml``).
+    """Find a task by name (``xquad-r``), or read a task file (``./my-task.toml``).
 
     Raises:
         TaskError: no such task, or its file is wrong.

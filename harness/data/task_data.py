@@ -1,4 +1,4 @@
-"""What every reader returns and every later stage takes: the texts and judgements of one task."""
+"""The texts and judgements of one task, as readers return them and later stages take them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 
 def global_id(language: str, local_id: str) -> str:
-    """The id a passage or query has in a pool of several languages: ``de:17-3``.
+    """The id of a passage or query in a pool of several languages: ``de:17-3``.
 
-    Every pool, run file and tie uses this form, so that one order holds in all settings.
+    Every pool, run file and tie uses it, so that one order holds in all settings.
     """
     return f"{language}:{local_id}"
 
 
 def question_id(language: str, qid: str) -> str:
-    """``sw-6``: the id of a question whose number is another question in another language."""
+    """``sw-6``: the id of a question whose number means another question in other languages."""
     return f"{language}-{qid}"
 
 
@@ -45,7 +45,7 @@ class Texts:
 
 
 class Reading(NamedTuple):
-    """What a reader finds in a task's files, before any limit; keys as in :class:`TaskData`."""
+    """The contents of a task's files, before any limit; keys as in :class:`TaskData`."""
 
     queries: Mapping[str, Texts]
     passages: Mapping[str, Texts]
@@ -57,8 +57,8 @@ class TaskData:
     """One task's queries, passages and relevance judgements.
 
     ``queries`` and ``passages`` map language -> :class:`Texts`. A query id is the *question* id: in
-    a parallel task the same id is asked in several languages and has one parallel set of golds.
-    ``qrels`` maps question id -> {global passage id: grade}; only grades above 0 are golds.
+    a parallel task the same id occurs in several languages and has one parallel set. ``qrels`` maps
+    question id -> {global passage id: grade}; only grades above 0 mean relevant.
     """
 
     task: TaskSpec
@@ -71,17 +71,17 @@ class TaskData:
     ``{"questions_without_gold": 3}``: how many were left out, ``{"sample": {"drawn": 200, "of":
     1190, "whole": digest of what it was drawn from}}``); empty if whole."""
     corpora: Mapping[str, Corpus] = field(default_factory=dict)
-    """Language -> passages that are read as a stream; ``passages`` is empty then."""
+    """Language -> streamed passages; ``passages`` is empty then."""
 
     @property
     def passage_counts(self) -> dict[str, int]:
-        """Language -> passages, wherever they are."""
+        """Language -> passages, streamed or not."""
         held: Mapping[str, Texts | Corpus] = self.corpora or self.passages
         return {language: len(side) for language, side in held.items()}
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over ids, texts and judgements: equal digests measure the same thing."""
+        """SHA-256 over ids, texts and judgements: equal digests mean the same data."""
         sha = hashlib.sha256()
 
         def put(*values: str) -> None:

@@ -1,4 +1,4 @@
-"""Where a task's files come from, and which of them its reader reads: the table ``[source]``."""
+"""Where a task's files come from, and which ones its reader uses: the table ``[source]``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PARTS: tuple[Part, ...] = ("all", "train", "test")
 
 @dataclass(frozen=True)
 class SegmentSource:
-    """One file of segments, and what of it makes a task."""
+    """One file of segments, and how it becomes a task."""
 
     file: str
     """Name in the source's folder, ``.jsonl`` or ``.jsonl.gz``."""
@@ -28,14 +28,14 @@ class SegmentSource:
     pivot: str
     """Language that decides what is a heading; one of the task's."""
     codes: Mapping[str, str]
-    """Language -> its code in the file, where that is another."""
+    """Language -> its code in the file, if different."""
 
 
 def segment_source(table: Table, languages: Sequence[str]) -> SegmentSource:
     """Read the table.
 
     Raises:
-        TaskError: unknown or missing keys, values that are not known.
+        TaskError: unknown or missing keys, or invalid values.
     """
     table.only(("file", "pairing", "part", "pivot", "codes"))
     codes = table.table("codes", {})
@@ -54,26 +54,26 @@ def segment_source(table: Table, languages: Sequence[str]) -> SegmentSource:
 
 
 class Layout(NamedTuple):
-    """What a reader reads: its text options, and the names of its files."""
+    """A reader's input: its text options, and the names of its files."""
 
     texts: tuple[str, ...]
     shared: tuple[str, ...]
     per_language: tuple[str, ...]
-    """Name patterns with ``{language}``; empty: the reader takes one language a task, or roles."""
+    """Name patterns with ``{language}``; empty: the reader takes one language, or roles."""
     corpus: str | None = None
-    """Name pattern of passages that are read as a stream, with ``{language}`` and ``{number}`` from
-    0; ``None``: passages are among the files above and are read at once."""
+    """Name pattern of streamed passages, with ``{language}`` and ``{number}`` from 0; ``None``:
+    passages are among the files above and loaded into memory."""
     one_file: bool = False
-    """The task file names the one file that holds all languages."""
+    """The task file names the one file with all languages."""
     roles: Mapping[str, str | None] = {}
-    """Role -> its pattern where the task file gives none in ``[source.paths]``; ``None``: it must.
-    Patterns hold ``{language}``, ``{code}``, or neither: one file for all languages."""
+    """Role -> its default pattern if ``[source.paths]`` has none; ``None``: it must have one.
+    Patterns contain ``{language}``, ``{code}``, or neither: one file for all languages."""
     stream: str | None = None
-    """The role that is read as a stream where the task file has ``[source.corpus]``."""
+    """The role that is streamed if the task file has ``[source.corpus]``."""
 
     @property
     def multilingual(self) -> bool:
-        """Whether one task of this layout can hold several languages."""
+        """Whether one task of this layout can have several languages."""
         return bool(self.per_language or self.one_file or self.roles)
 
 
@@ -101,7 +101,7 @@ LAYOUTS: Mapping[str, Layout] = {
         _TITLED, (), (), roles={"queries": None, "passages": None, "qrels": None}, stream="passages"
     ),
 }
-"""Reader name -> what it reads. The readers themselves are in :mod:`harness.data.loading`."""
+"""Reader name -> its input. The readers themselves are in :mod:`harness.data.loading`."""
 
 
 @dataclass(frozen=True)
@@ -112,11 +112,11 @@ class CorpusSource:
     """Data set on the hub, ``ORG/NAME``; ``None`` for local files."""
     revision: str | None
     passages: Mapping[str, int]
-    """Language -> passages of the whole corpus; empty: not known, so no sample can be told."""
+    """Language -> passages of the full corpus; empty: unknown, so samples cannot be recognised."""
     files: Mapping[str, int]
-    """Language -> number of files of the whole corpus."""
+    """Language -> number of files of the full corpus."""
     pattern: str
-    """Of their names, with ``{number}`` where a language can have several."""
+    """Pattern of their names, with ``{number}`` if a language can have several."""
 
 
 @dataclass(frozen=True)
@@ -129,24 +129,24 @@ class Source:
     """Base URL ending in ``/`` with the revision already filled in; ``None`` for local files."""
     revision: str | None
     files: Mapping[str, str]
-    """File name -> SHA-256 hex; empty for local sources that give no checksums."""
+    """File name -> SHA-256 hex; empty for local sources without checksums."""
     repository: str | None = None
-    """Data set on the hub, ``ORG/NAME``, that ``url`` belongs to: fetched as the hub wants it."""
+    """Data set on the hub, ``ORG/NAME``, of ``url``: downloaded through the hub's library."""
     corpus: CorpusSource | None = None
     segments: SegmentSource | None = None
     paths: Mapping[str, str] = field(default_factory=dict)
-    """Role -> name pattern, for readers whose files the task file names."""
+    """Role -> name pattern, for readers whose files are named in the task file."""
     codes: Mapping[str, str] = field(default_factory=dict)
-    """Language -> ``{code}`` in these patterns, where that is not the language itself."""
+    """Language -> ``{code}`` in these patterns, if different."""
     checksums: Literal["files", "hub"] = "files"
-    """``hub``: each file is compared with what the hub gives for it at the revision."""
+    """``hub``: each file is compared with the hub's checksum for it at the revision."""
     parallel: bool = True
     """Whether the same question id in several languages is one question."""
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """What a row's question, passage and their ids stand under, for reader ``rows``."""
+    """Keys of a row's question, passage and their ids, for reader ``rows``."""
 
     def needed(self, reader: str, languages: Sequence[str]) -> tuple[str, ...]:
-        """Names of the files that hold ``languages``, less those that are read as a stream."""
+        """Names of the files for ``languages``, except streamed ones."""
         if self.segments is not None:
             return (self.segments.file,)
         layout = LAYOUTS[reader]
@@ -182,13 +182,15 @@ def _pinned(table: Table) -> tuple[str | None, str | None, str | None]:
     repository = table.string("repository", "") or None
     revision = table.string("revision", "") or None
     if url is not None and repository is not None:
-        raise table.error("url", "stands beside a 'repository', which says where the files are")
+        raise table.error(
+            "url", "is superfluous with a 'repository', which says where the files are"
+        )
     if url is None and repository is None:
         if revision is not None:
             raise table.error("revision", "belongs to a 'url' or 'repository', which is missing")
         return None, None, None
     if revision is None:
-        raise table.error("revision", "is missing: files from elsewhere must be pinned")
+        raise table.error("revision", "is missing: downloaded files must be pinned to a revision")
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", revision) is None:
         raise table.error("revision", f"must be a commit, tag or version, not {revision!r}")
     if url is None:
@@ -198,7 +200,7 @@ def _pinned(table: Table) -> tuple[str | None, str | None, str | None]:
     if not url.startswith(("https://", "http://")) or not url.endswith("/"):
         raise table.error("url", f"must start with https:// and end with '/', not {url!r}")
     if rest := set(re.findall(r"\{(.*?)\}", url)) - {"revision"}:
-        raise table.error("url", f"can hold only {{revision}}, not {{{min(rest)}}}")
+        raise table.error("url", f"can contain only {{revision}}, not {{{min(rest)}}}")
     return url.replace("{revision}", revision), None, revision
 
 
@@ -206,7 +208,7 @@ def read_source(table: Table, reader: str, languages: Sequence[str]) -> Source:
     """Read the table.
 
     Raises:
-        TaskError: unknown or missing keys, values that are not known.
+        TaskError: unknown or missing keys, or invalid values.
     """
     layout, segments = LAYOUTS[reader], None
     table.only(_KEYS)
@@ -217,12 +219,12 @@ def read_source(table: Table, reader: str, languages: Sequence[str]) -> Source:
     folder = table.string("folder")
     url, repository, revision = _pinned(table)
     if url is not None and _PLAIN.fullmatch(folder) is None:
-        raise table.error("folder", f"must be a plain name beside a 'url', not {folder!r}")
+        raise table.error("folder", f"must be a plain name if there is a 'url', not {folder!r}")
     checksums = table.one_of("checksums", table.string("checksums", "files"), ("files", "hub"))
     if checksums == "hub" and repository is None:
-        raise table.error("checksums", "can be 'hub' only beside a 'repository'")
+        raise table.error("checksums", "can be 'hub' only with a 'repository'")
     if checksums == "hub" and "files" in table.values:
-        raise table.error("files", "stands beside 'checksums', which has the hub's: take one out")
+        raise table.error("files", "conflicts with 'checksums', which uses the hub's: remove one")
     if "parallel" in table.values and layout.stream is None:
         raise table.error("parallel", f"is not for reader {reader!r}")
     source = Source(
@@ -241,7 +243,7 @@ def read_source(table: Table, reader: str, languages: Sequence[str]) -> Source:
     )
     files = _checksums(table, source, source.needed(reader, languages))
     if "corpus" in table.values and layout.corpus is None and layout.stream is None:
-        raise table.error("corpus", f"is not for reader {reader!r}, which reads no stream")
+        raise table.error("corpus", f"is not for reader {reader!r}, which does not stream")
     corpus = source.corpus
     if layout.corpus is not None:
         corpus = _corpus_source(table.table("corpus", {}), layout.corpus, languages)
@@ -249,7 +251,7 @@ def read_source(table: Table, reader: str, languages: Sequence[str]) -> Source:
 
 
 def _own_corpus(table: Table, layout: Layout, languages: Sequence[str]) -> CorpusSource | None:
-    """``[source.corpus]`` of a reader that streams only where there is one."""
+    """``[source.corpus]`` of a reader that streams only if it is present."""
     if layout.stream is None or "corpus" not in table.values:
         return None
     held = table.table("corpus")
@@ -301,7 +303,7 @@ def _paths(table: Table, reader: str) -> dict[str, str]:
             name = pattern.format(language="", code="")
         except (KeyError, IndexError, ValueError) as error:
             raise paths.error(
-                role, f"can hold only {{language}} and {{code}}, not {pattern!r}"
+                role, f"can contain only {{language}} and {{code}}, not {pattern!r}"
             ) from error
         if name.startswith("/") or ".." in name.split("/"):
             raise paths.error(role, f"must stay inside the source, not {pattern!r}")
@@ -333,4 +335,6 @@ def _all_told(
 ) -> None:
     for language in languages:
         if language not in counts and (wanted or counts):
-            raise table.error(f"{key}.{language}", "is missing: how many the whole corpus has")
+            raise table.error(
+                f"{key}.{language}", "is missing: the number of passages in the full corpus"
+            )

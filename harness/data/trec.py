@@ -22,7 +22,7 @@ from harness.base.files import open_atomically
 from harness.errors import RunFileError
 
 Qrels: TypeAlias = Mapping[str, Mapping[str, int]]
-"""Query id -> {passage id: grade}; only grades above 0 are golds."""
+"""Query id -> {passage id: grade}; only grades above 0 mean relevant."""
 
 Run: TypeAlias = Mapping[str, Mapping[str, float]]
 """Query id -> {passage id: score}; the inner order carries no meaning."""
@@ -30,12 +30,12 @@ Run: TypeAlias = Mapping[str, Mapping[str, float]]
 RUN_COLUMNS = "query Q0 passage rank score tag"
 QRELS_COLUMNS = "query 0 passage grade"
 
-# What trec_eval takes as a separator: isspace() of the C locale. Ids may hold any other character.
+# What trec_eval takes as a separator: isspace() in the C locale. Ids may contain anything else.
 _SPACE = re.compile(r"[ \t\n\v\f\r]")
 
 
 class Ranking(NamedTuple):
-    """One query's passages and scores, as :func:`write_run` takes them; in any order."""
+    """One query's passages and scores for :func:`write_run`, in any order."""
 
     query: str
     passages: Sequence[str]
@@ -74,7 +74,7 @@ def rank_order(ids: Sequence[str], scores: ArrayLike) -> NDArray[np.intp]:
 def read_run(path: str | Path) -> dict[str, dict[str, float]]:
     """Read a TREC run file (``query Q0 passage rank score tag``), plain or gzip, strictly.
 
-    The rank column is ignored, as trec_eval does: the order follows from the scores alone. Blank
+    The rank column is ignored, as by trec_eval: the order follows from the scores alone. Blank
     lines are skipped.
 
     Raises:
@@ -109,7 +109,7 @@ def read_run(path: str | Path) -> dict[str, dict[str, float]]:
 def read_qrels(path: str | Path) -> dict[str, dict[str, int]]:
     """Read a TREC qrels file (``query 0 passage grade``), plain or gzip, strictly.
 
-    Grades of 0 and below are kept as they are read; they are judged, and not relevant.
+    Grades of 0 and below are kept; they mean judged as not relevant.
 
     Raises:
         RunFileError: as :func:`read_run`, with grades that must be whole numbers.
@@ -138,12 +138,12 @@ def read_qrels(path: str | Path) -> dict[str, dict[str, int]]:
 def write_run(path: str | Path, rankings: Iterable[Ranking], *, tag: str = "harness") -> None:
     """Write a TREC run file atomically: passages of each query in the total order, ranks from 1.
 
-    Scores are float32 with nine significant digits, which reads back to the same float32. A
-    ``path`` ending in ``.gz`` is compressed, to the same bytes each time.
+    Scores are float32 with nine significant digits, which reads back as the same float32. A
+    ``path`` ending in ``.gz`` is compressed, always to the same bytes.
 
     Raises:
-        RunFileError: an id or the tag is empty or holds white space, an id is listed twice, a score
-            is not finite, or the numbers of passages and scores differ.
+        RunFileError: an id or the tag is empty or contains whitespace, an id is listed twice, a
+            score is not finite, or the numbers of passages and scores differ.
         StoreError: the disk is full or the folder cannot be written.
     """
     _check_ids([tag], "tag", path)
@@ -176,7 +176,7 @@ def write_qrels(path: str | Path, qrels: Qrels) -> None:
     """Write a TREC qrels file atomically, in the order given; ``.gz`` compresses.
 
     Raises:
-        RunFileError: an id is empty or holds white space.
+        RunFileError: an id is empty or contains whitespace.
         StoreError: the disk is full or the folder cannot be written.
     """
     with open_atomically(Path(path), packed=Path(path).suffix == ".gz") as out:
@@ -188,7 +188,7 @@ def write_qrels(path: str | Path, qrels: Qrels) -> None:
 
 
 class _Names(dict[bytes, str]):
-    """Decodes each distinct id once: a run names the same passages over and over."""
+    """Decodes each distinct id once: a run repeats the same passages."""
 
     def __missing__(self, raw: bytes) -> str:
         name = self[raw] = raw.decode("utf-8")
@@ -211,7 +211,7 @@ def _rows(path: str | Path, columns: int, layout: str) -> Iterator[tuple[int, li
 
 
 def _content(path: str | Path) -> bytes:
-    """The file's bytes, unpacked where they are gzip, known to be UTF-8, without a BOM."""
+    """The file's bytes, unpacked if gzip, checked to be UTF-8, without a BOM."""
     try:
         content = Path(path).read_bytes()
     except OSError as error:
@@ -220,7 +220,7 @@ def _content(path: str | Path) -> bytes:
         try:
             content = gzip.decompress(content)
         except (OSError, EOFError, zlib.error) as error:
-            raise RunFileError(f"{path} is not a whole gzip file: {error}") from error
+            raise RunFileError(f"{path} is an incomplete gzip file: {error}") from error
     try:
         content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -230,17 +230,18 @@ def _content(path: str | Path) -> bytes:
 
 
 def _show(raw: bytes) -> str:
-    """``raw`` for a message, cut where it is long."""
+    """``raw`` for a message, shortened if long."""
     text = raw.decode("utf-8").strip()
     return repr(text if len(text) <= 80 else text[:77] + "...")
 
 
 def _check_ids(ids: Sequence[str], what: str, path: str | Path) -> None:
-    """Refuse what no TREC file can hold, before it corrupts a column."""
+    """Refuse what a TREC file cannot represent, before it corrupts a column."""
     if "" in ids or _SPACE.search("".join(ids)):
         culprit = next(x for x in ids if not x or _SPACE.search(x))
         raise RunFileError(
-            f"{path}: {what} {culprit!r} is empty or holds white space; TREC files cannot hold it"
+            f"{path}: {what} {culprit!r} is empty or contains whitespace, which TREC files cannot "
+            "hold"
         )
     if len(set(ids)) != len(ids):
         culprit = next(x for x in ids if list(ids).count(x) > 1)

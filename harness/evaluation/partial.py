@@ -10,18 +10,18 @@ from harness.console.numbers import plural
 
 
 def partial(reasons: Mapping[str, Any]) -> str:
-    """Why a result is less than the whole task, in words."""
+    """Why a result does not cover the whole task, in words."""
     words = []
     for reason, what in reasons.items():
         if reason == "limit":
             words.append(f"the first {plural(what, 'question')} of each language")
         elif reason == "languages":
-            words.append(f"the languages {', '.join(what)} alone")
+            words.append(f"only the languages {', '.join(what)}")
         elif reason == "sample":
             factor = math.sqrt(what["of"] / what["drawn"])
             words.append(
                 f"{plural(what['drawn'], 'question')} drawn from {what['of']:,}, all passages "
-                f"kept: a difference must be {factor:.1f} times as large to be seen"
+                f"kept: a difference must be {factor:.1f} times as large to be detected"
             )
         elif reason == "questions_without_gold":
             words.append(f"without {plural(what, 'question')} that no passage answers")

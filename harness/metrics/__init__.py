@@ -55,7 +55,7 @@ def families() -> dict[str, Family]:
                 "without '@'"
             )
         if family.base in found:
-            raise UsageError(f"{where} takes the name of a measure that is already there")
+            raise UsageError(f"{where} has the name of an existing measure")
         found[family.base] = family
     return found
 
@@ -71,7 +71,7 @@ def parse_measure(name: str) -> Measure:
     ``"RR@10"``.
 
     Raises:
-        UsageError: no such measure, a cutoff that is missing, not wanted, or not a whole number
+        UsageError: no such measure, or a cutoff that is missing, superfluous or not a whole number
             above 0.
     """
     base, at, tail = name.strip().partition("@")

@@ -1,12 +1,13 @@
 """Language bias in ranks: how far a model favours some languages of a pool over others.
 
-Layout and words as in :mod:`harness.metrics.retrieval`. The golds of a query are its parallel set,
-and their ranks are those in the pool of all languages (``multi``). Languages are numbers, 0 to
-L - 1: ``gold_languages`` ``(G,)``, ``query_languages`` ``(Q,)``. "Own" is the query's language.
+Layout as in :mod:`harness.metrics.retrieval`. The relevant passages of a query are its parallel
+set, and their ranks are those in the pool of all languages (``multi``). Languages are numbers, 0 to
+L - 1: ``gold_languages`` ``(G,)`` are those of the relevant passages, ``query_languages`` ``(Q,)``
+those of the queries. "Own" means the query's language.
 
 The measures of top passages, own-language nDCG and own-language preference follow the idea of
 MLAIRE (arXiv 2605.07249: language preference rate, language nDCG, four-way split). Its formulas
-were not at hand when these were written: the numbers are ours and stand for nobody else's.
+were not available when these were written, so the numbers are not comparable with its own.
 """
 
 from __future__ import annotations
@@ -37,8 +38,9 @@ from harness.stats.ragged import (
 def rank_distance(ranks: IntArray, indptr: IntArray) -> FloatArray:
     """Greatest minus least rank over the parallel set, in ranks; shape ``(Q,)``.
 
-    Least value m - 1 (the golds stand side by side), greatest N - 1. NaN with fewer than two golds.
-    A model that ranks all golds equally badly scores well: never show it without mAP beside it.
+    Minimum m - 1 (the relevant passages are adjacent), maximum N - 1. NaN with fewer than two
+    relevant passages. A model that ranks all of them equally badly scores well: never show it
+    without mAP.
     Source: Huang et al., arXiv 2305.09025; used by arXiv 2408.10536.
     """
     distance = segment_max(ranks, indptr) - segment_min(ranks, indptr)
@@ -48,15 +50,15 @@ def rank_distance(ranks: IntArray, indptr: IntArray) -> FloatArray:
 def scaled_rank_distance(
     ranks: IntArray, indptr: IntArray, pool_size: int | NDArray[Any]
 ) -> FloatArray:
-    """Rank distance brought to [0, 1]: ``(rd - (m - 1)) / (N - m)``, shape ``(Q,)``.
+    """Rank distance scaled to [0, 1]: ``(rd - (m - 1)) / (N - m)``, shape ``(Q,)``.
 
     Args:
         ranks: as in :func:`rank_distance`.
         indptr: as in :func:`rank_distance`.
-        pool_size: N, one for all queries or one each (``(Q,)``).
+        pool_size: N, one number for all queries or one each (``(Q,)``).
 
     Returns:
-        NaN with fewer than two golds, and where the pool holds nothing but golds.
+        NaN with fewer than two relevant passages, or if the pool has no other passages.
     """
     golds = counts(indptr)
     return divide(rank_distance(ranks, indptr) - (golds - 1), np.asarray(pool_size) - golds)
@@ -65,7 +67,7 @@ def scaled_rank_distance(
 def expected_rank_distance(golds: int | NDArray[Any], pool_size: int | NDArray[Any]) -> FloatArray:
     """Mean rank distance of random rankings: ``(N + 1)(m - 1) / (m + 1)``.
 
-    The least of m distinct ranks drawn from 1 to N has mean ``(N + 1) / (m + 1)``, the greatest
+    The smallest of m distinct ranks drawn from 1 to N has mean ``(N + 1) / (m + 1)``, the largest
     ``m (N + 1) / (m + 1)``. With XQuAD-R's m = 11 and N = 13,014: 10,845.8.
     """
     m = np.asarray(golds, dtype=np.float64)
@@ -76,9 +78,9 @@ def expected_rank_distance(golds: int | NDArray[Any], pool_size: int | NDArray[A
 def mean_by_golds(
     values: FloatArray, indptr: IntArray, query_languages: IntArray, n_languages: int
 ) -> dict[int, float]:
-    """Macro mean of per-query ``values`` for each number of golds m, ascending.
+    """Macro mean of per-query ``values`` for each number m of relevant passages, ascending.
 
-    Rank distance grows with m, so its mean over questions with different m says little alone.
+    Rank distance grows with m, so a mean over questions with different m says little.
     """
     golds = counts(indptr)
     return {
@@ -90,11 +92,11 @@ def mean_by_golds(
 def own_language_first(
     ranks: IntArray, indptr: IntArray, gold_languages: IntArray, query_languages: IntArray
 ) -> FloatArray:
-    """1 where the best-ranked gold is in the query's language, else 0; shape ``(Q,)``.
+    """1 if the best-ranked relevant passage is in the query's language, else 0; ``(Q,)``.
 
-    Its mean is the own-language share; :func:`neutral_own_language_share` is what a model without
-    preference reaches (1 / m with one gold per language). NaN unless the query has golds both in
-    its own language and in another: else there is nothing to choose.
+    Its mean is the own-language share; :func:`neutral_own_language_share` is that of a model
+    without preference (1 / m with one relevant passage per language). NaN unless the query has
+    relevant passages both in its own language and in another.
     """
     own = _own(indptr, gold_languages, query_languages)
     best = segment_min(ranks, indptr)
@@ -105,9 +107,10 @@ def own_language_first(
 def neutral_own_language_share(
     indptr: IntArray, gold_languages: IntArray, query_languages: IntArray
 ) -> FloatArray:
-    """Chance that the best-ranked gold is in the query's language if all orders are alike.
+    """Probability of :func:`own_language_first` if all orders are equally likely.
 
-    Own golds over golds, ``(Q,)``; NaN where :func:`own_language_first` is.
+    Share of the relevant passages in the query's language, ``(Q,)``; NaN where
+    :func:`own_language_first` is.
     """
     own = _own(indptr, gold_languages, query_languages)
     share = divide(segment_sum(own, indptr), counts(indptr))
@@ -117,10 +120,10 @@ def neutral_own_language_share(
 def own_language_pairs(
     ranks: IntArray, indptr: IntArray, gold_languages: IntArray, query_languages: IntArray
 ) -> FloatArray:
-    """Share of other-language golds that the own-language gold outranks; neutral 1/2.
+    """Share of relevant passages in other languages ranked below the own-language one; neutral 1/2.
 
-    With several own-language golds: share of all pairs (own, other) in which the own one is ahead.
-    Shape ``(Q,)``; NaN where :func:`own_language_first` is.
+    With several in the own language: share of all pairs (own, other) in which the own one is ranked
+    higher. Shape ``(Q,)``; NaN where :func:`own_language_first` is.
     """
     own = _own(indptr, gold_languages, query_languages)
     ahead = _own_ahead(ranks, indptr, own)
@@ -141,8 +144,8 @@ def top_split(
         query_languages: ``(Q,)``.
 
     Returns:
-        ``(Q, 4)``, a single 1 in each row: right and own, right and other, wrong and own, wrong and
-        other. NaN for queries without golds.
+        ``(Q, 4)``, with a single 1 in each row: right and own, right and other, wrong and own,
+        wrong and other. NaN for queries without relevant passages.
     """
     right = segment_min(ranks, indptr) == 1
     own = np.asarray(top_languages) == query_languages
@@ -158,9 +161,9 @@ def own_language_ndcg(
     k: int | None = None,
     grades: NDArray[Any] | None = None,
 ) -> FloatArray:
-    """nDCG@k in the pool of all languages where only own-language golds count; shape ``(Q,)``.
+    """nDCG@k in the pool of all languages, only own-language passages being relevant; ``(Q,)``.
 
-    A perfect value needs the own-language golds above all others. NaN without own-language gold.
+    A perfect value needs the own-language ones above all others. NaN without any.
     """
     own = _own(indptr, gold_languages, query_languages)
     return retrieval.ndcg(
@@ -178,9 +181,9 @@ def language_aware_ndcg(
     *,
     other: float = 0.5,
 ) -> FloatArray:
-    """nDCG@k with gain 1 for own-language golds and ``other`` for the rest (times their grade).
+    """nDCG@k with gain 1 for own-language passages and ``other`` for the rest (times their grade).
 
-    The graded form of :func:`own_language_ndcg`; shape ``(Q,)``, NaN without golds.
+    The graded form of :func:`own_language_ndcg`; ``(Q,)``, NaN without relevant passages.
     """
     own = _own(indptr, gold_languages, query_languages)
     gains = np.where(own, 1.0, other) * (1 if grades is None else grades)
@@ -190,10 +193,10 @@ def language_aware_ndcg(
 def average_precision_without_own(
     ranks: IntArray, indptr: IntArray, gold_languages: IntArray, query_languages: IntArray
 ) -> FloatArray:
-    """Average precision with the own-language golds taken out of pool and golds; ``(Q,)``.
+    """Average precision after removing own-language relevant passages everywhere; ``(Q,)``.
 
-    Each gold left moves up by the own-language golds that stood above it. What remains when the
-    easy answer is not there: real cross-lingual retrieval. NaN where :func:`own_language_first` is.
+    Each remaining one moves up by the number of removed ones above it. What is left without the
+    easy answer: real cross-lingual retrieval. NaN where :func:`own_language_first` is.
     """
     own = _own(indptr, gold_languages, query_languages)
     moved = (ranks - _own_ahead(ranks, indptr, own))[~own]
@@ -212,9 +215,9 @@ def average_precision_change_without_own(
 def other_language_recall(
     ranks: IntArray, indptr: IntArray, gold_languages: IntArray, query_languages: IntArray, k: int
 ) -> FloatArray:
-    """Share of the golds in other languages than the query's that lie in the first ``k``; ``(Q,)``.
+    """Share of the relevant passages in other languages that are in the top ``k``; ``(Q,)``.
 
-    Ranks stay those of the whole pool. NaN without such a gold.
+    Ranks are those in the full pool. NaN without such a passage.
     """
     other = ~_own(indptr, gold_languages, query_languages)
     return retrieval.recall(ranks[other], subset(other, indptr), k)
@@ -228,10 +231,10 @@ def language_ndcg(
     k: int | None = None,
     grades: NDArray[Any] | None = None,
 ) -> FloatArray:
-    """nDCG@k in the pool of all languages with one language's golds relevant at a time.
+    """nDCG@k in the pool of all languages, one language's passages being relevant at a time.
 
     Returns:
-        ``(Q, L)``; NaN where the query has no gold in that language.
+        ``(Q, L)``; NaN where the query has no relevant passage in that language.
     """
     order, parts = split(gold_languages, indptr, n_languages)
     value = retrieval.ndcg(ranks[order], parts, k, None if grades is None else grades[order])
@@ -239,10 +242,10 @@ def language_ndcg(
 
 
 def spread(by_language: FloatArray) -> FloatArray:
-    """Greatest minus least defined value along the last axis; NaN with fewer than two.
+    """Maximum minus minimum defined value along the last axis; NaN with fewer than two.
 
-    Of a row of :func:`language_ndcg` it is the spread within a query, of its means over queries the
-    spread between languages.
+    For a row of :func:`language_ndcg` it is the spread within a query, for its means over queries
+    the spread between languages.
     """
     defined = ~np.isnan(by_language)
     high = np.where(defined, by_language, -np.inf).max(axis=-1, initial=-np.inf)
@@ -252,18 +255,18 @@ def spread(by_language: FloatArray) -> FloatArray:
 
 
 def _own(indptr: IntArray, gold_languages: IntArray, query_languages: IntArray) -> BoolArray:
-    """``(G,)``: the gold is in its query's language."""
+    """``(G,)``: the relevant passage is in its query's language."""
     return np.asarray(gold_languages == np.asarray(query_languages)[owners(indptr)])
 
 
 def _both(own: BoolArray, indptr: IntArray) -> BoolArray:
-    """``(Q,)``: the query has golds in its own language and in others."""
+    """``(Q,)``: the query has relevant passages in its own language and in others."""
     n_own = segment_sum(own, indptr)
     return np.asarray((n_own > 0) & (n_own < counts(indptr)))
 
 
 def _own_ahead(ranks: IntArray, indptr: IntArray, own: BoolArray) -> NDArray[np.int64]:
-    """``(G,)``: how many own-language golds of its query stand above each gold."""
+    """``(G,)``: number of own-language relevant passages ranked above each one of a query."""
     order = rank_order(ranks, indptr)
     before = np.concatenate(([0], np.cumsum(own[order])))
     found = np.empty(len(ranks), dtype=np.int64)

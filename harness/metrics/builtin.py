@@ -1,4 +1,4 @@
-"""The built-in measures by name: which formula takes which facts of the golds."""
+"""The built-in measures by name, each a formula applied to the fields it needs."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ LANGUAGES = ("gold_languages", "query_languages")
 
 
 def _have(value: T | None) -> T:
-    """``value``, which ``Family.needs`` or ``Family.cutoff`` has already asked for."""
+    """``value``, whose presence ``Family.needs`` or ``Family.cutoff`` guarantees."""
     assert value is not None
     return value
 
 
 def _languages(golds: RankedGolds) -> tuple[IntArray, IntArray, IntArray, IntArray]:
-    """The four arrays that most measures of bias take."""
+    """The four arrays that most bias measures take."""
     return golds.ranks, golds.indptr, _have(golds.gold_languages), _have(golds.query_languages)
 
 
 def _head(golds: RankedGolds, k: int) -> IntArray:
-    """Languages of the first k places."""
+    """Languages of the top k."""
     head = _have(golds.head_languages)
     if head.shape[1] < k:
         raise UsageError(
-            f"the rankings were kept {head.shape[1]} passages deep; a cutoff of {k} needs more"
+            f"only the top {head.shape[1]} of each ranking was kept; a cutoff of {k} needs more"
         )
     return head[:, :k]
 
@@ -53,7 +53,7 @@ def _top(base: str, label: str, column: int, better: Better | None) -> Family:
 
 
 def _scaled_rank_distance(golds: RankedGolds, _: int | None) -> FloatArray:
-    assert golds.pool_size is not None  # Family.needs has asked for it
+    assert golds.pool_size is not None  # Family.needs guarantees it
     return bias.scaled_rank_distance(golds.ranks, golds.indptr, golds.pool_size)
 
 
@@ -98,7 +98,7 @@ def _at(
     label: str,
     function: Callable[[IntArray, IntArray, int], FloatArray],
 ) -> Family:
-    """A retrieval measure that is nothing without its cutoff."""
+    """A retrieval measure that needs a cutoff."""
     return Family(
         base, label, lambda g, k: function(g.ranks, g.indptr, _have(k)), cutoff="required"
     )
@@ -110,7 +110,7 @@ def _own(
     function: Callable[[IntArray, IntArray, IntArray, IntArray], FloatArray],
     better: Better | None,
 ) -> Family:
-    """A measure of the query's language against the others, without cutoff."""
+    """A measure that compares the query's language with the others, without cutoff."""
     return Family(
         base, label, lambda g, _: function(*_languages(g)), better, "none", MULTI, LANGUAGES
     )
@@ -272,9 +272,9 @@ BIAS_SUITE: tuple[str, ...] = (
     "mean_rank_correlation",
     "language_ndcg_spread@10",
 )
-"""The measures of language bias that every record of a pool of several languages holds.
+"""The bias measures that every record of a multilingual pool has.
 
-PEER is left to those who ask for it: with one gold per language it is a constant.
+PEER is computed only on request: with one relevant passage per language it is a constant.
 """
 
 INTRUSION_SUITE: tuple[str, ...] = (
@@ -285,4 +285,4 @@ INTRUSION_SUITE: tuple[str, ...] = (
     "top_wrong_own",
     "top_wrong_other",
 )
-"""What a record holds instead where questions are answered in their own language only."""
+"""The ones it has instead if questions are answered in their own language only."""

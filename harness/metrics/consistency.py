@@ -1,4 +1,4 @@
-"""Does a question find the same passages in whichever language it is asked?"""
+"""Does a question retrieve the same passages in every language?"""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ from harness.stats.ragged import BoolArray, FloatArray, IntArray, divide
 ScoresOf: TypeAlias = Callable[[int, IntArray], NDArray[Any]]
 """``scores_of(language, passages)``: scores of the question's query in that language, ``(n, U)``.
 
-``passages`` is ``(n, U)``, numbers in the pool for each of n questions. Entries of questions that
-are not asked in the language, and entries past a short head, may be given any finite value.
+``passages`` is ``(n, U)``, passage numbers in the pool for each of n questions. Entries of
+questions without a query in the language, and entries past the end of a short pool, may have any
+finite value.
 """
 
 
 def spearman(first: NDArray[Any], second: NDArray[Any], valid: BoolArray) -> FloatArray:
-    """Spearman's rank correlation of each row, shape ``(n,)``: Pearson's, of ranks with mean ties.
+    """Spearman's rank correlation of each row, ``(n,)``: Pearson's of the ranks, ties averaged.
 
     Args:
         first: ``(n, U)`` finite scores.
         second: ``(n, U)`` finite scores.
-        valid: ``(n, U)``: entries that count.
+        valid: ``(n, U)``: which entries count.
 
     Returns:
-        NaN where either side is constant, or fewer than two entries count.
+        NaN if either side is constant or fewer than two entries count.
     """
     sides = []
     for values in (first, second):
@@ -46,7 +47,8 @@ def head_union(first: IntArray, second: IntArray) -> tuple[NDArray[np.intp], Boo
         second: ``(n, k)``.
 
     Returns:
-        ``(n, 2k)`` passage numbers, ascending, and which of them count: each passage once.
+        ``(n, 2k)`` passage numbers, ascending, and which of them count, so that each passage counts
+        once.
     """
     both = np.sort(np.concatenate((first, second), axis=1).astype(np.intp), axis=1)
     valid = both >= 0
@@ -55,21 +57,21 @@ def head_union(first: IntArray, second: IntArray) -> tuple[NDArray[np.intp], Boo
 
 
 def rank_correlations(heads: IntArray, asked: BoolArray, scores_of: ScoresOf) -> FloatArray:
-    """Rank correlation between the rankings of one question asked in two languages.
+    """Correlation between the rankings of the same question in two languages.
 
-    Spearman's correlation over the union of the two top-k sets, with the scores both queries give
-    to all of it. Source: Yang et al., arXiv 2509.06195 (mean rank correlation), who correlate whole
-    rankings; over a whole pool the order of thousands of wrong passages would decide.
+    Spearman's correlation over the union of the two top-k sets, of the scores that both queries
+    give to all of it. Source: Yang et al., arXiv 2509.06195 (mean rank correlation), who correlate
+    full rankings; over a full pool the order of thousands of wrong passages would dominate.
 
     Args:
-        heads: ``(n, L, k)``: top passages of each question in each language, numbers in one pool;
-            -1 past a short pool.
-        asked: ``(n, L)``: the question is asked in the language.
+        heads: ``(n, L, k)``: top k of each question in each language, as passage numbers in one
+            pool; -1 past the end of a short pool.
+        asked: ``(n, L)``: whether the question has a query in the language.
         scores_of: gives the scores; called twice for each pair of languages.
 
     Returns:
-        ``(n, L, L)``, symmetric; NaN on the diagonal, where the question is not asked in both
-        languages, and where a correlation is undefined.
+        ``(n, L, L)``, symmetric; NaN on the diagonal, where the question lacks a query in either
+        language, and where a correlation is undefined.
     """
     n, languages, _ = heads.shape
     found = np.full((n, languages, languages), np.nan)
@@ -85,21 +87,21 @@ def rank_correlations(heads: IntArray, asked: BoolArray, scores_of: ScoresOf) ->
 def mean_rank_correlation(correlations: FloatArray) -> FloatArray:
     """Mean over the other languages of each question's query: ``(n, L, L)`` to ``(n, L)``.
 
-    NaN where no correlation is defined.
+    NaN if no correlation is defined.
     """
     defined = ~np.isnan(correlations)
     return divide(np.where(defined, correlations, 0.0).sum(axis=2), defined.sum(axis=2))
 
 
 def _row_ranks(values: NDArray[Any], valid: BoolArray) -> FloatArray:
-    """Ranks of the valid entries of each row, least first, ties at their mean; 0 elsewhere."""
+    """Ranks of the valid entries of each row, smallest first, ties averaged; 0 elsewhere."""
     rows, width = values.shape
-    filled = np.where(valid, values, np.inf)  # to the end, after every valid entry
+    filled = np.where(valid, values, np.inf)  # sorted to the end, after every valid entry
     order = np.argsort(filled, axis=1, kind="stable")
     ordered = np.take_along_axis(filled, order, axis=1)
     new = np.ones((rows, width), dtype=bool)
     new[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
-    starts = np.flatnonzero(new)  # every row starts a new tie
+    starts = np.flatnonzero(new)  # every row starts a new group of ties
     stops = np.append(starts[1:], rows * width)
     mean = (starts + 1 + stops) / 2 - starts // width * width
     ranks = np.empty((rows, width))

@@ -1,7 +1,7 @@
-"""What a measure's definition is, in twelve digits: a record tells with them what it measured.
+"""The definition of a measure as a digest of twelve digits, so that a record says what it measured.
 
-A measure is computed on golds that never change, and the digest is that of the values. Whoever
-changes a formula changes the digest, and cannot forget to.
+A measure is computed on a fixed input, and the digest is that of the values. A change of the
+formula changes the digest, so nobody can forget to bump a version.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from harness.metrics.ranks import RankedGolds
 
 DIGITS = 12
 LANGUAGES, POOL = 4, 60
-# Ranks of the golds of eight queries in a pool of 60, and their languages: first places, last
-# places, ties of languages, one gold alone, and golds of the query's language or none of it.
+# Ranks of the relevant passages of eight queries in a pool of 60, and their languages: first
+# places, last places, ties of languages, a single passage, passages in the query's language or
+# none.
 _RANKS = (
     (1, 2, 3, 4),
     (60, 59, 2),
@@ -38,16 +39,16 @@ def digests(measures: Iterable[Measure]) -> dict[str, str]:
         try:
             values = measure.per_query(_probe(max(measure.cutoff or 0, 10)))
         except Exception:
-            # A measure of some package: it may ask for more than a probe can give.
+            # A package's measure may need more than the probe can give.
             continue
-        # Nine digits: the last ones of a logarithm are the processor's.
+        # Nine digits: the last ones of a logarithm depend on the processor.
         text = measure.name + " " + " ".join(f"{x + 0.0:.9g}" for x in values)
         found[measure.name] = hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
     return found
 
 
 def _probe(depth: int) -> RankedGolds:
-    """The golds that never change, with rankings kept ``depth`` deep."""
+    """The fixed input, with the top ``depth`` of every ranking."""
     ranks = np.array([r for golds in _RANKS for r in golds], np.int64)
     places, queries = np.arange(depth), np.arange(len(_RANKS))
     return RankedGolds(

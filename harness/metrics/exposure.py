@@ -1,7 +1,7 @@
-"""Which languages fill the top of the rankings, and whether that mirrors where the golds are.
+"""Which languages fill the top of the rankings, and whether that mirrors the relevant passages.
 
-Both take ``head_languages`` ``(Q, k)``: the language number of the passage at each of the first k
-places, -1 where the pool is shorter.
+Both take ``head_languages`` ``(Q, k)``: the language number of the passage at each of the top k
+ranks, -1 past the end of a shorter pool.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from harness.stats.ragged import FloatArray, IntArray, divide, owners
 
 
 def language_shares(head_languages: IntArray, n_languages: int) -> FloatArray:
-    """Share of each language among the places of each query's head, shape ``(Q, L)``."""
+    """Share of each language in the top k of each query, shape ``(Q, L)``."""
     return _by_language(head_languages, np.ones(head_languages.shape[1]), n_languages)
 
 
@@ -26,7 +26,7 @@ def language_matrix(
 
     Returns:
         ``(L, L)``: row = query language, column = passage language; rows sum to 1, and are NaN for
-        languages in which nothing is asked.
+        languages without queries.
     """
     shares = language_shares(head_languages, n_languages)
     sums = np.stack(
@@ -40,12 +40,12 @@ def rank_fairness(
 ) -> FloatArray:
     """Attention-weighted rank fairness of languages, shape ``(Q,)``, in [0, 1], 1 = fair.
 
-    ``1 - JSD(exposure, target)``: exposure is the share of attention each language gets in the
-    head, a place at rank r weighing ``1 / log2(r + 1)``; the target is the distribution of the
-    query's golds over languages; JSD is the Jensen-Shannon divergence with logarithms to base 2. It
-    looks at languages alone: wrong passages in the right languages are fair. NaN without golds.
-    Source: Sapiezynski et al. 2019 (AWRF), with the logarithmic discount and the divergence of the
-    TREC Fair Ranking tracks.
+    ``1 - JSD(exposure, target)``: exposure is the share of attention each language gets in the top
+    k, where rank r has the weight ``1 / log2(r + 1)``; the target is the distribution of the
+    query's relevant passages over languages; JSD is the Jensen-Shannon divergence with logarithms
+    to base 2. It looks at languages alone: wrong passages in the right languages are fair. NaN
+    without relevant passages. Source: Sapiezynski et al. 2019 (AWRF), with the logarithmic discount
+    and the divergence of the TREC Fair Ranking tracks.
 
     Args:
         head_languages: ``(Q, k)``.
@@ -63,7 +63,7 @@ def rank_fairness(
 
 
 def _by_language(head_languages: IntArray, weights: NDArray[Any], n_languages: int) -> FloatArray:
-    """Share of ``weights`` (``(k,)``) that falls on each language, ``(Q, L)``."""
+    """Share of the ``weights`` (``(k,)``) of each language, ``(Q, L)``."""
     queries = len(head_languages)
     filled = head_languages >= 0
     cells = (np.arange(queries)[:, None] * n_languages + head_languages)[filled]

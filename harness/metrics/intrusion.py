@@ -1,10 +1,10 @@
-"""What passages in other languages do to a query's own: one pool of all, against one's own alone.
+"""How passages in other languages push down a query's own: the full pool against its own language.
 
-Where a question is answered in its own language only (MIRACL's), a pool of several languages adds
-passages that can only be wrong. Both measures compare a gold's rank in that pool with its rank
-among the passages of its own language; layout as in :mod:`harness.metrics.bias`. Vectors give both
-ranks from the same scores, a lexical system from the index of each pool. Golds in other languages
-than the query's do not count.
+If questions are answered in their own language only (as in MIRACL), a pool of several languages
+adds passages that can only be wrong. Both measures compare a relevant passage's rank in that pool
+with its rank among the passages of its own language; layout as in :mod:`harness.metrics.bias`.
+Vectors give both ranks from the same scores, a lexical system from the index of each pool. Relevant
+passages in other languages than the query's do not count.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ def intrusion(
     gold_languages: IntArray,
     query_languages: IntArray,
 ) -> FloatArray:
-    """Mean over own-language golds of rank in the pool less rank among their language; ``(Q,)``.
+    """Mean over own-language relevant passages of pool rank minus own-language rank; ``(Q,)``.
 
-    So many foreign passages stand above a gold on average: 0 at best, their number at worst. NaN
-    without own-language gold.
+    This is how many passages in other languages are ranked above a relevant one on average: 0 at
+    best, their number at worst. NaN without an own-language relevant passage.
     """
     own = gold_languages == query_languages[owners(indptr)]
     pushed = np.where(own, ranks - own_ranks, 0)
@@ -44,9 +44,9 @@ def ndcg_drop(
     k: int | None = None,
     grades: NDArray[Any] | None = None,
 ) -> FloatArray:
-    """nDCG@k among the own language's passages less nDCG@k in the pool; ``(Q,)``, 0 at best.
+    """nDCG@k within the query's language minus nDCG@k in the pool; ``(Q,)``, 0 at best.
 
-    In both, own-language golds alone count. NaN without own-language gold.
+    In both, only own-language relevant passages count. NaN without any.
     """
     alone, pooled = (
         own_language_ndcg(x, indptr, gold_languages, query_languages, k, grades)

@@ -1,4 +1,4 @@
-"""What a measure is: a formula with a name, told apart from its registry."""
+"""What a measure is: a named formula, independent of the registry."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from harness.metrics.ranks import RankedGolds
 from harness.stats.ragged import FloatArray
 
 Function: TypeAlias = Callable[[RankedGolds, int | None], FloatArray]
-"""Golds and cutoff in, one float64 value per query out, NaN where undefined."""
+"""Ranks of relevant passages and a cutoff in, one float64 value per query out, or NaN."""
 
 Better: TypeAlias = Literal["higher", "lower"]
 
 
 @dataclass(frozen=True)
 class Family:
-    """One formula; with its cutoff, where it has one, it is a measure."""
+    """One formula; together with a cutoff, if it takes one, it is a measure."""
 
     base: str
     """The name before ``@``: lower case, no ``@``."""
@@ -27,14 +27,14 @@ class Family:
     """As tables show it, before the cutoff: ``nDCG``."""
     function: Function
     better: Better | None = "higher"
-    """``None`` where neither end is good (a share of languages, say)."""
+    """``None`` if neither direction is better (a share of languages, say)."""
     cutoff: Literal["required", "optional", "none"] = "none"
     kinds: tuple[Kind, ...] = KINDS
     """The kinds of setting it is defined for."""
     needs: tuple[str, ...] = ()
     """Fields of :class:`RankedGolds` beyond ranks and indptr that must not be ``None``."""
     refusal: Callable[[RankedGolds], str | None] | None = None
-    """Why it can say nothing about golds like these, if so."""
+    """Returns why it is not informative for such data, or ``None``."""
 
 
 @dataclass(frozen=True)
@@ -53,19 +53,20 @@ class Measure:
     family: Family = field(repr=False, compare=False)
 
     def per_query(self, golds: RankedGolds) -> FloatArray:
-        """Value of each query, float64 ``(Q,)``; NaN where the measure is undefined.
+        """Value of each query, float64 ``(Q,)``; NaN if the measure is undefined.
 
         Raises:
-            UsageError: ``golds`` lacks a field that the measure needs, or its heads are not as deep
-                as the cutoff.
+            UsageError: ``golds`` lacks a field that the measure needs, or its top k is shorter than
+                the cutoff.
         """
         self._check(golds)
         return self.family.function(golds, self.cutoff)
 
     def refusal(self, golds: RankedGolds) -> str | None:
-        """Return why the measure can say nothing about any of ``golds``; ``None`` where it can.
+        """Return why the measure is not informative for any of these queries; ``None`` if it is.
 
-        Its values are NaN then. If all golds of a task are refused, refuse the measure.
+        If it is not, its values are NaN. If that holds for all queries of a task, refuse the
+        measure.
 
         Raises:
             UsageError: as :meth:`per_query`.
@@ -76,4 +77,6 @@ class Measure:
     def _check(self, golds: RankedGolds) -> None:
         missing = [x for x in self.needs if getattr(golds, x) is None]
         if missing:
-            raise UsageError(f"measure {self.name!r} needs {' and '.join(missing)} of the golds")
+            raise UsageError(
+                f"measure {self.name!r} needs {' and '.join(missing)}, which these data lack"
+            )

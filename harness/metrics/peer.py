@@ -1,4 +1,4 @@
-"""PEER: the probability that documents in different languages have an equal expected rank."""
+"""PEER: the probability that passages in different languages have equal expected ranks."""
 
 from __future__ import annotations
 
@@ -23,33 +23,34 @@ def peer(
     grades: NDArray[Any] | None = None,
     weights: Mapping[int, float] | None = None,
 ) -> FloatArray:
-    """Kruskal-Wallis p-value of the golds' ranks grouped by language; ``(Q,)``, in [0, 1].
+    """Kruskal-Wallis p-value of relevant passages' ranks by language; ``(Q,)``, in [0, 1].
 
-    High: nothing speaks against equal expected ranks in all languages. The test is made among golds
-    of one grade, and the p-values of the grades are averaged by ``weights``. Golds past ``k`` were
-    not retrieved: they tie at the end, after all that were. If all of them tie, their ranks are
-    equal and the value is 1.
+    High: no evidence against equal expected ranks in all languages. The test is done among relevant
+    passages of one grade, and the p-values of the grades are averaged by ``weights``. Those below
+    rank ``k`` count as not retrieved: they tie at the end, after all that were. If all of them tie,
+    their ranks are equal and the value is 1.
 
     The statistic is ``H = (n - 1) * sum_l n_l (r_l - r)^2 / sum_i (r_i - r)^2``, where r_i is the
-    place of gold i among the n golds (mean place for ties), r_l the mean of language l, r of all;
-    it is compared with chi-squared of (languages - 1) degrees of freedom. That is
-    ``scipy.stats.kruskal``. Source: Yang et al., arXiv 2405.00978. Their package differs in three
-    points: it puts positions in the run into H without ranking them, puts unretrieved golds after
-    as many places as there are golds (not after the last rank), and counts a grade that a query
-    lacks as 0; here the weights of the grades present are brought to sum 1.
+    rank of relevant passage i among the n relevant ones (mean rank for ties), r_l the mean of
+    language l, and r that of all; it is compared with chi-squared with (languages - 1) degrees of
+    freedom. That is ``scipy.stats.kruskal``. Source: Yang et al., arXiv 2405.00978. Their package
+    differs in three points: it uses positions in the run in H without ranking them, places
+    unretrieved passages after as many ranks as there are relevant ones (not after the last rank),
+    and counts a grade that a query lacks as 0; here the weights of the grades present are
+    normalised to sum 1.
 
     Args:
         ranks: ``(G,)``.
         indptr: ``(Q + 1,)``.
         gold_languages: ``(G,)``.
         n_languages: L.
-        k: places that count as retrieved; ``None``: all.
-        grades: ``(G,)`` whole numbers; ``None``: all alike.
-        weights: grade -> weight, not negative; ``None``: all alike. Grades without a weight do not
+        k: number of ranks that count as retrieved; ``None``: all.
+        grades: ``(G,)`` whole numbers; ``None``: all equal.
+        weights: grade -> weight, not negative; ``None``: all equal. Grades without a weight do not
             count.
 
     Returns:
-        NaN where the value could say nothing (:func:`peer_refusal`).
+        NaN where the value is not informative (:func:`peer_refusal`).
 
     Raises:
         UsageError: a weight is negative.
@@ -82,15 +83,16 @@ def peer_refusal(
     *,
     grades: NDArray[Any] | None = None,
 ) -> str | None:
-    """Return why PEER can say nothing about any of these queries; ``None`` where it can.
+    """Return why PEER is not informative for any of these queries; ``None`` if it is.
 
-    It needs golds of one grade in two languages, and two of them in one language. With one gold per
-    language the group means are the places themselves, so H = n - 1 whatever the ranking.
+    It needs relevant passages of one grade in two languages, and two of them in one language. With
+    one per language the group means are the ranks themselves, so H = n - 1 whatever the ranking.
     """
     if _Samples.of(indptr, gold_languages, n_languages, grades).informs.any():
         return None
     return (
-        "PEER can say nothing about these data: no query has two relevant passages of one grade in "
+        "PEER is not informative for these data: no query has two relevant passages of one grade "
+        "in "
         "one language and another in a second, so its value does not depend on the ranking (with "
         "one in each of 11 languages it is always .4405); use rank_distance instead"
     )
@@ -98,16 +100,16 @@ def peer_refusal(
 
 @dataclass(frozen=True)
 class _Samples:
-    """What is tested: one sample is one query's golds of one grade, grouped by language."""
+    """The tested samples: one query's relevant passages of one grade, grouped by language."""
 
     grades: list[int]
     """Distinct grades, ascending."""
     sample: NDArray[np.intp]
-    """``(G,)``: sample of each gold, ``query * number of grades + grade``."""
+    """``(G,)``: sample of each relevant passage, ``query * number of grades + grade``."""
     size: NDArray[np.intp]
     """``(S,)``."""
     group_size: NDArray[np.intp]
-    """``(S, L)``: golds of each language."""
+    """``(S, L)``: number of relevant passages in each language."""
     informs: BoolArray
     """``(S,)``: the value depends on the ranking."""
 
@@ -139,7 +141,7 @@ class _Samples:
 
 
 def _mean_places(values: IntArray, sample: NDArray[np.intp], size: NDArray[np.intp]) -> FloatArray:
-    """Place of each value inside its sample, 1 = least; ties share their mean place."""
+    """Rank of each value within its sample, 1 = smallest; ties share their mean rank."""
     order = np.lexsort((values, sample))
     ordered, owner = np.asarray(values)[order], sample[order]
     starts = np.flatnonzero(

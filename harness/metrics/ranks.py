@@ -1,4 +1,4 @@
-"""What a measure is computed from: exact ranks of a setting's golds, and facts about them."""
+"""The input of a measure: exact ranks of a setting's relevant passages, and their properties."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from harness.stats.ragged import IntArray
 
 @dataclass(frozen=True)
 class RankedGolds:
-    """Golds of Q queries in CSR layout, G in all; fields a measure does not need may stay ``None``.
+    """The G relevant passages of Q queries in CSR layout; fields not needed may be ``None``.
 
     Raises:
-        ValueError: shapes that do not fit one another (a fault of the calling code, not of data).
+        ValueError: shapes do not match (a fault of the calling code, not of the data).
     """
 
     ranks: IntArray
-    """``(G,)``: rank of each gold in the whole pool of its query, 1 = best."""
+    """``(G,)``: rank of each relevant passage in the full pool of its query, 1 = best."""
     indptr: IntArray
-    """``(Q + 1,)``: golds of query q are entries ``indptr[q]`` to ``indptr[q + 1]``."""
+    """``(Q + 1,)``: query q has the entries ``indptr[q]`` to ``indptr[q + 1]``."""
     grades: NDArray[Any] | None = None
     """``(G,)``: positive grades; ``None``: all are 1."""
     pool_size: int | NDArray[Any] | None = None
-    """N, the passages in the pool: one number, or ``(Q,)``."""
+    """N, the number of passages in the pool: one number, or ``(Q,)``."""
     gold_languages: IntArray | None = None
-    """``(G,)``: language number of each gold."""
+    """``(G,)``: language number of each relevant passage."""
     query_languages: IntArray | None = None
     """``(Q,)``: language number of each query."""
     head_languages: IntArray | None = None
-    """``(Q, k)``: language number of the passage at each of k places; -1 past the pool."""
+    """``(Q, k)``: language number of the passage at each of the top k ranks; -1 past the pool."""
     rank_correlation: NDArray[np.float64] | None = None
     """``(Q,)``: :func:`harness.metrics.consistency.mean_rank_correlation`, which needs scores."""
     own_ranks: IntArray | None = None
-    """``(G,)``: rank of each gold among the passages of its own language, from the same scores."""
+    """``(G,)``: rank of each relevant passage within its own language, from the same scores."""
     n_languages: int | None = None
     """L, the number of languages; needed with any of the language fields."""
 

@@ -1,17 +1,17 @@
 """Retrieval measures as pure functions of exact ranks: per query, vectorised, equal to trec_eval's.
 
-Each takes the golds of Q queries in CSR layout (see :mod:`harness.stats.ragged`):
+Each takes the relevant passages of Q queries in CSR layout (see :mod:`harness.stats.ragged`):
 
 ``ranks``
-    Integer array ``(G,)``: the rank of each gold in the whole pool, 1 = best, no two golds of a
-    query alike. Golds of a query may come in any order.
+    Integer array ``(G,)``: the rank of each relevant passage in the full pool, 1 = best, distinct
+    within a query. Those of a query may come in any order.
 ``indptr``
     Integer array ``(Q + 1,)``.
 ``grades``
-    Optional positive numbers ``(G,)``; without them every gold has grade 1.
+    Optional positive numbers ``(G,)``; without them every grade is 1.
 
-and returns a float64 array ``(Q,)``, NaN for queries without golds. A rank is a count over the
-whole pool, so these are measures of the exhaustive ranking: nothing was cut off before.
+and returns a float64 array ``(Q,)``, NaN for queries without relevant passages. A rank is a count
+over the full pool, so these are measures of the exhaustive ranking: nothing was cut off.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from harness.stats.ragged import (
 
 
 def average_precision(ranks: IntArray, indptr: IntArray) -> FloatArray:
-    """Average precision over the whole ranking: ``1/m * sum_i i / r_i`` with ``r_i`` ascending.
+    """Average precision over the full ranking: ``1/m * sum_i i / r_i`` with ``r_i`` ascending.
 
     Its mean is mAP. Source: trec_eval's ``map``.
     """
@@ -41,7 +41,7 @@ def average_precision(ranks: IntArray, indptr: IntArray) -> FloatArray:
     if golds.max(initial=0) <= 1:
         return divide(segment_sum(1.0 / ranks, indptr), golds)
     owner = owners(indptr)
-    # One sort for all queries: ranks ascending inside each query, queries in their order.
+    # One sort for all queries: ranks ascending within each query, queries in order.
     span = int(ranks.max()) + 1
     ascending = np.sort(owner * span + ranks) - owner * span
     place = np.arange(1, len(ranks) + 1) - np.repeat(indptr[:-1], golds)
@@ -49,23 +49,23 @@ def average_precision(ranks: IntArray, indptr: IntArray) -> FloatArray:
 
 
 def recall(ranks: IntArray, indptr: IntArray, k: int) -> FloatArray:
-    """Share of the golds that lie in the first ``k``. Source: trec_eval's ``recall_k``."""
+    """Share of the relevant passages in the top ``k``. Source: trec_eval's ``recall_k``."""
     return divide(segment_sum(ranks <= k, indptr), counts(indptr))
 
 
 def precision(ranks: IntArray, indptr: IntArray, k: int) -> FloatArray:
-    """Share of the first ``k`` places that golds hold. Source: trec_eval's ``P_k``."""
+    """Share of the top ``k`` that is relevant. Source: trec_eval's ``P_k``."""
     return np.where(counts(indptr) > 0, segment_sum(ranks <= k, indptr) / k, np.nan)
 
 
 def success(ranks: IntArray, indptr: IntArray, k: int) -> FloatArray:
-    """1 where a gold lies in the first ``k``, else 0. Source: trec_eval's ``success_k``."""
+    """1 if a relevant passage is in the top ``k``, else 0. Source: trec_eval's ``success_k``."""
     first = segment_min(ranks, indptr)
     return np.where(np.isnan(first), np.nan, first <= k)
 
 
 def reciprocal_rank(ranks: IntArray, indptr: IntArray, k: int | None = None) -> FloatArray:
-    """``1 / rank`` of the first gold; 0 where that rank is past ``k``. Its mean is MRR@k.
+    """``1 / rank`` of the first relevant passage; 0 if it is below ``k``. Its mean is MRR@k.
 
     Source: trec_eval's ``recip_rank`` (no cutoff), ir_measures' ``RR@k``.
     """
@@ -80,9 +80,9 @@ def ndcg(
     k: int | None = None,
     grades: NDArray[Any] | None = None,
 ) -> FloatArray:
-    """nDCG@k with the grade as gain and discount ``log2(rank + 1)``; whole ranking without ``k``.
+    """nDCG@k with the grade as gain and discount ``log2(rank + 1)``; full ranking without ``k``.
 
-    The ideal puts all golds of the query first, by grade descending, cut at ``k`` like the ranking.
+    The ideal ranks all relevant passages first, by grade descending, cut at ``k`` like the ranking.
     Source: trec_eval's ``ndcg_cut_k`` and ``ndcg`` (Järvelin and Kekäläinen 2002, with the discount
     of Burges et al. 2005 and linear gain).
     """
@@ -97,7 +97,7 @@ def ndcg(
 
 
 def _ideal(indptr: IntArray, k: int | None, grades: NDArray[Any] | None) -> FloatArray:
-    """DCG of the best ranking there could be, shape ``(Q,)``."""
+    """DCG of the best possible ranking, shape ``(Q,)``."""
     golds = counts(indptr)
     most = int(golds.max(initial=0))
     discount = 1.0 / np.log2(np.arange(2.0, most + 2.0))

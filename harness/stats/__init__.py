@@ -1,1 +1,1 @@
-"""Statistics: arrays in, estimates, p-values and intervals out."""
+"""Statistics: arrays in; estimates, p-values and intervals out."""

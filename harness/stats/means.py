@@ -5,9 +5,9 @@ language's settings, then, unweighted, over query languages. The micro mean is o
 all settings. Everything that shows a mean takes it from here; :mod:`harness.stats.resampling`
 computes the same for many weightings of the questions at once.
 
-An undefined value (NaN: no relevant passage in that language, fewer than two of them) is left out,
-and so is a setting or language without a defined value; a query that was judged and found nothing
-has the value 0, which counts.
+An undefined value (NaN: no relevant passage in that language, say, or fewer than two) is left out,
+and so is a setting or language without a defined value; a judged query that retrieved nothing has
+the value 0, which counts.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def group_means(values: FloatArray, groups: IntArray, n_groups: int) -> FloatArr
     """Mean of ``values`` (``(Q,)``) in each group, shape ``(n_groups,)``.
 
     Args:
-        values: per-query values; NaN is left out.
+        values: per-query values; NaN is ignored.
         groups: the group of each query (its language), 0 to ``n_groups - 1``.
         n_groups: number of groups.
 
@@ -44,12 +44,12 @@ def group_means(values: FloatArray, groups: IntArray, n_groups: int) -> FloatArr
 
 
 def macro_mean(values: FloatArray, groups: IntArray, n_groups: int) -> float:
-    """Unweighted mean of the group means; groups without a defined value are left out."""
+    """Unweighted mean of the group means, over groups with a defined value."""
     return micro_mean(group_means(values, groups, n_groups))
 
 
 def micro_mean(values: FloatArray) -> float:
-    """Mean over all defined values; NaN where there is none."""
+    """Mean over all defined values; NaN if there is none."""
     undefined = np.isnan(values)
     defined = values[~undefined] if undefined.any() else values
     return float(defined.mean()) if len(defined) else float("nan")

@@ -1,4 +1,4 @@
-"""Several comparisons at once: adjusted p-values, tie groups, and what could have been detected."""
+"""Multiple comparisons: adjusted p-values, groups of ties, minimum detectable effects."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def holm(p_values: ArrayLike) -> FloatArray:
 def benjamini_hochberg(p_values: ArrayLike) -> FloatArray:
     """Adjust p-values so that the expected share of false findings stays below alpha.
 
-    For a map of many cells, where Holm would leave nothing. Source: Benjamini and Hochberg 1995.
+    For a map of many cells, in which Holm would leave nothing. Source: Benjamini and Hochberg 1995.
 
     Args:
         p_values: any shape; NaN marks a comparison that was not made.
@@ -49,15 +49,15 @@ def benjamini_hochberg(p_values: ArrayLike) -> FloatArray:
 def smallest_detectable_difference(
     standard_error: ArrayLike, *, alpha: float = ALPHA, power: float = POWER
 ) -> FloatArray:
-    """Return the least true difference that a two-sided test on these data finds often enough.
+    """Return the smallest true difference that a two-sided test detects with probability ``power``.
 
     ``(z(1 - alpha / 2) + z(power)) * standard error``, by the normal approximation (Bloom 1995,
     minimum detectable effect): 2.80 standard errors at the defaults.
 
     Args:
         standard_error: of the difference, any shape, from :func:`cluster_bootstrap` on differences.
-        alpha: level of the test; divide it by the number of comparisons where Holm is applied.
-        power: chance to find it.
+        alpha: level of the test; divide it by the number of comparisons if Holm is applied.
+        power: probability of detecting it.
     """
     normal = NormalDist()
     factor = normal.inv_cdf(1 - alpha / 2) + normal.inv_cdf(power)
@@ -65,7 +65,7 @@ def smallest_detectable_difference(
 
 
 class RankSpan(NamedTuple):
-    """Ranks a system may hold, given what the data can tell apart; 1 = best."""
+    """The range of ranks a system may have, given which differences are significant; 1 = best."""
 
     best: int
     worst: int
@@ -78,17 +78,17 @@ def rank_spans(
     higher_is_better: bool = True,
     alpha: float = ALPHA,
 ) -> list[RankSpan]:
-    """Return for each system the ranks that cannot be excluded.
+    """Return the range of ranks of each system that the data do not exclude.
 
-    Best rank: 1 + the systems that are better and told apart; worst rank: n - the systems that are
-    worse and told apart.
+    Best rank: 1 + the number of significantly better systems; worst rank: n - the number of
+    significantly worse ones.
 
     Args:
         scores: one per system, ``(n,)``.
         p_values: adjusted p-values of all pairs, symmetric ``(n, n)``; the diagonal is ignored, NaN
-            counts as not told apart.
+            counts as not significant.
         higher_is_better: ``False`` for measures such as rank distance.
-        alpha: two systems are told apart where their p-value is at most this.
+        alpha: two systems differ significantly if their p-value is at most this.
     """
     value = np.asarray(scores, dtype=np.float64) * (1 if higher_is_better else -1)
     apart = np.asarray(p_values) <= alpha
@@ -106,10 +106,11 @@ def tie_groups(
     higher_is_better: bool = True,
     alpha: float = ALPHA,
 ) -> list[tuple[int, ...]]:
-    """Return the largest runs of neighbours by score in which no pair is told apart.
+    """Return the maximal runs of neighbours by score in which no pair differs significantly.
 
-    These are the bars of a critical-difference diagram (Demšar 2006). "Not told apart" is not
-    transitive, so runs may overlap; a system alone in its run is told apart from its neighbours.
+    These are the bars of a critical-difference diagram (Demšar 2006). "Not significantly different"
+    is not transitive, so runs may overlap; a system alone in its run differs significantly from its
+    neighbours.
 
     Args:
         scores: as in :func:`rank_spans`.
@@ -127,24 +128,24 @@ def tie_groups(
     runs: list[tuple[int, ...]] = []
     reach = 0
     for start in range(len(order)):
-        stop = max(start + 1, reach)  # what lies inside the run before is not apart
+        stop = max(start + 1, reach)  # inside the previous run nothing differs
         while stop < len(order) and not apart[stop, start:stop].any():
             stop += 1
-        if stop > reach:  # else it lies inside the run before
+        if stop > reach:  # otherwise it is part of the previous run
             runs.append(tuple(int(i) for i in order[start:stop]))
             reach = stop
     return runs
 
 
 def _ascending(p_values: ArrayLike) -> tuple[FloatArray, NDArray[np.intp]]:
-    """The p-values, and the flat positions of those that are defined, least first."""
+    """The p-values, and the flat positions of the defined ones, smallest first."""
     p = np.asarray(p_values, dtype=np.float64)
     order = np.argsort(p.ravel(), kind="stable")  # NaN last
     return p, order[: p.size - int(np.isnan(p).sum())]
 
 
 def _back(p: FloatArray, order: NDArray[np.intp], adjusted: FloatArray) -> FloatArray:
-    """``adjusted`` (in ascending order) at its places, at most 1; NaN elsewhere."""
+    """``adjusted`` (ascending) put back in place, capped at 1; NaN elsewhere."""
     found = np.full(p.size, np.nan)
     found[order] = np.minimum(adjusted, 1.0)
     return found.reshape(p.shape)

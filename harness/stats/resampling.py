@@ -1,15 +1,15 @@
-"""Intervals and paired tests that know that queries are not independent.
+"""Intervals and paired tests for queries that are not independent.
 
-A question is asked in up to 11 languages, and its queries rise and fall together. What is drawn
-anew is therefore the question (a cluster of queries), never the single query.
+A question has a query in up to 11 languages, and these rise and fall together. What is resampled
+is therefore the question (a cluster of queries), never the single query.
 
 The statistic is the macro mean: the mean over groups (query languages) of the mean over a group's
-queries. Where a query language has several settings, these are the groups, the language is their
-parent, and the macro mean is taken over parents of their means over groups. Undefined values (NaN)
-are left out, as are groups without a defined value. With one group it is the micro mean.
+queries. If a query language has several settings, these are the groups, the language is their
+parent, and the macro mean is over parents of their means over groups. Undefined values (NaN) are
+left out, as are groups without a defined value. With one group it is the micro mean.
 
-Everything is a sum over clusters, so a resample is a row of weights and all of them together are
-one matrix product; no query is ever copied.
+Everything is a sum over clusters, so a resample is a row of weights, and all resamples together
+are one matrix product; no query is ever copied.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from harness.stats.ragged import FloatArray, IntArray, divide
 
 RESAMPLES = 10_000
 LEVEL = 0.95
-# Weights of one block of resamples, in bytes: small beside the score blocks of a search.
+# Weights of one block of resamples, in bytes: small compared with a search's score blocks.
 _BLOCK_BYTES = 32 << 20
 _NORMAL = NormalDist()
 
 _ROUNDING = 1e-12
-"""How far apart two equal sums of the resampling may be, relative to the value, or to 1."""
+"""How far apart two equal sums of a resample may be, relative to the value, or to 1."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Estimates:
     """Estimates with intervals; ``...`` is the shape of the statistic, ``(M,)`` or ``(L, M)``."""
 
     value: FloatArray
-    """``(...)``: the statistic on the data as they are; NaN where undefined."""
+    """``(...)``: the statistic on the original data; NaN if undefined."""
     standard_error: FloatArray
     """``(...)``: standard deviation over the resamples."""
     percentile: FloatArray
@@ -51,7 +51,7 @@ class Estimates:
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """What :func:`cluster_bootstrap` returns, with all that is needed to draw it again."""
+    """The result of :func:`cluster_bootstrap`, with everything needed to reproduce it."""
 
     macro: Estimates
     """Macro means, ``(M,)``."""
@@ -70,18 +70,18 @@ class Difference:
     """Differences with p-values; ``...`` is ``(M,)``, ``(P, M)`` or ``(L, M)``."""
 
     value: FloatArray
-    """``(...)``: mean of the first system minus that of the second; NaN where undefined."""
+    """``(...)``: mean of the first system minus that of the second; NaN if undefined."""
     p_value: FloatArray
     """``(...)``: two-sided, never 0, not corrected for the number of comparisons."""
     p_lower: FloatArray
-    """``(...)``: one-sided, of a difference as far below 0; as ``p_value`` else."""
+    """``(...)``: one-sided, for a difference as far below 0; otherwise like ``p_value``."""
     p_higher: FloatArray
-    """``(...)``: one-sided, of a difference as far above 0."""
+    """``(...)``: one-sided, for a difference as far above 0."""
 
 
 @dataclass(frozen=True)
 class Permutation:
-    """What :func:`paired_permutation_test` returns."""
+    """The result of :func:`paired_permutation_test`."""
 
     macro: Difference
     """``(M,)``."""
@@ -91,7 +91,7 @@ class Permutation:
     """``(L, M)``."""
     clusters: int
     resamples: int
-    """Sign assignments tried; with few clusters all there are."""
+    """Sign assignments tried; all of them if there are few clusters."""
     exact: bool
     """All sign assignments were tried, so nothing depends on the seed."""
     seed: int
@@ -108,11 +108,11 @@ def cluster_bootstrap(
     resamples: int = RESAMPLES,
     level: float = LEVEL,
 ) -> Bootstrap:
-    """Draw whole clusters with replacement and return intervals for macro and group means.
+    """Resample whole clusters and return intervals for macro and group means.
 
     Args:
-        values: per-query values, ``(Q, M)`` for M measures or systems (``(Q,)`` is one); NaN where
-            undefined. For the interval of a difference give the differences.
+        values: per-query values, ``(Q, M)`` for M measures or systems (``(Q,)`` is one); NaN if
+            undefined. For the interval of a difference pass the differences.
         clusters: the cluster of each query, ``(Q,)``: question ids or numbers.
         groups: the group of each query, ``(Q,)``, 0 to ``n_groups - 1``: its language, or setting.
         n_groups: L.
@@ -122,7 +122,7 @@ def cluster_bootstrap(
         level: coverage of the intervals.
 
     Returns:
-        A mean that has no defined value is NaN with a NaN interval.
+        Means with intervals; a mean without a defined value is NaN with a NaN interval.
     """
     table = _Table.of(values, clusters, groups, n_groups, parents)
     rng = np.random.Generator(np.random.PCG64(seed))
@@ -134,7 +134,7 @@ def cluster_bootstrap(
         weights = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
         draws[rows] = table.statistics(weights.astype(np.float64))
     value = table.statistics(np.ones((1, n)))[0]
-    # Leaving out a cluster is taking its sums away from the totals.
+    # Leaving out a cluster means subtracting its sums from the totals.
     without = table.from_sums(
         table.sums.sum(axis=0) - table.sums, table.counts.sum(axis=0) - table.counts
     )
@@ -152,7 +152,7 @@ def cluster_bootstrap(
 
 
 class LeftOut(NamedTuple):
-    """Means of P parents in M measures, with and without each of C clusters."""
+    """Means of P parents for M measures, with and without each of C clusters."""
 
     macro: FloatArray
     """``(M,)``."""
@@ -189,14 +189,16 @@ def paired_permutation_test(
 ) -> Permutation:
     """Test whether two systems have the same macro mean, by swapping them question by question.
 
-    If the systems are alike, the labels "first" and "second" can be exchanged within any cluster,
-    which turns the sign of the differences of all its queries at once. The p-value is the share of
-    sign assignments with a difference at least as great as the one found, both ways; the one found
-    counts among them, so it is never 0 (Phipson and Smyth 2010). With few clusters (``2 ** C`` no
-    more than ``resamples``) all assignments are tried.
+    Under the null hypothesis the labels "first" and "second" can be exchanged within any cluster,
+        which flips the sign of the differences of all its queries at once. The two-sided p-value is
+    the
+        share of sign assignments with a difference at least as large as the observed one; the
+    observed
+        one is counted among them, so it is never 0 (Phipson and Smyth 2010). With few clusters
+        (``2 ** C`` no more than ``resamples``) all assignments are tried.
 
     Args:
-        first: per-query values, ``(Q, M)`` or ``(Q,)``; higher and lower are both fine.
+        first: per-query values, ``(Q, M)`` or ``(Q,)``; higher or lower may be better.
         second: values of the other system on the same queries, same shape. Queries that are
             undefined for either are left out.
         clusters: as in :func:`cluster_bootstrap`.
@@ -208,13 +210,13 @@ def paired_permutation_test(
     """
     difference = np.asarray(first) - np.asarray(second)
     table = _Table.of(difference, clusters, groups, n_groups, parents)
-    # A swap leaves the counts alone, so the statistic is linear: each cluster adds its share.
+    # A swap does not change the counts, so the statistic is linear: each cluster adds its share.
     shares = table.roll_up(divide(table.sums, table.counts.sum(axis=0)))
-    # Under a group that is nowhere defined there is nothing to flip, and NaN must not spread.
+    # A group without any defined value has nothing to flip, and its NaN must not spread.
     undefined = np.isnan(shares).all(axis=0)
     shares = np.nan_to_num(shares)
     observed = shares.sum(axis=0)
-    # Equal sums in another order differ in the last digits; they are still equal.
+    # Equal sums in another order differ in their last digits; they still count as equal.
     slack = 1e-12 * np.abs(shares).sum(axis=0)
     n = table.clusters
     exact = n < 63 and 2**n <= resamples
@@ -248,14 +250,14 @@ def paired_permutation_test(
 
 @dataclass(frozen=True)
 class _Table:
-    """Sums and counts of each cluster, in L * M columns: group by group, measures inside."""
+    """Sums and counts of each cluster, in L * M columns: by group, then by measure."""
 
     sums: FloatArray
     """``(C, L * M)``."""
     counts: FloatArray
     """``(C, L * M)``: defined values."""
     distinct: NDArray[np.intp]
-    """Columns of ``counts`` that differ: measures mostly share them, products need them once."""
+    """Distinct columns of ``counts``: most measures share them, so products need them only once."""
     spread: NDArray[np.intp]
     """``(L * M,)``: which of ``distinct`` each column equals."""
     measures: int
@@ -268,7 +270,7 @@ class _Table:
 
     @property
     def columns(self) -> int:
-        """Of a row of statistics: means of groups, then of parents, then macro means."""
+        """The parts of a row of statistics: means of groups, then of parents, then macro means."""
         return int(self.sums.shape[1]) + (len(self.members) + 1) * self.measures
 
     @classmethod
@@ -340,7 +342,7 @@ class _Table:
 
 
 def _blocks(rows: int, width: int) -> Iterator[slice]:
-    """Slices of ``rows`` whose float64 blocks of ``width`` columns fit the memory set aside."""
+    """Slices of ``rows`` whose float64 blocks of ``width`` columns fit into the memory budget."""
     step = max(1, _BLOCK_BYTES // (8 * max(width, 1)))
     for start in range(0, rows, step):
         yield slice(start, min(start + step, rows))
@@ -354,13 +356,13 @@ def _intervals(
     ``draws`` is ``(B, columns)``, ``without`` (``(C, columns)``) the jackknife.
     """
     spread = np.sqrt(mean_along((draws - mean_along(draws, 0)) ** 2, 0))
-    ascending = np.ascontiguousarray(draws.T)  # sorting and reading runs along rows then
+    ascending = np.ascontiguousarray(draws.T)  # sorting then runs along contiguous rows
     ascending.sort(axis=1)  # NaN last
     defined = ascending.shape[1] - np.isnan(ascending).sum(axis=1)
     percentile, bca = np.full((2, len(value), 2), np.nan)
     tails = ((1 - level) / 2, (1 + level) / 2)
     normal_tails = [_NORMAL.inv_cdf(t) for t in tails]
-    # Skewness of the influence of single clusters (Efron and Tibshirani 1993, equation 14.15).
+    # Acceleration: skewness of the clusters' influence (Efron and Tibshirani 1993, eq. 14.15).
     influence = np.nan_to_num(mean_along(without, 0) - without)
     acceleration = np.nan_to_num(
         divide((influence**3).sum(axis=0), 6 * (influence**2).sum(axis=0) ** 1.5)
@@ -368,8 +370,10 @@ def _intervals(
     for j in np.flatnonzero(defined):
         column = ascending[j, : defined[j]]
         percentile[j] = [_quantile(column, x) for x in tails]
-        # Draws equal to the value count half: few distinct values would shift the interval else.
-        # Sums of a draw may differ from the value's in their last bits, as the processor has it.
+        # Draws equal to the value count half: otherwise few distinct values would shift the
+        # interval.
+        # A draw's sums may differ from the value's in their last bits, depending on the
+        # processor.
         slack = _ROUNDING * max(abs(value[j]), 1.0)
         below = int(column.searchsorted(value[j] - slack, "left"))
         upto = int(column.searchsorted(value[j] + slack, "right"))
@@ -387,7 +391,7 @@ def _intervals(
 
 
 def _quantile(ascending: FloatArray, share: float) -> float:
-    """Quantile of sorted values, interpolated linearly as numpy does."""
+    """Quantile of sorted values, interpolated linearly, as numpy's."""
     place = share * (len(ascending) - 1)
     low = int(place)
     high = min(low + 1, len(ascending) - 1)

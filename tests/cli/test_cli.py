@@ -114,7 +114,7 @@ def test_a_part_of_a_task_is_called_partial(task: str) -> None:
     flags = ["--limit", "2", "--languages", "en,de", "--settings", "multi", "--text", "text"]
     result = harness("run", "--model", MODEL, "--task", task, *flags, "--measure", "ndcg@3")
     assert result.exit_code == 0, result.output
-    assert "PARTIAL: the languages en, de alone; the first 2 questions of each" in result.stdout
+    assert "PARTIAL: only the languages en, de; the first 2 questions of each" in result.stdout
     assert "nDCG@3" in result.stdout and "mAP" not in result.stdout
     assert re.search(r"^multi +2 +4 ", result.stdout, re.MULTILINE)
     assert not re.search(r"^(mono|cross)", result.stdout, re.MULTILINE)

@@ -221,7 +221,7 @@ def test_what_makes_numbers_incomparable_is_in_plain_sight() -> None:
     record["options"] |= {"dtype": "bfloat16", "max_length": 64, "query_prompt": "query: "}
     text = " ".join(printed(record).split())
     assert "TEXT OPTION sentence-context: not comparable with sentence, the task's" in text
-    assert "PARTIAL: the first 50 questions of each language; the languages de, en alone" in text
+    assert "PARTIAL: the first 50 questions of each language; only the languages de, en" in text
     assert "without 1 question that no passage answers" in text
     assert "not trained on ar, de, el, es, hi, ru, th, tr, vi." in text
     assert "options: dtype bfloat16, max length 64" in text

@@ -108,7 +108,7 @@ def test_a_file_that_changed_since_its_scan_is_not_read(tmp_path: Path) -> None:
     found = corpus(tmp_path)
     file = found.files[0].path
     file.write_bytes(file.read_bytes() + gzip.compress(b"\n"))
-    with pytest.raises(DataError, match="changed while it was in use"):
+    with pytest.raises(DataError, match="changed while it was being read"):
         list(found.read())
 
 
@@ -117,7 +117,7 @@ def test_a_file_that_changed_since_its_scan_is_not_read(tmp_path: Path) -> None:
     [
         ('{"docid": "1#0"', "line 3: not valid JSON"),
         ('{"docid": "1#0", "title": "a"}', "line 3: key 'text' is missing"),
-        ('{"docid": "1 0", "title": "a", "text": "b"}', "line 3: id '1 0' holds whitespace"),
+        ('{"docid": "1 0", "title": "a", "text": "b"}', "line 3: id '1 0' contains whitespace"),
         ('{"docid": "1#0", "title": "", "text": " "}', "line 3, docid '1#0': text is empty"),
         ('["1#0"]', "line 3: must be a JSON object"),
     ],
@@ -154,7 +154,7 @@ def test_judged_passages_alone_are_refused_even_as_a_sample(tmp_path: Path) -> N
     """24 golds and 12 judged wrong: nothing else to rank."""
     judged = sorted({m for q in range(12) for m in (2 * q, 2 * q + 25, 2 * q + 1)})
     task = read_task(write_miracl(tmp_path, only=judged, whole={"sw": 60, "yo": 60}))
-    with pytest.raises(DataError, match="every passage at hand in sw is a judged one"):
+    with pytest.raises(DataError, match="every available passage in sw is a judged one"):
         load(task, sampled=True)
     more = read_task(write_miracl(tmp_path, only=[*judged, 58], whole={"sw": 60, "yo": 60}))
     assert load(more, sampled=True).passage_counts["sw"] == len(judged) + 1
@@ -162,7 +162,7 @@ def test_judged_passages_alone_are_refused_even_as_a_sample(tmp_path: Path) -> N
 
 def test_too_many_passages_are_an_error(tmp_path: Path) -> None:
     """What is larger than the whole is another corpus."""
-    with pytest.raises(DataError, match="60 passages are at hand in sw, but the whole corpus has"):
+    with pytest.raises(DataError, match="60 passages are available in sw, but the full corpus has"):
         load(read_task(write_miracl(tmp_path, whole={"sw": 59, "yo": 60})))
 
 

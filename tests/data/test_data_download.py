@@ -191,7 +191,7 @@ def test_a_server_that_is_busy(
 
 def test_a_server_that_stays_busy(server: Server, target: Path) -> None:
     server.script = [status(503)] * 20
-    with pytest.raises(DataError, match=r"file\.bin: the server answered 503 .* \(5 tries\)"):
+    with pytest.raises(DataError, match=r"file\.bin: the server answered 503 .* \(5 attempts\)"):
         download(server.url + "file.bin", target, sha256=SHA)
     assert len(server.requests) == module.ATTEMPTS == 5
     assert left(target) == set()

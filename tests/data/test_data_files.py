@@ -131,7 +131,7 @@ def test_a_wrong_checksum_says_how_to_mend_it(tmp_path: Path, own_cache: Path) -
     with pytest.raises(DataError) as caught:
         load(spec)
     assert str(caught.value) == (
-        f"{cache / 'en.json'}: SHA-256 is {found}, expected {expected}: the file is damaged or of "
+        f"{cache / 'en.json'}: SHA-256 is {found}, expected {expected}: the file is damaged or from "
         f"another version; run `harness data fetch {tmp_path / 'far.toml'}` to fetch it again"
     )
     put(tmp_path / "given" / "far-r", "Mud")
@@ -168,6 +168,6 @@ def test_of_many_missing_files_the_first_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         load(find_task("belebele"), data_dir=tmp_path, offline=True)
     said = str(caught.value)
-    assert "data/arb_Latn.jsonl and 116 more files, which are not at hand" in said
+    assert "data/arb_Latn.jsonl and 116 more files, which are missing" in said
     assert "a folder that holds belebele/data/acm_Arab.jsonl, from https://" in said
-    assert said.endswith("and the other 121 beside it") and "snapshots" not in said
+    assert said.endswith("and the other 121 next to it") and "snapshots" not in said

@@ -83,7 +83,7 @@ def test_what_is_missing_comes_from_the_hub_and_is_verified(
 def test_offline_what_is_missing_names_the_command(remote: tuple[Hub, TaskSpec]) -> None:
     """First the topics, then the corpus."""
     task = remote[1]
-    with pytest.raises(DataError, match=r"topics.*offline nothing is fetched.*harness data fetch"):
+    with pytest.raises(DataError, match=r"topics.*offline forbids downloads.*harness data fetch"):
         library.load(task, offline=True)
     library.load(task, languages=("sw",))
     for language in ("sw", "yo"):
@@ -108,7 +108,7 @@ def test_a_file_that_is_not_what_the_hub_says_is_refused(remote: tuple[Hub, Task
     path = corpus.files[0].path
     lines = gzip.decompress(path.read_bytes()).replace(b"river", b"RIVER")
     path.resolve().write_bytes(gzip.compress(lines))
-    with pytest.raises(DataError, match=r"docs-0.jsonl.gz: SHA-256 is .*but the hub gives"):
+    with pytest.raises(DataError, match=r"docs-0.jsonl.gz: SHA-256 is .*but the hub lists"):
         library.load(task, languages=("sw",), offline=True)
     reports = library.verify(task, languages=("sw",))
     assert [r.state for r in reports] == ["ok", "ok", "damaged", "ok"]

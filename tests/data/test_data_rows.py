@@ -90,7 +90,7 @@ def test_the_languages_of_belebele_are_those_of_mteb() -> None:
         ({"question": ""}, "line 1: 'question' is empty"),
         ({"link": None}, "line 1: 'link' must be text or a number, not None"),
         ({"flores_passage": 7}, "line 1: 'flores_passage' must be a string, not 7"),
-        ({"question_number": 2}, "line 2: question 'https://x/a%20b#2' is in the file twice"),
+        ({"question_number": 2}, "line 2: question 'https://x/a%20b#2' occurs twice in the file"),
     ],
 )
 def test_what_is_wrong_in_a_row_is_named(
@@ -108,5 +108,5 @@ def test_what_is_wrong_in_a_row_is_named(
     with pytest.raises(DataError, match="line 1: key 'link' is missing"):
         library.load(spec, languages=["en"], data_dir=tmp_path)
     path.write_text("")
-    with pytest.raises(DataError, match=r"eng_Latn\.jsonl: holds no row"):
+    with pytest.raises(DataError, match=r"eng_Latn\.jsonl: contains no row"):
         library.load(spec, languages=["en"], data_dir=tmp_path)

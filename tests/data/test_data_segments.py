@@ -102,11 +102,11 @@ def test_the_table_is_for_this_reader_alone(tmp_path: Path) -> None:
 
 def test_a_file_without_pairs_says_so(tmp_path: Path) -> None:
     path = write(tmp_path, more='part = "test"')
-    with pytest.raises(DataError, match="holds no pair of pairing 'heading' in 'en'"):
+    with pytest.raises(DataError, match="contains no pair for pairing 'heading' in 'en'"):
         load(read_task(path))
     (tmp_path / "help.jsonl.gz").write_bytes(b"not gzip")
     path.write_text(path.read_text().replace("help.jsonl", "help.jsonl.gz"))
-    with pytest.raises(DataError, match="not a whole gzip file"):
+    with pytest.raises(DataError, match="incomplete gzip file"):
         load(read_task(path))
 
 

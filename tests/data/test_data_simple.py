@@ -153,12 +153,15 @@ BROKEN_LINES = [
     ('{"id": "q2", "text": ""}', r"line 2, id 'q2': text is empty"),
     ('{"id": "q2", "text": "\\n\\t"}', r"line 2, id 'q2': text is empty"),
     ('{"id": "q2", "text": 3}', r"line 2, id 'q2': text must be a string, not 3"),
-    ('{"id": "q2", "text": "\\ud800!"}', r"line 2, id 'q2': holds the lone surrogate \\ud800 at"),
-    ('{"id": "q1", "text": "x"}', r"line 2, id 'q1': this id is in the file twice"),
-    ('{"id": "q\\u00a02", "text": "x"}', r"line 2: id 'q\\xa02' holds whitespace"),
-    ('{"id": "", "text": "x"}', r"line 2: an id must be a string that is not empty"),
-    ('{"id": 2, "text": "x"}', r"line 2: an id must be a string that is not empty, not 2"),
-    ('{"id": "\\udfff", "text": "x"}', r"line 2: id '\\udfff': holds the lone surrogate"),
+    (
+        '{"id": "q2", "text": "\\ud800!"}',
+        r"line 2, id 'q2': contains the lone surrogate \\ud800 at",
+    ),
+    ('{"id": "q1", "text": "x"}', r"line 2, id 'q1': this id occurs twice in the file"),
+    ('{"id": "q\\u00a02", "text": "x"}', r"line 2: id 'q\\xa02' contains whitespace"),
+    ('{"id": "", "text": "x"}', r"line 2: an id must be a non-empty string"),
+    ('{"id": 2, "text": "x"}', r"line 2: an id must be a non-empty string, not 2"),
+    ('{"id": "\\udfff", "text": "x"}', r"line 2: id '\\udfff': contains the lone surrogate"),
 ]
 
 
@@ -178,7 +181,7 @@ def test_a_file_that_is_empty_or_not_utf_8(tmp_path: Path) -> None:
     spec = simple(tmp_path)
     path = tmp_path / "data" / "passages.en.jsonl"
     path.write_bytes(b"")
-    with pytest.raises(DataError, match=r"passages\.en\.jsonl: holds no line"):
+    with pytest.raises(DataError, match=r"passages\.en\.jsonl: contains no line"):
         load(spec)
     path.write_bytes('{"id": "p1", "text": "x"}\n{"id": "p2", "text": "ü"}\n'.encode("latin-1"))
     with pytest.raises(DataError, match=r"passages\.en\.jsonl: line 2: not UTF-8 \(byte 0xfc"):
@@ -194,7 +197,7 @@ def test_a_file_that_is_empty_or_not_utf_8(tmp_path: Path) -> None:
         ("q1\tp1\t1_0\n", "line 2: score must be an integer, not '1_0'"),
         ("q1\tp1\t\n", "line 2: score must be an integer, not ''"),
         ("q1 0 p1 1\n", "line 2: has 1 tab-separated fields, but the header names 3"),
-        ("q1\t\t1\n", "line 2: an id must be a string that is not empty"),
+        ("q1\t\t1\n", "line 2: an id must be a non-empty string"),
         ("q1\tp1\t1\nq1\tp1\t1\n", "line 3: passage 'en:p1' is judged twice for query 'q1'"),
         ("\nq1\tp1\t1\n", "line 2: is empty"),
         ("", "no question in 'en' has a relevant passage"),

@@ -147,8 +147,11 @@ def test_equal_questions_are_one() -> None:
     [
         ([paragraph("", q="Q?")], "paragraph 0: 'context' is empty"),
         ([paragraph("C.", q="")], "paragraph 0, question 'q': 'question' is empty"),
-        ([paragraph("C.", q="Q?"), paragraph("D.", q="R?")], "'q': this id is in the file twice"),
-        ([paragraph("C.")], "holds no question"),
+        (
+            [paragraph("C.", q="Q?"), paragraph("D.", q="R?")],
+            "'q': this id occurs twice in the file",
+        ),
+        ([paragraph("C.")], "contains no question"),
         ([{"context": "C."}], "paragraph 0: key 'qas' is missing"),
         ([{"context": "C.", "qas": [7]}], "paragraph 0: a question must be a JSON object"),
     ],

@@ -119,5 +119,5 @@ def test_a_sample_without_a_question_of_some_language(tmp_path: Path) -> None:
     for name in ("queries.de.jsonl",):
         path = tmp_path / "data" / name
         path.write_text(path.read_text().splitlines()[0] + "\n")
-    with pytest.raises(DataError, match="a sample of 1 holds no question in 'de'; draw more"):
+    with pytest.raises(DataError, match="a sample of 1 has no question in 'de'; draw more"):
         load(find_task(str(task)), sample=1)

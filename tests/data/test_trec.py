@@ -111,7 +111,7 @@ def test_ids_may_hold_unicode_spaces(tmp_path: Path) -> None:
         (b"q Q0 a 1 1 t\nq Q0 b 1 -inf t\n", r"run, line 2: the score must be a finite number"),
         (b"q Q0 a 1 1 t\np Q0 a 1 1 t\nq Q0 a 2 0 t\n", r"run, line 3: passage 'a' is listed twi"),
         (b"q Q0 a 1 1 t\nq Q0 \xff 2 1 t\n", r"run, line 2: not UTF-8"),
-        (gzip.compress(b"q Q0 a 1 1 t\n" * 50)[:-9], r"run is not a whole gzip file"),
+        (gzip.compress(b"q Q0 a 1 1 t\n" * 50)[:-9], r"run is an incomplete gzip file"),
     ],
 )
 def test_bad_run_files_are_named_with_their_line(tmp_path: Path, content: bytes, says: str) -> None:
@@ -153,7 +153,10 @@ def test_qrels_round_trip_with_grades_below_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("ranking", "says"),
     [
-        (Ranking("q", ["a b"], [1.0]), r"passage id of query 'q' 'a b' is empty or holds white"),
+        (
+            Ranking("q", ["a b"], [1.0]),
+            r"passage id of query 'q' 'a b' is empty or contains whitespace",
+        ),
         (Ranking("", ["a"], [1.0]), r"query id '' is empty"),
         (Ranking("q", ["a", "a"], [1.0, 2.0]), r"'a' is listed twice"),
         (Ranking("q", ["a"], [np.nan]), r"query 'q' has a score that is not finite"),

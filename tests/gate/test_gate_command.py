@@ -261,7 +261,7 @@ def test_a_model_is_scored_as_the_baseline_was(tmp_path: Path, monkeypatch: Any)
     # A sample of a whole baseline: its questions, and what they scored among all.
     done = harness("gate", *flags, "--sample", "40")
     assert done.exit_code == 0, done.output
-    told = "PARTIAL: tiny: the languages en, de alone; 40 questions drawn from 60, all passages"
+    told = "PARTIAL: tiny: only the languages en, de; 40 questions drawn from 60, all passages"
     assert told in " ".join(done.stdout.split())
     worse = harness("gate", *flags, "--policy", "gate.toml", "--query-prompt", "river salt moon ")
     assert worse.exit_code == 1, worse.output

@@ -282,5 +282,7 @@ def test_a_pool_of_one_language() -> None:
 
 
 def test_heads_must_be_as_deep_as_the_cutoff() -> None:
-    with pytest.raises(UsageError, match="kept 3 passages deep; a cutoff of 10 needs more"):
+    with pytest.raises(
+        UsageError, match="only the top 3 of each ranking was kept; a cutoff of 10 needs more"
+    ):
         value("own_language_share@10", [1], [0], 0, head_languages=np.array([[0, 1, 2]]))

@@ -75,7 +75,7 @@ def test_packages_add_measures(install: Any) -> None:
         ("worst", ImportError("no module"), "'worst' .* cannot be loaded: no module"),
         ("worst", 3, "must be a harness.metrics.Family, not int"),
         ("worst", Family("other", "O", lambda g, k: g.ranks), "has base 'other'; it must be 'wo"),
-        ("map", Family("map", "O", lambda g, k: g.ranks), "takes the name of a measure"),
+        ("map", Family("map", "O", lambda g, k: g.ranks), "has the name of an existing measure"),
     ],
 )
 def test_bad_entry_points_are_named(install: Any, name: str, loaded: Any, says: str) -> None:

@@ -101,7 +101,7 @@ def test_the_two_forms_do_not_mix_in_one_file(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_gzip_file_and_one_that_is_missing(tmp_path: Path) -> None:
     (tmp_path / "pairs.jsonl.gz").write_bytes(b"{}")
-    with pytest.raises(DataError, match="not a whole gzip file"):
+    with pytest.raises(DataError, match="incomplete gzip file"):
         read_examples(tmp_path / "pairs.jsonl.gz")
     with pytest.raises(DataError, match="cannot be read"):
         read_examples(tmp_path / "none.jsonl")

@@ -1,1 +1,1 @@
-"""One reader for each layout that files of a task come in."""
+"""One reader for each file layout of a task."""

@@ -3,9 +3,9 @@
 Source: Roy et al. 2020, arXiv 2004.05484. A passage is one [start, end) of a paragraph's
 ``sentence_breaks``, sliced from its ``context`` (the ``sentences`` field differs in one paragraph
 and is not read). Its id is ``PARAGRAPH-SENTENCE``: the paragraph's number in the file and the
-sentence's in the paragraph, both counted from 0, in plain decimal. The gold of a question is the
-sentence with start <= answer_start < end; an answer may run past its sentence's end. Equal texts
-stay apart.
+sentence's in the paragraph, both counted from 0, in decimal. The relevant passage of a question is
+the sentence with start <= answer_start < end; an answer may extend past its sentence's end. Equal
+texts remain separate passages.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ class _File(NamedTuple):
     queries: Texts
     passages: Texts
     golds: dict[str, str]
-    """Question id -> local id of its gold."""
+    """Question id -> local id of its relevant passage."""
 
 
 def read(spec: TaskSpec, languages: Sequence[str], open_file: Callable[[str], Document]) -> Reading:
     """Read ``LANG.json`` of each language.
 
-    A question id that several languages ask is one question: its golds in all of ``languages`` are
-    one parallel set.
+    A question id that occurs in several languages is one question: its relevant passages in all of
+    ``languages`` are one parallel set.
 
     Raises:
         DataError: a file is malformed; names file, paragraph and id.
@@ -66,7 +66,7 @@ def _read_file(document: Document, *, with_context: bool) -> _File:
             question, text, answer_start = _question(document, where, entry, context)
             if question in questions:
                 raise document.error(
-                    f"{where}, question {question!r}", "this id is in the file twice"
+                    f"{where}, question {question!r}", "this id occurs twice in the file"
                 )
             questions[question] = text
             for sentence, (start, end) in enumerate(breaks):
@@ -76,10 +76,10 @@ def _read_file(document: Document, *, with_context: bool) -> _File:
             else:
                 raise document.error(
                     f"{where}, question {question!r}",
-                    f"the answer at character {answer_start} lies outside every sentence",
+                    f"the answer at character {answer_start} is outside every sentence",
                 )
     if not questions:
-        raise document.error("", "holds no question")
+        raise document.error("", "contains no question")
     return _File(
         Texts(tuple(questions), tuple(questions.values())),
         Texts(tuple(passage_ids), tuple(passage_texts)),
@@ -88,10 +88,10 @@ def _read_file(document: Document, *, with_context: bool) -> _File:
 
 
 def paragraphs(document: Document) -> Iterator[Any]:
-    """The paragraphs of all articles of SQuAD's JSON, in order; each must still be looked at.
+    """The paragraphs of all articles of SQuAD's JSON, in order, not yet checked.
 
     Raises:
-        DataError: not JSON, or not of that form.
+        DataError: not JSON, or not in that format.
     """
     whole = parse_json(document)
     if not isinstance(whole, dict):
@@ -118,7 +118,7 @@ def listed(document: Document, where: str, holder: dict[str, Any], key: str) -> 
 
 def _breaks(document: Document, where: str, value: Any, context: str) -> list[Break]:
     if not isinstance(value, list) or not value:
-        raise document.error(where, "'sentence_breaks' must be a list of [start, end], not empty")
+        raise document.error(where, "'sentence_breaks' must be a non-empty list of [start, end]")
     breaks: list[Break] = []
     reached = 0
     for number, pair in enumerate(value):
@@ -132,7 +132,11 @@ def _breaks(document: Document, where: str, value: Any, context: str) -> list[Br
             raise document.error(at, f"a break must be two integers [start, end], not {pair!r}")
         start, end = pair
         if start < reached:
-            what = "starts below 0" if start < 0 else f"overlaps the one before, up to {reached}"
+            what = (
+                "starts below 0"
+                if start < 0
+                else f"overlaps the previous one, which ends at {reached}"
+            )
             raise document.error(at, f"break [{start}, {end}] {what}")
         if end < start:
             raise document.error(at, f"break [{start}, {end}] runs backward")
@@ -142,7 +146,7 @@ def _breaks(document: Document, where: str, value: Any, context: str) -> list[Br
             )
         sentence = context[start:end]
         if not sentence or sentence.isspace():
-            raise document.error(at, f"break [{start}, {end}] holds no text")
+            raise document.error(at, f"break [{start}, {end}] contains no text")
         breaks.append((start, end))
         reached = end
     return breaks
@@ -166,5 +170,5 @@ def _question(
     if not isinstance(answer, str) or not answer:
         raise document.error(where, "the answer has no 'text'")
     if start < 0 or not context.startswith(answer, start):
-        raise document.error(where, f"the answer {answer!r} does not stand at character {start}")
+        raise document.error(where, f"the answer {answer!r} is not found at character {start}")
     return question, text, start

@@ -1,8 +1,8 @@
 """MIRACL's files: topics and relevance judgements per language, passages as a stream.
 
 Source: Zhang et al. 2022, arXiv 2210.09984. Topics are ``qid TAB query``, judgements TREC qrels,
-passages ``docs-N.jsonl.gz`` (:mod:`harness.data.corpus`). A query id means another question in
-another language, so a question's id here is ``LANG-QID``.
+passages ``docs-N.jsonl.gz`` (:mod:`harness.data.corpus`). The same query id is a different question
+in each language, so a question's id here is ``LANG-QID``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def read(spec: TaskSpec, languages: Sequence[str], open_file: Callable[[str], Do
     """Read topics and judgements of each language; passages are left to the corpus.
 
     Raises:
-        DataError: a file is malformed, or judges a query that is not asked; names file and line.
+        DataError: a file is malformed, or judges an unknown query; names file and line.
     """
     queries: dict[str, Texts] = {}
     qrels: dict[str, dict[str, int]] = {}
@@ -43,10 +43,10 @@ def _topics(document: Document) -> dict[str, str]:
         qid, text = id_and_text(document, number, line, "qid TAB query")
         where = f"line {number}, qid {qid!r}"
         if qid in found:
-            raise document.error(where, "this id is in the file twice")
+            raise document.error(where, "this id occurs twice in the file")
         found[qid] = check_text(document, where, text, name="query")
     if not found:
-        raise document.error("", "holds no topic")
+        raise document.error("", "contains no topic")
     return found
 
 
@@ -67,26 +67,26 @@ def _judge(
 def refuse_judged_alone(
     spec: TaskSpec, corpora: Mapping[str, Corpus], qrels: Mapping[str, Mapping[str, int]]
 ) -> None:
-    """Raise :class:`DataError` where a corpus holds nothing but judged passages.
+    """Raise :class:`DataError` if a corpus consists of judged passages only.
 
-    Ranking the judged passages alone leaves out what makes retrieval hard: no score is made of it.
+    Ranking judged passages alone leaves out what makes retrieval hard, so it is not scored.
     """
     for language, corpus in corpora.items():
         prefix = global_id(language, "")
         judged = {x[len(prefix) :] for held in qrels.values() for x in held if x.startswith(prefix)}
-        # Only a corpus no larger than what is judged has to be looked into.
+        # Only a corpus no larger than the judged set needs checking.
         if len(corpus) <= len(judged) and all(name in judged for name in corpus.ids()):
             raise DataError(
-                f"task {spec.name!r}: every passage at hand in {language} is a judged one "
+                f"task {spec.name!r}: every available passage in {language} is a judged one "
                 f"({len(corpus):,} of them); ranking these alone is not retrieval and is refused: "
-                "score against the corpus"
+                "search the full corpus"
             )
 
 
 def within_sample(
     corpora: Mapping[str, Corpus], qrels: Mapping[str, Mapping[str, int]]
 ) -> tuple[dict[str, dict[str, int]], int]:
-    """The judgements whose passage a sampled corpus holds, and how many golds it lacks."""
+    """The judgements on passages in a sampled corpus, and how many relevant passages it lacks."""
     kept: dict[str, dict[str, int]] = {question: {} for question in qrels}
     wanted: dict[str, list[tuple[str, int]]] = {}
     for question, judged in qrels.items():

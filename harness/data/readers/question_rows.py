@@ -1,8 +1,8 @@
-"""Questions that stand beside their passages: equal texts become one, as mteb makes them one.
+"""Rows of a question and its passage; equal texts are merged, as in mteb.
 
-Reader ``rows`` takes one file of rows per language (JSON lines or parquet), a question and its
-passage in each; under which keys, the task file says (``[source.rows]``). An id can be made of
-several keys, joined by ``#``; spaces in it are percent-encoded.
+Reader ``rows`` takes one file of rows per language (JSON lines or parquet), each with a question
+and its passage under the keys in the task file (``[source.rows]``). An id can combine several keys,
+joined by ``#``; spaces in it are percent-encoded.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Pair(NamedTuple):
     """A question and a passage that answers it, in one language."""
 
     question_id: str
-    """The same in every language that asks the question."""
+    """The same in every language of the question."""
     question: str
     passage_id: str
     passage: str
@@ -30,7 +30,7 @@ class Pair(NamedTuple):
 def read(spec: TaskSpec, languages: Sequence[str], open_file: Callable[[str], Document]) -> Reading:
     """Read the rows of each language.
 
-    Ids that several languages have are one question, and one passage, in translation.
+    Ids shared by several languages are translations of one question, or one passage.
 
     Raises:
         DataError: a file is malformed; names file, line and key.
@@ -49,7 +49,7 @@ def _pairs(document: Document, keys: Mapping[str, Sequence[str]]) -> Iterator[Pa
         check_keys(document, where, row.fields, needed, None)
         question = _id(document, where, row.fields, keys["question_id"])
         if question in seen:
-            raise document.error(where, f"question {question!r} is in the file twice")
+            raise document.error(where, f"question {question!r} occurs twice in the file")
         seen.add(question)
         (asks,), (tells,) = keys["question"], keys["passage"]
         yield Pair(
@@ -59,7 +59,7 @@ def _pairs(document: Document, keys: Mapping[str, Sequence[str]]) -> Iterator[Pa
             check_text(document, where, row.fields[tells], name=f"{tells!r}"),
         )
     if not seen:
-        raise document.error("", "holds no row")
+        raise document.error("", "contains no row")
 
 
 def _id(document: Document, where: str, fields: Mapping[str, Any], keys: Sequence[str]) -> str:
@@ -75,10 +75,10 @@ def _id(document: Document, where: str, fields: Mapping[str, Any], keys: Sequenc
 def reading_of(pairs: Mapping[str, Sequence[Pair]]) -> Reading:
     """Lay out the pairs of each language as a task.
 
-    In a language a passage id stands for one passage, the first of that id. Questions with equal
-    texts are one: with one passage, the first of them; with several, a question of its own, called
-    after all of them (``12+40``), that each of its passages answers. A question's golds in all
-    languages are one parallel set.
+    Within a language a passage id means one passage, the first with that id. Questions with equal
+    texts are merged: with one passage, into the first of them; with several, into a new question,
+    named after all of them (``12+40``), to which all these passages are relevant. A question's
+    relevant passages in all languages are one parallel set.
 
     Args:
         pairs: language -> its pairs, in the order of its file.
@@ -92,7 +92,7 @@ def reading_of(pairs: Mapping[str, Sequence[Pair]]) -> Reading:
         texts: dict[str, str] = {}
         for pair in held:
             texts.setdefault(pair.passage_id, pair.passage)
-            # Of equal questions with one passage the first stands for all.
+            # Equal questions with one passage are merged into the first.
             by_text.setdefault(pair.question, {}).setdefault(pair.passage_id, pair.question_id)
             answers.setdefault(pair.question_id, {})[language] = pair.passage_id
         passages[language] = Texts(tuple(texts), tuple(texts.values()))

@@ -1,18 +1,18 @@
-"""Aligned segments: one JSON object a line, language -> text; and what follows what in them.
+"""Aligned segments: one JSON object per line, language -> text; and the pairs of neighbours in it.
 
-Documentation that is translated segment by segment keeps its order: a heading stands before its
-paragraph, a sentence before the next. Such neighbours are pairs, in every language that has both,
-and of every two languages.
+Documentation translated segment by segment keeps its order: a heading precedes its paragraph, a
+sentence the next one. Such neighbours are pairs, within every language that has both and across
+languages.
 
     {"en": "Find Bar", "de": "Suchleiste"}
     {"en": "The Find toolbar can be used to quickly search the contents of documents.", "de": "..."}
 
-What is a heading is decided on one language, the pivot, so that all translations of a pair are in
-or out together. A first segment that stands before different second ones (``Options``) is no
-question with one answer: its pairs are left out.
+What counts as a heading is decided in one language, the pivot, so that all translations of a pair
+are in or out together. A first segment that precedes different second ones (``Options``) is
+ambiguous, so its pairs are left out.
 
-For training and scoring on one file, it is dealt out in blocks of :data:`BLOCK` segments: every
-fifth is the test part, the rest the train part. A pair never reaches into another block.
+For training and evaluation on one file, it is split in blocks of :data:`BLOCK` segments: every
+fifth belongs to the test part, the rest to the train part. A pair never spans two blocks.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ __all__ = ["PAIRINGS", "PARTS", "Neighbours", "Pairing", "Part", "neighbours", "
 Segment = Mapping[str, str]
 
 LONGEST_HEADING = 8
-"""Words of a heading at most; in a script without spaces, four characters count as a word."""
+"""Maximum number of words of a heading; without spaces, four characters count as a word."""
 SHORTEST_PARAGRAPH = 6
-"""Words of a paragraph, or of a sentence that has a next, at least."""
+"""Minimum number of words of a paragraph, or of a sentence that has a next one."""
 BLOCK = 200
-"""Segments that go to the same part."""
+"""Consecutive segments that go to the same part."""
 
 _END = re.compile(r"[.!?。！？।؟…][\"'”’»)\]）」』]*\s*$")
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]")
 
 
 class Neighbours(NamedTuple):
-    """A segment and the one after it, by number, counted from 0."""
+    """The numbers of a segment and the next one, counted from 0."""
 
     first: int
     second: int
@@ -52,15 +52,15 @@ class Neighbours(NamedTuple):
 def neighbours(
     segments: Sequence[Segment], pairing: Pairing, pivot: str | None = None
 ) -> Iterator[Neighbours]:
-    """Which neighbours make a pair, in order.
+    """The neighbours that form pairs, in order.
 
-    ``heading``: a segment of few words without a full stop, and a paragraph after it, which is
-    longer and ends as a sentence does. ``next``: two such paragraphs, one after the other.
+    ``heading``: a segment of few words without a full stop, followed by a paragraph, which is
+    longer and ends like a sentence. ``next``: two consecutive such paragraphs.
 
     Args:
         segments: in the order of the document.
         pairing: the rule.
-        pivot: language that decides; ``None``: of each segment its first.
+        pivot: language that decides; ``None``: the first one of each segment.
     """
     texts = [next(iter(x.values()), "") if pivot is None else x.get(pivot, "") for x in segments]
     found: list[Neighbours] = []
@@ -84,19 +84,19 @@ def part_of(number: int) -> Part:
 
 
 def segment(document: Document, row: Row, codes: Mapping[str, str] | None = None) -> Segment:
-    """One line's texts, by language; keys that are no language are passed over.
+    """One line's texts, by language; keys that are not languages are ignored.
 
     ``codes`` gives other names to the file's languages.
 
     Raises:
-        DataError: a text is empty or none.
+        DataError: a text is empty or not a string.
     """
     where = f"line {row.line}"
     codes = codes or {}
     return {
         codes.get(x, x): check_text(document, where, text, name=f"text in {x!r}").strip()
         for x, text in row.fields.items()
-        # "id" is Indonesian, and the number of the line where it is one.
+        # "id" is Indonesian, unless it is a number: then it is the line's.
         if is_language(x) and not (x == "id" and isinstance(text, int))
     }
 
@@ -104,27 +104,29 @@ def segment(document: Document, row: Row, codes: Mapping[str, str] | None = None
 def read(spec: TaskSpec, languages: Sequence[str], open_file: Callable[[str], Document]) -> Reading:
     """Read a task from aligned segments.
 
-    A question is the first segment of a pair, in every language that has it; relevant is the second
-    alone, in every language that has it: one parallel set. The pool is every segment of the part
-    that is a paragraph in the pivot and asks nothing; of equal paragraphs the first stands for all.
-    Ids are numbers of segments.
+    A question is the first segment of a pair, in every language that has it; only the second one is
+    relevant, in every language that has it: one parallel set. The pool is every segment of the part
+    that is a paragraph in the pivot and not itself a question; equal paragraphs are merged into the
+    first. Ids are numbers of segments.
 
     Raises:
-        DataError: the file is malformed, or holds no pair.
+        DataError: the file is malformed, or contains no pair.
     """
     source = spec.source.segments
-    assert source is not None  # read_task saw to it
+    assert source is not None  # read_task has checked it
     document = open_file(source.file)
     renamed = {code: language for language, code in source.codes.items()}
     whole = [segment(document, row, renamed) for row in json_lines(document)]
     within = [source.part in ("all", part_of(number)) for number in range(len(whole))]
     pairs: list[Neighbours] = []
     for pair in neighbours(whole, source.pairing, source.pivot):
-        # A paragraph that answers one question asks none itself.
+        # A paragraph that is an answer is not used as a question.
         if within[pair.first] and not (pairs and pairs[-1].second == pair.first):
             pairs.append(pair)
     if not pairs:
-        raise document.error("", f"holds no pair of pairing {source.pairing!r} in {source.pivot!r}")
+        raise document.error(
+            "", f"contains no pair for pairing {source.pairing!r} in {source.pivot!r}"
+        )
     asking = {x.first for x in pairs}
     stands_for: dict[str, int] = {}
     pool: list[int] = []

@@ -1,22 +1,22 @@
-"""Tasks of one's own: JSON lines per language and one table of judgements; and BEIR's layout.
+"""The simple layout, JSON lines per language and one table of judgements; and BEIR's layout.
 
 Simple layout, for each language LANG:
 
 - ``queries.LANG.jsonl``: one ``{"id": ..., "text": ...}`` per line;
-- ``passages.LANG.jsonl``: the same, with ``"title"`` where wanted;
+- ``passages.LANG.jsonl``: the same, optionally with ``"title"``;
 - ``qrels.tsv``, for all languages: a header, then ``query-id``, ``passage-id``, ``score`` and,
-  where wanted, ``language``.
+  optionally, ``language``.
 
 A query id in several languages is the same question, a passage id in several languages the same
 passage in translation. A judgement holds in every language whose passages have its passage id; with
-a ``language``, only among that language's passages.
+a ``language``, only for that language's passages.
 
-BEIR layout (Thakur et al. 2021, arXiv 2104.08663), one language a task: ``corpus.jsonl`` and
+BEIR layout (Thakur et al. 2021, arXiv 2104.08663), one language per task: ``corpus.jsonl`` and
 ``queries.jsonl`` with ``_id``, ``text`` and, for passages, ``title``; ``qrels/test.tsv``.
 
 A title and its text are joined as the task's text option says: ``title-newline-text``,
-``title-space-text``, or ``text`` alone. Without a title, or with an empty one, the text stands
-alone.
+``title-space-text``, or ``text`` alone. Without a title, or with an empty one, only the text is
+used.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def read_simple(
 ) -> Reading:
     """Read the simple layout.
 
-    Ids that only other languages of the task have are known when all are read; when ``languages``
-    leaves some out, judgements on ids that none of the rest has count as theirs and are dropped.
+    If ``languages`` leaves some of the task's out, judgements on ids that no loaded language has
+    are assumed to belong to those and are dropped.
 
     Raises:
         DataError: a file is malformed, or a judgement names an unknown query or passage; names
@@ -125,11 +125,11 @@ def _texts(
         local = check_id(document, where, row.fields[id_key])
         where = f"{where}, id {local!r}"
         if local in found:
-            raise document.error(where, "this id is in the file twice")
+            raise document.error(where, "this id occurs twice in the file")
         title, text = row.fields.get("title"), row.fields["text"]
         found[local] = joined(document, where, title, text, option)
     if not found:
-        raise document.error("", "holds no line")
+        raise document.error("", "contains no line")
     return Texts(tuple(found), tuple(found.values()))
 
 

@@ -1,9 +1,9 @@
-"""SQuAD's JSON, one file per language: a question asks for the paragraph that it stands beside.
+"""SQuAD's JSON, one file per language: a question's relevant passage is its paragraph.
 
-So read, XQuAD and MLQA are retrieval of paragraphs, as mteb has them: spaces around questions and
-paragraphs are dropped, equal paragraphs are one passage and equal questions one question. A
-passage's id is the number of its paragraph in the file, counted from 0. What answers a question
-inside its paragraph is not looked at.
+This makes XQuAD and MLQA paragraph retrieval, as in mteb: questions and paragraphs are stripped,
+equal paragraphs are merged into one passage and equal questions into one question. A passage's id
+is the number of its paragraph in the file, counted from 0. The answer within the paragraph is
+ignored.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from harness.data.task_data import Reading
 def read(spec: TaskSpec, languages: Sequence[str], open_file: Callable[[str], Document]) -> Reading:
     """Read the articles of each language.
 
-    A question id that several languages ask is one question: its paragraphs in all of
+    A question id that occurs in several languages is one question: its paragraphs in all of
     ``languages`` are one parallel set.
 
     Raises:
@@ -50,9 +50,9 @@ def _pairs(document: Document) -> Iterator[Pair]:
             question = check_id(document, f"{where}, question", entry.get("id"))
             at = f"{where}, question {question!r}"
             if question in seen:
-                raise document.error(at, "this id is in the file twice")
+                raise document.error(at, "this id occurs twice in the file")
             seen.add(question)
             text = check_text(document, at, entry.get("question"), name="'question'")
             yield Pair(question, text.strip(), passage, context)
     if not seen:
-        raise document.error("", "holds no question")
+        raise document.error("", "contains no question")

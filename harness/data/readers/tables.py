@@ -1,17 +1,17 @@
-"""Tables of queries, passages and judgements, one of each per language: how the hub holds them.
+"""Tables of queries, passages and judgements, one of each per language, as on the hub.
 
-A table is JSON lines (``.jsonl``, ``.jsonl.gz``), parquet, or tab-separated values; which files,
-the task file says (``[source.paths]``). This is the layout of mteb's repositories and of BEIR's:
+A table is JSON lines (``.jsonl``, ``.jsonl.gz``), parquet, or tab-separated values, named in the
+task file (``[source.paths]``). This is the layout of mteb's repositories and of BEIR's:
 
 - queries: ``_id`` or ``id``, and ``text``; or lines ``id TAB text`` (``.tsv``);
-- passages: the same, with ``title`` where there is one;
-- judgements: ``query-id``, ``corpus-id``, ``score``; as ``.tsv`` under a header, or TREC qrels.
+- passages: the same, optionally with ``title``;
+- judgements: ``query-id``, ``corpus-id``, ``score``; as ``.tsv`` with a header, or TREC qrels.
 
-Ids may be numbers. A table of judgements of its own for each language is about that language's
-passages; one for all languages holds in each of them. Queries without a judgement belong to other
-splits and are left out. Judgements that a passage is not relevant may be about passages of a larger
-collection, which are not in the table, and are dropped then. Titles are joined as the task's text
-option says; as in mteb, spaces around the whole are dropped, and a passage may be empty.
+Ids may be numbers. A table of judgements per language is about that language's passages; a single
+one for all languages holds in each of them. Queries without a judgement belong to other splits and
+are left out. Judgements of irrelevance may concern passages of a larger collection that are not in
+the table, and are then dropped. Titles are joined as the task's text option says; as in mteb, the
+result is stripped, and a passage may be empty.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _JUDGED = ("query-id", "corpus-id", "score")
 
 
 class Judgement(NamedTuple):
-    """One line of relevance judgements, in a language that is said elsewhere."""
+    """One line of relevance judgements; its language is known from the context."""
 
     line: int
     query: str
@@ -47,10 +47,10 @@ class Judgement(NamedTuple):
 
 
 def read(spec: TaskSpec, languages: Sequence[str], open_file: Callable[[str], Document]) -> Reading:
-    """Read the tables of each language; passages that are a stream are left to the corpus.
+    """Read the tables of each language; streamed passages are left to the corpus.
 
     Raises:
-        DataError: a table is malformed, or a passage that is judged relevant is not there.
+        DataError: a table is malformed, or a relevant passage is missing.
     """
     source = spec.source
     queries: dict[str, Texts] = {}
@@ -95,17 +95,17 @@ def _question(spec: TaskSpec, language: str, query: str) -> str:
 
 
 def _texts(document: Document, option: str | None) -> dict[str, str]:
-    """Id -> text of one table; ``option``, for passages, says how title and text are joined."""
+    """Id -> text of one table; for passages, ``option`` says how title and text are joined."""
     found: dict[str, str] = {}
     for where, local, fields in _rows(document):
         if local in found:
-            raise document.error(where, "this id is in the file twice")
+            raise document.error(where, "this id occurs twice in the file")
         if option is None:
             found[local] = check_text(document, where, fields["text"])
         else:
             found[local] = table_text(document, where, fields, option)
     if not found:
-        raise document.error("", "holds no row")
+        raise document.error("", "contains no row")
     return found
 
 
