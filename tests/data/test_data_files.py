@@ -131,8 +131,8 @@ def test_a_wrong_checksum_says_how_to_mend_it(tmp_path: Path, own_cache: Path) -
     with pytest.raises(DataError) as caught:
         load(spec)
     assert str(caught.value) == (
-        f"{cache / 'en.json'}: SHA-256 is {found}, expected {expected}: the file is damaged or from "
-        f"another version; run `harness data fetch {tmp_path / 'far.toml'}` to fetch it again"
+        f"{cache / 'en.json'}: SHA-256 is {found}, expected {expected}: the file is damaged or "
+        f"from another version; run `harness data fetch {tmp_path / 'far.toml'}` to fetch it again"
     )
     put(tmp_path / "given" / "far-r", "Mud")
     for action in (load, fetch):
