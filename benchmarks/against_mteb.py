@@ -301,7 +301,7 @@ def run_ours(work: Work) -> Side:
             settings=work.kinds,
             **work.part,
         )
-    scores = {row["setting"]: row["scores"] for row in record.task(spec.name)["settings"]}
+    scores = {row.setting: row.scores for row in record.task(spec.name).settings}
     table = record.per_query(spec.name)
     keys = zip(table.setting, table.question, strict=True)
     return Side(model.name, cost, scores, dict(zip(keys, table["ndcg@10"], strict=True)))

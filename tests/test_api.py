@@ -112,7 +112,7 @@ def test_a_task_need_not_be_in_a_list(tmp_path: Path) -> None:
     again = harness.load_record(record.folder)
     assert again.document == record.document
     spec = harness.load_task(path)
-    assert harness.evaluate(WordBag(), spec, settings=["mono"]).task(spec.name)["kinds"] == ["mono"]
+    assert harness.evaluate(WordBag(), spec, settings=["mono"]).task(spec.name).kinds == ("mono",)
 
 
 def test_a_run_is_scored_from_python_as_on_the_command_line(tmp_path: Path) -> None:

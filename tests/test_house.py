@@ -30,6 +30,7 @@ HEAVY = [
     "scipy",
     "sentence_transformers",
     "sentencepiece",
+    "pydantic",
     "torch",
     "transformers",
 ]

@@ -21,6 +21,7 @@ from harness.data.task import Kind
 from harness.errors import UsageError, did_you_mean
 from harness.evaluation.intervals import SEED, bootstrap
 from harness.evaluation.record import Record, finite
+from harness.evaluation.record_fields import Task
 from harness.stats.means import micro_mean
 from harness.stats.per_query import PerQuery
 from harness.stats.resampling import LEVEL, RESAMPLES, Bootstrap, Estimates
@@ -157,29 +158,29 @@ def break_down(
         raise UsageError(f"--by must be one of {', '.join(BY)}, not {by!r}{did_you_mean(by, BY)}")
     if seen is not None and by != "seen":
         raise UsageError(f"--seen states training languages for --by seen, not for --by {by}")
-    entry = record.task(task if task is not None else _only_task(record))
+    of_task = record.task(task if task is not None else _only_task(record))
     trained = _trained(record, seen) if by == "seen" else frozenset()
     draw = partial(bootstrap, resamples=resamples, seed=seed)
     tables: list[Table] = []
-    for kind, rows in _by_kind(record, entry, measures):
+    for kind, rows in _by_kind(record, of_task, measures):
         for division in _divisions_of(rows, kind, by, trained):
             tables.append(_table(rows, kind, division, by, draw))
     if not tables:
         needed = "queries of several golds, or of different numbers of them"
         needed = {"pair": "cross settings", "golds": needed}.get(by, "queries")
         raise UsageError(
-            f"--by {by} needs {needed} that define {', '.join(measures or entry['measures'])}; the "
-            f"record of {record.model} on {entry['task']} has none"
+            f"--by {by} needs {needed} that define {', '.join(measures or of_task.measures)}; the "
+            f"record of {record.model} on {of_task.task} has none"
         )
-    known = tuple(x for x in entry["languages"] if primary_subtag(x) in trained)
+    known = tuple(x for x in of_task.languages if primary_subtag(x) in trained)
     return Breakdown(
         model=record.model,
-        task=entry["task"],
+        task=of_task.task,
         by=by,
         tables=tuple(tables),
         seen=known if by == "seen" else None,
         seen_stated=seen is not None,
-        partial=entry["partial"],
+        partial=of_task.partial.to_dict(),
         level=LEVEL,
         resamples=resamples,
         seed=seed,
@@ -187,7 +188,7 @@ def break_down(
 
 
 def _by_kind(
-    record: Record, entry: Mapping[str, Any], measures: Sequence[str] | None
+    record: Record, task: Task, measures: Sequence[str] | None
 ) -> Iterator[tuple[Kind, PerQuery]]:
     """The rows of each kind of setting, with those of ``measures`` that the kind defines.
 
@@ -197,12 +198,12 @@ def _by_kind(
         UsageError: the record lacks a measure.
         RecordError: its per-query table cannot be read.
     """
-    table = record.table(entry["task"])
-    wanted = list(dict.fromkeys(measures if measures is not None else entry["measures"]))
+    table = record.table(task.task)
+    wanted = list(dict.fromkeys(measures if measures is not None else task.measures))
     for name in wanted:
         if name not in table.values:
             raise UsageError(
-                f"the record of {record.model} on {entry['task']} has no measure {name!r}"
+                f"the record of {record.model} on {task.task} has no measure {name!r}"
                 f"{did_you_mean(name, list(table.values))} (it has {', '.join(table.values)})"
             )
     for kind, rows in table.select(wanted).by_kind().items():
@@ -212,7 +213,7 @@ def _by_kind(
 
 
 def _only_task(record: Record) -> str:
-    names = [str(x["task"]) for x in record.document["tasks"]]
+    names = [x.task for x in record.tasks]
     if len(names) != 1:
         raise UsageError(f"the record holds several tasks; name one of {', '.join(names)}")
     return names[0]
@@ -224,8 +225,8 @@ def _trained(record: Record, stated: Sequence[str] | None) -> frozenset[str]:
     For a model of `harness train` these are the languages of that training: a language that only
     its base has seen is the transfer one asks about.
     """
-    model = record.document["model"]
-    of_record = model.get("training", {}).get("languages", model["languages"])
+    model = record.contents.model
+    of_record = model.languages if model.training is None else model.training.languages
     found = stated if stated is not None else of_record
     if found is None:
         raise UsageError(

@@ -26,6 +26,7 @@ from harness.data.task import Kind
 from harness.errors import RecordError, UsageError, did_you_mean
 from harness.evaluation.intervals import SEED
 from harness.evaluation.record import Record, finite
+from harness.evaluation.record_fields import Task
 from harness.metrics import parse_measure
 from harness.metrics.measure import Better
 from harness.stats.means import question_shares
@@ -247,7 +248,7 @@ def compare(
     if len(records) < 2:
         raise UsageError("name at least two records to compare; the first is the baseline")
     loaded = [x if isinstance(x, Record) else Record.load(x) for x in records]
-    documents = [x.document for x in loaded]
+    documents = [x.contents for x in loaded]
     shared = shared_tasks(documents, tasks)
     found = mismatches(documents, shared)
     if found and not force:
@@ -269,7 +270,7 @@ def compare(
     for number, paired in enumerate(kinds):
         if paired.task not in texts:
             entry = loaded[0].task(paired.task)
-            texts[paired.task] = question_texts(entry, data_dir) if flips else ({}, None)
+            texts[paired.task] = _texts(entry, data_dir) if flips else ({}, None)
         intervals = [
             None if found else _recorded(x.task(paired.task), paired.kind, paired.measures)
             for x in loaded
@@ -292,7 +293,7 @@ def compare(
                 ),
             )
         )
-    names = dict.fromkeys(str(t["task"]) for d in documents for t in d["tasks"])
+    names = dict.fromkeys(t.task for d in documents for t in d.tasks)
     return Comparison(
         mismatches=tuple(found),
         records=tuple(sides),
@@ -301,9 +302,9 @@ def compare(
         tasks=tuple(
             TaskComparison(
                 task=task,
-                title=loaded[0].task(task)["title"],
-                text=loaded[0].task(task)["text"],
-                partial=loaded[0].task(task)["partial"],
+                title=loaded[0].task(task).title,
+                text=loaded[0].task(task).text,
+                partial=loaded[0].task(task).partial.to_dict(),
                 kinds=tuple(of_task),
                 texts_note=texts[task][1],
             )
@@ -358,7 +359,7 @@ def paired_tables(
 
 
 def _measures(records: Sequence[Record], task: str, wanted: Sequence[str]) -> list[str]:
-    held = [_held(x.task(task)) for x in records]
+    held = [x.task(task).all_measures for x in records]
     for letter, record, names in zip(letters(len(records)), records, held, strict=True):
         for name in wanted:
             if name not in names:
@@ -366,32 +367,33 @@ def _measures(records: Sequence[Record], task: str, wanted: Sequence[str]) -> li
                     f"record {letter} ({record.model}) has no measure {name!r} on {task}"
                     f"{did_you_mean(name, names)} (it has {', '.join(names)})"
                 )
-    asked = list(wanted) or [*records[0].task(task)["measures"], *KEY_BIAS]
+    asked = list(wanted) or [*records[0].task(task).measures, *KEY_BIAS]
     return [m for m in dict.fromkeys(asked) if all(m in names for names in held)]
 
 
-def _held(entry: dict[str, Any]) -> list[str]:
-    """Measures that some kind of setting of a task has."""
-    return list(dict.fromkeys(m for both in entry["means"].values() for m in both["macro"]))
+def _of_kind(task: Task, kind: Kind, measure: str) -> bool:
+    return kind in task.means and measure in task.means[kind].macro
 
 
-def _of_kind(entry: dict[str, Any], kind: Kind, measure: str) -> bool:
-    return kind in entry["means"] and measure in entry["means"][kind]["macro"]
+def _texts(task: Task, data_dir: Path | None) -> tuple[Mapping[tuple[str, str], str], str | None]:
+    return question_texts(
+        task.task, task.text, task.languages, task.partial, task.data_digest, data_dir
+    )
 
 
 def _recorded(
-    entry: Mapping[str, Any], kind: Kind, measures: Sequence[str]
-) -> list[list[float | None]] | None:
+    task: Task, kind: Kind, measures: Sequence[str]
+) -> list[Sequence[float | None]] | None:
     """The intervals that a record holds of its means; ``None`` if it holds none like ours."""
-    held = entry["intervals"]
-    if held is None or held["level"] != LEVEL or kind not in held["means"]:
+    held = task.intervals
+    if held is None or held.level != LEVEL or kind not in held.means:
         return None
-    return [held["means"][kind][m]["bca"] for m in measures]
+    return [held.means[kind][m].bca for m in measures]
 
 
 def _values(
     paired: Paired,
-    recorded: Sequence[list[list[float | None]] | None],
+    recorded: Sequence[list[Sequence[float | None]] | None],
     resamples: int,
     seed: int,
 ) -> list[list[Value]]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from harness.errors import HarnessError
+from harness.evaluation.record_fields import Partial
 from harness.stats.per_query import Paired
 
 EQUAL = 1e-12
@@ -60,11 +60,16 @@ def most_changed(
 
 
 def question_texts(
-    entry: Mapping[str, Any], data_dir: Path | None
+    task: str,
+    text: str,
+    languages: Sequence[str],
+    partial: Partial,
+    data_digest: str,
+    data_dir: Path | None,
 ) -> tuple[Mapping[tuple[str, str], str], str | None]:
     """Texts of a record's questions by (language, id), without touching the network.
 
-    ``entry`` is the task's part of the record. Returns no texts, and why, where the data is not at
+    Returns no texts, and why, where the data is not at
     hand or not that of the record.
     """
     from harness.data.loading import load
@@ -72,17 +77,17 @@ def question_texts(
 
     try:
         data = load(
-            find_task(entry["task"], text=entry["text"]),
-            languages=entry["languages"],
+            find_task(task, text=text),
+            languages=languages,
             data_dir=data_dir,
             offline=True,
-            limit=entry["partial"].get("limit"),
-            sampled="sampled_corpus" in entry["partial"],
-            sample=(entry["partial"].get("sample") or {}).get("drawn"),
+            limit=partial.limit,
+            sampled=partial.sampled_corpus is not None,
+            sample=partial.sample.drawn if partial.sample else None,
         )
     except HarnessError as problem:
         return {}, f"without the questions' texts: {problem}"
-    if data.digest != entry["data_digest"]:
+    if data.digest != data_digest:
         return {}, "without the questions' texts: the data at hand is not that of the record"
     return {
         (language, question): text

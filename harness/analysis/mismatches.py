@@ -8,8 +8,7 @@ from string import ascii_uppercase
 from typing import Any
 
 from harness.errors import RecordError, UsageError, did_you_mean
-
-Document = Mapping[str, Any]
+from harness.evaluation.record_fields import Contents
 
 ABSENT = "nothing"
 # Of a task: records that differ here scored other queries, pools or judgements.
@@ -49,14 +48,14 @@ def letters(n: int) -> list[str]:
     return names
 
 
-def shared_tasks(documents: Sequence[Document], wanted: Sequence[str] = ()) -> list[str]:
+def shared_tasks(documents: Sequence[Contents], wanted: Sequence[str] = ()) -> list[str]:
     """The tasks that all records hold, in the first one's order; of these only ``wanted``, if any.
 
     Raises:
         RecordError: there is none.
         UsageError: a wanted one is not shared.
     """
-    held = [[str(t["task"]) for t in d["tasks"]] for d in documents]
+    held = [[t.task for t in d.tasks] for d in documents]
     shared = [x for x in held[0] if all(x in names for names in held)]
     if not shared:
         has = _has([" and ".join(names) for names in held])
@@ -72,9 +71,9 @@ def shared_tasks(documents: Sequence[Document], wanted: Sequence[str] = ()) -> l
     return [x for x in shared if not wanted or x in wanted]
 
 
-def mismatches(documents: Sequence[Document], tasks: Sequence[str]) -> list[Differing]:
+def mismatches(documents: Sequence[Contents], tasks: Sequence[str]) -> list[Differing]:
     """Everything by which the records do not measure the same thing on ``tasks``."""
-    found = _differing(None, "schema_version", [d["schema_version"] for d in documents])
+    found: list[Differing] = []
     for task in tasks:
         entries = [_entry(d, task) for d in documents]
         for field in _SAME:
@@ -82,24 +81,25 @@ def mismatches(documents: Sequence[Document], tasks: Sequence[str]) -> list[Diff
     return found
 
 
-def other_differences(documents: Sequence[Document], tasks: Sequence[str]) -> list[Differing]:
+def other_differences(documents: Sequence[Contents], tasks: Sequence[str]) -> list[Differing]:
     """In what else the records differ: model, options, device, software, facts of no consequence.
 
     These are what is being compared, so nobody refuses them.
     """
     found: list[Differing] = []
+    models = [d.model.to_dict() for d in documents]
     for field in _MODEL:
-        values = [d["model"][field] for d in documents]
+        values = [x[field] for x in models]
         if field == "prompts":  # an empty one is none
             values = [{role: x for role, x in held.items() if x} for held in values]
         found += _differing(None, field, values)
     for title, tables in (
-        ("option ", [d["options"] for d in documents]),
-        ("", [d["environment"]["packages"] for d in documents]),
+        ("option ", [d.options.to_dict() for d in documents]),
+        ("", [d.environment.packages for d in documents]),
     ):
         for field in dict.fromkeys(x for table in tables for x in table):
             found += _differing(None, title + field, [table.get(field) for table in tables])
-    found += _differing(None, "device", [d.get("device") for d in documents])
+    found += _differing(None, "device", [d.device for d in documents])
     for task in tasks:
         entries = [_entry(d, task) for d in documents]
         for field in _TOLD:
@@ -107,9 +107,9 @@ def other_differences(documents: Sequence[Document], tasks: Sequence[str]) -> li
     return found
 
 
-def _entry(document: Document, task: str) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = next(t for t in document["tasks"] if t["task"] == task)
-    return found
+def _entry(record: Contents, task: str) -> Mapping[str, Any]:
+    found = next(t for t in record.tasks if t.task == task)
+    return found.model_dump(mode="json", exclude_unset=True, include={*_SAME, *_TOLD})
 
 
 def _differing(task: str | None, field: str, values: Sequence[Any]) -> list[Differing]:

@@ -11,14 +11,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from harness.boards.board import Addition, Cell, Column, Row
-from harness.boards.rows import Entry
 from harness.boards.tracked.document import Tracked
+from harness.boards.tracked.fields import TrackedTask
 from harness.stats.ragged import FloatArray
 from harness.stats.resampling import LEVEL
 
 
 def additions(
-    rows: Sequence[Row], members: Sequence[tuple[Tracked, Entry]], columns: Sequence[Column]
+    rows: Sequence[Row], members: Sequence[tuple[Tracked, TrackedTask]], columns: Sequence[Column]
 ) -> tuple[Addition, ...]:
     """All pairs of a system and the same without its addition.
 
@@ -29,15 +29,15 @@ def additions(
     """
     found = []
     for row, (tracked, entry) in zip(rows, members, strict=False):
-        first = tracked.document["model"]["facts"].get("first")
+        first = tracked.contents.model.facts.get("first")
         # One without a fingerprint may have changed in between.
         if not isinstance(first, dict) or first["fingerprint"] is None:
             continue
         for base, (plain, other) in zip(rows, members, strict=False):
-            model = plain.document["model"]
-            if (model["name"], model["fingerprint"]) != (first["name"], first["fingerprint"]):
+            model = plain.contents.model
+            if (model.name, model.fingerprint) != (first["name"], first["fingerprint"]):
                 continue
-            if plain.document["options"] == tracked.document["options"]:
+            if plain.contents.options == tracked.contents.options:
                 cells = _differences(row, base, (tracked, entry), (plain, other), columns)
                 found.append(Addition(row.id, base.id, cells))
     return tuple(found)
@@ -46,12 +46,12 @@ def additions(
 def _differences(
     row: Row,
     base: Row,
-    member: tuple[Tracked, Entry],
-    other: tuple[Tracked, Entry],
+    member: tuple[Tracked, TrackedTask],
+    other: tuple[Tracked, TrackedTask],
     columns: Sequence[Column],
 ) -> dict[str, Cell]:
     found = {}
-    ours, theirs = (tracked.questions[entry["task"]] for tracked, entry in (member, other))
+    ours, theirs = (tracked.questions[task.task] for tracked, task in (member, other))
     for column in columns:
         values = [x.cells.get(column.key, Cell(None)).value for x in (row, base)]
         at = (column.kind, column.measure)

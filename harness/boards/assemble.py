@@ -18,14 +18,16 @@ from harness.boards.board import Board, Cell, Column, Ranking, Row, TaskBoard
 from harness.boards.leaderboards import Leaderboards
 from harness.boards.overview import make_overview
 from harness.boards.published import published_on
-from harness.boards.rows import Entry, imported_row, measured_row, published_row
+from harness.boards.rows import imported_row, measured_row, published_row
 from harness.boards.shown_values import leaders
 from harness.boards.significance import METHOD, ranked
 from harness.boards.tracked.document import Tracked, question_ids
+from harness.boards.tracked.fields import TrackedTask
 from harness.boards.tracked.questions import packed
 from harness.data.task import KINDS, Kind
 from harness.errors import UsageError
 from harness.evaluation.partial import partial
+from harness.evaluation.record_fields import TaskFacts
 from harness.interop.imported import Imported
 from harness.metrics import parse_measure
 from harness.stats.multiple_tests import ALPHA
@@ -36,15 +38,15 @@ _ORDER = ("map", "recall@1", "recall@10", "ndcg@10", "mrr@10", "recall@100", *KE
 
 _OF_A_SAMPLE = {"sampled_corpus", "golds_outside_sample", "questions_without_gold"}
 
-Member = tuple[Tracked, Entry]
+Member = tuple[Tracked, TrackedTask]
 
 
 def make_board(found: Leaderboards) -> Board:
     """Lay records side by side: one board per task, and one across tasks."""
     groups: dict[tuple[str, ...], list[Member]] = {}
     for tracked in found.records:
-        for entry in tracked.document["tasks"]:
-            groups.setdefault(_what(entry), []).append((tracked, entry))
+        for task in tracked.contents.tasks:
+            groups.setdefault(_what(task), []).append((tracked, task))
     groups = {what: _latest(members) for what, members in groups.items()}
     slugs = _slugs(groups)
     boards = [
@@ -62,13 +64,13 @@ def make_board(found: Leaderboards) -> Board:
     )
 
 
-def _what(entry: Entry) -> tuple[str, ...]:
-    """Equal for entries that measured the same thing."""
-    facts = (entry["languages"], entry["partial"])
+def _what(task: TrackedTask) -> tuple[str, ...]:
+    """Equal for tasks that measured the same thing."""
+    facts = (task.languages, task.partial.to_dict())
     return (
-        entry["task"],
-        entry["data_digest"],
-        entry["text"],
+        task.task,
+        task.data_digest,
+        task.text,
         json.dumps(facts, sort_keys=True),
     )
 
@@ -79,11 +81,11 @@ def _latest(members: Sequence[Member]) -> list[Member]:
     A model without a fingerprint may have changed in between, so all its records stay.
     """
     found: dict[str, Member] = {}
-    for tracked, entry in sorted(members, key=lambda x: (str(x[0].document["created"]), x[0].name)):
-        model = tracked.document["model"]
-        of_model = (model["name"], model["fingerprint"], tracked.document["options"])
-        known = json.dumps((of_model, entry["kinds"], entry["measures"]), sort_keys=True)
-        found[known if model["fingerprint"] else tracked.name] = (tracked, entry)
+    for tracked, task in sorted(members, key=lambda x: (x[0].contents.created, x[0].name)):
+        model = tracked.contents.model
+        of_model = (model.name, model.fingerprint, tracked.contents.options.to_dict())
+        known = json.dumps((of_model, task.kinds, task.measures), sort_keys=True)
+        found[known if model.fingerprint else tracked.name] = (tracked, task)
     return sorted(found.values(), key=lambda x: x[0].name)
 
 
@@ -95,13 +97,13 @@ def _slugs(groups: Mapping[tuple[str, ...], Sequence[Member]]) -> dict[tuple[str
 
     taken: dict[str, tuple[str, ...]] = {}
     for what in sorted(groups, key=rank):
-        entry = groups[what][0][1]
-        words = [entry["task"]]
-        if entry["text"] != entry["text_default"]:
-            words.append(entry["text"])
-        if entry["partial"]:
-            words.append("sample" if _only_sampled(entry) else "part")
-        digest = entry["data_digest"][:8]
+        task = groups[what][0][1]
+        words = [task.task]
+        if task.text != task.text_default:
+            words.append(task.text)
+        if task.partial:
+            words.append("sample" if _only_sampled(task) else "part")
+        digest = task.data_digest[:8]
         for more in ([], [digest], [digest, str(len(taken))]):
             slug = re.sub(r"[^a-z0-9._-]+", "-", "-".join([*words, *more]).lower())
             if slug not in taken:
@@ -110,52 +112,50 @@ def _slugs(groups: Mapping[tuple[str, ...], Sequence[Member]]) -> dict[tuple[str
     return {what: slug for slug, what in taken.items()}
 
 
-def _only_sampled(entry: Entry) -> bool:
+def _only_sampled(task: TaskFacts) -> bool:
     """Whether all that sets it apart from the task is that its corpus is a sample."""
-    return "sampled_corpus" in entry["partial"] and set(entry["partial"]) <= _OF_A_SAMPLE
+    return task.partial.sampled_corpus is not None and task.partial.model_fields_set <= _OF_A_SAMPLE
 
 
 def _task_board(
     slug: str, members: list[Member], folder: Path, imported: Sequence[Imported]
 ) -> TaskBoard:
     # What measured most speaks for the board.
-    fullest, entry = max(members, key=lambda x: (len(x[1]["settings"]), len(x[1]["measures"])))
-    rows = [measured_row(tracked, own, _redefined(own, entry)) for tracked, own in members]
-    notes = board_notes(entry)
-    primary = slug in (entry["task"], f"{entry['task']}-sample")
+    fullest, task = max(members, key=lambda x: (len(x[1].settings), len(x[1].measures)))
+    rows = [measured_row(tracked, own, _redefined(own, task)) for tracked, own in members]
+    notes = board_notes(task)
+    primary = slug in (task.task, f"{task.task}-sample")
     if primary:
-        elsewhere = bool(entry["partial"])
-        rows += [published_row(x, entry, elsewhere=elsewhere) for x in published_on(entry["task"])]
+        elsewhere = bool(task.partial)
+        rows += [published_row(x, task, elsewhere=elsewhere) for x in published_on(task.task)]
     # On the board of the same data; of other data on the task's own, with a note.
-    here = [x for x in imported if x.task == entry["task"]]
-    rows += [
-        imported_row(x, entry) for x in here if primary or x.data_digest == entry["data_digest"]
-    ]
-    kinds: list[Kind] = [k for k in KINDS if any(k in own["kinds"] for _, own in members)]
+    here = [x for x in imported if x.task == task.task]
+    rows += [imported_row(x, task) for x in here if primary or x.data_digest == task.data_digest]
+    kinds: list[Kind] = [k for k in KINDS if any(k in own.kinds for _, own in members)]
     main, more = _columns(kinds, [own for _, own in members], rows)
     rankings = {
         column.key: ranking
         for column in (*main, *more)
         if (ranking := _ranking(column, rows, members)) is not None
     }
-    sort = _sort(kinds, entry, main)
-    ids = question_ids(entry, folder)
-    hits = fullest.questions[entry["task"]].hits
+    sort = _sort(kinds, task, main)
+    ids = question_ids(task, folder)
+    hits = fullest.questions[task.task].hits
     return TaskBoard(
         slug=slug,
-        task=entry["task"],
-        title=board_title(entry),
+        task=task.task,
+        title=board_title(task),
         primary=primary,
         notes=notes,
-        text=entry["text"],
-        data_digest=entry["data_digest"],
-        revision=entry["revision"],
-        license=entry["license"],
-        languages=tuple(entry["languages"]),
+        text=task.text,
+        data_digest=task.data_digest,
+        revision=task.revision,
+        license=task.license,
+        languages=task.languages,
         kinds=tuple(kinds),
-        questions=entry["counts"]["questions"],
-        queries=dict(entry["counts"]["queries"]),
-        passages=dict(entry["counts"]["passages"]),
+        questions=task.counts.questions,
+        queries=dict(task.counts.queries),
+        passages=dict(task.counts.passages),
         columns=main,
         more=more,
         sort=sort.key,
@@ -168,33 +168,33 @@ def _task_board(
     )
 
 
-def _redefined(own: Entry, other: Entry) -> list[str]:
+def _redefined(own: TrackedTask, other: TrackedTask) -> list[str]:
     """Measures whose formula is another in two records; where one does not say, none is known."""
-    here, there = (x.get("definitions", {}) for x in (own, other))
+    here, there = (x.definitions or {} for x in (own, other))
     return [m for m, digest in here.items() if there.get(m, digest) != digest]
 
 
-def board_notes(entry: Entry) -> tuple[str, ...]:
+def board_notes(task: TaskFacts) -> tuple[str, ...]:
     """What must stand above a board: what makes its numbers other than the task's own."""
     notes = []
-    why = dict(entry["partial"])
+    why = task.partial.to_dict()
     if sample := why.pop("sampled_corpus", None):
         held, whole = (sum(x[k] for x in sample.values()) for k in ("passages", "whole"))
         notes.append(
             f"A SAMPLE OF THE CORPUS ({held:,} of {whole:,} passages), so no official score"
         )
     if why:
-        notes.append(("" if _only_sampled(entry) else "part of the task: ") + partial(why))
-    if entry["text"] != entry["text_default"]:
-        notes.append(f"text option {entry['text']}, not the task's default {entry['text_default']}")
+        notes.append(("" if _only_sampled(task) else "part of the task: ") + partial(why))
+    if task.text != task.text_default:
+        notes.append(f"text option {task.text}, not the task's default {task.text_default}")
     return tuple(notes)
 
 
-def board_title(entry: Entry) -> str:
+def board_title(task: TaskFacts) -> str:
     """The task's, with what keeps its numbers from being the task's."""
-    if not entry["partial"]:
-        return str(entry["title"])
-    return f"{entry['title']} ({'sample' if _only_sampled(entry) else 'part'})"
+    if not task.partial:
+        return task.title
+    return f"{task.title} ({'sample' if _only_sampled(task) else 'part'})"
 
 
 @cache
@@ -209,10 +209,10 @@ def column_of(kind: Kind, measure: str) -> Column:
 
 
 def _columns(
-    kinds: Sequence[Kind], entries: Sequence[Entry], rows: Sequence[Row]
+    kinds: Sequence[Kind], tasks: Sequence[TrackedTask], rows: Sequence[Row]
 ) -> tuple[tuple[Column, ...], tuple[Column, ...]]:
     """Columns of the main table, and all others that some row holds."""
-    wanted = dict.fromkeys(m for e in entries for m in (*e["measures"], *KEY_BIAS))
+    wanted = dict.fromkeys(m for t in tasks for m in (*t.measures, *KEY_BIAS))
     listed = [m for m in _ORDER if m in wanted] + [m for m in wanted if m not in _ORDER]
     held = dict.fromkeys(key for row in rows if row.source != "published" for key in row.cells)
     main = [(k, m) for k in kinds for m in listed if f"{k}/{m}" in held]
@@ -226,11 +226,11 @@ def _columns(
     )
 
 
-def _sort(kinds: Sequence[Kind], entry: Entry, columns: Sequence[Column]) -> Column:
+def _sort(kinds: Sequence[Kind], task: TrackedTask, columns: Sequence[Column]) -> Column:
     """The column that rows stand in the order of: the pool of all languages where there is one."""
     kind = "multi" if "multi" in kinds and "cross" in kinds else kinds[0]
     return next(
-        (c for m in entry["measures"] for c in columns if (c.kind, c.measure) == (kind, m)),
+        (c for m in task.measures for c in columns if (c.kind, c.measure) == (kind, m)),
         columns[0],
     )
 
@@ -274,7 +274,7 @@ def _ranking(column: Column, rows: Sequence[Row], members: Sequence[Member]) -> 
 
 def _shares(column: Column, members: Sequence[Member]) -> Any:
     """(K, n) values per question; NaN for a row that does not hold them for the same questions."""
-    held = [tracked.questions[entry["task"]] for tracked, entry in members]
+    held = [tracked.questions[task.task] for tracked, task in members]
     usual = Counter(q.ids_sha256 for q in held).most_common(1)[0][0]
     n = next(q.count for q in held if q.ids_sha256 == usual)
     shares = np.full((len(held), n), np.nan)

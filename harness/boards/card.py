@@ -20,8 +20,13 @@ from harness.base.reading import object_or_empty
 from harness.boards import Leaderboards, make_board
 from harness.boards.board import Cell, Column, Row, TaskBoard
 from harness.boards.render.grids import KIND_TITLES, unseen, value_item
-from harness.boards.tracked.document import Tracked, load, tracked_document
-from harness.boards.tracked.questions import from_document
+from harness.boards.tracked.document import (
+    Tracked,
+    load,
+    text_of,
+    tracked_document,
+    tracked_of,
+)
 from harness.console.markdown import code, escaped, table
 from harness.console.tables import Grid, Item
 from harness.data.task import list_tasks
@@ -56,9 +61,9 @@ def make_card(paths: Sequence[Path]) -> Card:
         UsageError: they are of different models.
     """
     records = [_read(path) for path in paths]
-    records.sort(key=lambda x: str(x.document["created"]))
-    names = list(dict.fromkeys(str(x.document["model"]["name"]) for x in records))
-    prints = {x.document["model"]["fingerprint"] for x in records}
+    records.sort(key=lambda x: x.contents.created)
+    names = list(dict.fromkeys(x.contents.model.name for x in records))
+    prints = {x.contents.model.fingerprint for x in records}
     if len(names) > 1:
         raise UsageError(f"a card is of one model, these records are of {', '.join(names)}")
     if len(prints) > 1:
@@ -81,11 +86,7 @@ def _read(path: Path) -> Tracked:
         return load(file)
     record = Record.load(path)
     made, _ = tracked_document(record)
-    questions = {
-        t["task"]: from_document(t["questions"], len(t["languages"]), str(file))
-        for t in made["tasks"]
-    }
-    return Tracked(str(file), made, questions)
+    return tracked_of(str(file), text_of(made), str(file))
 
 
 def section(card: Card) -> str:

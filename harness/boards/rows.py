@@ -12,72 +12,67 @@ from harness.base.languages import outside
 from harness.boards.board import Cell, Facts, Matrix, Row
 from harness.boards.published import MEAN, Published
 from harness.boards.tracked.document import Tracked
+from harness.boards.tracked.fields import TrackedContents, TrackedTask
 from harness.boards.tracked.questions import packed
 from harness.boards.tracked.reproduce import reproduce
 from harness.console.numbers import plural
 from harness.data.task import Setting
+from harness.evaluation.record_fields import Training
 from harness.interop.imported import Imported
 from harness.stats.means import MacroMean, group_means, or_none
 
 _ENOUGH_TEXTS = 100
 """Encoded in one run: with fewer, loading and warming up are what is timed."""
 
-Entry = Mapping[str, Any]
 
-
-def measured_row(tracked: Tracked, entry: Entry, redefined: Sequence[str] = ()) -> Row:
+def measured_row(tracked: Tracked, task: TrackedTask, redefined: Sequence[str] = ()) -> Row:
     """The row of one task of a tracked record.
 
     ``redefined`` are measures that it took by another formula than its board's other rows.
     """
-    document = tracked.document
+    contents = tracked.contents
     notes = []
     if redefined:
         notes.append(f"another definition of {', '.join(redefined)}, so not ranked")
-    model = document["model"]
-    training = training_of(model)
-    if found := _overlap(training, entry["task"]):
+    model, training = contents.model, contents.model.training
+    if found := _overlap(training, task.task):
         notes.append(f"trained on {plural(found, 'question')} of this task, so not ranked")
     # What the base knows, where it says, and what was seen since.
-    known = [x for x in (model["languages"], training.get("languages")) if x is not None]
+    seen_since = None if training is None else training.languages
+    known = [x for x in (model.languages, seen_since) if x is not None]
     trained_on = sorted({x for languages in known for x in languages}) if known else None
-    languages = _language_cells(entry)
+    languages = _language_cells(task)
     return Row(
         id=tracked.name,
-        model=model["name"],
+        model=model.name,
         source="measured",
-        kind=model["kind"],
-        recipe=training.get("recipe"),
-        alpha=training.get("alpha"),
-        seed=training.get("seed"),
+        kind=model.kind,
+        recipe=training.recipe if training else None,
+        alpha=training.alpha if training else None,
+        seed=training.seed if training else None,
         trained_on=None if trained_on is None else tuple(trained_on),
-        parameters=model["parameters"],
-        dimensions=entry["dimensions"],
-        options=options_in_words(document["options"]),
-        text=entry["text"],
+        parameters=model.parameters,
+        dimensions=task.dimensions,
+        options=options_in_words(contents.options.to_dict()),
+        text=task.text,
         notes=tuple(notes),
         comparable=not notes,
         elsewhere=False,
         reference=None,
-        cells=_cells(entry),
+        cells=_cells(task),
         languages=languages,
-        matrices=_matrices(entry),
-        top_languages=_top_languages(entry),
-        seen={} if trained_on is None else _seen(entry, languages, trained_on),
-        hits={k: packed(x.hit) for k, x in tracked.questions[entry["task"]].hits.items()},
-        facts=_facts(document, entry),
+        matrices=_matrices(task),
+        top_languages=_top_languages(task),
+        seen={} if trained_on is None else _seen(task, languages, trained_on),
+        hits={k: packed(x.hit) for k, x in tracked.questions[task.task].hits.items()},
+        facts=_facts(contents, task),
     )
 
 
-def training_of(model: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What a record says of how its model was trained: recipe, alpha, languages, overlap."""
-    found = model.get("training")
-    return found if isinstance(found, Mapping) else {}
-
-
-def _overlap(training: Mapping[str, Any], task: str) -> int:
+def _overlap(training: Training | None, task: str) -> int:
     """Questions of ``task`` that were found in the training data."""
-    return sum(x["questions_found"] for x in training.get("overlap", ()) if x["task"] == task)
+    found = () if training is None else training.overlap
+    return sum(x.questions_found for x in found if x.task == task)
 
 
 _USUAL = frozenset((("dtype", "float32"), ("compile", False)))
@@ -98,12 +93,11 @@ def options_in_words(options: Mapping[str, Any]) -> str:
     return ", ".join(words)
 
 
-def _cells(entry: Entry) -> dict[str, Cell]:
-    held = entry["intervals"]
+def _cells(task: TrackedTask) -> dict[str, Cell]:
     found = {}
-    for kind, both in entry["means"].items():
-        ends = {} if held is None else held["means"].get(kind, {})
-        for measure, value in both["macro"].items():
+    for kind, means in task.means.items():
+        ends = {} if task.intervals is None else task.intervals.means.get(kind, {})
+        for measure, value in means.macro.items():
             found[f"{kind}/{measure}"] = _cell(value, ends.get(measure))
     return found
 
@@ -112,61 +106,57 @@ def _cell(value: float | None, interval: Sequence[float | None] | None) -> Cell:
     return Cell(value) if interval is None else Cell(value, interval[0], interval[1])
 
 
-def _language_cells(entry: Entry) -> dict[str, tuple[Cell, ...]]:
+def _language_cells(task: TrackedTask) -> dict[str, tuple[Cell, ...]]:
     """Column key -> one cell per query language: the mean over its settings of the kind."""
-    held = entry["intervals"]
-    settings = [Setting(*x[:3]) for x in entry["settings"]]
+    settings = [Setting(*x[:3]) for x in task.settings]
     found: dict[str, tuple[Cell, ...]] = {}
-    for kind, both in entry["means"].items():
-        ends = {} if held is None else held["languages"].get(kind, {})
+    for kind, both in task.means.items():
+        ends = {} if task.intervals is None else task.intervals.languages.get(kind, {})
         chosen = [i for i, s in enumerate(settings) if s.kind == kind]
         macro = MacroMean(tuple(settings[i] for i in chosen))
-        for measure in both["macro"]:
-            scores = entry["scores"].get(measure)
-            if scores is None:
-                continue
+        for measure in both.macro:
+            scores = task.scores[measure]
             means = macro.by_language([scores[i] for i in chosen])
             found[f"{kind}/{measure}"] = tuple(
                 _cell(or_none(means.get(x, math.nan)), ends.get(x, {}).get(measure))
-                for x in entry["languages"]
+                for x in task.languages
             )
     return found
 
 
-def _matrices(entry: Entry) -> dict[str, Matrix]:
+def _matrices(task: TrackedTask) -> dict[str, Matrix]:
     """Measure -> query language x passage language, for tasks with cross settings."""
-    if "cross" not in entry["kinds"]:
+    if "cross" not in task.means:
         return {}
-    at = {x: i for i, x in enumerate(entry["languages"])}
+    at = {x: i for i, x in enumerate(task.languages)}
     size = len(at)
     found: dict[str, Matrix] = {}
-    for measure in entry["means"]["cross"]["macro"]:
+    for measure in task.means["cross"].macro:
         cells: list[list[float | None]] = [[None] * size for _ in range(size)]
-        for (kind, asked, answered, *_), value in zip(
-            entry["settings"], entry["scores"][measure], strict=True
+        for (_, query_language, passage_language, *_), value in zip(
+            task.settings, task.scores[measure], strict=True
         ):
-            if kind != "multi":
-                cells[at[asked]][at[answered]] = value
+            if passage_language is not None:
+                cells[at[query_language]][at[passage_language]] = value
         found[measure] = tuple(map(tuple, cells))
     return found
 
 
-def _top_languages(entry: Entry) -> Matrix | None:
-    share = entry["top_languages"]["share"]
-    if len(entry["languages"]) < 2 or "multi" not in entry["kinds"]:
+def _top_languages(task: TrackedTask) -> Matrix | None:
+    share = task.top_languages.share
+    if len(task.languages) < 2 or "multi" not in task.kinds:
         return None
     return tuple(
-        tuple(share.get(asked, {}).get(x) for x in entry["languages"])
-        for asked in entry["languages"]
+        tuple(share.get(query, {}).get(x) for x in task.languages) for query in task.languages
     )
 
 
 def _seen(
-    entry: Entry, languages: Mapping[str, tuple[Cell, ...]], trained_on: Sequence[str]
+    task: TrackedTask, languages: Mapping[str, tuple[Cell, ...]], trained_on: Sequence[str]
 ) -> dict[str, tuple[float | None, float | None]]:
     """Column key -> means over the languages seen in training, and over the others."""
-    unseen = outside(entry["languages"], trained_on)
-    groups = np.array([x in unseen for x in entry["languages"]], np.intp)
+    unseen = outside(task.languages, trained_on)
+    groups = np.array([x in unseen for x in task.languages], np.intp)
     found = {}
     for key, cells in languages.items():
         seen, other = group_means(np.array([c.value for c in cells], np.float64), groups, 2)
@@ -174,36 +164,36 @@ def _seen(
     return found
 
 
-def _facts(document: Mapping[str, Any], entry: Entry) -> Facts:
-    encoding = entry["encoding"]
-    timed = encoding["encoded"] >= _ENOUGH_TEXTS and encoding["model_seconds"] > 0
-    peaks = entry["peak_bytes"].values()
+def _facts(contents: TrackedContents, task: TrackedTask) -> Facts:
+    encoding = task.encoding
+    timed = encoding.encoded >= _ENOUGH_TEXTS and encoding.model_seconds > 0
+    peaks = task.peak_bytes.values()
     return Facts(
-        command=reproduce(document, entry["task"]),
-        fingerprint=document["model"]["fingerprint"],
-        record_sha256=entry["per_query"]["sha256"],
-        created=document["created"],
-        harness=document["environment"]["packages"].get("polyglot-harness"),
-        device=document["device"],
-        processor=document["environment"]["processor"],
-        texts=encoding["texts"],
-        encoded=encoding["encoded"],
-        texts_per_second=encoding["encoded"] / encoding["model_seconds"] if timed else None,
-        search_seconds=entry["seconds"].get("search"),
-        seconds=dict(entry["seconds"]),
+        command=reproduce(contents, task.task),
+        fingerprint=contents.model.fingerprint,
+        record_sha256=task.per_query.sha256,
+        created=contents.created,
+        harness=contents.environment.packages.get("polyglot-harness"),
+        device=contents.device,
+        processor=contents.environment.processor,
+        texts=encoding.texts,
+        encoded=encoding.encoded,
+        texts_per_second=encoding.encoded / encoding.model_seconds if timed else None,
+        search_seconds=task.seconds.get("search"),
+        seconds=dict(task.seconds),
         peak_bytes=max(peaks) if peaks else None,
     )
 
 
-def published_row(row: Published, entry: Entry, *, elsewhere: bool) -> Row:
-    """A published row on the board of ``entry``; ``elsewhere``: which is of a sample alone."""
+def published_row(row: Published, task: TrackedTask, *, elsewhere: bool) -> Row:
+    """A published row on the board of ``task``; ``elsewhere``: which is of a sample alone."""
     notes = [f"published in {row.paper.reference}, not measured here"]
-    if row.text is not None and row.text != entry["text"]:
+    if row.text is not None and row.text != task.text:
         notes.append(f"another text option than this board's: {row.text}")
     named = {language for _, _, language in row.values}
-    held = sum(x in named for x in entry["languages"])
-    if 0 < held < len(entry["languages"]):
-        notes.append(f"over {held} of the {len(entry['languages'])} languages")
+    held = sum(x in named for x in task.languages)
+    if 0 < held < len(task.languages):
+        notes.append(f"over {held} of the {len(task.languages)} languages")
     if elsewhere:
         notes.append("over the whole corpus, not this sample")
     keys = dict.fromkeys((kind, measure) for kind, measure, _ in row.values)
@@ -228,9 +218,9 @@ def published_row(row: Published, entry: Entry, *, elsewhere: bool) -> Row:
             f"{k}/{m}": Cell(row.values[k, m, MEAN]) for k, m in keys if (k, m, MEAN) in row.values
         },
         languages={
-            f"{k}/{m}": tuple(Cell(row.values.get((k, m, x))) for x in entry["languages"])
+            f"{k}/{m}": tuple(Cell(row.values.get((k, m, x))) for x in task.languages)
             for k, m in keys
-            if any((k, m, x) in row.values for x in entry["languages"])
+            if any((k, m, x) in row.values for x in task.languages)
         },
         matrices={},
         top_languages=None,
@@ -240,14 +230,14 @@ def published_row(row: Published, entry: Entry, *, elsewhere: bool) -> Row:
     )
 
 
-def imported_row(row: Imported, entry: Entry) -> Row:
-    """A row from another harness's file on the board of ``entry``; what it lacks stays empty."""
+def imported_row(row: Imported, task: TrackedTask) -> Row:
+    """A row from another harness's file on the board of ``task``; what it lacks stays empty."""
     notes = [f"imported from {row.origin}, not measured here"]
-    if row.data_digest != entry["data_digest"]:
+    if row.data_digest != task.data_digest:
         notes.append(f"over other data than this board's: {row.data_digest[:12]}")
     means = row.means()
-    size = len(entry["languages"])
-    at = {x: i for i, x in enumerate(entry["languages"])}
+    size = len(task.languages)
+    at = {x: i for i, x in enumerate(task.languages)}
     grids: dict[str, list[list[float | None]]] = {}
     for setting, values in row.scores.items():
         for measure, value in values.items():
@@ -270,11 +260,11 @@ def imported_row(row: Imported, entry: Entry) -> Row:
         text=None,
         notes=tuple(notes),
         comparable=False,
-        elsewhere=row.data_digest != entry["data_digest"],
+        elsewhere=row.data_digest != task.data_digest,
         reference=row.origin,
         cells={f"{k}/{m}": Cell(v) for k, values in means.items() for m, v in values.items()},
         languages={
-            f"{k}/{m}": tuple(Cell(by_language.get(x)) for x in entry["languages"])
+            f"{k}/{m}": tuple(Cell(by_language.get(x)) for x in task.languages)
             for k, values in row.language_means().items()
             for m, by_language in values.items()
         },

@@ -14,16 +14,17 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.resources import files
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from harness.base.files import write_atomically
+from harness.base.reading import parse_json
 from harness.data.task import Setting
 from harness.errors import RecordError
+from harness.evaluation.record_fields import Contents, Task, fields_of
 from harness.stats.per_query import PerQuery
 
 if TYPE_CHECKING:
@@ -33,28 +34,32 @@ SCHEMA_VERSION = 1
 RECORD_FILE = "record.json"
 
 
-@cache
-def schema() -> dict[str, Any]:
-    """The JSON Schema of record.json, as it ships in the package."""
-    text = files("harness.evaluation").joinpath("record.schema.json").read_text("utf-8")
-    found: dict[str, Any] = json.loads(text)
-    return found
+def validate(document: Any, where: str) -> Contents:
+    """The fields of a document of JSON values.
+
+    Raises:
+        RecordError: it does not fit; names ``where`` and the first field that is wrong.
+    """
+    try:
+        raw = json.dumps(document, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as problem:
+        raise RecordError(f"{where} is not a valid record: {problem}") from problem
+    return parse(raw, where)
 
 
-def validate(document: Any, where: str) -> None:
-    """Raise :class:`RecordError` naming ``where`` and the first field that breaks the schema."""
-    import jsonschema
+def parse(raw: bytes | str, where: str) -> Contents:
+    """The fields of a record.json.
 
-    version = document.get("schema_version") if isinstance(document, dict) else None
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise RecordError(
-            f"{where} has schema version {version}, this harness reads up to {SCHEMA_VERSION}; "
-            "install a newer polyglot-harness to read it"
-        )
-    problem = next(iter(jsonschema.Draft202012Validator(schema()).iter_errors(document)), None)
-    if problem is not None:
-        at = "/".join(str(x) for x in problem.absolute_path) or "top level"
-        raise RecordError(f"{where} is not a valid record: {at}: {problem.message[:200]}")
+    Raises:
+        RecordError: as :func:`validate`.
+    """
+    contents = fields_of(Contents, raw, where, "record", SCHEMA_VERSION)
+    for number, task in enumerate(contents.tasks):
+        if task.per_query is None:
+            raise RecordError(
+                f"{where} is not a valid record: tasks/{number}: 'per_query' is a required field"
+            )
+    return contents
 
 
 def finite(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,29 +81,48 @@ def _finite(value: Any) -> Any:
 
 @dataclass
 class Record:
-    """One model's results. ``document`` is record.json, ``tables`` the per-query tables by task."""
+    """One model's results."""
 
     document: dict[str, Any]
+    """record.json as JSON values; :attr:`contents` holds the same, typed."""
     tables: dict[str, PerQuery] = field(default_factory=dict, repr=False)
     folder: Path | None = None
     before: Record | None = field(default=None, repr=False)
     """Of a run with a reranker: the record of the first stage alone; not saved with this one."""
 
+    @cached_property
+    def contents(self) -> Contents:
+        """The fields of ``document``, typed: ``record.contents.model.fingerprint``.
+
+        Raises:
+            RecordError: the document does not fit.
+        """
+        raw = json.dumps(self.document, allow_nan=False)
+        return fields_of(Contents, raw, self._name, "record", SCHEMA_VERSION)
+
+    @property
+    def _name(self) -> str:
+        return "this record" if self.folder is None else str(self.folder / RECORD_FILE)
+
     @property
     def model(self) -> str:
         """The model's name."""
-        return str(self.document["model"]["name"])
+        return self.contents.model.name
 
-    def task(self, name: str) -> dict[str, Any]:
-        """The part of the document about one task.
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """What each task measured: ``record.tasks[0].encoding.texts``."""
+        return self.contents.tasks
+
+    def task(self, name: str) -> Task:
+        """What one task measured.
 
         Raises:
             RecordError: the record has no such task.
         """
-        entries: list[dict[str, Any]] = self.document["tasks"]
-        for entry in entries:
-            if entry["task"] == name:
-                return entry
+        for task in self.tasks:
+            if task.task == name:
+                return task
         raise RecordError(f"the record of {self.model} has no task {name!r}")
 
     def to_frame(self) -> pd.DataFrame:
@@ -106,10 +130,9 @@ class Record:
         import pandas as pd
 
         rows = []
-        for entry in self.document["tasks"]:
-            for s in entry["settings"]:
-                flat = {k: v for k, v in s.items() if k != "scores"}
-                rows.append({"task": entry["task"], **flat, **s["scores"]})
+        for task in self.tasks:
+            for s in task.settings:
+                rows.append({"task": task.task, **s.model_dump(exclude={"scores"}), **s.scores})
         return pd.DataFrame(rows)
 
     def per_query(self, task: str | None = None) -> pd.DataFrame:
@@ -121,7 +144,7 @@ class Record:
         import pandas as pd
         import pyarrow.parquet as pq
 
-        names = [t["task"] for t in self.document["tasks"]] if task is None else [task]
+        names = [t.task for t in self.tasks] if task is None else [task]
         frames = []
         for name in names:
             frame = pq.read_table(io.BytesIO(self.table_bytes(name))).to_pandas()
@@ -139,8 +162,7 @@ class Record:
         if task in self.tables:
             return self.tables[task].with_sorted_questions()
         settings = [
-            Setting(s["kind"], s["query_language"], s["passage_language"])
-            for s in self.task(task)["settings"]
+            Setting(s.kind, s.query_language, s.passage_language) for s in self.task(task).settings
         ]
         try:
             found = PerQuery.from_parquet(self.table_bytes(task), settings)
@@ -156,15 +178,17 @@ class Record:
         """
         if task in self.tables:
             return self.tables[task].to_parquet()
-        described = self.task(task)["per_query"]
-        path = (self.folder or Path()) / described["file"]
+        described = self.task(task).per_query
+        if described is None:
+            raise RecordError(f"{self._name} has no per-query table of {task}; save it first")
+        path = (self.folder or Path()) / described.file
         try:
             raw: bytes = path.read_bytes()
         except OSError as problem:
             raise RecordError(
                 f"the per-query table {path} cannot be read: {problem.strerror}"
             ) from problem
-        if hashlib.sha256(raw).hexdigest() != described["sha256"]:
+        if hashlib.sha256(raw).hexdigest() != described.sha256:
             raise RecordError(
                 f"{path} is not the table its record names (SHA-256 differs); run the model again"
             )
@@ -177,19 +201,22 @@ class Record:
             RecordError: the document does not fit the schema.
             StoreError: the folder cannot be written.
         """
+        files: dict[str, dict[str, Any]] = {}
         for name, table in self.tables.items():
             raw = table.to_parquet()
-            entry = self.task(name)
-            entry["per_query"] = {
+            files[name] = {
                 "file": f"{name}.per-query.parquet",
                 "rows": len(table),
                 "sha256": hashlib.sha256(raw).hexdigest(),
             }
-            write_atomically(folder / entry["per_query"]["file"], raw)
-        validate(self.document, str(folder / RECORD_FILE))
+            write_atomically(folder / files[name]["file"], raw)
+        for entry in self.document["tasks"]:
+            if entry["task"] in files:
+                entry["per_query"] = files[entry["task"]]
+        contents = validate(self.document, str(folder / RECORD_FILE))
         text = json.dumps(self.document, indent=1, ensure_ascii=False, allow_nan=False)
         write_atomically(folder / RECORD_FILE, (text + "\n").encode())
-        self.folder = folder
+        self.contents, self.folder = contents, folder
         return folder / RECORD_FILE
 
     @classmethod
@@ -202,15 +229,16 @@ class Record:
         path = Path(path)
         file = path / RECORD_FILE if path.is_dir() else path
         try:
-            document = json.loads(file.read_text("utf-8"))
+            raw = file.read_bytes()
         except OSError as problem:
             raise RecordError(
                 f"{file} cannot be read ({problem.strerror}); name a record.json or its folder"
             ) from problem
-        except ValueError as problem:
-            raise RecordError(f"{file} is not JSON: {problem}") from problem
-        validate(document, str(file))
-        return cls(document, folder=file.parent)
+        document = parse_json(raw, file, RecordError)
+        contents = parse(raw, str(file))
+        record = cls(document, folder=file.parent)
+        record.contents = contents
+        return record
 
 
 def load_record(path: str | Path) -> Record:

@@ -13,6 +13,7 @@ from harness.errors import UsageError
 from harness.evaluation.evaluate import evaluate
 from harness.evaluation.options import RunOptions
 from harness.evaluation.record import Record
+from harness.evaluation.record_fields import Task
 from harness.gate.policy import Policy
 from harness.metrics import BIAS_SUITE
 
@@ -49,7 +50,7 @@ def produce(
         HarnessError: as :func:`harness.evaluate`.
     """
     options = options or RunOptions()
-    held = {str(t["task"]): t for t in baseline.document["tasks"]}
+    held = {t.task: t for t in baseline.tasks}
     specs = [find_task(x) for x in tasks or held]
     for spec in specs:
         if spec.name not in held:
@@ -63,27 +64,27 @@ def produce(
             if _way(entry, field) != _way(entries[0], field):
                 raise UsageError(
                     f"the baseline's tasks were run in different ways ({field} of "
-                    f"{entry['task']}); gate them one at a time with --task"
+                    f"{entry.task}); gate them one at a time with --task"
                 )
-    part = entries[0]["partial"]
-    drawn = part.get("sample", {}).get("drawn")
+    part = entries[0].partial
+    drawn = part.sample.drawn if part.sample else None
     if options.sample and drawn and options.sample != drawn:
         raise UsageError(
             f"--sample {options.sample}: the baseline is a sample of {drawn} questions; gate "
             "against one of the whole task, or leave the flag out"
         )
     # What a record shows first is kept first; the bias suite is computed anyway.
-    shown = dict.fromkeys(m for e in entries for m in e["measures"])
+    shown = dict.fromkeys(m for e in entries for m in e.measures)
     shown |= dict.fromkeys(r.measure for r in policy.rules if r.measure not in BIAS_SUITE)
     return evaluate(
         model,
         [_with_text(spec, entry) for spec, entry in zip(specs, entries, strict=True)],
         options=replace(
             options,
-            languages=tuple(part["languages"]) if "languages" in part else None,
-            settings=tuple(entries[0]["kinds"]),
-            corpus="sampled" if "sampled_corpus" in part else "whole",
-            limit=part.get("limit"),
+            languages=part.languages,
+            settings=entries[0].kinds,
+            corpus="whole" if part.sampled_corpus is None else "sampled",
+            limit=part.limit,
             sample=options.sample or drawn,
             measures=tuple(shown),
             resamples=0,  # the gate draws its own
@@ -94,16 +95,15 @@ def produce(
     )
 
 
-def _way(entry: dict[str, Any], field: str) -> Any:
+def _way(entry: Task, field: str) -> Any:
     """How a task was run, without what its data decides."""
-    value = entry[field]
-    if field != "partial":
-        return value
-    asked = {k: v for k, v in value.items() if k in ("languages", "limit")}
-    drawn = value.get("sample", {}).get("drawn")
-    return asked | {"sample": drawn, "corpus": "sampled_corpus" in value}
+    if field == "kinds":
+        return entry.kinds
+    part = entry.partial
+    drawn = part.sample.drawn if part.sample else None
+    return part.languages, part.limit, drawn, part.sampled_corpus is not None
 
 
-def _with_text(spec: TaskSpec, entry: dict[str, Any]) -> TaskSpec:
+def _with_text(spec: TaskSpec, entry: Task) -> TaskSpec:
     """The task with the baseline's text option, if it still offers it."""
-    return replace(spec, text=entry["text"]) if entry["text"] in spec.texts else spec
+    return replace(spec, text=entry.text) if entry.text in spec.texts else spec

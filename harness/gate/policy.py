@@ -207,9 +207,7 @@ class Policy:
 
 def measures_of(policy: Policy, record: Record) -> list[str]:
     """The measures of a policy that a record holds: what its baseline has to keep."""
-    held = {
-        m for t in record.document["tasks"] for both in t["means"].values() for m in both["macro"]
-    }
+    held = {m for task in record.tasks for m in task.all_measures}
     return [m for m in dict.fromkeys(rule.measure for rule in policy.rules) if m in held]
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from harness.analysis.compare import paired_tables
 from harness.analysis.mismatches import mismatches, other_differences
 from harness.errors import NotComparableError
 from harness.evaluation.intervals import SEED
 from harness.evaluation.record import Record
+from harness.evaluation.record_fields import Contents, Partial
 from harness.gate import baselines
 from harness.gate.attribution import attributed
 from harness.gate.differences import Check, asks, measured
@@ -67,7 +67,7 @@ def gate(
     if not asked:
         raise NotComparableError(
             f"no rule of {policy.name} is about anything that these records hold; their measures "
-            f"are {', '.join(base.task(names[0])['measures'])}"
+            f"are {', '.join(base.task(names[0]).measures)}"
         )
     permutations = _permutations(policy, asked)
     moved = measured(
@@ -78,7 +78,7 @@ def gate(
         permutations=permutations,
         seed=seed,
     )
-    half = any(x.document["options"].get("dtype") in _HALVES for x in (base, new))
+    half = any(x.contents.options.dtype in _HALVES for x in (base, new))
     cells, comparisons = judge(policy, kinds, asked, moved, half=half)
     cells, languages = attributed(policy, kinds, asked, cells)
     found = [
@@ -89,10 +89,10 @@ def gate(
         candidate=_party(new),
         baseline=_party(base),
         policy=policy.name,
-        tasks={task: new.task(task)["partial"] for task in names},
+        tasks={task: new.task(task).partial.to_dict() for task in names},
         outcomes=tuple(found),
         languages=languages,
-        differing=tuple(other_differences([base.document, new.document], names)),
+        differing=tuple(other_differences([base.contents, new.contents], names)),
         comparisons=comparisons,
         alpha=policy.alpha,
         resamples=policy.resamples,
@@ -107,8 +107,8 @@ def comparable(base: Record, new: Record, policy: Policy, tasks: Sequence[str] =
     Raises:
         NotComparableError: a task is missing, or its data, text option or measures changed.
     """
-    held = [str(t["task"]) for t in base.document["tasks"]]
-    got = [str(t["task"]) for t in new.document["tasks"]]
+    held = [t.task for t in base.tasks]
+    got = [t.task for t in new.tasks]
     for task in tasks or held:
         for party, names in (("baseline", held), ("candidate", got)):
             if task not in names:
@@ -117,7 +117,7 @@ def comparable(base: Record, new: Record, policy: Policy, tasks: Sequence[str] =
                     "there too, or name with --task what to look at"
                 )
     names = [task for task in held if not tasks or task in tasks]
-    documents = [_document(x, other, names) for x, other in ((base, new), (new, base))]
+    documents = [_contents(x, other, names) for x, other in ((base, new), (new, base))]
     found = [
         f"{x.task + ' ' if x.task else ''}{x.field}: baseline {x.values[0]}, candidate "
         f"{x.values[1]}"
@@ -125,7 +125,7 @@ def comparable(base: Record, new: Record, policy: Policy, tasks: Sequence[str] =
     ]
     wanted = dict.fromkeys(rule.measure for rule in policy.rules)
     for task in names:
-        both = [x.task(task).get("definitions") or {} for x in (base, new)]
+        both = [x.task(task).definitions or {} for x in (base, new)]
         for measure in wanted:
             of = [d.get(measure) for d in both]
             if measure in _measures(base, new, policy, task) and (of[0] != of[1] or not of[0]):
@@ -142,25 +142,27 @@ def comparable(base: Record, new: Record, policy: Policy, tasks: Sequence[str] =
     return names
 
 
-def _document(record: Record, other: Record, tasks: Sequence[str]) -> dict[str, Any]:
-    """A record's document, where it alone is a sample: that of what the sample was drawn from.
+def _contents(record: Record, other: Record, tasks: Sequence[str]) -> Contents:
+    """A record's contents; where it alone is a sample: that of what the sample was drawn from.
 
     All passages stay in a sample, so its queries score as they do among all others.
     """
     entries = []
     for task in tasks:
         entry, beside = record.task(task), other.task(task)
-        drawn = entry["partial"].get("sample")
-        if drawn and not beside["partial"].get("sample"):
-            rest = {k: v for k, v in entry["partial"].items() if k != "sample"}
-            entry = {**entry, "partial": rest, "data_digest": drawn["whole"]}
+        drawn = entry.partial.sample
+        if drawn is not None and beside.partial.sample is None:
+            rest = Partial.model_validate_json(
+                entry.partial.model_dump_json(exclude_unset=True, exclude={"sample"})
+            )
+            entry = entry.model_copy(update={"partial": rest, "data_digest": drawn.whole})
         entries.append(entry)
-    return {**record.document, "tasks": entries}
+    return record.contents.model_copy(update={"tasks": tuple(entries)})
 
 
 def _alike(base: Record, new: Record, task: str) -> bool:
     """Whether both hold the same queries: not where one is a sample of the other's."""
-    drawn = [x.task(task)["partial"].get("sample") for x in (base, new)]
+    drawn = [x.task(task).partial.sample for x in (base, new)]
     return bool(drawn[0] == drawn[1])
 
 
@@ -171,9 +173,9 @@ def _measures(base: Record, new: Record, policy: Policy, task: str) -> list[str]
 
 
 def _holds(record: Record, task: str, measure: str, kinds: Sequence[str] | None = None) -> bool:
-    means: Mapping[str, Any] = record.task(task)["means"]
+    means = record.task(task).means
     return any(
-        measure in both["macro"] for kind, both in means.items() if kinds is None or kind in kinds
+        measure in both.macro for kind, both in means.items() if kinds is None or kind in kinds
     )
 
 
@@ -193,7 +195,7 @@ def _checked(
         if task not in tasks:
             return _missing(outcome, f"the rule names task {task!r}, which was not compared")
     mine = [task for task in tasks if not rule.tasks or task in rule.tasks]
-    known = {x for task in mine for x in base.task(task)["languages"]}
+    known = {x for task in mine for x in base.task(task).languages}
     absent = [x for x in rule.languages if x not in known]
     if absent:
         return _missing(outcome, f"the records hold no {' or '.join(absent)}")
@@ -210,11 +212,11 @@ def _missing(outcome: Outcome, note: str) -> Outcome:
 
 
 def _party(record: Record) -> Party:
-    document = record.document
+    contents = record.contents
     return Party(
         model=record.model,
         where=None if record.folder is None else str(record.folder),
-        created=document["created"],
-        fingerprint=document["model"]["fingerprint"],
-        harness=document["environment"]["packages"].get("polyglot-harness"),
+        created=contents.created,
+        fingerprint=contents.model.fingerprint,
+        harness=contents.environment.packages.get("polyglot-harness"),
     )

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tiny
 from click.testing import CliRunner
+from contents import record_document, task_entry
 
 import harness
 from harness.analysis.breakdown import BY, Breakdown, Slice, break_down
@@ -38,7 +39,7 @@ HAND = [
 
 
 def by_hand(trained: Sequence[str] | None = ("en",), rows: Sequence[Any] = HAND) -> Record:
-    """A record of ``rows``, with no more of a document than a breakdown reads."""
+    """A record of ``rows``."""
     settings = tuple(dict.fromkeys(row[0] for row in rows))
     questions = tuple(dict.fromkeys(row[1] for row in rows))
     table = PerQuery(
@@ -53,23 +54,26 @@ def by_hand(trained: Sequence[str] | None = ("en",), rows: Sequence[Any] = HAND)
             "rank_distance": np.array([row[5] for row in rows]),
         },
     )
-    entry = {
-        "task": "hand",
-        "measures": ["map", "rank_distance"],
-        "languages": ["en", "de", "ru"],
-        "partial": {},
-        "settings": [
+    entry = task_entry(
+        "hand",
+        measures=["map", "rank_distance"],
+        languages=["en", "de", "ru"],
+        settings=[
             {
                 "setting": s.name,
                 "kind": s.kind,
                 "query_language": s.query_language,
                 "passage_language": s.passage_language,
+                "queries": 1,
+                "pool": 1,
+                "scores": {},
             }
             for s in settings
         ],
-    }
-    model = {"name": "by hand", "languages": None if trained is None else list(trained)}
-    return Record({"model": model, "tasks": [entry]}, {"hand": table})
+    )
+    document = record_document(entry, name="by hand")
+    document["model"]["languages"] = None if trained is None else list(trained)
+    return Record(document, {"hand": table})
 
 
 def rows_of(found: Breakdown, kind: str, table: int = 0) -> dict[str, Slice]:
@@ -195,7 +199,7 @@ def test_rows_weighted_by_their_queries_give_the_kinds_micro_mean(record: Record
     found = break_down(record, by, resamples=50)
     assert found.tables
     for table in found.tables:
-        whole = record.task("tiny")["means"][table.kind]["micro"]
+        whole = record.task("tiny").means[table.kind].micro
         for measure in table.measures:
             cells = [row.cells[measure] for row in table.rows]
             total = sum(x.micro * x.queries for x in cells if x.queries)
@@ -207,28 +211,28 @@ def test_languages_have_the_records_own_means_and_intervals(record: Record) -> N
     entry = record.task("tiny")
     found = break_down(record, "language")
     assert (found.resamples, found.seed) == (
-        entry["intervals"]["resamples"],
-        entry["intervals"]["seed"],
+        entry.intervals.resamples,
+        entry.intervals.seed,
     )
     for table in found.tables:
-        macro = entry["means"][table.kind]["macro"]
+        macro = entry.means[table.kind].macro
         for measure in table.measures:
             mean = np.mean([row.cells[measure].mean for row in table.rows])
             assert mean == pytest.approx(macro[measure], abs=1e-12)
         for row in table.rows:
-            recorded = entry["intervals"]["languages"][table.kind][row.name]
+            recorded = entry.intervals.languages[table.kind][row.name]
             for measure, cell in row.cells.items():
-                assert [cell.low, cell.high] == pytest.approx(recorded[measure]["bca"])
+                assert [cell.low, cell.high] == pytest.approx(recorded[measure].bca)
 
 
 def test_scripts_weighted_by_their_languages_give_the_macro_mean(record: Record) -> None:
     """Latin twice, Han once."""
-    macro = record.task("tiny")["means"]
+    macro = record.task("tiny").means
     for kind in ("mono", "cross", "multi"):
         rows = rows_of(break_down(record, "script", resamples=50), kind)
         assert {name: row.languages for name, row in rows.items()} == {"Han": 1, "Latin": 2}
         mean = sum(row.cells["map"].mean * row.languages for row in rows.values()) / 3
-        assert mean == pytest.approx(macro[kind]["macro"]["map"], abs=1e-12)
+        assert mean == pytest.approx(macro[kind].macro["map"], abs=1e-12)
 
 
 def test_any_measure_of_the_record_and_no_other(record: Record) -> None:
@@ -252,7 +256,8 @@ def test_what_cannot_be_broken_down_is_refused() -> None:
         break_down(by_hand(rows=HAND[:3]), "golds")
     with pytest.raises(RecordError, match="no task 'other'"):
         break_down(record, "language", task="other")
-    record.document["tasks"].append({"task": "second"})
+    record = by_hand()
+    record.document["tasks"].append(task_entry("second"))
     with pytest.raises(UsageError, match="name one of hand, second"):
         break_down(record, "language")
 

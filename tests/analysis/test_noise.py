@@ -125,16 +125,16 @@ def test_an_encoder_that_depends_on_its_batches_is_found_out(task: str) -> None:
     )
     moved = {(x.kind, x.measure): x for x in outcome(found, "batch size 1").moved}
     for kind in ("mono", "cross", "multi"):
-        one, other = (x["means"][kind]["macro"] for x in (sharp, blurred))
+        one, other = (x.means[kind].macro for x in (sharp, blurred))
         assert found.reference[kind]["map"] == pytest.approx(one["map"])
         for measure in ("map", "ndcg@10"):
             assert abs(one[measure] - other[measure]) > 0.01
             assert moved[kind, measure].mean == pytest.approx(other[measure] - one[measure])
     mono = moved["mono", "map"]
-    german = [next(s for s in x["settings"] if s["setting"] == "mono/de") for x in (sharp, blurred)]
+    german = [next(s for s in x.settings if s.setting == "mono/de") for x in (sharp, blurred)]
     assert mono.language == "de"
     assert mono.language_mean == pytest.approx(
-        abs(german[0]["scores"]["map"] - german[1]["scores"]["map"])
+        abs(german[0].scores["map"] - german[1].scores["map"])
     )
     assert mono.mean == pytest.approx(-mono.language_mean / 3)  # the other two stand still
     assert mono.setting == "mono/de" and mono.query >= mono.language_mean

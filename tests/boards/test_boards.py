@@ -7,11 +7,11 @@ import hashlib
 import json
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import tiny
+from contents import TRAINING, changed, with_task
 from golden_boards import GOLDEN
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +23,7 @@ from harness.boards.render.files import board_files as files_of
 from harness.boards.render.grids import addition_grid, language_grid, main_grid, ordered
 from harness.boards.render.paper import paper_grids
 from harness.boards.significance import paired_p_values, ranked
-from harness.boards.tracked.document import Tracked, add, load
+from harness.boards.tracked.document import add, load
 from harness.boards.tracked.questions import unpacked
 from harness.errors import RecordError, UsageError
 from harness.stats.resampling import paired_permutation_test
@@ -36,13 +36,6 @@ def board() -> Board:
 
 def task_of(board: Board, slug: str) -> TaskBoard:
     return next(x for x in board.tasks if x.slug == slug)
-
-
-def changed(record: Tracked, name: str, **fields: Any) -> Tracked:
-    """A tracked record with other facts about its first task, alone."""
-    document = json.loads(json.dumps(record.document))
-    document["tasks"] = [document["tasks"][0] | fields]
-    return Tracked(name, document, record.questions)
 
 
 # 30 paired differences by hand-drawn seed; scipy's t-test is what the closed form must equal.
@@ -208,9 +201,9 @@ def test_records_of_other_data_text_or_size_stand_on_boards_of_their_own() -> No
     one = load(GOLDEN / "records" / "hard.json")
     records = [
         one,
-        changed(one, "b", data_digest="f" * 64),
-        changed(one, "c", text="other"),
-        changed(one, "d", partial={"limit": 5}),
+        with_task(one, "b", data_digest="f" * 64),
+        with_task(one, "c", text="other"),
+        with_task(one, "d", partial={"limit": 5}),
     ]
     board = make_board(Leaderboards(GOLDEN, records, ()))
     slugs = {x.slug: [r.id for r in x.rows if r.comparable] for x in board.tasks}
@@ -224,8 +217,8 @@ def test_records_of_other_data_text_or_size_stand_on_boards_of_their_own() -> No
 
 def test_a_row_of_another_formula_is_marked_and_not_ranked() -> None:
     one = load(GOLDEN / "records" / "hard.json")
-    held = one.document["tasks"][0]["definitions"]
-    other = changed(one, "other", definitions=held | {"map": "0" * 12}, measures=["map"])
+    held = one.contents.tasks[0].definitions or {}
+    other = with_task(one, "other", definitions={**held, "map": "0" * 12}, measures=["map"])
     [task] = make_board(Leaderboards(GOLDEN, [one, other], ())).tasks
     row = next(r for r in task.rows if r.id == "other")
     assert row.notes == ("another definition of map, so not ranked",)
@@ -234,14 +227,12 @@ def test_a_row_of_another_formula_is_marked_and_not_ranked() -> None:
 
 def test_how_a_model_was_trained_stands_in_its_row_and_leaks_are_told() -> None:
     one = load(GOLDEN / "records" / "hard.json")
-    training = {
-        "recipe": "hybrid", "alpha": 0.5, "seed": 3, "languages": ["zh"], "overlap": [],
-    }  # fmt: skip
-    model = one.document["model"] | {"languages": ["en"], "training": training}
-    clean = dataclasses.replace(one, document=one.document | {"model": model})
+    training = TRAINING | {"languages": ["zh"]}
+    model = one.contents.model.to_dict() | {"languages": ["en"], "training": training}
+    clean = changed(one, model=model)
     leak = {"task": "xquad-r", "questions_found": 2, "sentences": []}
     model = model | {"fingerprint": "f" * 64, "training": training | {"overlap": [leak]}}
-    leaky = dataclasses.replace(one, name="leaky", document=one.document | {"model": model})
+    leaky = changed(one, "leaky", model=model)
     [task] = make_board(Leaderboards(GOLDEN, [clean, leaky], ())).tasks
     rows = {r.id: r for r in task.rows if r.source == "measured"}
     assert rows["hard"].trained_on == ("en", "zh")
@@ -253,13 +244,9 @@ def test_how_a_model_was_trained_stands_in_its_row_and_leaks_are_told() -> None:
 
 def test_a_model_that_was_run_again_has_one_row_the_latest() -> None:
     one = load(GOLDEN / "records" / "hard.json")
-    again = changed(one, "again", seconds={})
-    again = dataclasses.replace(
-        again, document=again.document | {"created": "2027-01-01T00:00:00Z"}
-    )
-    other = dataclasses.replace(
-        changed(one, "other"), document=one.document | {"options": {"dtype": "float16"}}
-    )
+    again = with_task(one, "again", seconds={})
+    again = changed(again, created="2027-01-01T00:00:00Z")
+    other = changed(one, "other", options={"dtype": "float16"})
     [task] = make_board(Leaderboards(GOLDEN, [again, one, other], ())).tasks
     assert {r.id for r in task.rows if r.comparable} == {"again", "other"}
 

@@ -229,7 +229,7 @@ def test_tied_models_are_said_to_be_tied(page: Opened) -> None:
 def test_flipped_questions_are_those_of_the_records(page: Opened, kind: str) -> None:
     page.view(f"a={PLAIN}&b={LONG}&hits={kind}")
     held = [load(GOLDEN / "records" / f"{x}.json") for x in (PLAIN, LONG)]
-    entry = next(x for x in held[0].document["tasks"] if x["task"] == "xquad-r")
+    entry = next(x for x in held[0].contents.tasks if x.task == "xquad-r")
     ids = question_ids(entry, GOLDEN)
     assert ids is not None
     a, b = (x.questions["xquad-r"].hits[kind] for x in held)

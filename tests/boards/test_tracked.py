@@ -9,13 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny
+from contents import record_document, task_entry
 
 from harness import Record, evaluate
 from harness.boards.tracked.document import add, load, question_ids
-from harness.boards.tracked.questions import Hits, Questions, from_document, to_document
+from harness.boards.tracked.fields import PackedQuestions
+from harness.boards.tracked.questions import Hits, Questions, from_packed, to_document
 from harness.boards.tracked.reproduce import portable, reproduce
 from harness.boards.tracked.text import text_of
 from harness.errors import RecordError
+from harness.evaluation.record import validate
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +56,7 @@ def test_every_mean_comes_back_from_the_values_of_single_questions(
 
 def test_means_scores_and_intervals_are_the_records(made: tuple[Record, Path, Path]) -> None:
     record, _, path = made
-    whole, kept = record.document["tasks"][0], load(path).document["tasks"][0]
+    whole, kept = record.document["tasks"][0], json.loads(path.read_text())["tasks"][0]
     for i, setting in enumerate(whole["settings"]):
         assert kept["settings"][i] == [
             setting[k] for k in ("kind", "query_language", "passage_language", "queries", "pool")
@@ -72,9 +75,9 @@ def test_hits_are_the_queries_with_a_relevant_passage_first(
 ) -> None:
     record, folder, path = made
     tracked = load(path)
-    ids = question_ids(tracked.document["tasks"][0], folder)
+    ids = question_ids(tracked.contents.tasks[0], folder)
     assert ids is not None
-    languages = tracked.document["tasks"][0]["languages"]
+    languages = tracked.contents.tasks[0].languages
     frame = record.per_query("tiny")
     for kind in ("mono", "multi"):
         hits = tracked.questions["tiny"].hits[kind]
@@ -97,7 +100,7 @@ def test_adding_twice_changes_nothing(made: tuple[Record, Path, Path]) -> None:
     assert record.folder is not None
     assert add(record.folder, folder) == [path]
     assert path.read_bytes() == before
-    assert json.loads(before) == json.loads(text_of(load(path).document))
+    assert text_of(json.loads(before)).encode() == before
 
 
 def test_no_folder_of_the_machine_stands_in_it(made: tuple[Record, Path, Path]) -> None:
@@ -115,7 +118,8 @@ def test_undefined_and_constant_values_come_back() -> None:
         values,
         {"mono": Hits(asked, ~asked)},
     )
-    after = from_document(to_document(before), 2, "here")
+    packed = PackedQuestions.model_validate_json(json.dumps(to_document(before)))
+    after = from_packed(packed, 2, "here")
     np.testing.assert_allclose(after.values, values, atol=1e-9)
     assert (after.hits["mono"].asked == asked).all() and (after.hits["mono"].hit == ~asked).all()
 
@@ -159,9 +163,9 @@ def test_other_question_ids_than_the_records_are_refused(
     ids, path = add(record.folder, tmp_path)
     ids.write_text("q1\n")
     with pytest.raises(RecordError, match="question ids"):
-        question_ids(load(path).document["tasks"][0], tmp_path)
+        question_ids(load(path).contents.tasks[0], tmp_path)
     ids.unlink()
-    assert question_ids(load(path).document["tasks"][0], tmp_path) is None
+    assert question_ids(load(path).contents.tasks[0], tmp_path) is None
 
 
 @pytest.mark.parametrize(
@@ -179,19 +183,19 @@ def test_commands_keep_what_changes_a_number(command: str, kept: str) -> None:
 
 
 def test_the_command_of_a_row_names_its_task_alone() -> None:
-    document: dict[str, Any] = {
-        "command": "harness run --model m --task xquad-r --task own/my-task.toml".split(),
-        "model": {"name": "m"},
-        "options": {"dtype": "float32", "max_length": 64},
-        "tasks": [
-            {"task": "xquad-r", "text": "sentence", "text_default": "sentence", "partial": {}},
-            {"task": "my-task", "text": "sentence", "text_default": "sentence", "partial": {}},
-        ],
-    }
-    assert reproduce(document, "xquad-r") == "harness run --model m --task xquad-r"
-    assert reproduce(document, "my-task") == "harness run --model m --task own/my-task.toml"
+    document = record_document(
+        task_entry("xquad-r", text="sentence", text_default="sentence"),
+        task_entry("my-task"),
+        name="m",
+        command="harness run --model m --task xquad-r --task own/my-task.toml".split(),
+        options={"dtype": "float32", "max_length": 64},
+    )
+    contents = validate(document, "the record of this test")
+    assert reproduce(contents, "xquad-r") == "harness run --model m --task xquad-r"
+    assert reproduce(contents, "my-task") == "harness run --model m --task own/my-task.toml"
     document["command"] = None
     document["tasks"][0] |= {"text": "sentence-context", "partial": {"limit": 9}}
-    assert reproduce(document, "xquad-r") == (
+    contents = validate(document, "the record of this test")
+    assert reproduce(contents, "xquad-r") == (
         "harness run --model m --task xquad-r --max-length 64 --text sentence-context --limit 9"
     )

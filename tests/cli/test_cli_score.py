@@ -38,8 +38,8 @@ class Exported:
 
     def scores(self, setting: str) -> dict[str, float]:
         """What the record says of a setting."""
-        entries = self.record.task("tiny")["settings"]
-        found: dict[str, float] = next(x["scores"] for x in entries if x["setting"] == setting)
+        entries = self.record.task("tiny").settings
+        found: dict[str, float] = next(x.scores for x in entries if x.setting == setting)
         return found
 
 
@@ -72,19 +72,19 @@ def test_exported_runs_score_as_the_record_says(exported: Exported) -> None:
         for theirs, measure in SHARED.items():
             assert scored.scores[theirs] == pytest.approx(ours[measure], abs=1e-12), (name, theirs)
     assert {x.missing for x in found.values()} == {0}
-    means = exported.record.task("tiny")["means"]
+    means = exported.record.task("tiny").means
     for kind, values in kind_means(list(found.values())).items():
         for theirs, measure in SHARED.items():
-            assert values[theirs] == pytest.approx(means[kind]["macro"][measure], abs=1e-12)
+            assert values[theirs] == pytest.approx(means[kind].macro[measure], abs=1e-12)
 
 
 def test_the_command_prints_the_same(exported: Exported) -> None:
     result = harness("score", *exported.runs, "--task", exported.task, "--measure", "map")
     assert result.exit_code == 0, result.output
     rows = {x.split()[0]: x.split() for x in result.stdout.splitlines() if x}
-    macro = exported.record.task("tiny")["means"]
-    assert rows["mono"][1:] == ["3", "29", "0", f"{macro['mono']['macro']['map']:.4f}"]
-    assert rows["multi"][1:] == ["3", "30", "0", f"{macro['multi']['macro']['map']:.4f}"]
+    macro = exported.record.task("tiny").means
+    assert rows["mono"][1:] == ["3", "29", "0", f"{macro['mono'].macro['map']:.4f}"]
+    assert rows["multi"][1:] == ["3", "30", "0", f"{macro['multi'].macro['map']:.4f}"]
     assert "Every judged query is in the run." in result.stdout
     assert "cross/de-en" not in result.stdout  # 12 settings: listed one by one on request
     verbose = harness("score", *exported.runs, "--task", exported.task, "-v").stdout
@@ -174,7 +174,7 @@ def test_only_some_languages(exported: Exported) -> None:
     assert list(found) == ["multi/en", "multi/de"]
     # Without the passages of zh the ranking is that of a pool of two languages.
     smaller = evaluate(tiny.WordBag(), tasks=[str(exported.task)], languages=("en", "de"))
-    ours = {x["setting"]: x["scores"]["map"] for x in smaller.task("tiny")["settings"]}
+    ours = {x.setting: x.scores["map"] for x in smaller.task("tiny").settings}
     for name, scored in found.items():
         assert scored.scores["map"] == pytest.approx(ours[name], abs=1e-12)
 

@@ -85,7 +85,7 @@ def test_a_sampled_query_scores_as_it_does_among_all(tmp_path: Path) -> None:
     assert len(measures) > 15
     for measure in measures:
         np.testing.assert_array_equal(both[measure], both[f"{measure}_whole"])
-    assert record.task("tiny")["partial"]["sample"]["drawn"] == 4
+    assert record.task("tiny").partial.sample.drawn == 4
 
 
 def test_a_sample_of_everything_is_the_whole(tmp_path: Path) -> None:

@@ -43,5 +43,5 @@ def test_part_i_of_n_takes_every_nth_shard_from_shard_i(tmp_path: Path) -> None:
     with pytest.raises(UnfinishedError, match="2/3: this part is encoded; 3 of 8 shards are left"):
         part(2)
     assert finished() == second | third
-    assert part(0).task("tiny-miracl")["counts"]["queries"] == {"sw": 12, "yo": 12}
+    assert part(0).task("tiny-miracl").counts.queries == {"sw": 12, "yo": 12}
     assert finished() == first | second | third

@@ -66,8 +66,8 @@ def test_all_132_settings_need_no_more_than_26104_texts(real_data: Path) -> None
             return np.array([[len(t) % 89 + 1, len(t) % 7, 1] for t in texts], np.float32)
 
     record = harness.evaluate(Hashed(), tasks=["xquad-r"], data_dir=real_data, resamples=0)
-    encoding = record.task("xquad-r")["encoding"]
-    assert encoding["texts"] == 26_104
-    assert len(asked) == len(set(asked)) == encoding["encoded"] <= 26_104
+    encoding = record.task("xquad-r").encoding
+    assert encoding.texts == 26_104
+    assert len(asked) == len(set(asked)) == encoding.encoded <= 26_104
     kinds = record.to_frame().kind.value_counts()
     assert kinds.to_dict() == {"cross": 110, "mono": 11, "multi": 11}

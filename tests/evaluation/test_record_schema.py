@@ -1,19 +1,30 @@
-"""record.schema.json: what a run writes is valid, what is foreign to it is not."""
+"""record.schema.json and the models it is written from: they take and refuse the same records."""
 
 from __future__ import annotations
 
 import copy
+import importlib.util
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jsonschema
+import jsonschema_rs
 import pytest
 import tiny
 
 from harness import evaluate
 from harness.errors import RecordError
-from harness.evaluation.record import SCHEMA_VERSION, Record, schema, validate
+from harness.evaluation.record import SCHEMA_VERSION, Record, validate
+
+ROOT = Path(__file__).parents[2]
+
+
+def schema() -> dict[str, Any]:
+    """The file as it ships in the package."""
+    found: dict[str, Any] = json.loads((ROOT / "harness/evaluation/record.schema.json").read_text())
+    return found
 
 
 def written(folder: Path, **options: Any) -> dict[str, Any]:
@@ -49,13 +60,65 @@ def test_it_is_a_schema_of_this_version() -> None:
     assert schema()["properties"]["schema_version"]["const"] == SCHEMA_VERSION
 
 
+def test_the_schemas_are_written_from_the_models() -> None:
+    spec = importlib.util.spec_from_file_location("write_schemas", ROOT / ".ci/write_schemas.py")
+    assert spec is not None and spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    for path, text in script.schemas().items():
+        assert path.read_text("utf-8") == text, "run python .ci/write_schemas.py"
+
+
+ODD: tuple[Any, ...] = (None, True, -1, 0, 1.5, "x", [], {}, "0" * 64, ["a"], {"x": 1})
+
+
+def places(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Fields of a document, of lists the first item."""
+    yield path
+    if isinstance(node, dict):
+        # Deep down are measures and languages, one as good as another.
+        for key, value in list(node.items())[: 2 if len(path) > 3 else None]:
+            yield from places(value, (*path, key))
+    elif isinstance(node, list) and node:
+        yield from places(node[0], (*path, 0))
+
+
+def test_the_schema_and_the_models_refuse_the_same(document: dict[str, Any]) -> None:
+    """Each field in turn is removed, and takes values of every type."""
+    validator = jsonschema_rs.validator_for(schema())
+
+    def taken(changed: Any) -> bool:
+        try:
+            validate(changed, "record.json")
+        except RecordError:
+            return False
+        return True
+
+    both = {True: 0, False: 0}
+    for path in list(places(document)):
+        if not path or path[0] == "schema_version":  # true equals the constant 1 in the models
+            continue
+        parent = at(document, path[:-1])
+        kept = parent[path[-1]]
+        for value in ODD:
+            parent[path[-1]] = value
+            valid = validator.is_valid(document)
+            assert taken(document) == valid, (path, value)
+            both[valid] += 1
+        if isinstance(parent, dict):
+            del parent[path[-1]]
+            assert taken(document) == validator.is_valid(document), path
+        parent[path[-1]] = kept
+    assert both[True] > 100 and both[False] > 1000
+
+
 def test_every_field_is_described_and_every_level_closed() -> None:
     for path, node in objects(schema()):
         for name, field in node.get("properties", {}).items():
             assert field.get("description") or "$ref" in field, (*path, name)
         if "properties" in node:
             assert node["additionalProperties"] is False, path
-            assert set(node["required"]) <= set(node["properties"]), path
+            assert set(node.get("required", ())) <= set(node["properties"]), path
 
 
 @pytest.mark.parametrize(
@@ -119,7 +182,7 @@ def test_a_field_too_few_is_named(document: dict[str, Any], path: tuple[Any, ...
     for name in set(at(document, path)) - OPTIONAL:
         changed = copy.deepcopy(document)
         del at(changed, path)[name]
-        with pytest.raises(RecordError, match=f"'{name}' is a required property"):
+        with pytest.raises(RecordError, match=f"'{name}' is a required field"):
             validate(changed, "record.json")
 
 

@@ -81,11 +81,11 @@ def test_each_text_is_encoded_once_whatever_the_settings(tmp_path: Path) -> None
     task = str(write_task(tmp_path))
     model = WordBag()
     first = harness.evaluate(model, tasks=[task])
-    assert len(model.asked) == len(set(model.asked)) == first.task("tiny")["encoding"]["encoded"]
+    assert len(model.asked) == len(set(model.asked)) == first.task("tiny").encoding.encoded
     again = WordBag()
     second = harness.evaluate(again, tasks=[task])
     assert again.asked == []
-    assert second.task("tiny")["encoding"]["encoded"] == 0
+    assert second.task("tiny").encoding.encoded == 0
     assert second.tables["tiny"].to_parquet() == first.tables["tiny"].to_parquet()
     # One language and setting less asks for nothing new either.
     harness.evaluate(again, tasks=[task], languages=("en", "de"), settings=("mono",), limit=3)

@@ -68,10 +68,10 @@ def test_shares_of_the_top_are_of_all_its_places(
     record = harness.evaluate(
         WordBag(), tasks=[task], trec=tmp_path, trec_depth=0, bias=False, resamples=0
     )
-    top = record.task("tiny")["top_languages"]
-    assert top["depth"] == depth
+    top = record.task("tiny").top_languages
+    assert top.depth == depth
     for language in LANGUAGES:
         rankings = ranked(tmp_path, language)
         places = Counter(x for languages in rankings.values() for x in languages[:depth])
         wanted = {x: places[x] / (len(rankings) * depth) for x in LANGUAGES}
-        assert top["share"][language] == pytest.approx(wanted, abs=1e-12)
+        assert top.share[language] == pytest.approx(wanted, abs=1e-12)

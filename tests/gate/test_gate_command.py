@@ -114,7 +114,7 @@ def test_2_is_a_record_that_is_newer_damaged_or_none(base: Path, tmp_path: Path)
     file.write_text(json.dumps({**json.loads(whole), "schema_version": 99}))
     assert "has schema version 99, this harness reads up to 1" in fails(gate(base, base), 2)
     file.write_text(whole[: len(whole) // 2])
-    assert "record.json is not JSON" in fails(gate(base, base), 2)
+    assert "record.json: not valid JSON" in fails(gate(base, base), 2)
     file.write_text(whole)
     assert "cannot be read (No such file or directory)" in fails(gate(tmp_path / "none", base), 2)
     table = base / "tiny.per-query.parquet"
@@ -257,7 +257,7 @@ def test_a_model_is_scored_as_the_baseline_was(tmp_path: Path, monkeypatch: Any)
     done = harness("gate", *flags, "--policy", "gate.toml")
     assert done.exit_code == 0, done.output
     (new,) = Path("o").iterdir()
-    assert Record.load(new).task("tiny")["kinds"] == ["mono", "multi"]
+    assert Record.load(new).task("tiny").kinds == ("mono", "multi")
     # A sample of a whole baseline: its questions, and what they scored among all.
     done = harness("gate", *flags, "--sample", "40")
     assert done.exit_code == 0, done.output

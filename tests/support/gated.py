@@ -35,7 +35,7 @@ def base_record(folder: Path, languages: Sequence[str] = LANGUAGES) -> Record:
 
 def moved(record: Record, **by_language: Sequence[float]) -> Record:
     """``record`` with mAP moved from 0.5 in some languages, question by question."""
-    values = {f"mono/{x}": [0.5] * QUESTIONS for x in record.task("tiny")["languages"]}
+    values = {f"mono/{x}": [0.5] * QUESTIONS for x in record.task("tiny").languages}
     for language, change in by_language.items():
         values[f"mono/{language}"] = [0.5 + x for x in change]
     return with_values(record, values)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from contents import record_document, task_entry
 
 from harness.data.task import Setting
 from harness.evaluation.record import Record
@@ -144,22 +145,23 @@ def _record(
         },
     )
     partial = {"sampled_corpus": {x: {"passages": 5, "whole": 900} for x in languages}}
-    entry = {
-        "task": task,
-        "title": task.capitalize(),
-        "text": "text",
-        "text_default": "text",
-        "partial": partial if sampled else {},
-        "measures": list(values),
-        "means": kind_means(table, setting_means(table)),
-        "settings": [
+    entry = task_entry(
+        task,
+        languages=list(languages),
+        partial=partial if sampled else {},
+        measures=list(values),
+        means=kind_means(table, setting_means(table)),
+        settings=[
             {
                 "setting": s.name,
                 "kind": s.kind,
                 "query_language": s.query_language,
                 "passage_language": s.passage_language,
+                "queries": questions,
+                "pool": questions,
+                "scores": {},
             }
             for s in settings
         ],
-    }
-    return Record({"model": {"name": "planted"}, "tasks": [entry]}, {task: table})
+    )
+    return Record(record_document(entry, name="planted"), {task: table})

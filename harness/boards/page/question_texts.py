@@ -9,6 +9,7 @@ from harness.analysis.largest_changes import question_texts
 from harness.boards.board import Board
 from harness.data.task import find_task
 from harness.errors import TaskError
+from harness.evaluation.record_fields import Partial
 
 _LANGUAGE = "en"
 """Of the texts, where a task has it; else its first."""
@@ -29,14 +30,9 @@ def texts_at_hand(board: Board, data_dir: Path | None = None) -> dict[str, Mappi
                 continue
         except TaskError:
             continue  # a task of someone's own: its file is not here
-        entry = {
-            "task": task.task,
-            "text": task.text,
-            "languages": task.languages,
-            "partial": {},
-            "data_digest": task.data_digest,
-        }
         language = _LANGUAGE if _LANGUAGE in task.languages else task.languages[0]
-        texts, _ = question_texts(entry, data_dir)
+        texts, _ = question_texts(
+            task.task, task.text, task.languages, Partial(), task.data_digest, data_dir
+        )
         found[task.slug] = {q: text for (x, q), text in texts.items() if x == language}
     return {slug: texts for slug, texts in found.items() if texts}

@@ -13,16 +13,15 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from harness.base.files import write_atomically
-from harness.base.reading import read_json
+from harness.base.reading import read_bytes
+from harness.boards.tracked.fields import TrackedContents, TrackedTask
 from harness.boards.tracked.questions import (
     Questions,
-    from_document,
+    from_packed,
     ids_text,
     of_record,
     to_document,
@@ -31,7 +30,15 @@ from harness.boards.tracked.reproduce import portable
 from harness.boards.tracked.text import text_of
 from harness.errors import RecordError
 from harness.evaluation.record import RECORD_FILE, Record, finite
-from harness.evaluation.record import schema as record_schema
+from harness.evaluation.record_fields import (
+    Bootstrap,
+    Interval,
+    Intervals,
+    RunFacts,
+    Task,
+    TaskFacts,
+    fields_of,
+)
 
 __all__ = [
     "FOLDER",
@@ -50,10 +57,6 @@ FOLDER = "records"
 QUESTIONS = "questions"
 """Of question ids, in a leaderboards folder."""
 
-# Of a record and of its tasks: what the tracked form has in a form of its own, or not at all.
-_OTHER = frozenset(("schema_version", "command", "tasks"))
-_OTHER_OF_TASK = frozenset(("settings", "intervals", "per_query", "trec"))
-_RECORD_SCHEMA = "json-schema:///record.schema.json"
 _DIGITS = 9
 _INTERVAL_DIGITS = 6
 
@@ -64,56 +67,35 @@ class Tracked:
 
     name: str
     """Its file's name without ``.json``."""
-    document: Mapping[str, Any]
+    contents: TrackedContents
     questions: Mapping[str, Questions]
     """Task -> what is held of its questions."""
 
 
-@cache
-def schema() -> dict[str, Any]:
-    """The JSON Schema of tracked records: the file in the package, and the record's own fields."""
-    text = files("harness.boards.tracked").joinpath("tracked.schema.json").read_text("utf-8")
-    own: dict[str, Any] = json.loads(text)
-    whole = record_schema()
-    for at, properties, source, left_out in (
-        ("properties", own["properties"], whole["properties"], _OTHER),
-        (
-            "$defs/task/properties",
-            own["$defs"]["task"]["properties"],
-            whole["$defs"]["task"]["properties"],
-            _OTHER_OF_TASK,
-        ),
-    ):
-        for name in source:
-            if name not in left_out:
-                properties.setdefault(name, {"$ref": f"{_RECORD_SCHEMA}#/{at}/{name}"})
-    return own
+def parse(raw: bytes | str, where: str) -> TrackedContents:
+    """The fields of a tracked record.
+
+    Raises:
+        RecordError: it does not fit; names ``where`` and the first field that is wrong.
+    """
+    try:
+        return fields_of(TrackedContents, raw, where, "tracked record", VERSION)
+    except RecordError:
+        if not _is_whole(raw):
+            raise
+    raise RecordError(
+        f"{where} is a whole record, not a tracked one; add it with harness board add RECORD"
+    )
 
 
-@cache
-def _validator() -> Any:
-    import jsonschema_rs
-
-    registry = jsonschema_rs.Registry([(_RECORD_SCHEMA, record_schema())])
-    return jsonschema_rs.validator_for(schema(), registry=registry)
-
-
-def validate(document: Any, where: str) -> None:
-    """Raise :class:`RecordError` naming ``where`` and the first field that breaks the schema."""
-    version = document.get("tracked_version") if isinstance(document, dict) else None
-    if isinstance(version, int) and version > VERSION:
-        raise RecordError(
-            f"{where} is a tracked record of version {version}, this harness reads up to "
-            f"{VERSION}; install a newer polyglot-harness to read it"
-        )
-    if isinstance(document, dict) and version is None and "schema_version" in document:
-        raise RecordError(
-            f"{where} is a whole record, not a tracked one; add it with harness board add RECORD"
-        )
-    problem = next(iter(_validator().iter_errors(document)), None)
-    if problem is not None:
-        at = "/".join(str(x) for x in problem.instance_path) or "top level"
-        raise RecordError(f"{where} is not a valid tracked record: {at}: {problem.message[:200]}")
+def _is_whole(raw: bytes | str) -> bool:
+    try:
+        document = json.loads(raw)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and {"schema_version", "tracked_version"} & set(document) == {
+        "schema_version"
+    }
 
 
 def tracked_document(record: Record) -> tuple[dict[str, Any], dict[str, tuple[str, ...]]]:
@@ -122,62 +104,68 @@ def tracked_document(record: Record) -> tuple[dict[str, Any], dict[str, tuple[st
     Raises:
         RecordError: a per-query table is missing or is not the one the record names.
     """
-    whole = record.document
+    whole = record.contents
     ids: dict[str, tuple[str, ...]] = {}
     tasks = []
-    for entry in whole["tasks"]:
-        questions, ids[entry["task"]] = of_record(record, entry["task"])
-        tasks.append(_task(entry, questions))
+    for task in whole.tasks:
+        questions, ids[task.task] = of_record(record, task.task)
+        tasks.append(_task(task, questions))
     document = {
         "tracked_version": VERSION,
-        "command": portable(whole["command"]) if whole["command"] else None,
-        **{k: v for k, v in whole.items() if k not in _OTHER},
+        "command": portable(whole.command) if whole.command else None,
+        **{k: v for k, v in whole.to_dict().items() if k in RunFacts.model_fields},
         "tasks": tasks,
     }
     return finite(document), ids
 
 
-def _task(entry: Mapping[str, Any], questions: Questions) -> dict[str, Any]:
-    settings = entry["settings"]
-    measures = list(dict.fromkeys(m for s in settings for m in s["scores"]))
+_REWRITTEN = frozenset(("means", "top_languages"))
+
+
+def _task(task: Task, questions: Questions) -> dict[str, Any]:
+    assert task.per_query is not None
+    kept = TaskFacts.model_fields.keys() - _REWRITTEN
+    measures = list(dict.fromkeys(m for s in task.settings for m in s.scores))
     return {
-        **{k: v for k, v in entry.items() if k not in (*_OTHER_OF_TASK, "means", "top_languages")},
+        **{k: v for k, v in task.to_dict().items() if k in kept},
         "settings": [
-            [s["kind"], s["query_language"], s["passage_language"], s["queries"], s["pool"]]
-            for s in settings
+            [s.kind, s.query_language, s.passage_language, s.queries, s.pool] for s in task.settings
         ],
-        "scores": {m: [_rounded(s["scores"].get(m)) for s in settings] for m in measures},
+        "scores": {m: [_rounded(s.scores.get(m)) for s in task.settings] for m in measures},
         "means": {
-            kind: {how: {m: _rounded(x) for m, x in of.items()} for how, of in both.items()}
-            for kind, both in entry["means"].items()
+            kind: {
+                how: {m: _rounded(x) for m, x in values.items()}
+                for how, values in (("macro", means.macro), ("micro", means.micro))
+            }
+            for kind, means in task.means.items()
         },
-        "intervals": None if entry["intervals"] is None else _intervals(entry["intervals"]),
+        "intervals": None if task.intervals is None else _intervals(task.intervals),
         "top_languages": {
-            "depth": entry["top_languages"]["depth"],
+            "depth": task.top_languages.depth,
             "share": {
-                asked: {x: _rounded(y, _INTERVAL_DIGITS) for x, y in sorted(shares.items())}
-                for asked, shares in entry["top_languages"]["share"].items()
+                query: {x: _rounded(y, _INTERVAL_DIGITS) for x, y in sorted(shares.items())}
+                for query, shares in task.top_languages.share.items()
             },
         },
-        "per_query": {k: entry["per_query"][k] for k in ("rows", "sha256")},
+        "per_query": {"rows": task.per_query.rows, "sha256": task.per_query.sha256},
         "questions": to_document(questions),
     }
 
 
-def _intervals(held: Mapping[str, Any]) -> dict[str, Any]:
+def _intervals(intervals: Intervals) -> dict[str, Any]:
     """Method and BCa intervals as (lower end, upper end, standard error)."""
 
-    def short(measures: Mapping[str, Any]) -> dict[str, list[float | None]]:
+    def short(measures: Mapping[str, Interval]) -> dict[str, list[float | None]]:
         return {
-            m: [_rounded(y, _INTERVAL_DIGITS) for y in (*x["bca"], x["standard_error"])]
+            m: [_rounded(y, _INTERVAL_DIGITS) for y in (*x.bca, x.standard_error)]
             for m, x in measures.items()
         }
 
     return {
-        **{k: held[k] for k in ("method", "level", "resamples", "seed", "clusters")},
-        "means": {kind: short(of) for kind, of in held["means"].items()},
+        **intervals.model_dump(include=set(Bootstrap.model_fields)),
+        "means": {kind: short(of) for kind, of in intervals.means.items()},
         "languages": {
-            kind: {x: short(of) for x, of in by.items()} for kind, by in held["languages"].items()
+            kind: {x: short(of) for x, of in by.items()} for kind, by in intervals.languages.items()
         },
     }
 
@@ -200,15 +188,15 @@ def add(source: str | Path, leaderboards: Path) -> list[Path]:
     assert record.folder is not None
     document, ids = tracked_document(record)
     target = leaderboards / FOLDER / f"{_name(record)}.json"
-    validate(document, str(record.folder / RECORD_FILE))
+    text = text_of(document)
     written = []
-    for entry in document["tasks"]:
-        path = leaderboards / ids_file(entry)
-        raw = ids_text(ids[entry["task"]])
+    for task in parse(text, str(record.folder / RECORD_FILE)).tasks:
+        path = leaderboards / ids_file(task)
+        raw = ids_text(ids[task.task])
         if not (path.is_file() and path.read_bytes() == raw):
             write_atomically(path, raw)
             written.append(path)
-    write_atomically(target, text_of(document).encode())
+    write_atomically(target, text.encode())
     return [*written, target]
 
 
@@ -218,23 +206,22 @@ def _name(record: Record) -> str:
     return folder_name(record)
 
 
-def ids_file(entry: Mapping[str, Any]) -> Path:
-    """Where the question ids of a task's part of a record stand in a leaderboards folder."""
-    task, ids = entry["task"], entry["questions"]["ids_sha256"]
-    return Path(QUESTIONS) / f"{task}-{ids[:12]}.txt"
+def ids_file(task: TrackedTask) -> Path:
+    """Where the question ids of a task are, in a leaderboards folder."""
+    return Path(QUESTIONS) / f"{task.task}-{task.questions.ids_sha256[:12]}.txt"
 
 
-def question_ids(entry: Mapping[str, Any], leaderboards: Path) -> tuple[str, ...] | None:
-    """The question ids of a task's part of a record; ``None`` where their file is not there.
+def question_ids(task: TrackedTask, leaderboards: Path) -> tuple[str, ...] | None:
+    """The question ids of a task; ``None`` where their file is missing.
 
     Raises:
         RecordError: the file holds other ids than the record names.
     """
-    path = leaderboards / ids_file(entry)
+    path = leaderboards / ids_file(task)
     if not path.is_file():
         return None
     raw = path.read_bytes()
-    if hashlib.sha256(raw).hexdigest() != entry["questions"]["ids_sha256"]:
+    if hashlib.sha256(raw).hexdigest() != task.questions.ids_sha256:
         raise RecordError(
             f"{path} does not hold the question ids its records name (SHA-256 differs); add one of "
             "these records again"
@@ -248,21 +235,40 @@ def load(path: Path) -> Tracked:
     Raises:
         RecordError: it cannot be read, is not JSON, or is not valid; the message names the file.
     """
-    document = read_json(path, RecordError)
-    validate(document, str(path))
+    return tracked_of(path.stem, read_bytes(path, RecordError), str(path))
+
+
+def tracked_of(name: str, raw: bytes | str, where: str) -> Tracked:
+    """A tracked record from the text of its file.
+
+    Args:
+        name: of the tracked record.
+        raw: the file's text.
+        where: its name, for messages.
+
+    Raises:
+        RecordError: as :func:`load`.
+    """
+    contents = parse(raw, where)
     questions = {}
-    for entry in document["tasks"]:
-        where = f"{path}: {entry['task']}"
-        _check_lengths(entry, where)
-        questions[entry["task"]] = from_document(entry["questions"], len(entry["languages"]), where)
-    return Tracked(path.stem, document, questions)
+    for task in contents.tasks:
+        _check_lengths(task, f"{where}: {task.task}")
+        questions[task.task] = from_packed(
+            task.questions, len(task.languages), f"{where}: {task.task}"
+        )
+    return Tracked(name, contents, questions)
 
 
-def _check_lengths(entry: Mapping[str, Any], where: str) -> None:
-    """What a schema cannot say: every measure has a score for every setting."""
-    for measure, scores in entry["scores"].items():
-        if len(scores) != len(entry["settings"]):
+def _check_lengths(task: TrackedTask, where: str) -> None:
+    """What types cannot say: every measure that has a mean has a score for every setting."""
+    for measure, scores in task.scores.items():
+        if len(scores) != len(task.settings):
             raise RecordError(
                 f"{where} is not a valid tracked record: {measure} has {len(scores)} scores for "
-                f"{len(entry['settings'])} settings"
+                f"{len(task.settings)} settings"
+            )
+    for measure in task.all_measures:
+        if measure not in task.scores:
+            raise RecordError(
+                f"{where} is not a valid tracked record: it has means of {measure} and no scores"
             )

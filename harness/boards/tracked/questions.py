@@ -19,8 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.analysis.compare import KEY_BIAS, paired_tables
+from harness.boards.tracked.fields import PackedQuestions
 from harness.errors import RecordError
 from harness.evaluation.record import Record
+from harness.evaluation.record_fields import Task
 from harness.stats.means import question_shares
 from harness.stats.per_query import PerQuery
 from harness.stats.ragged import FloatArray
@@ -65,9 +67,9 @@ def of_record(record: Record, task: str) -> tuple[Questions, tuple[str, ...]]:
     Raises:
         RecordError: the per-query table is missing or is not the one the record names.
     """
-    entry = record.task(task)
-    wanted = [m for m in (*entry["measures"], *KEY_BIAS) if _held(entry, m)]
-    tell = _tells_hits(entry)
+    of_task = record.task(task)
+    wanted = [m for m in (*of_task.measures, *KEY_BIAS) if m in of_task.all_measures]
+    tell = _tells_hits(of_task)
     kinds = {
         x.kind: x.rows
         for x in paired_tables([record], task, [*dict.fromkeys([*wanted, *tell])], whole=True)
@@ -87,21 +89,20 @@ def of_record(record: Record, task: str) -> tuple[Questions, tuple[str, ...]]:
             column[at] = shares[:, m]
             columns.append((kind, measure))
             values.append(column)
-        if kind in _HIT_KINDS and (found := _hits(rows, at, len(ids), entry["languages"])):
+        if kind in _HIT_KINDS and (found := _hits(rows, at, len(ids), of_task.languages)):
             hits[kind] = found
     digest = hashlib.sha256(ids_text(ids)).hexdigest()
     table = np.stack(values, axis=1) if values else np.zeros((len(ids), 0))
     return Questions(len(ids), digest, tuple(columns), table, hits), ids
 
 
-def _held(entry: Mapping[str, Any], measure: str) -> bool:
-    return any(measure in both["macro"] for both in entry["means"].values())
-
-
-def _tells_hits(entry: Mapping[str, Any]) -> list[str]:
+def _tells_hits(task: Task) -> list[str]:
     """Measures whose per-query value says whether the first passage is relevant."""
-    held = dict.fromkeys(m for both in entry["means"].values() for m in both["macro"])
-    return [m for m in held if m.partition("@")[0] == "mrr" or m in ("recall@1", "success@1")]
+    return [
+        m
+        for m in task.all_measures
+        if m.partition("@")[0] == "mrr" or m in ("recall@1", "success@1")
+    ]
 
 
 def _hits(
@@ -170,25 +171,25 @@ def _ends(values: FloatArray) -> tuple[float, float]:
     return (float(defined.min()), float(defined.max())) if len(defined) else (0.0, 0.0)
 
 
-def from_document(document: Mapping[str, Any], languages: int, where: str) -> Questions:
+def from_packed(packed: PackedQuestions, languages: int, where: str) -> Questions:
     """Read :func:`to_document` back.
 
     Raises:
         RecordError: something in it is not of the size that the rest says; names ``where``.
     """
-    count = int(document["count"])
+    count = packed.count
     try:
-        values = [_decoded(column, count) for column in document["columns"]]
-        hits = {
-            kind: Hits(*(unpacked(x[name], (count, languages)) for name in ("asked", "hit")))
-            for kind, x in document["hits"].items()
+        values = [_decoded(column, count) for column in packed.columns]
+        hits: dict[str, Hits] = {
+            kind: Hits(*(unpacked(bits, (count, languages)) for bits in (x.asked, x.hit)))
+            for kind, x in packed.hits.items()
         }
     except (ValueError, zlib.error) as problem:
         raise RecordError(f"{where}: its questions cannot be read: {problem}") from problem
     return Questions(
         count=count,
-        ids_sha256=document["ids_sha256"],
-        columns=tuple((kind, measure) for kind, measure, *_ in document["columns"]),
+        ids_sha256=packed.ids_sha256,
+        columns=tuple((kind, measure) for kind, measure, *_ in packed.columns),
         values=np.stack(values, axis=1) if values else np.zeros((count, 0)),
         hits=hits,
     )

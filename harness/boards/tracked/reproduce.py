@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath, PureWindowsPath
-from typing import Any
+
+from harness.boards.tracked.fields import TrackedContents
+from harness.evaluation.record_fields import Contents
 
 # Flags of `harness run` that change no number: where things lie, what is shown, how much memory.
 _WITH_VALUE = frozenset(
@@ -31,14 +33,14 @@ def portable(command: Sequence[str]) -> list[str]:
     return [_plain(x) for pair in _pairs(command[1:], command[:1]) for x in pair]
 
 
-def reproduce(document: Mapping[str, Any], task: str) -> str:
+def reproduce(contents: Contents | TrackedContents, task: str) -> str:
     """The command line that scores the model of a record on one of its tasks again.
 
-    ``document`` is the record's. Runs started from Python get the command that says the same.
+    Runs started from Python get the command that says the same.
     """
-    command = document["command"]
-    if not command or command[1:2] != ["run"]:
-        return shlex.join(_from_facts(document, task))
+    command = contents.command
+    if not command or command[1:2] != ("run",):
+        return shlex.join(_from_facts(contents, task))
     kept: list[str] = []
     named = task
     for pair in _pairs(command[1:], command[:1]):
@@ -50,20 +52,20 @@ def reproduce(document: Mapping[str, Any], task: str) -> str:
     return shlex.join([*kept, _TASK, named])
 
 
-def _from_facts(document: Mapping[str, Any], task: str) -> list[str]:
-    entry = next(x for x in document["tasks"] if x["task"] == task)
-    command = ["harness", "run", "--model", document["model"]["name"], _TASK, task]
-    for name, value in document["options"].items():
-        if (name, value) != ("dtype", "float32"):
-            command += [f"--{name.replace('_', '-')}", str(value)]
-    if entry["text"] != entry["text_default"]:
-        command += ["--text", entry["text"]]
-    if "languages" in entry["partial"]:
-        command += ["--languages", ",".join(entry["partial"]["languages"])]
-    if "limit" in entry["partial"]:
-        command += ["--limit", str(entry["partial"]["limit"])]
-    if "sample" in entry["partial"]:
-        command += ["--sample", str(entry["partial"]["sample"]["drawn"])]
+def _from_facts(contents: Contents | TrackedContents, name: str) -> list[str]:
+    task = next(x for x in contents.tasks if x.task == name)
+    command = ["harness", "run", "--model", contents.model.name, _TASK, name]
+    for option, value in contents.options.to_dict().items():
+        if (option, value) != ("dtype", "float32"):
+            command += [f"--{option.replace('_', '-')}", str(value)]
+    if task.text != task.text_default:
+        command += ["--text", task.text]
+    if task.partial.languages is not None:
+        command += ["--languages", ",".join(task.partial.languages)]
+    if task.partial.limit is not None:
+        command += ["--limit", str(task.partial.limit)]
+    if task.partial.sample is not None:
+        command += ["--sample", str(task.partial.sample.drawn)]
     return command
 
 

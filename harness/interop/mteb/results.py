@@ -56,24 +56,24 @@ def to_result(record: Record, task: str) -> Any:
     from mteb.results import TaskResult
 
     entry = record.task(task)
-    if entry.get("sampled"):
+    if entry.sampled:
         raise RecordError(
-            f"task {task!r}: {entry['sampled']}; mteb's result files cannot say so, so it is not "
+            f"task {task!r}: {entry.sampled}; mteb's result files cannot say so, so it is not "
             "exported"
         )
     scores: list[dict[str, Any]] = []
-    for row in entry["settings"]:
-        setting = Setting(row["kind"], row["query_language"], row["passage_language"])
-        values = {k: v for k, v in row["scores"].items() if v is not None}
+    for row in entry.settings:
+        setting = Setting(row.kind, row.query_language, row.passage_language)
+        values = {k: v for k, v in row.scores.items() if v is not None}
         named = {their_name(k): v for k, v in values.items()}
         if MAIN_SCORE not in named:
             raise RecordError(
                 f"the record of {record.model} on {task} lacks ndcg@10, the main score of the "
                 "task in mteb; run it with --measure ndcg@10 too"
             )
-        of_kind = entry["means"][row["kind"]]["macro"]
+        of_kind = entry.means[row.kind].macro
         means = {
-            f"{row['kind']}_mean_{their_name(k) if their_name(k) == MAIN_SCORE else k}": v
+            f"{row.kind}_mean_{their_name(k) if their_name(k) == MAIN_SCORE else k}": v
             for k, v in of_kind.items()
             if v is not None
         }
@@ -84,16 +84,16 @@ def to_result(record: Record, task: str) -> Any:
                 **means,
                 "main_score": named[MAIN_SCORE],
                 "hf_subset": setting.name,
-                "languages": subset_languages(setting, entry["languages"]),
+                "languages": subset_languages(setting, entry.languages),
             }
         )
     return TaskResult(
-        dataset_revision=entry["data_digest"],
+        dataset_revision=entry.data_digest,
         task_name=_name_of(task),
         mteb_version=version("mteb"),
         scores={SPLIT: scores},
-        evaluation_time=sum(entry["seconds"].values()),
-        date=datetime.datetime.fromisoformat(record.document["created"]),
+        evaluation_time=sum(entry.seconds.values()),
+        date=datetime.datetime.fromisoformat(record.contents.created),
     )
 
 
@@ -114,7 +114,7 @@ def write_results(record: Record, folder: Path) -> list[Path]:
     """
     from mteb import ResultCache
 
-    results = [to_result(record, str(t["task"])) for t in record.document["tasks"]]
+    results = [to_result(record, t.task) for t in record.tasks]
     meta = _meta(record)
     cache = ResultCache(folder)
     written = []
@@ -133,17 +133,17 @@ def _meta(record: Record) -> Any:
     """The model as mteb describes one; a name without an organisation gets ours."""
     from mteb.models import ModelMeta
 
-    model = record.document["model"]
-    name = str(model["name"])
-    pinned = model["facts"].get("revision")
-    dimensions = {t["dimensions"] for t in record.document["tasks"]} - {None}
+    model = record.contents.model
+    name = model.name
+    pinned = model.facts.get("revision")
+    dimensions = {t.dimensions for t in record.tasks} - {None}
     return ModelMeta.create_empty(
         {
             "name": name if _HF_NAME.fullmatch(name) else f"polyglot-harness/{_slug(name)}",
-            "revision": pinned or str(model["fingerprint"] or "no_revision_available")[:40],
-            "n_parameters": model["parameters"],
+            "revision": pinned or str(model.fingerprint or "no_revision_available")[:40],
+            "n_parameters": model.parameters,
             "embed_dim": dimensions.pop() if len(dimensions) == 1 else None,
-            "similarity_fn_name": _scoring(model["similarity"]),
+            "similarity_fn_name": _scoring(model.similarity),
         }
     )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from harness.boards.assemble import board_notes, board_title
 from harness.data.task import Kind
 from harness.errors import RecordError, UsageError
 from harness.evaluation.record import Record
+from harness.evaluation.record_fields import Task
 from harness.metrics.measure import Better
 from harness.stats.means import mean_along, question_shares
 from harness.stats.per_query import Paired
@@ -121,14 +121,8 @@ def read_score_tables(results: Results) -> tuple[ScoreTable, ...]:
     return tuple(found)
 
 
-def _entry(record: Record) -> dict[str, Any]:
-    entry: dict[str, Any] = record.document["tasks"][0]
-    return entry
-
-
 def _held(record: Record, wanted: Sequence[str]) -> list[str]:
-    means: Mapping[str, Mapping[str, Mapping[str, float]]] = record.document["tasks"][0]["means"]
-    return [m for m in wanted if any(m in both["macro"] for both in means.values())]
+    return [m for m in wanted if m in record.tasks[0].all_measures]
 
 
 def _of_task(
@@ -148,7 +142,7 @@ def _of_task(
             if paired.kind not in spec.kinds:
                 continue
             if paired.kind not in all_tables:
-                all_tables[paired.kind] = _empty(key, paired, _entry(record), spec.groups)
+                all_tables[paired.kind] = _empty(key, paired, record.tasks[0], spec.groups)
                 cells[paired.kind], others[paired.kind] = {}, {}
             score_table = all_tables[paired.kind]
             if (
@@ -173,11 +167,11 @@ def _of_task(
 
 def _paired(record: Record, measures: Sequence[str]) -> list[Paired]:
     # One record at a time: the tables of all cells together may not fit the memory.
-    return paired_tables([record], str(_entry(record)["task"]), measures, whole=True)
+    return paired_tables([record], record.tasks[0].task, measures, whole=True)
 
 
 def _empty(
-    key: str, paired: Paired, entry: Mapping[str, Any], groups: Mapping[str, tuple[str, ...]]
+    key: str, paired: Paired, task: Task, groups: Mapping[str, tuple[str, ...]]
 ) -> ScoreTable:
     members = {ALL: paired.languages}
     for name, languages in groups.items():
@@ -185,14 +179,14 @@ def _empty(
         if here:
             members[name] = here
     tested = len(members)
-    sampled = "sampled_corpus" in entry["partial"]
-    notes = board_notes(entry)
+    sampled = task.partial.sampled_corpus is not None
+    notes = board_notes(task)
     if len(paired.languages) > 1:
         members |= {x: (x,) for x in paired.languages}
     return ScoreTable(
         key=key,
         task=paired.task,
-        title=board_title(entry),
+        title=board_title(task),
         kind=paired.kind,
         mark=notes[0] if sampled else None,
         notes=notes[1:] if sampled else notes,

@@ -1,0 +1,556 @@
+"""The fields of record.json as frozen models: what a record holds, and what a file must look like.
+
+``record.schema.json`` is written from these classes (:mod:`harness.evaluation.record_schema`): the
+types and bounds here are what files are checked against, the docstrings the schema's descriptions.
+
+The models are pydantic's, which mteb brings anyway. It checks a record ten times as fast as a JSON
+Schema does, and gives typed attributes instead of nested dictionaries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from harness.data.task import Kind, Role
+from harness.errors import RecordError
+
+if TYPE_CHECKING:
+    Map = Mapping
+else:
+    Map = dict  # pydantic copies any other mapping, at ten times the cost
+
+T = TypeVar("T")
+F = TypeVar("F", bound="Fields")
+
+
+class _NeverNull:
+    """Marks a field that a file leaves out or fills; ``null`` is refused."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        inner = next(x for x in get_args(source) if x is not type(None))
+        return handler.generate_schema(inner)
+
+
+Absent = Annotated[T | None, _NeverNull()]
+"""``None`` where the file does not have the field, which is never null."""
+
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+Amount = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Name = Annotated[str, Field(min_length=1)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Score = float | None
+"""``None`` where no query defines the measure."""
+ByNumber = Map[Annotated[str, Field(pattern="^[0-9]+$")], Score]
+Timestamp = Annotated[
+    str,
+    Field(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$"),
+]
+
+
+class Fields(BaseModel):
+    """One object of a record. Immutable; a field that is not named here is refused."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True
+    )
+
+    version_field: ClassVar[str] = ""
+    """Of whole files: the field that holds the version of their schema."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields that the file has, as JSON values."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+
+def fields_of(model: type[F], raw: bytes | str, where: str, what: str, version: int) -> F:
+    """Read JSON into a model.
+
+    Args:
+        model: of the whole file.
+        raw: the file's text.
+        where: its name, for messages.
+        what: what such a file is called: ``record``.
+        version: the highest version of it that is known.
+
+    Raises:
+        RecordError: it does not fit; names ``where`` and the first field that is wrong.
+    """
+    try:
+        return model.model_validate_json(raw)
+    except ValidationError as problem:
+        errors = problem.errors(include_url=False)
+    if errors[0]["type"] == "json_invalid":
+        said = errors[0]["msg"].removeprefix("Invalid JSON: ")
+        raise RecordError(f"{where}: not valid JSON ({said})")
+    for error in errors:
+        given = error["input"]
+        is_version = error["loc"] == (model.version_field,) and isinstance(given, int)
+        if is_version and given > version:
+            raise RecordError(
+                f"{where} has {model.version_field.replace('_', ' ')} {given}, this harness reads "
+                f"up to {version}; install a newer polyglot-harness to read it"
+            )
+    raise RecordError(f"{where} is not a valid {what}: {_in_words(errors[0])}")
+
+
+def _in_words(error: Any) -> str:
+    """``tasks/0/encoding: 'texts' is a required field``."""
+    path = [x for x in error["loc"] if x != "[key]"]
+    kind, last = error["type"], path[-1] if path else ""
+    if kind in ("missing", "extra_forbidden"):
+        path = path[:-1]
+        said = f"{last!r} is {'a required' if kind == 'missing' else 'an unknown'} field"
+    else:
+        shown = repr(error["input"])
+        shown = f"{shown[:60]}..." if len(shown) > 60 else shown
+        said = f"{error['msg'].replace('Input should', 'must')}, not {shown}"
+    return f"{'/'.join(map(str, path)) or 'top level'}: {said}"
+
+
+class Overlap(Fields):
+    """What was found of one task's questions in training data."""
+
+    task: str
+    """Task whose questions were looked for."""
+    questions_found: int
+    """Questions that are in the training data, equal or nearly so."""
+    sentences: tuple[str, ...]
+    """What was found, in words."""
+
+
+class Training(Fields):
+    """How a model was trained, from the manifest that ``harness train`` writes."""
+
+    recipe: str
+    """Kind of batches: hybrid, mono, cross, mixed or english."""
+    alpha: float | None
+    """Probability of a batch in one language; null where the recipe has no such choice."""
+    cross_batches: str | None
+    """Whether a cross-lingual batch held many pairs of languages (mixed) or one (single)."""
+    base: str
+    """The model that was trained further."""
+    languages: tuple[str, ...]
+    """Languages seen in this training; the base may know others."""
+    seed: int
+    """Of batches, held-out pairs and dropout."""
+    steps: int
+    """Step of the optimiser that the weights are from."""
+    pairs: int
+    """Rows of training data that were used."""
+    overlap: tuple[Overlap, ...]
+    """Evaluation questions in the training data; empty where none were looked for."""
+    manifest_sha256: Sha256
+    """SHA-256 of the manifest, training.json."""
+
+
+class ModelFacts(Fields):
+    """The model, and everything that changes its numbers."""
+
+    name: Name
+    """As boards show it."""
+    kind: Literal["dense", "sparse", "multi-vector", "lexical", "reranked"]
+    """What it makes of a text: a vector (dense, sparse), one a token (multi-vector), or scores
+    alone; or reranked: a first stage and a reranker as one system."""
+    similarity: Literal["cosine", "dot"] | None
+    """How vectors are compared; null for lexical models."""
+    fingerprint: str | None
+    """Digest of everything that changes a vector; null where the encoder offers none."""
+    facts: Map[str, Any]
+    """What the fingerprint is made from: the adapter's own fields."""
+    prompts: Map[Role, str]
+    """What is put before the texts of a role; empty string: nothing."""
+    languages: tuple[str, ...] | None
+    """Languages it was trained on; null where not known."""
+    training: Absent[Training] = None
+    """How it was trained, where its folder holds the manifest of harness train."""
+    parameters: Count | None
+    """Number of weights; null where not known."""
+    stored: bool
+    """Whether its vectors were kept in the embedding store."""
+
+
+class ModelSettings(Fields):
+    """What the user set for the model; what is absent was the model's own choice."""
+
+    query_prompt: Absent[str] = None
+    """Put before each query."""
+    passage_prompt: Absent[str] = None
+    """Put before each passage."""
+    batch_size: Absent[Positive] = None
+    """Texts per batch."""
+    max_length: Absent[Positive] = None
+    """Tokens of a text that are read."""
+    dtype: Absent[Literal["float32", "bfloat16", "float16"]] = None
+    """Numbers that the model computed with."""
+    device: Absent[str] = None
+    """Where the model ran."""
+    base_url: Absent[str] = None
+    """The endpoint that was asked."""
+    concurrency: Absent[Positive] = None
+    """Requests at a time."""
+    backend: Absent[Literal["onnx", "openvino"]] = None
+    """What runs the model, where it is not torch."""
+    backend_file: Absent[str] = None
+    """The export that was taken of several."""
+    compile: Absent[bool] = None
+    """Whether torch compiled the model."""
+    batch_tokens: Absent[Positive] = None
+    """Tokens of a batch, padding included."""
+    store_dtype: Absent[Literal["float16"]] = None
+    """Numbers that the store keeps vectors in, where not float32."""
+
+
+class Environment(Fields):
+    """Machine and software."""
+
+    python: str
+    """Python's version."""
+    platform: str
+    """Operating system, its release and the architecture."""
+    processor: str
+    """The processor's name."""
+    cores: Positive | None
+    """Cores that the process may use."""
+    packages: Map[str, str]
+    """Installed versions of packages that can change a number."""
+
+
+class Sample(Fields):
+    """Questions drawn: a fixed, stratified sample; all passages stay."""
+
+    drawn: Positive
+    """Questions in the sample."""
+    of: Positive
+    """Questions it was drawn from."""
+    whole: Sha256
+    """The data digest of what it was drawn from."""
+
+
+class SampledPassages(Fields):
+    """How much of one language's corpus was searched."""
+
+    passages: Positive
+    """Passages of the sample."""
+    whole: Positive
+    """Passages of the whole corpus."""
+
+
+class Partial(Fields):
+    """Why this is less than the whole task; empty if whole."""
+
+    languages: Absent[tuple[str, ...]] = None
+    """The languages it was cut to."""
+    limit: Absent[Positive] = None
+    """Questions it was cut to."""
+    sample: Absent[Sample] = None
+    """Questions drawn: a fixed, stratified sample; all passages stay."""
+    questions_without_gold: Absent[Positive] = None
+    """Questions left out because no passage answers them."""
+    sampled_corpus: Absent[Annotated[Map[str, SampledPassages], Field(min_length=1)]] = None
+    """Language -> passages searched and in the whole corpus, where it is a sample."""
+    golds_outside_sample: Absent[Positive] = None
+    """Relevant passages that the sample lacks; they do not count."""
+
+    def __bool__(self) -> bool:
+        """Whether anything is missing."""
+        return bool(self.model_fields_set)
+
+
+class Counts(Fields):
+    """Sizes."""
+
+    questions: Count
+    """Different questions."""
+    queries: Map[str, Count]
+    """Query language -> queries."""
+    passages: Map[str, Count]
+    """Passage language -> passages."""
+
+
+class Encoding(Fields):
+    """What encoding took."""
+
+    texts: Count
+    """Texts of the task."""
+    distinct: Count
+    """Different (role, language, text) among them."""
+    from_store: Count
+    """Of these, vectors read from the store."""
+    encoded: Count
+    """Of these, texts encoded in this run."""
+    model_seconds: Amount
+    """Seconds inside the model."""
+    tokens: Absent[Count] = None
+    """Tokens of the encoded texts, special ones included; of models that count them."""
+    tokens_per_second: Amount | None = None
+    """Of one worker."""
+    padding_share: Share | None = None
+    """Share of padding among the tokens that were computed."""
+    matrix_share: Amount | None = None
+    """Operations of the model's matrix products per second, for real tokens, as a share of what
+    bare products reach on the device; null where too little was encoded to tell."""
+
+
+class CloseComparisons(Fields):
+    """Comparisons of scores that float32 products left open."""
+
+    float64: Count
+    """Pairs whose score was computed in float64."""
+    exact: Count
+    """Of these, pairs whose score was computed exactly."""
+
+
+class Setting(Fields):
+    """One retrieval run: the queries of one language against one pool."""
+
+    setting: str
+    """mono/de, cross/de-en, multi/de."""
+    kind: Kind
+    """Kind of setting."""
+    query_language: str
+    """Language of the queries."""
+    passage_language: str | None
+    """Language of the pool; null for the pool of all languages."""
+    queries: Count
+    """Queries scored: those with a relevant passage in the pool."""
+    pool: Count
+    """Passages in the pool."""
+    scores: Map[str, Score]
+    """Measure -> mean over the queries, for measures that the kind of setting has."""
+
+
+class Means(Fields):
+    """The two ways to average over the settings of one kind."""
+
+    macro: Map[str, Score]
+    """Mean over each query language's settings, then unweighted over query languages."""
+    micro: Map[str, Score]
+    """Mean over all queries at once."""
+
+
+class TopLanguages(Fields):
+    """Which languages stand at the top of the pool of all languages."""
+
+    depth: Count
+    """Passages per query that were counted."""
+    share: Map[str, Map[str, Share]]
+    """Query language -> passage language -> its share of them."""
+
+
+class Interval(Fields):
+    """How sure a mean is."""
+
+    percentile: tuple[Score, Score]
+    """Lower and upper end, percentile method."""
+    bca: tuple[Score, Score]
+    """Lower and upper end, bias-corrected and accelerated."""
+    standard_error: float | None
+    """Standard deviation over the resamples; null where undefined."""
+
+
+class Bootstrap(Fields):
+    """How intervals were made."""
+
+    method: str
+    """What is drawn with replacement."""
+    level: Annotated[float, Field(gt=0, lt=1)]
+    """Share of resamples inside an interval."""
+    resamples: Positive
+    """Number of resamples."""
+    seed: Count
+    """Seed of the draws."""
+    clusters: Count
+    """Different questions drawn from."""
+
+
+class Intervals(Bootstrap):
+    """How intervals were made, and the intervals."""
+
+    means: Map[Kind, Map[str, Interval]]
+    """Kind of setting -> measure -> interval of its macro mean."""
+    languages: Map[Kind, Map[str, Map[str, Interval]]]
+    """Kind of setting -> query language -> measure -> interval of the mean over that language's
+    settings."""
+
+
+class TrecFiles(Fields):
+    """TREC files that were written."""
+
+    folder: str
+    """Where."""
+    depth: Positive
+    """Passages per query at most."""
+
+
+class TableFile(Fields):
+    """The per-query table that every mean can be computed from."""
+
+    file: Annotated[str, Field(pattern=r"^[^/\\]+$")]
+    """Its name, beside record.json."""
+    rows: Count
+    """One per query and setting."""
+    sha256: Sha256
+    """SHA-256 of the file."""
+
+
+class Usage(Fields):
+    """What an endpoint counted so far in this run."""
+
+    requests: Count
+    """Requests sent, those that were tried again included."""
+    retries: Count
+    """Requests tried again."""
+    tokens: Count
+    """Tokens as the endpoint counts them; 0 where it does not."""
+
+
+class SearchedCorpus(Fields):
+    """One language's corpus."""
+
+    passages: Positive
+    """Passages searched."""
+    whole: Positive | None
+    """Passages of the whole corpus; null where the task does not say."""
+    sha256: Sha256
+    """Over the files' contents in order."""
+    verified: Literal["hub", "not verified"]
+    """What the files were compared with."""
+
+
+class Corpora(Fields):
+    """The corpora of a large task: what was searched."""
+
+    revision: str | None
+    """Commit of the corpora's source; null for local files."""
+    languages: Map[str, SearchedCorpus]
+    """Language -> its corpus."""
+
+
+class Shards(Fields):
+    """How the corpora were cut and kept in the store."""
+
+    passages: Positive
+    """Passages of a shard."""
+    dtype: Literal["float32", "float16"]
+    """Numbers that vectors are kept in."""
+
+
+class TaskFacts(Fields):
+    """What a record and its tracked form both hold of one task."""
+
+    task: Name
+    """The task's name."""
+    title: str
+    """The task's name for people."""
+    task_digest: Sha256
+    """SHA-256 of the task file."""
+    data_digest: Sha256
+    """SHA-256 over ids, texts and judgements: equal digests measure the same thing."""
+    revision: str | None
+    """Commit, tag or version of the source; null for local files."""
+    license: str
+    """Licence of the data."""
+    text: str
+    """What was encoded of a passage."""
+    text_default: str
+    """The text option the task's file names."""
+    languages: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Languages that took part, in the task's order."""
+    kinds: Annotated[tuple[Kind, ...], Field(min_length=1)]
+    """Kinds of setting that were run."""
+    partial: Partial
+    """Why this is less than the whole task; empty if whole."""
+    counts: Counts
+    """Sizes."""
+    dimensions: Positive | None
+    """Width of the vectors; null for lexical models."""
+    encoding: Encoding
+    """What encoding took."""
+    usage: Absent[Usage] = None
+    """What the endpoint counted so far in this run; absent where the model has none."""
+    corpus: Absent[Corpora] = None
+    """The corpora of a large task: what was searched."""
+    sampled: Absent[Name] = None
+    """What every report says first: the corpus is a sample. Absent where it is whole."""
+    shards: Absent[Shards] = None
+    """How the corpora were cut and kept in the store."""
+    prompts: Absent[Map[str, str]] = None
+    """Put before a query and a passage of this task, by role; absent where they are the model's
+    for every task."""
+    measures: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Measures, in the order shown."""
+    definitions: Absent[Map[str, Annotated[str, Field(pattern="^[0-9a-f]{12}$")]]] = None
+    """Measure -> digest of its definition: equal digests mean the same formula."""
+    means: Map[Kind, Means]
+    """Kind of setting -> means over its settings."""
+    medians: Absent[Map[Kind, Map[str, Score]]] = None
+    """Kind of setting -> measure -> median over query languages of each one's mean; for tasks over
+    corpora."""
+    rank_distance_by_golds: Absent[ByNumber] = None
+    """Number of relevant passages -> macro mean of the rank distance; empty where it was not
+    measured."""
+    top_languages: TopLanguages
+    """Which languages stand at the top of the pool of all languages."""
+    close_comparisons: CloseComparisons | None = None
+    """Comparisons of scores that float32 products left open: pairs of a query and a passage whose
+    score was computed in float64, and exactly. They depend on processor, memory and threads; ranks
+    do not. null: a system without vectors."""
+    seconds: Map[str, Amount]
+    """Stage -> seconds."""
+    peak_bytes: Map[str, Count]
+    """Stage -> highest resident memory of the process in bytes."""
+
+    @property
+    def all_measures(self) -> tuple[str, ...]:
+        """Measures that some kind of setting has, those shown and all others."""
+        return tuple(dict.fromkeys(m for means in self.means.values() for m in means.macro))
+
+
+class Task(TaskFacts):
+    """What one task measured."""
+
+    settings: Annotated[tuple[Setting, ...], Field(min_length=1)]
+    """One entry per setting, in the task's order."""
+    rank_distance_by_golds: ByNumber
+    """Number of relevant passages -> macro mean of the rank distance; empty where it was not
+    measured."""
+    intervals: Intervals | None
+    """Bootstrap intervals of the macro means; null where none were computed."""
+    trec: TrecFiles | None
+    """TREC files written; null where none were."""
+    per_query: Absent[TableFile] = None
+    """The per-query table that every mean can be computed from; ``None`` before the record is
+    saved, never in a file."""
+
+
+class RunFacts(Fields):
+    """What a record and its tracked form both hold of the run as a whole."""
+
+    created: Timestamp
+    """When the run ended, ISO 8601 with offset."""
+    model: ModelFacts
+    """The model, and everything that changes its numbers."""
+    options: ModelSettings
+    """What the user set for the model; what is absent was the model's own choice."""
+    device: str
+    """Device the model and the search ran on."""
+    environment: Environment
+    """Machine and software."""
+
+
+class Contents(RunFacts):
+    """What a run of one model over some tasks measured, and everything that produced it."""
+
+    version_field = "schema_version"
+
+    schema_version: Literal[1]
+    """Version of this schema; readers refuse a higher one than they know."""
+    command: tuple[str, ...] | None
+    """The command line; null where the run was started from Python."""
+    tasks: Annotated[tuple[Task, ...], Field(min_length=1)]
+    """One entry per task, in the order they ran."""
