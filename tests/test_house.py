@@ -108,7 +108,8 @@ def test_what_lies_in_the_checkout_ships_in_the_package(
     ["harness", "harness.cli", "harness.data.task", "harness.errors", "harness.evaluation.run"],
 )
 def test_importing_the_front_loads_no_heavy_library(module: str, tmp_path: Path) -> None:
-    assert loaded_after(f"import {module}", tmp_path) == set()
+    models = {"pydantic"} if module == "harness.evaluation.run" else set()  # of the record's fields
+    assert loaded_after(f"import {module}", tmp_path) <= models
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["score", "--help"]])
