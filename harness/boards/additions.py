@@ -68,7 +68,7 @@ def _differences(
     return found
 
 
-def half_width(shares: FloatArray, level: float = LEVEL) -> float:
+def half_width(shares: FloatArray) -> float:
     """Half the width of Student's interval for the mean of ``shares``, (n,) of at least two.
 
     The counterpart of the test in :mod:`harness.boards.significance`.
@@ -76,5 +76,5 @@ def half_width(shares: FloatArray, level: float = LEVEL) -> float:
     from scipy.special import stdtrit
 
     n = len(shares)
-    quantile = stdtrit(n - 1, (1 + level) / 2)
+    quantile = stdtrit(n - 1, (1 + LEVEL) / 2)
     return float(quantile * np.std(shares, ddof=1) / np.sqrt(n))

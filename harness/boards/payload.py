@@ -7,51 +7,26 @@ and ``asked`` are base64 of bits, question by language, first bit highest.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from harness.boards.board import Board, Cell, Column, Matrix, Overview, Ranking, Row, TaskBoard
+from harness.boards.board import Board, Column, Overview, Ranking, Row, TaskBoard
 from harness.console.numbers import decimals
 
 FORMAT = 1
 
 
-class _Digits:
-    """Rounds numbers to what is shown, or not at all."""
-
-    def __init__(self, *, as_shown: bool) -> None:
-        self._as_shown = as_shown
-
-    def number(self, measure: str, value: float | None) -> float | None:
-        return round(value, decimals(measure)) if self._as_shown and value is not None else value
-
-    def numbers(self, measure: str, values: Iterable[float | None]) -> list[float | None]:
-        return [self.number(measure, x) for x in values]
-
-    def cell(self, measure: str, cell: Cell) -> list[float | None]:
-        return self.numbers(measure, cell)
-
-    def matrix(self, measure: str, matrix: Matrix) -> list[list[float | None]]:
-        return [self.numbers(measure, row) for row in matrix]
-
-
-def to_payload(board: Board, *, as_shown: bool = False) -> dict[str, Any]:
-    """``board`` as JSON values.
-
-    Args:
-        board: what to write.
-        as_shown: round numbers to the digits that tables show, which makes it small.
-    """
-    digits = _Digits(as_shown=as_shown)
+def to_payload(board: Board) -> dict[str, Any]:
+    """``board`` as JSON values."""
     return {
         "format": FORMAT,
         "records": board.records,
         "alpha": board.alpha,
         "level": board.level,
         "method": board.method,
-        "tasks": [_task(x, digits) for x in board.tasks],
-        "overview": _overview(board.overview, digits),
+        "tasks": [_task(x) for x in board.tasks],
+        "overview": _overview(board.overview),
     }
 
 
@@ -59,7 +34,7 @@ def _column(column: Column) -> dict[str, Any]:
     return {**column._asdict(), "key": column.key, "decimals": decimals(column.measure)}
 
 
-def _task(board: TaskBoard, digits: _Digits) -> dict[str, Any]:
+def _task(board: TaskBoard) -> dict[str, Any]:
     position = {row.id: i for i, row in enumerate(board.rows)}
     return {
         "slug": board.slug,
@@ -87,13 +62,11 @@ def _task(board: TaskBoard, digits: _Digits) -> dict[str, Any]:
             {
                 "row": position[x.row],
                 "base": position[x.base],
-                "differences": {
-                    k: digits.cell(k.partition("/")[2], cell) for k, cell in x.differences.items()
-                },
+                "differences": {k: list(cell) for k, cell in x.differences.items()},
             }
             for x in board.additions
         ],
-        "rows": [_row(x, digits, {c.key for c in board.columns}) for x in board.rows],
+        "rows": [_row(x, {c.key for c in board.columns}) for x in board.rows],
     }
 
 
@@ -111,12 +84,8 @@ def _ranking(ranking: Ranking, position: dict[str, int]) -> dict[str, Any]:
     }
 
 
-def _row(row: Row, digits: _Digits, main: Collection[str]) -> dict[str, Any]:
+def _row(row: Row, main: Collection[str]) -> dict[str, Any]:
     """A row; by language only its columns of the main table (parquet holds the others)."""
-
-    def measure(key: str) -> str:
-        return key.partition("/")[2]
-
     return {
         "id": row.id,
         "model": row.model,
@@ -134,24 +103,21 @@ def _row(row: Row, digits: _Digits, main: Collection[str]) -> dict[str, Any]:
         "comparable": row.comparable,
         "elsewhere": row.elsewhere,
         "reference": row.reference,
-        "cells": {k: digits.cell(measure(k), x) for k, x in row.cells.items()},
+        "cells": {k: list(x) for k, x in row.cells.items()},
         "languages": {
-            k: [digits.cell(measure(k), x) for x in cells]
-            for k, cells in row.languages.items()
-            if k in main
+            k: [list(x) for x in cells] for k, cells in row.languages.items() if k in main
         },
-        "matrices": {m: digits.matrix(m, x) for m, x in row.matrices.items()},
+        "matrices": {m: [list(x) for x in matrix] for m, matrix in row.matrices.items()},
         "top_languages": None
         if row.top_languages is None
-        else digits.matrix("", row.top_languages),
-        "seen": {k: digits.numbers(measure(k), x) for k, x in row.seen.items() if k in main},
+        else [list(x) for x in row.top_languages],
+        "seen": {k: list(x) for k, x in row.seen.items() if k in main},
         "hits": dict(row.hits),
         "facts": None if row.facts is None else asdict(row.facts),
     }
 
 
-def _overview(overview: Overview, digits: _Digits) -> dict[str, Any]:
-    measures = {c.key: c.column.measure for c in overview.columns}
+def _overview(overview: Overview) -> dict[str, Any]:
     return {
         "columns": [
             {"key": c.key, "slug": c.slug, "title": c.title, "column": _column(c.column)}
@@ -166,8 +132,8 @@ def _overview(overview: Overview, digits: _Digits) -> dict[str, Any]:
                 "options": row.options,
                 "parameters": row.parameters,
                 "rows": dict(row.rows),
-                "cells": {k: digits.cell(measures[k], x) for k, x in row.cells.items()},
-                "mean": digits.number("", row.mean),
+                "cells": {k: list(x) for k, x in row.cells.items()},
+                "mean": row.mean,
             }
             for row in overview.rows
         ],

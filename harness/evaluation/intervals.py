@@ -33,7 +33,6 @@ def intervals(
     measures: tuple[Measure, ...],
     *,
     resamples: int,
-    seed: int = SEED,
 ) -> dict[str, Any]:
     """Intervals for every macro mean of a record, as the record holds them.
 
@@ -48,7 +47,7 @@ def intervals(
         names = [m.name for m in measures if kind in m.kinds]
         if not names or not len(part):
             continue
-        found = bootstrap(part, names, resamples=resamples, seed=seed)
+        found = bootstrap(part, names, resamples=resamples, seed=SEED)
         means[kind] = {name: _listed(found.macro, i) for i, name in enumerate(names)}
         by_language[kind] = {
             x: {name: _listed(found.parents, (p, i)) for i, name in enumerate(names)}
@@ -58,7 +57,7 @@ def intervals(
         "method": "cluster bootstrap over question ids",
         "level": LEVEL,
         "resamples": resamples,
-        "seed": seed,
+        "seed": SEED,
         "clusters": len(np.unique(table.question)),
         "means": means,
         "languages": by_language,

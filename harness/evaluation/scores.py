@@ -176,13 +176,14 @@ def rank_distance_by_golds(table: PerQuery) -> dict[int, float]:
 
 
 def top_language_share(
-    found: Mapping[str, SearchResult], pool: Pool, k: int = LANGUAGES_DEPTH
+    found: Mapping[str, SearchResult], pool: Pool
 ) -> tuple[int, dict[str, dict[str, float]]]:
-    """Query language -> passage language -> its mean share of the top ``k`` of the whole pool.
+    """Query language -> passage language -> its mean share of the top of the whole pool.
 
-    Returns the depth used (less than ``k`` where the pool or the heads are shorter) and the shares.
+    Returns the depth used (less than ``LANGUAGES_DEPTH`` where the pool or the heads are shorter)
+    and the shares.
     """
-    depth = min([k, len(pool), *(f.head.shape[1] for f in found.values())])
+    depth = min([LANGUAGES_DEPTH, len(pool), *(f.head.shape[1] for f in found.values())])
     shares: dict[str, dict[str, float]] = {}
     for language, ranks in found.items():
         owners = pool.language_of[ranks.head[:, :depth]]

@@ -94,27 +94,14 @@ def own_language_first(
 ) -> FloatArray:
     """1 if the best-ranked relevant passage is in the query's language, else 0; ``(Q,)``.
 
-    Its mean is the own-language share; :func:`neutral_own_language_share` is that of a model
-    without preference (1 / m with one relevant passage per language). NaN unless the query has
-    relevant passages both in its own language and in another.
+    Its mean is the own-language share; a model without preference reaches the share of the
+    relevant passages that are in the query's language (1 / m with one per language). NaN unless the
+    query has relevant passages both in its own language and in another.
     """
     own = _own(indptr, gold_languages, query_languages)
     best = segment_min(ranks, indptr)
     own_best = segment_min(ranks[own], subset(own, indptr))
     return np.where(_both(own, indptr), own_best == best, np.nan)
-
-
-def neutral_own_language_share(
-    indptr: IntArray, gold_languages: IntArray, query_languages: IntArray
-) -> FloatArray:
-    """Probability of :func:`own_language_first` if all orders are equally likely.
-
-    Share of the relevant passages in the query's language, ``(Q,)``; NaN where
-    :func:`own_language_first` is.
-    """
-    own = _own(indptr, gold_languages, query_languages)
-    share = divide(segment_sum(own, indptr), counts(indptr))
-    return np.where(_both(own, indptr), share, np.nan)
 
 
 def own_language_pairs(

@@ -19,22 +19,6 @@ def language_shares(head_languages: IntArray, n_languages: int) -> FloatArray:
     return _by_language(head_languages, np.ones(head_languages.shape[1]), n_languages)
 
 
-def language_matrix(
-    head_languages: IntArray, query_languages: IntArray, n_languages: int
-) -> FloatArray:
-    """Top-k language matrix: share of each passage language, per query language.
-
-    Returns:
-        ``(L, L)``: row = query language, column = passage language; rows sum to 1, and are NaN for
-        languages without queries.
-    """
-    shares = language_shares(head_languages, n_languages)
-    sums = np.stack(
-        [np.bincount(query_languages, column, n_languages) for column in shares.T], axis=1
-    )
-    return divide(sums, np.bincount(query_languages, minlength=n_languages)[:, None])
-
-
 def rank_fairness(
     head_languages: IntArray, gold_languages: IntArray, indptr: IntArray, n_languages: int
 ) -> FloatArray:

@@ -38,7 +38,6 @@ class CpuWorker:
         wanted: PassQueries,
         k: int,
         decisions: Decisions,
-        tile: int = TILE,
     ) -> None:
         queries, width = wanted.queries.shape
         self.longest = 0.0
@@ -48,29 +47,29 @@ class CpuWorker:
         self.held = np.zeros(queries, np.int64)
         self.n_above = np.zeros(len(wanted.relevant_scores), np.int64)
         self._corpus, self._language, self._wanted = corpus, language, wanted
-        self._decisions, self._k, self._tile = decisions, k, tile
+        self._decisions, self._k = decisions, k
         self._kth = np.full(queries, -np.inf, np.float32)
         golds = np.diff(wanted.indptr)
         self._query_of = np.repeat(np.arange(queries), golds)
         self._high = np.zeros(len(self._query_of), np.float32)
         self._low = np.zeros(len(self._query_of), np.float32)
-        self._vectors = torch.empty((tile, width), dtype=torch.float32)
+        self._vectors = torch.empty((TILE, width), dtype=torch.float32)
         self._raw: torch.Tensor | None = None
         self._margin = np.zeros(queries, np.float32)
         self._start()
 
     def _start(self) -> None:
         most = int(np.diff(self._wanted.indptr).max(initial=0))
-        room = max(loops.OPEN, most * self._tile)
+        room = max(loops.OPEN, most * TILE)
         self._open_gold = np.empty(room, np.int64)
         self._open_column = np.empty(room, np.int64)
         self._queries = torch.from_numpy(self._wanted.queries)
-        self._out = torch.empty((min(QUERIES, len(self._queries)), self._tile))
+        self._out = torch.empty((min(QUERIES, len(self._queries)), TILE))
 
     def search(self, vectors: NDArray[Any], first_row: int) -> None:
         """Take ``vectors`` (n, d), float16 or float32, the first of them row ``first_row``."""
-        for start in range(0, len(vectors), self._tile):
-            tile = self._read(vectors[start : start + self._tile])
+        for start in range(0, len(vectors), TILE):
+            tile = self._read(vectors[start : start + TILE])
             self._lengthen(check_lengths(tile.numpy()))
             self._finish(tile, first_row + start)
 

@@ -16,15 +16,13 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import json
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.base.files import write_atomically
 from harness.base.languages import is_language
 from harness.data.documents import (
     Document,
@@ -141,18 +139,6 @@ def form_of(path: Path) -> Form:
         document = decode(path, raw)
         return _one_form(document, json_row(document, 1, document.text), None)
     raise DataError(f"{path}: holds no training pairs; one JSON object a line is expected")
-
-
-def write_examples(path: Path, examples: Iterable[Example], form: Form) -> None:
-    """Write rows in one of the two forms, whole or not at all; the same bytes for the same rows.
-
-    Raises:
-        ValueError: a row of several languages in the monolingual form.
-        StoreError: the file cannot be written.
-    """
-    lines = [json.dumps(as_row(x, form), ensure_ascii=False) + "\n" for x in examples]
-    raw = "".join(lines).encode()
-    write_atomically(path, gzip.compress(raw, 6, mtime=0) if path.suffix == ".gz" else raw)
 
 
 def as_row(example: Example, form: Form) -> dict[str, Any]:

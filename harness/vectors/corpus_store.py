@@ -107,10 +107,6 @@ class CorpusSpace:
         """The right to encode a shard, or ``None`` where somebody else is at it."""
         return leases.take(self._claim_path(number))
 
-    def claimed(self, number: int) -> bool:
-        """Whether somebody alive is encoding the shard."""
-        return leases.held(self._claim_path(number))
-
     def _claim_path(self, number: int) -> Path:
         return self.folder / f"{_name(number)}.claim"
 

@@ -16,7 +16,6 @@ from harness.metrics.bias import (
     expected_rank_distance,
     language_ndcg,
     mean_by_golds,
-    neutral_own_language_share,
     spread,
 )
 from harness.stats.resampling import cluster_bootstrap
@@ -109,10 +108,6 @@ def test_several_golds_per_language() -> None:
     assert value("own_language_first", [6, 3, 9, 1], [0, 1, 2, 0], 0) == 1
     # Without 1 and 6 the others stand at 2 and 7.
     assert value("map_without_own", [6, 3, 9, 1], [0, 1, 2, 0], 0) == (1 / 2 + 2 / 7) / 2
-    neutral = neutral_own_language_share(
-        np.array([0, 4, 5]), np.array([0, 1, 2, 0, 1]), np.array([0, 1])
-    )
-    np.testing.assert_array_equal(neutral, [1 / 2, NAN])
 
 
 def test_pool_that_holds_golds_only_has_no_scaled_distance() -> None:
@@ -226,8 +221,6 @@ def test_random_rankings_meet_the_closed_forms(pool: int, m: int) -> None:
         "own_language_first": 1 / m,
         "own_language_pairs": 1 / 2,
     }
-    neutral = neutral_own_language_share(golds.indptr, golds.gold_languages, golds.query_languages)
-    assert neutral == pytest.approx(1 / m)
     for name, truth in expected.items():
         found = cluster_bootstrap(
             parse_measure(name).per_query(golds),

@@ -10,16 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
 
-from harness.metrics.exposure import language_matrix, language_shares, rank_fairness
+from harness.metrics.exposure import language_shares, rank_fairness
 
 
-def test_top_k_language_matrix_by_hand() -> None:
-    # Three queries, two of them in language 0, none in language 1; -1 is past the pool.
+def test_language_shares_by_hand() -> None:
+    # -1 is past the pool.
     heads = np.array([[0, 0, 1, 2], [0, 1, -1, -1], [2, 2, 2, 2]], dtype=np.int16)
     shares = [[2 / 4, 1 / 4, 1 / 4], [1 / 2, 1 / 2, 0], [0, 0, 1]]
     np.testing.assert_allclose(language_shares(heads, 3), shares)
-    matrix = language_matrix(heads, np.array([0, 0, 2]), 3)
-    np.testing.assert_allclose(matrix, [[1 / 2, 3 / 8, 1 / 8], [math.nan] * 3, [0, 0, 1]])
 
 
 def test_rank_fairness_by_hand() -> None:

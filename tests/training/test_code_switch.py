@@ -16,7 +16,7 @@ from harness.errors import DataError, StudyError, UsageError
 from harness.study.definition import DataSet
 from harness.study.file import read_study
 from harness.study.training_pairs import Places, check_sources, make_data
-from harness.training.pairs import Example, read_examples, write_examples
+from harness.training.pairs import Example, read_examples
 from harness.training.sources.alignment import induce
 from harness.training.sources.code_switch import (
     Switching,
@@ -25,7 +25,7 @@ from harness.training.sources.code_switch import (
     switch_file,
     switched,
 )
-from harness.training.sources.conversion import about
+from harness.training.sources.conversion import about, write_stream
 from harness.training.sources.lexicon import Lexicon, read_lexicons, words
 
 # Six sentences in which each noun stands with its translation more often than with anything else.
@@ -153,7 +153,7 @@ def test_the_commands(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "house = Haus" in result.output
     pairs, output = tmp_path / "pairs.jsonl", tmp_path / "mixed.jsonl.gz"
-    write_examples(pairs, [row("The house is old", i) for i in range(9)], "parallel")
+    write_stream(pairs, [row("The house is old", i) for i in range(9)], "parallel")
     command = ["pairs", "code-switch", str(pairs), "--lexicon", str(made), "-o", str(output)]
     result = CliRunner().invoke(main, [*command, "--share", "1"])
     assert result.exit_code == 0, result.output
@@ -190,7 +190,7 @@ def test_a_table_of_a_study(tmp_path: Path) -> None:
 
 def test_nothing_to_mix(tmp_path: Path) -> None:
     pairs = tmp_path / "pairs.jsonl"
-    write_examples(pairs, [Example("a", {"fr": "Bonjour"}, {"fr": "Salut"})], "parallel")
+    write_stream(pairs, [Example("a", {"fr": "Bonjour"}, {"fr": "Salut"})], "parallel")
     found = Lexicon.of(("en", "de"), [("house", "Haus")], {})
     with pytest.raises(DataError, match="no query is in en"):
         switch_file(pairs, tmp_path / "out.jsonl", found, Switching(lexicons=("x",)))
@@ -200,7 +200,7 @@ def test_nothing_to_mix(tmp_path: Path) -> None:
 def test_a_study_mixes_a_set(tmp_path: Path) -> None:
     """Made once, with counts beside it; wrong keys and missing files are refused by name."""
     pairs = tmp_path / "pairs.jsonl"
-    write_examples(pairs, [row("The house is old", i) for i in range(9)], "parallel")
+    write_stream(pairs, [row("The house is old", i) for i in range(9)], "parallel")
     lexicon(tmp_path, "en-de.tsv", *(f"{a}\t{b}" for a, b in BITEXT))
     table: dict[str, object] = {"bitext": ["./en-de.tsv"], "languages": ["de"], "share": 1.0}
     mixed = DataSet("mixed", "pairs", ("./pairs.jsonl",), code_switch=table)

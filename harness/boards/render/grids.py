@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from statistics import median
 
 from harness.base.languages import outside
@@ -292,7 +292,7 @@ def command_grid(board: TaskBoard) -> Grid | None:
     return Grid("Measured with", heads, rows, align="lllll") if rows else None
 
 
-def overview_grid(board: Board, link: Callable[[str], str] | None = None) -> Grid:
+def overview_grid(board: Board) -> Grid:
     """All models across tasks."""
     overview = board.overview
     groups: list[tuple[str, int]] = [("", 3)]

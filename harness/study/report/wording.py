@@ -12,7 +12,6 @@ from harness.study.report.fit import Fit
 from harness.study.report.score_tables import ALL, ScoreTable, better_of
 
 UNDEFINED = numbers.UNDEFINED
-KIND_NAMES = {"mono": "monolingual", "cross": "cross-lingual", "multi": "one pool of all languages"}
 
 
 def in_ranks(measure: str) -> bool:

@@ -29,15 +29,9 @@ class Evaluation(NamedTuple):
     """``none`` also where no passage is at hand."""
 
 
-def of_data(data: TaskData, passages: Scope = "all") -> Evaluation:
-    """The texts of a task that is loaded."""
-    return Evaluation(
-        data.task.name,
-        data.languages,
-        data.queries,
-        _chosen(data.passages, data.qrels, passages),
-        passages,
-    )
+def of_data(data: TaskData) -> Evaluation:
+    """All texts of a task that is loaded."""
+    return Evaluation(data.task.name, data.languages, data.queries, data.passages, "all")
 
 
 def evaluation(

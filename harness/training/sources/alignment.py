@@ -12,7 +12,7 @@ them. Languages written without spaces have no words here.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -79,15 +79,12 @@ def sentences(file: Path, pair: tuple[str, str]) -> Iterator[tuple[str, str]]:
         yield (a, b) if held == pair else (b, a)
 
 
-def induce(
-    files: Sequence[Path], pair: tuple[str, str], progress: Callable[[int], None] | None = None
-) -> list[Entry]:
+def induce(files: Sequence[Path], pair: tuple[str, str]) -> list[Entry]:
     """The lexicon of ``pair`` from all ``files``, by word.
 
     Args:
         files: see :func:`sentences`; equal pairs count once.
         pair: the two languages.
-        progress: told of the number of sentence pairs.
 
     Raises:
         DataError: a file is missing or malformed.
@@ -100,8 +97,6 @@ def induce(
                 f"bring a lexicon, as MUSE's {pair[0]}-{pair[1]}.txt"
             )
     read = dict.fromkeys(x for file in files for x in sentences(file, pair))
-    if progress is not None:
-        progress(len(read))
     one, other = _Side(), _Side()
     for a, b in read:
         first, second = one.of(a), other.of(b)

@@ -106,7 +106,6 @@ class _Lines:
     """Lines ``number TAB text`` of a file, by number."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
         self._file = _open(path)
         numbers, starts = array("q"), array("q")
         at = 0
