@@ -71,7 +71,7 @@ def _differences(
 def half_width(shares: FloatArray) -> float:
     """Half the width of Student's interval for the mean of ``shares``, (n,) of at least two.
 
-    The counterpart of the test in :mod:`harness.boards.significance`.
+    The counterpart of the test in :mod:`harness.stats.pairwise_tests`.
     """
     from scipy.special import stdtrit
 

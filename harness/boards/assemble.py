@@ -20,7 +20,6 @@ from harness.boards.overview import make_overview
 from harness.boards.published import published_on
 from harness.boards.rows import imported_row, measured_row, published_row
 from harness.boards.shown_values import leaders
-from harness.boards.significance import METHOD, ranked
 from harness.boards.tracked.document import Tracked, question_ids
 from harness.boards.tracked.fields import TrackedTask
 from harness.boards.tracked.questions import packed
@@ -31,8 +30,15 @@ from harness.evaluation.record_fields import TaskFacts
 from harness.interop.imported import Imported
 from harness.metrics import parse_measure
 from harness.stats.multiple_tests import ALPHA
+from harness.stats.pairwise_tests import ranked
 from harness.stats.resampling import LEVEL
 
+METHOD = (
+    "Two rows are told apart by a column where the paired test over questions (all queries of a "
+    "question swapped at once, Student's form) gives a p-value of at most {alpha} after Holm's "
+    "correction over all pairs of rows of that column. Ranks are those that the data do not "
+    "exclude."
+)
 _ORDER = ("map", "recall@1", "recall@10", "ndcg@10", "mrr@10", "recall@100", *KEY_BIAS)
 """Of measures in the main table; others that a task names follow."""
 

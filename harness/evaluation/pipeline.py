@@ -15,7 +15,7 @@ from harness.models.base import Model
 from harness.models.reranker import Reranker
 
 
-class Part(Protocol):
+class PipelineStep(Protocol):
     """What is added to a model: a treatment of queries, vectors or rankings."""
 
     @property
@@ -65,7 +65,7 @@ def _joined(
     )
 
 
-def postprocessed(first: Model | Pipeline, treatments: Sequence[Part]) -> Model | Pipeline:
+def postprocessed(first: Model | Pipeline, treatments: Sequence[PipelineStep]) -> Model | Pipeline:
     """``first`` with its treatments; itself where there are none."""
     if not treatments:
         return first

@@ -23,7 +23,7 @@ LANGUAGES_DEPTH = 10
 
 
 @dataclass(frozen=True)
-class _Part:
+class _LanguageRows:
     """The rows of several settings of one query language, as the measures want them."""
 
     kind_settings: NDArray[np.int32]
@@ -31,20 +31,20 @@ class _Part:
     golds: RankedGolds
 
 
-def _parts(
+def _rows_by_kind(
     found: SearchResult,
     pool: Pool,
     index: Mapping[Setting, int],
     query_language: int,
     agreement: NDArray[np.float64] | None,
-) -> list[tuple[str, _Part]]:
+) -> list[tuple[str, _LanguageRows]]:
     """Split one language's golds into rows: one per query and block, and one per query (pool).
 
     ``index`` numbers the settings.
     """
     queries = len(found.golds.questions)
     owner = np.repeat(np.arange(queries), np.diff(found.golds.indptr))
-    parts: list[tuple[str, _Part]] = []
+    parts: list[tuple[str, _LanguageRows]] = []
     sizes = pool.sizes
     for kinds in (("mono", "cross"), ("multi",)):
         if kinds == ("multi",):
@@ -90,7 +90,7 @@ def _parts(
                 head_languages=pool.language_of[found.head[queries_here]].astype(np.int64),
                 rank_correlation=None if agreement is None else agreement[queries_here],
             )
-        part = _Part(setting[pick[first]].astype(np.int32), queries_here, golds)
+        part = _LanguageRows(setting[pick[first]].astype(np.int32), queries_here, golds)
         parts.append((kinds[-1], part))
     return parts
 
@@ -128,7 +128,7 @@ def per_query(
             asked = ranks.golds.questions
             numbers = np.array([questions.setdefault(q, len(questions)) for q in asked], np.int32)
         own = None if agreement is None else agreement[language]
-        for kind, part in _parts(ranks, pool, index, languages.index(language), own):
+        for kind, part in _rows_by_kind(ranks, pool, index, languages.index(language), own):
             columns["setting"].append(part.kind_settings)
             columns["question"].append(numbers[part.row_query])
             columns["relevant"].append(np.diff(part.golds.indptr).astype(np.int32))

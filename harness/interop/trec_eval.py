@@ -65,7 +65,7 @@ class RunScores:
         }
 
 
-class Part(NamedTuple):
+class SettingRun(NamedTuple):
     """One setting of a task, cut out of a run over several languages."""
 
     setting: Setting
@@ -115,7 +115,7 @@ def run_scores(run: Run, qrels: Qrels, measures: Sequence[str]) -> RunScores:
     )
 
 
-def by_setting(run: Run, qrels: Qrels, settings: Iterable[Setting]) -> Iterator[Part]:
+def by_setting(run: Run, qrels: Qrels, settings: Iterable[Setting]) -> Iterator[SettingRun]:
     """Cut a run over the passages of several languages into the settings of a task.
 
     Query and passage ids have the form ``language:id``. ``multi`` takes the rankings as they are;
@@ -136,7 +136,7 @@ def by_setting(run: Run, qrels: Qrels, settings: Iterable[Setting]) -> Iterator[
             continue
         judged = {q: judged_parts[key][q] for q, found in gold_parts.get(key, {}).items() if found}
         if judged:
-            yield Part(setting, {q: part[q] for q in judged if q in part}, judged)
+            yield SettingRun(setting, {q: part[q] for q in judged if q in part}, judged)
 
 
 class _Column(NamedTuple):

@@ -112,7 +112,7 @@ def write_embeddings(
     return target
 
 
-class _Part(NamedTuple):
+class _VectorFile(NamedTuple):
     array: NDArray[Any]
     rows: dict[str, int]
 
@@ -150,7 +150,7 @@ class PrecomputedEncoder:
                     if not (folder / file).is_file():
                         raise ModelError(f"{folder / file}: missing, though {MANIFEST} names it")
                     files[file] = digest_file(folder / file)
-        self._open: dict[tuple[str, str], _Part] = {}
+        self._open: dict[tuple[str, str], _VectorFile] = {}
         self.name: str = manifest["name"]
         self.similarity: Similarity = manifest["similarity"]
         self.dimensions: int = manifest["dimensions"]
@@ -183,7 +183,7 @@ class PrecomputedEncoder:
             )
         return np.ascontiguousarray(part.array[wanted], dtype=np.float32)
 
-    def _part(self, role: str, language: str) -> _Part:
+    def _part(self, role: str, language: str) -> _VectorFile:
         key = (role, language)
         if key in self._open:
             return self._open[key]
@@ -213,7 +213,7 @@ class PrecomputedEncoder:
         rows: dict[str, int] = {}
         for row, text in enumerate(keys):
             rows.setdefault(text, row)  # equal texts: the first row stands for all
-        self._open[key] = _Part(array, rows)
+        self._open[key] = _VectorFile(array, rows)
         return self._open[key]
 
 

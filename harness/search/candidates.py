@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.search.corpus_rows import Rows
+from harness.search.corpus_rows import PassageRows
 from harness.search.exact import (
     Decider,
     Decisions,
@@ -55,12 +55,14 @@ def capacity(k: int) -> int:
 class Corpus:
     """All passages that are searched, by number: the rows of one language after the other's."""
 
-    def __init__(self, languages: Sequence[Rows]) -> None:
+    def __init__(self, languages: Sequence[PassageRows]) -> None:
         self.languages = languages
         sizes = [len(rows) for rows in languages]
         self.starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)
 
-    def split(self, number: NDArray[np.int64]) -> Iterator[tuple[Rows, NDArray[np.int64], int]]:
+    def split(
+        self, number: NDArray[np.int64]
+    ) -> Iterator[tuple[PassageRows, NDArray[np.int64], int]]:
         """Languages with shards, places in (n,) ``number`` and the shards' first number.
 
         By shard, so that no more vectors are read at a time than one shard has.

@@ -44,7 +44,7 @@ class Piece(NamedTuple):
     stop: int
 
 
-class Rows:
+class PassageRows:
     """The passages of one language by row, in the order of the shards."""
 
     def __init__(self, shards: Sequence[Shard]) -> None:

@@ -25,7 +25,7 @@ from harness.search.candidates import (
     best_candidates,
     capacity,
 )
-from harness.search.corpus_rows import Piece, Rows, release, vectors_of
+from harness.search.corpus_rows import PassageRows, Piece, release, vectors_of
 from harness.search.exact import (
     Decisions,
     inner,
@@ -130,7 +130,7 @@ def compile_loops() -> None:
     first, ties = golds[:1], np.array([-1], np.int64)
     wanted = PassQueries(one, golds, one[0].astype(np.float64), first, 1.0, ties, [b"0"])
     inner(one, one, first, first, compiled=True)
-    scan(Corpus([Rows([_One()])]), 0, wanted, 1, Decisions())
+    scan(Corpus([PassageRows([_One()])]), 0, wanted, 1, Decisions())
 
 
 class _One:

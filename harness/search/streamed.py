@@ -23,7 +23,7 @@ from harness.base.progress import resident_memory
 from harness.data.pool import Pool, RelevantPassages
 from harness.errors import DataError, UsageError
 from harness.search.candidates import Corpus, PassQueries, ShardDecider
-from harness.search.corpus_rows import Rows, Shard
+from harness.search.corpus_rows import PassageRows, Shard
 from harness.search.exact import Decisions, check_lengths, inner, product_error
 from harness.search.one_language import Scanned, scan, scan_bytes
 from harness.search.results import SearchResult
@@ -79,7 +79,7 @@ class ShardSearch:
         self._asked = AllQueries.of(queries, judged, self._searches)
         # Languages in the order of ties: of equal scores the first language's rank higher.
         self.languages = tuple(sorted(shards, key=lambda x: f"{x}:".encode(), reverse=True))
-        self._rows = [Rows(shards[x]) for x in self.languages]
+        self._rows = [PassageRows(shards[x]) for x in self.languages]
         self._corpus = Corpus(self._rows)
         self._scored = scored
         self._decisions = Decisions()

@@ -1,4 +1,13 @@
-"""Paired tests of all pairs of records, by all measures of all kinds of setting at once."""
+"""All pairs of systems tested for a difference of macro means, corrected for their number.
+
+The difference of two macro means is a sum over questions, each adding its share. If two systems
+are alike, the labels can be swapped within any question, which turns the sign of its share: that is
+the permutation test of a comparison (:func:`paired_tests`). Boards take its Student form instead of
+draws (:func:`paired_p_values`), so that all pairs of 200 models cost one matrix product: with D the
+sum and S the sum of squares of the questions' shares of the difference, z = D / sqrt(S) and
+t = z * sqrt((n - 1) / (n - z * z)) on n - 1 degrees of freedom, which is the paired t-test over
+questions where all weigh the same.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +16,10 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.stats.means import question_shares
-from harness.stats.multiple_tests import ALPHA, holm
+from harness.stats.multiple_tests import ALPHA, holm, rank_spans, tie_groups
 from harness.stats.per_query import Paired
 from harness.stats.ragged import FloatArray
 from harness.stats.resampling import paired_permutation_test
@@ -76,3 +86,63 @@ def paired_tests(kinds: Sequence[Paired], resamples: int, seed: int) -> Pairwise
         comparisons=comparisons,
         permutations=permutations,
     )
+
+
+def paired_p_values(shares: FloatArray) -> FloatArray:
+    """Two-sided p-values of all pairs of K models, not corrected.
+
+    Args:
+        shares: what each of n questions adds to each model's macro mean, ``(K, n)`` (to a common
+            factor); a model with a NaN is compared with none.
+
+    Returns:
+        Symmetric ``(K, K)``; NaN on the diagonal and where there is nothing to compare.
+    """
+    from scipy.special import stdtr
+
+    known: NDArray[np.bool_] = np.logical_not(np.isnan(shares).any(axis=1))
+    x = np.where(known[:, None], shares, 0.0)
+    n = x.shape[1]
+    means = x.sum(axis=1)
+    gram = x @ x.T
+    own = np.diag(gram)
+    squares = np.maximum(own[:, None] + own[None, :] - 2 * gram, 0.0)
+    # What rounding leaves of the squares of equal rows.
+    equal = squares <= 1e-12 * (own[:, None] + own[None, :])
+    difference = means[:, None] - means[None, :]
+    z2 = np.where(equal, 0.0, difference**2 / np.where(equal, 1.0, squares))
+    z2 = np.minimum(z2, n)
+    with np.errstate(divide="ignore"):
+        t = np.sqrt(z2 * max(n - 1, 0) / (n - z2)) if n > 1 else np.zeros_like(z2)
+    p = 2 * stdtr(max(n - 1, 1), -t)
+    p[~known, :] = p[:, ~known] = np.nan
+    np.fill_diagonal(p, np.nan)
+    found: FloatArray = p
+    return found
+
+
+def ranked(
+    values: FloatArray, shares: FloatArray, *, higher_is_better: bool
+) -> tuple[NDArray[np.intp], list[tuple[int, int]], list[tuple[int, ...]], int]:
+    """Order, ranks and ties of K models by one column.
+
+    Args:
+        values: macro means ``(K,)``, all defined.
+        shares: as in :func:`paired_p_values`.
+        higher_is_better: ``False`` for rank distance.
+
+    Returns:
+        Positions best first; (best, worst) rank of each model; groups of neighbours that are not
+        told apart, of two or more; number of pairs tested.
+    """
+    order = np.argsort(-values if higher_is_better else values, kind="stable")
+    p = paired_p_values(shares)
+    upper = np.triu_indices(len(values), 1)
+    corrected = holm(p[upper])
+    adjusted = np.full_like(p, np.nan)
+    adjusted[upper] = corrected
+    adjusted.T[upper] = corrected
+    spans = rank_spans(values, adjusted, higher_is_better=higher_is_better, alpha=ALPHA)
+    ties = tie_groups(values, adjusted, higher_is_better=higher_is_better, alpha=ALPHA)
+    tested = int((~np.isnan(corrected)).sum())
+    return order, [(s.best, s.worst) for s in spans], [x for x in ties if len(x) > 1], tested

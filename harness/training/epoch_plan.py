@@ -20,7 +20,15 @@ from numpy.typing import NDArray
 from harness.errors import UsageError
 from harness.training.collisions import keep_apart
 from harness.training.settings import Settings
-from harness.training.strata import Bools, Cells, Ints, Rows, Stratum, language_weights, strata_of
+from harness.training.strata import (
+    Bools,
+    Ints,
+    PairRows,
+    RecipeCells,
+    Stratum,
+    language_weights,
+    strata_of,
+)
 
 Random = np.random.Generator
 Weights = NDArray[np.float64]
@@ -37,7 +45,7 @@ class Batch:
 class Plan:
     """The batches of any epoch."""
 
-    def __init__(self, rows: Rows, settings: Settings, *, processes: int = 1) -> None:
+    def __init__(self, rows: PairRows, settings: Settings, *, processes: int = 1) -> None:
         """Lay the data out.
 
         Args:
@@ -50,7 +58,7 @@ class Plan:
                 the data cannot give with every pair once.
         """
         self.rows, self.settings = rows, settings
-        self.cells = Cells(
+        self.cells = RecipeCells(
             settings.recipe, rows.languages, single=settings.cross_batches == "single"
         )
         self.weights = self.cells.weights(language_weights(rows, settings))

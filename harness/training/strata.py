@@ -24,7 +24,7 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Rows:
+class PairRows:
     """N rows of several data sets as arrays; L languages."""
 
     languages: tuple[str, ...]
@@ -41,9 +41,9 @@ class Rows:
     def __len__(self) -> int:
         return len(self.data_set)
 
-    def take(self, rows: Ints) -> Rows:
+    def take(self, rows: Ints) -> PairRows:
         """Only ``rows``, in that order."""
-        return Rows(
+        return PairRows(
             self.languages,
             self.data_set[rows],
             self.names,
@@ -53,7 +53,9 @@ class Rows:
         )
 
 
-def rows_of(sets: Sequence[DataSet], languages: Sequence[str] = ()) -> tuple[Rows, list[Example]]:
+def rows_of(
+    sets: Sequence[DataSet], languages: Sequence[str] = ()
+) -> tuple[PairRows, list[Example]]:
     """The rows of ``sets`` one after the other, and their examples; ``languages`` restricts.
 
     With ``languages``, rows that have none of them on one of the sides are left out.
@@ -67,7 +69,9 @@ def rows_of(sets: Sequence[DataSet], languages: Sequence[str] = ()) -> tuple[Row
     passage = np.array([[x in e.passage for x in known] for e in examples], bool)
     shape = (len(examples), len(known))
     query, passage = query.reshape(shape), passage.reshape(shape)
-    rows = Rows(known, data_set, tuple(s.name for s in sets), query, passage, groups_of(examples))
+    rows = PairRows(
+        known, data_set, tuple(s.name for s in sets), query, passage, groups_of(examples)
+    )
     if not languages:
         return rows, examples
     kept = np.flatnonzero(query.any(1) & passage.any(1))
@@ -99,7 +103,7 @@ def groups_of(examples: Sequence[Example]) -> Ints:
     return np.unique([root(i) for i in range(len(examples))], return_inverse=True)[1]
 
 
-class Cells:
+class RecipeCells:
     """The cells of a recipe, by number, and which of them a row can be in.
 
     0 to L-1: mono in that language; L: mixed; L+1: cross, many pairs; then the L x L ordered pairs.
@@ -169,7 +173,7 @@ class Stratum:
         return np.flatnonzero(self.allowed.any(0))
 
 
-def strata_of(rows: Rows, cells: Cells, batch_size: int) -> tuple[list[Stratum], Ints]:
+def strata_of(rows: PairRows, cells: RecipeCells, batch_size: int) -> tuple[list[Stratum], Ints]:
     """The strata, in order of data sets, and the rows that no cell takes.
 
     Rows without a choice that would not fill a batch join those of their data set that have one.
@@ -202,7 +206,9 @@ def strata_of(rows: Rows, cells: Cells, batch_size: int) -> tuple[list[Stratum],
     return found, unusable
 
 
-def _stratum(rows: Rows, number: int, members: Ints, signature: Ints, allowed: Bools) -> Stratum:
+def _stratum(
+    rows: PairRows, number: int, members: Ints, signature: Ints, allowed: Bools
+) -> Stratum:
     # Rows that differ in languages may still be able to be in the same cells.
     kinds, own = np.unique(allowed[signature], axis=0, return_inverse=True)
     own = own.ravel()
@@ -216,7 +222,7 @@ def _stratum(rows: Rows, number: int, members: Ints, signature: Ints, allowed: B
     return Stratum(number, members, own, kinds, np.array(home, np.int64), crowd)
 
 
-def language_weights(rows: Rows, settings: Settings) -> NDArray[np.float64]:
+def language_weights(rows: PairRows, settings: Settings) -> NDArray[np.float64]:
     """(L,) weights by which languages are drawn; a language's size is its number of passages."""
     sizes: NDArray[np.float64] = (rows.query | rows.passage).sum(0).astype(np.float64)
     powers = {"uniform": 0.0, "size": 1.0, "temperature": 1.0 / settings.language_temperature}
@@ -224,7 +230,7 @@ def language_weights(rows: Rows, settings: Settings) -> NDArray[np.float64]:
     return weights
 
 
-def check_usable(rows: Rows, examples: Sequence[Example], unusable: Ints, recipe: str) -> None:
+def check_usable(rows: PairRows, examples: Sequence[Example], unusable: Ints, recipe: str) -> None:
     """Refuse rows that the recipe cannot use.
 
     Raises:

@@ -14,7 +14,7 @@ from harness.training.batches import PairDataset
 from harness.training.epoch_plan import Plan, check_epochs
 from harness.training.pairs import DataSet, Example, read_examples
 from harness.training.settings import Settings
-from harness.training.strata import Cells, Ints, Rows, check_usable, rows_of, strata_of
+from harness.training.strata import Ints, PairRows, RecipeCells, check_usable, rows_of, strata_of
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def read_data(
             f"--languages {','.join(settings.languages)}: no row of the data has them; "
             f"the data have {', '.join(dict.fromkeys(x for s in sets for x in s.languages))}"
         )
-    cells = Cells(settings.recipe, rows.languages, single=settings.cross_batches == "single")
+    cells = RecipeCells(settings.recipe, rows.languages, single=settings.cross_batches == "single")
     unusable = strata_of(rows, cells, settings.batch_size)[1]
     if not settings.skip_unusable:
         check_usable(rows, examples, unusable, settings.recipe)
@@ -122,7 +122,7 @@ def _read(names: Sequence[str], flag: str, read: Callable[[Path], DataSet]) -> l
     return sets
 
 
-def _hold_out(rows: Rows, kept: Ints, settings: Settings) -> tuple[Ints, Ints]:
+def _hold_out(rows: PairRows, kept: Ints, settings: Settings) -> tuple[Ints, Ints]:
     """Whole groups of rows for validation, about ``holdout`` of them, drawn by the seed.
 
     The same rows whatever the recipe, as long as it can use them all, so that recipes compare.
@@ -137,13 +137,13 @@ def _hold_out(rows: Rows, kept: Ints, settings: Settings) -> tuple[Ints, Ints]:
     return kept[~out], kept[out]
 
 
-def _side(rows: Rows, examples: Sequence[Example], settings: Settings, processes: int) -> Side:
+def _side(rows: PairRows, examples: Sequence[Example], settings: Settings, processes: int) -> Side:
     plan = Plan(rows, settings, processes=processes)
     return Side(PairDataset(examples, rows.languages), plan)
 
 
 def _validation(
-    rows: Rows, examples: Sequence[Example], settings: Settings, processes: int
+    rows: PairRows, examples: Sequence[Example], settings: Settings, processes: int
 ) -> Side:
     """Held-out pairs in batches of the recipe's kinds, or in the kinds they can be in.
 
@@ -157,7 +157,7 @@ def _validation(
             "--holdout 0 --patience 0 to train without"
         )
     own = replace(settings, batch_size=size, epoch="drawn", seed=0)
-    cells = Cells(own.recipe, rows.languages, single=own.cross_batches == "single")
+    cells = RecipeCells(own.recipe, rows.languages, single=own.cross_batches == "single")
     unusable = strata_of(rows, cells, size)[1]
     if len(unusable):
         own = replace(own, recipe="hybrid", alpha=0.5)

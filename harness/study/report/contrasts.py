@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.boards.significance import paired_p_values
 from harness.metrics.measure import Better
 from harness.stats.multiple_tests import ALPHA, holm
+from harness.stats.pairwise_tests import paired_p_values
 from harness.stats.ragged import FloatArray, divide
 from harness.study.report.crossed import Crossed, crossed
 from harness.study.report.layout import Place
