@@ -249,12 +249,12 @@ class Partial(Fields):
     """Questions it was cut to."""
     sample: Absent[Sample] = None
     """Questions drawn: a fixed, stratified sample; all passages stay."""
-    questions_without_gold: Absent[Positive] = None
-    """Questions left out because no passage answers them."""
     sampled_corpus: Absent[Annotated[Map[str, SampledPassages], Field(min_length=1)]] = None
     """Language -> passages searched and in the whole corpus, where it is a sample."""
     golds_outside_sample: Absent[Positive] = None
     """Relevant passages that the sample lacks; they do not count."""
+    questions_without_gold: Absent[Positive] = None
+    """Questions left out because no passage answers them."""
 
     def __bool__(self) -> bool:
         """Whether anything is missing."""
