@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from harness.console.tables import Grid, Item, ends, one_line
 
@@ -75,3 +75,14 @@ def _row(cells: Sequence[str]) -> str:
 def table(grid: Grid) -> str:
     """A whole table, a line feed behind each of its lines."""
     return "".join(f"{line}\n" for line in rows(grid))
+
+
+def bullets(lines: Iterable[str]) -> str:
+    """A list; lines that begin with ``  - `` already are below the one before them."""
+    return "".join(f"{line}\n" if line.startswith("  - ") else f"- {line}\n" for line in lines)
+
+
+def folded(summary: str, body: str) -> str:
+    """``body`` behind a line to click on; ``summary`` is escaped already."""
+    # Between blank lines it is read as Markdown, inside HTML as well.
+    return f"<details>\n<summary>\n\n{summary}\n\n</summary>\n\n{body}\n</details>\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from harness.boards.board import Board, Column, TaskBoard
 from harness.boards.render.grids import (
@@ -19,7 +19,7 @@ from harness.boards.render.grids import (
     seen_grid,
 )
 from harness.console import numbers
-from harness.console.markdown import code, escaped, item, table
+from harness.console.markdown import bullets, code, escaped, folded, item, table
 from harness.console.tables import Grid
 
 GENERATED = "<!-- Written by `harness board` from the records beside it; changes here are lost. -->"
@@ -56,17 +56,13 @@ def _legend(board: Board) -> str:
     named = ", ".join(f"{c.title} {c.column.kind} {c.column.label}" for c in averaged)
     lines = [f"Mean is over {escaped(named)}."] if named else []
     signs = {r.source for r in board.overview.rows}
-    return _bullets([*lines, *_signs(signs), "Best value in bold, second best underlined."])
+    return bullets([*lines, *_signs(signs), "Best value in bold, second best underlined."])
 
 
 def _signs(sources: Iterable[str]) -> list[str]:
     present = set(sources)
     shown = (("published", PUBLISHED[0]), ("imported", PUBLISHED[1]))
     return [words for source, words in shown if source in present]
-
-
-def _bullets(lines: Sequence[str]) -> str:
-    return "".join(f"- {x}\n" for x in lines)
 
 
 def task_board(board: TaskBoard, whole: Board) -> str:
@@ -122,7 +118,7 @@ def _main(board: TaskBoard, whole: Board) -> str:
         *_row_notes(board),
     ]
     apart = _section(main_grid(board, elsewhere=True))
-    return f"## Models\n\n{table(main_grid(board))}\n{_bullets(lines)}" + (apart and f"\n{apart}")
+    return f"## Models\n\n{table(main_grid(board))}\n{bullets(lines)}" + (apart and f"\n{apart}")
 
 
 def _additions(board: TaskBoard, whole: Board) -> str:
@@ -133,7 +129,7 @@ def _additions(board: TaskBoard, whole: Board) -> str:
         "Before → after; in brackets the difference's interval at "
         f"{whole.level:.0%} (Student's, over what each question adds to it)."
     )
-    return f"{_section(grid)}\n{_bullets([line])}"
+    return f"{_section(grid)}\n{bullets([line])}"
 
 
 def _ties(board: TaskBoard) -> list[str]:
@@ -171,11 +167,7 @@ def _matrices(board: TaskBoard) -> str:
     for row in board.rows:
         if measure in row.matrices:
             grid = matrix_grid(board, row, measure, label)
-            # Between blank lines it is read as Markdown, inside HTML as well.
-            name = escaped(row.model)
-            parts.append(
-                f"<details>\n<summary>\n\n{name}\n\n</summary>\n\n{table(grid)}\n</details>\n"
-            )
+            parts.append(folded(escaped(row.model), table(grid)))
     if not parts:
         return ""
     return f"## {escaped(label)} by query and passage language\n\n" + "\n".join(parts)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from harness.console.markdown import code, escaped, table
+from harness.console.markdown import bullets, code, escaped, folded, table
 from harness.console.numbers import plural
 from harness.console.tables import Grid
 from harness.errors import HarnessError
@@ -44,7 +44,7 @@ def page(findings: Findings, passages: Sequence[Passage], plots: Sequence[Plot])
         "## What the data can and cannot support\n",
         f"{study.about.strip()}\n",
         "## How it was run\n",
-        _bullets(_facts(findings)),
+        bullets(_facts(findings)),
         *_full_scale(study),
     ]
     return "\n".join(parts)
@@ -73,11 +73,7 @@ def _reading(passages: Sequence[Passage]) -> str:
             continue
         lines.append(f"**{escaped(passage.subject)}**")
         lines += [f"  - {escaped(s)}" for s in passage.sentences]
-    return _bullets(lines)
-
-
-def _bullets(lines: Iterable[str]) -> str:
-    return "".join(f"{line}\n" if line.startswith("  - ") else f"- {line}\n" for line in lines)
+    return bullets(lines)
 
 
 def _tables(findings: Findings) -> Iterator[str]:
@@ -86,7 +82,7 @@ def _tables(findings: Findings) -> Iterator[str]:
         yield f"### {escaped(score_table.title)}, {score_table.kind}\n{mark}"
         for measure in score_table.measures:
             for grid in tables.value_grids(findings, score_table, measure):
-                yield f"{_caption(grid, score_table.mark)}\n{table(grid)}"
+                yield f"*{_caption(grid, score_table.mark)}*\n\n{table(grid)}"
             for made in (
                 tables.retention_grid,
                 tables.fit_grid,
@@ -95,17 +91,11 @@ def _tables(findings: Findings) -> Iterator[str]:
             ):
                 found = made(findings, score_table, measure)
                 if found is not None:
-                    yield _folded(found, score_table.mark)
+                    yield folded(_caption(found, score_table.mark), table(found))
 
 
 def _caption(grid: Grid, mark: str | None) -> str:
-    return f"*{escaped(grid.title)}{' (sampled corpus)' if mark else ''}*\n"
-
-
-def _folded(grid: Grid, mark: str | None) -> str:
-    # Between blank lines it is read as Markdown, inside HTML as well.
-    summary = f"{escaped(grid.title)}{' (sampled corpus)' if mark else ''}"
-    return f"<details>\n<summary>\n\n{summary}\n\n</summary>\n\n{table(grid)}\n</details>\n"
+    return f"{escaped(grid.title)}{' (sampled corpus)' if mark else ''}"
 
 
 def _facts(findings: Findings) -> Iterator[str]:
