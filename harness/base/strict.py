@@ -64,7 +64,8 @@ def _not_empty(value: str) -> str:
     return value
 
 
-def _different(values: Sequence[Any]) -> Sequence[Any]:
+def different(values: Sequence[Any]) -> Sequence[Any]:
+    """For :class:`Check`: no value twice."""
     for position, value in enumerate(values):
         if value in values[:position]:
             raise ValueError(f"names {value!r} twice")
@@ -98,13 +99,14 @@ def at_least(least: float, most: float = float("inf")) -> Check:
     return Check(check)
 
 
+MANY = (Check(_at_least_one), Check(different))
+"""For lists of other things: different ones, at least one."""
 Text = Annotated[str, Check(_not_empty)]
 """A string that is not empty."""
-Texts = Annotated[tuple[str, ...], Check(_at_least_one), Check(_different)]
+Texts = Annotated[tuple[str, ...], *MANY]
 """Different strings, at least one."""
 Language = Annotated[str, Check(_language)]
-Languages = Annotated[tuple[Language, ...], Check(_at_least_one), Check(_different)]
-Many = [Check(_at_least_one), Check(_different)]
+Languages = Annotated[tuple[Language, ...], *MANY]
 
 
 def read_as(

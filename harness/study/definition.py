@@ -3,12 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from harness.base.digests import digest_of
-from harness.data.task import Kind
+from harness.base.strict import (
+    MANY,
+    Check,
+    Languages,
+    Text,
+    Texts,
+    WrongKeyError,
+    at_least,
+    different,
+)
+from harness.data.task import KINDS, Kind
+from harness.errors import UsageError, did_you_mean
+from harness.training.settings import RecipeName, Settings
+
+_ELSEWHERE = {
+    "recipe": "each of [[arms]] names its recipe",
+    "data": "each of [[arms]] names its data",
+    "validation": "pairs are held out of the data, as many as 'holdout' says",
+    "seed": "the key 'seeds' does it for the whole study",
+}
+"""Options of a recipe that a study sets by other keys."""
+OPTIONS = tuple(x.name for x in fields(Settings) if x.name not in _ELSEWHERE)
 
 Value = str | int | float | bool
 """Of an axis: what an option is set to, a number of rows, or a point's name."""
@@ -76,49 +97,78 @@ class Axis:
         return tuple(x.value for x in self.points)
 
 
+def _recipe_options(table: Mapping[str, Any]) -> dict[str, Any]:
+    for name in table:
+        if name in _ELSEWHERE:
+            raise WrongKeyError(name, f"is not set here: {_ELSEWHERE[name]}")
+        if name not in OPTIONS:
+            hint = did_you_mean(name, OPTIONS) or f"; known keys are {', '.join(OPTIONS)}"
+            raise WrongKeyError(name, f"is unknown{hint}")
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in table.items()}
+
+
+RecipeOptions = Annotated[Mapping[str, Any], Check(_recipe_options)]
+"""Recipe options; their values are looked at trial by trial."""
+
+
 @dataclass(frozen=True)
 class Arm:
     """One recipe on some data sets, at every value of its axes."""
 
-    name: str
-    recipe: str
-    data: tuple[str, ...]
-    axes: tuple[str, ...]
-    train: Mapping[str, Any] = field(default_factory=dict)
+    name: Text
+    recipe: RecipeName
+    data: Texts
+    axes: Annotated[tuple[str, ...], Check(different)]
+    train: RecipeOptions = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Scored:
     """A task that every model is scored on, and how."""
 
-    name: str
-    """Key of its records: the task's name, or ``name`` where one task is scored in two ways."""
-    task: str
+    task: Text
     """A name, or a path beside the study file."""
-    corpus: str = "whole"
-    languages: tuple[str, ...] | None = None
-    settings: tuple[Kind, ...] | None = None
-    text: str | None = None
-    limit: int | None = None
-    sample: int | None = None
-    domain: str | None = None
+    name: Text = ""
+    """Key of its records: the task's name, or ``name`` where one task is scored in two ways."""
+    corpus: Literal["whole", "sampled"] = "whole"
+    languages: Languages | None = None
+    settings: Annotated[tuple[Kind, ...], *MANY] | None = None
+    text: Text | None = None
+    limit: Annotated[int, at_least(1)] | None = None
+    sample: Annotated[int, at_least(1)] | None = None
+    domain: Text | None = None
     """What the task is about, as a point of the axis ``domain`` is named."""
+
+    def __post_init__(self) -> None:
+        """Name it as the task is named, unless it has a name."""
+        default = Path(self.task).stem if self.task.endswith(".toml") else self.task
+        object.__setattr__(self, "name", self.name or default)
+
+
+def _known_measures(names: tuple[str, ...]) -> tuple[str, ...]:
+    from harness.metrics import parse_measures
+
+    try:
+        parse_measures(names)
+    except UsageError as error:
+        raise ValueError(f"holds an unknown measure: {error}") from error
+    return names
 
 
 @dataclass(frozen=True)
 class ReportSpec:
     """What the page of a study shows."""
 
-    x: str | None
+    measures: Annotated[Texts, Check(_known_measures)]
+    baseline: Text
+    """The arm that others are compared with."""
+    x: Text | None = None
     """The axis on the x axis; ``None``: the arms themselves."""
-    measures: tuple[str, ...]
-    kinds: tuple[Kind, ...]
-    baseline: str
-    """The arm that others are held against."""
-    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    kinds: Annotated[tuple[Kind, ...], *MANY] = KINDS
+    groups: Mapping[str, Languages] = field(default_factory=dict)
     """Query languages apart."""
-    fit: str | None = None
-    retention: Mapping[str, str] | None = None
+    fit: Literal["saturation"] | None = None
+    retention: Mapping[str, Text] | None = None
 
 
 @dataclass(frozen=True)

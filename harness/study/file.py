@@ -8,7 +8,6 @@ read as it stands, which is the scale ``small``.
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -47,7 +46,6 @@ __all__ = [
 ]
 
 SMALL = "small"
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
 def study_folder() -> Path:
@@ -115,7 +113,7 @@ def study_from(
     Raises:
         StudyError: names file and key.
     """
-    return read_document(document, where, folder, scale, tuple(scales), _NAME)
+    return read_document(document, where, folder, scale, tuple(scales))
 
 
 def _find(name: str) -> Path:

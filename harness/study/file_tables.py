@@ -1,323 +1,248 @@
-"""The tables of a study file, one by one."""
+"""The tables of a study file, and what has to hold between them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, NoReturn
 
-from harness.base.languages import is_language
-from harness.base.toml_table import Table
-from harness.data.task import KINDS, Kind
-from harness.errors import StudyError, UsageError, did_you_mean
-from harness.study.definition import Arm, Axis, DataSet, Point, ReportSpec, Scored, Study
-from harness.training.settings import RECIPES, Settings
+from harness.base.strict import MANY, Check, Languages, Text, Texts, at_least, different, read_as
+from harness.errors import StudyError, did_you_mean
+from harness.study.definition import (
+    OPTIONS,
+    Arm,
+    Axis,
+    DataSet,
+    Point,
+    RecipeOptions,
+    ReportSpec,
+    Scored,
+    Study,
+)
 
-RESERVED = ("recipe", "data", "validation", "seed")
-"""Options of a recipe that a study sets by other keys."""
-OPTIONS = tuple(x.name for x in fields(Settings) if x.name not in RESERVED)
 PAIRS = "pairs"
-_KEYS = ("name", "title", "question", "about", "seeds", "train", "data", "axes", "arms", "score",
-         "report")  # fmt: skip
-_SOURCE_KEYS = ("languages", "pairing", "part", "label", "rename", "language", "parallel",
-                "negatives", "limit", "revision")  # fmt: skip
 _MOST_AXES = 2
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
-class _Table(Table):
-    """One table of a study file."""
-
-    complaint = StudyError
-
-    def number(self, key: str, least: int = 0) -> int:
-        value = self.values[key]
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise self.error(key, f"must be a whole number, {least} or more, not {value!r}")
-        return value
-
-    def flag(self, key: str) -> bool:
-        value = self.values.get(key, False)
-        if not isinstance(value, bool):
-            raise self.error(key, f"must be true or false, not {value!r}")
-        return value
-
-    def codes(self, key: str) -> tuple[str, ...]:
-        found = self.strings(key)
-        for code in found:
-            if not is_language(code):
-                raise self.error(key, f"names {code!r}, which is not a language code, as en or de")
-        return found
-
-    def names(self, key: str, known: Iterable[str], default: list[str] | None = None) -> Any:
-        found = self.strings(key, default)
-        return tuple(self.one_of(key, x, known) for x in found)
-
-    def tables(self, key: str) -> list[_Table]:
-        value = self.values.get(key)
-        if not isinstance(value, list) or not value or not all(isinstance(x, dict) for x in value):
-            raise self.error(key, "must be a list of tables, at least one")
-        return [_Table(self.path, x, f"{self.prefix}{key}[{i}].") for i, x in enumerate(value)]
-
-    def options(self, key: str) -> dict[str, Any]:
-        """Recipe options; their values are looked at cell by cell."""
-        found = self.table(key, {})
-        for name in found.values:
-            if name in RESERVED:
-                raise found.error(name, f"is not set here: {_elsewhere(name)}")
-        found.only(OPTIONS)
-        return {k: tuple(v) if isinstance(v, list) else v for k, v in found.values.items()}
+def _plain_name(name: str) -> str:
+    if _NAME.fullmatch(name) is None:
+        raise ValueError(f"must be lower-case letters, digits, _ and -, not {name!r}")
+    return name
 
 
-def _elsewhere(name: str) -> str:
-    return {
-        "recipe": "each of [[arms]] names its recipe",
-        "data": "each of [[arms]] names its data",
-        "validation": "pairs are held out of the data, as many as 'holdout' says",
-        "seed": "the key 'seeds' does it for the whole study",
-    }[name]
+Name = Annotated[Text, Check(_plain_name)]
+
+
+@dataclass(frozen=True)
+class _DataTable:
+    format: Text
+    files: Texts = ()
+    clean: Texts = ()
+    code_switch: Mapping[str, Any] | None = None
+    allow_overlap: bool = False
+    # From here on options of harness.training.sources.conversion.
+    languages: Languages | None = None
+    pairing: Text | None = None
+    part: Text | None = None
+    label: Texts | None = None
+    rename: Mapping[str, Text] | None = None
+    language: Text | None = None
+    parallel: bool | None = None
+    negatives: Annotated[int, at_least(0)] | None = None
+    limit: Annotated[int, at_least(1)] | None = None
+    revision: Text | None = None
+
+    def data_set(self, name: str) -> DataSet:
+        own = ("format", "files", "clean", "code_switch", "allow_overlap")
+        options = {k: v for k, v in vars(self).items() if k not in own and v is not None}
+        if "label" in options:
+            options["labels"] = options.pop("label")
+        return DataSet(
+            name, self.format, self.files, options, self.clean, self.code_switch, self.allow_overlap
+        )
+
+
+@dataclass(frozen=True)
+class _PointTable:
+    name: Text
+    train: RecipeOptions = field(default_factory=dict)
+    data: Texts | None = None
+
+
+@dataclass(frozen=True)
+class _AxisTable:
+    label: str = ""
+    values: tuple[Any, ...] | None = None
+    data: Text | None = None
+    points: tuple[_PointTable, ...] | None = None
+
+
+@dataclass(frozen=True)
+class _ScoreTable:
+    tasks: Annotated[tuple[Scored, ...], *MANY]
+    references: Annotated[tuple[str, ...], Check(different)] = ()
+
+
+@dataclass(frozen=True)
+class _StudyTable:
+    name: Name
+    title: Text
+    question: Text
+    data: Mapping[Name, _DataTable]
+    arms: Annotated[tuple[Arm, ...], *MANY]
+    score: _ScoreTable
+    report: ReportSpec
+    about: str = ""
+    seeds: Annotated[tuple[Annotated[int, at_least(0)], ...], *MANY] = (0,)
+    train: RecipeOptions = field(default_factory=dict)
+    axes: Mapping[str, _AxisTable] = field(default_factory=dict)
+
+
+class _Checked:
+    """What has to hold between the tables; complaints name the file and the key."""
+
+    def __init__(self, where: str, table: _StudyTable) -> None:
+        self.where, self.table = where, table
+        if not table.data:
+            self.refuse("data", "must hold at least one data set, as [data.xnli]")
+        for name, data in table.data.items():
+            self._data(f"data.{name}", data)
+        self.axes = {x: self._axis(x, table.axes[x]) for x in table.axes}
+        if len(self.axes) > _MOST_AXES:
+            self.refuse("axes", f"holds {len(self.axes)} axes; a study has at most {_MOST_AXES}")
+        for number, arm in enumerate(table.arms, 1):
+            self._arm(f"arms[{number}]", arm)
+        self.different("arms", [x.name for x in table.arms])
+        for axis in self.axes:
+            if not any(axis in x.axes for x in table.arms):
+                self.refuse(f"axes.{axis}", "belongs to no arm; take it out")
+        self.different("score.tasks", [x.name for x in table.score.tasks])
+        self.one_of("report.baseline", table.report.baseline, [x.name for x in table.arms])
+        x = table.report.x
+        if x is not None:
+            self.one_of("report.x", x, self.axes)
+        if table.report.fit is not None and (x is None or not self.axes[x].numeric):
+            self.refuse("report.fit", "needs 'x', an axis whose values are numbers")
+
+    def refuse(self, key: str, what: str) -> NoReturn:
+        raise StudyError(f"{self.where}: key {key!r} {what}")
+
+    def one_of(self, key: str, value: str, known: Iterable[str]) -> None:
+        choices = list(known)
+        if value not in choices:
+            hint = did_you_mean(value, choices)
+            self.refuse(key, f"must be one of {', '.join(choices)}, not {value!r}{hint}")
+
+    def different(self, key: str, names: Sequence[str]) -> None:
+        for at, name in enumerate(names):
+            if name in names[:at]:
+                self.refuse(key, f"holds two of the name {name!r}; give each a name of its own")
+
+    def _data(self, key: str, data: _DataTable) -> None:
+        from harness.training.sources.conversion import FORMATS
+        from harness.training.sources.hub_sets import HUB
+
+        self.one_of(f"{key}.format", data.format, (PAIRS, *FORMATS, *HUB))
+        if data.format in HUB and data.files:
+            self.refuse(f"{key}.files", f"is not for {data.format!r}, which is fetched by name")
+        if data.format not in HUB and not data.files:
+            self.refuse(f"{key}.files", "is missing: it must be a list of strings")
+
+    def _axis(self, name: str, axis: _AxisTable) -> Axis:
+        key, label = f"axes.{name}", axis.label or name
+        if axis.points is not None:
+            for other in ("values", "data"):
+                if getattr(axis, other) is not None:
+                    self.refuse(
+                        f"{key}.{other}", "does not go with 'points', which say what they change"
+                    )
+            for number, point in enumerate(axis.points, 1):
+                for data in point.data or ():
+                    self.one_of(f"{key}.points[{number}].data", data, self.table.data)
+            points = tuple(Point(x.name, train=x.train, data=x.data) for x in axis.points)
+        elif not axis.values:
+            self.refuse(f"{key}.values", "must be a list, at least one (or give 'points')")
+        elif axis.data is not None:
+            self.one_of(f"{key}.data", axis.data, self.table.data)
+            points = tuple(self._amount(f"{key}.values", x, axis.data) for x in axis.values)
+        else:
+            points = tuple(self._option(name, x) for x in axis.values)
+        given = "values" if axis.points is None else "points"
+        self.different(f"{key}.{given}", [x.name for x in points])
+        return Axis(name, label, points, axis.data)
+
+    def _amount(self, key: str, value: Any, data: str) -> Point:
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            self.refuse(key, f"must be numbers of rows of {data!r}, not {value!r}")
+        return Point(value, rows={data: value})
+
+    def _option(self, name: str, value: Any) -> Point:
+        if name not in OPTIONS:
+            hint = did_you_mean(name, OPTIONS) or "; `harness train --help` lists them"
+            raise StudyError(
+                f"{self.where}: [axes.{name}] has 'values' and no 'data', a data set whose rows "
+                f"they would count, so it must be named as a recipe option{hint}"
+            )
+        if not isinstance(value, str | int | float):
+            self.refuse(
+                f"axes.{name}.values",
+                f"holds {value!r}; give 'points', each with a name and a table",
+            )
+        return Point(value, train={name: value})
+
+    def _arm(self, key: str, arm: Arm) -> None:
+        for data in arm.data:
+            self.one_of(f"{key}.data", data, self.table.data)
+        for name in arm.axes:
+            self.one_of(f"{key}.axes", name, self.axes)
+        points = [point for name in arm.axes for point in self.axes[name].points]
+        for name in arm.axes:
+            axis = self.axes[name]
+            if axis.data not in (None, *arm.data) and not any(
+                axis.data in (x.data or ()) for x in points
+            ):
+                self.refuse(
+                    f"{key}.axes",
+                    f"names {name!r}, the rows of {axis.data!r}, which the arm does not train on",
+                )
+            for option in (x for point in axis.points for x in point.train):
+                if option in arm.train:
+                    self.refuse(
+                        f"{key}.train.{option}",
+                        f"is also set by the axis {name!r}; set it in one place",
+                    )
 
 
 def read_document(
-    document: Mapping[str, Any],
-    where: str,
-    folder: Path,
-    scale: str,
-    scales: tuple[str, ...],
-    name_form: re.Pattern[str],
+    document: Mapping[str, Any], where: str, folder: Path, scale: str, scales: tuple[str, ...]
 ) -> Study:
     """See :func:`harness.study.file.study_from`."""
-    table = _Table(where, document)
-    table.only(_KEYS)
-    name = table.string("name")
-    if name_form.fullmatch(name) is None:
-        raise table.error("name", f"must be lower-case letters, digits, _ and -, not {name!r}")
-    data = {
-        x: _data_set(x, table.table("data").table(x), name_form) for x in table.table("data").values
-    }
-    if not data:
-        raise table.error("data", "must hold at least one data set, as [data.xnli]")
-    axes = {x: _axis(x, table.table("axes").table(x), data) for x in table.table("axes", {}).values}
-    if len(axes) > _MOST_AXES:
-        raise table.error("axes", f"holds {len(axes)} axes; a study has at most {_MOST_AXES}")
-    arms = tuple(_arm(x, data, axes) for x in table.tables("arms"))
-    _different(table, "arms", [x.name for x in arms])
-    for axis in axes:
-        if not any(axis in x.axes for x in arms):
-            raise table.error(f"axes.{axis}", "belongs to no arm; take it out")
-    score = table.table("score")
-    score.only(("tasks", "references"))
-    scored = tuple(_scored(x) for x in score.tables("tasks"))
-    _different(score, "tasks", [x.name for x in scored])
-    references = score.strings("references") if score.values.get("references") else ()
+    values = dict(document)
+    arms, axes = values.get("arms"), values.get("axes", {})
+    if isinstance(arms, list) and isinstance(axes, dict):
+        # An arm that names no axes has all of them.
+        values["arms"] = [{"axes": [*axes]} | x if isinstance(x, dict) else x for x in arms]
+    table = read_as(_StudyTable, values, where, StudyError)
+    checked = _Checked(where, table)
     return Study(
-        name=name,
-        title=table.string("title"),
-        question=table.string("question"),
-        about=table.string("about", "").strip(),
-        seeds=_seeds(table),
-        train=table.options("train"),
-        data=data,
-        axes=axes,
-        arms=arms,
-        scored=scored,
-        references=references,
-        report=_report(table.table("report"), axes, arms),
+        name=table.name,
+        title=table.title,
+        question=table.question,
+        about=table.about.strip(),
+        seeds=table.seeds,
+        train=table.train,
+        data={name: x.data_set(name) for name, x in table.data.items()},
+        axes=checked.axes,
+        arms=table.arms,
+        scored=table.score.tasks,
+        references=table.score.references,
+        report=table.report,
         scale=scale,
         scales=scales,
         where=where,
         folder=folder,
         document=document,
-    )
-
-
-def _different(table: Table, key: str, names: Sequence[str]) -> None:
-    for at, name in enumerate(names):
-        if name in names[:at]:
-            raise table.error(key, f"holds two of the name {name!r}; give each a name of its own")
-
-
-def _seeds(table: _Table) -> tuple[int, ...]:
-    value = table.values.get("seeds", [0])
-    right = isinstance(value, list) and all(
-        isinstance(x, int) and not isinstance(x, bool) and x >= 0 for x in value
-    )
-    if not right or not value:
-        raise table.error("seeds", f"must be a list of whole numbers, as [0, 1, 2], not {value!r}")
-    if len(set(value)) < len(value):
-        raise table.error("seeds", "names a seed twice: two cells would have one name")
-    return tuple(value)
-
-
-def _data_set(name: str, table: _Table, name_form: re.Pattern[str]) -> DataSet:
-    from harness.training.sources.conversion import FORMATS
-    from harness.training.sources.hub_sets import HUB
-
-    if name_form.fullmatch(name) is None:
-        raise StudyError(
-            f"{table.path}: [data.{name}] must be named by lower-case letters, digits, _ and -"
-        )
-    table.only(("format", "files", "clean", "code_switch", "allow_overlap", *_SOURCE_KEYS))
-    source = table.one_of("format", table.string("format"), (PAIRS, *FORMATS, *HUB))
-    if source in HUB:
-        if "files" in table.values:
-            raise table.error("files", f"is not for {source!r}, which is fetched by name")
-        given: tuple[str, ...] = ()
-    else:
-        given = table.strings("files")
-    options: dict[str, Any] = {}
-    for key in ("languages",):
-        if key in table.values:
-            options[key] = table.codes(key)
-    for key in ("pairing", "part", "language", "revision"):
-        if key in table.values:
-            options[key] = table.string(key)
-    if "label" in table.values:
-        options["labels"] = table.strings("label")
-    if "rename" in table.values:
-        renamed = table.table("rename")
-        options["rename"] = {x: renamed.string(x) for x in renamed.values}
-    if "parallel" in table.values:
-        options["parallel"] = table.flag("parallel")
-    for key, least in (("negatives", 0), ("limit", 1)):
-        if key in table.values:
-            options[key] = table.number(key, least)
-    switch = table.table("code_switch").values if "code_switch" in table.values else None
-    return DataSet(
-        name=name,
-        source=source,
-        files=given,
-        options=options,
-        clean=table.strings("clean") if "clean" in table.values else (),
-        code_switch=switch,
-        allow_overlap=table.flag("allow_overlap"),
-    )
-
-
-def _axis(name: str, table: _Table, data: Mapping[str, DataSet]) -> Axis:
-    table.only(("label", "values", "data", "points"))
-    label = table.string("label", name)
-    if "points" in table.values:
-        for key in ("values", "data"):
-            if key in table.values:
-                raise table.error(key, "does not go with 'points', which say what they change")
-        points = tuple(_point(x, data) for x in table.tables("points"))
-        amount = None
-    else:
-        values = table.values.get("values")
-        if not isinstance(values, list) or not values:
-            raise table.error("values", "must be a list, at least one (or give 'points')")
-        amount = (
-            table.one_of("data", table.string("data"), data) if "data" in table.values else None
-        )
-        if amount is not None:
-            points = tuple(_amount(table, x, amount) for x in values)
-        else:
-            points = tuple(_option(table, name, x) for x in values)
-    _different(table, "points" if "points" in table.values else "values", [x.name for x in points])
-    return Axis(name, label, points, amount)
-
-
-def _amount(table: _Table, value: Any, data: str) -> Point:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise table.error("values", f"must be numbers of rows of {data!r}, not {value!r}")
-    return Point(value, rows={data: value})
-
-
-def _option(table: _Table, name: str, value: Any) -> Point:
-    if name not in OPTIONS:
-        hint = did_you_mean(name, OPTIONS) or "; `harness train --help` lists them"
-        raise StudyError(
-            f"{table.path}: [axes.{name}] has 'values' and no 'data', a data set whose rows they "
-            f"would count, so it must be named as a recipe option{hint}"
-        )
-    if not isinstance(value, str | int | float):
-        raise table.error("values", f"holds {value!r}; give 'points', each with a name and a table")
-    return Point(value, train={name: value})
-
-
-def _point(table: _Table, data: Mapping[str, DataSet]) -> Point:
-    table.only(("name", "train", "data"))
-    chosen = table.names("data", data) if "data" in table.values else None
-    return Point(table.string("name"), train=table.options("train"), data=chosen)
-
-
-def _arm(table: _Table, data: Mapping[str, DataSet], axes: Mapping[str, Axis]) -> Arm:
-    table.only(("name", "recipe", "data", "axes", "train"))
-    own = table.values.get("axes", list(axes))
-    arm = Arm(
-        name=table.string("name"),
-        recipe=table.one_of("recipe", table.string("recipe"), RECIPES),
-        data=table.names("data", data),
-        axes=table.names("axes", axes, list(axes)) if own else (),
-        train=table.options("train"),
-    )
-    for name in arm.axes:
-        axis = axes[name]
-        if (
-            axis.data is not None
-            and axis.data not in arm.data
-            and not any(axis.data in (p.data or ()) for x in arm.axes for p in axes[x].points)
-        ):
-            raise table.error(
-                "axes",
-                f"names {name!r}, the rows of {axis.data!r}, which the arm does not train on",
-            )
-        for point in axis.points:
-            for option in point.train:
-                if option in arm.train:
-                    raise table.error(
-                        f"train.{option}", f"is also set by the axis {name!r}; set it in one place"
-                    )
-    return arm
-
-
-def _scored(table: _Table) -> Scored:
-    table.only(("name", "task", "corpus", "languages", "settings", "text", "limit", "sample",
-                "domain"))  # fmt: skip
-    task = table.string("task")
-    default = Path(task).stem if task.endswith(".toml") else task
-    kinds = table.names("settings", KINDS) if "settings" in table.values else None
-    return Scored(
-        name=table.string("name") if "name" in table.values else default,
-        task=task,
-        corpus=table.one_of("corpus", table.string("corpus", "whole"), ("whole", "sampled")),
-        languages=table.codes("languages") if "languages" in table.values else None,
-        settings=kinds,
-        text=table.string("text") if "text" in table.values else None,
-        limit=table.number("limit", 1) if "limit" in table.values else None,
-        sample=table.number("sample", 1) if "sample" in table.values else None,
-        domain=table.string("domain") if "domain" in table.values else None,
-    )
-
-
-def _report(table: _Table, axes: Mapping[str, Axis], arms: Sequence[Arm]) -> ReportSpec:
-    from harness.metrics import parse_measures
-
-    table.only(("x", "measures", "kinds", "baseline", "groups", "fit", "retention"))
-    measures = table.strings("measures")
-    try:
-        parse_measures(measures)
-    except UsageError as error:
-        raise table.error("measures", f"holds an unknown measure: {error}") from error
-    groups = table.table("groups", {})
-    fit = (
-        table.one_of("fit", table.string("fit"), ("saturation",)) if "fit" in table.values else None
-    )
-    x = table.one_of("x", table.string("x"), axes) if "x" in table.values else None
-    if fit is not None and (x is None or not axes[x].numeric):
-        raise table.error("fit", "needs 'x', an axis whose values are numbers")
-    retention = None
-    if "retention" in table.values:
-        held = table.table("retention")
-        retention = {key: held.string(key) for key in held.values}
-    return ReportSpec(
-        x=x,
-        measures=measures,
-        kinds=cast("tuple[Kind, ...]", table.names("kinds", KINDS, list(KINDS))),
-        baseline=table.one_of("baseline", table.string("baseline"), [a.name for a in arms]),
-        groups={x: groups.codes(x) for x in groups.values},
-        fit=fit,
-        retention=retention,
     )
