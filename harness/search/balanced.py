@@ -1,12 +1,12 @@
-"""Balanced retrieval: every language gets an equal share of a ranking of several.
+"""Balanced retrieval: every language gets an equal share of a multilingual ranking.
 
 The best passage of each language comes first, then the second best of each, and so on; within such
-a round the scores decide. Each language's own order stays as it is, so monolingual and
+a round passages are ordered by score. The order within each language stays, so monolingual and
 cross-lingual settings do not change.
 
-Nothing has to be sorted for it: a passage's round is its rank in its own language, and the passage
-of that round in another language is ahead of it where at least as many of that language's passages
-are ahead of it in the plain ranking.
+This needs no sorting: a passage's round is its rank within its own language, and the passage of
+that round in another language is ranked above it if at least as many of that language's passages
+are ranked above it in the plain ranking.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from harness.search.results import SearchResult
 
 
 def rounds_for(pool: Pool, k: int) -> int:
-    """How deep the top of each language has to be known for the top ``k`` of a balanced ranking."""
+    """Depth of each language's top k that the top ``k`` of a balanced ranking needs."""
     rounds = 0
     while np.minimum(pool.sizes, rounds).sum() < min(k, len(pool)):
         rounds += 1
@@ -32,11 +32,11 @@ def rounds_for(pool: Pool, k: int) -> int:
 def balanced(
     found: SearchResult, pool: Pool, decider: Decider, margin: NDArray[np.float32], k: int
 ) -> SearchResult:
-    """``found`` with counts and the top ``k`` of the balanced ranking of the whole pool.
+    """``found`` with the counts and the top ``k`` of the balanced ranking of the full pool.
 
-    Its block heads must be :func:`rounds_for` deep in every language. ``decider`` and ``margin``
-    (Q,) are those of the query language (:meth:`harness.search.exact.Decider.order`). Scores of
-    the head are places, negated: the best passage has 0.
+    Its per-language top k must be :func:`rounds_for` deep in every language. ``decider`` and
+    ``margin`` (Q,) are those of the query language (:meth:`harness.search.exact.Decider.order`).
+    Scores of the top k are negated positions: the best passage has 0.
     """
     rounds = found.block_rank[:, None].astype(np.int64)
     n_above = np.minimum(pool.sizes, rounds - 1) + (found.ranked_above >= rounds)

@@ -1,4 +1,4 @@
-"""What a pass asks for, and how its candidates are cut to the best of every query."""
+"""The input of a pass, and how its candidates are reduced to the top k of every query."""
 
 from __future__ import annotations
 
@@ -29,31 +29,31 @@ QUERIES = 512
 
 @dataclass(frozen=True)
 class PassQueries:
-    """The queries of a pass and the golds whose ranks it counts."""
+    """The queries of a pass and the relevant passages whose ranks it counts."""
 
     queries: NDArray[np.float32]
     """(Q, d)"""
     indptr: NDArray[np.int64]
-    """(Q + 1,) golds of each query."""
+    """(Q + 1,) bounds of each query's relevant passages."""
     relevant_scores: NDArray[np.float64]
     """(G,) as :func:`harness.search.exact.inner` gives them."""
     gold_rows: NDArray[np.int64]
-    """(G,) numbers of the golds among all passages that are searched (:class:`Corpus`)."""
+    """(G,) numbers of the relevant passages among all searched ones (:class:`Corpus`)."""
     longest: float
-    """What the lengths of the golds' vectors are at most."""
+    """Upper bound on the lengths of the relevant passages' vectors."""
     ties_win: NDArray[np.int64]
-    """(G,) whether a passage that ties with the gold outranks it: 1 or 0; -1: its id decides."""
+    """(G,) whether a passage with an equal score is ranked above: 1 or 0; -1: its id decides."""
     relevant_ids: list[bytes]
-    """(G,) local ids; looked at where ``ties_win`` is -1."""
+    """(G,) local ids; used where ``ties_win`` is -1."""
 
 
 def capacity(k: int) -> int:
-    """Candidates that a thread holds per query: twice the head, so that it is seldom cut back."""
+    """Candidates that a thread keeps per query: twice k, so that they are seldom reduced."""
     return 2 * k + 64
 
 
 class Corpus:
-    """All passages that are searched, by number: the rows of one language after the other's."""
+    """All searched passages by number: the rows of one language after another."""
 
     def __init__(self, languages: Sequence[PassageRows]) -> None:
         self.languages = languages
@@ -63,9 +63,9 @@ class Corpus:
     def split(
         self, number: NDArray[np.int64]
     ) -> Iterator[tuple[PassageRows, NDArray[np.int64], int]]:
-        """Languages with shards, places in (n,) ``number`` and the shards' first number.
+        """Languages with shards, positions in (n,) ``number`` and the shards' first number.
 
-        By shard, so that no more vectors are read at a time than one shard has.
+        By shard, so that at most one shard's vectors are read at a time.
         """
         order = np.argsort(number, kind="stable")
         ordered = number[order]
@@ -88,7 +88,7 @@ class Corpus:
 
 
 class ShardDecider(Decider):
-    """Decides with vectors that are read again from their shards."""
+    """A decider that rereads vectors from their shards."""
 
     def __init__(
         self,
@@ -139,10 +139,10 @@ def best_candidates(
     score: NDArray[np.float32],
     k: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-    """The ``k`` best of each query's candidates in the total order: (query, row, score), (n,) each.
+    """The top ``k`` of each query's candidates in the total order: (query, row, score), (n,) each.
 
     ``query``, ``row`` and ``score`` (m,) are the candidates, rows of one language (its number in
-    the corpus), with their float32 products. Ids are read where scores are equal.
+    the corpus), with their float32 products. Ids are read only for equal scores.
     """
     order = np.lexsort((row, -score, query))
     query, row, score = query[order], row[order], score[order]

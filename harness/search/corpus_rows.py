@@ -1,4 +1,4 @@
-"""One language's passages as search streams them: shards end to end, rows numbered through."""
+"""One language's passages for streaming: shards end to end, rows numbered consecutively."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PIECE = 8192
 
 
 class Shard(Protocol):
-    """A run of passages of one language; arrays are memory-mapped, or cheap to hold."""
+    """A run of passages of one language; its arrays are memory-mapped or small."""
 
     @property
     def language(self) -> str:
@@ -62,7 +62,7 @@ class PassageRows:
                 yield Piece(shard, first + start, start, min(start + PIECE, len(shard)))
 
     def find(self, wanted: set[bytes]) -> dict[bytes, int]:
-        """Row of each of the ``wanted`` local ids that is there; ids are read shard by shard."""
+        """Row of each of the ``wanted`` local ids that exists; ids are read shard by shard."""
         found: dict[bytes, int] = {}
         if not wanted:
             return found
@@ -76,7 +76,7 @@ class PassageRows:
     def _by_shard(
         self, rows: NDArray[np.int64]
     ) -> Iterator[tuple[Shard, NDArray[np.int64], slice]]:
-        """Shards that hold ``rows`` (ascending), the rows inside each, and where they stand."""
+        """Shards with ``rows`` (ascending), the rows within each, and their positions."""
         owner = np.searchsorted(self.starts, rows, side="right") - 1
         bounds = np.flatnonzero(np.diff(owner, prepend=-1, append=-1))
         for a, b in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
@@ -106,13 +106,13 @@ def vectors_of(shard: Shard) -> NDArray[Any]:
     """The vectors of a shard.
 
     Raises:
-        StoreError: they are no longer there.
+        StoreError: the file no longer exists.
     """
     try:
         return shard.vectors
     except (OSError, ValueError) as problem:
         raise StoreError(
-            f"a shard of {shard.language} went away while it was searched ({problem}); start the "
+            f"a shard of {shard.language} disappeared while it was searched ({problem}); start the "
             "run again"
         ) from problem
 
@@ -126,8 +126,8 @@ def as_bytes(ids: Any) -> list[bytes]:
 
 
 def release(array: NDArray[Any]) -> None:
-    """Give back the memory of a mapped array's pages that were read; they stay on disk."""
+    """Release the memory of a mapped array's pages after reading; they stay on disk."""
     mapped = getattr(array, "_mmap", None)
-    # In a map that can be written, pages may hold what is not on disk.
+    # A writable map's pages may contain data that is not on disk.
     if mapped is not None and not array.flags.writeable and hasattr(mmap, "MADV_DONTNEED"):
         mapped.madvise(mmap.MADV_DONTNEED)

@@ -1,4 +1,4 @@
-"""The two inner loops of search on a CPU: counting what outranks a gold, and the heads.
+"""The inner loops of search on a CPU: counting passages above relevant ones, and the top k.
 
 Both work on one tile of scores, rows = queries, columns = the pool in its total order (see
 :mod:`harness.search.in_memory`), so that of two equal scores the lower column ranks higher. They
@@ -21,13 +21,13 @@ from harness.search.exact import Open, Vectors
 from harness.search.inner_loops import inner, inner_product
 
 _AT_ONCE = 6
-"""Thresholds compared per pass over a row: as many as stay in registers beside the scores."""
+"""Thresholds compared per pass over a row: as many as fit in registers next to the scores."""
 
 _SCAN = 32
-"""Columns looked over at once for any that reach the bound."""
+"""Columns checked at once for any that reach the bound."""
 
 _FEW = 32
-"""Depth of a head that is short: its bound is found by insertion, its columns in the high lanes."""
+"""Largest k whose bound is found by insertion and whose columns in the highest lanes."""
 
 _RUN = 64
 """Candidates of a top k in one run of near ones, up to which they are sorted by insertion."""
@@ -39,7 +39,7 @@ _CHUNK = 1024
 """Scores whose buckets are computed at once."""
 
 _LANES = 256
-"""Lanes of a row for a short head, which then lies in little more of them than it is deep."""
+"""Lanes of a row for a small k, whose columns are then in little more than k of them."""
 
 
 @compiled(inline="always")
@@ -82,7 +82,7 @@ def _count_row(
         b = base + starts[block + 1]
         for i in range(golds):
             c = base + columns[first + i]
-            # A block wholly before the gold wins ties: "at least" is "above the float below".
+            # A block entirely before the relevant passage wins ties: ">=" is ">" the float below.
             threshold[i] = flat[c] if c < b else below[i]
         for i in range(0, golds, _AT_ONCE):
             n = _count_above(flat, a, b, threshold, i)
@@ -100,7 +100,7 @@ def _count_row(
 
 @compiled()
 def _most(indptr: Any) -> Any:
-    """Golds of the row that has most."""
+    """The largest number of relevant passages in a row."""
     most = 0
     for r in range(len(indptr) - 1):
         most = max(most, indptr[r + 1] - indptr[r])
@@ -172,9 +172,9 @@ def _near_row(
     open_column: Any,
     n: Any,
 ) -> Any:
-    """Decide on the scores of one row that lie from ``low`` to ``high`` of a relevant passage.
+    """Decide the scores of one row that are between ``low`` and ``high`` of a relevant passage.
 
-    Looking at every score once for each relevant passage would take as long again as counting.
+    Checking every score against each relevant passage would take as long as counting.
     Instead the scores' buckets are looked up in a table of those that hold such an interval; few
     scores are in one. Returns how long the list of open pairs is, and scores computed in float64.
     """
@@ -425,11 +425,11 @@ def count_outranking(
     columns: NDArray[np.int64],
     starts: NDArray[np.int64],
 ) -> NDArray[np.int32]:
-    """How many passages of each block rank above each gold.
+    """How many passages of each block are ranked above each relevant passage.
 
-    ``scores`` is (R, N) and C-contiguous, ``indptr`` (R + 1,) and ``columns`` (G,) name each row's
-    golds, ``starts`` (B + 1,) the blocks' bounds. Returns (G, B). A gold's rank in any union of
-    blocks is 1 + the sum over them.
+    ``scores`` is (R, N) and C-contiguous, ``indptr`` (R + 1,) and ``columns`` (G,) give each row's
+    relevant passages, ``starts`` (B + 1,) the blocks' bounds. Returns (G, B). The rank of a
+    relevant passage in any union of blocks is 1 + the sum over them.
     """
     return count_and_heads(scores, indptr, columns, starts, 0)[0]
 
@@ -438,8 +438,8 @@ def count_outranking(
 def _peaks(flat: Any, start: Any, stop: Any, lanes: Any, peaks: Any) -> None:
     """The highest score of each lane; lane b holds every ``lanes``-th column from b on.
 
-    Strided lanes mix the languages: a query's best passages lie side by side in one language's
-    columns, and lanes of neighbours would leave most peaks to passages that nobody wants.
+    Strided lanes mix the languages: a query's best passages are close together in one language's
+    columns, and contiguous lanes would leave most peaks to irrelevant passages.
     """
     first = np.uint64(start)
     for b in range(np.uint64(lanes)):
@@ -568,9 +568,9 @@ def _head_row(
     out: Any,
     out_scores: Any,
 ) -> None:
-    """The head of one row that begins at ``base``, among the columns from ``first`` to ``last``."""
+    """The top k of the row that begins at ``base``, among columns ``first`` to ``last``."""
     start, stop = base + first, base + last
-    # At least k scores reach the k-th highest peak: nothing below it can be in the head.
+    # At least k scores reach the k-th highest peak: nothing below it can be in the top k.
     bound = np.float32(-np.inf)
     n = np.uint64(0)
     if len(peaks) > k:
@@ -602,8 +602,8 @@ def _rows(
     out: Any,
     out_scores: Any,
 ) -> None:
-    """Count and find heads row by row: what one loop has read, the other finds in cache."""
-    # Once a call: what is as wide as the pool comes fresh from the system each time it is asked.
+    """Count and find the top k row by row, so that the second loop finds the row in cache."""
+    # Once per call: arrays as wide as the pool are newly mapped by the system every time.
     most = _most(indptr)
     threshold = np.empty(most + _AT_ONCE, np.float32)
     below = np.empty(most, np.float32)
@@ -642,7 +642,7 @@ def count_and_heads(
 
 
 def compile_loops() -> None:
-    """Compile the loops, or load what was compiled before: a first run waits for it."""
+    """Compile the loops, or load them from the cache: a first run waits for it."""
     scores = np.zeros((1, 2), np.float32)
     first = np.array([0, 1], np.int64)
     none = np.zeros(1, np.int64)
@@ -713,7 +713,7 @@ def certain(
     last: int,
     k: int,
 ) -> Iterator[Open]:
-    """Counts and top k that float64 leaves no doubt of, and what it leaves open, some rows a time.
+    """Counts and top k that float64 decides, and what it leaves open, some rows at a time.
 
     ``scores`` (R, N) are products of ``vectors``, their first row that of query ``first_query``.
     The other arguments are those of :func:`count_outranking`; the top ``k`` are of the columns

@@ -1,4 +1,4 @@
-"""What one thread of a streamed search does with the passages it is given."""
+"""One thread of a streamed search, on a CPU."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class CpuWorker:
     ) -> None:
         queries, width = wanted.queries.shape
         self.longest = 0.0
-        """What the lengths of the passages' vectors so far are at most."""
+        """Upper bound on the lengths of the passages' vectors so far."""
         self.scores = np.empty((queries, capacity(k)), np.float32)
         self.rows = np.empty((queries, capacity(k)), np.uint32)
         self.held = np.zeros(queries, np.int64)
@@ -74,7 +74,7 @@ class CpuWorker:
             self._finish(tile, first_row + start)
 
     def _lengthen(self, longest: float) -> None:
-        """Products may be as far off as the longest vector so far lets them."""
+        """Adapt the error bound of products to the longest vector so far."""
         if longest <= self.longest:
             return
         self.longest, wanted = longest, self._wanted
@@ -88,7 +88,7 @@ class CpuWorker:
         self._float64 = 2 * inner_error(wanted.queries, max(longest, wanted.longest))
 
     def _read(self, part: NDArray[Any]) -> torch.Tensor:
-        """``part`` as float32, in memory that is used again."""
+        """``part`` as float32, in a reused buffer."""
         if self._raw is None:
             dtype = torch.float16 if part.dtype == np.float16 else torch.float32
             self._raw = torch.empty(self._vectors.shape, dtype=dtype)
@@ -133,7 +133,7 @@ class CpuWorker:
             self._finish_query(start + r)
 
     def _finish_query(self, q: int) -> None:
-        """Cut a query's candidates to its head by what decides in the end."""
+        """Reduce a query's candidates to its top k by exact decisions."""
         held = self.rows[q, : self.held[q]].astype(np.int64)
         query = np.full(len(held), q, np.int64)
         _, row, score = best_candidates(
@@ -188,7 +188,7 @@ class CpuWorker:
         tile: NDArray[np.float32],
         first_row: int,
     ) -> None:
-        """Count those of the passages ``column`` (n,) of a tile that outrank ``gold`` (n,)."""
+        """Count the passages ``column`` (n,) of a tile that rank above ``gold`` (n,)."""
         wanted, query = self._wanted, self._query_of[gold]
         self._decisions.add(float64=len(gold))
         difference = inner(wanted.queries, tile, query, column, compiled=True)

@@ -1,4 +1,4 @@
-"""Streamed search on any device torch knows: scores stay there, what may matter comes back."""
+"""Streamed search on any torch device: scores stay there, only candidates are copied back."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class DeviceWorker(CpuWorker):
         device: str,
     ) -> None:
         super().__init__(corpus, language, wanted, k, decisions)
-        # A tile is all that a thread is handed: small ones would leave a device idle.
+        # A tile is everything a thread gets: small ones would leave a device idle.
         self._tile = PIECE
         self._queries = self._queries.to(device)
         self._nth = np.arange(len(self._query_of)) - wanted.indptr[:-1][self._query_of]
 
     def search(self, vectors: NDArray[Any], first_row: int) -> None:
-        """See :meth:`CpuWorker.search`; vectors travel as they are stored and widen over there."""
+        """See :meth:`CpuWorker.search`; vectors are copied as stored and widened on the device."""
         for start in range(0, len(vectors), self._tile):
             part = np.array(vectors[start : start + self._tile])
             tile = torch.from_numpy(part).to(self._queries.device).float()
@@ -47,12 +47,12 @@ class DeviceWorker(CpuWorker):
                 self._weigh(scores, part, first_row + start, first, last)
 
     def _hold(self, scores: torch.Tensor, first_row: int, start: int, stop: int) -> None:
-        """Bring back the scores that may belong to a head."""
+        """Copy back the scores that may belong to a top k."""
         if not self._k:
             return
         kth = torch.from_numpy(self._kth[start:stop]).to(scores.device)
         if scores.shape[1] >= self._k and not np.isfinite(self._kth[start:stop]).all():
-            # There is no bound yet: the tile's own k-th highest score keeps most of it away.
+            # There is no bound yet: the tile's own k-th highest score excludes most of it.
             kth = torch.maximum(kth, torch.topk(scores, self._k, dim=1).values[:, -1])
         margin = torch.from_numpy(self._margin[start:stop]).to(scores.device)
         query, column = torch.nonzero(scores >= (kth - margin)[:, None], as_tuple=True)
@@ -85,7 +85,7 @@ class DeviceWorker(CpuWorker):
         start: int,
         stop: int,
     ) -> None:
-        """Count what outranks each gold; what is too near to tell is decided here."""
+        """Count passages above each relevant one; close comparisons are decided here."""
         wanted = self._wanted
         a, b = int(wanted.indptr[start]), int(wanted.indptr[stop])
         device = scores.device

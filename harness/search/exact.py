@@ -1,17 +1,17 @@
-"""Scores of vectors, certain: what a fast product leaves open is decided by a more precise one.
+"""Certain scores: what a fast product leaves open is decided by a more precise one.
 
 The score of a query and a passage is the real inner product of their float32 vectors. A matrix
-kernel gives it with an error that depends on the processor, the shape of the tile and the number
-of threads, but that has a bound, and only comparisons within the bound are open. They are decided
-in three steps, each for what the one before leaves open:
+kernel computes it with an error that depends on the processor, the tile shape and the number of
+threads, but that is bounded, and only comparisons within the bound are open. They are decided in
+three steps, each for what the previous one leaves open:
 
 1. float32, as the kernel gives it, within :func:`product_error` of the real number;
 2. float64, summed in one fixed order (:func:`inner`), within :func:`inner_error`;
 3. exactly: as the unevaluated sum of two float64 (:func:`exact_keys`), whose additions are shown to
    lose nothing; where they would, in integers of any size.
 
-So ranks depend on the vectors alone, and two passages tie where their scores are equal as real
-numbers and nowhere else.
+So ranks depend on the vectors alone, and two passages tie if and only if their scores are equal as
+real numbers.
 
 The product of two float32 is exact in float64 (24 + 24 bits of 53), so that the only roundings of
 the second step are those of its sum, and whether a processor fuses multiplication and addition
@@ -42,21 +42,21 @@ _UNIT_32, _UNIT_64 = 2.0**-24, 2.0**-53
 """Largest relative rounding errors of float32 and float64."""
 
 _LEAST_32 = 2.0**-126
-"""Least normal float32: what a product loses at most that is too small for the format, even where
-a processor takes such numbers for zero."""
+"""Smallest normal float32: the most that a product can lose to underflow, even if a processor
+flushes such numbers to zero."""
 
 _CHUNK = 1 << 16
-"""Numbers of vectors gathered at a time where numpy adds: they stay in cache."""
+"""Numbers gathered at a time when numpy adds: they stay in cache."""
 
 LONGEST = 2.0**60
-"""Length of a vector from which on float32 scores might overflow."""
+"""Vector length above which float32 scores might overflow."""
 
 
 @dataclass
 class Decisions:
     """How many comparisons were left open by the fast product, and by float64; counted by threads.
 
-    The counts tell what certainty took. They depend on the processor; what was decided does not.
+    The counts show the cost of certainty. They depend on the processor; the decisions do not.
     """
 
     float64: int = 0
@@ -73,13 +73,13 @@ class Decisions:
                 self.exact += exact
 
     def summary(self) -> dict[str, int]:
-        """As the record holds them."""
+        """As they are in the record."""
         return {"float64": self.float64, "exact": self.exact}
 
 
 @dataclass(frozen=True)
 class Vectors:
-    """The vectors behind a tile of products, and how far those may be off."""
+    """The vectors behind a tile of products, and the error bounds of these."""
 
     queries: NDArray[np.float32]
     """(Q, d)"""
@@ -95,7 +95,7 @@ class Vectors:
 
 @dataclass(frozen=True)
 class Open:
-    """What the scores of some rows of a tile say for certain, and what they leave open."""
+    """What the scores of some rows of a tile decide, and what they leave open."""
 
     start: int
     """First of the rows, and the one after the last."""
@@ -103,11 +103,11 @@ class Open:
     above: NDArray[np.int32]
     """(G, B) passages of each block that certainly rank above each relevant passage of the rows."""
     near_relevant: Pairs
-    """(n,) relevant passages by number in the tile, and passages too near them to tell."""
+    """(n,) relevant passages by number in the tile, and passages too close to them to decide."""
     near_column: Pairs
     """(n,)"""
     top: NDArray[np.int32]
-    """(stop - start, k) best columns, for all rows but those with candidates."""
+    """(stop - start, k) best columns, for all rows except those with candidates."""
     top_scores: NDArray[np.float32]
     """(stop - start, k)"""
     row: Pairs
@@ -137,7 +137,7 @@ def normalised(
     """Rows scaled to length 1, so that an inner product is a cosine; equal rows stay equal.
 
     A length is summed in one fixed order, so that no processor changes a bit of what is compared.
-    ``out`` takes them, ``vectors`` itself if need be.
+    The result goes to ``out``, which may be ``vectors`` itself.
     """
     length = lengths(vectors).astype(np.float32)
     scaled: NDArray[np.float32] = np.divide(vectors, length[:, None], out=out)
@@ -145,20 +145,20 @@ def normalised(
 
 
 def length_bounds(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(n,) what the lengths of (n, d) ``vectors`` are at most; infinite where float32 overflows."""
+    """(n,) upper bounds on the lengths of (n, d) ``vectors``; infinite if float32 overflows."""
     with np.errstate(over="ignore"):
         squares = np.einsum("ij,ij->i", vectors, vectors).astype(np.float64)
     d = vectors.shape[1]
-    # Sums of float32 squares are too small by the roundings of d terms, and by what is too small.
+    # Sums of float32 squares are too small by d roundings, and by underflow.
     bounds: NDArray[np.float64] = np.sqrt(squares * (1 + 1.01 * (d + 2) * _UNIT_32) + d * _LEAST_32)
     return bounds
 
 
 def check_lengths(vectors: NDArray[np.float32]) -> float:
-    """What the lengths of the rows of (n, d) ``vectors`` are at most, 0 where there are none.
+    """Upper bound on the lengths of the rows of (n, d) ``vectors``, 0 if there are none.
 
     Raises:
-        ModelError: float32 might not hold the scores of such vectors.
+        ModelError: scores of such vectors might overflow in float32.
     """
     longest = float(length_bounds(vectors).max(initial=0))
     if longest > LONGEST:
@@ -170,7 +170,7 @@ def check_lengths(vectors: NDArray[np.float32]) -> float:
 
 
 def product_error(queries: NDArray[np.float32], longest: float) -> NDArray[np.float32]:
-    """(Q,) how far float32 products of ``queries`` (Q, d) may be from the inner products.
+    """(Q,) error bound of float32 products of ``queries`` (Q, d).
 
     d roundings of at most 2**-24 relative to the sum of absolute products (Higham, section 3.1,
     for any order of summation, fused or not), which is at most the product of both lengths, and
@@ -191,9 +191,9 @@ def product_error(queries: NDArray[np.float32], longest: float) -> NDArray[np.fl
 
 
 def inner_error(queries: NDArray[np.float32], longest: float) -> NDArray[np.float64]:
-    """(Q,) how far :func:`inner` may be from the inner products, as :func:`product_error`.
+    """(Q,) error bound of :func:`inner`, as :func:`product_error`.
 
-    A number is rounded once a fold, log2(d) times at most (Higham, section 4.2).
+    A number is rounded once per fold, at most log2(d) times (Higham, section 4.2).
     """
     folds = max(1, queries.shape[1] - 1).bit_length() + 1
     error: NDArray[np.float64] = 1.01 * (folds * _UNIT_64) * longest * length_bounds(queries)
@@ -201,7 +201,7 @@ def inner_error(queries: NDArray[np.float32], longest: float) -> NDArray[np.floa
 
 
 def step(vectors: NDArray[np.float32]) -> int | None:
-    """The greatest e for which all of ``vectors`` are whole multiples of 2**e; ``None``: all are 0.
+    """The largest e for which all ``vectors`` are multiples of 2**e; ``None``: all are 0.
 
     With integers, signs and the like, float32 products are exact (:func:`products_are_exact`).
     """
@@ -221,9 +221,9 @@ def products_are_exact(
 ) -> bool:
     """Whether no float32 product of the two can be rounded, in whatever order it is summed.
 
-    That is so where all products are multiples of a step and even the sum of their absolute values
-    (at most the product of both lengths) is at most 2**24 steps. A few rows tell that real vectors
-    are not of that kind.
+    That is the case if all products are multiples of a step and the sum of their absolute values
+    (at most the product of both lengths) is at most 2**24 steps. For ordinary vectors a few rows
+    suffice to rule it out.
     """
     if not len(queries) or not len(passages):
         return True
@@ -248,7 +248,7 @@ def _fold(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
     """(n,) sums of the rows of (n, d) ``numbers``, which are overwritten.
 
     The second half is added to the first until one number is left; the middle one of an odd count
-    waits. Elementwise additions are the same on every processor.
+    is carried over. Elementwise additions are the same on every processor.
     """
     n = numbers.shape[1]
     if not n:
@@ -270,8 +270,8 @@ def inner(
 ) -> NDArray[np.float64]:
     """Scores of the pairs (``queries[query[i]]``, ``vectors[vector[i]]``), float64 (n,).
 
-    Summed in one fixed order, the same to the bit wherever it is computed; ``compiled`` loops give
-    the same sooner, once they are compiled.
+    Summed in one fixed order, bit-identical everywhere; ``compiled`` loops give the same faster,
+    once compiled.
     """
     if compiled and len(query):
         from harness.search import inner_loops
@@ -288,7 +288,7 @@ def inner(
 def _two_sum(
     a: NDArray[np.float64], b: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The rounded sum, and what rounding it lost: together they are the sum (Knuth)."""
+    """The rounded sum and its rounding error: together they are the exact sum (Knuth)."""
     total = a + b
     part = total - a
     return total, (a - (total - part)) + (b - part)
@@ -298,8 +298,8 @@ def _two_sum(
 class Keys:
     """Exact scores, comparable as (``high``, ``low``).
 
-    ``high`` is the score rounded to float64 and ``low`` what is left of it, rounded; where nothing
-    is left then, the two are the score itself.
+    ``high`` is the score rounded to float64 and ``low`` the rounded remainder; if no remainder is
+    left after that, the two are the exact score.
     """
 
     high: NDArray[np.float64]
@@ -307,7 +307,8 @@ class Keys:
     low: NDArray[np.float64]
     """(n,)"""
     whole: NDArray[np.bool_]
-    """(n,) whether ``high`` + ``low`` is the score; else equal keys do not make equal scores."""
+    """(n,) whether ``high`` + ``low`` is the exact score; otherwise equal keys do not imply equal
+    scores."""
 
 
 def exact_keys(
@@ -315,8 +316,8 @@ def exact_keys(
 ) -> Keys:
     """Scores of pairs, as :func:`inner` takes them, without any rounding.
 
-    Sums are folded as in :func:`inner`, with what each addition loses in a second sum. Where an
-    addition of the second one loses something in turn, integers decide.
+    Sums are folded as in :func:`inner`, with the rounding errors in a second sum. If an addition of
+    the second sum is itself rounded, integers decide.
     """
     n = len(query)
     high, low, whole = np.empty(n), np.empty(n), np.ones(n, bool)
@@ -358,14 +359,14 @@ def real_score(query: NDArray[np.float32], vector: NDArray[np.float32]) -> Fract
 class Decider:
     """Comparisons of scores that float32 leaves open.
 
-    A pair is a row of ``queries`` (Q, d) and the number of a passage's vector; where the vectors
-    are, subclasses know. ``longest`` is what their lengths are at most.
+    A pair is a row of ``queries`` (Q, d) and the number of a passage's vector, which subclasses
+    load. ``longest`` is an upper bound on the vectors' lengths.
     """
 
     def __init__(self, queries: NDArray[np.float32], longest: float, decisions: Decisions) -> None:
         self.queries, self.decisions = queries, decisions
         self.error = inner_error(queries, longest)
-        """(Q,) how far scores in float64 may be off."""
+        """(Q,) error bound of float64 scores."""
 
     def scores(self, query: Pairs, vector: Pairs) -> NDArray[np.float64]:
         """Scores of pairs as :func:`inner` gives them."""
@@ -380,7 +381,7 @@ class Decider:
         raise NotImplementedError
 
     def signs(self, query: Pairs, first: Pairs, second: Pairs) -> NDArray[np.int8]:
-        """1 where the score of ``first`` (n,) is the higher one, -1 where it is lower, 0: equal."""
+        """(n,) 1 if the score of ``first`` is higher, -1 if it is lower, 0 if equal."""
         difference = self._counted(query, first) - self._counted(query, second)
         out = np.sign(difference).astype(np.int8)
         open_ = np.abs(difference) <= 2 * self.error[query]
@@ -428,8 +429,8 @@ class Decider:
             vector: (n,)
             score: (n,) float32 scores, descending within a group, of equal ones the lower ``tie``
                 first.
-            margin: (Q,) how far apart two float32 scores of a query have to be for their order to
-                be that of the real ones.
+            margin: (Q,) distance beyond which the order of two float32 scores of a query is
+                certain.
             group: (n,) ascending, candidates of one query each; default: ``query``.
             tie: (n,) which of two equal scores comes first, the lower; default: ``vector``.
 
@@ -469,7 +470,7 @@ class Decider:
         level[runs] = same
         if whole.all():
             return order, level
-        # Candidates with equal keys that are not all there is to them.
+        # Candidates with equal keys that are not the exact scores.
         tied, number = _runs(same)
         for i in np.unique(number):
             at = tied[number == i]
@@ -483,7 +484,7 @@ class Decider:
 
 
 class VectorDecider(Decider):
-    """Decides with vectors (N, d) that are in memory; ``compiled``: in compiled loops."""
+    """A decider with vectors (N, d) in memory; ``compiled``: uses compiled loops."""
 
     def __init__(
         self,
@@ -511,7 +512,7 @@ class VectorDecider(Decider):
 
 
 def _different(query: Pairs, vector: Pairs) -> tuple[tuple[Pairs, Pairs], Pairs]:
-    """Different pairs among those given, and which of them each is."""
+    """Distinct pairs among those given, and the index of each."""
     width = int(vector.max(initial=0)) + 1
     codes, where = np.unique(query * width + vector, return_inverse=True)
     return (codes // width, codes % width), where
@@ -520,7 +521,7 @@ def _different(query: Pairs, vector: Pairs) -> tuple[tuple[Pairs, Pairs], Pairs]
 def _runs(near: NDArray[np.bool_]) -> tuple[Pairs, Pairs]:
     """Places in runs of two or more, and the number of the run each is in.
 
-    ``near`` (n,) says of each place whether it goes on with the one before.
+    ``near`` (n,) says of each place whether it continues the previous one's run.
     """
     member = near.copy()
     member[:-1] |= near[1:]

@@ -1,4 +1,4 @@
-"""Search with all passages in memory: one score matrix for each query language."""
+"""Search with all passages in memory: one score matrix per query language."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 WORKING_BYTES = 224 << 20
-"""What the loops' code, the matrix library's buffers and the results were measured to take."""
+"""Measured memory of the loops' code, the matrix library's buffers and the results."""
 
 
 def tile_bytes(pool_size: int) -> int:
@@ -49,12 +49,12 @@ def tile_bytes(pool_size: int) -> int:
 def check_memory(pool_size: int, more: int, budget: int) -> None:
     """Raise :class:`UsageError` if search would take the process over ``budget`` (bytes).
 
-    ``more`` is what search allocates besides a tile of scores, in bytes. What the process holds
-    already (Python, libraries, the vectors) counts: a budget is kept by the whole process.
+    ``more`` is what search allocates besides a tile of scores, in bytes. The current memory of the
+    process (Python, libraries, the vectors) counts: the budget is for the whole process.
     """
     import torch  # noqa: F401
 
-    # Libraries that search loads: what they take is counted, not guessed.
+    # Libraries that search loads, so that their memory is counted.
     from harness.search import cpu_loops  # noqa: F401
 
     need = resident_memory() + tile_bytes(pool_size) + more + WORKING_BYTES
@@ -69,7 +69,7 @@ class DenseScores:
     """Inner products of one language's query vectors with a pool's passage vectors.
 
     ``passages`` is (N, d) float32 in the pool's column order. Vectors are compared as given:
-    normalise them first for cosine similarity. ``rows`` is the most queries a tile can hold.
+    normalise them first for cosine similarity. ``rows`` is the maximum number of queries per tile.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class DenseScores:
         self._own = threading.local()
         self.device = device
         self.decisions = Decisions()
-        """What was decided by more than float32 so far."""
+        """Counts of decisions beyond float32 so far."""
 
     def _buffer(self) -> Any:
         """Room for one tile, another for each thread."""
@@ -96,7 +96,7 @@ class DenseScores:
         return self._own.buffer
 
     def of(self, queries: NDArray[np.float32]) -> InnerProducts:
-        """Scores of ``queries`` (Q, d) by tile; one lasts until its thread asks for the next."""
+        """Scores of ``queries`` (Q, d) by tile; each valid until its thread computes the next."""
         import torch
 
         queries = np.ascontiguousarray(queries)
@@ -111,7 +111,7 @@ class DenseScores:
 
 
 def index_pool(model: LexicalModel, passages: Sequence[str], pool: Pool) -> LexicalIndex:
-    """The index over a whole pool; ``passages`` (N,) stand in the pool's column order."""
+    """The index over a whole pool; ``passages`` (N,) are in the pool's column order."""
     return model.index(passages, languages=[pool.languages[i] for i in pool.language_of])
 
 
@@ -135,7 +135,7 @@ def rank_with_own_indexes(
     threads: int = 1,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, SearchResult]:
-    """Gold ranks and heads of a system that scores by index: one index per pool that is searched.
+    """Ranks of relevant passages and top k of a system that uses an index: one index per pool.
 
     Word statistics belong to a pool, so the multi settings use an index of all passages and the
     mono and cross settings one of that language's passages alone: each number is the one a separate

@@ -1,4 +1,4 @@
-"""The compiled loop of inner products: what close scores are told apart by."""
+"""The compiled loop of float64 inner products, which decides close comparisons."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def inner_product(a: Any, first: Any, b: Any, second: Any, width: Any, products:
     n = np.uint64(width)
     half = (n + np.uint64(1)) // np.uint64(2)
     third, fourth = first + half, second + half
-    # The first fold as the products are made.
+    # The first fold happens while multiplying.
     for x in range(n - half):
         left = np.float64(a[first + x]) * np.float64(b[second + x])
         products[x] = left + np.float64(a[third + x]) * np.float64(b[fourth + x])

@@ -1,8 +1,9 @@
-"""One pass over the passages of one language: the best k of every query, and what outranks a gold.
+"""One pass over one language's passages: the top k of every query, and ranks of relevant ones.
 
-Tiles of passages are read, multiplied with the queries and forgotten. What stays are candidates for
-the heads, a bounded number per query, and one count per gold. Each thread takes whole pieces of the
-corpus, from reading to counting, with candidates of its own; they are put together at the end.
+Tiles of passages are read, multiplied with the queries and discarded. What is kept are candidates
+for the top k, a bounded number per query, and one count per relevant passage. Each thread processes
+whole pieces of the corpus, from reading to counting, with its own candidates, which are merged at
+the end.
 """
 
 from __future__ import annotations
@@ -35,23 +36,23 @@ from harness.search.exact import (
 
 @dataclass(frozen=True)
 class Scanned:
-    """What a pass found."""
+    """The result of a pass."""
 
     rows: NDArray[np.int64]
     """(Q, k) best passages by row, best first."""
     scores: NDArray[np.float32]
     """(Q, k) float32 products."""
     longest: float
-    """What the lengths of the passages' vectors are at most."""
+    """Upper bound on the lengths of the passages' vectors."""
     ranked_above: NDArray[np.int64]
-    """(G,) passages above each gold."""
+    """(G,) number of passages ranked above each relevant passage."""
 
 
 def scan_bytes(queries: int, width: int, k: int, threads: int) -> int:
-    """Memory that a pass takes, in bytes, its result included."""
+    """Memory of a pass in bytes, including its result."""
     held = queries * capacity(k) * 8
     tile = TILE * width * 6 + QUERIES * TILE * 4
-    # Putting together: query, row and score of each candidate that is left, and their order.
+    # Merging: query, row and score of each remaining candidate, and their order.
     merged = queries * (k + 64) * 64
     return threads * (held + tile) + merged + queries * width * 4
 
@@ -69,8 +70,9 @@ def scan(
 ) -> Scanned:
     """Search all passages of a language, by its number in the corpus, for each query.
 
-    The result depends on the vectors alone: not on shards, tiles, threads or device. ``k`` is cut
-    to the passages there are. ``progress`` is told how many passages each step settled.
+    The result depends on the vectors alone, not on shards, tiles, threads or device. ``k`` is
+    limited to the number of passages. ``progress`` gets the number of passages of each finished
+    step.
     """
     import torch
 
@@ -99,14 +101,14 @@ def scan(
                     with lock:
                         progress(piece.stop - piece.start)
         finally:
-            # Done, or failed: then nobody has to finish the corpus first.
+            # Done or failed: do not finish the corpus first.
             stopped.set()
         return worker
 
     before, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
     if threads > 1:
         torch.set_num_threads(1)
-    # What a model may have allowed itself (TF32, bfloat16) is not within the bound on errors.
+    # Reduced precision that a model may have enabled (TF32, bfloat16) exceeds the error bound.
     torch.set_float32_matmul_precision("highest")
     try:
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
@@ -152,7 +154,7 @@ def _together(
     decisions: Decisions,
     workers: list[Any],
 ) -> Scanned:
-    """What several threads found, as one."""
+    """The merged result of several threads."""
     queries = len(wanted.queries)
     longest = max(w.longest for w in workers)
     margin = 2 * product_error(wanted.queries, longest)

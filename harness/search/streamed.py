@@ -1,13 +1,14 @@
 """Exact search of corpora that are larger than memory, streamed from their shards.
 
-One pass over each language's shards gives the rank of every gold and the head of every ranking, in
-a bounded amount of memory. The golds' scores are computed first; a pass then only counts what lies
-above them. No index, and nothing approximate: an index would be what is measured.
+One pass over each language's shards gives the rank of every relevant passage and the top k of every
+ranking, in a bounded amount of memory. The relevant passages' scores are computed first; a pass
+then only counts the passages above them. There is no approximate index, because it would be the
+index that is measured.
 
-The order is the one of :mod:`harness.search.in_memory`: score descending, then global passage id
-descending. Ids are looked at only where scores tie; a corpus's ids are never all in memory. What
-float32 products leave open is decided by :mod:`harness.search.exact`, so that shards, memory,
-threads and device cannot change a rank, and results are those of the search in memory.
+The order is that of :mod:`harness.search.in_memory`: score descending, then global passage id
+descending. Ids are read only for ties; a corpus's ids are never all in memory. What float32
+products leave open is decided by :mod:`harness.search.exact`, so that shards, memory, threads and
+device cannot change a rank, and results are identical to those of the in-memory search.
 """
 
 from __future__ import annotations
@@ -33,28 +34,28 @@ from harness.search.tiles import in_order
 __all__ = ["Judged", "Shard", "ShardSearch", "Streamed", "search_shards"]
 
 TOP = 1000
-"""Passages per ranking, unless told otherwise."""
+"""Default number of passages per ranking."""
 
 WORKING_BYTES = 160 << 20
-"""What compiled loops, the matrix library's buffers and the shards being read take."""
+"""Memory of compiled loops, the matrix library's buffers and the shards being read."""
 
 
 @dataclass(frozen=True)
 class Streamed:
-    """What was found, in a pool that names only the passages that matter."""
+    """The results, in a pool that lists only the passages that matter."""
 
     pool: Pool
-    """Golds and heads; ``len()`` and ``sizes`` count all that was searched."""
+    """Relevant passages and top k; ``len()`` and ``sizes`` count everything that was searched."""
     found: Mapping[str, SearchResult]
     """By query language."""
     vectors: Callable[[NDArray[np.int64]], NDArray[np.float32]]
     """Vectors (n, d) of columns (n,), read again from their shards."""
     decisions: Decisions
-    """What was decided by more than float32 so far."""
+    """Counts of decisions beyond float32 so far."""
 
 
 class ShardSearch:
-    """A search of shards, laid out and ready to run; arguments as of :func:`search_shards`."""
+    """A prepared search of shards; arguments as for :func:`search_shards`."""
 
     def __init__(
         self,
@@ -72,7 +73,7 @@ class ShardSearch:
     ) -> None:
         import torch  # noqa: F401
 
-        # What libraries take is counted by the budget, not guessed.
+        # The memory of libraries counts towards the budget.
         from harness.search import cpu_worker  # noqa: F401
 
         self._searches = searches or {x: tuple(shards) for x in judged}
@@ -86,7 +87,7 @@ class ShardSearch:
         self._top, self._block_tops = top, block_tops or {}
         check_lengths(self._asked.vectors)
         self._longest = 0.0
-        """What the lengths of the passages' vectors are at most, as far as they were read."""
+        """Upper bound on the lengths of the passages' vectors read so far."""
         self._device = device
         # On another device one thread reads while another's scores are computed.
         self._threads = threads if device == "cpu" else 2
@@ -94,14 +95,14 @@ class ShardSearch:
 
     @property
     def passages(self) -> int:
-        """Passages to be read, those of a corpus once per pass over it."""
+        """Number of passages to read, those of a corpus once per pass over it."""
         read = 0
         for x, rows in zip(self.languages, self._rows, strict=True):
             read += len(rows) * sum(1 for _ in self._passes(x))
         return read
 
     def _passes(self, language: str) -> Iterator[NDArray[np.int64]]:
-        """The queries that a language's passages are searched for, as many at once as fit."""
+        """The queries to search for in a language's passages, as many at once as fit."""
         spans = [
             self._asked.span(x) for x in self._asked.languages if language in self._searches[x]
         ]
@@ -121,7 +122,7 @@ class ShardSearch:
         k = min(self._top, max(map(len, self._rows)))
         fixed = scan_bytes(0, width, k, self._threads)
         each = scan_bytes(1, width, k, self._threads) - fixed
-        # The heads of all queries stay until the end.
+        # The top k of all queries are kept until the end.
         kept = queries * k * 14
         free = self._memory - WORKING_BYTES - resident_memory() - fixed - kept
         if free < each:
@@ -134,10 +135,10 @@ class ShardSearch:
         return int(free) // int(each)
 
     def run(self, progress: Callable[[int], None] | None = None) -> Streamed:
-        """Search; ``progress`` is told how many of the :attr:`passages` each step settled.
+        """Search; ``progress`` gets the number of :attr:`passages` of each finished step.
 
         Raises:
-            DataError: a gold is not among the passages.
+            DataError: a relevant passage is not among the passages.
             UsageError: the memory budget is too small for a single query.
         """
         asked = self._asked
@@ -182,7 +183,7 @@ class ShardSearch:
     def _score(
         self, query: NDArray[np.int64], number: NDArray[np.int64]
     ) -> tuple[NDArray[np.float64], float]:
-        """(n,) scores of golds as float64 has them, and what their lengths are at most."""
+        """(n,) float64 scores of relevant passages, and the bound on their lengths."""
         scores, longest = np.empty(len(query)), 0.0
         for rows, places, first in self._corpus.split(number):
             different, where = np.unique(number[places] - first, return_inverse=True)
@@ -194,7 +195,7 @@ class ShardSearch:
         return scores, longest
 
     def _locate(self) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
-        """Language number and row of each gold."""
+        """Language number and row of each relevant passage."""
         asked = self._asked
         place = {x: i for i, x in enumerate(self.languages)}
         language = np.array([place[language_of(p)] for p in asked.passages], np.int16)
@@ -220,7 +221,7 @@ class ShardSearch:
         heads: dict[str, TopPassages],
         blocks: dict[str, dict[str, TopPassages]],
     ) -> None:
-        """Add what a language's passes found to the heads of each query language."""
+        """Merge the results of a language's passes into each query language's top k."""
         if not found:
             return
         query = np.concatenate([q for q, _ in found])
@@ -259,7 +260,7 @@ class ShardSearch:
     def _scores_of(
         self, head: TopPassages, first: int, columns: NDArray[np.int64]
     ) -> NDArray[np.float32]:
-        """Scores of a head of queries from ``first`` on, for exports."""
+        """Scores of the top k of queries from ``first`` on, for exports."""
         if not self._scored:
             return head.score
         query = first + np.repeat(np.arange(len(head.row)), head.row.shape[1])
@@ -275,7 +276,7 @@ class ShardSearch:
         heads: Mapping[str, TopPassages],
         blocks: Mapping[str, Mapping[str, TopPassages]],
     ) -> Streamed:
-        """Everything as columns of a pool that names golds and heads."""
+        """Everything as columns of a pool that lists relevant passages and top k."""
         asked = self._asked
         every = [*heads.values(), *(h for own in blocks.values() for h in own.values())]
         known: list[NDArray[np.int64]] = []
@@ -286,7 +287,7 @@ class ShardSearch:
             known.append(np.unique(np.concatenate(seen)))
             ids[language] = [x.decode() for x in rows.ids(known[-1])]
         pool = Pool.of_ids(ids)
-        # pool.rows: where each column stands when the languages of ``ids`` are concatenated.
+        # pool.rows: the position of each column in the concatenation of ``ids``.
         column_of = np.empty(len(pool.rows), np.int64)
         column_of[pool.rows] = np.arange(len(pool.rows))
         offset = np.concatenate([[0], np.cumsum([len(k) for k in known])])
@@ -359,26 +360,27 @@ def search_shards(
     scored: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Streamed:
-    """Exact gold ranks and heads, from shards as they lie on disk.
+    """Exact ranks of relevant passages and top k, from shards on disk.
 
     Args:
         shards: passage language -> its shards, in order.
         queries: query language -> (Q, d) float32.
-        judged: query language -> question -> {global passage id: grade}; its order is that of the
-            vectors. Golds in a language that the query does not search are left out.
-        searches: query language -> the passage languages that its queries are put to; all of them
+        judged: query language -> question -> {global passage id: grade}; in the order of the
+            vectors. Relevant passages in a language that the query does not search are left out.
+        searches: query language -> the passage languages searched with its queries; together they
             are its pool. Default: every language.
-        top: depth of the heads of that pool.
-        block_tops: query language -> passage language -> depth of the head wanted among that
-            language's passages alone, at most ``top``.
-        memory: bytes that the process may take; more queries than fit are put in several passes.
-        device: as torch names it.
-        threads: pieces of a corpus worked on at once, on a CPU.
-        scored: read the scores of the heads too, for exports.
-        progress: told how many passages each step settled, those of :attr:`ShardSearch.passages`.
+        top: k in that pool.
+        block_tops: query language -> passage language -> k within that language alone, at most
+            ``top``.
+        memory: bytes that the process may use; queries that do not fit go into further passes.
+        device: a torch device.
+        threads: pieces of a corpus processed at once, on a CPU.
+        scored: also compute the scores of the top k, for exports.
+        progress: gets the number of passages of each finished step, out of
+            :attr:`ShardSearch.passages`.
 
     Raises:
-        DataError: a gold is not among the passages.
+        DataError: a relevant passage is not among the passages.
         UsageError: the memory budget is too small for a single query.
     """
     return ShardSearch(

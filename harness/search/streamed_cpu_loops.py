@@ -1,9 +1,9 @@
-"""The inner loops of streamed search: candidates for the heads, and counts of what beats a gold.
+"""The inner loops of streamed search: candidates for the top k, and counts above relevant ones.
 
 The scores of a tile come from a matrix kernel, whose last bits depend on shapes, threads and the
-device. They are taken as what they are: within a bound of the inner product. What that leaves open
-is listed and decided by :mod:`harness.search.exact`, so that ranks and heads are the same whatever
-the shards, the tiles and the device.
+device. They are only known to be within a bound of the inner product. What that leaves open is
+listed and decided by :mod:`harness.search.exact`, so that ranks and top k are the same whatever the
+shards, the tiles and the device.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from harness.base.jit import compiled
 
 _SCAN = 64
-"""Columns looked over at once for any that reach the bound."""
+"""Columns checked at once for any that reach the bound."""
 
 OPEN = 1 << 15
 """Open pairs that the counting loop can list at once."""
@@ -23,7 +23,7 @@ OPEN = 1 << 15
 
 @compiled()
 def _compact(scores: Any, rows: Any, held: Any, k: Any, margin: Any) -> Any:
-    """Keep what can still be among the k best; returns how many and the k-th highest score."""
+    """Keep what can still be in the top k; returns how many and the k-th highest score."""
     kth = np.partition(scores[:held], held - k)[held - k]
     bound = np.float32(kth - margin)
     kept = 0
@@ -47,7 +47,7 @@ def _add(
     held: Any,
     r: Any,
 ) -> Any:
-    """Add a candidate of query ``r`` if there is still need of it; False if there is no room."""
+    """Add a candidate of query ``r`` if it is still needed; False if there is no room."""
     capacity = held_scores.shape[1]
     if held[r] == capacity:
         held[r], kth[r] = _compact(held_scores[r], held_rows[r], held[r], k, margin[r])
@@ -76,7 +76,7 @@ def collect_listed(
 ) -> Any:
     """As :func:`collect`, for scores picked from a tile: (n,) ``query``, ``column``, ``scores``.
 
-    Returns the place in the list to go on from; n if all is done.
+    Returns the position in the list to continue from; n if all is done.
     """
     while at < len(query):
         row = first_row + column[at]
@@ -107,8 +107,8 @@ def collect(
     the k-th highest score among them (-inf while there are fewer), ``margin`` (R,) how far below it
     a score may lie that still could be higher in truth.
 
-    Returns the place to go on from: (R, 0) if all is done, else that of a query whose candidates
-    lie too close together to be told apart by these scores; they have to be settled first.
+    Returns the position to continue from: (R, 0) if all is done, otherwise that of a query whose
+    candidates are too close for these scores to order; they have to be decided first.
     """
     while r < len(held):
         base = np.uint64(r) * np.uint64(width)
@@ -163,13 +163,13 @@ def count(
     open_column: Any,
     r: Any,
 ) -> Any:
-    """Add to ``n_above`` (G,) how many passages of a tile outrank each gold, from row ``r`` on.
+    """Add to ``n_above`` (G,) the passages of a tile above each relevant one, from row ``r`` on.
 
-    Scores ``flat`` (R * width,) above ``high`` (G,) are above the gold's for certain, those below
-    ``low`` are not; a pair of a gold and a column between them goes into ``open_gold`` and
-    ``open_column``, unless it is the gold's own column ``own`` (G,).
+    Scores ``flat`` (R * width,) above ``high`` (G,) are certainly above the relevant passage's,
+    those below ``low`` are certainly not; a pair of a relevant passage and a column in between goes
+    into ``open_gold`` and ``open_column``, unless it is the passage's own column ``own`` (G,).
 
-    Returns (row to go on from, pairs listed): fewer rows than there are if the pairs were too many.
+    Returns (row to continue from, pairs listed): not all rows if there were too many pairs.
     """
     n = 0
     while r < len(indptr) - 1:

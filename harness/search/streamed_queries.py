@@ -1,4 +1,4 @@
-"""What is asked of a streamed search, and the heads it keeps."""
+"""The queries of a streamed search, and the top k it keeps."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Judged = Mapping[str, Mapping[str, int]]
 
 @dataclass(frozen=True)
 class AllQueries:
-    """The queries of all languages, side by side, and their golds."""
+    """The queries of all languages, concatenated, and their relevant passages."""
 
     languages: tuple[str, ...]
     starts: NDArray[np.int64]
-    """(A + 1,) first query of each language, then how many there are."""
+    """(A + 1,) first query of each language, then their total number."""
     vectors: NDArray[np.float32]
     questions: tuple[str, ...]
     indptr: NDArray[np.int64]
@@ -35,7 +35,7 @@ class AllQueries:
         judged: Mapping[str, Judged],
         searches: Mapping[str, Collection[str]],
     ) -> AllQueries:
-        """Only golds in a language that the query searches are kept; as :func:`search_shards`."""
+        """Keep only relevant passages in searched languages; see :func:`search_shards`."""
         indptr, passages, grades = [0], [], []
         for x, questions in judged.items():
             if len(questions) != len(queries[x]):
@@ -58,12 +58,12 @@ class AllQueries:
         )
 
     def span(self, language: str) -> slice:
-        """Where the queries of a language stand."""
+        """The range of a language's queries."""
         i = self.languages.index(language)
         return slice(int(self.starts[i]), int(self.starts[i + 1]))
 
     def golds_of(self, query: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """``indptr`` (n + 1,) and numbers of the golds of the queries ``query`` (n,)."""
+        """``indptr`` (n + 1,) and numbers of the relevant passages of ``query`` (n,)."""
         parts = [np.arange(self.indptr[q], self.indptr[q + 1]) for q in query.tolist()]
         sizes = [len(part) for part in parts]
         return (
@@ -73,13 +73,13 @@ class AllQueries:
 
 
 def language_of(passage: str) -> str:
-    """The language in a global passage id."""
+    """The language of a global passage id."""
     return passage.partition(":")[0]
 
 
 @dataclass
 class TopPassages:
-    """The best passages of the queries of one language, (Q, k) each, best first."""
+    """The top k of the queries of one language, (Q, k) each, best first."""
 
     language: NDArray[np.int16]
     row: NDArray[np.int64]
@@ -95,7 +95,7 @@ class TopPassages:
         decider: Decider,
         margin: NDArray[np.float32],
     ) -> TopPassages:
-        """The best ``k`` of both; ``other`` holds passages that lose every tie.
+        """The top ``k`` of both; passages in ``other`` lose every tie.
 
         ``query`` (Q,) are the queries as ``decider`` numbers them, ``starts`` the first passage of
         each language.

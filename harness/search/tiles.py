@@ -1,4 +1,4 @@
-"""The tiles of a search: each settled by one thread, several query languages in one flow."""
+"""The tiles of a search: each is done by one thread, several query languages in sequence."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ ROWS = 256
 """Queries per tile, at most. Ranks do not depend on it."""
 
 SHALLOW = 1000
-"""Depth of heads up to which tiles of two query languages are worked on at once."""
+"""Largest k for which tiles of two query languages are processed at once."""
 
 WORTH_COMPILING = 2**25
-"""Comparisons of a score with a gold's from which on the compiled loops are used: about a second's
-work for torch's."""
+"""Number of comparisons with relevant passages' scores from which the compiled loops are used:
+about a second's work for torch's."""
 
 
 def worth_compiling(golds: RelevantPassages, pool: Pool) -> bool:
@@ -41,7 +41,7 @@ def worth_compiling(golds: RelevantPassages, pool: Pool) -> bool:
 Scores = Callable[[int, int], "NDArray[np.float32] | Any"]
 """(first row, last row) -> scores of those queries against a pool, C-contiguous float32.
 
-They are what is compared, but for those of :class:`InnerProducts`, which come with vectors."""
+They are compared directly, except those of :class:`InnerProducts`, which come with vectors."""
 
 
 class InnerProducts:
@@ -58,11 +58,11 @@ class InnerProducts:
         longest: float,
         decisions: Decisions,
     ) -> None:
-        """``tile`` gives the products; ``longest`` is the greatest length of a passage's vector."""
+        """``tile`` computes the products; ``longest`` is a passage vector's greatest length."""
         self._tile = tile
         self._given = queries, passages, longest, decisions
         self.error = product_error(queries, longest)
-        """(Q,) how far a product may be off; 0 for all queries where none is rounded."""
+        """(Q,) error bounds of products; 0 for all queries if none is rounded."""
         if products_are_exact(queries, passages, longest):
             self.error[:] = 0
 
@@ -72,18 +72,18 @@ class InnerProducts:
 
     @property
     def margin(self) -> NDArray[np.float32]:
-        """(Q,) how far apart two products have to be for their order to be certain."""
+        """(Q,) distance beyond which the order of two products is certain."""
         return 2 * self.error
 
     def decider(self, compiled: bool) -> VectorDecider:
-        """What decides; ``compiled``: in compiled loops."""
+        """The decider; ``compiled``: uses compiled loops."""
         return VectorDecider(*self._given, compiled=compiled)
 
 
 def _tiles(queries: int, rows: int) -> Iterator[tuple[int, int]]:
-    """Tiles of about equal heights, ``rows`` at most, so that no thread waits long for another's.
+    """Tiles of about equal height, at most ``rows``, so that no thread waits long for another.
 
-    An even number of them, as most machines have an even number of cores.
+    Their number is even, because most machines have an even number of cores.
     """
     tiles = -(-queries // rows)
     tiles += tiles % 2 if tiles > 1 else 0
@@ -94,17 +94,17 @@ def _tiles(queries: int, rows: int) -> Iterator[tuple[int, int]]:
 
 @contextmanager
 def _workers(threads: int) -> Iterator[ThreadPoolExecutor]:
-    """Threads that each multiply alone; what waits is dropped where the block ends early.
+    """Threads that each multiply alone; pending work is dropped if the block ends early.
 
-    Each tile is one thread's work from its product to its ranks: nobody waits at barriers, and how
-    many threads there are cannot change a bit.
+    Each tile is one thread's work from its product to its ranks: there are no barriers, and the
+    number of threads cannot change a bit.
     """
     import torch
 
     before, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
     if threads > 1:
         torch.set_num_threads(1)
-    # What a model may have allowed itself (TF32, bfloat16) is not within the bound on errors.
+    # Reduced precision that a model may have enabled (TF32, bfloat16) exceeds the error bound.
     torch.set_float32_matmul_precision("highest")
     try:
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
@@ -118,7 +118,7 @@ def _workers(threads: int) -> Iterator[ThreadPoolExecutor]:
 
 
 def _as_tensor(tile: NDArray[np.float32] | Any, compiled: bool) -> NDArray[np.float32] | Any:
-    """A tile on the CPU as the loops that are to work on it want it."""
+    """A tile on the CPU in the form that the loops need."""
     if compiled or not isinstance(tile, np.ndarray):
         return tile
     import torch
@@ -127,7 +127,7 @@ def _as_tensor(tile: NDArray[np.float32] | Any, compiled: bool) -> NDArray[np.fl
 
 
 class _Ranking:
-    """What is known of one query language's rankings while its tiles are being worked on."""
+    """The state of one query language's rankings while its tiles are processed."""
 
     def __init__(
         self,
@@ -158,7 +158,7 @@ class _Ranking:
             self._blocks[x] = (np.zeros(shape, np.int32), np.zeros(shape, np.float32))
 
     def settle(self, start: int, stop: int) -> int:
-        """Find all there is to find of some queries; returns how many they were."""
+        """Process some queries; returns how many."""
         golds, pool = self._golds, self._pool
         tile = _as_tensor(self._scores(start, stop), self._compiled)
         loops: Any
@@ -193,7 +193,7 @@ class _Ranking:
         return stop - start
 
     def found(self) -> SearchResult:
-        """The result, once every tile is settled."""
+        """The result, once every tile is done."""
         gold_language = self._pool.language_of[self._golds.columns]
         own_block = self._outranked[np.arange(len(self._outranked)), gold_language] + 1
         return SearchResult(
@@ -262,7 +262,7 @@ class _Certain:
         columns: NDArray[np.int64],
         n_above: NDArray[np.int32],
     ) -> None:
-        """Add the passages that are above a relevant one in the end."""
+        """Add the passages that turn out to be above a relevant one."""
         relevant, near = found.near_relevant, found.near_column
         query, own = at + np.searchsorted(indptr, relevant, side="right") - 1, columns[relevant]
         sign = self._decider.signs(query, near, own)
@@ -271,7 +271,7 @@ class _Certain:
         np.add.at(n_above, (relevant[wins], self._vectors.block_of[near[wins]]), 1)
 
     def scores_of(self, at: int, top: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Scores of ``top`` (n, k), best first, such that float32 tells their order."""
+        """Scores of ``top`` (n, k), best first, whose float32 order is the exact one."""
         query = np.repeat(np.arange(at, at + len(top)), top.shape[1])
         column = top.reshape(-1).astype(np.int64)
         return in_order(self._decider.scores(query, column).reshape(top.shape), top)
@@ -311,7 +311,7 @@ def rank(
     threads: int = 1,
     scored: bool = False,
 ) -> SearchResult:
-    """Exact gold ranks and heads for the queries of one language: :func:`rank_each` of one."""
+    """Exact ranks and top k for the queries of one language: :func:`rank_each` of one."""
     return rank_each(
         {language: golds},
         lambda _: scores,
@@ -338,15 +338,15 @@ def rank_each(
     progress: Callable[[int], None] | None = None,
     after: Callable[[SearchResult], SearchResult] = lambda found: found,
 ) -> dict[str, SearchResult]:
-    """Exact gold ranks and heads by query language; ``golds`` and ``scores`` are by it too.
+    """Exact ranks and top k by query language, as are ``golds`` and ``scores``.
 
     ``compiled`` chooses the loops for scores on a CPU, which give the same results: numba's or
     torch's; ``None`` takes numba's where the work is worth the seconds they take to compile.
-    ``block_tops`` maps query and passage language to the depth of the head wanted among the
-    latter's passages alone. Tiles hold ``rows`` queries; ``threads`` of them are worked on at once.
-    ``scored``: the scores of the heads are read too (exports); else float32 products stand there.
-    ``progress`` is told how many queries each tile held. ``after`` is handed each language's result
-    as soon as it is whole and returns what is kept of it.
+    ``block_tops`` maps query and passage language to k within the latter alone. Tiles have ``rows``
+    queries; ``threads`` of them are processed at once. ``scored``: exact scores of the top k are
+    computed too (exports); otherwise float32 products are returned. ``progress`` gets the number of
+    queries of each finished tile. ``after`` gets each language's result as soon as it is complete
+    and returns what is kept of it.
     """
     found: dict[str, SearchResult] = {}
     begun: deque[tuple[str, list[Future[int]]]] = deque()

@@ -1,4 +1,4 @@
-"""The same two loops for any device torch knows; also the reference the CPU loops are tested by."""
+"""The same two loops for any torch device; also the reference for testing the CPU loops."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def count_outranking(
     columns: NDArray[np.int64],
     starts: NDArray[np.int64],
 ) -> NDArray[np.int32]:
-    """See :func:`.cpu_loops.count_outranking`; ``scores`` (R, N) lies on any device."""
+    """See :func:`.cpu_loops.count_outranking`; ``scores`` (R, N) is on any device."""
     golds, blocks = len(columns), len(starts) - 1
     out = torch.zeros((golds, blocks), dtype=torch.int32, device=scores.device)
     per_row = np.diff(indptr)
@@ -39,12 +39,12 @@ def count_outranking(
 def heads(
     scores: torch.Tensor, start: int, stop: int, k: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """See :func:`harness.search.cpu_loops.heads`; ``scores`` (R, N) lies on any device."""
+    """See :func:`harness.search.cpu_loops.heads`; ``scores`` (R, N) is on any device."""
     k = min(k, stop - start)
     part = scores[:, start:stop] + 0.0  # -0.0 and 0.0 compare equal but have different bits
     bits = part.contiguous().view(torch.int32).to(torch.int64)
     ordered = torch.where(bits < 0, -(bits & 0x7FFFFFFF) - 1, bits)
-    # torch.topk leaves the order of equal values open, so equal scores must become unequal keys.
+    # torch.topk does not define the order of ties, so equal scores must become unequal keys.
     column = torch.arange(start, stop, device=scores.device)
     keys = ordered * 2**32 + (2**32 - 1 - column)
     best = torch.topk(keys, k, dim=1).values
@@ -60,7 +60,7 @@ def count_and_heads(
     starts: NDArray[np.int64],
     k: int,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
-    """See :func:`.cpu_loops.count_and_heads`; ``scores`` (R, N) lies on any device."""
+    """See :func:`.cpu_loops.count_and_heads`; ``scores`` (R, N) is on any device."""
     counts = count_outranking(scores, indptr, columns, starts)
     return counts, *heads(scores, 0, scores.shape[1], k)
 
@@ -76,9 +76,9 @@ def certain(
     last: int,
     k: int,
 ) -> Iterator[Open]:
-    """See :func:`harness.search.cpu_loops.certain`; ``scores`` (R, N) lies on any device.
+    """See :func:`harness.search.cpu_loops.certain`; ``scores`` (R, N) is on any device.
 
-    All that float32 leaves open is listed.
+    Everything that float32 leaves open is listed.
     """
     k = min(k, last - first)
     margin = 2 * vectors.error32[first_query : first_query + len(scores)]

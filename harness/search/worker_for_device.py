@@ -1,4 +1,4 @@
-"""Which worker a device gets."""
+"""The worker for a device."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Texts to vectors: encoded once, kept in a store, by one process or many."""
+"""Texts to vectors: encoded once and stored, by one process or many."""

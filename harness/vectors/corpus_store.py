@@ -6,9 +6,9 @@
     ROOT/vectors/<space>/<number>.json       manifest, written last: the shard exists when it does
     ROOT/vectors/<space>/<number>.claim      who is encoding it now (:mod:`harness.base.leases`)
 
-Beside spaces whose texts are found by their digest (:mod:`harness.vectors.store`), these are found
-by where a passage stands in its corpus, so that nobody holds an index of a hundred million texts.
-The two share the store's folder, its manifests and the rule that what is not whole does not exist.
+Other spaces find texts by their digest (:mod:`harness.vectors.store`); these find them by the
+passage's position in its corpus, which saves an index of a hundred million texts. Both share the
+store's folder, its manifests and the rule that what is incomplete does not exist.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ from harness.vectors.store import Store, StoreDtype, as_stored, npy_bytes
 
 FORMAT = 1
 PASSAGES = 8192
-"""Passages of a shard, unless told otherwise: what a killed run loses at most."""
+"""Default number of passages per shard: the most that a killed run loses."""
 
 
 @dataclass(frozen=True)
 class Shard:
-    """A finished shard; its arrays are mapped from disk when they are asked for."""
+    """A finished shard; its arrays are memory-mapped on access."""
 
     folder: Path
     number: int
@@ -63,14 +63,14 @@ class Shard:
 
 @dataclass(frozen=True)
 class CorpusSpace:
-    """The shards of one corpus, encoded by one model in one state. Picklable."""
+    """The shards of one corpus, encoded by one model fingerprint. Picklable."""
 
     folder: Path
     facts: Mapping[str, Any]
-    """Everything that changes a vector or where it is."""
+    """Everything that changes a vector or its position."""
     language: str
     passages: int
-    """Of the whole corpus."""
+    """Passages of the whole corpus."""
     size: int
     """Passages per shard; the last one holds the rest."""
     dtype: StoreDtype
@@ -86,7 +86,7 @@ class CorpusSpace:
         size: int = PASSAGES,
         dtype: StoreDtype = "float32",
     ) -> CorpusSpace:
-        """The space of exactly these facts and this cut; nothing is written yet."""
+        """The space of exactly these facts and this shard size; nothing is written yet."""
         whole = {**facts, "shard": size, "stored": dtype}
         folder = store.root / "vectors" / digest_of(whole)
         return cls(folder, whole, language, passages, size, dtype)
@@ -100,11 +100,11 @@ class CorpusSpace:
         return number * self.size, min((number + 1) * self.size, self.passages)
 
     def finished(self, number: int) -> bool:
-        """Whether the shard's manifest is there; what it says is not looked at."""
+        """Whether the shard's manifest exists, without reading it."""
         return (self.folder / f"{_name(number)}.json").exists()
 
     def claim(self, number: int) -> leases.Claim | None:
-        """The right to encode a shard, or ``None`` where somebody else is at it."""
+        """A claim to encode a shard, or ``None`` if another process has it."""
         return leases.take(self._claim_path(number))
 
     def _claim_path(self, number: int) -> Path:
@@ -147,7 +147,7 @@ class CorpusSpace:
         write_atomically(self.folder / f"{name}.json", json.dumps(manifest).encode())
 
     def open(self, number: int, *, verify: bool = True) -> Shard | None:
-        """A finished shard; ``None`` where it is not finished, or was damaged and is so no longer.
+        """A finished shard; ``None`` if it is unfinished, or was damaged and has been discarded.
 
         With ``verify`` its files are compared with their checksums. A damaged shard is reported and
         loses its manifest, so that it is encoded again.
@@ -158,7 +158,7 @@ class CorpusSpace:
             manifest = read_object(path, StoreError)
             start, stop = self.bounds(number)
             if (manifest["shape"][0], manifest["dtype"]) != (stop - start, self.dtype):
-                raise ValueError("its manifest is of another cut")
+                raise ValueError("its manifest is for another shard size")
             if verify:
                 for suffix, key in ((".npy", "sha256"), (".ids.npy", "ids_sha256")):
                     if file_sha256(self.folder / f"{name}{suffix}") != manifest[key]:
@@ -189,7 +189,7 @@ def _name(number: int) -> str:
 
 
 def _mapped(path: Path) -> NDArray[Any]:
-    """The array of a .npy file, mapped so that reading on leaves no pages behind on purpose."""
+    """The array of a .npy file, memory-mapped for sequential reading."""
     array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     advise = getattr(getattr(array, "_mmap", None), "madvise", None)
     if advise is not None and hasattr(mmap, "MADV_SEQUENTIAL"):

@@ -20,29 +20,29 @@ from harness.models.token_counts import Work
 from harness.vectors.store import Space, Store
 
 WINDOW = 2048
-"""Vectors per shard: what a killed run loses at most."""
+"""Vectors per shard: the most that a killed run loses."""
 
 STEP = 256
-"""Texts handed to a model at a time: enough to sort into batches, few enough to show progress."""
+"""Texts passed to a model at a time: enough to sort into batches, few enough for progress."""
 
 
 @dataclass
 class EncodingCounts:
-    """What encoding one task took."""
+    """Counts and time of encoding one task."""
 
     texts: int = 0
-    """Texts the task holds."""
+    """Texts of the task."""
     distinct: int = 0
-    """Different (role, language, text)s among them."""
+    """Distinct (role, language, text)s among them."""
     from_store: int = 0
     encoded: int = 0
     seconds: float = 0.0
     """Seconds inside the model."""
     work: Work = field(default_factory=Work)
-    """Tokens and padding, of models that say."""
+    """Tokens and padding, if the model reports them."""
 
     def summary(self) -> dict[str, Any]:
-        """As the record holds it."""
+        """As it is in the record."""
         return {
             "texts": self.texts,
             "distinct": self.distinct,
@@ -53,7 +53,7 @@ class EncodingCounts:
 
 
 def space_of(model: DenseModel, role: Role, language: str, store: Store | None) -> Space | None:
-    """Where the vectors of one role and language are kept; ``None`` where nothing is kept."""
+    """The space for the vectors of one role and language; ``None`` if nothing is stored."""
     if store is None or model.fingerprint is None:
         return None
     return store.space(space_facts(model, role, language))
@@ -61,11 +61,11 @@ def space_of(model: DenseModel, role: Role, language: str, store: Store | None) 
 
 def space_facts(model: DenseModel, role: Role, language: str) -> dict[str, Any]:
     """Everything that changes the vectors of one role and language."""
-    # The other role's prompt does not change these vectors: asking with another query prompt must
-    # not encode every passage again.
+    # The other role's prompt does not change these vectors: another query prompt must not encode
+    # every passage again.
     return {
         "model": model.name,
-        # Only what the facts do not say already: adapters derive their fingerprint from them.
+        # Only what is not in the facts already: adapters derive their fingerprint from them.
         "fingerprint": None if model.fingerprint == fingerprint(model.facts) else model.fingerprint,
         "facts": {k: v for k, v in model.facts.items() if k != "prompts"},
         "role": role,
@@ -118,7 +118,7 @@ def check_vectors(
 
 @dataclass(frozen=True)
 class Stored:
-    """What the store holds of some texts of one role and language."""
+    """The stored vectors of some texts of one role and language."""
 
     distinct: list[str]
     space: Space | None
@@ -129,13 +129,13 @@ class Stored:
     vectors: NDArray[np.float32] | None
     """(n, d), zero where there is none; ``None`` where there is none at all."""
     whole: NDArray[np.float32] | None = None
-    """One row for each text as they were asked for, where every one is stored."""
+    """One row for each requested text, in order, if every one is stored."""
 
 
 def look_up(
     model: DenseModel, role: Role, language: str, texts: Sequence[str], store: Store | None
 ) -> Stored:
-    """Read what the store holds of ``texts``; several threads may."""
+    """Read the stored vectors of ``texts``; thread-safe."""
     distinct = list(dict.fromkeys(texts))
     space = space_of(model, role, language, store)
     keys = text_keys(distinct)
@@ -144,7 +144,7 @@ def look_up(
     if len(distinct) == len(texts):
         have, vectors = space.get(keys)
         return Stored(distinct, space, keys, have, vectors, vectors if have.all() else None)
-    # Equal texts get their rows while they are read, which several threads do at once.
+    # Rows for equal texts are copied while reading, which several threads do at once.
     number = {text: i for i, text in enumerate(distinct)}
     numbers = np.array([number[text] for text in texts], np.int64)
     have, vectors = space.get(keys[numbers])
@@ -168,9 +168,9 @@ def encode(
 ) -> NDArray[np.float32]:
     """Vectors of ``texts``, (n, d) float32, equal rows for equal texts.
 
-    What the store holds is read, unless it was (``stored``, which is written to); the rest is
-    encoded longest first and stored in windows of :data:`WINDOW`. ``counts`` is added to;
-    ``progress`` is told how many distinct texts each step settled.
+    Stored vectors are read, unless passed in (``stored``, which is modified); the rest is encoded
+    longest first and stored in windows of :data:`WINDOW`. ``counts`` is updated; ``progress`` gets
+    the number of distinct texts of each finished step.
 
     Raises:
         ModelError: a vector is NaN, infinite, zero or of another width than ``width``.
@@ -188,7 +188,7 @@ def encode(
         return stored.whole
     if vectors is not None:
         width = vectors.shape[1] if width is None else width
-    # Longest first: batches of like length waste little padding, and a model that runs out of
+    # Longest first: batches of similar length waste little padding, and a model that runs out of
     # memory does so at once rather than at the end.
     todo = sorted(np.flatnonzero(~have), key=lambda i: (-len(distinct[i]), i))
     for at, made in _windows(
@@ -219,7 +219,7 @@ def encode(
 
 @dataclass(frozen=True)
 class _Rescue:
-    """Where the vectors go that were made before an error: some of them have been paid for."""
+    """Keeps the vectors made before an error: some of them have been paid for."""
 
     space: Space
     keys: NDArray[np.uint64]
@@ -238,7 +238,7 @@ class _Rescue:
         width: int | None,
         model: str,
     ) -> None:
-        """Store the rows ``done`` of ``vectors``, and what the failed step brought all the same."""
+        """Store the rows ``done`` of ``vectors``, and what the failed step still produced."""
         if vectors is not None:
             self.space.put(self.keys[done], vectors[done])
         part = getattr(problem, "finished", None)
@@ -259,7 +259,7 @@ def _windows(
     progress: Callable[[int], None] | None,
     rescue: _Rescue | None,
 ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    """Vectors of ``texts``, longest first as they are given, in windows of :data:`WINDOW`."""
+    """Vectors of ``texts``, which are sorted longest first, in windows of :data:`WINDOW`."""
     if not isinstance(model, Streaming):
         for start in range(0, len(texts), WINDOW):
             at = slice(start, min(start + WINDOW, len(texts)))
@@ -301,7 +301,7 @@ def _streamed(
     width: int | None,
     progress: Callable[[int], None] | None,
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
-    """A model's stream, looked at; seconds and work are counted."""
+    """A model's stream, checked; seconds and work are counted."""
     before = model.work
     stream = model.stream(texts, role=role, language=language)  # loads the model
     begun = time.perf_counter()
@@ -332,9 +332,8 @@ def encode_texts(
 ) -> NDArray[np.float32]:
     """Vectors of ``texts``, (n, d) float32, from the model: longest first, a few at a time.
 
-    Which texts share a batch follows from ``texts`` alone, so that the same ones give the same
-    vectors wherever they are encoded. ``counts.seconds`` and ``counts.work`` are added to, the
-    other counts are not.
+    Batches depend on ``texts`` alone, so that the same ones give the same vectors wherever they are
+    encoded. Only ``counts.seconds`` and ``counts.work`` are updated.
 
     Raises:
         ModelError: as :func:`encode`.

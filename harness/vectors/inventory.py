@@ -1,4 +1,4 @@
-"""What the embedding store holds: listed, verified against its checksums, and cleared out."""
+"""The contents of the embedding store: listed, verified against checksums, and pruned."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from harness.base.digests import file_sha256
 from harness.base.reading import object_or_empty
 
 STRAY = 3600.0
-"""Seconds after which a file that belongs to no finished shard is a leftover, not work going on."""
+"""Seconds after which a file of no finished shard is a leftover rather than work in progress."""
 
 
 @dataclass(frozen=True)
 class StoredSpace:
-    """One space of the store: the vectors of one model in one state, role and language."""
+    """One space of the store: the vectors of one model fingerprint, role and language."""
 
     folder: Path
     facts: Mapping[str, Any]
-    """As its ``space.json`` has them; empty where that cannot be read."""
+    """The contents of its ``space.json``; empty if that cannot be read."""
     manifests: Mapping[str, Mapping[str, Any]]
     """Shard -> its manifest; a manifest that cannot be read is empty."""
     bytes: int
     used: float
-    """When its youngest file was written, seconds since 1970."""
+    """When its newest file was written, seconds since 1970."""
 
     @property
     def model(self) -> str:
@@ -37,7 +37,7 @@ class StoredSpace:
 
     @property
     def what(self) -> str:
-        """``query en``, ``passage sw, corpus``; ``texts`` of what a trunk gave for them."""
+        """``query en``, ``passage sw, corpus``; ``texts`` for the output of a shared trunk."""
         if "trunk" in self.facts:
             return "texts"
         words = f"{self.facts.get('role', '?')} {self.facts.get('language', '?')}"
@@ -50,14 +50,14 @@ class StoredSpace:
 
     @property
     def dtype(self) -> str:
-        """Numbers the vectors are kept in."""
+        """The dtype of the vectors."""
         return next((str(m["dtype"]) for m in self.manifests.values() if m), "")
 
 
 def spaces(root: Path) -> list[StoredSpace]:
     """Every space under a store's root, by model, role and language."""
     found = [_held(folder) for folder in sorted((root / "vectors").glob("*")) if folder.is_dir()]
-    # One without facts and shards is a run's that has just begun, or was stopped then.
+    # One without facts and shards belongs to a run that has just begun, or stopped then.
     found = [x for x in found if x.facts or x.manifests]
     return sorted(found, key=lambda x: (x.model, x.what, x.folder.name))
 
@@ -87,8 +87,8 @@ def verify(
 ) -> list[tuple[Path, str]]:
     """Compare every finished shard with its checksums; damaged ones lose their manifest.
 
-    Returns the vectors file of each damaged shard and what is wrong with it. ``progress`` is told
-    of each shard.
+    Returns the vectors file of each damaged shard and what is wrong with it. ``progress`` is called
+    for each shard.
     """
     damaged: list[tuple[Path, str]] = []
     for space in held:
@@ -120,7 +120,7 @@ def _wrong(folder: Path, name: str, manifest: Mapping[str, Any]) -> str | None:
 
 @dataclass(frozen=True)
 class Leftover:
-    """Something that can go."""
+    """Something that can be removed."""
 
     path: Path
     bytes: int
@@ -128,7 +128,7 @@ class Leftover:
 
 
 def leftovers(root: Path) -> list[Leftover]:
-    """What stopped runs left behind and nobody needs: half-written files, dead claims.
+    """Leftovers of stopped runs: half-written files, dead claims.
 
     Files younger than :data:`STRAY` seconds may be another run's work and are left alone.
     """
@@ -145,13 +145,13 @@ def _leftovers(root: Path) -> Iterator[Leftover]:
                 yield Leftover(path, _size(path), "half-written")
             elif path.suffix == ".claim":
                 if not leases.held(path):
-                    yield Leftover(path, _size(path), "claim of a run that is gone")
+                    yield Leftover(path, _size(path), "claim of a run that has ended")
             elif path.suffix == ".npy" and path.name.partition(".")[0] not in whole:
-                yield Leftover(path, _size(path), "of a shard that was never finished")
+                yield Leftover(path, _size(path), "part of an unfinished shard")
     for path in sorted(root.glob("unkept-*")):
-        yield Leftover(path, _size(path), "vectors that were not to be kept")
+        yield Leftover(path, _size(path), "temporary vectors")
     for path in sorted((root / "begun").glob("*.json")):
-        yield Leftover(path, _size(path), "note of a run that never ended")
+        yield Leftover(path, _size(path), "note of an interrupted run")
 
 
 def _age(path: Path) -> float:
@@ -169,9 +169,9 @@ def _size(path: Path) -> int:
 def chosen(
     held: Sequence[StoredSpace], models: Sequence[str], older_than: float | None
 ) -> list[Leftover]:
-    """Spaces to clear out: those of ``models``, or not written to for ``older_than`` days, or both.
+    """Spaces to prune: those of ``models``, or not written to for ``older_than`` days, or both.
 
-    Without either, none: vectors are not thrown away unless somebody says which.
+    Without either, none: vectors are removed only on request.
     """
     found = []
     for space in held if models or older_than is not None else ():

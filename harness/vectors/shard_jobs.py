@@ -1,9 +1,9 @@
-"""One shard as a unit of work: whoever does it, in whatever order, the same bytes come out.
+"""One shard as a unit of work: the same bytes result whichever worker does it, in any order.
 
 A :class:`ShardJob` says where its passages are and where its vectors go; it can be sent to another
-process or machine that sees the same files. :func:`encode_shard` does one, and doing one twice does
-no harm: it claims the shard, looks whether it is finished, reads its passages as a stream, encodes
-them and writes them, the manifest last. Batches are made of the shard's own texts alone.
+process or machine that sees the same files. :func:`encode_shard` does one, and doing one twice is
+harmless: it claims the shard, checks whether it is finished, streams its passages, encodes them and
+writes them, the manifest last. Batches contain the shard's own texts only.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from harness.vectors.corpus_store import PASSAGES, CorpusSpace
 from harness.vectors.store import Store, StoreDtype
 
 POLL = 0.2
-"""Seconds between two looks at shards that somebody else is encoding."""
+"""Seconds between two checks of shards that another process is encoding."""
 
 Outcome = Literal["encoded", "finished", "claimed"]
-"""``finished``: it was already; ``claimed``: somebody else is at it."""
+"""``finished``: it was already; ``claimed``: another process is encoding it."""
 
 
 @dataclass(frozen=True)
 class ShardJob:
-    """One shard to encode. Picklable: it holds paths, counts and facts, no text and no vector."""
+    """One shard to encode. Picklable: paths, counts and facts, no texts or vectors."""
 
     corpus: Corpus
     space: CorpusSpace
@@ -71,9 +71,9 @@ def corpus_space(
     size: int = PASSAGES,
     dtype: StoreDtype = "float32",
 ) -> CorpusSpace:
-    """Where a model's vectors of a corpus are kept, cut into shards of ``size`` passages.
+    """The space for a model's vectors of a corpus, in shards of ``size`` passages.
 
-    They are kept as search compares them: of length 1 where similarity is cosine.
+    They are stored as search compares them: of length 1 for cosine similarity.
     """
     facts = {
         **encoding.space_facts(model, "passage", corpus.language),
@@ -92,8 +92,7 @@ def pending_jobs(
     """What is left to encode, corpus by corpus in order.
 
     ``spaces`` is :func:`corpus_space` by language. With ``verify`` finished shards are compared
-    with their checksums, and damaged ones are among what is left; else a manifest is taken at its
-    word.
+    with their checksums, and damaged ones are among what is left; otherwise a manifest is trusted.
     """
     jobs = []
     for language, corpus in corpora.items():
@@ -111,14 +110,14 @@ def encode_shard(
     reader: CorpusReader | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Outcome:
-    """Encode one shard, unless it is finished or somebody else is encoding it.
+    """Encode one shard, unless it is finished or another process is encoding it.
 
-    ``reader`` is one of the job's corpus, kept from shard to shard so that its files are read on
-    and not from their start. ``progress`` is told how many passages each step settled.
+    ``reader`` reads the job's corpus and is kept from shard to shard, so that files are not reread
+    from the start. ``progress`` gets the number of passages of each finished step.
 
     Raises:
         ModelError: a vector cannot be used; names the text.
-        DataError: a passage is malformed, or an id stands twice in the shard.
+        DataError: a passage is malformed, or an id occurs twice in the shard.
         StoreError: the store cannot be written.
     """
     if job.space.finished(job.number):
@@ -127,7 +126,7 @@ def encode_shard(
     if claim is None:
         return "claimed"
     with claim:
-        # Its former owner may have finished it between our look and our claim.
+        # Its former owner may have finished it between our check and our claim.
         if job.space.finished(job.number):
             return "finished"
         passages = list((reader or CorpusReader(job.corpus)).read(job.start, job.stop))
@@ -159,11 +158,11 @@ def _check_ids(ids: Sequence[str], job: ShardJob) -> None:
     if len(ids) != len(job):
         raise DataError(
             f"the corpus in {job.language} ended at passage {job.start + len(ids)}, expected "
-            f"{job.stop}; its files changed while they were in use: start the run again"
+            f"{job.stop}; its files changed while they were being read: start the run again"
         )
     if len(set(ids)) < len(ids):
         twice = next(x for x, times in Counter(ids).items() if times > 1)
         raise DataError(
-            f"docid {twice!r} stands twice in the corpus in {job.language} (passages {job.start} "
-            f"to {job.stop}); each passage needs an id of its own"
+            f"docid {twice!r} occurs twice in the corpus in {job.language} (passages {job.start} "
+            f"to {job.stop}); each passage needs its own id"
         )

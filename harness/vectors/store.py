@@ -1,14 +1,14 @@
-"""The embedding store: what has been encoded once is not encoded again.
+"""The embedding store: no text is encoded twice.
 
     ROOT/vectors/<space>/space.json        everything that changes a vector, readable
     ROOT/vectors/<space>/<shard>.npy       (n, d) float32 or float16 vectors
     ROOT/vectors/<space>/<shard>.keys.npy  (n, 2) uint64: first half of each text's SHA-256
     ROOT/vectors/<space>/<shard>.json      manifest, written last: the shard exists when it does
 
-A *space* is one encoder in one state, role, language and prompt; its name is the SHA-256 of all
+A *space* is one encoder fingerprint, role, language and prompt; its name is the SHA-256 of all
 facts that change a vector, so two models can never share one. A shard is named by the texts in it.
-Files are written under another name, flushed and renamed: a killed process leaves whole shards and
-stray temporary files, never half a shard.
+Files are written under another name, synced and renamed: a killed process leaves complete shards
+and stray temporary files, never half a shard.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from harness.errors import DamagedShardWarning, StoreError
 FORMAT = 1
 
 StoreDtype = Literal["float32", "float16"]
-"""Numbers that vectors are kept in."""
+"""The dtypes for stored vectors."""
 
 
 def npy_bytes(array: NDArray[Any]) -> bytes:
@@ -54,7 +54,7 @@ def _from_npy(content: bytes) -> NDArray[Any]:
 
 
 def as_stored(vectors: NDArray[np.floating[Any]], dtype: StoreDtype) -> NDArray[Any]:
-    """``vectors`` as the store keeps them.
+    """``vectors`` as they are stored.
 
     Raises:
         StoreError: a value does not fit the dtype.
@@ -67,7 +67,7 @@ def as_stored(vectors: NDArray[np.floating[Any]], dtype: StoreDtype) -> NDArray[
 
 
 class Space:
-    """The vectors of one encoder state, role, language and prompt: see :meth:`Store.space`."""
+    """The vectors of one encoder, role, language and prompt: see :meth:`Store.space`."""
 
     def __init__(
         self, folder: Path, facts: Mapping[str, Any], dtype: StoreDtype = "float32"
@@ -135,7 +135,7 @@ class Space:
         self._index = None
 
     def refresh(self) -> None:
-        """Look again for shards: another process may have put some here."""
+        """Look again for shards: another process may have added some."""
         self._shards = self._index = None
 
     def known(self, keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
@@ -155,7 +155,7 @@ class Space:
         return vectors
 
     def get(self, keys: NDArray[np.uint64]) -> tuple[NDArray[np.bool_], NDArray[np.float32] | None]:
-        """Which of ``keys`` (n, 2) are stored, and an (n, d) array of their rows (else zero)."""
+        """Which of ``keys`` (n, 2) are stored, and an (n, d) array of their rows (or zeros)."""
         names, where = self._find(keys)
         have = np.zeros(len(keys), bool)
         out: NDArray[np.float32] | None = None
@@ -211,7 +211,7 @@ class Store:
     """All spaces under one root folder."""
 
     def __init__(self, root: Path | None = None, dtype: StoreDtype = "float32") -> None:
-        """``root`` is a folder, by default the cache; ``dtype`` the numbers that are kept."""
+        """``root`` is a folder, by default the cache; ``dtype`` that of the stored vectors."""
         self.root = cache_folder() if root is None else root
         self.dtype: StoreDtype = dtype
 

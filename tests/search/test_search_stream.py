@@ -327,7 +327,7 @@ def test_a_shard_that_goes_away_ends_the_search_at_once() -> None:
     shards: Any = cut(corpus, 10)
     shards["en"].insert(3, Gone())
     told: list[int] = []
-    with pytest.raises(StoreError, match=r"a shard of en went away .* start the run again"):
+    with pytest.raises(StoreError, match=r"a shard of en disappeared .* start the run again"):
         search_shards(
             shards, queries, {x: {q: {} for q in judged[x]} for x in judged}, progress=told.append
         )

@@ -212,7 +212,7 @@ def test_an_id_twice_in_a_shard_is_an_error(tmp_path: Path) -> None:
     """A run could not name the passage that it found."""
     write_miracl(tmp_path, only=[50, 51, 52, 51, 54])
     model, corpora, spaces = setup(tmp_path)
-    with pytest.raises(ShardError, match="docid '17#0' stands twice in the corpus in sw"):
+    with pytest.raises(ShardError, match="docid '17#0' occurs twice in the corpus in sw"):
         encode_jobs("local", model, None, shard_jobs.pending_jobs(corpora, spaces))
 
 

@@ -219,7 +219,7 @@ def test_what_cannot_be_is_refused_in_one_sentence(
         harness.evaluate(Bag(), tasks=[task], engine="devices")
     with pytest.raises(UsageError, match="did you mean 'devices'"):
         harness.evaluate(Bag(), tasks=[task], engine="device")
-    with pytest.raises(UsageError, match="parts are numbered from 0/2 to 1/2"):
+    with pytest.raises(UsageError, match="jobs are numbered from 0/2 to 1/2"):
         harness.evaluate(Bag(), tasks=[task], shard=(2, 2))
     with pytest.raises(UsageError, match="--shard needs the store"):
         harness.evaluate(Bag(), tasks=[task], shard=(0, 2), store=False)
@@ -256,7 +256,7 @@ def test_what_fails_everywhere_ends_the_run(
 
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "s"))
     monkeypatch.setattr("harness.vectors.workers.dispatch.MOST_LOST", 2)
-    with pytest.raises(ShardError, match="shards were not tried any more; the same command"):
+    with pytest.raises(ShardError, match="shards were not attempted; the same command"):
         harness.evaluate(Broken(), tasks=[task], shard_size=SIZE)
     assert Broken.asked < 3 * 8
 

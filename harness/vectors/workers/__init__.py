@@ -1,1 +1,1 @@
-"""Who encodes the shards of a corpus: this process, one per device, a Ray cluster."""
+"""The workers that encode a corpus: this process, one process per device, a Ray cluster."""

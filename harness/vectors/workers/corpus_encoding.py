@@ -1,4 +1,4 @@
-"""Shards of a corpus as jobs: a worker that has the model, and what is said of shards given up."""
+"""Shards of a corpus as jobs: the worker with the model, and messages for abandoned shards."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _IDS_SHOWN = 8
 
 @dataclass(frozen=True)
 class ModelWorker:
-    """How another process makes the model. Picklable."""
+    """How another process creates the model. Picklable."""
 
     model: str
     """As the user named it."""
@@ -27,7 +27,7 @@ class ModelWorker:
     task: TaskSpec
     fingerprint: str
     threads: int
-    """Threads that this process's libraries compute on: others use as many, as sums depend on
+    """Threads of this process's libraries: other processes use as many, because sums depend on
     them."""
     cores: int | None = None
     """Cores that encoding may use at once; ``None``: all."""
@@ -38,19 +38,19 @@ class ModelWorker:
         return self.options.device
 
     def placed(self, *, device: str | None = None, cores: int | None = None) -> ModelWorker:
-        """The same elsewhere."""
+        """The same for another device or number of cores."""
         options = self.options if device is None else replace(self.options, device=device)
         return replace(self, options=options, cores=self.cores if cores is None else cores)
 
     def job_runner(self) -> ShardRunner:
-        """What encodes shards; the model is loaded with the first."""
+        """Encodes shards; loads the model with the first one."""
         return ShardRunner(self)
 
     def load(self) -> DenseModel:
-        """The model, bound to the task, once it is sure to be the same one.
+        """The model, bound to the task and checked to be the same one.
 
         Raises:
-            ModelError: it cannot be loaded, or is another here.
+            ModelError: it cannot be loaded, or is a different one here.
         """
         import os
         import platform
@@ -63,14 +63,15 @@ class ModelWorker:
         model = for_task(load(self.model, self.options), self.task)
         if getattr(model, "fingerprint", None) != self.fingerprint:
             raise ModelError(
-                f"{self.model} is another model on {platform.node()} than where the run began: its "
+                f"{self.model} differs on {platform.node()} from the model where the run began: "
+                "its "
                 "files or library versions differ; make them the same on all machines"
             )
         return model  # type: ignore[return-value]
 
 
 class ShardRunner:
-    """The model, loaded once, and the corpus, read on from shard to shard."""
+    """The model, loaded once, and the corpus, read sequentially from shard to shard."""
 
     def __init__(self, worker: ModelWorker) -> None:
         self._worker = worker
@@ -94,7 +95,7 @@ class ShardRunner:
         except HarnessError as error:
             self._reader = None
             return Answer(None, str(error))
-        except Exception as error:  # whatever it is, the shard gets another try elsewhere
+        except Exception as error:  # whatever it is, another worker may succeed
             self._reader = None
             return Answer(None, f"{type(error).__name__}: {error}")
 
@@ -102,10 +103,10 @@ class ShardRunner:
 def encode_shards(
     jobs: Sequence[ShardJob], crew: Workers, progress: Callable[[int], None] | None
 ) -> int:
-    """Have ``crew`` encode shards; how many of them it did.
+    """Encode shards with the workers of ``crew``; returns how many they did.
 
     Raises:
-        ShardError: shards failed again and again; all others are finished, unless there were many.
+        ShardError: shards failed repeatedly; all others are finished, unless there were many.
         ModelError: a worker cannot load the model.
     """
     done = 0
@@ -120,8 +121,8 @@ def encode_shards(
     if lost:
         raise ShardError(
             " ".join(_given_up(job, why) for job, why in lost)
-            + (f" {rest} shards were not tried any more" if rest else " The others are finished")
-            + "; the same command goes on from here."
+            + (f" {rest} shards were not attempted" if rest else " The others are finished")
+            + "; the same command resumes from here."
         )
     return done
 

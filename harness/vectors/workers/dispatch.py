@@ -1,8 +1,8 @@
-"""Jobs handed to whoever is free, again where a worker died, and not for ever.
+"""Jobs for whichever worker is free, retried a limited number of times.
 
-A crew is a number of workers that each do one job at a time: :class:`Workers` is all that the loop
-in :func:`dispatch` knows of them. What a job is, and how a worker does it, is a :class:`Worker`'s
-to say: shards of a corpus (:mod:`harness.vectors.workers.corpus_encoding`), cells of a study.
+:class:`Workers` do one job each at a time, and are all that the loop in :func:`dispatch` knows. A
+:class:`Worker` defines what a job is and how to do it: shards of a corpus
+(:mod:`harness.vectors.workers.corpus_encoding`), trials of a study.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from harness.errors import ModelError
 from harness.vectors.shard_jobs import POLL
 
 TRIES = 3
-"""Times a job is begun before it is given up."""
+"""Attempts before a job is abandoned."""
 
 MOST_LOST = 10
-"""Jobs that are given up before all are: what fails everywhere is not the jobs' fault."""
+"""Abandoned jobs after which the rest is abandoned too: the fault is then not in the jobs."""
 
 
 class Job(Protocol):
-    """A unit of work. Picklable, and doing it twice does no harm."""
+    """A unit of work. Picklable, and harmless to do twice."""
 
     @property
     def key(self) -> Hashable:
@@ -33,36 +33,36 @@ class Job(Protocol):
 
 
 class Answer(NamedTuple):
-    """What a bench says of a job."""
+    """A worker's answer to a job."""
 
     outcome: str | None
-    """``claimed``: somebody else is at it; ``None``: it failed, and may be tried again."""
+    """``claimed``: another process is doing it; ``None``: it failed and may be retried."""
     error: str | None = None
     """Why there is no outcome."""
     unable: bool = False
-    """Whether no job can be done here."""
+    """Whether this worker cannot do any job."""
 
 
 class JobRunner(Protocol):
-    """A worker's side: whatever it loads once, kept from job to job."""
+    """The worker's side: what it loads once and keeps from job to job."""
 
     def do(self, job: Any) -> Answer:
-        """Do one job; what goes wrong is in the answer."""
+        """Do one job; errors are in the answer."""
 
 
 class Worker(Protocol):
-    """What another process needs to begin. Picklable."""
+    """What another process needs to start. Picklable."""
 
     @property
     def device(self) -> str | None:
-        """As torch names it; ``None``: a GPU where there is one."""
+        """A torch device; ``None``: a GPU if there is one."""
 
     @property
     def threads(self) -> int | None:
-        """Threads that libraries compute on; ``None``: their own choice."""
+        """Threads of numerical libraries; ``None``: their default."""
 
     def placed(self, *, device: str | None = None, cores: int | None = None) -> Self:
-        """The same on another device, or with so many cores of its own."""
+        """The same for another device, or another number of cores."""
 
     def job_runner(self) -> JobRunner:
         """Begin, in the process that will do the jobs."""
@@ -70,14 +70,14 @@ class Worker(Protocol):
 
 @dataclass(frozen=True)
 class Report:
-    """What came of a job."""
+    """The result of a job."""
 
     worker: int
     outcome: str | None = None
     error: str | None = None
     """Why there is no outcome."""
     died: bool = False
-    """Whether the worker is gone."""
+    """Whether the worker has died."""
     unable: bool = False
     """Whether no job can be done: the model cannot be loaded."""
 
@@ -94,19 +94,19 @@ class Workers(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End all workers, at once."""
+        """End all workers immediately."""
 
     def workers(self) -> list[int]:
         """Their numbers; all are free."""
 
     def give(self, worker: int, job: Any) -> None:
-        """Have a free worker begin a job."""
+        """Start a job on a free worker."""
 
     def wait(self, seconds: float) -> list[Report]:
-        """What came in, waiting at most so long for the first."""
+        """Available results, waiting at most ``seconds`` for the first."""
 
     def replace(self, worker: int) -> None:
-        """Start a new worker in the place of one that died."""
+        """Replace a worker that died."""
 
 
 J = TypeVar("J", bound=Job)
@@ -115,14 +115,14 @@ J = TypeVar("J", bound=Job)
 def dispatch(
     jobs: Sequence[J], crew: Workers, settled: Callable[[J, str], None]
 ) -> tuple[list[tuple[J, str]], int]:
-    """Have ``crew`` do ``jobs``; ``settled`` is told of each that is done, and its outcome.
+    """Do ``jobs`` with ``crew``; ``settled`` is called with each finished one and its outcome.
 
-    A job whose worker died or failed is done again, by another where there is one. What somebody
-    else has claimed is asked for again until it is finished, or its claim has expired.
+    A job whose worker died or failed is redone, by another worker if possible. One that another
+    process has claimed is retried until it is finished or the claim has expired.
 
     Returns:
-        Jobs that failed :data:`TRIES` times, with the last reason; and how many were not tried any
-        more, as there were :data:`MOST_LOST` of those.
+        Jobs that failed :data:`TRIES` times, with the last reason; and how many were not attempted
+        because there were :data:`MOST_LOST` of those.
 
     Raises:
         ModelError: a worker can do no job at all.

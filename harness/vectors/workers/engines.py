@@ -1,15 +1,15 @@
 """Where the shards of a corpus are encoded: here, by several processes, or on a Ray cluster.
 
-The crews know nothing of shards: cells of a study are handed out by the same ones.
+The engines know nothing of shards: they also run the trials of a study.
 
     local     in this process
     devices   one process per GPU; several on the processor where there is no GPU
     ray       actors on a Ray cluster, one per GPU, else on its processors
 
-Whoever encodes a shard makes its batches of the shard's texts alone, and its workers compute on as
-many threads as this process would: the same bytes come out of all of them. Workers read the corpus
-and write the store themselves, so that only jobs and outcomes travel; on a cluster both have to lie
-where every machine sees them.
+A shard's batches contain its own texts only, and every worker computes with as many threads as this
+process would, so all engines produce the same bytes. Workers read the corpus and write the store
+themselves, so that only jobs and outcomes are sent; on a cluster both have to be on a shared file
+system.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["ENGINES", "ModelWorker", "Worker", "check_engine", "encode_jobs", "w
 
 
 def check_engine(engine: str, part: tuple[int, int] | None, *, stored: bool) -> None:
-    """Refuse an engine or a part that there is none of, before anything is read.
+    """Refuse an unknown engine or an impossible part, before anything is read.
 
     Raises:
         UsageError: what it says.
@@ -40,9 +40,12 @@ def check_engine(engine: str, part: tuple[int, int] | None, *, stored: bool) -> 
     if part is not None:
         i, n = part
         if not 0 <= i < n:
-            raise UsageError(f"--shard {i}/{n}: parts are numbered from 0/{n} to {n - 1}/{n}")
+            raise UsageError(f"--shard {i}/{n}: jobs are numbered from 0/{n} to {n - 1}/{n}")
         if not stored:
-            raise UsageError("--shard needs the store: the other parts' vectors meet there")
+            raise UsageError(
+                "--shard needs the store, through which the jobs share their vectors: drop "
+                "--no-store"
+            )
 
 
 def encode_jobs(
@@ -54,19 +57,19 @@ def encode_jobs(
     workers: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> int:
-    """Do ``jobs`` and wait for those that others are at; how many were done here.
+    """Do ``jobs`` and wait for those claimed by others; returns how many were done here.
 
     Args:
         engine: one of :data:`ENGINES`.
-        model: what encodes where the engine is ``local``.
-        worker: how another process makes the same model; ``None`` where it cannot.
-        jobs: what is left to do.
-        workers: processes or actors; ``None``: as many as there are devices.
-        progress: told how many passages are settled.
+        model: the encoder of the ``local`` engine.
+        worker: how another process creates the same model; ``None`` if it cannot.
+        jobs: the remaining jobs.
+        workers: number of processes or actors; ``None``: one per device.
+        progress: gets the number of finished passages.
 
     Raises:
         ShardError: shards failed three times; all others are finished.
-        UsageError: the model cannot be made by another process, or the engine is not installed.
+        UsageError: another process cannot create the model, or the engine is not installed.
     """
     if not jobs:
         return 0
@@ -77,7 +80,7 @@ def encode_jobs(
             return encode_shards(jobs, alone, None)
     if worker is None or model.fingerprint is None:
         raise UsageError(
-            f"--engine {engine}: workers load the model themselves, by its name, and know by its "
+            f"--engine {engine}: workers load the model themselves, by its name, and verify by its "
             f"fingerprint that it is the same; {model.name} is an object in memory or has none"
         )
     with workers_of(engine, worker, min(workers or len(jobs), len(jobs)), workers) as crew:
@@ -85,7 +88,7 @@ def encode_jobs(
 
 
 def workers_of(engine: str, worker: Worker, most: int, asked: int | None) -> Workers:
-    """The crew of ``devices`` or ``ray``: ``asked`` workers, or one per device, at most ``most``.
+    """The workers of ``devices`` or ``ray``: ``asked``, or one per device, at most ``most``.
 
     Raises:
         UsageError: the engine is not installed.

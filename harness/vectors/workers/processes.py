@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
 
 _CORES_EACH = 8
-"""Cores per process where there is no GPU: more threads would wait for Python's lock."""
+"""Cores per process without a GPU: more threads would wait for Python's lock."""
 
 W = TypeVar("W", bound=Worker)
 
 
 def devices_of(worker: W, asked: int | None) -> list[W]:
-    """One worker per GPU; on the processor at least two that share its cores.
+    """One worker per GPU; without a GPU at least two that share the cores.
 
-    ``asked`` workers, if given: several on a GPU, or more on the processor.
+    ``asked`` workers, if given: several per GPU, or more on the CPU.
     """
     count_gpus = gpus() if worker.device in (None, "cuda") else 0
     if not count_gpus:
@@ -36,14 +36,14 @@ def devices_of(worker: W, asked: int | None) -> list[W]:
 
 
 def gpus() -> int:
-    """GPUs of this machine that torch can use."""
+    """Number of GPUs on this machine that torch can use."""
     import torch
 
     return int(torch.cuda.device_count())
 
 
 class ProcessWorkers:
-    """Processes that are started afresh (not forked: a GPU's state does not survive that)."""
+    """Spawned processes (not forked: a GPU's state does not survive that)."""
 
     def __init__(self, worker: Worker, most: int, asked: int | None) -> None:
         self._plans = devices_of(worker, asked)[:most]
@@ -91,7 +91,7 @@ class ProcessWorkers:
         return found
 
     def replace(self, worker: int) -> None:
-        """Start a process in this place."""
+        """Start a process in its place."""
         if worker in self._pipes:
             self._pipes[worker].close()
         ours, theirs = self._context.Pipe()
@@ -106,7 +106,7 @@ class ProcessWorkers:
 
 @contextlib.contextmanager
 def _environment(threads: int | None) -> Iterator[None]:
-    """A process started meanwhile has libraries that compute on so many threads from the first."""
+    """Processes started within the block have libraries with this number of threads."""
     before = os.environ.get("OMP_NUM_THREADS")
     if threads is not None:
         os.environ["OMP_NUM_THREADS"] = str(threads)
@@ -126,7 +126,7 @@ def _ended(code: int | None) -> str:
 
 
 def _work(worker: Worker, pipe: Connection) -> None:
-    """What a process does until nobody asks any more: jobs in, outcomes or errors out."""
+    """The main loop of a process: jobs in, outcomes or errors out."""
     # Ctrl-C reaches all processes of a terminal; the first one ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     job_runner = worker.job_runner()

@@ -1,4 +1,4 @@
-"""Ray Core actors, one per GPU of a cluster, else on its processors."""
+"""Ray Core actors, one per GPU of a cluster, otherwise on its CPUs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _import() -> Any:
 
 
 def _connect(ray: Any) -> bool:
-    """Reach the cluster; whether that was not done already."""
+    """Connect to the cluster; returns whether it was not connected already."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to anybody
     if ray.is_initialized():
         return False
@@ -53,7 +53,7 @@ def _counted(ray: Any) -> tuple[int, int]:
 
 
 class Seat:
-    """An actor: it makes its bench where it runs."""
+    """An actor: it creates its worker where it runs."""
 
     def __init__(self, worker: Worker) -> None:
         self._job_runner = worker.job_runner()
@@ -124,7 +124,7 @@ class RayWorkers:
         return found
 
     def replace(self, worker: int) -> None:
-        """Start an actor in this place."""
+        """Start an actor in its place."""
         # Ray would give an actor as many threads as it reserves cores, and sums depend on them.
         threads = self._worker.threads
         held = {} if threads is None else {"env_vars": {"OMP_NUM_THREADS": str(threads)}}

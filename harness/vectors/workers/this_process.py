@@ -31,7 +31,7 @@ class InProcessWorkers:
         return [0]
 
     def give(self, worker: int, job: ShardJob) -> None:
-        """Kept until it is waited for."""
+        """Keeps the job until :meth:`wait`."""
         self._job = job
 
     def wait(self, seconds: float) -> list[Report]:
@@ -60,11 +60,11 @@ class InProcessWorkers:
         return [Report(0, outcome)]
 
     def replace(self, worker: int) -> None:
-        """It cannot die and leave us behind."""
+        """Never called: this process cannot die alone."""
 
 
 class InProcessRunner:
-    """One worker, which is this process, and any bench."""
+    """One worker, which is this process, for any kind of job."""
 
     def __init__(self, job_runner: JobRunner) -> None:
         self._job_runner = job_runner
@@ -81,7 +81,7 @@ class InProcessRunner:
         return [0]
 
     def give(self, worker: int, job: Any) -> None:
-        """Kept until it is waited for."""
+        """Keeps the job until :meth:`wait`."""
         self._job = job
 
     def wait(self, seconds: float) -> list[Report]:
@@ -90,4 +90,4 @@ class InProcessRunner:
         return [Report(0, outcome, error, unable=unable)]
 
     def replace(self, worker: int) -> None:
-        """It cannot die and leave us behind."""
+        """Never called: this process cannot die alone."""
