@@ -162,7 +162,7 @@ def encode_corpora(
             counts.distinct += shard.manifest["distinct"]
             if (language, shard.number) in fresh:
                 counts.seconds += shard.manifest["seconds"]
-                counts.work += Work(**shard.manifest["work"], seconds=shard.manifest["seconds"])
+                counts.work += Work.stored(shard.manifest["work"], shard.manifest["seconds"])
     counts.from_store = before
     counts.encoded = counts.distinct - before
     return vectors, shards

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -30,6 +30,12 @@ class Work:
     """Tokens computed beside them, to make batches rectangular."""
     seconds: float = 0.0
     """From the first text handed over to the last vector given back."""
+
+    @classmethod
+    def stored(cls, counts: Mapping[str, int], seconds: float) -> Work:
+        """What a shard's manifest says; earlier versions counted more than there is a field for."""
+        known = cls.__dataclass_fields__.keys() & counts.keys()
+        return cls(**{x: counts[x] for x in known}, seconds=seconds)
 
     def copy(self) -> Work:
         """What was computed until now; it does not change any more."""

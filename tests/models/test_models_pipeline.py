@@ -11,6 +11,7 @@ import pytest
 from harness.errors import ModelError
 from harness.models import ModelOptions, load
 from harness.models import token_pipeline as pipeline_module
+from harness.models.token_counts import Work
 from harness.vectors import encode as encoding
 from harness.vectors.store import Store
 
@@ -106,6 +107,12 @@ def test_work_is_counted(library: Any) -> None:
     assert found["padding_share"] == counts.work.padding / (tokens + counts.work.padding)
     encoding.encode(model, "passage", "en", asked[:9], store=None, counts=counts)
     assert counts.work.texts == 59
+
+
+def test_work_that_an_earlier_version_stored_is_read() -> None:
+    """It counted operations too."""
+    stored = {"texts": 1, "tokens": 2, "padding": 3, "flops": 4.0}
+    assert Work.stored(stored, 5.0) == Work(1, 2, 3, 5.0)
 
 
 def test_a_prompt_that_pooling_leaves_out_is_left_out(library: Any) -> None:
