@@ -27,10 +27,12 @@ def decimals(measure: str) -> int:
 
 
 def value(measure: str, number: float | None) -> str:
-    """A score, ``0.4512``."""
+    """A score, ``0.4512``; what rounds to 0 has no sign."""
     if number is None or number != number:
         return UNDEFINED
-    return f"{number:.{decimals(measure)}f}"
+    places = decimals(measure)
+    # Adding 0 after rounding: -0.0 becomes 0.0.
+    return f"{round(number, places) + 0.0:.{places}f}"
 
 
 def signed(measure: str, number: float) -> str:
@@ -50,7 +52,6 @@ def interval(
     if not differences:
         return value(measure, low), value(measure, high)
     places = decimals(measure)
-    # Adding 0 after rounding: -0.0 becomes 0.0.
     first, last = (f"{round(x, places) + 0.0:+.{places}f}" for x in (low, high))
     return first, last
 

@@ -1,0 +1,103 @@
+"""One grid in every form: what stands where, and what is never cut off."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from harness.console import latex, markdown
+from harness.console.tables import Grid, Item, Line
+from harness.console.terminal import print_grid
+
+SCORES = Grid(
+    "Models",
+    ("Model", "mAP", "Recall"),
+    [
+        (Item("a|b", sign="†"), Item("0.5", "best", ("0.4", "0.6")), "0.7"),
+        ("plain", Item("0.4", "second", ("-0.1", "+0.2")), "-"),
+    ],
+    over=(("", 1), ("Multilingual", 2)),
+)
+CLUSTERS = Grid(
+    "",
+    ("", "mean", "verdict"),
+    [
+        Line(["A", Item("0.25", interval=("0.20", "0.30")), ""], group="mAP"),
+        Line(["B", Item("0.35", interval=("0.30", "0.40")), "better"], "strong", group="mAP"),
+        Line(["A", "12.0", ""], group="Rank distance"),
+        Line(["B", "9.0", "no difference shown"], group="Rank distance"),
+    ],
+    align="lrw",
+)
+
+
+def printed(grid: Grid, width: int = 80, **how: bool) -> list[str]:
+    out = io.StringIO()
+    print_grid(Console(file=out, width=width, color_system=None), grid, **how)
+    return [x.rstrip() for x in out.getvalue().splitlines()]
+
+
+def test_markdown() -> None:
+    assert markdown.table(SCORES).splitlines() == [
+        r"| Model | Multilingual mAP | Multilingual Recall |",
+        "| :-- | --: | --: |",
+        r"| a\|b† | **0.5** (0.4–0.6) | 0.7 |",
+        r"| plain | <ins>0.4</ins> (-0.1 to +0.2) | \- |",
+    ]
+
+
+def test_groups_are_the_first_column_in_markdown_and_lines_in_a_terminal() -> None:
+    assert markdown.rows(CLUSTERS)[2:4] == [
+        "| mAP | A | 0.25 (0.20–0.30) |  |",
+        "| mAP | **B** | **0.35 (0.30–0.40)** | **better** |",
+    ]
+    lines = printed(CLUSTERS)
+    assert [x for x in lines if x in ("mAP", "Rank distance")] == ["mAP", "Rank distance"]
+    assert "B  0.35 [0.30, 0.40]  better" in lines
+    assert f"B  {'9.0':>17}  no difference shown" in lines, "columns line up across groups"
+
+
+def test_where_the_width_is_short_intervals_go_below_and_words_wrap() -> None:
+    lines = printed(CLUSTERS, 32)
+    at = lines.index("B          0.35  better")
+    assert lines[at + 1] == "   [0.30, 0.40]"
+    at = lines.index("B           9.0  no difference")
+    assert lines[at + 1].split() == ["shown"]
+    assert max(map(len, lines)) <= 32
+
+
+def test_columns_that_do_not_fit_go_on_below_with_the_names() -> None:
+    heads = ("Model", *(f"measure{i}" for i in range(6)))
+    rows = [(f"model{n}", *(f"0.{n}{i}" for i in range(6))) for n in range(3)]
+    lines = printed(Grid("Wide", heads, rows), 40)
+    assert max(map(len, lines)) <= 40 and lines[0] == "Wide"
+    for n in range(3):
+        values = [v for x in lines if x.startswith(f"model{n}") for v in x.split()[1:]]
+        assert values == [f"0.{n}{i}" for i in range(6)]
+    turned = printed(Grid("", heads, rows), 40, turn=True)
+    assert turned[0].split() == ["Model", "model0", "model1", "model2"]
+    assert turned[-1].split() == ["measure5", "0.05", "0.15", "0.25"]
+
+
+def test_a_terminal_can_do_without_intervals_and_shows_indents() -> None:
+    lines = printed(SCORES, intervals=False)[-2:]
+    assert [x.split() for x in lines] == [["a|b†", "0.5", "0.7"], ["plain", "0.4", "-"]]
+    assert printed(Grid("", ("", ""), [("whole", "1"), ("  part", "2")])) == [
+        "whole   1",
+        "  part  2",
+    ]
+
+
+def test_latex() -> None:
+    text = latex.table(SCORES, "50 % of all", "x")
+    assert r"\begin{tabular}{lrr}" in text and r"\caption{50 \% of all}" in text
+    assert r" & \multicolumn{2}{c}{Multilingual} \\" in text and r"\cmidrule(lr){2-3}" in text
+    best = r"\shortstack[r]{\textbf{0.5}\\{\scriptsize (0.4--0.6)}}"
+    assert rf"a\textbar{{}}b\textsuperscript{{\dag}} & {best} & 0.7 \\" in text
+
+
+@pytest.mark.parametrize("lines", [["a", "  - b"], []])
+def test_lists(lines: list[str]) -> None:
+    assert markdown.bullets(lines) == ("- a\n  - b\n" if lines else "")
