@@ -266,13 +266,12 @@ def _row(name: str, rows: PerQuery, estimates: Estimates, at: tuple[int, ...]) -
     cells = {}
     for m, (measure, values) in enumerate(rows.values.items()):
         defined = ~np.isnan(values)
-        clusters = len(np.unique(rows.question[defined]))
-        # A single question drawn again and again is always itself: an interval of no width.
-        low, high = estimates.bca[(*at, m)] if clusters > 1 else (np.nan, np.nan)
+        questions = len(np.unique(rows.question[defined]))
+        low, high = estimates.interval((*at, m), questions)
         cells[measure] = SliceMean(
             mean=float(estimates.value[(*at, m)]),
-            low=float(low),
-            high=float(high),
+            low=low,
+            high=high,
             micro=micro_mean(values),
             queries=int(defined.sum()),
         )

@@ -27,7 +27,7 @@ from harness.errors import RecordError, UsageError, did_you_mean
 from harness.evaluation.intervals import SEED
 from harness.evaluation.record import Record, finite
 from harness.evaluation.record_fields import Task
-from harness.metrics import parse_measure
+from harness.metrics import better_of
 from harness.metrics.measure import Better
 from harness.stats.means import question_shares
 from harness.stats.multiple_tests import (
@@ -416,10 +416,9 @@ def _bootstrap(
 ) -> tuple[FloatArray, FloatArray]:
     """BCa intervals (M, 2) and standard errors (M,) of the macro means of ``values`` (R, M)."""
     macro = cluster_bootstrap(values, **rows.levels, seed=seed, resamples=resamples).macro
-    # A single question drawn again and again is always itself: it says nothing of others.
-    alone = np.array([len(np.unique(rows.question[~np.isnan(x)])) < 2 for x in values.T])
-    ends = np.where(alone[:, None], np.nan, macro.bca)
-    return ends, np.where(alone, np.nan, macro.standard_error)
+    questions = np.array([len(np.unique(rows.question[~np.isnan(x)])) for x in values.T])
+    ends = np.array([macro.interval((m,), n) for m, n in enumerate(questions)])
+    return ends.reshape(-1, 2), np.where(questions < 2, np.nan, macro.standard_error)
 
 
 def _compared(
@@ -431,7 +430,7 @@ def _compared(
     seed: int,
 ) -> tuple[MeasureComparison, ...]:
     """All measures of one kind, the ``number``-th of ``tests``."""
-    rows, better = paired.rows, [_better(m) for m in paired.measures]
+    rows, better = paired.rows, [better_of(m) for m in paired.measures]
     against: list[list[Against]] = [[] for _ in paired.measures]
     for k in range(1, len(paired.values)):
         change = paired.values[k] - paired.values[0]
@@ -506,14 +505,6 @@ def verdict(difference: float, adjusted: float, better: Better | None) -> Verdic
     if better is None:
         return "higher" if difference > 0 else "lower"
     return "better" if (difference > 0) == (better == "higher") else "worse"
-
-
-def _better(measure: str) -> Better | None:
-    """Which end of a measure is good; ``None`` too where its package is not installed here."""
-    try:
-        return parse_measure(measure).better
-    except UsageError:
-        return None
 
 
 def _by_language(

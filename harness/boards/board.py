@@ -6,7 +6,7 @@ Plain data, made by :func:`harness.boards.make_board`; every format is written f
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from harness.data.task import Kind
@@ -64,29 +64,29 @@ class Facts:
     peak_bytes: int | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Row:
-    """One model on one task."""
+    """One model on one task; what is not given is not known, or was not measured."""
 
     id: str
     """The same on every board: the record's name, or that of the published row."""
     model: str
     source: Source
-    kind: str | None
+    kind: str | None = None
     """``dense``, ``lexical``, ...; ``None`` where not known."""
-    recipe: str | None
+    recipe: str | None = None
     """How it was trained: Hybrid, X-X-mono, ..."""
-    alpha: float | None
+    alpha: float | None = None
     """Share of monolingual batches in training."""
-    seed: int | None
+    seed: int | None = None
     """Of the training."""
-    trained_on: tuple[str, ...] | None
+    trained_on: tuple[str, ...] | None = None
     """Languages it has seen; ``None`` where not known."""
-    parameters: int | None
-    dimensions: int | None
-    options: str
+    parameters: int | None = None
+    dimensions: int | None = None
+    options: str = ""
     """What its user set for it, in words; empty if nothing."""
-    text: str | None
+    text: str | None = None
     """What was encoded of a passage; ``None`` where not known."""
     notes: tuple[str, ...]
     """What keeps it from being compared with the others, in words."""
@@ -94,21 +94,21 @@ class Row:
     """Whether its numbers may be ranked with the measured rows of its board."""
     elsewhere: bool
     """Measured on more than this board's sample: shown apart from its rows, in no order."""
-    reference: str | None
+    reference: str | None = None
     """Where a published row was published."""
     cells: Mapping[str, Cell]
     """Column key -> macro mean; absent where not measured."""
     languages: Mapping[str, tuple[Cell, ...]]
     """Column key -> one per query language of the board: mean over its settings."""
-    matrices: Mapping[str, Matrix]
+    matrices: Mapping[str, Matrix] = field(default_factory=dict)
     """Measure -> query language x passage language; mono on the diagonal."""
-    top_languages: Matrix | None
+    top_languages: Matrix | None = None
     """Query language x passage language: shares of the first places of the pool of all."""
-    seen: Mapping[str, tuple[float | None, float | None]]
+    seen: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
     """Column key -> means over query languages in and not in ``trained_on``."""
-    hits: Mapping[str, str]
+    hits: Mapping[str, str] = field(default_factory=dict)
     """``mono``, ``multi`` -> question by language, a bit each, base64: relevant at rank 1."""
-    facts: Facts | None
+    facts: Facts | None = None
     """``None`` where not measured here."""
 
 

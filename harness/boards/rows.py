@@ -128,18 +128,17 @@ def _matrices(task: TrackedTask) -> dict[str, Matrix]:
     """Measure -> query language x passage language, for tasks with cross settings."""
     if "cross" not in task.means:
         return {}
-    at = {x: i for i, x in enumerate(task.languages)}
-    size = len(at)
-    found: dict[str, Matrix] = {}
-    for measure in task.means["cross"].macro:
-        cells: list[list[float | None]] = [[None] * size for _ in range(size)]
-        for (_, query_language, passage_language, *_), value in zip(
-            task.settings, task.scores[measure], strict=True
-        ):
-            if passage_language is not None:
-                cells[at[query_language]][at[passage_language]] = value
-        found[measure] = tuple(map(tuple, cells))
-    return found
+    settings = [Setting(*x[:3]) for x in task.settings]
+    return {
+        m: _matrix(task, dict(zip(settings, task.scores[m], strict=True)))
+        for m in task.means["cross"].macro
+    }
+
+
+def _matrix(task: TrackedTask, values: Mapping[Setting, float | None]) -> Matrix:
+    """Values of mono and cross settings, query language x passage language."""
+    found = {(s.query_language, s.passage_language): x for s, x in values.items()}
+    return tuple(tuple(found.get((q, p)) for p in task.languages) for q in task.languages)
 
 
 def _top_languages(task: TrackedTask) -> Matrix | None:
@@ -201,14 +200,7 @@ def published_row(row: Published, task: TrackedTask, *, elsewhere: bool) -> Row:
         id=row.id,
         model=row.model,
         source="published",
-        kind=None,
         recipe=row.recipe,
-        alpha=None,
-        seed=None,
-        trained_on=None,
-        parameters=None,
-        dimensions=None,
-        options="",
         text=row.text,
         notes=tuple(notes),
         comparable=False,
@@ -222,11 +214,6 @@ def published_row(row: Published, task: TrackedTask, *, elsewhere: bool) -> Row:
             for k, m in keys
             if any((k, m, x) in row.values for x in task.languages)
         },
-        matrices={},
-        top_languages=None,
-        seen={},
-        hits={},
-        facts=None,
     )
 
 
@@ -236,28 +223,15 @@ def imported_row(row: Imported, task: TrackedTask) -> Row:
     if row.data_digest != task.data_digest:
         notes.append(f"over other data than this board's: {row.data_digest[:12]}")
     means = row.means()
-    size = len(task.languages)
-    at = {x: i for i, x in enumerate(task.languages)}
-    grids: dict[str, list[list[float | None]]] = {}
-    for setting, values in row.scores.items():
-        for measure, value in values.items():
-            asked, answered = at.get(setting.query_language), at.get(setting.passage_language or "")
-            if "cross" in means and asked is not None and answered is not None:
-                grid = grids.setdefault(measure, [[None] * size for _ in range(size)])
-                grid[asked][answered] = value
+    matrices = {}
+    for measure in dict.fromkeys(m for x in row.scores.values() for m in x):
+        matrix = _matrix(task, {s: x.get(measure) for s, x in row.scores.items()})
+        if "cross" in means and any(x is not None for line in matrix for x in line):
+            matrices[measure] = matrix
     return Row(
         id=row.id,
         model=row.model,
         source="imported",
-        kind=None,
-        recipe=None,
-        alpha=None,
-        seed=None,
-        trained_on=None,
-        parameters=None,
-        dimensions=None,
-        options="",
-        text=None,
         notes=tuple(notes),
         comparable=False,
         elsewhere=row.data_digest != task.data_digest,
@@ -268,9 +242,5 @@ def imported_row(row: Imported, task: TrackedTask) -> Row:
             for k, values in row.language_means().items()
             for m, by_language in values.items()
         },
-        matrices={m: tuple(map(tuple, grid)) for m, grid in grids.items()},
-        top_languages=None,
-        seen={},
-        hits={},
-        facts=None,
+        matrices=matrices,
     )

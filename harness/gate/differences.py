@@ -205,16 +205,15 @@ class _Drawn:
         test: Difference = self.tests[level]
         here = np.isin(self.groups, [self.position[i] for i in ask.settings])
         questions = len(np.unique(self.clusters[here & self.defined[:, m]]))
-        # A single question drawn again and again is always itself: it says nothing of others.
-        low, high = estimates.bca[at] if questions > 1 else (np.nan, np.nan)
+        low, high = estimates.interval(at, questions)
         baseline, candidate = (self._mean(x[:, m], ask) for x in self.values)
         return ValueChange(
             questions=questions,
             baseline=baseline,
             candidate=candidate,
             difference=float(test.value[at]),
-            low=float(low),
-            high=float(high),
+            low=low,
+            high=high,
             standard_error=float(estimates.standard_error[at]),
             p_lower=float(test.p_lower[at]),
             p_higher=float(test.p_higher[at]),

@@ -13,7 +13,7 @@ from importlib.metadata import entry_points
 
 from harness.errors import UsageError, did_you_mean
 from harness.metrics.builtin import BIAS_SUITE, BUILT_IN, INTRUSION_SUITE
-from harness.metrics.measure import Family, Measure
+from harness.metrics.measure import Better, Family, Measure
 from harness.metrics.ranks import RankedGolds
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Family",
     "Measure",
     "RankedGolds",
+    "better_of",
     "families",
     "parse_measure",
     "parse_measures",
@@ -101,6 +102,14 @@ def parse_measure(name: str) -> Measure:
         needs=family.needs,
         family=family,
     )
+
+
+def better_of(name: str) -> Better | None:
+    """Which end of a measure is good; ``None`` where neither is, or its package is not here."""
+    try:
+        return parse_measure(name).better
+    except UsageError:
+        return None
 
 
 def parse_measures(names: Iterable[str]) -> tuple[Measure, ...]:

@@ -48,6 +48,15 @@ class Estimates:
     bca: FloatArray
     """``(..., 2)``: bias-corrected and accelerated interval (Efron 1987)."""
 
+    def interval(self, at: tuple[int, ...], clusters: int) -> tuple[float, float]:
+        """The ends of the BCa interval of one value, to which ``clusters`` contribute.
+
+        NaN with fewer than two: one cluster, however often it is drawn, is always itself and says
+        nothing of others.
+        """
+        low, high = self.bca[at] if clusters > 1 else (np.nan, np.nan)
+        return float(low), float(high)
+
 
 @dataclass(frozen=True)
 class Bootstrap:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.analysis.compare import Verdict, verdict
 from harness.metrics.measure import Better
 from harness.stats.multiple_tests import ALPHA, holm
 from harness.stats.pairwise_tests import paired_p_values
@@ -138,15 +139,9 @@ class Effect:
         """Told apart: by the questions after Holm, and by seeds and questions together."""
         return self.p_value <= ALPHA and not self.low <= 0 <= self.high
 
-    def verdict(self, better: Better | None) -> str:
-        """``better``, ``worse``, ``higher``, ``lower`` or ``no difference shown``."""
-        if np.isnan(self.difference):
-            return "undefined"
-        if not self.told:
-            return "no difference shown"
-        if better is None:
-            return "higher" if self.difference > 0 else "lower"
-        return "better" if (self.difference > 0) == (better == "higher") else "worse"
+    def verdict(self, better: Better | None) -> Verdict:
+        """As :func:`harness.analysis.compare.verdict`, of what :attr:`told` says is different."""
+        return verdict(self.difference, self.p_value if self.told else 1.0, better)
 
 
 def effect(found: Contrast, group: int, measure: int, adjusted: float) -> Effect:

@@ -14,12 +14,13 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from harness.metrics import better_of
 from harness.metrics.measure import Better
 from harness.study.definition import Value
 from harness.study.report.contrasts import Contrast, Effect, Side, adjusted, contrast, effect
 from harness.study.report.crossed import Crossed, crossed
 from harness.study.report.layout import Layout, Place, Series
-from harness.study.report.score_tables import ALL, ScoreTable, better_of
+from harness.study.report.score_tables import ALL, ScoreTable
 
 Question = Literal["arm", "overall", "point", "ends", "best", "reference"]
 """An arm against the baseline at one value of x, or over all; a value of x against the first, the

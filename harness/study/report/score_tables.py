@@ -14,7 +14,6 @@ from harness.data.task import Kind
 from harness.errors import RecordError, UsageError
 from harness.evaluation.record import Record
 from harness.evaluation.record_fields import Task
-from harness.metrics.measure import Better
 from harness.stats.means import mean_along, question_shares
 from harness.stats.per_query import Paired
 from harness.stats.ragged import FloatArray
@@ -72,16 +71,6 @@ class ScoreTable:
     def languages(self) -> tuple[str, ...]:
         """Query languages."""
         return self.groups[self.tested :]
-
-
-def better_of(measure: str) -> Better | None:
-    """Which end of a measure is good; ``None`` where neither is, or its package is not here."""
-    from harness.metrics import parse_measure
-
-    try:
-        return parse_measure(measure).better
-    except UsageError:
-        return None
 
 
 def read_score_tables(results: Results) -> tuple[ScoreTable, ...]:

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.console.numbers import plural
+from harness.metrics import better_of
 from harness.study.definition import Value
 from harness.study.report import headline, wording
 from harness.study.report.effects import Compared
 from harness.study.report.findings import Findings, Fitted
 from harness.study.report.layout import listed
-from harness.study.report.score_tables import ALL, ScoreTable, better_of
+from harness.study.report.score_tables import ALL, ScoreTable
 
 
 @dataclass(frozen=True)

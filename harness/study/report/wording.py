@@ -7,9 +7,10 @@ import math
 from harness.console import numbers
 from harness.console.numbers import label as label
 from harness.console.numbers import p_value as p_value
+from harness.metrics import better_of
 from harness.study.definition import named as named
 from harness.study.report.fit import Fit
-from harness.study.report.score_tables import ALL, ScoreTable, better_of
+from harness.study.report.score_tables import ALL, ScoreTable
 
 UNDEFINED = numbers.UNDEFINED
 
