@@ -21,7 +21,8 @@ tree that reaches the command line is a bug in the harness.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class HarnessError(Exception):
@@ -82,6 +83,23 @@ class NotComparableError(HarnessError):
     exit_code = 4
 
 
+@contextmanager
+def errors_of(whose: str) -> Iterator[None]:
+    """Whatever code of somebody else raises in the block becomes a :class:`ModelError`.
+
+    ``whose`` begins its sentence: ``"my-encoder: encode"``. Our own errors pass, and so does an
+    interrupt; an attempt to exit does not.
+    """
+    try:
+        yield
+    except HarnessError:
+        raise
+    except (Exception, SystemExit) as error:
+        said = "".join(x if x.isprintable() else " " for x in first_line(error))[:200]
+        kind = type(error).__name__
+        raise ModelError(f"{whose} failed: {kind}: {said}") from error
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the closest of ``known``, or an empty string."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
@@ -96,6 +114,6 @@ class HarnessWarning(UserWarning):
     """Something to know about the numbers that follow; never an error."""
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """The first line of an error's message, or its type if the message is empty."""
     return str(error).strip().split("\n")[0] or type(error).__name__

@@ -37,10 +37,11 @@ def _rows_by_kind(
     index: Mapping[Setting, int],
     query_language: int,
     agreement: NDArray[np.float64] | None,
+    deepest: int,
 ) -> list[tuple[str, _LanguageRows]]:
     """Split one language's golds into rows: one per query and block, and one per query (pool).
 
-    ``index`` numbers the settings.
+    ``index`` numbers the settings; ``deepest`` is how far measures look into the top passages.
     """
     queries = len(found.golds.questions)
     owner = np.repeat(np.arange(queries), np.diff(found.golds.indptr))
@@ -87,12 +88,21 @@ def _rows_by_kind(
             golds = replace(
                 golds,
                 own_ranks=found.block_rank[pick].astype(np.int64),
-                head_languages=pool.language_of[found.head[queries_here]].astype(np.int64),
+                head_languages=_top_languages(found.head[queries_here], pool, deepest),
                 rank_correlation=None if agreement is None else agreement[queries_here],
             )
         part = _LanguageRows(setting[pick[first]].astype(np.int32), queries_here, golds)
         parts.append((kinds[-1], part))
     return parts
+
+
+def _top_languages(top: NDArray[np.int32], pool: Pool, deepest: int) -> NDArray[np.int64]:
+    """(Q, k) languages of the top passages; -1 past the end of a pool that is shorter."""
+    languages = pool.language_of[top].astype(np.int64)
+    if top.shape[1] < len(pool):
+        return languages  # what is missing was not kept
+    past = max(0, deepest - top.shape[1])
+    return np.pad(languages, ((0, 0), (0, past)), constant_values=-1)
 
 
 def _narrow(numbers: int) -> type[np.signedinteger[Any]]:
@@ -121,6 +131,7 @@ def per_query(
     judged: list[tuple[str, RankedGolds]] = []
     languages = list(pool.languages) + [x for x in found if x not in pool.languages]
     index = {s: i for i, s in enumerate(settings)}
+    deepest = max([m.cutoff or 1 for m in measures if "head_languages" in m.needs], default=0)
     asked: tuple[str, ...] | None = None
     for language, ranks in found.items():
         # Parallel tasks ask the same questions in every language.
@@ -128,7 +139,8 @@ def per_query(
             asked = ranks.golds.questions
             numbers = np.array([questions.setdefault(q, len(questions)) for q in asked], np.int32)
         own = None if agreement is None else agreement[language]
-        for kind, part in _rows_by_kind(ranks, pool, index, languages.index(language), own):
+        place = languages.index(language)
+        for kind, part in _rows_by_kind(ranks, pool, index, place, own, deepest):
             columns["setting"].append(part.kind_settings)
             columns["question"].append(numbers[part.row_query])
             columns["relevant"].append(np.diff(part.golds.indptr).astype(np.int32))

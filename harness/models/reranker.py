@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.errors import ModelError, did_you_mean, first_line
+from harness.errors import ModelError, did_you_mean, errors_of, first_line
 from harness.models.base import ModelOptions
 from harness.models.fingerprint import digest_folder, library_versions
 from harness.models.hub_snapshot import NAME, snapshot
@@ -145,7 +145,9 @@ class _Wrapped:
         }
 
     def scores(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
-        return _checked(self._scorer.predict(list(pairs)), len(pairs), self.name)
+        with errors_of(f"--rerank {self.name}: predict"):
+            given = self._scorer.predict(list(pairs))
+        return _checked(given, len(pairs), self.name)
 
 
 def _checked(given: Any, count: int, name: str) -> NDArray[np.float32]:

@@ -223,7 +223,7 @@ def _guarded(action: Callable[[], Any], failed: str) -> Any:
         return action()
     except HarnessError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ModelError(f"{failed} ({type(error).__name__}: {error})") from error
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from harness.base.progress import resident_memory
 from harness.data.pool import Pool, RelevantPassages
-from harness.errors import UsageError
+from harness.errors import UsageError, errors_of
 from harness.search.exact import Decisions, check_lengths
 from harness.search.results import SearchResult
 from harness.search.tiles import ROWS, InnerProducts, Scores, rank, rank_each, worth_compiling
@@ -112,14 +112,19 @@ class DenseScores:
 
 def index_pool(model: LexicalModel, passages: Sequence[str], pool: Pool) -> LexicalIndex:
     """The index over a whole pool; ``passages`` (N,) are in the pool's column order."""
-    return model.index(passages, languages=[pool.languages[i] for i in pool.language_of])
+    with errors_of(f"{model.name}: index"):
+        return model.index(passages, languages=[pool.languages[i] for i in pool.language_of])
 
 
 def index_scores(index: LexicalIndex, texts: Sequence[str], language: str) -> Scores:
     """Scores of ``texts``, queries of one language, against an index."""
-    return lambda start, stop: np.ascontiguousarray(
-        index.score(texts[start:stop], language=language), np.float32
-    )
+
+    def tile(start: int, stop: int) -> NDArray[np.float32]:
+        with errors_of("the index of the model: score"):
+            scores = index.score(texts[start:stop], language=language)
+        return np.ascontiguousarray(scores, np.float32)
+
+    return tile
 
 
 def rank_with_own_indexes(

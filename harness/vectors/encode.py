@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from harness.base.digests import text_keys
 from harness.data.task import Role
-from harness.errors import ModelError
+from harness.errors import ModelError, errors_of
 from harness.models.base import DenseModel, Streaming
 from harness.models.fingerprint import fingerprint
 from harness.models.token_counts import Work
@@ -352,7 +352,8 @@ def encode_texts(
         batch = [texts[i] for i in step]
         begun = time.perf_counter()
         try:
-            given = model.encode(batch, role=role, language=language)
+            with errors_of(f"{model.name}: encode"):
+                given = model.encode(batch, role=role, language=language)
         except BaseException as problem:
             if rescue is not None:
                 rescue.keep(problem, order[:first], vectors, step, batch, width, model.name)

@@ -1,0 +1,95 @@
+"""Code of the user's that raises: one sentence with what it said, exit code 2, no traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from tiny import WordBag, write_task
+
+import harness
+from harness.cli import main
+from harness.errors import ModelError
+
+
+class Raises(WordBag):
+    """An encoder that fails as it was told to."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.name, self.error = "broken", error
+
+    def encode(self, texts: Sequence[str], **given: Any) -> np.ndarray:
+        raise self.error
+
+
+class BrokenIndex:
+    """A system that indexes, and fails when it scores or before."""
+
+    name = "broken-index"
+    facts: dict[str, Any] = {}  # noqa: RUF012
+
+    def __init__(self, when: str) -> None:
+        self.when = when
+
+    def index(self, passages: Sequence[str], *, languages: Sequence[str]) -> BrokenIndex:
+        if self.when == "index":
+            raise OSError("no room")
+        return self
+
+    def score(self, queries: Sequence[str], *, language: str) -> np.ndarray:
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (RuntimeError("boom\nsecond line"), "broken: encode failed: RuntimeError: boom"),
+        (ValueError(), "broken: encode failed: ValueError: ValueError"),
+        (SystemExit(7), "broken: encode failed: SystemExit: 7"),
+        (KeyError("\x1b[31mred"), "broken: encode failed: KeyError: '\\x1b[31mred'"),
+        (OSError("a\x00b"), "broken: encode failed: OSError: a b"),
+    ],
+)
+def test_an_encoder_that_raises(tmp_path: Path, error: BaseException, sentence: str) -> None:
+    """Its first line, its kind, no control characters; the cause stays for a debugger."""
+    with pytest.raises(ModelError) as refused:
+        harness.evaluate(Raises(error), str(write_task(tmp_path)), store=False)
+    assert str(refused.value) == sentence
+    assert refused.value.__cause__ is error
+
+
+def test_an_interrupt_stays_one(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        harness.evaluate(Raises(KeyboardInterrupt()), str(write_task(tmp_path)), store=False)
+
+
+@pytest.mark.parametrize(
+    ("when", "sentence"),
+    [
+        ("index", "broken-index: index failed: OSError: no room"),
+        ("score", "the index of the model: score failed: ZeroDivisionError: ZeroDivisionError"),
+    ],
+)
+def test_an_index_that_raises(tmp_path: Path, when: str, sentence: str) -> None:
+    with pytest.raises(ModelError) as refused:
+        harness.evaluate(BrokenIndex(when), str(write_task(tmp_path)))
+    assert str(refused.value) == sentence
+
+
+def test_on_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 2, and no traceback."""
+    (tmp_path / "bad_encoder.py").write_text(
+        "class Bad:\n    name = 'bad'\n    def encode(self, texts, *, role, language):\n"
+        "        raise RuntimeError('boom')\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    task = str(write_task(tmp_path))
+    done = CliRunner().invoke(main, ["run", "--task", task, "--model", "python:bad_encoder:Bad"])
+    assert done.exit_code == 2
+    assert "Error: bad: encode failed: RuntimeError: boom" in done.output
+    assert "Traceback" not in done.output
