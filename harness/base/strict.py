@@ -8,7 +8,7 @@ hold of a value (:class:`Check`), or of several together (``__post_init__`` rais
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import (
     Annotated,
     Any,
     Literal,
+    NoReturn,
     TypeVar,
     Union,
     cast,
@@ -81,7 +82,7 @@ def _at_least_one(values: Sequence[Any]) -> Sequence[Any]:
 def _language(code: str) -> str:
     if not is_language(code):
         raise ValueError(
-            f"holds {code!r}, which is not a language code (ISO 639, such as 'de', 'yue' or "
+            f"contains {code!r}, which is not a language code (ISO 639, such as 'de', 'yue' or "
             f"'zh-Hant'; 'qaa' to 'qtz' are free for others){did_you_mean(code, LANGUAGES)}"
         )
     return code
@@ -107,6 +108,40 @@ Texts = Annotated[tuple[str, ...], *MANY]
 """Different strings, at least one."""
 Language = Annotated[str, Check(_language)]
 Languages = Annotated[tuple[Language, ...], *MANY]
+
+
+@dataclass(frozen=True)
+class Complaints:
+    """Refuses keys for what has to hold between them, once each by itself has been read."""
+
+    where: Path | str
+    complaint: type[HarnessError]
+    prefix: str = ""
+
+    def __call__(self, key: str, what: str) -> NoReturn:
+        """Refuse ``key``.
+
+        Raises:
+            complaint: always; names file and key.
+        """
+        raise self.complaint(f"{self.where}: key {self.prefix + key!r} {what}")
+
+    def within(self, table: str) -> Complaints:
+        """Complaints about the keys of a table."""
+        return Complaints(self.where, self.complaint, f"{self.prefix}{table}.")
+
+    def unless_one_of(self, key: str, value: str, known: Iterable[str]) -> None:
+        """Refuse ``key`` unless its value is known."""
+        choices = list(known)
+        if value not in choices:
+            hint = did_you_mean(value, choices)
+            self(key, f"must be one of {', '.join(choices)}, not {value!r}{hint}")
+
+    def unless_different(self, key: str, names: Sequence[str]) -> None:
+        """Refuse ``key`` where two tables of it have one name."""
+        for at, name in enumerate(names):
+            if name in names[:at]:
+                self(key, f"has two of the name {name!r}; give each a name of its own")
 
 
 def read_as(
@@ -175,7 +210,7 @@ def _sentence(kind: type, error: Mapping[str, Any]) -> tuple[str, str]:
         known = [str(x) for x in get_args(_at(kind, list(error["loc"])))]
         hint_at = did_you_mean(str(value), known)
         return _key(path), f"must be one of {', '.join(known)}, not {value!r}{hint_at}"
-    held = f"but holds {value!r}" if item is not None else f"not {value!r}"
+    held = f"but contains {value!r}" if item is not None else f"not {value!r}"
     return _key(path), f"must be {_called(hint)}, {held}"
 
 

@@ -12,12 +12,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple, cast
+from typing import Annotated, Literal, NamedTuple
 
-from harness.base.languages import LANGUAGES, is_language
 from harness.base.reading import parse_toml, read_bytes
-from harness.base.toml_table import Table
-from harness.data.task_source import LAYOUTS, Source, read_source
+from harness.base.strict import MANY, Check, Complaints, Languages, Text, Texts, read_as
+from harness.data.task_source import LAYOUTS, Source, SourceTable, source_from
 from harness.errors import TaskError, did_you_mean
 
 Kind = Literal["mono", "cross", "multi"]
@@ -109,34 +108,38 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _MEASURE = re.compile(r"[a-z][a-z0-9_]*(@[1-9][0-9]{0,5})?")
 
 
-def _languages(table: Table) -> tuple[str, ...]:
-    found = table.strings("languages")
-    for code in found:
-        if not is_language(code):
-            raise table.error(
-                "languages",
-                f"contains {code!r}, which is not a language code (ISO 639, such as 'de', 'yue' or "
-                f"'zh-Hant'; 'qaa' to 'qtz' are free for others){did_you_mean(code, LANGUAGES)}",
-            )
-    return found
+def _plain_name(name: str) -> str:
+    if _NAME.fullmatch(name) is None:
+        raise ValueError(f"must be lower-case letters, digits, '.', '_' and '-', not {name!r}")
+    return name
 
 
-def _measures(table: Table) -> tuple[str, ...]:
-    found = table.strings("measures")
-    for measure in found:
-        if _MEASURE.fullmatch(measure) is None:
-            raise table.error(
-                "measures",
-                f"contains {measure!r}; a measure is written as 'map', 'rank_distance' or, with a "
-                "cutoff, 'ndcg@10'",
-            )
-    return found
+def _measure(name: str) -> str:
+    if _MEASURE.fullmatch(name) is None:
+        raise ValueError(
+            f"contains {name!r}; a measure is written as 'map', 'rank_distance' or, with a cutoff, "
+            "'ndcg@10'"
+        )
+    return name
 
 
-_KEYS = (
-    "name", "title", "description", "reader", "languages", "settings", "text", "texts",
-    "measures", "size", "default", "license", "citation", "source", "optional",
-)  # fmt: skip
+@dataclass(frozen=True)
+class _TaskTable:
+    name: Annotated[Text, Check(_plain_name)]
+    title: Text
+    description: Text
+    reader: Text
+    languages: Languages
+    settings: Annotated[tuple[Kind, ...], *MANY]
+    text: Text
+    measures: Annotated[tuple[Annotated[str, Check(_measure)], ...], *MANY]
+    license: Text
+    source: SourceTable
+    texts: Texts = ()
+    size: Literal["small", "large"] = "small"
+    default: bool = True
+    citation: str = ""
+    optional: Annotated[tuple[Kind, ...], *MANY] = ()
 
 
 def read_task(path: str | Path, *, text: str | None = None) -> TaskSpec:
@@ -152,57 +155,49 @@ def read_task(path: str | Path, *, text: str | None = None) -> TaskSpec:
     """
     path = Path(path)
     raw = read_bytes(path, TaskError)
-    table = Table(path, parse_toml(raw, path, TaskError))
-    table.only(_KEYS)
-    name = table.string("name")
-    if _NAME.fullmatch(name) is None:
-        raise table.error(
-            "name", f"must be lower-case letters, digits, '.', '_' and '-', not {name!r}"
-        )
-    reader = table.one_of("reader", table.string("reader"), LAYOUTS)
-    languages = _languages(table)
-    if not LAYOUTS[reader].multilingual and len(languages) > 1:
-        raise table.error(
+    table = read_as(_TaskTable, parse_toml(raw, path, TaskError), path, TaskError)
+    refuse = Complaints(path, TaskError)
+    refuse.unless_one_of("reader", table.reader, LAYOUTS)
+    layout = LAYOUTS[table.reader]
+    if not layout.multilingual and len(table.languages) > 1:
+        refuse(
             "languages",
-            f"names {len(languages)}, but reader {reader!r} takes one language; write one task "
-            "file per language, or use reader 'simple'",
+            f"names {len(table.languages)}, but reader {table.reader!r} takes one language; write "
+            "one task file per language, or use reader 'simple'",
         )
-    kinds = tuple(table.one_of("settings", kind, KINDS) for kind in table.strings("settings"))
-    optional = table.strings("optional") if "optional" in table.values else ()
-    for kind in optional:
-        table.one_of("optional", kind, kinds)
-    if len(optional) == len(kinds):
-        raise table.error("optional", "leaves nothing to run by default: remove one kind")
-    default = table.one_of("text", table.string("text"), LAYOUTS[reader].texts)
-    texts = table.strings("texts", [default])
+    for kind in table.optional:
+        refuse.unless_one_of("optional", kind, table.settings)
+    if len(table.optional) == len(table.settings):
+        refuse("optional", "leaves nothing to run by default: remove one kind")
+    texts = table.texts or (table.text,)
+    refuse.unless_one_of("text", table.text, layout.texts)
     for option in texts:
-        table.one_of("texts", option, LAYOUTS[reader].texts)
-    table.one_of("text", default, texts)
+        refuse.unless_one_of("texts", option, layout.texts)
+    refuse.unless_one_of("text", table.text, texts)
     if text is not None and text not in texts:
         hint = did_you_mean(text, texts)
-        raise TaskError(f"{path}: task {name!r} offers text {', '.join(texts)}, not {text!r}{hint}")
+        raise TaskError(
+            f"{path}: task {table.name!r} offers text {', '.join(texts)}, not {text!r}{hint}"
+        )
     return TaskSpec(
-        name=name,
-        title=table.string("title"),
-        description=table.string("description"),
-        reader=reader,
-        languages=languages,
-        kinds=cast("tuple[Kind, ...]", tuple(kind for kind in KINDS if kind in kinds)),
-        text=default if text is None else text,
-        default_text=default,
+        name=table.name,
+        title=table.title,
+        description=table.description,
+        reader=table.reader,
+        languages=table.languages,
+        kinds=tuple(kind for kind in KINDS if kind in table.settings),
+        text=table.text if text is None else text,
+        default_text=table.text,
         texts=texts,
-        measures=_measures(table),
-        size=cast(
-            'Literal["small", "large"]',
-            table.one_of("size", table.string("size", "small"), ("small", "large")),
-        ),
-        license=table.string("license"),
-        citation=table.string("citation", "").strip(),
-        source=read_source(table.table("source"), reader, languages),
+        measures=table.measures,
+        size=table.size,
+        license=table.license,
+        citation=table.citation.strip(),
+        source=source_from(table.source, table.reader, table.languages, refuse.within("source")),
         path=path,
         digest=hashlib.sha256(raw).hexdigest(),
-        optional=cast("tuple[Kind, ...]", tuple(kind for kind in KINDS if kind in optional)),
-        default=table.boolean("default", True),
+        optional=tuple(kind for kind in KINDS if kind in table.optional),
+        default=table.default,
     )
 
 

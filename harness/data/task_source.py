@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, NamedTuple, cast
+from typing import Annotated, Literal, NamedTuple
 
 from harness.base.languages import is_language
-from harness.base.toml_table import Table
+from harness.base.strict import Check, Complaints, Text, Texts, at_least
 from harness.errors import did_you_mean
 
 Pairing = Literal["heading", "next"]
@@ -29,28 +29,6 @@ class SegmentSource:
     """Language that decides what is a heading; one of the task's."""
     codes: Mapping[str, str]
     """Language -> its code in the file, if different."""
-
-
-def segment_source(table: Table, languages: Sequence[str]) -> SegmentSource:
-    """Read the table.
-
-    Raises:
-        TaskError: unknown or missing keys, or invalid values.
-    """
-    table.only(("file", "pairing", "part", "pivot", "codes"))
-    codes = table.table("codes", {})
-    for language, code in codes.values.items():
-        if language not in languages:
-            raise codes.error(language, "is not one of the task's languages")
-        if not isinstance(code, str) or not is_language(code):
-            raise codes.error(language, f"must be a language's code in the file, not {code!r}")
-    return SegmentSource(
-        file=table.string("file"),
-        pairing=cast("Pairing", table.one_of("pairing", table.string("pairing"), PAIRINGS)),
-        part=cast("Part", table.one_of("part", table.string("part", "all"), PARTS)),
-        pivot=table.one_of("pivot", table.string("pivot", languages[0]), languages),
-        codes=dict(codes.values),
-    )
 
 
 class Layout(NamedTuple):
@@ -166,175 +144,236 @@ class Source:
         return self.name(self.paths[role], language)
 
 
-_KEYS = (
-    "folder", "url", "repository", "revision", "checksums", "files", "paths", "codes", "parallel",
-    "rows", "corpus", "segments",
-)  # fmt: skip
-_ROW = ("question", "question_id", "passage", "passage_id")
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9._-]*")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _HUB = "https://huggingface.co/datasets/{repository}/resolve/{revision}/"
 
 
-def _pinned(table: Table) -> tuple[str | None, str | None, str | None]:
-    """URL with the revision filled in, repository, revision; none of them for local files."""
-    url = table.string("url", "") or None
-    repository = table.string("repository", "") or None
-    revision = table.string("revision", "") or None
-    if url is not None and repository is not None:
-        raise table.error(
-            "url", "is superfluous with a 'repository', which says where the files are"
-        )
-    if url is None and repository is None:
-        if revision is not None:
-            raise table.error("revision", "belongs to a 'url' or 'repository', which is missing")
-        return None, None, None
-    if revision is None:
-        raise table.error("revision", "is missing: downloaded files must be pinned to a revision")
-    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", revision) is None:
-        raise table.error("revision", f"must be a commit, tag or version, not {revision!r}")
-    if url is None:
-        if re.fullmatch(r"[\w.-]+/[\w.-]+", repository or "") is None:
-            raise table.error("repository", f"must be ORG/NAME on the hub, not {repository!r}")
-        return _HUB.format(repository=repository, revision=revision), repository, revision
-    if not url.startswith(("https://", "http://")) or not url.endswith("/"):
-        raise table.error("url", f"must start with https:// and end with '/', not {url!r}")
-    if rest := set(re.findall(r"\{(.*?)\}", url)) - {"revision"}:
-        raise table.error("url", f"can contain only {{revision}}, not {{{min(rest)}}}")
-    return url.replace("{revision}", revision), None, revision
+def _form(pattern: str, what: str) -> Check:
+    def check(value: str) -> str:
+        if re.fullmatch(pattern, value) is None:
+            raise ValueError(f"must be {what}, not {value!r}")
+        return value
+
+    return Check(check)
 
 
-def read_source(table: Table, reader: str, languages: Sequence[str]) -> Source:
-    """Read the table.
+def _language_in_file(code: str) -> str:
+    if not is_language(code):
+        raise ValueError(f"must be a language's code in the file, not {code!r}")
+    return code
+
+
+Count = Annotated[int, at_least(1)]
+
+
+@dataclass(frozen=True)
+class _SegmentsTable:
+    file: Text
+    pairing: Pairing
+    part: Part = "all"
+    pivot: Text | None = None
+    codes: Mapping[str, Annotated[str, Check(_language_in_file)]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _RowsTable:
+    question: Text
+    question_id: Texts
+    passage: Text
+    passage_id: Texts
+
+
+@dataclass(frozen=True)
+class _CorpusTable:
+    repository: Text | None = None
+    revision: Text | None = None
+    passages: Mapping[str, Count] = field(default_factory=dict)
+    files: Mapping[str, Count] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SourceTable:
+    """``[source]`` as a task file has it; :func:`source_from` says what has to hold in it."""
+
+    folder: Text
+    url: Text | None = None
+    repository: Text | None = None
+    revision: Text | None = None
+    checksums: Literal["files", "hub"] = "files"
+    files: (
+        Mapping[str, Annotated[str, _form("[0-9a-f]{64}", "a SHA-256 of 64 hex digits")]] | None
+    ) = None
+    paths: Mapping[str, Text] | None = None
+    codes: (
+        Mapping[str, Annotated[str, _form(r"[\w.-]+", "the language's name in files")]] | None
+    ) = None
+    parallel: bool | None = None
+    rows: _RowsTable | None = None
+    corpus: _CorpusTable | None = None
+    segments: _SegmentsTable | None = None
+
+
+def source_from(
+    table: SourceTable, reader: str, languages: Sequence[str], refuse: Complaints
+) -> Source:
+    """Where the files of a task are.
 
     Raises:
-        TaskError: unknown or missing keys, or invalid values.
+        TaskError: keys that do not go with the reader, the languages or each other.
     """
-    layout, segments = LAYOUTS[reader], None
-    table.only(_KEYS)
-    if layout.one_file:
-        segments = segment_source(table.table("segments"), languages)
-    elif "segments" in table.values:
-        raise table.error("segments", f"is not for reader {reader!r}")
-    folder = table.string("folder")
-    url, repository, revision = _pinned(table)
-    if url is not None and _PLAIN.fullmatch(folder) is None:
-        raise table.error("folder", f"must be a plain name if there is a 'url', not {folder!r}")
-    checksums = table.one_of("checksums", table.string("checksums", "files"), ("files", "hub"))
-    if checksums == "hub" and repository is None:
-        raise table.error("checksums", "can be 'hub' only with a 'repository'")
-    if checksums == "hub" and "files" in table.values:
-        raise table.error("files", "conflicts with 'checksums', which uses the hub's: remove one")
-    if "parallel" in table.values and layout.stream is None:
-        raise table.error("parallel", f"is not for reader {reader!r}")
+    layout = LAYOUTS[reader]
+    own = {
+        "segments": layout.one_file,
+        "rows": reader == "rows",
+        "parallel": layout.stream is not None,
+        "corpus": layout.corpus is not None or layout.stream is not None,
+        "paths": bool(layout.roles),
+        "codes": bool(layout.roles),
+    }
+    for key, used in own.items():
+        if not used and getattr(table, key) is not None:
+            refuse(key, f"is not for reader {reader!r}{_NOT_FOR.get(key, '')}")
+    for key in ("segments", "rows"):
+        if own[key] and getattr(table, key) is None:
+            refuse(key, "is missing: it must be a table")
+    url = _pinned(table, refuse)
+    if url is not None and _PLAIN.fullmatch(table.folder) is None:
+        refuse("folder", f"must be a plain name if there is a 'url', not {table.folder!r}")
+    if table.checksums == "hub" and table.repository is None:
+        refuse("checksums", "can be 'hub' only with a 'repository'")
+    if table.checksums == "hub" and table.files is not None:
+        refuse("files", "conflicts with 'checksums', which uses the hub's: remove one")
     source = Source(
-        folder,
+        table.folder,
         url,
-        revision,
-        {},
-        repository,
-        corpus=None if layout.corpus is not None else _own_corpus(table, layout, languages),
-        segments=segments,
-        paths=_paths(table, reader),
-        codes=_codes(table, languages),
-        checksums=cast('Literal["files", "hub"]', checksums),
-        parallel=table.boolean("parallel", True),
-        keys=_row_keys(table, reader),
+        table.revision,
+        table.files or {},
+        table.repository,
+        segments=_segments(table.segments, languages, refuse.within("segments")),
+        paths=_paths(table.paths or {}, layout, refuse.within("paths")),
+        codes=_known(table.codes or {}, languages, refuse.within("codes")),
+        checksums=table.checksums,
+        parallel=table.parallel is not False,
+        keys=_row_keys(table.rows),
     )
-    files = _checksums(table, source, source.needed(reader, languages))
-    if "corpus" in table.values and layout.corpus is None and layout.stream is None:
-        raise table.error("corpus", f"is not for reader {reader!r}, which does not stream")
-    corpus = source.corpus
-    if layout.corpus is not None:
-        corpus = _corpus_source(table.table("corpus", {}), layout.corpus, languages)
-    return replace(source, files=files, corpus=corpus)
+    source = replace(source, corpus=_corpus(table, layout, source.paths, languages, refuse))
+    _check_files(source, source.needed(reader, languages), refuse.within("files"))
+    return source
 
 
-def _own_corpus(table: Table, layout: Layout, languages: Sequence[str]) -> CorpusSource | None:
-    """``[source.corpus]`` of a reader that streams only if it is present."""
-    if layout.stream is None or "corpus" not in table.values:
+_NOT_FOR = {
+    "paths": ", whose files have fixed names",
+    "codes": ", whose files have fixed names",
+    "corpus": ", which does not stream",
+}
+
+
+def _pinned(table: SourceTable | _CorpusTable, refuse: Complaints) -> str | None:
+    """URL with the revision filled in; ``None`` for local files."""
+    url, repository, revision = getattr(table, "url", None), table.repository, table.revision
+    if url is not None and repository is not None:
+        refuse("url", "is superfluous with a 'repository', which says where the files are")
+    if url is None and repository is None:
+        if revision is not None:
+            refuse("revision", "belongs to a 'url' or 'repository', which is missing")
         return None
-    held = table.table("corpus")
-    held.only(("passages",))
-    pattern = table.table("paths", {}).string(layout.stream)
-    _, repository, revision = _pinned(table)
-    passages = held.counts("passages")
-    _all_told(held, "passages", passages, languages, wanted=repository is not None)
-    return CorpusSource(repository, revision, passages, {}, pattern)
+    if revision is None:
+        refuse("revision", "is missing: downloaded files must be pinned to a revision")
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", revision) is None:
+        refuse("revision", f"must be a commit, tag or version, not {revision!r}")
+    if url is None:
+        if re.fullmatch(r"[\w.-]+/[\w.-]+", repository or "") is None:
+            refuse("repository", f"must be ORG/NAME on the hub, not {repository!r}")
+        return _HUB.format(repository=repository, revision=revision)
+    if not url.startswith(("https://", "http://")) or not url.endswith("/"):
+        refuse("url", f"must start with https:// and end with '/', not {url!r}")
+    if rest := set(re.findall(r"\{(.*?)\}", url)) - {"revision"}:
+        refuse("url", f"can contain only {{revision}}, not {{{min(rest)}}}")
+    return str(url.replace("{revision}", revision))
 
 
-def _row_keys(table: Table, reader: str) -> dict[str, tuple[str, ...]]:
-    """``[source.rows]``."""
-    if reader != "rows":
-        if "rows" in table.values:
-            raise table.error("rows", f"is not for reader {reader!r}")
-        return {}
-    rows = table.table("rows")
-    rows.only(_ROW)
-    return {key: rows.strings(key) if key.endswith("_id") else (rows.string(key),) for key in _ROW}
+def _segments(
+    table: _SegmentsTable | None, languages: Sequence[str], refuse: Complaints
+) -> SegmentSource | None:
+    if table is None:
+        return None
+    pivot = table.pivot or languages[0]
+    refuse.unless_one_of("pivot", pivot, languages)
+    codes = _known(table.codes, languages, refuse.within("codes"))
+    return SegmentSource(table.file, table.pairing, table.part, pivot, codes)
 
 
-def _checksums(table: Table, source: Source, needed: Sequence[str]) -> dict[str, str]:
-    """``[source.files]``."""
-    files = table.table("files", {})
-    for name, checksum in files.values.items():
-        if not isinstance(checksum, str) or _SHA256.fullmatch(checksum) is None:
-            raise files.error(name, f"must be a SHA-256 of 64 hex digits, not {checksum!r}")
-        if name not in needed:
-            hint = did_you_mean(name, needed) or f"; it reads {', '.join(needed[:9])}"
-            raise files.error(name, f"names a file that the task's reader does not read{hint}")
-    for name in needed:
-        by_task = source.url is not None and source.checksums == "files"
-        if name not in files.values and (by_task or files.values):
-            raise files.error(name, "is missing: its SHA-256 is needed")
-    return dict(files.values)
+def _known(
+    codes: Mapping[str, str], languages: Sequence[str], refuse: Complaints
+) -> Mapping[str, str]:
+    for language in codes:
+        if language not in languages:
+            refuse(language, "is not one of the task's languages")
+    return codes
 
 
-def _paths(table: Table, reader: str) -> dict[str, str]:
+def _paths(paths: Mapping[str, str], layout: Layout, refuse: Complaints) -> dict[str, str]:
     """Role -> pattern."""
-    roles, paths = LAYOUTS[reader].roles, table.table("paths", {})
-    for key in ("paths", "codes"):
-        if not roles and key in table.values:
-            raise table.error(key, f"is not for reader {reader!r}, whose files have fixed names")
-    paths.only(tuple(roles))
-    found = {role: paths.string(role, usual) for role, usual in roles.items()}
-    for role, pattern in found.items():
+    roles = layout.roles
+    for role in paths:
+        if role not in roles:
+            refuse(role, f"is unknown{did_you_mean(role, roles) or '; known: ' + ', '.join(roles)}")
+    found = {}
+    for role, usual in roles.items():
+        pattern = found[role] = paths.get(role) or usual or ""
+        if not pattern:
+            refuse(role, "is missing: it must be a string")
         try:
             name = pattern.format(language="", code="")
-        except (KeyError, IndexError, ValueError) as error:
-            raise paths.error(
-                role, f"can contain only {{language}} and {{code}}, not {pattern!r}"
-            ) from error
+        except (KeyError, IndexError, ValueError):
+            refuse(role, f"can contain only {{language}} and {{code}}, not {pattern!r}")
         if name.startswith("/") or ".." in name.split("/"):
-            raise paths.error(role, f"must stay inside the source, not {pattern!r}")
+            refuse(role, f"must stay inside the source, not {pattern!r}")
     return found
 
 
-def _codes(table: Table, languages: Sequence[str]) -> dict[str, str]:
-    """Language -> its name in the files."""
-    codes = table.table("codes", {})
-    for language, code in codes.values.items():
-        if language not in languages:
-            raise codes.error(language, "is not one of the task's languages")
-        if not isinstance(code, str) or re.fullmatch(r"[\w.-]+", code) is None:
-            raise codes.error(language, f"must be the language's name in files, not {code!r}")
-    return dict(codes.values)
+def _row_keys(rows: _RowsTable | None) -> dict[str, tuple[str, ...]]:
+    if rows is None:
+        return {}
+    return {key: (x,) if isinstance(x, str) else x for key, x in vars(rows).items()}
 
 
-def _corpus_source(table: Table, pattern: str, languages: Sequence[str]) -> CorpusSource:
-    table.only(("repository", "revision", "passages", "files"))
-    _, repository, revision = _pinned(table)
-    passages, files = table.counts("passages"), table.counts("files")
-    for key, counts in (("passages", passages), ("files", files)):
-        _all_told(table, key, counts, languages, wanted=repository is not None)
-    return CorpusSource(repository, revision, passages, files, pattern)
+def _corpus(
+    source: SourceTable,
+    layout: Layout,
+    paths: Mapping[str, str],
+    languages: Sequence[str],
+    refuse: Complaints,
+) -> CorpusSource | None:
+    """``[source.corpus]``: of a hub repository of its own, or of the task's own streamed files."""
+    table, within = source.corpus, refuse.within("corpus")
+    if layout.corpus is not None:
+        table = table or _CorpusTable()
+        _pinned(table, within)
+        pinned: SourceTable | _CorpusTable = table
+        pattern, counted = layout.corpus, ["passages", "files"]
+    elif layout.stream is None or table is None:
+        return None
+    else:
+        for key in ("repository", "revision", "files"):
+            if getattr(table, key):
+                within(key, "is unknown; known keys are passages")
+        pinned, pattern, counted = source, paths[layout.stream], ["passages"]
+    for key in counted:
+        counts = getattr(table, key)
+        for language in languages:
+            if language not in counts and (pinned.repository is not None or counts):
+                within(f"{key}.{language}", "is missing: the number of passages in the full corpus")
+    return CorpusSource(pinned.repository, pinned.revision, table.passages, table.files, pattern)
 
 
-def _all_told(
-    table: Table, key: str, counts: Mapping[str, int], languages: Sequence[str], *, wanted: bool
-) -> None:
-    for language in languages:
-        if language not in counts and (wanted or counts):
-            raise table.error(
-                f"{key}.{language}", "is missing: the number of passages in the full corpus"
-            )
+def _check_files(source: Source, needed: Sequence[str], refuse: Complaints) -> None:
+    """``[source.files]`` has a checksum for each file that is read, and for no other."""
+    for name in source.files:
+        if name not in needed:
+            hint = did_you_mean(name, needed) or f"; it reads {', '.join(needed[:9])}"
+            refuse(name, f"names a file that the task's reader does not read{hint}")
+    for name in needed:
+        by_task = source.url is not None and source.checksums == "files"
+        if name not in source.files and (by_task or source.files):
+            refuse(name, "is missing: its SHA-256 is needed")

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
-from harness.base.strict import MANY, Check, Languages, Text, Texts, at_least, different, read_as
+from harness.base.strict import (
+    MANY,
+    Check,
+    Complaints,
+    Languages,
+    Text,
+    Texts,
+    at_least,
+    different,
+    read_as,
+)
 from harness.errors import StudyError, did_you_mean
 from harness.study.definition import (
     OPTIONS,
@@ -106,6 +116,7 @@ class _Checked:
 
     def __init__(self, where: str, table: _StudyTable) -> None:
         self.where, self.table = where, table
+        self.refuse = Complaints(where, StudyError)
         if not table.data:
             self.refuse("data", "must hold at least one data set, as [data.xnli]")
         for name, data in table.data.items():
@@ -115,37 +126,25 @@ class _Checked:
             self.refuse("axes", f"holds {len(self.axes)} axes; a study has at most {_MOST_AXES}")
         for number, arm in enumerate(table.arms, 1):
             self._arm(f"arms[{number}]", arm)
-        self.different("arms", [x.name for x in table.arms])
+        self.refuse.unless_different("arms", [x.name for x in table.arms])
         for axis in self.axes:
             if not any(axis in x.axes for x in table.arms):
                 self.refuse(f"axes.{axis}", "belongs to no arm; take it out")
-        self.different("score.tasks", [x.name for x in table.score.tasks])
-        self.one_of("report.baseline", table.report.baseline, [x.name for x in table.arms])
+        self.refuse.unless_different("score.tasks", [x.name for x in table.score.tasks])
+        self.refuse.unless_one_of(
+            "report.baseline", table.report.baseline, [x.name for x in table.arms]
+        )
         x = table.report.x
         if x is not None:
-            self.one_of("report.x", x, self.axes)
+            self.refuse.unless_one_of("report.x", x, self.axes)
         if table.report.fit is not None and (x is None or not self.axes[x].numeric):
             self.refuse("report.fit", "needs 'x', an axis whose values are numbers")
-
-    def refuse(self, key: str, what: str) -> NoReturn:
-        raise StudyError(f"{self.where}: key {key!r} {what}")
-
-    def one_of(self, key: str, value: str, known: Iterable[str]) -> None:
-        choices = list(known)
-        if value not in choices:
-            hint = did_you_mean(value, choices)
-            self.refuse(key, f"must be one of {', '.join(choices)}, not {value!r}{hint}")
-
-    def different(self, key: str, names: Sequence[str]) -> None:
-        for at, name in enumerate(names):
-            if name in names[:at]:
-                self.refuse(key, f"holds two of the name {name!r}; give each a name of its own")
 
     def _data(self, key: str, data: _DataTable) -> None:
         from harness.training.sources.conversion import FORMATS
         from harness.training.sources.hub_sets import HUB
 
-        self.one_of(f"{key}.format", data.format, (PAIRS, *FORMATS, *HUB))
+        self.refuse.unless_one_of(f"{key}.format", data.format, (PAIRS, *FORMATS, *HUB))
         if data.format in HUB and data.files:
             self.refuse(f"{key}.files", f"is not for {data.format!r}, which is fetched by name")
         if data.format not in HUB and not data.files:
@@ -161,17 +160,17 @@ class _Checked:
                     )
             for number, point in enumerate(axis.points, 1):
                 for data in point.data or ():
-                    self.one_of(f"{key}.points[{number}].data", data, self.table.data)
+                    self.refuse.unless_one_of(f"{key}.points[{number}].data", data, self.table.data)
             points = tuple(Point(x.name, train=x.train, data=x.data) for x in axis.points)
         elif not axis.values:
             self.refuse(f"{key}.values", "must be a list, at least one (or give 'points')")
         elif axis.data is not None:
-            self.one_of(f"{key}.data", axis.data, self.table.data)
+            self.refuse.unless_one_of(f"{key}.data", axis.data, self.table.data)
             points = tuple(self._amount(f"{key}.values", x, axis.data) for x in axis.values)
         else:
             points = tuple(self._option(name, x) for x in axis.values)
         given = "values" if axis.points is None else "points"
-        self.different(f"{key}.{given}", [x.name for x in points])
+        self.refuse.unless_different(f"{key}.{given}", [x.name for x in points])
         return Axis(name, label, points, axis.data)
 
     def _amount(self, key: str, value: Any, data: str) -> Point:
@@ -195,9 +194,9 @@ class _Checked:
 
     def _arm(self, key: str, arm: Arm) -> None:
         for data in arm.data:
-            self.one_of(f"{key}.data", data, self.table.data)
+            self.refuse.unless_one_of(f"{key}.data", data, self.table.data)
         for name in arm.axes:
-            self.one_of(f"{key}.axes", name, self.axes)
+            self.refuse.unless_one_of(f"{key}.axes", name, self.axes)
         points = [point for name in arm.axes for point in self.axes[name].points]
         for name in arm.axes:
             axis = self.axes[name]

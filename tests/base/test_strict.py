@@ -65,10 +65,13 @@ def test_values_become_what_the_dataclass_says() -> None:
         ({"by_name": {"a b": {"name": "big"}}}, "key 'by_name.a b.size' must be larger for 'big'"),
         ({"by_name": {"a": 3}}, "key 'by_name.a' must be a table, not 3"),
         ({"words": "one"}, "key 'words' must be a list of strings, not 'one'"),
-        ({"words": ["one", 2]}, "key 'words' must be a list of strings, but holds 2"),
+        ({"words": ["one", 2]}, "key 'words' must be a list of strings, but contains 2"),
         ({"words": ["one", "one"]}, "key 'words' names 'one' twice"),
         ({"words": []}, "key 'words' must name at least one"),
-        ({"languages": ["en", "xx"]}, "key 'languages' holds 'xx', which is not a language code"),
+        (
+            {"languages": ["en", "xx"]},
+            "key 'languages' contains 'xx', which is not a language code",
+        ),
         ({"exact": 1}, "key 'exact' must be true or false, not 1"),
     ],
 )

@@ -248,7 +248,7 @@ def test_show_refuses_what_is_no_record(task: str) -> None:
     whole = file.read_text()
     assert "no.json cannot be read" in fails(harness("show", "no.json"))
     file.write_text(whole[: len(whole) // 2])
-    assert "record.json is not JSON" in fails(harness("show", str(file)))
+    assert "record.json: not valid JSON" in fails(harness("show", str(file)))
     file.write_text(json.dumps(json.loads(whole) | {"schema_version": 99}))
     sentence = fails(harness("show", str(file)))
     assert "schema version 99" in sentence and "newer polyglot-harness" in sentence

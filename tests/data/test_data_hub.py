@@ -171,10 +171,10 @@ def test_an_unknown_file_or_a_silent_hub_is_one_sentence(
         ('repository = "org/corpus"\n', 'repository = "corpus"\n', "must be ORG/NAME"),
         (f'revision = "{CORPUS}"\n', "", "'source.corpus.revision' is missing"),
         ("yo = 60\n", "", "'source.corpus.passages.yo' is missing"),
-        ("yo = 60\n", "yo = 0\n", "must be a whole number above 0"),
+        ("yo = 60\n", "yo = 0\n", "must be at least 1, not 0"),
         ('optional = ["multi"]', 'optional = ["cross"]', "must be one of mono, multi"),
         ('optional = ["multi"]', 'optional = ["mono", "multi"]', "leaves nothing to run"),
-        ('reader = "miracl"', 'reader = "simple"', "names a file that the task's reader does not"),
+        ('reader = "miracl"', 'reader = "simple"', "'source.corpus' is not for reader 'simple'"),
     ],
 )
 def test_a_task_file_that_is_wrong_names_the_key(

@@ -277,7 +277,11 @@ def test_a_streamed_table_comes_from_the_hub(
             'folder = "d"\nrepository = "o/d"\nrevision = "v1"\nchecksums = "hub"\nfiles = {}',
             "'source.files' conflicts with 'checksums', which uses the hub's",
         ),
-        ("parallel = false", "[source.rows]", "'source.rows' is not for reader 'tables'"),
+        (
+            "parallel = false",
+            'rows = { question = "q", question_id = ["i"], passage = "p", passage_id = ["i"] }',
+            "'source.rows' is not for reader 'tables'",
+        ),
         ('"tables"\nlang', '"squad"\nlang', "'text' must be one of text, not 'title-space-text'"),
     ],
 )
