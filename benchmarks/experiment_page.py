@@ -180,7 +180,7 @@ def _claims(kinds: Sequence[Kind], systems: Sequence[str], seeds: int) -> list[s
                 total += 1
                 agree += better
                 verdict = "better" if better else "worse"
-                sure = "" if p < ALPHA else ", not told apart"
+                sure = "" if p < ALPHA else ", not significantly different"
                 said.append(f"{verdict}{sure}")
     counts = {text: said.count(text) for text in dict.fromkeys(said)}
     words = "; ".join(f"{text} {count} times" for text, count in counts.items())

@@ -166,7 +166,7 @@ def break_down(
         for division in _divisions_of(rows, kind, by, trained):
             tables.append(_table(rows, kind, division, by, draw))
     if not tables:
-        needed = "queries of several golds, or of different numbers of them"
+        needed = "queries with several relevant passages, or with different numbers of them"
         needed = {"pair": "cross settings", "golds": needed}.get(by, "queries")
         raise UsageError(
             f"--by {by} needs {needed} that define {', '.join(measures or of_task.measures)}; the "
@@ -335,9 +335,9 @@ def _divisions_of(rows: PerQuery, kind: Kind, by: str, trained: frozenset[str]) 
     counts = [int(x) for x in np.unique(rows.relevant)]
     if kind != "multi" and len(counts) < 2:
         return []
-    named = {m: "1 gold" if m == 1 else f"{m} golds" for m in counts}
+    named = {m: "1 relevant passage" if m == 1 else f"{m} relevant passages" for m in counts}
     golds = np.array([named[int(m)] for m in rows.relevant], dtype=object)
-    return [Division("number of golds", golds, list(named.values()))]
+    return [Division("number of relevant passages", golds, list(named.values()))]
 
 
 def _by_setting(rows: PerQuery, name: Callable[[str, str | None], str]) -> NDArray[np.object_]:

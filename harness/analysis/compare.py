@@ -139,7 +139,7 @@ class MeasureComparison:
     ranks: tuple[RankSpan, ...]
     """One per record, 1 = best; empty where neither end is good."""
     ties: tuple[tuple[int, ...], ...]
-    """Groups of records of which no two are told apart, highest or best first."""
+    """Groups of records of which no two are significantly different, highest or best first."""
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,8 @@ from harness.stats.pairwise_tests import ranked
 from harness.stats.resampling import LEVEL
 
 METHOD = (
-    "Two rows are told apart by a column where the paired test over questions (all queries of a "
+    "Two rows are significantly different in a column if the paired test over questions (all "
+    "queries of a "
     "question swapped at once, Student's form) gives a p-value of at most {alpha} after Holm's "
     "correction over all pairs of rows of that column. Ranks are those that the data do not "
     "exclude."

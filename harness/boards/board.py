@@ -122,7 +122,7 @@ class Ranking:
     spans: Mapping[str, tuple[int, int]]
     """Row id -> best and worst rank that the data do not exclude."""
     ties: tuple[tuple[str, ...], ...]
-    """Largest groups of neighbours in which no two are told apart."""
+    """Largest groups of neighbours in which no two are significantly different."""
     best: tuple[str, ...]
     """Rows to set in bold: the best value, as it is shown."""
     second: tuple[str, ...]
@@ -239,8 +239,8 @@ class Board:
     overview: Overview
     records: int
     alpha: float
-    """Level at which two rows are told apart."""
+    """Level at which two rows are significantly different."""
     level: float
     """Of the intervals."""
     method: str
-    """How rows are told apart, in a sentence or two."""
+    """How rows are significantly different, in a sentence or two."""

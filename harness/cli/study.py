@@ -22,15 +22,15 @@ from harness.cli.options import (
 def study() -> None:
     """Train and score a grid of recipes from one file, and make its page.
 
-    A cell is one training: an arm, one value of each axis, one seed. `harness study list` shows the
-    studies that come with the harness; a file of one's own is a path ending in .toml.
+    A trial is one training: an arm, one value of each axis, one seed. `harness study list` shows
+    the studies that come with the harness; a file of one's own is a path ending in .toml.
     """
 
 
 @study.command("list", short_help="The studies that come with the harness.")
 @json_option()
 def list_(as_json: bool) -> None:
-    """Name, question, cells and scales of each."""
+    """Name, question, trials and scales of each."""
     from harness.cli.views.study import print_studies, studies_document
     from harness.console import consoles
     from harness.study.file import list_studies
@@ -58,7 +58,7 @@ def _seeds(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
     return tuple(int(x) for x in words)
 
 
-@study.command(short_help="Train and score every cell that is not there yet.")
+@study.command(short_help="Train and score every trial that is not finished yet.")
 @click.argument("name", metavar="NAME|FILE")
 @click.option(
     "--output",
@@ -72,7 +72,7 @@ def _seeds(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
 @click.option("--seeds", callback=_seeds, metavar="N,N", help="Instead of the file's.")
 @data_dir_option
 @engine_options(
-    "Who does cells: this process, one process per GPU (else on the processor), or actors on "
+    "Who runs the trials: this process, one process per GPU (else on the processor), or actors on "
     "a Ray cluster.  [local; devices with --workers]",
     "Processes or actors.  [as many as there are devices]",
     default=None,
@@ -80,7 +80,7 @@ def _seeds(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
 @device_option
 @offline_option
 @click.option("--keep-models", is_flag=True, help="Leave trained models in DIR/models.")
-@click.option("--dry-run", is_flag=True, help="Say cells, time and disk, and train nothing.")
+@click.option("--dry-run", is_flag=True, help="Show trials, time and disk, and train nothing.")
 @quiet_option("Print nothing but the folder.")
 @click.pass_obj
 def run(
@@ -96,10 +96,10 @@ def run(
     quiet: bool,
     **given: Any,
 ) -> None:
-    """Run the study NAME, or that in FILE: make its pairs, train its cells, score them.
+    """Run the study NAME, or that in FILE: make its pairs, train its trials, score them.
 
     Everything that can be refused is refused before the first training. Stopped at any moment, the
-    same command goes on with the cells that are not there; a cell that fails is written down, the
+    same command resumes with the unfinished trials; a trial that fails is recorded, the
     others go on, and the next run tries it again.
     """
     from harness.cli.views.study import print_ran, print_study_plan

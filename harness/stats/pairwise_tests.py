@@ -133,7 +133,7 @@ def ranked(
 
     Returns:
         Positions best first; (best, worst) rank of each model; groups of neighbours that are not
-        told apart, of two or more; number of pairs tested.
+        significantly different, of two or more; number of pairs tested.
     """
     order = np.argsort(-values if higher_is_better else values, kind="stable")
     p = paired_p_values(shares)

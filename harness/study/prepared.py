@@ -255,7 +255,7 @@ def make_ready(
         for model, facts in checked.references.items()
     ]
     planned = _Planned(study, reading)
-    progress.start("plan cells", len(cells), "cells")
+    progress.start("plan trials", len(cells), "trials")
     made = []
     for cell in cells:
         base = str(cell.options["base"])
@@ -314,7 +314,7 @@ def _bases(
                 load_base(replace(settings, base=name), device="cpu", offline=options.offline)
                 loaded.add((name, settings.freeze))
         except HarnessError as error:
-            raise StudyError(f"{study.where}: cell {cell.name}: {in_keys(error)}") from error
+            raise StudyError(f"{study.where}: trial {cell.name}: {in_keys(error)}") from error
     return found
 
 
@@ -352,7 +352,7 @@ class _Planned:
                 data = read_data(settings, read=self._reading.pairs)
             except HarnessError as error:
                 raise StudyError(
-                    f"{self._study.where}: cell {cell.name} cannot be: {in_keys(error)}"
+                    f"{self._study.where}: trial {cell.name} cannot be run: {in_keys(error)}"
                 ) from error
             for file, found, digest in zip(settings.data, data.files, digests, strict=False):
                 if found["sha256"] != digest:

@@ -75,7 +75,7 @@ class SharedVectors:
 def _compute(module: Any, texts: Sequence[str], store: Store, progress: Progress) -> None:
     if len(texts) > MOST:
         return
-    progress.start("compute what cells share", len(texts), "texts")
+    progress.start("compute what trials share", len(texts), "texts")
     module.prime(texts, store, progress.advance)
     progress.finish()
 

@@ -63,7 +63,7 @@ def trials_of(study: Study) -> tuple[Trial, ...]:
                 other = found.setdefault(cell.name.lower(), cell)
                 if other is not cell:
                     raise StudyError(
-                        f"{study.where}: two cells have the name {cell.name!r}: arm {other.arm!r} "
+                        f"{study.where}: two trials have the name {cell.name!r}: arm {other.arm!r} "
                         f"{_at(other)} and arm {cell.arm!r} {_at(cell)}; give arms and points "
                         "names that differ in more than signs and case"
                     )
@@ -94,12 +94,13 @@ def _check(study: Study, cell: Trial) -> None:
     try:
         settings = cell.settings()
     except UsageError as error:
-        raise StudyError(f"{study.where}: cell {cell.name}: {in_keys(error)}") from error
+        raise StudyError(f"{study.where}: trial {cell.name}: {in_keys(error)}") from error
     if not settings.base:
         raise StudyError(f"{study.where}: key 'train.base' is missing: the model to train further")
     if not cell.data:
         raise StudyError(
-            f"{study.where}: cell {cell.name} has no data left: arm {cell.arm!r} trains on nothing "
+            f"{study.where}: trial {cell.name} has no data left: arm {cell.arm!r} trains on "
+            "nothing "
             "but what the axis leaves out; give it another data set, or leave 0 out of the values"
         )
 

@@ -59,7 +59,8 @@ def draw_curve(points: Sequence[Mapping[str, Any]], outcome: Mapping[str, Any]) 
     with mpl.rc_context({"svg.hashsalt": CURVE, "font.size": 10}):
         figure = Figure(figsize=(6.4, 4.0), layout="constrained")
         axes = figure.subplots()
-        # Colours of Okabe and Ito (2008), told apart with any colour vision; lines differ as well.
+        # Colours of Okabe and Ito (2008), distinguishable with any colour vision; lines differ as
+        # well.
         for name, label, colour, style in (
             ("loss", "training", "#0072B2", "-"),
             ("validation_loss", "validation", "#D55E00", "--"),

@@ -141,8 +141,10 @@ def test_by_golds_by_hand() -> None:
     found = break_down(by_hand(), "golds")
     assert [x.kind for x in found.tables] == ["multi"]  # one gold everywhere else
     rows = rows_of(found, "multi")
-    assert means(rows) == pytest.approx({"2 golds": 0.3, "3 golds": (0.9 + 0.6) / 2})
-    assert means(rows, "rank_distance") == {"2 golds": 1.0, "3 golds": 6.0}
+    assert means(rows) == pytest.approx(
+        {"2 relevant passages": 0.3, "3 relevant passages": (0.9 + 0.6) / 2}
+    )
+    assert means(rows, "rank_distance") == {"2 relevant passages": 1.0, "3 relevant passages": 6.0}
 
 
 def test_by_length_splits_each_language_at_its_own_quartiles() -> None:
@@ -252,7 +254,7 @@ def test_what_cannot_be_broken_down_is_refused() -> None:
         break_down(record, "language", seen=["en"])
     with pytest.raises(UsageError, match="--by pair needs cross settings that define map"):
         break_down(by_hand(rows=HAND[:3]), "pair")
-    with pytest.raises(UsageError, match="--by golds needs queries of several golds"):
+    with pytest.raises(UsageError, match="--by golds needs queries with several relevant passages"):
         break_down(by_hand(rows=HAND[:3]), "golds")
     with pytest.raises(RecordError, match="no task 'other'"):
         break_down(record, "language", task="other")
@@ -294,7 +296,10 @@ def test_the_command_prints_tables_and_json(saved: str) -> None:
     assert float(low.strip("[,")) <= float(mean) <= float(high.strip("]"))
     assert "characters" in run("--by", "length").stdout
     document = json.loads(run("--by", "golds", "--json").stdout)
-    assert [x["name"] for x in document[0]["tables"][0]["rows"]] == ["2 golds", "3 golds"]
+    assert [x["name"] for x in document[0]["tables"][0]["rows"]] == [
+        "2 relevant passages",
+        "3 relevant passages",
+    ]
 
 
 def test_the_command_refuses_in_one_sentence(saved: str) -> None:

@@ -1,4 +1,4 @@
-"""Boards: which rows stand on them, how they are told apart, and what is published."""
+"""Boards: which rows stand on them, how they are significantly different, and what is published."""
 
 from __future__ import annotations
 

@@ -74,8 +74,12 @@ def test_run_prints_a_summary_and_writes_a_record(task: str) -> None:
     assert rows == {"mono": ["3", "29"], "cross": ["6", "58"], "multi": ["3", "30"]}
     assert "mAP" in result.stdout and "nDCG@10" in result.stdout
     # 66 passages, 3 golds: (66 + 1)(3 - 1) / (3 + 1) = 33.5; the question with 2: 67 / 3.
-    assert re.search(r"^  3 golds: [0-9.]+, best 2, chance 33.5$", result.stdout, re.MULTILINE)
-    assert re.search(r"^  2 golds: [0-9.]+, best 1, chance 22.3$", result.stdout, re.MULTILINE)
+    assert re.search(
+        r"^  3 relevant passages: [0-9.]+, best 2, chance 33.5$", result.stdout, re.MULTILINE
+    )
+    assert re.search(
+        r"^  2 relevant passages: [0-9.]+, best 1, chance 22.3$", result.stdout, re.MULTILINE
+    )
     # 10 questions and 22 passages in each language; of 12 distractors 6 have a twin.
     assert "96 texts, 78 distinct: 78 encoded" in result.stdout
     assert lines[-1].startswith("record: results/word-bag-")

@@ -160,12 +160,12 @@ def test_micro_means_show_where_they_differ() -> None:
 def test_rank_distance_stands_beside_what_it_could_be() -> None:
     # (N + 1)(m - 1) / (m + 1) for XQuAD-R's 11 golds among 13,014 sentences: 10,846.
     assert (
-        "Rank distance, 11 golds among 13,014: best 10, chance 10845.8; read with mAP"
-        in printed(document()).splitlines()
+        "Rank distance, 11 relevant passages among 13,014: best 10, chance 10845.8; read with mAP"
+        in " ".join(printed(document()).split())
     )
     several = printed(document(rank_distance_by_golds={"2": 3.0, "3": None}))
-    assert "  2 golds: 3.0, best 1, chance 4338.3" in several
-    assert "  3 golds: -, best 2, chance 6507.5" in several
+    assert "  2 relevant passages: 3.0, best 1, chance 4338.3" in several
+    assert "  3 relevant passages: -, best 2, chance 6507.5" in several
     assert ", chance" not in printed(document(measures=["map"], rank_distance_by_golds={}))
 
 

@@ -63,7 +63,7 @@ def pairs(n: int, apart: list[tuple[int, int]]) -> np.ndarray:
 
 
 def test_tie_groups_overlap_where_ties_do_not_carry_over() -> None:
-    # By score: 2 > 0 > 3 > 1. Only the first and the last two steps apart are told apart.
+    # By score: 2 > 0 > 3 > 1. Only steps one and three are significant.
     scores = [0.6, 0.2, 0.7, 0.4]
     p_values = pairs(4, [(2, 3), (2, 1), (0, 1)])
     assert tie_groups(scores, p_values) == [(2, 0), (0, 3), (3, 1)]

@@ -87,16 +87,16 @@ def test_all_studies_that_come_with_the_harness_can_be_read_at_every_scale() -> 
         (("seeds",), [1, 1], "key 'seeds' names 1 twice"),
         (("train", "stepz"), 3, "key 'train.stepz' is unknown; did you mean 'steps'"),
         (("train", "seed"), 3, "key 'train.seed' is not set here: the key 'seeds'"),
-        (("train", "steps"), "3", "cell mono.seed=0: 'steps' must be a whole number, not '3'"),
+        (("train", "steps"), "3", "trial mono.seed=0: 'steps' must be a whole number, not '3'"),
         (("train", "base"), None, "key 'train.base' is missing"),
         (("data", "rows", "format"), "pair", "key 'data.rows.format' must be one of pairs, squad"),
         (("data", "rows", "files"), None, "key 'data.rows.files' is missing"),
         (("data", "rows", "limit"), 0, "key 'data.rows.limit' must be at least 1, not 0"),
         (("axes", "alpha", "values"), [], "key 'axes.alpha.values' must be a list"),
         (("axes", "alpha", "values"), [0.5, 0.50], "has two of the name '0.5'"),
-        (("axes", "alpha", "values"), [1.5], "cell hybrid.alpha=1.5.seed=0: 'alpha' must be betw"),
+        (("axes", "alpha", "values"), [1.5], "trial hybrid.alpha=1.5.seed=0: 'alpha' must be betw"),
         (("axes", "alpa"), {"values": [0.5]}, "[axes.alpa] has 'values' and no 'data'"),
-        (("arms", 0, "axes"), ["alpha"], "cell mono.alpha=0.seed=0: 'alpha' is for 'recipe' hyb"),
+        (("arms", 0, "axes"), ["alpha"], "trial mono.alpha=0.seed=0: 'alpha' is for 'recipe' hyb"),
         (("arms", 0, "axes"), ["alpah"], "key 'arms[1].axes' must be one of alpha, not 'alpah'"),
         (("arms", 0, "recipe"), "monno", "key 'arms[1].recipe' must be one of hybrid, mono"),
         (("arms", 0, "data"), ["xnli"], "key 'arms[1].data' must be one of rows, not 'xnli'"),
@@ -126,7 +126,7 @@ def test_two_cells_of_one_name_are_refused() -> None:
     trials_of(study_of(document))
     document["arms"][1]["name"] = "Mono, seed=0"
     document["arms"][0]["name"] = "mono-seed=0"
-    with pytest.raises(StudyError, match=r"two cells have the name .Mono-seed=0\.seed=0."):
+    with pytest.raises(StudyError, match=r"two trials have the name .Mono-seed=0\.seed=0."):
         trials_of(study_of(document))
 
 

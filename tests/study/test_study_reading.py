@@ -45,10 +45,12 @@ def by_arm(**means: float) -> planted.Mean:
 def test_an_arm_above_the_baseline_is_called_so_and_an_equal_one_is_not() -> None:
     findings = found(planted.document(), by_arm(hybrid=0.45))
     text = said(sentences.against_baseline, findings).split("\n")
-    assert text[0].startswith("cross and mono are not told apart:")
+    assert text[0].startswith("cross and mono are not significantly different:")
     assert text[1].startswith("hybrid is above mono: +")
     counted = joined(headline.headline(findings)).split("\n")
-    assert "better in 0, worse in 0 and not told apart in 1 of 1 comparison" in counted[0]
+    assert (
+        "better in 0, worse in 0 and not significantly different in 1 of 1 comparison" in counted[0]
+    )
     assert "better in 1, worse in 0" in counted[1]
 
 
@@ -80,14 +82,16 @@ def test_the_best_value_is_named_with_those_that_tie_with_it() -> None:
     peak = found(content, lambda arm, values, *_: 0.5 - 0.4 * (values["alpha"] - 0.5) ** 2)
     text = said(sentences.best_value, peak)
     assert text.startswith("The best mean of hybrid is at alpha 0.5")
-    assert "0 and 1 are worse" in text or "told apart from all others" in text
+    assert "0 and 1 are worse" in text or "significantly different from all others" in text
     head = joined(headline.headline(peak))
     assert head.startswith(
-        "hybrid, values of alpha that are the best or not told apart from it, of 1"
+        "hybrid, values of alpha that are the best or not significantly different from it, of 1"
     )
     assert "0 in 0" in head and "0.5 in 1" in head
     level = found(content, by_arm())
-    assert said(sentences.best_value, level).endswith("but no other value is told apart from it.")
+    assert said(sentences.best_value, level).endswith(
+        "but no other value is significantly different from it."
+    )
 
 
 @pytest.fixture(scope="module")
@@ -148,13 +152,13 @@ def test_samples_and_unfinished_cells_are_named_and_nothing_where_all_is_whole(
 ) -> None:
     text = joined(headline.cautions(amounts))
     assert "A SAMPLE OF THE CORPUS (10 of 1,800 passages), so no official score" in text
-    assert "1 cell of 45 is not finished: cross.amount=0.seed=2." in text
+    assert "1 trial of 45 is not finished: cross.amount=0.seed=2." in text
     assert joined(headline.cautions(found(planted.document(), by_arm()))) == ""
 
 
 def test_one_seed_is_said_to_say_nothing_of_others() -> None:
     text = joined(headline.cautions(found(planted.document(seeds=(0,)), by_arm())))
-    assert "its interval is over questions alone" in text
+    assert "an interval is over questions alone" in text
 
 
 def test_values_of_an_axis_of_names_are_held_against_the_first() -> None:
@@ -165,11 +169,13 @@ def test_values_of_an_axis_of_names_are_held_against_the_first() -> None:
     assert "worse in 1" in joined(headline.headline(worse))
     same = found(content, by_arm())
     assert said(sentences.against_first, same).endswith(
-        "the other value is not told apart from it."
+        "the other value is not significantly different from it."
     )
 
 
-@pytest.mark.parametrize(("kept", "verdict"), [(0.95, "more than"), (0.8, "not told apart from")])
+@pytest.mark.parametrize(
+    ("kept", "verdict"), [(0.95, "more than"), (0.8, "not significantly different from")]
+)
 def test_what_is_kept_away_from_home_is_more_only_where_it_is(kept: float, verdict: str) -> None:
     content = planted.document(
         ("mono", "hybrid"),
@@ -213,14 +219,14 @@ def test_languages_left_out_have_their_home_where_none_is() -> None:
     assert "(others)" not in fell
     against = said(sentences.against_baseline_by_group, findings).split("\n")
     assert against[0].startswith("(el) Against mono: hybrid +")
-    assert against[1] == "(others) No arm is told apart from mono."
+    assert against[1] == "(others) No arm is significantly different from mono."
 
 
 def test_trained_settings_are_counted_against_untrained_models() -> None:
     content = planted.document(references=["use-m3", "bm25"])
     findings = found(content, by_arm(hybrid=0.5, bm25=0.3))
     assert said(sentences.against_references, findings) == (
-        "Of 3 trained settings: 1 above untrained use-m3, 0 below, 2 not told apart; "
-        "3 above untrained bm25, 0 below, 0 not told apart."
+        "Of 3 trained settings: 1 above untrained use-m3, 0 below, 2 not significantly different; "
+        "3 above untrained bm25, 0 below, 0 not significantly different."
     )
     assert said(sentences.against_references, found(planted.document(), by_arm())) == ""

@@ -78,7 +78,7 @@ def test_a_study_runs_to_its_end_and_then_has_nothing_left_to_do(tmp_path: Path)
     report = CliRunner().invoke(main, ["study", "report", str(output)])
     assert report.exit_code == 0, report.output
     page = Path(report.output.strip()).read_text()
-    assert "hybrid and mono are not told apart" in page and "(plots/map.svg)" in page
+    assert "hybrid and mono are not significantly different" in page and "(plots/map.svg)" in page
 
     stamps = {x: x.stat().st_mtime_ns for x in output.rglob("cell.json")}
     again = CliRunner().invoke(main, command)
@@ -187,10 +187,10 @@ def refused(tmp_path: Path, document: dict[str, Any], **given: Any) -> str:
         (("score", "tasks", 0, "languages"), ["fi"], "key 'score.tasks[0]': "),
         (("score", "tasks", 0, "task"), "miracl", "key 'score.tasks[0]': task 'miracl' needs"),
         (("score", "references"), ["bm52"], "key 'score.references[0]'"),
-        (("train", "base"), "./bsae", "cell mono.seed=0: 'base'"),
-        (("train", "freeze"), ["encoder.layers"], "cell mono.seed=0: 'freeze' encoder.layers"),
-        (("train", "languages"), ["sw"], "cell mono.seed=0 cannot be: 'languages' sw: no row"),
-        (("train", "batch_size"), 100, "cell mono.seed=0 cannot be: the data hold 56 pairs for"),
+        (("train", "base"), "./bsae", "trial mono.seed=0: 'base'"),
+        (("train", "freeze"), ["encoder.layers"], "trial mono.seed=0: 'freeze' encoder.layers"),
+        (("train", "languages"), ["sw"], "trial mono.seed=0 cannot be: 'languages' sw: no row"),
+        (("train", "batch_size"), 100, "trial mono.seed=0 cannot be: the data hold 56 pairs for"),
     ],
 )
 def test_what_cannot_be_is_refused_before_the_first_training(
@@ -211,7 +211,7 @@ def test_an_arm_that_cannot_use_its_data_is_refused(tmp_path: Path) -> None:
     (tmp_path / "study").mkdir()
     tiny_training.write_rows(tmp_path / "study" / "english.jsonl", rows)
     said = refused(tmp_path, document)
-    assert "tiny.toml: cell x.seed=0 cannot be: " in said and "cross" in said
+    assert "tiny.toml: trial x.seed=0 cannot be run: " in said and "cross" in said
 
 
 def test_questions_of_the_tasks_are_refused_or_taken_out_or_written_down(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from harness.boards.render.grids import (
 )
 from harness.console.latex import table
 
-HEAD = r"""% Written by harness board from the records beside it; changes here are lost.
+HEAD = r"""% Written by harness board from the records in this folder; edits will be lost.
 % \usepackage{booktabs,graphicx} and, for the names of models, a Unicode engine or T1 fonts.
 """
 

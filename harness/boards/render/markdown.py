@@ -22,9 +22,11 @@ from harness.console import numbers
 from harness.console.markdown import bullets, code, escaped, folded, item, table
 from harness.console.tables import Grid
 
-GENERATED = "<!-- Written by `harness board` from the records beside it; changes here are lost. -->"
+GENERATED = (
+    "<!-- Written by `harness board` from the records in this folder; edits will be lost. -->"
+)
 PUBLISHED = (
-    "† published, not measured here: shown beside the others, never ranked with them.",
+    "† published, not measured here: shown with the others, never ranked with them.",
     "‡ imported from result files of another harness.",
 )
 
@@ -144,9 +146,9 @@ def _ties(board: TaskBoard) -> list[str]:
             found.append(f"{label}: no pair could be tested.")
         elif ranking.ties:
             groups = "; ".join(" = ".join(names[x] for x in tie) for tie in ranking.ties)
-            found.append(f"{label}, not told apart: {groups}.")
+            found.append(f"{label}, not significantly different: {groups}.")
         else:
-            found.append(f"{label}: all rows are told apart.")
+            found.append(f"{label}: all rows are significantly different.")
     return found
 
 

@@ -239,8 +239,8 @@ def _legend(found: Comparison) -> Iterator[str]:
     """What the columns mean."""
     times, seed = numbers.count(found.permutations), found.seed
     yield (
-        f"Macro means with {found.level:.0%} BCa intervals, questions drawn anew "
-        f"({numbers.count(found.resamples)} resamples, seed {seed}). p: questions swapped between "
+        f"Macro means with {found.level:.0%} BCa intervals, questions resampled "
+        f"({numbers.count(found.resamples)} times, seed {seed}). p: questions swapped between "
         f"two records ({times} times, or in all ways there are if fewer), Holm over "
         f"{numbers.plural(found.comparisons, 'comparison')}; a verdict needs p at most "
         f"{found.alpha}. Could detect: the least true difference that {found.power:.0%} of such "

@@ -140,13 +140,13 @@ def _rank_distance_notes(entry: Document) -> list[str]:
     if "rank_distance" not in entry["measures"] or not by_golds or not pool:
         return []
     several = len(by_golds) > 1
-    notes = [f"Rank distance by number of golds, among {pool:,}; read with mAP:"]
+    notes = [f"Rank distance by number of relevant passages, among {pool:,}; read with mAP:"]
     for m, mean in sorted(by_golds.items()):
         chance = numbers.value("rank_distance", float(expected_rank_distance(m, pool)))
         bounds = f"best {m - 1}, chance {chance}"
         if not several:
-            return [f"Rank distance, {m} golds among {pool:,}: {bounds}; read with mAP"]
-        notes.append(f"  {m} golds: {numbers.value('rank_distance', mean)}, {bounds}")
+            return [f"Rank distance, {m} relevant passages among {pool:,}: {bounds}; read with mAP"]
+        notes.append(f"  {m} relevant passages: {numbers.value('rank_distance', mean)}, {bounds}")
     return notes
 
 

@@ -24,7 +24,7 @@ Found = Sequence[tuple[Study, int]]
 def print_studies(console: Console, found: Found) -> None:
     """For ``harness study list``."""
     rows = [(x.name, x.question, count(cells), ", ".join(x.scales)) for x, cells in found]
-    print_grid(console, Grid("", ("study", "question", "cells", "scales"), rows, align="lwrl"))
+    print_grid(console, Grid("", ("study", "question", "trials", "scales"), rows, align="lwrl"))
     console.print("run one: harness study run NAME --output DIR")
 
 
@@ -53,7 +53,8 @@ def print_study_plan(console: Console, plan: StudyPlan) -> None:
     console.print(f"{study.name}: {study.title} (scale {study.scale})", soft_wrap=True)
     left = plan.cells - plan.finished
     console.print(
-        f"{plan.cells:,} cells, {plan.finished:,} of them there; {plan.references} references to "
+        f"{plan.cells:,} trials, {plan.finished:,} of them finished; {plan.references} references "
+        "to "
         f"score; tasks: {', '.join(x.name for x in study.scored)}",
         soft_wrap=True,
     )
@@ -67,14 +68,14 @@ def print_study_plan(console: Console, plan: StudyPlan) -> None:
     )
     workers = plural(plan.workers, "worker")
     how = (
-        f"as long a cell as the {plan.like} that are there took"
+        f"as long per trial as the {plan.like} finished ones took"
         if plan.like
         else f"for encoding alone, on this machine: a text took {1000 * plan.first:.2f} ms, "
         f"{1000 * plan.again:.2f} ms again"
     )
     console.print(f"time: about {duration(plan.seconds)} with {workers}, {how}", soft_wrap=True)
     console.print(
-        f"disk: about {memory(plan.disk)} that stay, and {memory(plan.passing)} while cells are "
+        f"disk: about {memory(plan.disk)} that stay, and {memory(plan.passing)} while trials are "
         "trained",
         soft_wrap=True,
     )
@@ -83,7 +84,7 @@ def print_study_plan(console: Console, plan: StudyPlan) -> None:
 def print_ran(console: Console, ran: Ran) -> None:
     """What a run has come to."""
     said = f"{ran.done} done in {duration(ran.seconds)}" if ran.done else "nothing was left to do"
-    console.print(f"{ran.cells} cells: {ran.before} were there with references, {said}")
+    console.print(f"{ran.cells} trials: {ran.before} were finished before, with references, {said}")
     for name, why in ran.failed.items():
         console.print(f"failed: {name}: {why}", soft_wrap=True, markup=False)
     if ran.failed:

@@ -40,7 +40,7 @@ def write_report(results: Results, output: str | Path) -> Path:
 
     if not results.cells:
         raise StudyError(
-            f"{results.folder}: no cell of the study is finished; run `harness study run` first"
+            f"{results.folder}: no trial of the study is finished; run `harness study run` first"
         )
     folder = Path(output)
     findings = find(results)

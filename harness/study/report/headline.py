@@ -43,7 +43,7 @@ def _arms(findings: Findings) -> Iterator[str]:
 
 
 def _best(findings: Findings) -> Iterator[str]:
-    """How often each value of a numeric x axis is the best one, or not told apart from it."""
+    """How often each value of a numeric x axis is the best one or ties with it."""
     layout = findings.layout
     if findings.fits:
         return
@@ -58,8 +58,9 @@ def _best(findings: Findings) -> Iterator[str]:
         behind = Counter(layout.spell(x.point) for at in of.values() for x in at if x.effect.told)
         counts = [f"{p} in {len(of) - behind[p]}" for p in map(layout.spell, layout.points)]
         yield (
-            f"{series.label}, values of {layout.axis_name} that are the best or not told apart "
-            f"from it, of {plural(len(of), 'comparison')}: {listed(counts)}."
+            f"{series.label}, values of {layout.axis_name} that are the best or not "
+            f"significantly different from it, of {plural(len(of), 'comparison')}: "
+            f"{listed(counts)}."
         )
 
 
@@ -77,7 +78,7 @@ def _counted(name: str, found: Sequence[Compared], over: str) -> str:
     rest = len(found) - sum(counts.values())
     said = [f"{v} in {n}" for v, n in counts.items() if n or v in ("better", "worse")]
     total = plural(len(found), "comparison")
-    return f"{name}: {', '.join(said)} and not told apart in {rest} of {total}{over}."
+    return f"{name}: {', '.join(said)} and not significantly different in {rest} of {total}{over}."
 
 
 def _kept(findings: Findings) -> Iterator[str]:
@@ -95,7 +96,7 @@ def _kept(findings: Findings) -> Iterator[str]:
             away = f"Away from home ({findings.layout.axis_name})"
             yield (
                 f"{away} {series.label} keeps more of its score than {found[0].against} in {more}, "
-                f"less in {less} and is not told apart in {total - more - less} of "
+                f"less in {less} and is not significantly different in {total - more - less} of "
                 f"{plural(total, 'comparison')}."
             )
 
@@ -116,7 +117,7 @@ def _seeds(findings: Findings) -> Iterator[str]:
         return
     if counts[0] == 1:
         yield (
-            "Where a cell has one seed, its interval is over questions alone and says nothing of "
+            "With one seed per trial, an interval is over questions alone and says nothing of "
             "another training."
         )
     larger = total = 0
@@ -139,4 +140,4 @@ def _unfinished(findings: Findings) -> Iterator[str]:
     names = listed([x.name for x in results.missing])
     total = len(results.missing) + len(results.cells)
     are = "is" if len(results.missing) == 1 else "are"
-    yield f"{plural(len(results.missing), 'cell')} of {total} {are} not finished: {names}."
+    yield f"{plural(len(results.missing), 'trial')} of {total} {are} not finished: {names}."

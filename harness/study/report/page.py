@@ -102,7 +102,7 @@ def _facts(findings: Findings) -> Iterator[str]:
     results, study = findings.results, findings.layout.study
     total = len(results.cells) + len(results.missing)
     yield (
-        f"{plural(total, 'cell')}: {listed([x.name for x in study.arms])}, seeds "
+        f"{plural(total, 'trial')}: {listed([x.name for x in study.arms])}, seeds "
         f"{listed([str(x) for x in study.seeds])}"
         + "".join(f"; {x.label}: {_values(x.points)}" for x in study.axes.values())
         + "."
@@ -192,7 +192,7 @@ def _trainings(findings: Findings) -> Iterator[str]:
         yield f"{plural(count, 'training')}: {escaped(sentence)}"
     if len(ordered) > _MOST_SAID:
         rest = sum(count for _, count in ordered[_MOST_SAID:])
-        yield f"What {plural(rest, 'training')} said besides stands in cells.csv."
+        yield f"What {plural(rest, 'training')} reported in addition is in cells.csv."
 
 
 def _named(study: Study) -> str:

@@ -85,7 +85,7 @@ def from_best(axes: Any, findings: Findings, panel: Panel, measure: str) -> None
 def differences(
     axes: Any, findings: Findings, panel: Panel, measure: str, question: Question = "arm"
 ) -> None:
-    """What each arm has more than the baseline at the same place; filled where told apart."""
+    """Each arm's difference from the baseline at the same place; filled where significant."""
     layout = findings.layout
     looks = style.looks(layout)
     found = findings.of(question, panel.score_table, measure, panel.group)

@@ -84,7 +84,7 @@ def _of_measure(findings: Findings, measure: str) -> Iterator[Plot]:
         kind = _Kind(
             "-differences",
             f"{label} less that of {baseline} at the same place, with {_INTERVALS}; filled where "
-            "told apart, hollow where not",
+            "significantly different, hollow where not",
             f"difference in {label} ({wording.unit(measure)})",
             panels.differences,
             flat,
@@ -95,7 +95,7 @@ def _of_measure(findings: Findings, measure: str) -> Iterator[Plot]:
         kind = _Kind(
             "-from-best",
             f"{label} at each value of {axis} less that at the best one of the same arm, with "
-            f"{_INTERVALS}; filled where told apart, hollow where not",
+            f"{_INTERVALS}; filled where significantly different, hollow where not",
             f"difference in {label} ({wording.unit(measure)})",
             panels.from_best,
             flat,

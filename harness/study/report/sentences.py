@@ -1,9 +1,9 @@
 """Sentences about a study, made from its numbers by rule.
 
 Every rule looks at findings and speaks, or does not; none knows which study it reads. A difference
-is claimed only where it is told apart: the paired test over questions is at most .05 after Holm,
-and the interval over seeds and questions together leaves 0 out. Where the data cannot tell, a
-sentence says that instead of nothing. docs/studies.md lists the rules.
+is claimed only where it is significantly different: the paired test over questions is at most .05
+after Holm, and the interval over seeds and questions together leaves 0 out. Where the data cannot
+tell, a sentence says that instead of nothing. docs/studies.md lists the rules.
 """
 
 from __future__ import annotations
@@ -61,7 +61,9 @@ def against_baseline(findings: Findings, score_table: ScoreTable, measure: str) 
             yield f"{_compared(series.label, at[0])}."
             continue
         told = [x for x in at if x.effect.told]
-        singly = f"; taken singly it is told apart at {_of(layout.quoted, told, len(at))}"
+        singly = (
+            f"; taken singly it is significantly different at {_of(layout.quoted, told, len(at))}"
+        )
         other = sum((x.effect.difference > 0) != (whole.effect.difference > 0) for x in told)
         if other:
             at_some = f"at {other} of them" if other < len(told) else "all"
@@ -73,7 +75,7 @@ def against_baseline(findings: Findings, score_table: ScoreTable, measure: str) 
 def against_baseline_by_group(
     findings: Findings, score_table: ScoreTable, measure: str
 ) -> Iterator[str]:
-    """The same for groups of languages, a sentence for each in which an arm is told apart."""
+    """The same by group of languages: a sentence for each in which an arm differs significantly."""
     nothing = []
     for group in score_table.groups[1 : score_table.tested]:
         found = findings.of("overall", score_table, measure, group)
@@ -84,19 +86,19 @@ def against_baseline_by_group(
         told = [f"{x.series.label} {_how(x)}{_good(x)}" for x in found if x.effect.told]
         rest = [x.series.label for x in found if not x.effect.told]
         if told:
-            same = f"; not told apart: {listed(rest)}" if rest else ""
+            same = f"; not significantly different: {listed(rest)}" if rest else ""
             yield f"({group}) Against {found[0].against}: {'; '.join(told)}{same}."
         elif found:
             nothing.append(group)
     if nothing:
         against = findings.layout.study.report.baseline
-        yield f"({', '.join(nothing)}) No arm is told apart from {against}."
+        yield f"({', '.join(nothing)}) No arm is significantly different from {against}."
 
 
 def _compared(name: str, x: Compared, over: str = "") -> str:
     e = x.effect
     if not e.told:
-        return f"{name} and {x.against} are not told apart{over}: {_how(x)}"
+        return f"{name} and {x.against} are not significantly different{over}: {_how(x)}"
     way = "above" if e.difference > 0 else "below"
     return f"{name} is {way} {x.against}{over}: {_how(x)}, {wording.share(e.relative)}{_good(x)}"
 
@@ -136,19 +138,19 @@ def best_value(findings: Findings, score_table: ScoreTable, measure: str) -> Ite
         told = [layout.quoted(x.point) for x in others if x.effect.told]
         head = f"The best mean of {series.label} is at {layout.axis_name} {others[0].against}"
         if not told:
-            yield f"{head}, but no other value is told apart from it."
+            yield f"{head}, but no other value is significantly different from it."
         elif not tied:
-            yield f"{head}, told apart from all others."
+            yield f"{head}, significantly different from all others."
         else:
             verbs = ["is" if len(x) == 1 else "are" for x in (tied, told)]
             yield (
-                f"{head}; {listed(tied)} {verbs[0]} not told apart from it, {listed(told)} "
-                f"{verbs[1]} worse."
+                f"{head}; {listed(tied)} {verbs[0]} not significantly different from it, "
+                f"{listed(told)} {verbs[1]} worse."
             )
 
 
 def from_end_to_end(findings: Findings, score_table: ScoreTable, measure: str) -> Iterator[str]:
-    """By how much the last value of a numeric x axis is told apart from the first, or that not."""
+    """By how much the last value of a numeric x axis differs from the first, if significantly."""
     layout = findings.layout
     for group in score_table.groups[: score_table.tested]:
         found = findings.of("ends", score_table, measure, group)
@@ -186,15 +188,17 @@ def against_first(findings: Findings, score_table: ScoreTable, measure: str) -> 
         rest = len(at) - len(told)
         name = f"{series.label}, {layout.axis_name}, against {first}"
         if not told:
-            yield f"{name}: {_none(rest)} told apart from it."
+            yield f"{name}: {_none(rest)} significantly different from it."
         else:
-            yield f"{name}: {'; '.join(told)}" + (f"; {rest} not told apart." if rest else ".")
+            yield f"{name}: {'; '.join(told)}" + (
+                f"; {rest} not significantly different." if rest else "."
+            )
 
 
 def against_first_by_group(
     findings: Findings, score_table: ScoreTable, measure: str
 ) -> Iterator[str]:
-    """The same for groups of languages, a sentence for each in which a value is told apart."""
+    """The same by group of languages: a sentence for each with a significant difference."""
     layout = findings.layout
     for group in score_table.groups[1 : score_table.tested]:
         found = findings.of("point", score_table, measure, group)
@@ -202,7 +206,7 @@ def against_first_by_group(
         if told:
             parts = [f"{x.series.label} at {layout.quoted(x.point)} {_how(x)}" for x in told]
             rest = len(found) - len(told)
-            same = f"; {rest} not told apart" if rest else ""
+            same = f"; {rest} not significantly different" if rest else ""
             first = layout.quoted(layout.points[0])
             head = f"({group}) {layout.axis_name}, against {first}"
             yield f"{head}: {'; '.join(parts)}{same}."
@@ -290,7 +294,13 @@ def away_from_home(findings: Findings, score_table: ScoreTable, measure: str) ->
         kept = f"{x.series.label} {wording.ratio(value)} ({'–'.join(ends)})"
         if x.difference is not None:
             low, high = float(x.difference.low[m]), float(x.difference.high[m])
-            way = "more than" if low > 0 else "less than" if high < 0 else "not told apart from"
+            way = (
+                "more than"
+                if low > 0
+                else "less than"
+                if high < 0
+                else "not significantly different from"
+            )
             kept += f", {way} {x.against}"
         said.setdefault((x.group, x.home, x.away), []).append(kept)
     layout = findings.layout
@@ -312,7 +322,10 @@ def against_references(findings: Findings, score_table: ScoreTable, measure: str
             below = sum(x.effect.told and x.effect.difference < 0 for x in found)
             total = len(found)
             rest = total - above - below
-            parts.append(f"{above} above untrained {model}, {below} below, {rest} not told apart")
+            parts.append(
+                f"{above} above untrained {model}, {below} below, "
+                f"{rest} not significantly different"
+            )
     if parts:
         less = " (less is better)" if better_of(measure) == "lower" else ""
         yield f"Of {plural(total, 'trained setting')}{less}: {'; '.join(parts)}."

@@ -1,7 +1,7 @@
 """How plots look: colours, markers, axes, and the same bytes for the same figure.
 
-Colours are those of Okabe and Ito (2008), told apart with any colour vision; markers and dashes
-differ as well, so nothing is lost in grey. A recipe has the same colour in every study.
+Colours are those of Okabe and Ito (2008), distinguishable with any colour vision; markers and
+dashes differ as well, so nothing is lost in grey. A recipe has the same colour in every study.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-// Every row's value with its interval, best first; bars at the right join rows not told apart.
+// Every row's value with its interval, best first; bars at the right join rows not significantly different.
 
 drawers.push((now) => {
   const { task, column, languages, a, b } = now;

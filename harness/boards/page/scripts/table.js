@@ -55,7 +55,7 @@ function orderedBy(rows, columns, names) {
   return { ...names, rows: inOrder(rows, by.of, by.better, reversed), key: by.key, reversed };
 }
 
-/** Groups of rows not told apart, in as few lanes as keep them from touching; at most LANES. */
+/** Groups of rows not significantly different, in as few lanes as keep them from touching; at most LANES. */
 function lanesOf(ranking, ordered) {
   const place = new Map(ordered.map((row, i) => [row.index, i]));
   const lanes = [];
@@ -240,7 +240,7 @@ function rankOf({ task, column, languages }, row, order) {
   const lanes = order.lanes.map((lane) =>
     make("i", { class: lane.some((tie) => tie.includes(row.index)) ? "on" : "" }),
   );
-  const title = best === worst ? null : "Not told apart from its neighbours";
+  const title = best === worst ? null : "Not significantly different from its neighbours";
   return [
     make("span", { class: "lanes", "aria-hidden": "true" }, lanes),
     make("span", { title }, best === worst ? String(best) : `${best}${DASH}${worst}`),
