@@ -22,9 +22,7 @@ from harness.console import numbers
 from harness.console.markdown import bullets, code, escaped, folded, item, table
 from harness.console.tables import Grid
 
-GENERATED = (
-    "<!-- Written by `harness board` from the records in this folder; edits will be lost. -->"
-)
+GENERATED = "<!-- Written by `harness board` from the records beside it; changes here are lost. -->"
 PUBLISHED = (
     "† published, not measured here: shown with the others, never ranked with them.",
     "‡ imported from result files of another harness.",
