@@ -52,14 +52,15 @@ def set_baseline(
 @verbose_option("Also the language x language matrix.")
 def show(name: str, folder: Path, verbose: bool) -> None:
     """Print the baseline NAME: what it is, who made it, its means; its files are checked."""
-    from harness.cli.views import listings, record_tables
+    from harness.cli.views import listings
     from harness.console import consoles
+    from harness.evaluation.record_view import print_record
     from harness.gate import baselines
 
     record = baselines.check(name, folder)
     out = consoles.console()
     listings.print_baseline(out, record.document)
-    record_tables.print_record(out, record.document, path=record.folder, verbose=verbose)
+    print_record(out, record.document, path=record.folder, verbose=verbose)
 
 
 @baseline.command("list", short_help="List the baselines.")

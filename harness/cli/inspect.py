@@ -18,14 +18,12 @@ from harness.cli.options import (
 @verbose_option("Also the language x language matrix.")
 def show(record: Path, verbose: bool) -> None:
     """Print RECORD, a record.json or the folder that holds it."""
-    from harness.cli.views import record_tables
     from harness.console import consoles
     from harness.evaluation.record import Record
+    from harness.evaluation.record_view import print_record
 
     loaded = Record.load(record)
-    record_tables.print_record(
-        consoles.console(), loaded.document, path=loaded.folder, verbose=verbose
-    )
+    print_record(consoles.console(), loaded.document, path=loaded.folder, verbose=verbose)
 
 
 @click.command(short_help="List the tasks.")

@@ -158,10 +158,11 @@ def run(
     small tasks, less those that ask to be named. Vectors are kept, so that a second run, or one
     that was stopped, encodes only what is missing.
     """
-    from harness.cli.views import listings, record_tables
+    from harness.cli.views import listings
     from harness.console import consoles
     from harness.console.progress_bars import show_progress
     from harness.evaluation import evaluate as runner
+    from harness.evaluation.record_view import print_record
 
     chosen = list(tasks) or (["demo"] if model is None else None)
     options = _options(**given)
@@ -191,7 +192,7 @@ def run(
         if each is not None and quiet:
             click.echo(each.folder)
         elif each is not None:
-            record_tables.print_record(out, each.document, path=each.folder, verbose=verbose)
+            print_record(out, each.document, path=each.folder, verbose=verbose)
 
 
 def _hint() -> None:

@@ -125,6 +125,13 @@ class Record:
                 return task
         raise RecordError(f"the record of {self.model} has no task {name!r}")
 
+    def _repr_html_(self) -> str:
+        """In a notebook a record shows itself as the terminal does."""
+        from harness.console.notebook import html
+        from harness.evaluation.record_view import print_record
+
+        return html(lambda console: print_record(console, self.document, path=self.folder))
+
     def to_frame(self) -> pd.DataFrame:
         """One row per task and setting: task, setting, kind, languages, queries, pool, measures."""
         import pandas as pd

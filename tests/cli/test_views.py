@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import re
 import warnings
@@ -10,12 +11,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from harness.cli.views.record_tables import print_record
 from harness.console import numbers, progress_bars
 from harness.console.matrices import heat, print_matrix
 from harness.console.terminal import Row, print_measures
 from harness.errors import HarnessWarning
-from harness.evaluation.record import validate
+from harness.evaluation.record import Record, validate
+from harness.evaluation.record_view import print_record
 
 XQUAD = ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh")
 MEASURES = ("map", "recall@1", "recall@10", "mrr@10", "ndcg@10", "rank_distance")
@@ -227,6 +228,17 @@ def test_what_makes_numbers_incomparable_is_in_plain_sight() -> None:
     assert "options: dtype bfloat16, max length 64" in text
     whole = printed(document())
     assert not [x for x in ("TEXT OPTION", "PARTIAL", "not trained", "options:") if x in whole]
+
+
+def test_a_notebook_shows_what_the_terminal_does() -> None:
+    record = document()
+    record["model"]["name"] = "<b>model</b>"
+    shown = Record(record)._repr_html_()
+    assert "<b>" not in shown and shown.startswith("<pre") and shown.endswith("</pre>")
+    text = html.unescape(re.sub(r"<[^>]+>", "", shown))
+    assert [x.rstrip() for x in text.splitlines()] == [
+        x.rstrip() for x in printed(record, 110).splitlines()
+    ]
 
 
 def test_brackets_in_a_name_are_no_markup() -> None:

@@ -1,4 +1,4 @@
-"""A record in the terminal: one table per task, and with more detail its matrices."""
+"""A record in a terminal or a notebook: one table per task, and with more detail its matrices."""
 
 from __future__ import annotations
 
