@@ -93,8 +93,19 @@ def at_least(least: float, most: float = float("inf")) -> Check:
 
     def check(value: float) -> float:
         if not least <= value <= most:
-            ends = f"at least {least:g}" + ("" if most == float("inf") else f", at most {most:g}")
-            raise ValueError(f"must be {ends}, not {value:g}")
+            ends = f"at least {least}" if most == float("inf") else f"between {least} and {most}"
+            raise ValueError(f"must be {ends}, not {value}")
+        return value
+
+    return Check(check)
+
+
+def above(least: float) -> Check:
+    """A number larger than another."""
+
+    def check(value: float) -> float:
+        if not value > least:
+            raise ValueError(f"must be above {least}, not {value}")
         return value
 
     return Check(check)
@@ -167,6 +178,24 @@ def read_as(
     return found
 
 
+def refusal(hint: Any, value: Any) -> str | None:
+    """What is wrong with a value for a type, in the words of :func:`read_as`; ``None``: nothing."""
+    from pydantic import ValidationError
+
+    try:
+        _value_adapter(hint).validate_python(value)
+    except ValidationError as refused:
+        return _sentence(hint, refused.errors(include_url=False)[0])[1]
+    return None
+
+
+@cache
+def _value_adapter(hint: Any) -> Any:
+    from pydantic import ConfigDict, TypeAdapter
+
+    return TypeAdapter(hint, config=ConfigDict(strict=True))
+
+
 def _no_json(value: Any) -> list[str]:
     return [str(value)]  # dates and times, which no table of ours holds
 
@@ -188,7 +217,7 @@ def _tables(hint: Any) -> list[Any]:
     return [x for each in get_args(hint) for x in _tables(each)]
 
 
-def _sentence(kind: type, error: Mapping[str, Any]) -> tuple[str, str]:
+def _sentence(kind: Any, error: Mapping[str, Any]) -> tuple[str, str]:
     """The key as the file writes it, and what is wrong with it."""
     path: list[str | int] = [x for x in error["loc"] if x != "[key]"]
     of, value, what = error["type"], error["input"], error.get("ctx", {}).get("error")

@@ -191,7 +191,7 @@ class Policy:
             if not 0.001 <= rule.alpha <= self.alpha:
                 raise WrongKeyError(
                     f"rules[{number}].alpha",
-                    f"must be at least 0.001, at most {self.alpha:g}, not {rule.alpha:g}",
+                    f"must be between 0.001 and {self.alpha}, not {rule.alpha}",
                 )
 
     def tier(self, language: str) -> Tier:

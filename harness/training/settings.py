@@ -8,12 +8,13 @@ the name of the file or flag.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import Field, asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
-from harness.base.languages import is_language
 from harness.base.reading import read_toml
+from harness.base.strict import Language, above, at_least, refusal
 from harness.errors import UsageError, did_you_mean
 
 RecipeName = Literal["hybrid", "mono", "cross", "mixed", "english"]
@@ -37,6 +38,10 @@ def _said(source: str, what: str) -> dict[str, str]:
     return {"source": source, "help": what}
 
 
+Share = Annotated[float, at_least(0, 1)]
+Count = Annotated[int, at_least(0)]
+
+
 @dataclass(frozen=True)
 class Settings:
     """All options of one training. Names are those of recipe files; flags have dashes instead."""
@@ -47,10 +52,10 @@ class Settings:
     validation: tuple[str, ...] = field(
         default=(), metadata=_said(PAPER, "Files of held-out pairs.")
     )
-    languages: tuple[str, ...] = field(
+    languages: tuple[Language, ...] = field(
         default=(), metadata=_said(OURS, "Only these languages of the data.")
     )
-    alpha: float = field(
+    alpha: Share = field(
         default=0.5, metadata=_said(PAPER, "Probability of a batch in one language.")
     )
     cross_batches: CrossBatches = field(
@@ -61,7 +66,7 @@ class Settings:
         default="uniform",
         metadata=_said(PAPER, "Languages are drawn alike, by their size, or between the two."),
     )
-    language_temperature: float = field(
+    language_temperature: Annotated[float, above(0)] = field(
         default=3.33,
         metadata=_said(
             OURS, "For language_draw = temperature: a language's size to the power of 1/T."
@@ -79,47 +84,53 @@ class Settings:
             OURS, "Leave out rows that the recipe cannot use, instead of refusing them."
         ),
     )
-    holdout: float = field(
+    holdout: Annotated[float, at_least(0, 0.5)] = field(
         default=0.05,
         metadata=_said(
             OURS, "Without validation files: share of the data held out for validation loss."
         ),
     )
-    batch_size: int = field(
+    batch_size: Annotated[int, at_least(2)] = field(
         default=100, metadata=_said(PAPER, "Pairs in a batch, for each process.")
     )
-    accumulation: int = field(
+    accumulation: Annotated[int, at_least(1)] = field(
         default=1, metadata=_said(OURS, "Batches whose gradients make one step.")
     )
-    cache_batch: int = field(
+    cache_batch: Count = field(
         default=0, metadata=_said(OURS, "Gradient caching: texts encoded at once; 0 for none.")
     )
-    epochs: float = field(default=3.0, metadata=_said(OURS, "Passes over the data."))
-    steps: int = field(
+    epochs: Annotated[float, above(0)] = field(
+        default=3.0, metadata=_said(OURS, "Passes over the data.")
+    )
+    steps: Count = field(
         default=0, metadata=_said(OURS, "Steps to train; 0: as many as the epochs give.")
     )
-    learning_rate: float = field(default=3e-5, metadata=_said(PAPER, "Of AdamW."))
-    weight_decay: float = field(default=0.01, metadata=_said(PAPER, "Of AdamW."))
-    warmup: float = field(
+    learning_rate: Annotated[float, above(0)] = field(
+        default=3e-5, metadata=_said(PAPER, "Of AdamW.")
+    )
+    weight_decay: Annotated[float, at_least(0)] = field(
+        default=0.01, metadata=_said(PAPER, "Of AdamW.")
+    )
+    warmup: Share = field(
         default=0.1, metadata=_said(OURS, "Share of the steps over which the rate rises.")
     )
     schedule: Schedule = field(
         default="linear", metadata=_said(OURS, "How the learning rate falls.")
     )
-    max_grad_norm: float = field(
+    max_grad_norm: Annotated[float, at_least(0)] = field(
         default=1.0, metadata=_said(OURS, "Gradients are clipped to this length; 0: never.")
     )
-    temperature: float = field(
+    temperature: Annotated[float, above(0)] = field(
         default=0.05, metadata=_said(OURS, "Of the InfoNCE loss; cosines are divided by it.")
     )
-    hard_negatives: int = field(
+    hard_negatives: Count = field(
         default=1, metadata=_said(OURS, "Hard negatives of each pair, where given.")
     )
     query_prompt: str = field(default="Query: ", metadata=_said(PAPER, "Put before each query."))
     passage_prompt: str = field(
         default="Passage: ", metadata=_said(PAPER, "Put before each passage.")
     )
-    max_length: int = field(
+    max_length: Annotated[int, at_least(4)] = field(
         default=256, metadata=_said(OURS, "Tokens of a text that are read in training.")
     )
     precision: Precision = field(
@@ -128,19 +139,21 @@ class Settings:
     freeze: tuple[str, ...] = field(
         default=(), metadata=_said(OURS, "Parts whose weights stay: names, with * at will.")
     )
-    evaluate_every: int = field(
+    evaluate_every: Annotated[int, at_least(1)] = field(
         default=200, metadata=_said(OURS, "Steps between validations and checkpoints.")
     )
-    patience: int = field(
+    patience: Count = field(
         default=3,
         metadata=_said(
             OURS, "Validations without a lower loss before training stops; 0: never stops early."
         ),
     )
-    log_every: int = field(
+    log_every: Annotated[int, at_least(1)] = field(
         default=10, metadata=_said(OURS, "Steps between points of the loss curve.")
     )
-    seed: int = field(default=0, metadata=_said(OURS, "Of batches, held-out pairs and dropout."))
+    seed: Annotated[int, at_least(0, 2**31 - 1)] = field(
+        default=0, metadata=_said(OURS, "Of batches, held-out pairs and dropout.")
+    )
 
     def __post_init__(self) -> None:
         """Check every value.
@@ -148,20 +161,10 @@ class Settings:
         Raises:
             UsageError: names the option, as a flag.
         """
-        hints = get_type_hints(type(self))
-        for option in fields(self):
-            _check(option, hints[option.name], getattr(self, option.name))
-        for name, (low, high) in _RANGES.items():
-            value = getattr(self, name)
-            if not low <= value <= high:
-                reach = f"at least {low}" if high == _ENDLESS else f"between {low} and {high}"
-                raise UsageError(f"{flag(name)} must be {reach}, not {value}")
-        for name in ("learning_rate", "temperature", "language_temperature", "epochs"):
-            if not getattr(self, name) > 0:
-                raise UsageError(f"{flag(name)} must be above 0, not {getattr(self, name)}")
-        for code in self.languages:
-            if not is_language(code):
-                raise UsageError(f"--languages: {code!r} is not a language code, as en or de")
+        for name, hint in _hints().items():
+            what = refusal(hint, getattr(self, name))
+            if what is not None:
+                raise UsageError(f"{flag(name)} {what}")
         if self.recipe != "hybrid" and self.alpha != _default("alpha"):
             raise UsageError(
                 f"--alpha is for --recipe hybrid; {self.recipe} has no choice between batches"
@@ -183,35 +186,9 @@ class Settings:
         return found
 
 
-_ENDLESS = float("inf")
-_RANGES: Mapping[str, tuple[float, float]] = {
-    "alpha": (0, 1),
-    "holdout": (0, 0.5),
-    "batch_size": (2, _ENDLESS),
-    "accumulation": (1, _ENDLESS),
-    "cache_batch": (0, _ENDLESS),
-    "steps": (0, _ENDLESS),
-    "weight_decay": (0, _ENDLESS),
-    "warmup": (0, 1),
-    "max_grad_norm": (0, _ENDLESS),
-    "hard_negatives": (0, _ENDLESS),
-    "max_length": (4, _ENDLESS),
-    "evaluate_every": (1, _ENDLESS),
-    "patience": (0, _ENDLESS),
-    "log_every": (1, _ENDLESS),
-    "seed": (0, 2**31 - 1),
-}
-
-
-_TYPES: Mapping[Any, tuple[tuple[type, ...], str]] = {
-    str: ((str,), "a string"),
-    bool: ((bool,), "true or false"),
-    int: ((int,), "a whole number"),
-    float: ((int, float), "a number"),
-}
-
-
-_STRINGS: tuple[tuple[type, ...], str] = ((tuple,), "a list of strings")
+@cache
+def _hints() -> dict[str, Any]:
+    return get_type_hints(Settings, include_extras=True)
 
 
 def flag(name: str) -> str:
@@ -221,24 +198,6 @@ def flag(name: str) -> str:
 
 def _default(name: str) -> Any:
     return next(x.default for x in fields(Settings) if x.name == name)
-
-
-def _check(option: Field[Any], hint: Any, value: Any) -> None:
-    """One value has its option's type, or is one of its choices."""
-    choices = () if ... in get_args(hint) else get_args(hint)
-    if choices:
-        if value not in choices:
-            hint_text = did_you_mean(str(value), choices)
-            raise UsageError(
-                f"{flag(option.name)} must be one of {', '.join(choices)}, not {value!r}{hint_text}"
-            )
-        return
-    types, name = _TYPES.get(hint, _STRINGS)
-    right = isinstance(value, types) and (hint is bool or not isinstance(value, bool))
-    if right and isinstance(value, tuple):
-        right = all(isinstance(x, str) for x in value)
-    if not right:
-        raise UsageError(f"{flag(option.name)} must be {name}, not {value!r}")
 
 
 def read_recipe(path: Path) -> dict[str, Any]:

@@ -9,7 +9,16 @@ from typing import Annotated, Any, Literal
 
 import pytest
 
-from harness.base.strict import Languages, Text, Texts, WrongKeyError, at_least, read_as
+from harness.base.strict import (
+    Languages,
+    Text,
+    Texts,
+    WrongKeyError,
+    above,
+    at_least,
+    read_as,
+    refusal,
+)
 from harness.errors import StudyError
 
 
@@ -80,3 +89,20 @@ def test_refused_with_file_and_key(values: dict[str, Any], says: str) -> None:
     with pytest.raises(StudyError) as caught:
         read_as(Outer, titled | values, "some.toml", StudyError)
     assert str(caught.value).startswith("some.toml: ") and says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("hint", "value", "says"),
+    [
+        (Annotated[float, at_least(0, 0.5)], 0.6, "must be between 0 and 0.5, not 0.6"),
+        (Annotated[float, at_least(0)], float("nan"), "must be at least 0, not nan"),
+        (Annotated[float, above(0)], 0, "must be above 0, not 0.0"),
+        (Annotated[float, above(0)], True, "must be a number, not True"),
+        (tuple[str, ...], ("a", 1), "must be a list of strings, but contains 1"),
+        (tuple[str, ...], "a", "must be a list of strings, not 'a'"),
+        (Literal["a", "b"], "c", "must be one of a, b, not 'c'"),
+        (float, 1, None),
+    ],
+)
+def test_a_single_value(hint: Any, value: Any, says: str | None) -> None:
+    assert refusal(hint, value) == says

@@ -98,7 +98,7 @@ def test_a_board_that_no_record_gives_any_more_is_found_and_removed(boards: Path
 def test_invalid_records_end_with_2_or_are_left_out(boards: Path) -> None:
     (boards / "records" / "broken.json").write_text("{")
     refused = board(boards)
-    assert refused.exit_code == 2 and "broken.json is not JSON" in refused.stderr
+    assert refused.exit_code == 2 and "broken.json: not valid JSON" in refused.stderr
     assert "--skip-invalid" in refused.stderr
     skipped = board(boards, "--skip-invalid")
     assert skipped.exit_code == 0 and "Warning: left out" in skipped.stderr
