@@ -13,9 +13,9 @@ from harness.data.pool import Pool
 from harness.data.task import Setting
 from harness.errors import UsageError
 from harness.metrics import Measure
-from harness.metrics.bias import mean_by_golds
 from harness.metrics.ranks import RankedGolds
 from harness.search.results import SearchResult
+from harness.stats.means import MacroMean, group_means
 from harness.stats.per_query import PerQuery
 
 LANGUAGES_DEPTH = 10
@@ -174,17 +174,19 @@ def _refuse_uninformative(
 
 
 def rank_distance_by_golds(table: PerQuery) -> dict[int, float]:
-    """Number of golds -> macro mean of the rank distance (it grows with the number of golds)."""
-    if "rank_distance" not in table.values:
+    """Number of relevant passages m, ascending -> macro mean of the rank distance in the pool.
+
+    Rank distance grows with m, so its mean over questions with different m says little alone.
+    """
+    rows = table.of_kind("multi")
+    if "rank_distance" not in rows.values:
         return {}
-    multi = np.array([s.kind == "multi" for s in table.settings])
-    rows = multi[table.setting]
-    asked = sorted({s.query_language for s in table.settings})
-    language = np.array([asked.index(s.query_language) for s in table.settings])
-    indptr = np.concatenate([[0], np.cumsum(table.relevant[rows])]).astype(np.int64)
-    return mean_by_golds(
-        table.values["rank_distance"][rows], indptr, language[table.setting[rows]], len(asked)
-    )
+    values, macro = rows.values["rank_distance"], MacroMean(rows.settings)
+    found = {}
+    for m in np.unique(rows.relevant[~np.isnan(values)]).tolist():
+        of_m = np.where(rows.relevant == m, values, np.nan)
+        found[m] = macro.mean(group_means(of_m, rows.setting, len(rows.settings)))
+    return found
 
 
 def top_language_share(

@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.metrics import retrieval
-from harness.stats.means import macro_mean
 from harness.stats.ragged import (
     BoolArray,
     FloatArray,
@@ -73,20 +72,6 @@ def expected_rank_distance(golds: int | NDArray[Any], pool_size: int | NDArray[A
     m = np.asarray(golds, dtype=np.float64)
     n = np.asarray(pool_size, dtype=np.float64)
     return (n + 1) * (m - 1) / (m + 1)
-
-
-def mean_by_golds(
-    values: FloatArray, indptr: IntArray, query_languages: IntArray, n_languages: int
-) -> dict[int, float]:
-    """Macro mean of per-query ``values`` for each number m of relevant passages, ascending.
-
-    Rank distance grows with m, so a mean over questions with different m says little.
-    """
-    golds = counts(indptr)
-    return {
-        int(m): macro_mean(values[golds == m], query_languages[golds == m], n_languages)
-        for m in np.unique(golds[~np.isnan(values)])
-    }
 
 
 def own_language_first(

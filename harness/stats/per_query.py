@@ -201,7 +201,7 @@ class PerQuery:
         import pyarrow.parquet as pq
 
         try:
-            table = pq.read_table(io.BytesIO(raw))
+            table = pq.ParquetFile(io.BytesIO(raw)).read()
             number = {s.name: i for i, s in enumerate(settings)}
             of_setting, names = _codes(table["setting"])
             question, questions = _codes(table["question"])
@@ -210,16 +210,25 @@ class PerQuery:
                 questions=tuple(questions),
                 setting=np.array([number[x] for x in names], np.int32)[of_setting],
                 question=question.astype(np.int32),
-                relevant=table["golds"].to_numpy().astype(np.int32, copy=False),
-                query_chars=table["query_chars"].to_numpy().astype(np.int32, copy=False),
+                relevant=_numbers(table["golds"]).astype(np.int32, copy=False),
+                query_chars=_numbers(table["query_chars"]).astype(np.int32, copy=False),
                 values={
-                    name: table[name].to_numpy().astype(np.float64, copy=False)
+                    name: _numbers(table[name]).astype(np.float64, copy=False)
                     for name in table.column_names
                     if name not in FACTS
                 },
             )
-        except (pa.ArrowInvalid, KeyError) as problem:
+        except (pa.ArrowException, KeyError) as problem:
             raise ValueError(f"not a per-query table: {problem}") from problem
+
+
+# read_table and to_numpy would load pandas, which takes longer than everything else here.
+
+
+def _numbers(column: Any) -> NDArray[Any]:
+    """(R,) values of a column of numbers."""
+    numbers: NDArray[Any] = np.from_dlpack(_whole(column))
+    return numbers
 
 
 def _codes(column: Any) -> tuple[NDArray[np.int64], list[str]]:
@@ -228,11 +237,17 @@ def _codes(column: Any) -> tuple[NDArray[np.int64], list[str]]:
 
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
-    whole = column.unify_dictionaries().combine_chunks()
-    if isinstance(whole, pa.ChunkedArray):
-        whole = whole.chunk(0)
-    codes: NDArray[np.int64] = whole.indices.to_numpy().astype(np.int64)
+    whole = _whole(column.unify_dictionaries())
+    codes = np.from_dlpack(whole.indices).astype(np.int64)
     return codes, [str(x) for x in whole.dictionary.to_pylist()]
+
+
+def _whole(column: Any) -> Any:
+    """A chunked column as one array."""
+    import pyarrow as pa
+
+    whole = column.combine_chunks()
+    return whole.chunk(0) if isinstance(whole, pa.ChunkedArray) else whole
 
 
 def _side_by_side(rows: NDArray[np.bool_]) -> slice | NDArray[np.bool_]:

@@ -15,7 +15,6 @@ from harness.metrics import RankedGolds, parse_measure
 from harness.metrics.bias import (
     expected_rank_distance,
     language_ndcg,
-    mean_by_golds,
     spread,
 )
 from harness.stats.resampling import cluster_bootstrap
@@ -241,13 +240,6 @@ def test_expected_rank_distance_of_xquad_r() -> None:
     assert round(float(expected_rank_distance(11, 13014))) == 10846
     assert expected_rank_distance(1, 100) == 0
     np.testing.assert_allclose(expected_rank_distance(np.array([2, 3]), 11), [4.0, 6.0])
-
-
-def test_mean_by_number_of_golds_is_macro() -> None:
-    values = np.array([1.0, 3.0, 9.0, 5.0, NAN])
-    indptr = np.array([0, 2, 4, 6, 9, 10])  # m = 2, 2, 2, 3, 1
-    found = mean_by_golds(values, indptr, np.array([0, 0, 1, 1, 1]), 2)
-    assert found == {2: (2 + 9) / 2, 3: 5.0}
 
 
 def test_a_pool_of_one_language() -> None:
