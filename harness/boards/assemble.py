@@ -16,10 +16,10 @@ from harness.analysis.compare import KEY_BIAS
 from harness.boards.additions import additions
 from harness.boards.board import Board, Cell, Column, Ranking, Row, TaskBoard
 from harness.boards.leaderboards import Leaderboards
+from harness.boards.leaders import leaders
 from harness.boards.overview import make_overview
 from harness.boards.published import published_on
 from harness.boards.rows import imported_row, measured_row, published_row
-from harness.boards.shown_values import leaders
 from harness.boards.tracked.document import Tracked, question_ids
 from harness.boards.tracked.fields import TrackedTask
 from harness.boards.tracked.questions import packed

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.boards.board import Cell, Column, Overview, OverviewColumn, OverviewRow, Row, TaskBoard
+from harness.boards.leaders import leaders
 
 
 def make_overview(boards: Sequence[TaskBoard]) -> Overview:
@@ -13,8 +14,6 @@ def make_overview(boards: Sequence[TaskBoard]) -> Overview:
     The mean is over the main measures of boards that stand for their whole task; rows that lack
     one of them have none.
     """
-    from harness.boards.shown_values import leaders
-
     columns: list[OverviewColumn] = []
     averaged: list[str] = []
     for board in boards:

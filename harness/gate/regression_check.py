@@ -18,7 +18,6 @@ from harness.gate.differences import Check, asks, measured
 from harness.gate.policy import Policy, read_policy
 from harness.gate.result import Gate, Outcome, Party
 from harness.gate.verdicts import judge, outcomes, overall
-from harness.stats.per_query import Paired
 
 _HALVES = ("float16", "bfloat16")
 
@@ -81,9 +80,7 @@ def gate(
     half = any(x.contents.options.dtype in _HALVES for x in (base, new))
     cells, comparisons = judge(policy, kinds, asked, moved, half=half)
     cells, languages = attributed(policy, kinds, asked, cells)
-    found = [
-        _checked(outcome, base, new, names, kinds) for outcome in outcomes(policy, asked, cells)
-    ]
+    found = [_checked(outcome, base, new, names) for outcome in outcomes(policy, asked, cells)]
     return Gate(
         verdict=overall(found),
         candidate=_party(new),
@@ -186,9 +183,7 @@ def _permutations(policy: Policy, asked: Sequence[Check]) -> int:
     return max(policy.resamples, round(10 * max(counted, 1) / strictest))
 
 
-def _checked(
-    outcome: Outcome, base: Record, new: Record, tasks: Sequence[str], kinds: Sequence[Paired]
-) -> Outcome:
+def _checked(outcome: Outcome, base: Record, new: Record, tasks: Sequence[str]) -> Outcome:
     """An outcome, missing if the rule names what one of the records does not hold."""
     rule = outcome.rule
     for task in rule.tasks:

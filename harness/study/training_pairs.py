@@ -205,7 +205,7 @@ def _made(
             "source": PAIRS,
             "files": [{"name": x.name, "sha256": file_sha256(x)} for x in sources],
         }
-        form = _one_form(data, sources)
+        form = _one_form(sources)
         rows: Iterator[Example] = islice(_chained(sources), data.options.get("limit"))
     else:
         own = dict(data.options)
@@ -265,7 +265,7 @@ def _held(path: Path) -> dict[str, Any]:
         return {}
 
 
-def _one_form(data: DataSet, files: Sequence[Path]) -> Form:
+def _one_form(files: Sequence[Path]) -> Form:
     forms = {form_of(x) for x in files}
     if len(forms) > 1:
         raise DataError(f"{files[0]} and the others are of two forms; make two sets of them")

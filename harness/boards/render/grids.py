@@ -7,8 +7,8 @@ from statistics import median
 
 from harness.base.languages import outside
 from harness.boards.board import Board, Cell, Column, Row, TaskBoard
+from harness.boards.leaders import leaders
 from harness.boards.overview import recipe_in_words
-from harness.boards.shown_values import leaders
 from harness.console import numbers
 from harness.console.tables import Grid, Item, Mark
 from harness.data.task import Kind

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 
 from harness.boards.assemble import column_of
 from harness.boards.board import Board, Cell, Column, Row, TaskBoard
+from harness.boards.leaders import leaders
 from harness.boards.published import HYBRID, LAREQA, MEAN, published_on
 from harness.boards.render.grids import KIND_TITLES, SIGNS, value_item
-from harness.boards.shown_values import leaders
 from harness.console.tables import Grid, Item, Mark
 
 _SIDE_BY_SIDE = 3

@@ -75,10 +75,7 @@ def print_gate(console: Console, found: Gate, *, verbose: bool = False) -> None:
     if found.differing:
         console.print("They differ in")
         for fact in found.differing:
-            words = (
-                f"{fact.task + ' ' if fact.task else ''}{fact.field}: {' -> '.join(fact.values)}"
-            )
-            console.print(f"  {words}", soft_wrap=True)
+            console.print(f"  {_changed(fact)}", soft_wrap=True)
     for task, reasons in found.tasks.items():
         if reasons:
             console.print(f"PARTIAL: {task}: {partial(reasons)}", style="bold yellow")
@@ -119,7 +116,7 @@ def to_markdown(found: Gate, *, limit: int = COMMENT_LIMIT, rest: str | None = N
     )
     for title, verdicts in titles:
         chosen = [(o, c) for o, c in found.cells() if c.verdict in verdicts]
-        lines = [_line(found, c, [o.rule.name, *_first(found, c)]) for o, c in chosen]
+        lines = [_line(c, [o.rule.name, *_first(found, c)]) for o, c in chosen]
         if lines:
             head, rule, *body = markdown_rows(
                 Grid("", ("rule", "value", *_HEADS[1:]), lines, align="llrrrrrl")
@@ -195,7 +192,7 @@ def _first(found: Gate, cell: CheckResult) -> list[str]:
     return [f"{cell.task} {place(cell)}" if len(found.tasks) > 1 else place(cell)]
 
 
-def _line(found: Gate, cell: CheckResult, first: Sequence[str]) -> Line:
+def _line(cell: CheckResult, first: Sequence[str]) -> Line:
     cells: list[Item | str] = [
         *first,
         numbers.value(cell.measure, cell.baseline),
@@ -215,7 +212,7 @@ def _grid(found: Gate, cells: Sequence[CheckResult]) -> Grid:
     """For a terminal: baseline and candidate one below the other, so that the verdict fits."""
     rows = []
     for cell in cells:
-        line = _line(found, cell, _first(found, cell))
+        line = _line(cell, _first(found, cell))
         name, baseline, candidate, *rest = line.items
         both = Item(f"{baseline.text}\n{candidate.text}")
         rows.append(Line([name, both, *rest], line.style))
