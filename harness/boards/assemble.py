@@ -19,7 +19,7 @@ from harness.boards.leaderboards import Leaderboards
 from harness.boards.leaders import leaders
 from harness.boards.overview import make_overview
 from harness.boards.published import published_on
-from harness.boards.rows import imported_row, measured_row, published_row
+from harness.boards.rows import measured_row, published_row
 from harness.boards.tracked.document import Tracked, question_ids
 from harness.boards.tracked.fields import TrackedTask
 from harness.boards.tracked.questions import packed
@@ -27,7 +27,7 @@ from harness.data.task import KINDS, Kind
 from harness.errors import UsageError
 from harness.evaluation.partial import partial
 from harness.evaluation.record_fields import TaskFacts
-from harness.interop.imported import Imported
+from harness.interop.published import Published
 from harness.metrics import parse_measure
 from harness.stats.multiple_tests import ALPHA
 from harness.stats.pairwise_tests import ranked
@@ -125,19 +125,16 @@ def _only_sampled(task: TaskFacts) -> bool:
 
 
 def _task_board(
-    slug: str, members: list[Member], folder: Path, imported: Sequence[Imported]
+    slug: str, members: list[Member], folder: Path, imported: Sequence[Published]
 ) -> TaskBoard:
     # What measured most speaks for the board.
     fullest, task = max(members, key=lambda x: (len(x[1].settings), len(x[1].measures)))
     rows = [measured_row(tracked, own, _redefined(own, task)) for tracked, own in members]
     notes = board_notes(task)
     primary = slug in (task.task, f"{task.task}-sample")
-    if primary:
-        elsewhere = bool(task.partial)
-        rows += [published_row(x, task, elsewhere=elsewhere) for x in published_on(task.task)]
     # On the board of the same data; of other data on the task's own, with a note.
-    here = [x for x in imported if x.task == task.task]
-    rows += [imported_row(x, task) for x in here if primary or x.data_digest == task.data_digest]
+    here = [x for x in (*published_on(task.task), *imported) if x.task == task.task]
+    rows += [published_row(x, task) for x in here if primary or x.data_digest == task.data_digest]
     kinds: list[Kind] = [k for k in KINDS if any(k in own.kinds for _, own in members)]
     main, more = _columns(kinds, [own for _, own in members], rows)
     rankings = {

@@ -13,6 +13,7 @@ from harness.boards.board import Board, TaskBoard
 from harness.boards.render import files
 from harness.boards.render.grids import KIND_TITLES, main_grid, overview_grid
 from harness.boards.render.paper import paper_grids
+from harness.boards.tracked.document import FOLDER
 from harness.boards.tracked.document import add as track
 from harness.console import consoles, latex, markdown
 from harness.console.tables import Grid
@@ -106,6 +107,13 @@ def update(
             write_atomically(page, content)
             written.append(page)
     return written
+
+
+def update_if_any(leaderboards: Path) -> list[Path]:
+    """Make the boards again where there are tracked records; returns the paths that changed."""
+    if not any((leaderboards / FOLDER).glob("*.json")):
+        return []
+    return update(read(leaderboards, skip_invalid=False, tell=lambda _: None), leaderboards, ())
 
 
 def check(board: Board, leaderboards: Path, pages: Sequence[Path]) -> list[str]:

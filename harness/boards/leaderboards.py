@@ -8,9 +8,8 @@ from pathlib import Path
 
 from harness.boards.tracked.document import FOLDER, Tracked, load
 from harness.errors import RecordError, UsageError
-from harness.interop.imported import FOLDER as IMPORTED
-from harness.interop.imported import Imported
-from harness.interop.imported import load as load_imported
+from harness.interop.published import Published
+from harness.interop.published_tables import load_all
 
 
 @dataclass(frozen=True)
@@ -20,8 +19,8 @@ class Leaderboards:
     folder: Path
     records: Sequence[Tracked]
     refused: Sequence[str]
-    """One sentence for each file that is not a valid record, or imported row."""
-    imported: Sequence[Imported] = ()
+    """One sentence for each file that is not a valid record, or table of imported rows."""
+    imported: Sequence[Published] = ()
     """Rows from elsewhere."""
 
 
@@ -43,17 +42,14 @@ def read_leaderboards(folder: str | Path, *, skip_invalid: bool = False) -> Lead
             f"{folder / FOLDER} holds no tracked records; add one with "
             "harness board add RECORD, or name another folder with --leaderboards"
         )
-    records, imported, refused = [], [], []
+    records, refused = [], []
     for path in paths:
         try:
             records.append(load(path))
         except RecordError as problem:
             refused.append(str(problem))
-    for path in sorted((folder / IMPORTED).glob("*.json")):
-        try:
-            imported.append(load_imported(path))
-        except RecordError as problem:
-            refused.append(str(problem))
+    imported, of_imported = load_all(folder)
+    refused += of_imported
     if refused and not skip_invalid:
         also = "" if len(refused) == 1 else f" ({len(refused)} files are refused)"
         raise RecordError(

@@ -7,13 +7,13 @@
 from __future__ import annotations
 
 import csv
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-MEAN = "mean"
+from harness.data.task import KINDS, Kind, Setting
+from harness.interop.published import MEAN, Published
 
 
 @dataclass(frozen=True)
@@ -32,40 +32,37 @@ LAREQA = Paper(
 _OF_LAREQA = "(LAReQA)"
 
 
-@dataclass(frozen=True)
-class Published:
-    """One published row of one task."""
-
-    task: str
-    model: str
-    recipe: str
-    paper: Paper
-    values: Mapping[tuple[str, str, str], float]
-    """(kind, measure, language or :data:`MEAN`) -> value as printed."""
-
-    @property
-    def id(self) -> str:
-        """``published-xlm-r-hybrid``: the same on the boards of all tasks."""
-        words = re.sub(r"[^a-z0-9]+", "-", f"{self.model} {self.recipe}".lower()).strip("-")
-        return f"published-{words}"
-
-    @property
-    def text(self) -> str | None:
-        """What was encoded of a passage; ``None`` where the paper does not say."""
-        return self.paper.text.get(self.task)
-
-
 @cache
 def published() -> tuple[Published, ...]:
     """All published rows, in the order of the file."""
     raw = files("harness.boards").joinpath("published.csv").read_text("utf-8")
-    values: dict[tuple[str, str, str], dict[tuple[str, str, str], float]] = {}
+    rows: dict[tuple[str, str, str], list[dict[str, str]]] = {}
     for line in csv.DictReader(raw.splitlines()):
-        row = values.setdefault((line["task"], line["model"], line["sampling"]), {})
-        row[line["setting"], line["metric"], line["language"]] = float(line["value"])
-    return tuple(
-        Published(task, model, recipe, LAREQA if _OF_LAREQA in model else HYBRID, of)
-        for (task, model, recipe), of in values.items()
+        rows.setdefault((line["task"], line["model"], line["sampling"]), []).append(line)
+    return tuple(_row(*names, lines) for names, lines in rows.items())
+
+
+def _row(task: str, model: str, recipe: str, lines: Sequence[Mapping[str, str]]) -> Published:
+    paper = LAREQA if _OF_LAREQA in model else HYBRID
+    scores: dict[Setting, dict[str, float]] = {}
+    means: dict[Kind, dict[str, float]] = {}
+    for line in lines:
+        kind = next(x for x in KINDS if x == line["setting"])
+        language, value = line["language"], float(line["value"])
+        if language == MEAN:
+            means.setdefault(kind, {})[line["metric"]] = value
+        else:
+            setting = Setting(kind, language, language if kind == "mono" else None)
+            scores.setdefault(setting, {})[line["metric"]] = value
+    return Published(
+        task=task,
+        model=model,
+        source="published",
+        origin=paper.reference,
+        scores=scores,
+        recipe=recipe,
+        text=paper.text.get(task),
+        printed=means,
     )
 
 

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
 
 from harness.base.languages import outside
 from harness.boards.board import Cell, Facts, Matrix, Row
-from harness.boards.published import MEAN, Published
 from harness.boards.tracked.document import Tracked
 from harness.boards.tracked.fields import TrackedContents, TrackedTask
 from harness.boards.tracked.questions import packed
 from harness.boards.tracked.reproduce import reproduce
 from harness.console.numbers import plural
-from harness.data.task import Setting
+from harness.data.task import KINDS, Kind, Setting
 from harness.evaluation.record_fields import Training
-from harness.interop.imported import Imported
+from harness.interop.published import ModelFacts, Published
 from harness.stats.means import MacroMean, group_means, or_none
 
 _ENOUGH_TEXTS = 100
@@ -184,63 +184,93 @@ def _facts(contents: TrackedContents, task: TrackedTask) -> Facts:
     )
 
 
-def published_row(row: Published, task: TrackedTask, *, elsewhere: bool) -> Row:
-    """A published row on the board of ``task``; ``elsewhere``: which is of a sample alone."""
-    notes = [f"published in {row.paper.reference}, not measured here"]
-    if row.text is not None and row.text != task.text:
-        notes.append(f"another text option than this board's: {row.text}")
-    named = {language for _, _, language in row.values}
-    held = sum(x in named for x in task.languages)
-    if 0 < held < len(task.languages):
-        notes.append(f"over {held} of the {len(task.languages)} languages")
-    if elsewhere:
-        notes.append("over the whole corpus, not this sample")
-    keys = dict.fromkeys((kind, measure) for kind, measure, _ in row.values)
+def published_row(row: Published, task: TrackedTask) -> Row:
+    """A published row on the board of ``task``; what its source lacks stays empty."""
+    # A paper's results, and those of mteb's own tasks, are over all data of the task.
+    whole = row.source == "published" or row.published_as is not None
+    elsewhere = bool(task.partial) if whole else row.data_digest != task.data_digest
+    cells, languages = _published_cells(row, task)
+    facts = row.facts or ModelFacts()
+    crossed = any(s.kind == "cross" and s.passage_language for s in row.scores)
     return Row(
         id=row.id,
         model=row.model,
-        source="published",
+        source=row.source,
         recipe=row.recipe,
+        trained_on=facts.languages,
+        parameters=facts.parameters,
+        dimensions=facts.dimensions,
+        options=row.options,
         text=row.text,
-        notes=tuple(notes),
+        notes=tuple(_published_notes(row, task, whole=whole)),
         comparable=False,
         elsewhere=elsewhere,
-        reference=row.paper.reference,
-        cells={
-            f"{k}/{m}": Cell(row.values[k, m, MEAN]) for k, m in keys if (k, m, MEAN) in row.values
-        },
-        languages={
-            f"{k}/{m}": tuple(Cell(row.values.get((k, m, x))) for x in task.languages)
-            for k, m in keys
-            if any((k, m, x) in row.values for x in task.languages)
-        },
-    )
-
-
-def imported_row(row: Imported, task: TrackedTask) -> Row:
-    """A row from another harness's file on the board of ``task``; what it lacks stays empty."""
-    notes = [f"imported from {row.origin}, not measured here"]
-    if row.data_digest != task.data_digest:
-        notes.append(f"over other data than this board's: {row.data_digest[:12]}")
-    means = row.means()
-    matrices = {}
-    for measure in dict.fromkeys(m for x in row.scores.values() for m in x):
-        matrix = _matrix(task, {s: x.get(measure) for s, x in row.scores.items()})
-        if "cross" in means and any(x is not None for line in matrix for x in line):
-            matrices[measure] = matrix
-    return Row(
-        id=row.id,
-        model=row.model,
-        source="imported",
-        notes=tuple(notes),
-        comparable=False,
-        elsewhere=row.data_digest != task.data_digest,
         reference=row.origin,
-        cells={f"{k}/{m}": Cell(v) for k, values in means.items() for m, v in values.items()},
-        languages={
-            f"{k}/{m}": tuple(Cell(by_language.get(x)) for x in task.languages)
-            for k, values in row.language_means().items()
-            for m, by_language in values.items()
-        },
-        matrices=matrices,
+        cells=cells,
+        languages=languages,
+        matrices=_published_matrices(row, task) if crossed else {},
     )
+
+
+def _published_notes(row: Published, task: TrackedTask, *, whole: bool) -> Iterator[str]:
+    verb = "published in" if row.source == "published" else "imported from"
+    as_what = f" ({row.published_as})" if row.published_as else ""
+    yield f"{verb} {row.origin}{as_what}, not measured here"
+    if row.trained is not None:
+        yield f"trained on data of this task: {row.trained}"
+    if row.text is not None and row.text != task.text:
+        yield f"another text option than this board's: {row.text}"
+    named = {setting.query_language for setting in row.scores}
+    available = sum(x in named for x in task.languages)
+    if 0 < available < len(task.languages):
+        yield f"over {available} of the {len(task.languages)} languages"
+    if whole and task.partial:
+        yield "over the whole corpus, not this sample"
+    if not whole and row.data_digest != task.data_digest:
+        yield f"over other data than this board's: {row.data_digest[:12]}"
+
+
+def _published_cells(
+    row: Published, task: TrackedTask
+) -> tuple[dict[str, Cell], dict[str, tuple[Cell, ...]]]:
+    """Column key -> mean, and one cell per query language of the board.
+
+    A mean that is not printed is over the board's settings, and is left out where one is missing: a
+    mean over other languages cannot stand in the same column.
+    """
+    settings = [Setting(*x[:3]) for x in task.settings]
+    cells: dict[str, Cell] = {}
+    languages: dict[str, tuple[Cell, ...]] = {}
+    for measure, kind in product(dict.fromkeys(m for _, m, _ in row.values), KINDS):
+        needed = [s for s in settings if s.kind == kind]
+        values = [row.scores.get(s, {}).get(measure) for s in needed]
+        printed = (row.printed or {}).get(kind, {}).get(measure)
+        if printed is not None:
+            cells[f"{kind}/{measure}"] = Cell(printed)
+        elif needed and None not in values:
+            cells[f"{kind}/{measure}"] = Cell(MacroMean(tuple(needed)).mean(values))
+        means = _by_language(row, kind, measure, dict(zip(needed, values, strict=True)))
+        if any(x in means for x in task.languages):
+            languages[f"{kind}/{measure}"] = tuple(Cell(means.get(x)) for x in task.languages)
+    return cells, languages
+
+
+def _by_language(
+    row: Published, kind: Kind, measure: str, values: Mapping[Setting, float | None]
+) -> dict[str, float]:
+    """Query language -> mean over its settings: of all of them, or as printed."""
+    missing = {s.query_language for s, x in values.items() if x is None}
+    known = {s: x for s, x in values.items() if s.query_language not in missing}
+    found = MacroMean(tuple(known)).by_language(list(known.values())) if known else {}
+    for setting, printed in row.scores.items():
+        if setting.kind == kind and setting.passage_language is None and measure in printed:
+            found[setting.query_language] = printed[measure]
+    return found
+
+
+def _published_matrices(row: Published, task: TrackedTask) -> dict[str, Matrix]:
+    matrices = {
+        measure: _matrix(task, {s: x.get(measure) for s, x in row.scores.items()})
+        for measure in dict.fromkeys(m for x in row.scores.values() for m in x)
+    }
+    return {k: m for k, m in matrices.items() if any(x is not None for line in m for x in line)}

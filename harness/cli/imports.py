@@ -23,18 +23,22 @@ from harness.cli.options import (
     help="Folder with records/ and the boards made from them.",
 )
 def import_(paths: tuple[Path, ...], leaderboards: Path) -> None:
-    """Keep mteb's results of our tasks as rows, and make the boards again.
+    """Keep mteb's results as rows, and make the boards again.
 
-    FILE is a result file of mteb, DIR a folder of them, such as its ResultCache's. The rows are
-    marked as imported and never ranked with measured ones; what a file lacks stays empty.
+    FILE is a result file of mteb, DIR a folder of them, such as its ResultCache's or a copy of what
+    mteb publishes: of the harness's tasks, and of mteb's own on the same texts. The rows are kept
+    in one table per task, under published/ of the leaderboards, and are marked as imported and
+    never ranked with measured ones; what a file lacks stays empty. What cannot be read is named,
+    one sentence for each kind of problem.
     """
     from harness.boards import commands
-    from harness.interop.imported import keep
-    from harness.interop.mteb import from_results
+    from harness.cli.views.imports import shown
+    from harness.interop.mteb.import_results import read_results
+    from harness.interop.published_tables import keep
 
-    rows = [row for path in paths for row in from_results(path)]
-    for row in rows:
-        click.echo(keep(row, leaderboards))
-    made = commands.read(leaderboards, skip_invalid=False, tell=lambda _: None)
-    for path in commands.update(made, leaderboards, ()):
+    found = read_results(paths)
+    written = keep(found.rows, leaderboards)
+    for line in shown(found):
+        click.echo(line)
+    for path in [*written, *commands.update_if_any(leaderboards)]:
         click.echo(path)

@@ -18,13 +18,14 @@ from hypothesis import strategies as st
 
 from harness import evaluate
 from harness.boards import Board, Leaderboards, TaskBoard, make_board, read_leaderboards, to_payload
-from harness.boards.published import MEAN, published, published_on
+from harness.boards.published import published, published_on
 from harness.boards.render.files import board_files as files_of
 from harness.boards.render.grids import addition_grid, language_grid, main_grid, ordered
 from harness.boards.render.paper import paper_grids
 from harness.boards.tracked.document import add, load
 from harness.boards.tracked.questions import unpacked
 from harness.errors import RecordError, UsageError
+from harness.interop.published import MEAN
 from harness.stats.pairwise_tests import paired_p_values, ranked
 from harness.stats.resampling import paired_permutation_test
 

@@ -9,6 +9,7 @@ from statistics import fmean, median
 
 import numpy as np
 import pytest
+from harness.interop.imported import Imported
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +17,6 @@ from harness.analysis.noise import drifts
 from harness.data.task import KINDS, Kind, Setting
 from harness.gate.differences import asks, measured
 from harness.gate.policy import read_policy
-from harness.interop.imported import Imported
 from harness.interop.trec_runs import Scored
 from harness.interop.trec_runs import kind_means as means_of_runs
 from harness.stats.means import kind_means, kind_medians, question_shares, setting_means

@@ -12,9 +12,10 @@ from collections.abc import Iterator, Sequence
 from harness.boards.assemble import column_of
 from harness.boards.board import Board, Cell, Column, Row, TaskBoard
 from harness.boards.leaders import leaders
-from harness.boards.published import HYBRID, LAREQA, MEAN, published_on
+from harness.boards.published import HYBRID, LAREQA, published_on
 from harness.boards.render.grids import KIND_TITLES, SIGNS, value_item
 from harness.console.tables import Grid, Item, Mark
+from harness.interop.published import MEAN
 
 _SIDE_BY_SIDE = 3
 """Models next to each other: the papers compare three recipes."""
@@ -50,7 +51,7 @@ def paper_grids(board: Board, tasks: Sequence[str] = ()) -> list[Grid]:
 
 
 def _by_language(task: TaskBoard) -> Iterator[Grid]:
-    printed = [x for x in published_on(task.task) if x.paper is HYBRID]
+    printed = [x for x in published_on(task.task) if x.origin == HYBRID.reference]
     if not printed:
         return
     ids = {x.id for x in printed}
@@ -144,7 +145,7 @@ def _lareqa(boards: Sequence[TaskBoard]) -> Iterator[Grid]:
     if not boards:
         return
     column = column_of("multi", "map")
-    printed = {x.id for b in boards for x in published_on(b.task) if x.paper is LAREQA}
+    printed = {x.id for b in boards for x in published_on(b.task) if x.origin == LAREQA.reference}
     names = dict.fromkeys(
         (r.id, r.model, r.recipe or "", r.source)
         for b in boards

@@ -18,7 +18,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.interop.mteb.results import from_results, to_result, write_results
+    from harness.interop.mteb.import_results import from_results
+    from harness.interop.mteb.results import to_result, write_results
     from harness.interop.mteb.search import EncodeOnce
     from harness.interop.mteb.tasks import from_task_file
 
@@ -36,7 +37,7 @@ __all__ = [
 _TASKS = {"XQuADR": "xquad-r", "MLQAR": "mlqa-r", "MIRACL": "miracl"}
 _ELSEWHERE = {
     "EncodeOnce": "harness.interop.mteb.search",
-    "from_results": "harness.interop.mteb.results",
+    "from_results": "harness.interop.mteb.import_results",
     "from_task_file": "harness.interop.mteb.tasks",
     "to_result": "harness.interop.mteb.results",
     "write_results": "harness.interop.mteb.results",

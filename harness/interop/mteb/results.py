@@ -1,4 +1,4 @@
-"""Records as mteb's result files, and mteb's result files as rows for our boards.
+"""Records as mteb's result files.
 
     FOLDER/results/ORG__NAME/REVISION/TASK.json        as mteb's ResultCache lays them out
     FOLDER/results/ORG__NAME/REVISION/model_meta.json
@@ -13,24 +13,19 @@ from __future__ import annotations
 import datetime
 import json
 import re
-from collections.abc import Iterator, Mapping
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from harness.base.files import write_atomically
-from harness.base.reading import object_or_empty
-from harness.data.task import Setting, find_task, list_tasks
+from harness.data.task import Setting, list_tasks
 from harness.errors import RecordError
 from harness.evaluation.record import Record
-from harness.interop.imported import Imported
-from harness.interop.mteb.tasks import MAIN_SCORE, SPLIT, mteb_name, subset_languages
-from harness.metrics import families
+from harness.interop.mteb.names import MAIN_SCORE, SPLIT, mteb_name
+from harness.interop.mteb.tasks import subset_languages
 
 _SAME = {"ndcg": "ndcg_at_", "recall": "recall_at_", "mrr": "mrr_at_"}
 """Families of ours that mteb computes too -> what mteb calls them before the cutoff."""
-_THEIR_NAME = re.compile(r"(ndcg|recall|mrr)_at_([0-9]+)")
 _HF_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -38,12 +33,6 @@ def their_name(measure: str) -> str:
     """``ndcg_at_10`` of ``ndcg@10``; a measure that mteb does not have keeps its name."""
     base, at, cutoff = measure.partition("@")
     return f"{_SAME[base]}{cutoff}" if at and base in _SAME else measure
-
-
-def our_name(key: str) -> str:
-    """The other way round."""
-    match = _THEIR_NAME.fullmatch(key)
-    return f"{match[1]}@{match[2]}" if match else key
 
 
 def to_result(record: Record, task: str) -> Any:
@@ -156,98 +145,3 @@ def _scoring(similarity: str | None) -> Any:
 
 def _slug(name: str) -> str:
     return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "model"
-
-
-def from_results(path: Path) -> list[Imported]:
-    """Read result files of our tasks that mteb wrote, or that were written for it.
-
-    ``path`` is one file, or a folder in which all result files of our tasks are taken; files of
-    other tasks in a folder are passed over.
-
-    Raises:
-        RecordError: there is no such file, it is no result file, it is of a task that is not ours,
-            or a folder holds none that is.
-    """
-    if path.is_dir():
-        found = [x for x in map(_read, _result_files(path)) if x is not None]
-        if not found:
-            raise RecordError(
-                f"{path}: holds no mteb result of {', '.join(sorted(_ours()))}; name the file, or "
-                "the folder that mteb's ResultCache was given"
-            )
-        return found
-    one = _read(path)
-    if one is None:
-        raise RecordError(
-            f"{path}: is not of a task of the harness; known are {', '.join(sorted(_ours()))}"
-        )
-    return [one]
-
-
-def _result_files(folder: Path) -> Iterator[Path]:
-    for file in sorted(folder.rglob("*.json")):
-        if file.stem in _ours():
-            yield file
-
-
-def _ours() -> dict[str, str]:
-    """Name in mteb -> task of ours."""
-    return {mteb_name(t): t.name for t in list_tasks()}
-
-
-def _read(path: Path) -> Imported | None:
-    from mteb.results import TaskResult
-
-    try:
-        result = TaskResult.from_disk(path)
-    except (OSError, ValueError, KeyError, AttributeError) as problem:
-        reason = str(problem).strip().split("\n")[0] or type(problem).__name__
-        raise RecordError(f"{path}: cannot be read as an mteb result file: {reason}") from problem
-    task = _ours().get(result.task_name)
-    if task is None:
-        return None
-    settings = {s.name: s for s in find_task(task).settings()}
-    scores: dict[Setting, dict[str, float]] = {}
-    for row in result.scores.get(SPLIT, []):
-        setting = settings.get(row["hf_subset"])
-        if setting is None:
-            raise RecordError(f"{path}: task {task} has no setting {row['hf_subset']!r}")
-        scores[setting] = _values(row)
-    if not scores:
-        raise RecordError(f"{path}: holds no scores of the {SPLIT} split")
-    model, revision = _model_of(path)
-    return Imported(
-        task=task,
-        model=model,
-        revision=revision,
-        data_digest=result.dataset_revision,
-        origin=f"mteb {result.mteb_version or 'of an unknown version'}",
-        scores=scores,
-    )
-
-
-def _values(row: Mapping[str, Any]) -> dict[str, float]:
-    """Measures by our names. Where both names are there, ours has all digits."""
-    found: dict[str, float] = {}
-    for key, value in row.items():
-        if not isinstance(value, int | float) or isinstance(value, bool) or "_mean_" in key:
-            continue
-        if "@" in key or key in _without_cutoff():
-            found[key] = float(value)
-        elif _THEIR_NAME.fullmatch(key):
-            found.setdefault(our_name(key), float(value))
-    return found
-
-
-@cache
-def _without_cutoff() -> frozenset[str]:
-    """Measures of ours that are written without one: they stand beside mteb's as they are."""
-    return frozenset(x.base for x in families().values() if x.cutoff != "required")
-
-
-def _model_of(path: Path) -> tuple[str, str | None]:
-    """Name and revision: from model_meta.json beside the file, else from its folders."""
-    meta = object_or_empty(path.parent / "model_meta.json")
-    if "name" not in meta:
-        return path.parent.parent.name.replace("__", "/"), path.parent.name
-    return str(meta["name"]), meta.get("revision")

@@ -28,6 +28,7 @@ from harness.evaluation.layout import Prepared, prepare, refuse_corpora, texts_o
 from harness.evaluation.options import RunOptions
 from harness.evaluation.scores import per_query
 from harness.evaluation.trec_export import qrels_of
+from harness.interop.mteb.names import MAIN_SCORE, SPLIT, mteb_name
 from harness.interop.mteb.search import TopPassages, scoring_of
 from harness.models.base import Similarity
 from harness.models.mteb_registry import encode_with_mteb
@@ -38,17 +39,8 @@ from harness.search.tiles import rank
 from harness.stats.means import setting_means
 from harness.vectors import encode as encoding
 
-SPLIT = "test"
-_NAMES = {"xquad-r": "XQuADR", "mlqa-r": "MLQAR", "miracl": "MIRACLHarness"}
-"""Task of ours -> its name in mteb, where files named so must not be taken for another task's."""
-MAIN_SCORE = "ndcg_at_10"
 _TOP = 1000
 """Passages per query that mteb keeps."""
-
-
-def mteb_name(spec: TaskSpec) -> str:
-    """What a task is called in mteb: never the name of one of mteb's own tasks."""
-    return _NAMES.get(spec.name, f"Harness-{spec.name}")
 
 
 def subset_languages(setting: Setting, languages: Sequence[str]) -> list[str]:
