@@ -21,13 +21,17 @@ class RunOptions:
     """Everything about a run that is neither the model nor the task."""
 
     languages: tuple[str, ...] | None = None
+    """Only these languages of the tasks."""
     settings: tuple[Kind, ...] | None = None
     """Kinds of setting: mono, cross, multi; ``None``: all of the task's."""
     limit: int | None = None
+    """The first questions of every language, this many; all passages stay."""
     sample: int | None = None
     """Questions to draw, always the same ones; see :func:`harness.data.loading.load`."""
     text: str | None = None
+    """What is encoded of a passage, where tasks choose."""
     measures: tuple[str, ...] | None = None
+    """Instead of the tasks' own."""
     bias: bool = True
     """Whether the bias suite is computed beside the measures that are shown."""
     resamples: int = 10_000
@@ -37,18 +41,26 @@ class RunOptions:
     memory: int | None = None
     """Bytes; ``None``: a quarter of the machine's."""
     data_dir: Path | None = None
+    """Local copy of the data."""
     offline: bool = False
+    """Whether the network is left alone."""
     store: bool = True
+    """Whether vectors are read from the store and kept there."""
     trec: Path | None = None
+    """Folder for TREC run and qrels files."""
     trec_depth: int = 100
+    """Passages per query in them; 0 for the whole ranking."""
     treatments: tuple[str, ...] = ()
     """What is done to vectors and rankings after encoding: see
     :mod:`harness.evaluation.postprocessing`."""
     translate_queries: str | None = None
     """A translation engine for the queries, and the language ``into`` that it brings them."""
     into: str = "en"
+    """Language that queries are translated into."""
     expand_queries: str | None = None
+    """What writes the text that is added to queries."""
     expand_url: str | None = None
+    """Of its endpoint."""
     rerank: str | None = None
     """A reranker for the heads; the run then has a second record, of both as one system."""
     rerank_top: int = 100
@@ -70,6 +82,7 @@ class RunOptions:
     store_dtype: StoreDtype = "float32"
     """Numbers that the store keeps vectors in."""
     model: ModelOptions = field(default_factory=ModelOptions)
+    """Options of the model."""
 
 
 class Settings(TypedDict, total=False):

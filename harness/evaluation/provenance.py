@@ -14,6 +14,8 @@ from harness.base.environment import environment
 from harness.evaluation.options import RunOptions
 from harness.evaluation.pipeline import Pipeline
 from harness.evaluation.record import SCHEMA_VERSION, Record, finite
+from harness.evaluation.record_fields import HowRun, Task
+from harness.evaluation.reproduction import changed
 from harness.models.base import Model
 from harness.vectors.store import Store
 
@@ -24,8 +26,12 @@ def document_of(
     options: RunOptions,
     command: Sequence[str] | None,
     store: Store | None,
+    tasks: Sequence[str],
 ) -> dict[str, Any]:
-    """record.json, from its tasks' entries and what produced them."""
+    """record.json, from its tasks' entries and what produced them.
+
+    ``tasks`` are named as a run takes them.
+    """
     fingerprint = getattr(model, "fingerprint", None)
     languages = getattr(model, "languages", None)
     kind = getattr(model, "kind", None) or ("dense" if hasattr(model, "encode") else "lexical")
@@ -52,22 +58,45 @@ def document_of(
             if v not in (None, False) and (k, v) not in (("offline", True), ("backend", "torch"))
         }
         | ({} if options.store_dtype == "float32" else {"store_dtype": options.store_dtype}),
+        "run": HowRun(tasks=tuple(tasks), options=options).to_dict(),
         "device": getattr(model, "device", None) or options.model.device or "cpu",
         "tasks": entries,
         "environment": environment(),
     }
 
 
+_NAMED_BY = ("bias", "resamples", "top_k")
+"""Options that make a run another one and stand nowhere else in what names its folder."""
+
+
 def folder_name(record: Record) -> str:
-    """``MODEL-xxxxxxxx``: the same for the same model, tasks and options; a rerun replaces it."""
-    document = record.document
-    what = {
-        "model": [document["model"]["name"], document["model"]["fingerprint"]],
-        "options": document["options"],
-        "tasks": [
-            [t["task"], t["data_digest"], t["text"], t["kinds"], t["measures"]]
-            for t in document["tasks"]
-        ],
+    """``MODEL-xxxxxxxx``: the same for the same model, tasks and options; a rerun replaces it.
+
+    A model without a fingerprint is told from others of its name by what it was loaded from, and by
+    its values for single queries: a rerun that gives others gets a folder of its own.
+    """
+    contents = record.contents
+    what: dict[str, Any] = {
+        "model": [contents.model.name, contents.model.fingerprint],
+        "options": contents.options.to_dict(),
+        "tasks": [[t.task, t.data_digest, t.text, t.kinds, t.measures] for t in contents.tasks],
     }
+    # Records of earlier versions keep their names.
+    if contents.run is not None:
+        given = changed(contents.run.options)
+        if more := {x: given[x] for x in _NAMED_BY if x in given}:
+            what["run"] = more
+        if contents.model.fingerprint is None:
+            what["model"] += [
+                contents.run.options.named,
+                contents.model.facts,
+                [_table_digest(record, t) for t in contents.tasks],
+            ]
     slug = re.sub(r"[^A-Za-z0-9._-]+", "-", record.model).strip("-.")[:80] or "model"
     return f"{slug}-{hashlib.sha256(digest_of(what).encode()).hexdigest()[:8]}"
+
+
+def _table_digest(record: Record, task: Task) -> str:
+    if task.per_query is not None:
+        return task.per_query.sha256
+    return hashlib.sha256(record.table_bytes(task.task)).hexdigest()

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.data.task import Kind, Role
 from harness.errors import RecordError
+from harness.evaluation.options import RunOptions
 
 if TYPE_CHECKING:
     Map = Mapping
@@ -102,7 +103,7 @@ def _in_words(error: Any) -> str:
     """``tasks/0/encoding: 'texts' is a required field``."""
     path = [x for x in error["loc"] if x != "[key]"]
     kind, last = error["type"], path[-1] if path else ""
-    if kind in ("missing", "extra_forbidden"):
+    if kind in ("missing", "extra_forbidden", "unexpected_keyword_argument"):
         path = path[:-1]
         said = f"{last!r} is {'a required' if kind == 'missing' else 'an unknown'} field"
     else:
@@ -528,6 +529,16 @@ class Task(TaskFacts):
     saved, never in a file."""
 
 
+class HowRun(Fields):
+    """How the run was started: what the command that makes it again is derived from."""
+
+    tasks: tuple[str, ...]
+    """Names of tasks, of those that do not come along paths of their files."""
+    options: RunOptions
+    """All options of the run and, under model, of the model; ``named`` is the model as the user
+    named it, null where Python handed it over."""
+
+
 class RunFacts(Fields):
     """What a record and its tracked form both hold of the run as a whole."""
 
@@ -537,6 +548,8 @@ class RunFacts(Fields):
     """The model, and everything that changes its numbers."""
     options: ModelSettings
     """What the user set for the model; what is absent was the model's own choice."""
+    run: Absent[HowRun] = None
+    """How the run was started; absent in records of versions that did not say so."""
     device: str
     """Device the model and the search ran on."""
     environment: Environment

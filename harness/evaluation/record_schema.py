@@ -14,6 +14,10 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
+from harness.evaluation.options import RunOptions
+from harness.evaluation.record_fields import Fields
+from harness.models.base import ModelOptions
+
 
 class _Schema(GenerateJsonSchema):
     """Without titles and defaults: fields are named and absent, never null, where not required."""
@@ -38,7 +42,7 @@ def schema_of(model: type[BaseModel], title: str) -> dict[str, Any]:
     """The JSON Schema of ``model``, with the docstrings of classes and fields as descriptions."""
     found = model.model_json_schema(schema_generator=_Schema)
     definitions = found.pop("$defs")
-    classes = {x.__name__: x for x in _classes(model)}
+    classes: dict[str, type] = {x.__name__: x for x in (*_models(), RunOptions, ModelOptions)}
     for name, schema in [(model.__name__, found), *definitions.items()]:
         schema.pop("title", None)
         schema["description"] = " ".join(inspect.getdoc(classes[name]).split())  # type: ignore[union-attr]
@@ -53,20 +57,20 @@ def schema_of(model: type[BaseModel], title: str) -> dict[str, Any]:
     }
 
 
-def _classes(model: type[BaseModel]) -> list[type[BaseModel]]:
-    """All models: those of a record are told apart by name."""
-    found, waiting = [], [BaseModel]
+def _models() -> list[type[BaseModel]]:
+    found: list[type[BaseModel]] = []
+    waiting: list[type[BaseModel]] = [Fields]
     while waiting:
         found.append(waiting.pop())
         waiting += found[-1].__subclasses__()
     return found
 
 
-def _field_docstrings(model: type[BaseModel]) -> dict[str, str]:
-    """Field -> the docstring below it, of ``model`` and the models that it extends."""
+def _field_docstrings(model: type) -> dict[str, str]:
+    """Field -> the docstring below it, of ``model`` and the classes that it extends."""
     found: dict[str, str] = {}
     for cls in reversed(model.__mro__):
-        if not issubclass(cls, BaseModel) or cls is BaseModel:
+        if not cls.__module__.startswith("harness."):
             continue
         (body,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
         assert isinstance(body, ast.ClassDef)

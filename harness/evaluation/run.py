@@ -21,6 +21,7 @@ from harness.evaluation.postprocessing import PostProcessor, parse_postprocessor
 from harness.evaluation.provenance import document_of, folder_name
 from harness.evaluation.query_rewriting import QueryRewriter, query_rewriters
 from harness.evaluation.record import Record
+from harness.evaluation.reproduction import name_of
 from harness.evaluation.rerank import rerank
 from harness.evaluation.search_stage import Searched
 from harness.evaluation.task_entry import Scored, describe, entry_of, measure
@@ -64,7 +65,8 @@ def run(
     runs = [lay_out(setup, x) for x in prepared or choose_tasks(tasks, options.text)]
     added = parse_postprocessors(options.treatments, setup.model, [r.task for r in runs])
     setup = replace(setup, postprocessors=added)
-    record = write(setup, [evaluate_task(setup, r) for r in runs], output, command)
+    named = [name_of(r.task.spec) for r in runs]
+    record = write(setup, [evaluate_task(setup, r) for r in runs], output, command, named)
     for r in runs:
         forget_begun(r.model, r.task, setup.store, options)
     return record
@@ -141,6 +143,7 @@ def write(
     results: Sequence[Sequence[Scored]],
     output: str | Path | None,
     command: Sequence[str] | None,
+    tasks: Sequence[str],
 ) -> Record:
     """The record of the model with all that is added to it; with a reranker, of both stages."""
     systems = [postprocessed(setup.model, [*setup.rewriters, *setup.postprocessors])]
@@ -149,7 +152,7 @@ def write(
     record: Record | None = None
     for system, scored in zip(systems, zip(*results, strict=True), strict=True):
         document = document_of(
-            system, [entry for entry, _ in scored], setup.options, command, setup.store
+            system, [entry for entry, _ in scored], setup.options, command, setup.store, tasks
         )
         record = Record(document, {str(x["task"]): table for x, table in scored}, before=record)
         if output is not None:

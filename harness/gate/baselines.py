@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from harness.base.files import write_atomically
-from harness.boards.tracked.reproduce import portable
 from harness.console import numbers
 from harness.console.markdown import rows as markdown_rows
 from harness.console.tables import Grid, Item, Line
@@ -28,6 +27,7 @@ from harness.data.task import Setting
 from harness.errors import NotComparableError, RecordError, UsageError, did_you_mean
 from harness.evaluation.partial import partial
 from harness.evaluation.record import RECORD_FILE, Record, validate
+from harness.evaluation.reproduction import portable
 from harness.stats.means import MacroMean, or_none
 from harness.stats.per_query import FACTS
 

@@ -38,11 +38,17 @@ class ModelOptions:
     """What a user can set for any model; ``None`` leaves the model's own choice in force."""
 
     query_prompt: str | None = None
+    """Put before each query."""
     passage_prompt: str | None = None
+    """Put before each passage."""
     batch_size: int | None = None
+    """Texts of a batch."""
     max_length: int | None = None
+    """Tokens of a text that are read."""
     dtype: Dtype = "float32"
+    """Numbers that the model computes with."""
     device: str | None = None
+    """Where it runs, as ``cuda:1``."""
     base_url: str | None = None
     """Of an OpenAI-compatible endpoint, for models ``http:NAME``."""
     concurrency: int | None = None
@@ -56,6 +62,7 @@ class ModelOptions:
     batch_tokens: int | None = None
     """Tokens of a batch, padding included."""
     offline: bool = False
+    """Whether the network is left alone."""
 
 
 class DenseModel(Protocol):

@@ -15,10 +15,11 @@ from harness import Record, evaluate
 from harness.boards.tracked.document import add, load, question_ids
 from harness.boards.tracked.fields import PackedQuestions
 from harness.boards.tracked.questions import Hits, Questions, from_packed, to_document
-from harness.boards.tracked.reproduce import portable, reproduce
+from harness.boards.tracked.reproduce import reproduce
 from harness.boards.tracked.text import text_of
 from harness.errors import RecordError
 from harness.evaluation.record import validate
+from harness.evaluation.reproduction import portable
 
 
 @pytest.fixture(scope="module")

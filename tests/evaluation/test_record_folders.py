@@ -5,21 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 import tiny
 
 import harness
 
 
-def run(task: Path, output: Path, fingerprint: str = "word-bag-1", **options: Any) -> str:
+def run(
+    task: Path,
+    output: Path,
+    fingerprint: str | None = "word-bag-1",
+    lean: float = 0.4,
+    **options: Any,
+) -> str:
     """Name of the folder that the record of a run was saved in."""
-    model = tiny.WordBag()
+    model = tiny.WordBag(bias=lean)
     model.fingerprint = fingerprint
+    options = {"resamples": 0} | options
     record = harness.evaluate(
         model,
         tasks=[str(task)],
         output=output,
         settings=("mono",),
-        resamples=0,
         store=False,
         **options,
     )
@@ -58,5 +65,37 @@ def test_runs_with_other_options_have_folders_of_their_own(tmp_path: Path) -> No
         {"languages": ("en", "de")},
         {"measures": ("map",)},
         {"query_prompt": "query: "},
+        {"sample": 4},
+        {"resamples": 20},
+        {"bias": False},
+        {"top_k": 3},
     ]
     assert len({run(task, tmp_path / "out", **x) for x in options}) == len(options)
+
+
+def test_two_models_of_one_name_without_a_fingerprint_have_a_folder_each(tmp_path: Path) -> None:
+    task = tiny.write_task(tmp_path / "task")
+    names = [run(task, tmp_path / "out", None, lean) for lean in (0.4, 3.0, 0.4)]
+    assert names[0] == names[2] != names[1]  # the same again replaces its record
+    assert len(list((tmp_path / "out").iterdir())) == 2
+
+
+def test_two_factories_without_a_fingerprint_have_a_folder_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though they give the same vectors, and so the same values."""
+    task = tiny.write_task(tmp_path / "task")
+    code = (
+        "import numpy as np\n"
+        "class Encoder:\n"
+        "    def encode(self, texts, *, role, language):\n"
+        "        return np.array([[len(x), 1.0] for x in texts], np.float32)\n"
+        "one = two = Encoder\n"
+    )
+    (tmp_path / "encoders.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    for name in ("one", "two"):
+        harness.evaluate(
+            f"python:encoders:{name}", tasks=[str(task)], output="out", resamples=0, store=False
+        )
+    assert len(list(Path("out").iterdir())) == 2

@@ -26,12 +26,13 @@ from harness.boards.tracked.questions import (
     of_record,
     to_document,
 )
-from harness.boards.tracked.reproduce import portable
 from harness.boards.tracked.text import text_of
 from harness.errors import RecordError
 from harness.evaluation.record import RECORD_FILE, Record, finite
 from harness.evaluation.record_fields import (
     Bootstrap,
+    Contents,
+    HowRun,
     Interval,
     Intervals,
     RunFacts,
@@ -39,6 +40,7 @@ from harness.evaluation.record_fields import (
     TaskFacts,
     fields_of,
 )
+from harness.evaluation.reproduction import portable, portable_options, portable_word
 
 __all__ = [
     "FOLDER",
@@ -114,9 +116,18 @@ def tracked_document(record: Record) -> tuple[dict[str, Any], dict[str, tuple[st
         "tracked_version": VERSION,
         "command": portable(whole.command) if whole.command else None,
         **{k: v for k, v in whole.to_dict().items() if k in RunFacts.model_fields},
+        **_portable_run(whole),
         "tasks": tasks,
     }
     return finite(document), ids
+
+
+def _portable_run(contents: Contents) -> dict[str, Any]:
+    if contents.run is None:
+        return {}
+    tasks = tuple(map(portable_word, contents.run.tasks))
+    options = portable_options(contents.run.options)
+    return {"run": HowRun(tasks=tasks, options=options).to_dict()}
 
 
 _REWRITTEN = frozenset(("means", "top_languages"))

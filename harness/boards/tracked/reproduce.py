@@ -1,99 +1,66 @@
-"""The command that makes a record's numbers again, without what is the machine's alone."""
+"""What makes a tracked record's numbers again: a command, or for a run from Python the call."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePath, PureWindowsPath
+from dataclasses import replace
+from pathlib import PurePath
 
 from harness.boards.tracked.fields import TrackedContents
-from harness.evaluation.record_fields import Contents
-
-# Flags of `harness run` that change no number: where things lie, what is shown, how much memory.
-_WITH_VALUE = frozenset(
-    (
-        "--output",
-        "--trec",
-        "--trec-depth",
-        "--data-dir",
-        "--memory",
-        "--resamples",
-        "--top-k",
-        "--concurrency",
-    )
-)
-_ALONE = frozenset(
-    ("-q", "--quiet", "-v", "--verbose", "--offline", "--no-store", "--dry-run", "-qv", "-vq")
-)
-_TASK = "--task"
+from harness.evaluation.record_fields import Contents, HowRun, ModelFacts, TaskFacts
+from harness.evaluation.reproduction import again, pairs, portable_options, portable_word
 
 
-def portable(command: Sequence[str]) -> list[str]:
-    """``command`` without flags that change no number, and without folders of one machine."""
-    return [_plain(x) for pair in _pairs(command[1:], command[:1]) for x in pair]
-
-
-def reproduce(contents: Contents | TrackedContents, task: str) -> str:
+def reproduce(contents: Contents | TrackedContents, name: str) -> str:
     """The command line that scores the model of a record on one of its tasks again.
 
-    Runs started from Python get the command that says the same.
+    It is derived from the options of the run. A run that only Python can do gets the call of
+    :func:`harness.evaluate`. Of records that do not hold all options, written by earlier versions,
+    it is the command that the user typed, or what the options that they hold add up to.
     """
+    task = next(x for x in contents.tasks if x.task == name)
+    if contents.run is not None:
+        return _derived(contents.run, contents.model, task)
     command = contents.command
     if not command or command[1:2] != ("run",):
         return shlex.join(_from_facts(contents, task))
     kept: list[str] = []
-    named = task
-    for pair in _pairs(command[1:], command[:1]):
-        if pair[0] == _TASK:
-            if PurePath(pair[1]).stem == task and pair[1].endswith(".toml"):
-                named = _plain(pair[1])
+    named = name
+    for pair in pairs(command[1:], command[:1]):
+        if pair[0] == "--task":
+            if _is_file_of(pair[1], name):
+                named = portable_word(pair[1])
         else:
-            kept += [_plain(x) for x in pair]
-    return shlex.join([*kept, _TASK, named])
+            kept += [portable_word(x) for x in pair]
+    return shlex.join([*kept, "--task", named])
 
 
-def _from_facts(contents: Contents | TrackedContents, name: str) -> list[str]:
-    task = next(x for x in contents.tasks if x.task == name)
-    command = ["harness", "run", "--model", contents.model.name, _TASK, name]
+def _is_file_of(word: str, task: str) -> bool:
+    return word.endswith(".toml") and PurePath(word).stem == task
+
+
+def _derived(run: HowRun, model: ModelFacts, task: TaskFacts) -> str:
+    options = portable_options(run.options)
+    if task.text != task.text_default:  # also where Python handed a task over with another text
+        options = replace(options, text=task.text)
+    file = next((x for x in run.tasks if _is_file_of(x, task.task)), None)
+    return again(options, [portable_word(file) if file else task.task], model.name)
+
+
+def _from_facts(contents: Contents | TrackedContents, task: TaskFacts) -> list[str]:
+    words = ["harness", "run", "--model", contents.model.name, "--task", task.task]
     for option, value in contents.options.to_dict().items():
-        if (option, value) != ("dtype", "float32"):
-            command += [f"--{option.replace('_', '-')}", str(value)]
+        flag = f"--{option.replace('_', '-')}"
+        if value is True:
+            words.append(flag)
+        elif (option, value) != ("dtype", "float32"):
+            words += [flag, str(value)]
     if task.text != task.text_default:
-        command += ["--text", task.text]
+        words += ["--text", task.text]
     if task.partial.languages is not None:
-        command += ["--languages", ",".join(task.partial.languages)]
+        words += ["--languages", ",".join(task.partial.languages)]
     if task.partial.limit is not None:
-        command += ["--limit", str(task.partial.limit)]
+        words += ["--limit", str(task.partial.limit)]
     if task.partial.sample is not None:
-        command += ["--sample", str(task.partial.sample.drawn)]
-    return command
-
-
-def _pairs(words: Sequence[str], head: Sequence[str]) -> Iterator[list[str]]:
-    """Each flag with its value, those that change no number left out; first the bare words."""
-    yield [*head, *words[:1]]
-    at = 1
-    while at < len(words):
-        flag, equals, value = words[at].partition("=")
-        at += 1
-        if equals and flag.startswith("--"):
-            pair = [flag, value]
-        elif flag not in _ALONE and flag.startswith("-") and at < len(words):
-            if words[at].startswith("-"):
-                pair = [words[at - 1]]
-            else:
-                pair = [flag, words[at]]
-                at += 1
-        else:
-            pair = [words[at - 1]]
-        if pair[0] not in _WITH_VALUE and pair[0] not in _ALONE:
-            yield pair
-
-
-def _plain(word: str) -> str:
-    """An absolute path without the folders that only its machine has."""
-    form, colon, path = word.partition(":") if word.startswith("embeddings:") else ("", "", word)
-    absolute = Path(path).is_absolute() or PureWindowsPath(path).is_absolute()
-    if path.startswith("~") or absolute:
-        path = "./" + (PureWindowsPath(path) if "\\" in path else PurePath(path)).name
-    return f"{form}{colon}{path}"
+        words += ["--sample", str(task.partial.sample.drawn)]
+    return words

@@ -1,0 +1,165 @@
+"""The command that makes a record again is derived from its options, and says all of them."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import tiny
+
+import harness
+from harness.boards.tracked.reproduce import reproduce
+from harness.cli.run import _options
+from harness.cli.run import run as run_command
+from harness.evaluation.options import RunOptions
+from harness.evaluation.reproduction import (
+    OF_THE_MACHINE,
+    WITHOUT_FLAG,
+    again,
+    command_line,
+    flag_of,
+    portable_options,
+)
+from harness.models.base import ModelOptions
+
+OTHER: dict[str, Any] = {
+    "languages": ("en", "zh-Hant"),
+    "settings": ("mono", "multi"),
+    "limit": 5,
+    "sample": 4,
+    "text": "title",
+    "measures": ("map", "ndcg@3"),
+    "resamples": 0,
+    "top_k": 20,
+    "memory": 2**31,
+    "data_dir": Path("some data"),
+    "offline": True,
+    "store": False,
+    "trec": Path("runs"),
+    "trec_depth": 0,
+    "treatments": ("balanced", "offset:a b.tsv"),
+    "translate_queries": "command:translate --fast",
+    "into": "de",
+    "expand_queries": "http:writer",
+    "expand_url": "http://localhost:8000/v1",
+    "rerank": "org/reranker",
+    "rerank_top": 7,
+    "corpus": "sampled",
+    "shard_size": 16,
+    "engine": "devices",
+    "workers": 3,
+    "shard": (3, 8),
+    "named": "org/model",
+    "streamed": True,
+    "store_dtype": "float16",
+    "query_prompt": "-query: ",
+    "passage_prompt": "",
+    "batch_size": 9,
+    "max_length": 64,
+    "dtype": "bfloat16",
+    "device": "cuda:1",
+    "base_url": "http://localhost:9000/v1",
+    "concurrency": 2,
+    "backend": "onnx",
+    "backend_file": "onnx/model_O3.onnx",
+    "compile": True,
+    "batch_tokens": 4096,
+}
+"""A value of every option that is not its default."""
+
+
+def names() -> set[str]:
+    return {x.name for owner in (RunOptions, ModelOptions) for x in fields(owner)}
+
+
+def options_with(**given: Any) -> RunOptions:
+    of_model = {x.name for x in fields(ModelOptions)}
+    own = {k: v for k, v in given.items() if k not in of_model or k == "offline"}
+    inner = ModelOptions(**{k: v for k, v in given.items() if k in of_model})
+    return RunOptions(**{"named": "bm25"} | own, model=inner)
+
+
+def parsed(words: list[str]) -> tuple[RunOptions, tuple[str, ...]]:
+    """Options and tasks as the command itself reads them, without a run."""
+    assert words[:2] == ["harness", "run"]
+    context = run_command.make_context("run", words[2:])
+    given = dict(context.params)
+    model, tasks = given.pop("model"), given.pop("tasks")
+    for name in ("dry_run", "output", "verbose", "quiet"):
+        given.pop(name)
+    return replace(_options(**given), named=model), tasks
+
+
+def test_every_option_has_a_flag_or_a_reason() -> None:
+    flags = {x for p in run_command.params if isinstance(p, click.Option) for x in p.opts}
+    flagged = {x for x in names() if flag_of(x) in flags} - {"model"}  # --model is ``named``
+    assert flagged == names() - WITHOUT_FLAG.keys()
+    assert all(WITHOUT_FLAG.values())
+    assert names() >= OF_THE_MACHINE
+    assert OTHER.keys() == names() - WITHOUT_FLAG.keys()
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_the_command_of_an_option_reads_as_that_option(name: str) -> None:
+    options = options_with(**{name: OTHER[name]})
+    assert options != options_with()
+    words = command_line(options, ["demo", "own/my task.toml"])
+    assert words is not None
+    assert parsed(shlex.split(shlex.join(words))) == (options, ("demo", "own/my task.toml"))
+
+
+def test_the_command_of_all_options_reads_as_all_of_them() -> None:
+    options = options_with(**OTHER)
+    words = command_line(options, ["demo"])
+    assert words is not None and parsed(words)[0] == options
+
+
+def test_a_command_on_a_board_is_without_what_changes_no_number() -> None:
+    options = options_with(
+        **OTHER | {"named": "/srv/models/m", "treatments": ("offset:/srv/texts.tsv",)}
+    )
+    kept = parsed(shlex.split(again(portable_options(options), ["demo"], "m")))[0]
+    machine = {x: getattr(RunOptions(), x) for x in OF_THE_MACHINE - {"concurrency"}}
+    assert kept == replace(
+        options,
+        **machine,
+        named="./m",
+        treatments=("offset:./texts.tsv",),
+        model=replace(options.model, concurrency=None, offline=False),
+    )
+
+
+def test_a_saved_record_holds_all_options(tmp_path: Path) -> None:
+    task = str(tiny.write_task(tmp_path / "own"))
+    given: dict[str, Any] = {"languages": ("en", "de"), "measures": ("map",), "resamples": 30}
+    record = harness.evaluate("bm25", task, output=tmp_path / "out", **given)
+    assert record.folder is not None
+    run = harness.load_record(record.folder).contents.run
+    assert run is not None and run.tasks == (task,)
+    assert run.options == options_with(**given)
+    command = reproduce(record.contents, "tiny")
+    assert parsed(shlex.split(command)) == (options_with(**given), ("./tiny.toml",))
+
+
+def test_a_run_that_only_python_can_do_gives_the_call(tmp_path: Path) -> None:
+    task = str(tiny.write_task(tmp_path / "own"))
+    record = harness.evaluate("bm25", task, bias=False, limit=4, resamples=0)
+    call = reproduce(record.contents, "tiny")
+    assert call == (
+        "harness.evaluate('bm25', tasks=['./tiny.toml'], limit=4, bias=False, resamples=0)"
+    )
+    again = eval(call.replace("./tiny.toml", task), {"harness": harness})
+    assert again.to_frame().equals(record.to_frame())
+
+
+def test_a_model_from_python_is_named_as_what_it_is(tmp_path: Path) -> None:
+    task = str(tiny.write_task(tmp_path / "own"))
+    record = harness.evaluate(tiny.WordBag(), task, limit=4, batch_size=2, store=False)
+    assert reproduce(record.contents, "tiny") == (
+        "harness.evaluate(model, tasks=['./tiny.toml'], limit=4, batch_size=2)"
+        "  # model: the encoder called 'word-bag'"
+    )
