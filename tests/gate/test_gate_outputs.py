@@ -218,9 +218,9 @@ def test_a_model_in_a_test_suite(own_task: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ({}, "needs a candidate's record or a model, one of them"),
-        ({"candidate": "a", "model": "b"}, "needs a candidate's record or a model, one of them"),
-        ({"candidate": "a", "sample": 5}, "'sample' is a setting of a run, and there is no model"),
+        ({}, "needs either a candidate's record or a model"),
+        ({"candidate": "a", "model": "b"}, "needs either a candidate's record or a model"),
+        ({"candidate": "a", "sample": 5}, "'sample' is an option of a run, but no model is given"),
     ],
 )
 def test_wrong_use_in_a_test_suite(arguments: dict[str, Any], told: str) -> None:
