@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from harness.stats.crossed import crossed
 from harness.stats.ragged import FloatArray
-from harness.study.report.crossed import crossed
 from harness.study.report.fit import fit_curves
 
 QUESTIONS = 100

@@ -77,10 +77,10 @@ def attributed(
 _SIDES: tuple[Side, ...] = ("query", "passage")
 
 
-def _drops(rows: Paired, measure: str, direction: Direction) -> FloatArray:
+def _drops(paired: Paired, measure: str, direction: Direction) -> FloatArray:
     """The drop of each setting (S,), above 0 where it got worse."""
-    change = change_of(rows)[:, rows.measures.index(measure)]
-    moved = group_means(change, rows.rows.setting, len(rows.settings))
+    change = change_of(paired)[:, paired.measures.index(measure)]
+    moved = group_means(change, paired.rows.setting, len(paired.settings))
     if direction == "same":
         return np.abs(moved)
     return -moved if direction == "higher" else moved

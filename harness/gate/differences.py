@@ -14,7 +14,7 @@ from harness.data.task import Setting
 from harness.gate.policy import Policy, Rule, Tier
 from harness.gate.result import Side
 from harness.stats.means import group_means, macro_mean, micro_mean
-from harness.stats.per_query import Paired
+from harness.stats.per_query import Levels, Paired
 from harness.stats.ragged import FloatArray
 from harness.stats.resampling import (
     Difference,
@@ -151,7 +151,7 @@ class _Drawn:
 
     def __init__(
         self,
-        rows: Paired,
+        paired: Paired,
         side: Side,
         part: tuple[int, ...],
         measures: Sequence[str],
@@ -159,41 +159,30 @@ class _Drawn:
         draws: tuple[int, int, int],
     ) -> None:
         self.measures = list(measures)
-        columns = [rows.measures.index(m) for m in measures]
-        taken = np.isin(rows.rows.setting, part)
+        columns = [paired.measures.index(m) for m in measures]
+        rows = paired.rows
+        taken = np.isin(rows.setting, part)
         self.position = {setting: i for i, setting in enumerate(part)}
-        number = np.full(len(rows.settings), -1, np.int64)
+        number = np.full(len(paired.settings), -1, np.int64)
         number[list(part)] = np.arange(len(part))
-        self.groups = number[rows.rows.setting[taken]]
-        self.clusters = rows.rows.question[taken]
-        change = change_of(rows)[taken][:, columns]
+        self.groups = number[rows.setting[taken]]
+        self.clusters = rows.question[taken]
+        change = change_of(paired)[taken][:, columns]
         undefined = np.isnan(change)
-        self.values = np.where(undefined, np.nan, rows.values[:, taken][:, :, columns])
+        self.values = np.where(undefined, np.nan, paired.values[:, taken][:, :, columns])
         self.defined = ~undefined
-        names = [str(of_side(rows.settings[i], side)) for i in part]
+        names = [str(of_side(paired.settings[i], side)) for i in part]
         self.parents = list(dict.fromkeys(names))
-        of = np.array([self.parents.index(x) for x in names], np.int64)
-        self.of = of
+        self.of = np.array([self.parents.index(x) for x in names], np.int64)
+        levels = Levels(
+            clusters=self.clusters, groups=self.groups, n_groups=len(part), parents=self.of
+        )
         resamples, permutations, seed = draws
         boot = cluster_bootstrap(
-            change,
-            self.clusters,
-            self.groups,
-            len(part),
-            parents=of,
-            seed=seed,
-            resamples=resamples,
-            level=1 - 2 * alpha,
+            change, **levels, seed=seed, resamples=resamples, level=1 - 2 * alpha
         )
         swapped = paired_permutation_test(
-            change,
-            np.zeros_like(change),
-            self.clusters,
-            self.groups,
-            len(part),
-            parents=of,
-            seed=seed,
-            resamples=permutations,
+            change, np.zeros_like(change), **levels, seed=seed, resamples=permutations
         )
         self.estimates = {"mean": boot.macro, "parent": boot.parents, "pair": boot.groups}
         self.tests = {"mean": swapped.macro, "parent": swapped.parents, "pair": swapped.groups}

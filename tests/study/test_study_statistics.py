@@ -9,9 +9,9 @@ import planted
 import pytest
 from scipy import stats
 
+from harness.stats.crossed import crossed
 from harness.stats.resampling import cluster_bootstrap, leave_one_out
 from harness.study.report.contrasts import contrast
-from harness.study.report.crossed import crossed
 from harness.study.report.effects import compare_all
 from harness.study.report.fit import curve, fit_curves
 from harness.study.report.layout import Layout, Place

@@ -9,10 +9,10 @@ import numpy as np
 
 from harness.analysis.compare import Verdict, verdict
 from harness.metrics.measure import Better
+from harness.stats.crossed import Crossed, crossed
 from harness.stats.multiple_tests import ALPHA, holm
 from harness.stats.pairwise_tests import paired_p_values
 from harness.stats.ragged import FloatArray, divide
-from harness.study.report.crossed import Crossed, crossed
 from harness.study.report.layout import Place
 from harness.study.report.score_tables import Means, ScoreTable
 

@@ -16,9 +16,9 @@ import numpy as np
 
 from harness.metrics import better_of
 from harness.metrics.measure import Better
+from harness.stats.crossed import Crossed, crossed
 from harness.study.definition import Value
 from harness.study.report.contrasts import Contrast, Effect, Side, adjusted, contrast, effect
-from harness.study.report.crossed import Crossed, crossed
 from harness.study.report.layout import Layout, Place, Series
 from harness.study.report.score_tables import ALL, ScoreTable
 

@@ -9,9 +9,9 @@ from functools import cached_property
 import numpy as np
 
 from harness.evaluation.intervals import SEED
+from harness.stats.crossed import Crossed
 from harness.stats.ragged import FloatArray
 from harness.study.report.contrasts import reference_value, seeds_of, value_at
-from harness.study.report.crossed import Crossed
 from harness.study.report.effects import Compared, Gap, Question, compare_all
 from harness.study.report.fit import Fit, fit_curves
 from harness.study.report.layout import Layout, Place, Series

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.stats.crossed import Crossed
 from harness.study.report import style, wording
-from harness.study.report.crossed import Crossed
 from harness.study.report.effects import Compared, Question
 from harness.study.report.findings import Findings
 from harness.study.report.layout import Layout, Series

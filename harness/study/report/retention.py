@@ -17,10 +17,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.metrics import better_of
+from harness.stats.crossed import Crossed, crossed
 from harness.stats.ragged import FloatArray, divide
 from harness.study.definition import Value
 from harness.study.report.contrasts import drawn, seeds_of
-from harness.study.report.crossed import Crossed, crossed
 from harness.study.report.layout import Layout, Place, Series
 from harness.study.report.score_tables import ALL, ScoreTable
 

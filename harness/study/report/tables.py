@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from harness.console.tables import Grid
+from harness.stats.crossed import Crossed
 from harness.study.definition import Value, named
 from harness.study.report import wording
-from harness.study.report.crossed import Crossed
 from harness.study.report.effects import Compared
 from harness.study.report.findings import Findings
 from harness.study.report.layout import Series
