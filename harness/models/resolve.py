@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from harness.models.sparse_late_interaction import Kind
 
 ENTRY_POINTS = "harness.encoders"
-_BUILT_IN = ("default", "use-m3", "bm25")
+_BUILT_IN = ("default", "me5-small", "use-m3", "bm25")
 _KINDS: tuple[Kind, ...] = ("sparse", "multi-vector")
 FORMS: tuple[tuple[str, str], ...] = (
     ("ORG/NAME or ORG/NAME@REVISION", "a model on the hub, as mteb's registry says where it can"),
@@ -35,12 +35,12 @@ FORMS: tuple[tuple[str, str], ...] = (
 def load(model: str | object, options: ModelOptions | None = None) -> Model:
     """Find a model and bring it into the harness's form; weights are loaded at the first encode.
 
-    A string is tried, in order, as: a built-in name (``default``, ``use-m3``, ``bm25``), a form
-    with a prefix (:data:`FORMS`), a name that an installed package adds (entry points
-    ``harness.encoders``), a local folder, a hub name (``ORG/NAME`` or ``ORG/NAME@REVISION``):
-    through mteb where its registry holds it and the user sets no prompt, so that it gets the
-    prompts and the revision it is known by. Any other object needs an ``encode`` method, or an
-    ``index`` method for systems that score without vectors.
+    A string is tried, in order, as: a built-in name (``default``, ``me5-small``, ``use-m3``,
+    ``bm25``), a form with a prefix (:data:`FORMS`), a name that an installed package adds (entry
+    points ``harness.encoders``), a local folder, a hub name (``ORG/NAME`` or
+    ``ORG/NAME@REVISION``): through mteb where its registry holds it and the user sets no prompt,
+    so that it gets the prompts and the revision it is known by. Any other object needs an
+    ``encode`` method, or an ``index`` method for systems that score without vectors.
 
     Raises:
         ModelError: nothing of that name, or it cannot be used; the message says what was tried.
@@ -77,14 +77,8 @@ def _load(model: str | object, options: ModelOptions) -> Model:
         raise ModelError("--base-url and --concurrency are for http:NAME, behind an endpoint")
     if not isinstance(model, str):
         return adopt(model, options)
-    if model == "bm25" or (model == "default" and _use_m3_missing()):
-        from harness.models.bm25.model import Bm25Model
-
-        return Bm25Model(options)
-    if model in ("use-m3", "default"):
-        from harness.models.use_m3.encoder import UseM3Encoder
-
-        return UseM3Encoder(options)
+    if model in _BUILT_IN:
+        return _built_in(model, options)
     if model.startswith("python:"):
         return adopt(from_python(model), options, name=model)
     if model.startswith("embeddings:"):
@@ -108,6 +102,20 @@ def _load(model: str | object, options: ModelOptions) -> Model:
     if model in points:
         return adopt(_from_entry_point(points[model]), options, name=model)
     return _folder_or_hub(model, options, sorted(points))
+
+
+def _built_in(name: str, options: ModelOptions) -> Model:
+    if name == "bm25" or (name == "default" and _use_m3_missing()):
+        from harness.models.bm25.model import Bm25Model
+
+        return Bm25Model(options)
+    if name == "me5-small":
+        from harness.models.me5_small.encoder import Me5SmallEncoder
+
+        return Me5SmallEncoder(options)
+    from harness.models.use_m3.encoder import UseM3Encoder
+
+    return UseM3Encoder(options)
 
 
 def adopt(model: Any, options: ModelOptions, *, name: str | None = None) -> Model:
@@ -140,10 +148,20 @@ def adopt(model: Any, options: ModelOptions, *, name: str | None = None) -> Mode
 
 def listing() -> list[Listing]:
     """What ``harness models`` shows: built-in names, then names from installed packages."""
+    from harness.models.me5_small import encoder as me5_small
     from harness.models.use_m3.encoder import HINT, LANGUAGES
 
     missing = _use_m3_missing()
+    me5_missing = me5_small.missing_packages()
     found = [
+        Listing(
+            name=me5_small.NAME,
+            kind="dense",
+            description="multilingual-e5-small in 4-bit weights, 384 dimensions, XLM-R's languages",
+            available=not me5_missing,
+            hint=me5_small.HINT if me5_missing else "",
+            languages=me5_small.LANGUAGES,
+        ),
         Listing(
             name="use-m3",
             kind="dense",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,67 +38,24 @@ _PROMPT_NAMES: dict[Role, tuple[str, ...]] = {
 _BATCH_SIZE = 32
 
 
-class SentenceTransformerEncoder:
-    """A model folder, loaded through sentence-transformers at the first :meth:`encode`.
+class LoadedEncoder(ABC):
+    """A ``SentenceTransformer`` that is loaded at the first :meth:`encode`."""
 
-    A folder without ``modules.json`` is a plain transformers model and gets the library's default
-    pooling (the mean over tokens; the last token for causal language models). Custom code in a
-    model's repository is never run. A folder that `harness train` wrote also says how it was
-    trained.
-    """
+    prompts: Mapping[Role, str]
+    similarity: Similarity
 
-    languages: frozenset[str] | None = None
+    def __init__(self, options: ModelOptions, name: str) -> None:
+        """Of a model called ``name`` with what the user set."""
+        self._options, self.name = options, name
+        self._pipeline: Pipeline | None = None
 
-    def __init__(
-        self, folder: Path, options: ModelOptions, *, name: str, revision: str | None = None
-    ) -> None:
-        """Read the folder's configuration and take its fingerprint; no weights are loaded.
-
-        Args:
-            folder: a folder with ``modules.json`` or ``config.json``.
-            options: what the user set.
-            name: as boards show it.
-            revision: commit of a hub model, for the record.
+    @abstractmethod
+    def _load(self) -> Any:
+        """The ``SentenceTransformer``, ready to encode.
 
         Raises:
-            ModelError: the folder or its configuration cannot be used.
+            ModelError: it cannot be loaded.
         """
-        self._folder, self._options, self.name = folder, options, name
-        config = read_config(folder / "config_sentence_transformers.json")
-        self.similarity: Similarity = similarity_of(config.get("similarity_fn_name"), name)
-        self.prompts: Mapping[Role, str] = prompts_of(config.get("prompts"), options, name)
-        self._check_length()
-        files = digest_folder(folder, options.backend)
-        if not files:
-            raise ModelError(f"{folder}: holds no model files")
-        self.parameters: int | None = count_weights(folder, files)
-        pooled = "modules.json" in files
-        self._built_in = pooled and is_use_m3(folder)
-        self.training: Mapping[str, Any] | None = training_facts(folder)
-        if self._built_in:
-            self.languages = LANGUAGES | set((self.training or {}).get("languages", ()))
-        self.facts: Mapping[str, Any] = {
-            "adapter": "sentence-transformers",
-            "files": files,
-            "revision": revision,
-            "prompts": dict(self.prompts),
-            "similarity": self.similarity,
-            "max_length": options.max_length,
-            "truncation": "right, to the maximum length",
-            "pooling": "modules.json" if pooled else "library default (mean, last token if causal)",
-            "normalisation": "modules.json" if pooled else "none",
-            "dtype": options.dtype,
-            "backend": options.backend,
-            "libraries": library_versions(*LIBRARIES, *_BACKEND_LIBRARIES[options.backend]),
-        }
-        if self._built_in:
-            self.facts = {**self.facts, "implementation": IMPLEMENTATION}
-        if options.backend_file is not None:
-            self.facts = {**self.facts, "backend_file": options.backend_file}
-        if options.compile:
-            self.facts = {**self.facts, "compiled": True}
-        self.fingerprint: str | None = fingerprint(self.facts)
-        self._pipeline: Pipeline | None = None
 
     @property
     def pipeline(self) -> Pipeline:
@@ -138,6 +96,79 @@ class SentenceTransformerEncoder:
         """
         return gathered(self.stream(texts, role=role, language=language), len(texts))
 
+    def prepared(self, model: Any) -> Any:
+        """``model``, compiled or its linear layers packed, as the options and the device allow."""
+        if self._options.compile:
+            compile_model(model)
+        elif model.device.type == "cpu":
+            from harness.models.packed_linear import pack
+
+            pack(model)
+        return model
+
+
+class SentenceTransformerEncoder(LoadedEncoder):
+    """A model folder, loaded through sentence-transformers at the first :meth:`encode`.
+
+    A folder without ``modules.json`` is a plain transformers model and gets the library's default
+    pooling (the mean over tokens; the last token for causal language models). Custom code in a
+    model's repository is never run. A folder that `harness train` wrote also says how it was
+    trained.
+    """
+
+    languages: frozenset[str] | None = None
+
+    def __init__(
+        self, folder: Path, options: ModelOptions, *, name: str, revision: str | None = None
+    ) -> None:
+        """Read the folder's configuration and take its fingerprint; no weights are loaded.
+
+        Args:
+            folder: a folder with ``modules.json`` or ``config.json``.
+            options: what the user set.
+            name: as boards show it.
+            revision: commit of a hub model, for the record.
+
+        Raises:
+            ModelError: the folder or its configuration cannot be used.
+        """
+        super().__init__(options, name)
+        self._folder = folder
+        config = read_config(folder / "config_sentence_transformers.json")
+        self.similarity = similarity_of(config.get("similarity_fn_name"), name)
+        self.prompts = prompts_of(config.get("prompts"), options, name)
+        self._check_length()
+        files = digest_folder(folder, options.backend)
+        if not files:
+            raise ModelError(f"{folder}: holds no model files")
+        self.parameters: int | None = count_weights(folder, files)
+        pooled = "modules.json" in files
+        self._built_in = pooled and is_use_m3(folder)
+        self.training: Mapping[str, Any] | None = training_facts(folder)
+        if self._built_in:
+            self.languages = LANGUAGES | set((self.training or {}).get("languages", ()))
+        self.facts: Mapping[str, Any] = {
+            "adapter": "sentence-transformers",
+            "files": files,
+            "revision": revision,
+            "prompts": dict(self.prompts),
+            "similarity": self.similarity,
+            "max_length": options.max_length,
+            "truncation": "right, to the maximum length",
+            "pooling": "modules.json" if pooled else "library default (mean, last token if causal)",
+            "normalisation": "modules.json" if pooled else "none",
+            "dtype": options.dtype,
+            "backend": options.backend,
+            "libraries": library_versions(*LIBRARIES, *_BACKEND_LIBRARIES[options.backend]),
+        }
+        if self._built_in:
+            self.facts = {**self.facts, "implementation": IMPLEMENTATION}
+        if options.backend_file is not None:
+            self.facts = {**self.facts, "backend_file": options.backend_file}
+        if options.compile:
+            self.facts = {**self.facts, "compiled": True}
+        self.fingerprint: str | None = fingerprint(self.facts)
+
     def _check_length(self) -> None:
         """Refuse a maximum length that the model has no positions for."""
         wanted = self._options.max_length
@@ -157,7 +188,7 @@ class SentenceTransformerEncoder:
         dtype = getattr(torch, self._options.dtype)
         on_torch = self._options.backend == "torch"
         try:
-            with _quiet_loading():
+            with quiet_loading():
                 if self._built_in:
                     from harness.models.use_m3.module import load_folder
 
@@ -184,14 +215,10 @@ class SentenceTransformerEncoder:
             model.max_seq_length = self._options.max_length
         if self.parameters is None and on_torch:
             self.parameters = sum(p.numel() for p in model.parameters())
-        if self._options.compile:
-            compile_model(model)
-        elif on_torch and model.device.type == "cpu" and not self._built_in:
+        if not on_torch or (self._built_in and not self._options.compile):
             # The built-in network reads its weights itself, which packed ones do not allow.
-            from harness.models.packed_linear import pack
-
-            pack(model)
-        return model
+            return model
+        return self.prepared(model)
 
 
 def pipeline_for(model: Any, options: ModelOptions) -> Pipeline:
@@ -305,7 +332,7 @@ def prompts_of(own: object, options: ModelOptions, name: str) -> dict[Role, str]
 
 
 @contextlib.contextmanager
-def _quiet_loading() -> Iterator[None]:
+def quiet_loading() -> Iterator[None]:
     """Hold back the bars transformers draws while it loads; the harness draws its own."""
     from transformers.utils import logging
 

@@ -1,0 +1,1 @@
+"""The built-in transformer, ``me5-small``: multilingual-e5-small in 4-bit weights, no download."""
