@@ -219,7 +219,12 @@ def _tables(hint: Any) -> list[Any]:
 
 def _sentence(kind: Any, error: Mapping[str, Any]) -> tuple[str, str]:
     """The key as the file writes it, and what is wrong with it."""
-    path: list[str | int] = [x for x in error["loc"] if x != "[key]"]
+    path: list[str | int] = list(error["loc"])
+    if path and path[-1] == "[key]":
+        path.pop()
+        # The keys of a table: what they can be is the first argument of its type.
+        whole = get_args(_at(kind, path[:-1]))[0]
+        return _key(path), _sentence(whole, {**error, "loc": ()})[1]
     of, value, what = error["type"], error["input"], error.get("ctx", {}).get("error")
     if isinstance(what, WrongKeyError):
         return _key([*path, what.key]), str(what)

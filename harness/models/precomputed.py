@@ -19,14 +19,16 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Annotated, Any, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from harness.base.files import write_atomically
 from harness.base.reading import read_object
+from harness.base.strict import Check, Text, WrongKeyError, read_as
 from harness.data.task import Role
 from harness.errors import ModelError, did_you_mean
 from harness.models.base import ModelOptions, Similarity
@@ -141,19 +143,19 @@ class PrecomputedEncoder:
                     f"{flag} does not apply to embeddings:{folder}: its vectors are computed"
                 )
         manifest = _read_manifest(folder)
-        self._parts: dict[tuple[str, str], Mapping[str, Any]] = {}
+        self._parts: dict[tuple[str, str], _Part] = {}
         files: dict[str, str] = {}
-        for role, by_language in manifest["roles"].items():
+        for role, by_language in manifest.roles.items():
             for language, part in by_language.items():
                 self._parts[role, language] = part
-                for file in (part["file"], part["keys"]):
+                for file in (part.file, part.keys):
                     if not (folder / file).is_file():
                         raise ModelError(f"{folder / file}: missing, though {MANIFEST} names it")
                     files[file] = digest_file(folder / file)
         self._open: dict[tuple[str, str], _VectorFile] = {}
-        self.name: str = manifest["name"]
-        self.similarity: Similarity = manifest["similarity"]
-        self.dimensions: int = manifest["dimensions"]
+        self.name: str = manifest.name
+        self.similarity: Similarity = manifest.similarity
+        self.dimensions: int = manifest.dimensions
         self.prompts: Mapping[Role, str] = {"query": "", "passage": ""}
         self.facts: Mapping[str, Any] = {
             "adapter": "embeddings",
@@ -161,7 +163,9 @@ class PrecomputedEncoder:
             "similarity": self.similarity,
             "dimensions": self.dimensions,
             "files": files,
-            "parts": {f"{role}/{language}": dict(p) for (role, language), p in self._parts.items()},
+            "parts": {
+                f"{role}/{language}": asdict(p) for (role, language), p in self._parts.items()
+            },
         }
         self.fingerprint: str | None = fingerprint(self.facts)
 
@@ -194,22 +198,20 @@ class PrecomputedEncoder:
                 f"{did_you_mean(language, held)} (it holds {', '.join(held) or 'none'})"
             )
         entry = self._parts[key]
-        path = self._folder / entry["file"]
+        path = self._folder / entry.file
         try:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
             raise ModelError(f"{path}: not a readable .npy array ({error})") from error
-        if array.shape != (entry["rows"], self.dimensions) or array.dtype.kind != "f":
+        if array.shape != (entry.rows, self.dimensions) or array.dtype.kind != "f":
             raise ModelError(
                 f"{path}: {MANIFEST} promises floats of shape "
-                f"({entry['rows']}, {self.dimensions}), the file holds {array.dtype} "
+                f"({entry.rows}, {self.dimensions}), the file holds {array.dtype} "
                 f"of shape {array.shape}"
             )
-        keys = (self._folder / entry["keys"]).read_text("ascii", errors="replace").split()
-        if len(keys) != entry["rows"]:
-            raise ModelError(
-                f"{self._folder / entry['keys']}: {len(keys)} keys for {entry['rows']} rows"
-            )
+        keys = (self._folder / entry.keys).read_text("ascii", errors="replace").split()
+        if len(keys) != entry.rows:
+            raise ModelError(f"{self._folder / entry.keys}: {len(keys)} keys for {entry.rows} rows")
         rows: dict[str, int] = {}
         for row, text in enumerate(keys):
             rows.setdefault(text, row)  # equal texts: the first row stands for all
@@ -217,47 +219,36 @@ class PrecomputedEncoder:
         return self._open[key]
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
+def _own_file(name: str) -> str:
+    if Path(name).name != name:
+        raise ValueError(f"must be a file in the folder itself, not {name!r}")
+    return name
+
+
+@dataclass(frozen=True)
+class _Part:
+    file: Annotated[Text, Check(_own_file)]
+    keys: Annotated[Text, Check(_own_file)]
+    rows: int
+
+
+@dataclass(frozen=True)
+class _Manifest:
+    format: int
+    name: str
+    similarity: Similarity
+    dimensions: int
+    roles: Mapping[Role, Mapping[str, _Part]]
+
+    def __post_init__(self) -> None:
+        if self.format != _FORMAT:
+            raise WrongKeyError("format", f"is {self.format}; this version reads {_FORMAT}")
+
+
+def _read_manifest(folder: Path) -> _Manifest:
     path = folder / MANIFEST
     if not folder.is_dir():
         raise ModelError(f"embeddings:{folder}: no such folder")
     if not path.exists():
         raise ModelError(f"{path}: missing; harness.models.write_embeddings writes such a folder")
-    manifest = read_object(path, ModelError)
-    wrong = _manifest_error(manifest)
-    if wrong:
-        raise ModelError(f"{path}: {wrong}")
-    return manifest
-
-
-def _manifest_error(manifest: dict[str, Any]) -> str | None:
-    """What is wrong with a manifest, or ``None``."""
-    known: dict[str, type] = {
-        "format": int,
-        "name": str,
-        "similarity": str,
-        "dimensions": int,
-        "roles": dict,
-    }
-    for key, kind in known.items():
-        if not isinstance(manifest.get(key), kind):
-            return f"key {key!r} must be there and of type {kind.__name__}"
-    for key in manifest:
-        if key not in known:
-            return f"unknown key {key!r}{did_you_mean(key, known)}"
-    if manifest["format"] != _FORMAT:
-        return f"format {manifest['format']} is not known to this version (it reads {_FORMAT})"
-    if manifest["similarity"] not in get_args(Similarity):
-        return f"similarity must be 'cosine' or 'dot', not {manifest['similarity']!r}"
-    for role, by_language in manifest["roles"].items():
-        if role not in _STEM:
-            return f"unknown role {role!r}; use 'query' and 'passage'"
-        if not isinstance(by_language, dict):
-            return f"roles.{role} must map languages to files"
-        for language, part in by_language.items():
-            fields = ("file", str), ("keys", str), ("rows", int)
-            if not isinstance(part, dict) or not all(isinstance(part.get(k), t) for k, t in fields):
-                return f"roles.{role}.{language} must hold file, keys and rows"
-            if any(Path(part[k]).name != part[k] for k in ("file", "keys")):
-                return f"roles.{role}.{language}: files must lie in the folder itself"
-    return None
+    return read_as(_Manifest, read_object(path, ModelError), path, ModelError)

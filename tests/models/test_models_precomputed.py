@@ -84,16 +84,24 @@ def test_damaged_array(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("similarity", "euclidean", "similarity must be 'cosine' or 'dot', not 'euclidean'"),
-        ("dimensions", "4", "key 'dimensions' must be there and of type int"),
-        ("format", 2, "format 2 is not known"),
-        ("dimension", 4, "unknown key 'dimension'; did you mean 'dimensions'"),
-        ("roles", {"queries": {}}, "unknown role 'queries'"),
-        ("roles", {"query": {"en": {"file": "x.npy"}}}, "roles.query.en must hold file, keys"),
+        ("similarity", "euclidean", "key 'similarity' must be one of cosine, dot, not 'euclidean'"),
+        ("dimensions", "4", "key 'dimensions' must be a whole number, not '4'"),
+        ("format", 2, "key 'format' is 2; this version reads 1"),
+        ("dimension", 4, "key 'dimension' is unknown; did you mean 'dimensions'"),
+        (
+            "roles",
+            {"queries": {}},
+            "key 'roles.queries' must be one of query, passage, not 'queries'",
+        ),
+        (
+            "roles",
+            {"query": {"en": {"file": "x.npy"}}},
+            "key 'roles.query.en.keys' is missing: it must be a string",
+        ),
         (
             "roles",
             {"query": {"en": {"file": "../x.npy", "keys": "k", "rows": 1}}},
-            "files must lie in the folder itself",
+            "key 'roles.query.en.file' must be a file in the folder itself",
         ),
     ],
 )

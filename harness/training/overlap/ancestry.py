@@ -10,25 +10,33 @@ from __future__ import annotations
 import importlib.resources
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
 from harness.base.languages import primary_subtag
 from harness.base.reading import parse_toml
+from harness.base.strict import Language, Text, Texts, read_as
 from harness.errors import DataError
 
 
-class Kinship(NamedTuple):
+@dataclass(frozen=True)
+class Kinship:
     """One line of the table."""
 
-    evaluation: tuple[str, ...]
-    training: tuple[str, ...]
-    languages: tuple[str, ...]
+    evaluation: Texts
+    training: Texts
+    languages: tuple[Language, ...]
     """Those it holds for; empty: all."""
-    what: str
-    source: str
-    unlike: tuple[str, ...]
+    what: Text
+    source: Text
+    unlike: tuple[str, ...] = ()
     """Training names that begin alike and are something else."""
+
+
+@dataclass(frozen=True)
+class _File:
+    kinship: tuple[Kinship, ...]
 
 
 class Ancestor(NamedTuple):
@@ -51,17 +59,8 @@ class Ancestor(NamedTuple):
 def table() -> tuple[Kinship, ...]:
     """The table, as it ships."""
     file = importlib.resources.files(__package__).joinpath("ancestry.toml")
-    return tuple(
-        Kinship(
-            tuple(x["evaluation"]),
-            tuple(x["training"]),
-            tuple(x["languages"]),
-            x["what"],
-            x["source"],
-            tuple(x.get("not", ())),
-        )
-        for x in parse_toml(file.read_bytes(), "ancestry.toml", DataError)["kinship"]
-    )
+    values = parse_toml(file.read_bytes(), "ancestry.toml", DataError)
+    return read_as(_File, values, "ancestry.toml", DataError).kinship
 
 
 def ancestors(

@@ -17,13 +17,14 @@ import hashlib
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from harness.base.digests import file_sha256
 from harness.base.environment import versions
 from harness.base.languages import is_language
+from harness.base.strict import refusal
 from harness.errors import DataError, UsageError, did_you_mean
 from harness.training.pairs import Example, form_of, stream_examples
 from harness.training.sources.alignment import induce
@@ -72,26 +73,15 @@ def read_switching(values: Mapping[str, Any]) -> Switching:
     Raises:
         UsageError: an unknown key, or a value of a wrong type or out of range.
     """
-    known = [x.name for x in fields(Switching)]
+    hints = get_type_hints(Switching)
     given: dict[str, Any] = {}
     for name, value in values.items():
-        if name not in known:
-            raise UsageError(f"key {name!r} is unknown{did_you_mean(name, known)}")
-        number = isinstance(value, int) and not isinstance(value, bool)
-        right, kind = {
-            "source": (isinstance(value, str), "a string"),
-            "share": (number or isinstance(value, float), "a number"),
-            "seed": (number, "a whole number"),
-        }.get(
-            name,
-            (
-                isinstance(value, list | tuple) and all(isinstance(x, str) for x in value),
-                "a list of strings",
-            ),
-        )
-        if not right:
-            raise UsageError(f"key {name!r} must be {kind}, not {value!r}")
+        if name not in hints:
+            raise UsageError(f"key {name!r} is unknown{did_you_mean(name, hints)}")
         given[name] = tuple(value) if isinstance(value, list) else value
+        what = refusal(hints[name], given[name])
+        if what is not None:
+            raise UsageError(f"key {name!r} {what}")
     return Switching(**given)
 
 
