@@ -90,9 +90,13 @@ class MacroMean:
 
     def median(self, by_setting: Sequence[float | None] | FloatArray) -> float:
         """The median over query languages of each one's mean, of those that define it."""
-        means = np.array(list(self.by_language(by_setting).values()))
-        known = means[~np.isnan(means)]
-        return float(np.median(known)) if len(known) else float("nan")
+        return median(np.array(list(self.by_language(by_setting).values())))
+
+
+def median(values: FloatArray) -> float:
+    """Median of all defined values; NaN where there is none."""
+    defined = values[~np.isnan(values)]
+    return float(np.median(defined)) if len(defined) else float("nan")
 
 
 def or_none(value: float) -> float | None:

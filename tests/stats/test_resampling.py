@@ -12,7 +12,7 @@ import pytest
 from scipy.stats import bootstrap as scipy_bootstrap
 
 from harness.stats.means import group_means, macro_mean
-from harness.stats.resampling import cluster_bootstrap, paired_permutation_test
+from harness.stats.resampling import cluster_bootstrap, leave_one_out, paired_permutation_test
 
 QUESTIONS, LANGUAGES = 40, 3
 CLUSTERS = np.repeat(np.arange(QUESTIONS), LANGUAGES)
@@ -235,3 +235,20 @@ def test_intervals_cover_the_truth_and_equal_systems_are_seldom_told_apart() -> 
     assert 0.92 <= rates.bca <= 0.98
     assert rates.naive < 0.75
     assert 0.02 <= rates.rejected <= 0.08
+
+
+def test_leaving_one_out_is_leaving_its_rows_out() -> None:
+    rng = np.random.default_rng(5)
+    values = rng.random((12, 2))
+    clusters = np.array([0, 0, 0, 1, 1, 2, 2, 2, 3, 3, 4, 4])
+    groups = np.array([0, 1, 2, 0, 1, 0, 1, 2, 1, 2, 0, 2])
+    parents = np.array([0, 0, 1])
+    found = leave_one_out(values, clusters, groups, parents)
+    assert found.macro_without.shape == (5, 2) and found.parents_without.shape == (5, 2, 2)
+    for cluster in range(5):
+        kept = clusters != cluster
+        expected = cluster_bootstrap(
+            values[kept], clusters[kept], groups[kept], 3, seed=0, parents=parents, resamples=1
+        )
+        assert found.macro_without[cluster] == pytest.approx(expected.macro.value)
+        assert found.parents_without[cluster] == pytest.approx(expected.parents.value)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import median
+
+import numpy as np
 
 from harness.base.languages import outside
 from harness.boards.board import Board, Cell, Column, Row, TaskBoard
@@ -12,6 +13,7 @@ from harness.boards.overview import recipe_in_words
 from harness.console import numbers
 from harness.console.tables import Grid, Item, Mark
 from harness.data.task import Kind
+from harness.stats.means import median, or_none
 
 KIND_TITLES = {"mono": "Monolingual", "cross": "Cross-lingual", "multi": "Multilingual"}
 _MEASURED, _PUBLISHED, _IMPORTED = "", "†", "‡"
@@ -175,10 +177,9 @@ def language_grid(board: TaskBoard, column: Column) -> Grid:
     table = []
     for row in holders:
         values = [c.value for c in row.languages[column.key]]
-        known = [x for x in values if x is not None]
         # The macro mean: of a published row the mean as printed.
         whole = row.cells.get(column.key, Cell(None)).value
-        table.append([*values, whole, median(known) if known else None])
+        table.append([*values, whole, or_none(median(np.array(values, np.float64)))])
     measured = [i for i, row in enumerate(holders) if row.comparable]
     marks: list[dict[int, Mark]] = []
     for j in range(len(board.languages) + 2):
