@@ -60,7 +60,7 @@ def show(name: str, folder: Path, verbose: bool) -> None:
     record = baselines.check(name, folder)
     out = consoles.console()
     listings.print_baseline(out, record.document)
-    print_record(out, record.document, path=record.folder, verbose=verbose)
+    print_record(out, record.contents, path=record.folder, verbose=verbose)
 
 
 @baseline.command("list", short_help="List the baselines.")

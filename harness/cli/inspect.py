@@ -23,7 +23,7 @@ def show(record: Path, verbose: bool) -> None:
     from harness.evaluation.record_view import print_record
 
     loaded = Record.load(record)
-    print_record(consoles.console(), loaded.document, path=loaded.folder, verbose=verbose)
+    print_record(consoles.console(), loaded.contents, path=loaded.folder, verbose=verbose)
 
 
 @click.command(short_help="List the tasks.")

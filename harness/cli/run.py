@@ -192,7 +192,7 @@ def run(
         if each is not None and quiet:
             click.echo(each.folder)
         elif each is not None:
-            print_record(out, each.document, path=each.folder, verbose=verbose)
+            print_record(out, each.contents, path=each.folder, verbose=verbose)
 
 
 def _hint() -> None:

@@ -12,7 +12,8 @@ import hashlib
 import io
 import json
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +25,7 @@ from harness.base.files import write_atomically
 from harness.base.reading import parse_json
 from harness.data.task import Setting
 from harness.errors import RecordError
-from harness.evaluation.record_fields import Contents, Task, fields_of
+from harness.evaluation.record_fields import Contents, Interval, Task, fields_of
 from harness.stats.per_query import PerQuery
 
 if TYPE_CHECKING:
@@ -79,6 +80,34 @@ def _finite(value: Any) -> Any:
     return value
 
 
+def _with_ends(
+    scores: Mapping[str, float | None], intervals: Mapping[str, Interval]
+) -> dict[str, float | None]:
+    """Measure -> mean, with the ends of its interval beside it."""
+    found: dict[str, float | None] = {}
+    for measure, score in scores.items():
+        found[measure] = score
+        if measure in intervals:
+            found[f"{measure}_low"], found[f"{measure}_high"] = intervals[measure].bca
+    return found
+
+
+def _frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """``rows`` as a frame, every measure before the ends of its interval."""
+    import pandas as pd
+
+    columns: list[str] = list(dict.fromkeys(x for row in rows for x in row))
+    ends = {x for x in columns if x.endswith(("_low", "_high")) and x.rpartition("_")[0] in columns}
+    order = [
+        y
+        for x in columns
+        if x not in ends
+        for y in (x, f"{x}_low", f"{x}_high")
+        if y == x or y in ends
+    ]
+    return pd.DataFrame(rows, columns=order)
+
+
 @dataclass
 class Record:
     """One model's results."""
@@ -130,17 +159,48 @@ class Record:
         from harness.console.notebook import html
         from harness.evaluation.record_view import print_record
 
-        return html(lambda console: print_record(console, self.document, path=self.folder))
+        return html(lambda console: print_record(console, self.contents, path=self.folder))
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per task and setting: task, setting, kind, languages, queries, pool, measures."""
-        import pandas as pd
+        """One row per task and setting: task, setting, kind, languages, queries, pool, measures.
 
+        A measure's column is followed by ``MEASURE_low`` and ``MEASURE_high``, the ends of its BCa
+        interval, where the record has intervals of single settings: of mono and multi settings,
+        and of cross ones where a query language has only one. Elsewhere they are NaN.
+        """
         rows = []
         for task in self.tasks:
+            of = Counter((s.kind, s.query_language) for s in task.settings)
+            by = {} if task.intervals is None else task.intervals.languages
             for s in task.settings:
-                rows.append({"task": task.task, **s.model_dump(exclude={"scores"}), **s.scores})
-        return pd.DataFrame(rows)
+                ends = by.get(s.kind, {}).get(s.query_language, {})
+                alone = of[s.kind, s.query_language] == 1
+                facts = s.model_dump(exclude={"scores"})
+                rows.append(
+                    {"task": task.task, **facts, **_with_ends(s.scores, ends if alone else {})}
+                )
+        return _frame(rows)
+
+    def means(self) -> pd.DataFrame:
+        """One row per task, kind of setting and way to average (``mean``: macro or micro).
+
+        Columns: task, kind, mean, settings, queries, then the measures. A measure's column is
+        followed by ``MEASURE_low`` and ``MEASURE_high``, the ends of the BCa interval of its macro
+        mean, where the record has intervals; NaN in rows of micro means.
+        """
+        rows = []
+        for task in self.tasks:
+            for kind, means in task.means.items():
+                of_kind = [s for s in task.settings if s.kind == kind]
+                facts = {"settings": len(of_kind), "queries": sum(s.queries for s in of_kind)}
+                ends = {} if task.intervals is None else task.intervals.means.get(kind, {})
+                for name, scores, known in (
+                    ("macro", means.macro, ends),
+                    ("micro", means.micro, {}),
+                ):
+                    head = {"task": task.task, "kind": kind, "mean": name, **facts}
+                    rows.append({**head, **_with_ends(scores, known)})
+        return _frame(rows)
 
     def per_query(self, task: str | None = None) -> pd.DataFrame:
         """One row per task, setting and query, with every measure.

@@ -14,45 +14,43 @@ from harness.console import numbers
 from harness.console.matrices import print_matrix
 from harness.console.terminal import Row, print_measures
 from harness.evaluation.partial import partial
-
-Document = Mapping[str, Any]
-MEANS = ("macro", "micro")
+from harness.evaluation.record_fields import Contents, Intervals, ModelFacts, Setting, Task
 
 
 def print_record(
-    console: Console, document: Document, *, path: Path | None = None, verbose: bool = False
+    console: Console, contents: Contents, *, path: Path | None = None, verbose: bool = False
 ) -> None:
-    """Print a record's document.
+    """Print what a record holds.
 
     Args:
         console: where to.
-        document: record.json, valid against its schema.
+        contents: of the record.
         path: where the record lies, if anywhere.
         verbose: with the language x language matrix, the multi settings one by one, and the share
             of each passage language among the top passages.
     """
-    _print_model(console, document["model"], document["options"])
-    for entry in document["tasks"]:
+    _print_model(console, contents.model, contents.options.to_dict())
+    for task in contents.tasks:
         console.print()
-        _print_task(console, entry, document["model"], verbose=verbose)
+        _print_task(console, task, contents.model, verbose=verbose)
         if verbose:
-            _print_details(console, entry)
+            _print_details(console, task)
     if path is not None:
         console.print()
         console.print(f"record: {path}", soft_wrap=True)
 
 
-def _print_model(console: Console, model: Document, options: Document) -> None:
-    console.print(Text(model["name"], "bold"))
-    facts = [model["kind"]]
-    if model["similarity"]:
-        facts.append(f"{model['similarity']} similarity")
-    if model["parameters"]:
-        facts.append(f"{numbers.parameters(model['parameters'])} parameters")
-    if model["fingerprint"]:
-        facts.append(f"fingerprint {model['fingerprint'][:12]}")
+def _print_model(console: Console, model: ModelFacts, options: Mapping[str, Any]) -> None:
+    console.print(Text(model.name, "bold"))
+    facts: list[str] = [model.kind]
+    if model.similarity:
+        facts.append(f"{model.similarity} similarity")
+    if model.parameters:
+        facts.append(f"{numbers.parameters(model.parameters)} parameters")
+    if model.fingerprint:
+        facts.append(f"fingerprint {model.fingerprint[:12]}")
     console.print(", ".join(facts))
-    for role, prompt in model["prompts"].items():
+    for role, prompt in model.prompts.items():
         if prompt:
             console.print(f"{role} prompt: {prompt!r}")
     changed = {k: v for k, v in options.items() if k not in ("query_prompt", "passage_prompt")}
@@ -61,83 +59,84 @@ def _print_model(console: Console, model: Document, options: Document) -> None:
     if changed:
         words = ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in changed.items())
         console.print(f"options: {words}")
-    if training := model.get("training"):
-        alpha = "" if training["alpha"] is None else f", alpha {training['alpha']:g}"
+    if (training := model.training) is not None:
+        alpha = "" if training.alpha is None else f", alpha {training.alpha:g}"
         console.print(
-            f"trained: {training['recipe']}{alpha}, from {training['base']}, seed "
-            f"{training['seed']}, on {', '.join(training['languages'])}",
+            f"trained: {training.recipe}{alpha}, from {training.base}, seed "
+            f"{training.seed}, on {', '.join(training.languages)}",
             soft_wrap=True,
         )
-    if model["kind"] == "dense" and model["fingerprint"] is None:
+    if model.kind == "dense" and model.fingerprint is None:
         console.print("vectors not stored: the encoder offers no fingerprint", style="yellow")
-    elif model["kind"] == "dense" and not model["stored"]:
+    elif model.kind == "dense" and not model.stored:
         console.print("vectors not stored: the run did not want it", style="yellow")
 
 
-def _print_task(console: Console, entry: Document, model: Document, *, verbose: bool) -> None:
-    title = Text(entry["title"], "bold")
-    name = "" if entry["title"].lower() == entry["task"] else f" ({entry['task']})"
-    languages = numbers.plural(len(entry["languages"]), "language")
-    width = f", {entry['dimensions']} dimensions" if entry["dimensions"] else ""
-    title.append(f"{name}: {languages}, text: {entry['text']}{width}", "not bold")
+def _print_task(console: Console, task: Task, model: ModelFacts, *, verbose: bool) -> None:
+    title = Text(task.title, "bold")
+    name = "" if task.title.lower() == task.task else f" ({task.task})"
+    languages = numbers.plural(len(task.languages), "language")
+    width = f", {task.dimensions} dimensions" if task.dimensions else ""
+    title.append(f"{name}: {languages}, text: {task.text}{width}", "not bold")
     console.print(title)
-    usual = entry["text_default"]
-    if usual != entry["text"]:
+    usual = task.text_default
+    if usual != task.text:
         console.print(
-            f"TEXT OPTION {entry['text']}: not comparable with {usual}, the task's default",
+            f"TEXT OPTION {task.text}: not comparable with {usual}, the task's default",
             style="bold yellow",
         )
-    if entry.get("sampled"):
-        console.print(entry["sampled"], style="bold red")
-    further = {k: v for k, v in entry["partial"].items() if k != "sampled_corpus"}
+    if task.sampled:
+        console.print(task.sampled, style="bold red")
+    further = {k: v for k, v in task.partial.to_dict().items() if k != "sampled_corpus"}
     if further:
         console.print(f"PARTIAL: {partial(further)}", style="bold yellow")
-    trained = model["languages"]
-    untrained = [] if trained is None else outside(entry["languages"], trained)
+    trained = model.languages
+    untrained = [] if trained is None else outside(task.languages, trained)
     if untrained:
         console.print(f"The model was not trained on {', '.join(untrained)}.", style="yellow")
     console.print()
-    _print_kinds(console, entry)
-    for note in _rank_distance_notes(entry):
+    _print_kinds(console, task)
+    for note in _rank_distance_notes(task):
         console.print(note, style="dim")
-    console.print(_work(entry, dense=model["kind"] == "dense"))
-    if verbose and (speed := _speed(entry)):
+    console.print(_work(task, dense=model.kind == "dense"))
+    if verbose and (speed := _speed(task)):
         console.print(speed)
-    stages = ", ".join(f"{k} {numbers.seconds(v)}" for k, v in entry["seconds"].items())
-    if entry["peak_bytes"]:
-        stages += f"; peak memory {numbers.memory(max(entry['peak_bytes'].values()))}"
+    stages = ", ".join(f"{k} {numbers.seconds(v)}" for k, v in task.seconds.items())
+    if task.peak_bytes:
+        stages += f"; peak memory {numbers.memory(max(task.peak_bytes.values()))}"
     console.print(stages)
-    if entry["trec"] is not None:
-        trec = entry["trec"]
-        console.print(f"TREC files, {trec['depth']:,} deep: {trec['folder']}", soft_wrap=True)
+    if task.trec is not None:
+        trec = task.trec
+        console.print(f"TREC files, {trec.depth:,} deep: {trec.folder}", soft_wrap=True)
 
 
-def _print_kinds(console: Console, entry: Document) -> None:
+def _print_kinds(console: Console, task: Task) -> None:
     """Rows mono, cross, multi: macro means, and micro ones below where they differ as shown."""
     rows = []
-    for kind, means in entry["means"].items():
-        settings = [s for s in entry["settings"] if s["kind"] == kind]
-        counts = (numbers.count(len(settings)), numbers.count(sum(s["queries"] for s in settings)))
+    for kind, means in task.means.items():
+        settings = [s for s in task.settings if s.kind == kind]
+        counts = (numbers.count(len(settings)), numbers.count(sum(s.queries for s in settings)))
         macro, micro = (
-            {m: numbers.value(m, means[how].get(m)) for m in entry["measures"]} for how in MEANS
+            {m: numbers.value(m, values.get(m)) for m in task.measures}
+            for values in (means.macro, means.micro)
         )
         rows.append(Row(kind, counts, macro))
-        medians = entry.get("medians", {}).get(kind)
+        medians = (task.medians or {}).get(kind)
         if medians is not None:
-            shown = {m: numbers.value(m, medians.get(m)) for m in entry["measures"]}
+            shown = {m: numbers.value(m, medians.get(m)) for m in task.measures}
             rows.append(Row("  median", ("", ""), shown, "dim"))
         if micro != macro:
             rows.append(Row("  micro", ("", ""), micro, "dim"))
-    print_measures(console, ("", "settings", "queries"), entry["measures"], rows)
+    print_measures(console, ("", "settings", "queries"), task.measures, rows)
 
 
-def _rank_distance_notes(entry: Document) -> list[str]:
+def _rank_distance_notes(task: Task) -> list[str]:
     """What the rank distance could be at best and would be by chance."""
     from harness.metrics.bias import expected_rank_distance
 
-    by_golds = {int(m): x for m, x in entry["rank_distance_by_golds"].items()}
-    pool = max([s["pool"] for s in entry["settings"] if s["kind"] == "multi"], default=0)
-    if "rank_distance" not in entry["measures"] or not by_golds or not pool:
+    by_golds = {int(m): x for m, x in task.rank_distance_by_golds.items()}
+    pool = max([s.pool for s in task.settings if s.kind == "multi"], default=0)
+    if "rank_distance" not in task.measures or not by_golds or not pool:
         return []
     several = len(by_golds) > 1
     notes = [f"Rank distance by number of relevant passages, among {pool:,}; read with mAP:"]
@@ -150,105 +149,101 @@ def _rank_distance_notes(entry: Document) -> list[str]:
     return notes
 
 
-def _work(entry: Document, *, dense: bool) -> str:
+def _work(task: Task, *, dense: bool) -> str:
     """``26,104 texts, 26,019 distinct: 26,019 encoded (412 texts/s), 0 from the store``."""
-    done = entry["encoding"]
-    line = f"{numbers.plural(done['texts'], 'text')}, {done['distinct']:,} distinct"
+    done = task.encoding
+    line = f"{numbers.plural(done.texts, 'text')}, {done.distinct:,} distinct"
     if not dense:
         return f"{line}; scored without vectors"
     rate = ""
-    if done["encoded"] and done["model_seconds"]:
-        rate = f" ({done['encoded'] / done['model_seconds']:,.0f} texts/s)"
-    return f"{line}: {done['encoded']:,} encoded{rate}, {done['from_store']:,} from the store"
+    if done.encoded and done.model_seconds:
+        rate = f" ({done.encoded / done.model_seconds:,.0f} texts/s)"
+    return f"{line}: {done.encoded:,} encoded{rate}, {done.from_store:,} from the store"
 
 
-def _speed(entry: Document) -> str | None:
+def _speed(task: Task) -> str | None:
     """``1,234,567 tokens, 10,088/s, 0.8% padding``."""
-    done = entry["encoding"]
-    if not done.get("tokens"):
+    done = task.encoding
+    if not done.tokens:
         return None
     parts = [
-        f"{done['tokens']:,} tokens",
-        f"{done['tokens_per_second']:,.0f}/s",
-        f"{done['padding_share']:.1%} padding",
+        f"{done.tokens:,} tokens",
+        f"{done.tokens_per_second:,.0f}/s",
+        f"{done.padding_share:.1%} padding",
     ]
     return ", ".join(parts)
 
 
-def _print_intervals(console: Console, entry: Document) -> None:
+def _print_intervals(console: Console, found: Intervals, measures: Sequence[str]) -> None:
     """The ends of each macro mean's interval, bias-corrected and accelerated."""
-    found = entry["intervals"]
     console.print()
     console.print(
-        f"{numbers.percent(found['level'], 0)} intervals of the means, {found['method']}",
+        f"{numbers.percent(found.level, 0)} intervals of the means, {found.method}",
         style="bold",
     )
     rows = [
         Row(
             kind,
             (),
-            {m: " - ".join(numbers.value(m, end) for end in x["bca"]) for m, x in means.items()},
+            {m: " - ".join(numbers.value(m, end) for end in x.bca) for m, x in means.items()},
         )
-        for kind, means in found["means"].items()
+        for kind, means in found.means.items()
     ]
-    print_measures(console, ("",), entry["measures"], rows)
+    print_measures(console, ("",), measures, rows)
 
 
-def _print_details(console: Console, entry: Document) -> None:
-    measures = entry["measures"]
-    if entry["intervals"] is not None:
-        _print_intervals(console, entry)
+def _print_details(console: Console, task: Task) -> None:
+    measures = task.measures
+    if task.intervals is not None:
+        _print_intervals(console, task.intervals, measures)
     measure = "map" if "map" in measures else measures[0]
     pairs = {
-        (s["query_language"], s["passage_language"]): s["scores"].get(measure)
-        for s in entry["settings"]
-        if s["passage_language"] is not None
+        (s.query_language, s.passage_language): s.scores.get(measure)
+        for s in task.settings
+        if s.passage_language is not None
     }
-    asked = [x for x in entry["languages"] if any(at[0] == x for at in pairs)]
-    held = [x for x in entry["languages"] if any(at[1] == x for at in pairs)]
-    if any(s["kind"] == "cross" for s in entry["settings"]):
+    asked = [x for x in task.languages if any(at[0] == x for at in pairs)]
+    held = [x for x in task.languages if any(at[1] == x for at in pairs)]
+    if any(s.kind == "cross" for s in task.settings):
         console.print()
         console.print(f"{numbers.label(measure)}: queries down, passages across", style="bold")
         print_matrix(console, asked, held, pairs, lambda x: numbers.value(measure, x))
     elif pairs:  # a matrix of them would be a diagonal
-        mono = [s for s in entry["settings"] if s["kind"] == "mono"]
+        mono = [s for s in task.settings if s.kind == "mono"]
         _print_settings(console, "mono: each language by itself", mono, measures)
-    multi = [s for s in entry["settings"] if s["kind"] == "multi"]
+    multi = [s for s in task.settings if s.kind == "multi"]
     if multi:
         _print_settings(console, "multi: one pool of all languages", multi, measures)
-    further = {
-        m: numbers.value(m, x)
-        for m, x in entry["means"].get("multi", {}).get("macro", {}).items()
-        if m not in measures
-    }
+    macro = task.means["multi"].macro if "multi" in task.means else {}
+    further = {m: numbers.value(m, x) for m, x in macro.items() if m not in measures}
     if further:
         console.print()
         console.print("multi: language bias", style="bold")
         print_measures(console, ("",), list(further), [Row("multi", (), further)])
-    shares = entry["top_languages"]["share"]
+    shares = task.top_languages.share
     if multi and shares:
         console.print()
         console.print(
-            f"Share of each passage language in the top {entry['top_languages']['depth']}, %",
+            f"Share of each passage language in the top {task.top_languages.depth}, %",
             style="bold",
         )
         percent = {(q, p): 100 * x for q, row in shares.items() for p, x in row.items()}
-        asked = [x for x in entry["languages"] if x in shares]
-        held = [x for x in entry["languages"] if x in shares[asked[0]]]
+        asked = [x for x in task.languages if x in shares]
+        held = [x for x in task.languages if x in shares[asked[0]]]
         print_matrix(console, asked, held, percent, lambda x: f"{x:.1f}")
 
 
 def _print_settings(
-    console: Console, title: str, settings: Sequence[Document], measures: Sequence[str]
+    console: Console, title: str, settings: Sequence[Setting], measures: Sequence[str]
 ) -> None:
     """Settings one by one."""
     console.print()
     console.print(title, style="bold")
     rows = [
         Row(
-            s["query_language"],
-            (numbers.count(s["queries"]),),
-            {m: numbers.value(m, x) for m, x in s["scores"].items()},
+            s.query_language,
+            (numbers.count(s.queries),),
+            {m: numbers.value(m, x) for m, x in s.scores.items()},
         )
         for s in settings
     ]

@@ -118,10 +118,10 @@ def document(
 
 
 def printed(record: dict[str, Any], width: int = 80, *, verbose: bool = False) -> str:
-    validate(record, "the record of this test")
+    contents = validate(record, "the record of this test")
     out = io.StringIO()
     plain = Console(file=out, width=width, highlight=False, markup=False, emoji=False)
-    print_record(plain, record, verbose=verbose)
+    print_record(plain, contents, verbose=verbose)
     return out.getvalue()
 
 
@@ -222,10 +222,10 @@ def test_what_makes_numbers_incomparable_is_in_plain_sight() -> None:
     record["options"] |= {"dtype": "bfloat16", "max_length": 64, "query_prompt": "query: "}
     text = " ".join(printed(record).split())
     assert "TEXT OPTION sentence-context: not comparable with sentence, the task's" in text
-    assert "PARTIAL: the first 50 questions of each language; only the languages de, en" in text
+    assert "PARTIAL: only the languages de, en; the first 50 questions of each language" in text
     assert "without 1 question that no passage answers" in text
     assert "not trained on ar, de, el, es, hi, ru, th, tr, vi." in text
-    assert "options: dtype bfloat16, max length 64" in text
+    assert "options: max length 64, dtype bfloat16" in text
     whole = printed(document())
     assert not [x for x in ("TEXT OPTION", "PARTIAL", "not trained", "options:") if x in whole]
 
