@@ -1,4 +1,4 @@
-"""Encoders: the protocol, adapters for what people have, and fingerprints."""
+"""Encoders: the protocol, adapters for every kind of model, and fingerprints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the harness asks of a model, and the form every adapter brings it into."""
+"""What the harness needs from a model, and the interface that every adapter implements."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Backend = Literal["torch", "onnx", "openvino"]
 
 @runtime_checkable
 class Encoder(Protocol):
-    """Anything that turns texts into vectors. This one method is all that is required.
+    """Anything that turns texts into vectors. Only this method is required.
 
     Further keyword arguments (``prompt``, ``batch_size``, ``max_length``, ``dtype``, ``device``)
     are passed only to an ``encode`` that names them. Optional attributes are read where present:
@@ -35,7 +35,7 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """What a user can set for any model; ``None`` leaves the model's own choice in force."""
+    """What a user can set for any model; ``None`` keeps the model's default."""
 
     query_prompt: str | None = None
     """Put before each query."""
@@ -50,45 +50,45 @@ class ModelOptions:
     device: str | None = None
     """Where it runs, as ``cuda:1``."""
     base_url: str | None = None
-    """Of an OpenAI-compatible endpoint, for models ``http:NAME``."""
+    """URL of an OpenAI-compatible endpoint, for models ``http:NAME``."""
     concurrency: int | None = None
-    """Requests to it at a time."""
+    """Concurrent requests to it."""
     backend: Backend = "torch"
-    """What runs a sentence-transformers model."""
+    """Backend of a sentence-transformers model."""
     backend_file: str | None = None
-    """Of several exports in the model's folder, as ``onnx/model_O3.onnx``."""
+    """One of several exports in the model's folder, such as ``onnx/model_O3.onnx``."""
     compile: bool = False
     """Whether torch compiles the model before the first batch."""
     batch_tokens: int | None = None
-    """Tokens of a batch, padding included."""
+    """Tokens per batch, including padding."""
     offline: bool = False
     """Whether the network is left alone."""
 
 
 class DenseModel(Protocol):
-    """A model as the runner sees it: loaded lazily, fingerprinted without loading its weights."""
+    """A model as evaluation sees it: loaded lazily, fingerprinted without loading its weights."""
 
     name: str
-    """As boards show it."""
+    """Name on boards."""
     similarity: Similarity
     fingerprint: str | None
-    """Hex digest of ``facts``; ``None``: the encoder offers none, its vectors are never stored."""
+    """Hex digest of ``facts``; ``None``: unknown, so its vectors are never stored."""
     facts: Mapping[str, Any]
     """Everything that changes a vector (weights digest, revision, prompts, max length, pooling,
     normalisation, dtype, backend, truncation, library versions); JSON, and on the record."""
     prompts: Mapping[Role, str]
     languages: frozenset[str] | None
-    """Languages it was trained on, where known."""
+    """Languages it was trained on, if known."""
     parameters: int | None
-    """Number of weights, where known (may become known only after the first encode)."""
+    """Number of weights, if known (possibly only after the first encode)."""
 
     def encode(self, texts: Sequence[str], *, role: Role, language: str) -> NDArray[np.float32]:
-        """Vectors of shape ``(len(texts), d)``, float32, C-contiguous, not yet normalised by us."""
+        """Vectors of shape ``(len(texts), d)``, float32, C-contiguous, not normalised here."""
 
 
 @runtime_checkable
 class Streaming(Protocol):
-    """A dense model that makes its own batches, and gives vectors as they are made."""
+    """A dense model that makes its own batches and yields vectors as they are computed."""
 
     name: str
 
@@ -97,10 +97,10 @@ class Streaming(Protocol):
         """What it has computed since it was loaded."""
 
     def stream(self, texts: Sequence[str], *, role: Role, language: str) -> Stream:
-        """Positions in ``texts`` and their vectors (n, d), those of most characters first.
+        """Positions in ``texts`` and their vectors (n, d), longest texts first.
 
         Texts are batched within consecutive chunks of :data:`harness.models.token_counts.CHUNK` in
-        that order, and a chunk is finished before the next is begun to be given.
+        that order, and a chunk is finished before the next one is yielded.
         """
 
 
@@ -112,7 +112,7 @@ class LexicalIndex(Protocol):
 
 
 class LexicalModel(Protocol):
-    """A system that gives scores instead of vectors (BM25). Each pool has an index of its own."""
+    """A system that returns scores instead of vectors (BM25). Each pool has its own index."""
 
     name: str
     facts: Mapping[str, Any]
@@ -125,7 +125,7 @@ Model = DenseModel | LexicalModel
 
 
 def for_task(model: Model, spec: TaskSpec) -> Model:
-    """``model`` with the prompts it has for this task, where it has some for tasks by name."""
+    """``model`` with its prompts for this task, if it has prompts by task name."""
     bind = getattr(model, "for_task", None)
     return model if bind is None else bind(spec)
 

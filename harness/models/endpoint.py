@@ -1,9 +1,9 @@
-"""An OpenAI-compatible HTTP endpoint: one request at a time, tried until it is answered.
+"""An OpenAI-compatible HTTP endpoint: one request at a time, retried until it succeeds.
 
-The key comes from the environment alone (``HARNESS_API_KEY``, else ``OPENAI_API_KEY``); it is
-sent to the endpoint's URL and nowhere else, redirects are not followed, and it stands on no record
-and in no message. Requests that failed for a passing reason (429, 5xx, a broken or late answer) are
-tried again, after the time that ``Retry-After`` asks for or a growing one.
+The key comes only from the environment (``HARNESS_API_KEY``, else ``OPENAI_API_KEY``); it is sent
+to the endpoint's URL and nowhere else, redirects are not followed, and it appears in no record or
+message. Requests that failed for a temporary reason (429, 5xx, a broken or late response) are
+retried, after the delay in ``Retry-After`` or growing delays.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from harness.errors import ModelError
 
 KEYS = ("HARNESS_API_KEY", "OPENAI_API_KEY")
-"""Environment variables that may hold the key; the first that is set counts."""
+"""Environment variables for the key; the first one that is set counts."""
 
 TRIES = 6
 _TIMEOUT = (10.0, 120.0)
@@ -31,13 +31,13 @@ _FIRST_WAIT = 0.5
 _LONGEST_WAIT = 60.0
 _PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _TOO_LARGE = frozenset({400, 413, 422})
-"""What endpoints answer to a request with too many texts or tokens, among other things."""
+"""Statuses for, among other things, a request with too many texts or tokens."""
 
 Parsed = TypeVar("Parsed")
 
 
 class PassingError(Exception):
-    """Worth another try; ``after`` is how long the server asks to wait, in seconds."""
+    """A temporary failure; ``after`` is the delay that the server requests, in seconds."""
 
     def __init__(self, what: str, after: float | None = None) -> None:
         super().__init__(what)
@@ -45,17 +45,17 @@ class PassingError(Exception):
 
 
 class TooLargeError(Exception):
-    """The server will not take this much at once."""
+    """The server does not accept this much at once."""
 
 
 @dataclass
 class Usage:
-    """What the endpoint said it cost."""
+    """The cost reported by the endpoint."""
 
     requests: int = 0
     retries: int = 0
     tokens: int = 0
-    """Sum of ``usage.total_tokens``; 0 where the endpoint does not count."""
+    """Sum of ``usage.total_tokens``; 0 if the endpoint does not count."""
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def add(self, *, requests: int = 0, retries: int = 0, tokens: int = 0) -> None:
@@ -67,7 +67,7 @@ class Usage:
 
 
 class Endpoint:
-    """Where requests go, and what they have cost so far."""
+    """The URL of requests, and their cost so far."""
 
     def __init__(
         self,
@@ -77,12 +77,12 @@ class Endpoint:
         flag: str = "--base-url",
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Take a base URL, named by ``flag``; nothing is sent yet.
+        """Take a base URL, given by ``flag``; nothing is sent yet.
 
         ``what`` needs it; ``sleep`` is for tests.
 
         Raises:
-            ModelError: there is none, or it carries credentials.
+            ModelError: there is none, or it contains credentials.
         """
         self.url = _checked(url, what, flag)
         self.usage = Usage()
@@ -91,13 +91,13 @@ class Endpoint:
         self._random = random.Random(0)
 
     def ask(self, path: str, document: Any, parse: Callable[[Any], Parsed]) -> Parsed:
-        """What ``parse`` makes of the answer to ``document``, sent to ``path`` below the URL.
+        """The parsed response to ``document``, sent to ``path`` below the URL.
 
-        ``parse`` raises :class:`PassingError` for an answer that is not whole.
+        ``parse`` raises :class:`PassingError` for an incomplete response.
 
         Raises:
-            ModelError: the server refuses, or does not answer well after :data:`TRIES` tries.
-            TooLargeError: the server refuses for the size of the request.
+            ModelError: the server refuses, or every one of :data:`TRIES` attempts failed.
+            TooLargeError: the server refuses because of the request's size.
         """
         key = _key()
         for attempt in range(TRIES):
@@ -105,11 +105,11 @@ class Endpoint:
                 return parse(self._post(path, document, key))
             except PassingError as problem:
                 if attempt + 1 == TRIES:
-                    said = f"{problem}, {TRIES} times; the same command goes on from here"
+                    said = f"{problem}, {TRIES} times; the same command resumes from here"
                     raise ModelError(without(said, key)) from None
                 self.usage.add(retries=1)
                 grown = min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt)
-                # Not all at once again: each waits between half and all of it.
+                # Jitter: each waits between half and all of the delay.
                 wanted = grown * (0.5 + self._random.random() / 2)
                 self._sleep(wanted if problem.after is None else problem.after)
         raise AssertionError("every try ends in an answer or an error")
@@ -119,7 +119,7 @@ class Endpoint:
 
         if not hasattr(self._session, "of"):
             self._session.of = requests.Session()
-            # No credentials from .netrc, no proxy that nobody named: the key goes to this URL.
+            # No credentials from .netrc and no implicit proxy: the key goes to this URL only.
             self._session.of.trust_env = False
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         self.usage.add(requests=1)
@@ -132,7 +132,7 @@ class Endpoint:
                 allow_redirects=False,
             )
         except requests.Timeout:
-            raise PassingError("no answer in time") from None
+            raise PassingError("no response in time") from None
         except requests.RequestException as error:
             raise PassingError(f"the connection failed ({type(error).__name__})") from None
         if answer.status_code in _PASSING:
@@ -163,7 +163,7 @@ def _checked(url: str | None, what: str, flag: str) -> str:
         raise ModelError(f"{flag} must start with http:// or https://, not {url!r}")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ModelError(
-            f"{flag} must be a plain URL: a key belongs into the environment "
+            f"{flag} must be a plain URL: a key belongs in the environment "
             f"({' or '.join(KEYS)}), where no record can show it"
         )
     return url.rstrip("/")
@@ -174,12 +174,12 @@ def _key() -> str | None:
 
 
 def without(text: str, key: str | None) -> str:
-    """``text`` with the key blotted out: some servers quote it in their errors."""
+    """``text`` with the key redacted: some servers quote it in their errors."""
     return text if key is None else text.replace(key, "[key]")
 
 
 def _retry_after(value: str | None) -> float | None:
-    """Seconds that ``Retry-After`` asks for: a number, or a date (RFC 9110, 10.2.3)."""
+    """Seconds in ``Retry-After``: a number, or a date (RFC 9110, 10.2.3)."""
     if value is None:
         return None
     if re.fullmatch(r"[0-9]+(\.[0-9]+)?", value.strip()):
@@ -192,7 +192,7 @@ def _retry_after(value: str | None) -> float | None:
 
 
 def _reason(answer: Any, key: str | None) -> str:
-    """What the server says was wrong, on one line."""
+    """The server's error message, on one line."""
     try:
         error = answer.json().get("error")
         said = error.get("message") if isinstance(error, dict) else error
@@ -202,7 +202,7 @@ def _reason(answer: Any, key: str | None) -> str:
 
 
 def _is_about_size(answer: Any) -> bool:
-    """Whether a refusal is of a request with too much in it, rather than of a wrong one."""
+    """Whether a request was refused for its size rather than for an error in it."""
     if answer.status_code == 413:
         return True
     words = answer.text.lower()

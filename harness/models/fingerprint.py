@@ -1,8 +1,8 @@
 """Fingerprints: one digest over everything that changes a model's vectors.
 
 A fingerprint is the SHA-256 of a ``facts`` mapping in canonical JSON. Facts hold digests of file
-contents, never only names or dates, so two models cannot share one and a changed file gives
-another. Nothing here imports torch or reads weights into a model.
+contents, never only names or dates, so two models cannot share one and a changed file changes it.
+Nothing here imports torch or loads weights.
 
 Left out on purpose: device and batch size. They change the last bits of a vector, not the model.
 """
@@ -44,7 +44,7 @@ _IGNORED = (
     "loss-curve.*",
 )
 _IGNORED_FOLDERS = frozenset({"onnx", "openvino", "coreml", "__pycache__"})
-# What the other backends read of that.
+# Those of them that other backends read.
 _READ_BY = {"onnx": ("*.onnx", "*.onnx_data"), "openvino": ()}
 
 
@@ -66,11 +66,11 @@ def library_versions(*distributions: str) -> dict[str, str]:
 
 
 def relevant_files(names: Iterable[str], backend: str = "torch") -> list[str]:
-    """Those of a model folder's files (POSIX relative paths) that can change a vector, sorted.
+    """The files of a model folder (POSIX relative paths) that can change a vector, sorted.
 
     Left out are texts and pictures about the model, hidden files, exports for other backends, and
-    ``pytorch_model*.bin`` where the same folder holds safetensors (which the loaders prefer).
-    Exports for ``backend`` are kept beside the weights: the library takes them where they are.
+    ``pytorch_model*.bin`` if the same folder has safetensors (which the loaders prefer). Exports
+    for ``backend`` are included: the library uses them if they exist.
     """
     folders = _IGNORED_FOLDERS - {backend}
     read = _READ_BY.get(backend, ())
@@ -107,9 +107,9 @@ def digest_folder(folder: Path, backend: str = "torch") -> dict[str, str]:
 
 
 def digest_file(path: Path) -> str:
-    """SHA-256 hex of a file's content, remembered by its stamp so that weights are read once.
+    """SHA-256 hex of a file's content, cached by its stamp so that weights are read once.
 
-    See :func:`harness.data.file_memo.memoized` for when the memory is trusted.
+    See :func:`harness.data.file_memo.memoized` for when the cache is trusted.
     """
     return str(memoized(path, "digests", _read_digest)["sha256"])
 

@@ -1,8 +1,7 @@
 """Encoders behind an OpenAI-compatible HTTP endpoint: ``--model http:NAME --base-url URL``.
 
-Requests go to ``URL/embeddings``, several at a time (:mod:`harness.models.endpoint`). Answers are
-kept in the store as they come, also where the run is then stopped, so that no text is paid for
-twice.
+Requests go to ``URL/embeddings``, several at a time (:mod:`harness.models.endpoint`). Responses are
+stored as they arrive, even if the run is then stopped, so that no text is paid for twice.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ _CONCURRENCY = 4
 
 
 class UnfinishedError(ModelError):
-    """Some requests failed; ``finished`` holds what the others brought.
+    """Some requests failed; ``finished`` has the results of the others.
 
     ``finished`` is (positions (m,) int64, vectors (m, d) float32).
     """
@@ -38,7 +37,7 @@ class UnfinishedError(ModelError):
 
 
 class HttpEncoder:
-    """A model behind an endpoint. Its weights are the endpoint's affair: the record says so."""
+    """A model behind an endpoint. Its weights are unknown, and the record says so."""
 
     languages: frozenset[str] | None = None
     parameters: int | None = None
@@ -51,7 +50,7 @@ class HttpEncoder:
         """Take the endpoint's name for the model; nothing is sent yet. ``sleep`` is for tests.
 
         Raises:
-            ModelError: no URL, one that carries credentials, or an option that an endpoint has not.
+            ModelError: no URL, one with credentials, or an option that endpoints do not support.
         """
         if not name:
             raise ModelError("--model http: needs the endpoint's name of the model: http:NAME")
@@ -62,7 +61,7 @@ class HttpEncoder:
         ):
             if value is not None:
                 raise ModelError(
-                    f"{flag} {value}: a model behind an endpoint runs as the endpoint runs it; "
+                    f"{flag} {value}: does not apply to a model behind an endpoint; "
                     "leave the flag out"
                 )
         self.name = name
@@ -84,10 +83,10 @@ class HttpEncoder:
         self._batch = options.batch_size or _BATCH
 
     def encode(self, texts: Sequence[str], *, role: Role, language: str) -> NDArray[np.float32]:
-        """Vectors of shape (number of texts, width), by several requests at once.
+        """Vectors of shape (number of texts, width), from concurrent requests.
 
         Raises:
-            UnfinishedError: a request failed for good; what the others brought is in it.
+            UnfinishedError: a request failed permanently; it has the results of the others.
         """
         given = [self.prompts[role] + text for text in texts]
         starts = range(0, len(given), self._batch)
@@ -100,7 +99,7 @@ class HttpEncoder:
             done, running = wait(pending, return_when=FIRST_EXCEPTION)
             for future in running:
                 future.cancel()
-            # Requests on their way are paid for: what they bring is kept.
+            # Requests in flight are paid for: their results are kept.
             done, _ = wait([f for f in pending if not f.cancelled()])
         problems = [f.exception() for f in done if f.exception() is not None]
         for future in done:
@@ -119,7 +118,7 @@ class HttpEncoder:
         return np.ascontiguousarray(vectors, np.float32)
 
     def _finish(self, texts: list[str]) -> NDArray[np.float32]:
-        """Vectors of one request's texts, by as many halves as it takes."""
+        """Vectors of one request's texts, halving the request as often as necessary."""
         asked = {"model": self.name, "input": texts, "encoding_format": "float"}
         try:
             return self._endpoint.ask("embeddings", asked, lambda x: _vectors(x, len(texts)))
@@ -131,7 +130,7 @@ class HttpEncoder:
 
 
 def _vectors(document: Any, count: int) -> NDArray[np.float32]:
-    """The vectors of a whole answer, in the order of its texts."""
+    """The vectors of a complete response, in the order of its texts."""
     try:
         data = document["data"]
         order = [int(item.get("index", i)) for i, item in enumerate(data)]
@@ -139,7 +138,7 @@ def _vectors(document: Any, count: int) -> NDArray[np.float32]:
     except (ValueError, KeyError, TypeError, AttributeError):
         raise PassingError("answered with something other than embeddings") from None
     if sorted(order) != list(range(count)):
-        raise PassingError(f"answered with {len(order)} vectors to {count} texts")
+        raise PassingError(f"answered with {len(order)} vectors for {count} texts")
     if any(v.ndim != 1 or len(v) != len(vectors[0]) for v in vectors):
         raise ModelError("answered with vectors of different widths")
     out = np.empty((count, len(vectors[0])), np.float32)

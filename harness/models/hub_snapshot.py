@@ -1,4 +1,4 @@
-"""From a model's name on the hub to a local folder that holds all of it."""
+"""From a model's name on the hub to a complete local folder."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ NAME = re.compile(r"(?P<repo>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(?P<revis
 
 
 def snapshot(repo: str, revision: str | None, *, offline: bool) -> Path:
-    """The local folder of a hub model's files, fetched if need be; its name is the commit.
+    """The local folder of a hub model's files, downloaded if needed; its name is the commit.
 
-    Only files that can change a vector are fetched, safetensors rather than pickles where a
-    folder holds both.
+    Only files that can change a vector are downloaded, and safetensors rather than pickles if there
+    are both.
 
     Raises:
-        ModelError: no such model or revision, no access, no network and no local copy, or a copy
-            that is not whole.
+        ModelError: no such model or revision, no access, no network and no local copy, or an
+            incomplete copy.
     """
     repository = Repository(repo, revision, "model")
     why = "--offline (or HF_HUB_OFFLINE) keeps the harness off the network"
     if not is_offline(offline):
         try:
             names = relevant_files(repository.file_names())
-            # By its name rather than its commit, so that the name is known offline afterwards.
+            # By its name rather than its commit, so that the name resolves offline afterwards.
             return _whole(repository.snapshot([_literal(name) for name in names]), repository)
         except UnreachableError as error:
             why = error.why

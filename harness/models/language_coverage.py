@@ -1,4 +1,4 @@
-"""Say once, not per batch, that a model was not trained on some of the languages it is given."""
+"""Warn once, not per batch, about languages that a model was not trained on."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _told: set[tuple[str, str]] = set()
 
 
 def warn_untrained(model: _Trained, languages: Iterable[str]) -> frozenset[str]:
-    """Warn of those of ``languages`` that ``model`` was not trained on, and return them.
+    """Warn about those of ``languages`` that ``model`` was not trained on, and return them.
 
-    One :class:`HarnessWarning` names all that were not named for this model before, so a caller
-    that knows all languages of a task calls this first and gets one warning. Nothing is said of a
-    model whose languages are not known. Only the primary subtag counts (``zh`` covers ``zh-Hant``).
+    One :class:`HarnessWarning` names all languages not yet reported for this model, so a caller
+    that knows all languages of a task calls this first and gets one warning. There is none for a
+    model whose languages are unknown. Only the primary subtag counts (``zh`` covers ``zh-Hant``).
     """
     if model.languages is None:
         return frozenset()
@@ -33,7 +33,7 @@ def warn_untrained(model: _Trained, languages: Iterable[str]) -> frozenset[str]:
         _told.update((model.name, x) for x in new)
         warnings.warn(
             f"{model.name} was not trained on {', '.join(new)}: "
-            "its scores there say little about what such a model can do",
+            "its scores there say little about the model",
             HarnessWarning,
             stacklevel=2,
         )

@@ -1,11 +1,10 @@
-"""Models of mteb's registry, with the prompts, instructions and revision that mteb gives them.
+"""Models in mteb's registry, with mteb's prompts, instructions and revision for them.
 
-A model is loaded by ``mteb.get_model``'s own machinery. One that mteb runs through
-sentence-transformers as it is (its ``SentenceTransformerEncoderWrapper``) is encoded by the
-harness's path for such models: the same weights, the same prompts, digests of the weights for the
-store. Any other is asked through mteb's encoder protocol, and its vectors are stored only where the
-revision pins its weights. mteb itself refuses local folders; ``mteb:./FOLDER`` gives one the same
-treatment.
+A model is loaded by ``mteb.get_model``'s own machinery. One that mteb runs through plain
+sentence-transformers (its ``SentenceTransformerEncoderWrapper``) is encoded by the harness's path
+for such models: the same weights, the same prompts, digests of the weights for the store. Any other
+is called through mteb's encoder protocol, and its vectors are stored only if the revision pins its
+weights. mteb itself refuses local folders; ``mteb:./FOLDER`` loads one in the same way.
 """
 
 from __future__ import annotations
@@ -36,11 +35,11 @@ from harness.models.wrapped import as_float32
 PREFIX = "mteb:"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _BATCH_SIZE = 32
-# Loaders of mteb that take a folder for a name.
+# Loaders of mteb that accept a folder as the name.
 _LOAD_FOLDERS = ("SentenceTransformerEncoderWrapper", "InstructSentenceTransformerModel")
 
 GENERIC_TASK = "HarnessRetrieval"
-"""What mteb's models are told they work for where no task of mteb's corresponds."""
+"""The task name given to mteb's models if no task of mteb corresponds."""
 
 MTEB_TASKS: Mapping[str, str] = {
     "belebele": "BelebeleRetrieval",
@@ -55,11 +54,11 @@ MTEB_TASKS: Mapping[str, str] = {
     "neuclir-2023-hard-negatives": "NeuCLIR2023RetrievalHardNegatives",
     "xquad": "XQuADRetrieval",
 }
-"""Task of ours -> the task of mteb over the same data, whose prompts its models bring."""
+"""Our task -> mteb's task over the same data, whose prompts its models have."""
 
 
 def registered(name: str) -> bool:
-    """Whether mteb's registry holds ``name`` (the import of mteb takes seconds)."""
+    """Whether mteb's registry has ``name`` (importing mteb takes seconds)."""
     if importlib.util.find_spec("mteb") is None:
         return False
     return name in _registry()
@@ -68,7 +67,7 @@ def registered(name: str) -> bool:
 def refuse_own_code(name: str) -> None:
     """Raise :class:`ModelError` for a model that mteb would load by running its repository's code.
 
-    A bare name is no consent to that; ``mteb:NAME`` is.
+    A bare name does not imply consent to that; ``mteb:NAME`` does.
     """
     if _registry()[name].loader_kwargs.get("trust_remote_code"):
         raise ModelError(
@@ -79,7 +78,7 @@ def refuse_own_code(name: str) -> None:
 
 def _registry() -> Mapping[str, Any]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of optional packages that some models would need
+        warnings.simplefilter("ignore")  # about optional packages that some models need
         from mteb.models.get_model_meta import MODEL_REGISTRY
     found: Mapping[str, Any] = MODEL_REGISTRY
     return found
@@ -97,7 +96,7 @@ def load_mteb(name: str, options: ModelOptions) -> Model:
     given = options.query_prompt, options.passage_prompt
     if given != (None, None):
         raise ModelError(
-            f"{PREFIX}{name} brings mteb's own prompts: leave --query-prompt and --passage-prompt "
+            f"{PREFIX}{name} uses mteb's own prompts: leave --query-prompt and --passage-prompt "
             f"out, or name the model without mteb (hub:ORG/NAME, ./FOLDER)"
         )
     path = Path(name).expanduser()
@@ -128,9 +127,9 @@ def _meta_of_folder(folder: Path) -> Any:
 
 @cache
 def _generic_task() -> Any:
-    """A retrieval task without a prompt of its own.
+    """A retrieval task without its own prompt.
 
-    A class, not its metadata alone: mteb looks the prompt of last resort up at the task's class.
+    A class, not only metadata: mteb looks up the fallback prompt on the task's class.
     """
     from mteb.abstasks.retrieval import AbsTaskRetrieval
     from mteb.abstasks.task_metadata import TaskMetadata
@@ -150,7 +149,7 @@ def _generic_task() -> Any:
 
 
 class MtebEncoder:
-    """A model as mteb knows it, loaded when its vectors, or facts about them, are first wanted."""
+    """A model in mteb's registry, loaded when its vectors or facts about them are first needed."""
 
     def __init__(
         self, name: str, meta: Any, options: ModelOptions, *, task: str = GENERIC_TASK
@@ -165,7 +164,7 @@ class MtebEncoder:
         if kinds != ["dense"] or "text" not in meta.modalities:
             raise ModelError(
                 f"{PREFIX}{name} is of type {', '.join(kinds)} over {', '.join(meta.modalities)}; "
-                "the harness takes mteb's dense models of text"
+                "the harness supports mteb's dense text models"
             )
         stated = getattr(meta.similarity_fn_name, "value", meta.similarity_fn_name)
         if stated not in (None, "cosine", "dot"):
@@ -179,7 +178,7 @@ class MtebEncoder:
         self._stated: Similarity | None = stated
 
     def for_task(self, spec: TaskSpec) -> MtebEncoder:
-        """The same model with the prompts that mteb would use for this task."""
+        """The same model with mteb's prompts for this task."""
         task = MTEB_TASKS.get(spec.name, GENERIC_TASK)
         if task == self._task:
             return self
@@ -189,7 +188,7 @@ class MtebEncoder:
 
     @property
     def parameters(self) -> int | None:
-        """Number of weights: mteb's figure, else what was loaded."""
+        """Number of weights: mteb's figure, else that of the loaded model."""
         return self._meta.n_parameters or getattr(self._inner, "parameters", None)
 
     @property
@@ -201,7 +200,7 @@ class MtebEncoder:
 
     @cached_property
     def _metadata(self) -> Any:
-        """The metadata that mteb has of the task: of its own task, or of a plain retrieval task."""
+        """The metadata of the task in mteb: that of its own task, or of a plain retrieval task."""
         if self._task == GENERIC_TASK:
             return _generic_task().metadata
         import mteb
@@ -210,7 +209,7 @@ class MtebEncoder:
 
     @cached_property
     def _loaded(self) -> Any:
-        """What mteb's loader gives."""
+        """The object that mteb's loader returns."""
         options = self._options
         meta, arguments = self._meta, dict[str, Any]()
         if options.device is not None:
@@ -220,11 +219,12 @@ class MtebEncoder:
 
             arguments["model_kwargs"] = {"dtype": getattr(torch, options.dtype)}
         if meta.loader.__name__ in _LOAD_FOLDERS and NAME.fullmatch(meta.name):
-            # From a snapshot of its files: the hub's errors in one sentence, and --offline kept.
+            # From a snapshot of its files: hub errors become one sentence, and --offline is
+            # respected.
             folder = snapshot(meta.name, meta.revision, offline=options.offline)
             meta = meta.model_copy(update={"name": str(folder)})
         try:
-            # Bars of loading, and that a model without prompts could be given some.
+            # Progress bars, and the hint that a model without prompts could have some.
             with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
                 warnings.simplefilter("ignore")
                 return meta.load_model(**arguments)
@@ -238,14 +238,14 @@ class MtebEncoder:
                 if used
             )
             given = f" with {flags}" if flags else ""
-            offline = " (--offline keeps the harness off the network)" if options.offline else ""
+            offline = " (--offline forbids network access)" if options.offline else ""
             raise ModelError(
                 f"{PREFIX}{self.name}: mteb cannot load it{given}: {first_line(error)}{offline}"
             ) from error
 
     @cached_property
     def _inner(self) -> SentenceTransformerInstance | None:
-        """The harness's own path, where mteb's does nothing beside it."""
+        """The harness's own path, if mteb's does nothing else."""
         from mteb.models import SentenceTransformerEncoderWrapper
 
         loaded = self._loaded
@@ -267,7 +267,7 @@ class MtebEncoder:
         return SentenceTransformerInstance(loaded.model, options)
 
     def _prompts(self) -> dict[Role, str]:
-        """What mteb puts before a query and a passage, by its own rules of precedence."""
+        """Prompts for queries and passages, by mteb's rules of precedence."""
         from mteb.types import PromptType
 
         found: dict[Role, str] = {}
@@ -288,12 +288,12 @@ class MtebEncoder:
 
     @cached_property
     def prompts(self) -> Mapping[Role, str]:
-        """As mteb resolves them; empty where a model keeps them to itself."""
+        """As mteb resolves them; empty if a model does not expose them."""
         return self._prompts()
 
     @cached_property
     def facts(self) -> Mapping[str, Any]:
-        """Name, revision and loader as mteb has them, and all else that vectors depend on."""
+        """Name, revision and loader in mteb, and everything else that vectors depend on."""
         inner = self._inner
         said = self._meta
         return {
@@ -312,7 +312,7 @@ class MtebEncoder:
 
     @cached_property
     def fingerprint(self) -> str | None:
-        """``None`` where nothing pins the weights: then no vector is stored."""
+        """``None`` if nothing pins the weights: then no vector is stored."""
         inner = self._inner
         if inner is not None:
             return None if inner.fingerprint is None else fingerprint(self.facts)
@@ -361,7 +361,7 @@ def encode_with_mteb(
 
     rows = Dataset.from_dict({"text": list(texts)})
     try:
-        # Some wrappers draw bars whatever they are told; the harness draws its own.
+        # Some wrappers always draw progress bars; the harness draws its own.
         with contextlib.redirect_stderr(io.StringIO()):
             vectors = model.encode(
                 DataLoader(rows, batch_size=encode_kwargs.get("batch_size", _BATCH_SIZE)),
@@ -379,7 +379,7 @@ def encode_with_mteb(
 
 
 def _readable(value: Any) -> Any:
-    """Loader arguments as JSON: functions by name, anything else odd by its text."""
+    """Loader arguments as JSON: functions by name, other objects by their text."""
     if isinstance(value, Mapping):
         return {str(k): _readable(v) for k, v in value.items()}
     if isinstance(value, list | tuple):

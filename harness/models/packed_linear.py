@@ -1,4 +1,4 @@
-"""Linear layers as oneDNN computes them fastest on a processor: packed once, bias and GELU within.
+"""Linear layers for fast CPU inference with oneDNN: packed once, with fused bias and GELU.
 
 PyTorch's own linear layer in float32 copies the bias into the result, multiplies on top of it, and
 runs the activation over memory again. oneDNN, which PyTorch carries, adds the bias and the
@@ -13,11 +13,11 @@ from typing import Any
 import torch
 
 ROWS = 1024
-"""Rows that weights are packed for; any number can be computed with them."""
+"""Number of rows that weights are packed for; any number works."""
 
 
 class PackedLinear(torch.nn.Module):  # type: ignore[misc]
-    """A linear layer for inference, with a GELU after it if asked for."""
+    """A linear layer for inference, optionally followed by a GELU."""
 
     def __init__(self, layer: torch.nn.Linear, gelu: bool = False) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class PackedLinear(torch.nn.Module):  # type: ignore[misc]
 
 
 def pack(model: torch.nn.Module) -> bool:
-    """Replace the linear layers of ``model``, in place, by packed ones; whether that was done.
+    """Replace the linear layers of ``model``, in place, by packed ones; returns whether it did.
 
     Only layers of PyTorch's own type in float32 on a processor are replaced, and a GELU (the exact
     one) goes into the layer before it where the module is of BERT's form: its ``dense`` layer, then

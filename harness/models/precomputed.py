@@ -1,6 +1,6 @@
 """Vectors computed elsewhere: ``--model embeddings:FOLDER``.
 
-A folder holds, for each role and language, an array and the keys of its rows::
+A folder has, for each role and language, an array and the keys of its rows::
 
     manifest.json            name, similarity, dimensions, and the files below by role and language
     queries.de.npy           float array of shape (rows, dimensions)
@@ -54,17 +54,17 @@ def write_embeddings(
     """Write vectors so that ``--model embeddings:FOLDER`` scores them.
 
     Args:
-        folder: where to write; created, or replaced if it holds embeddings already.
+        folder: where to write; created, or replaced if it already contains embeddings.
         name: the model's name as boards show it.
         vectors: for each (role, language), such as ``("query", "de")``, the texts and a float
             array of shape (number of texts, width) with one row per text in the same order.
-        similarity: how the vectors are to be compared, ``"cosine"`` or ``"dot"``.
+        similarity: how to compare the vectors, ``"cosine"`` or ``"dot"``.
 
     Returns:
-        The folder. Its manifest is written last: a folder without one is not whole.
+        The folder. Its manifest is written last: a folder without one is incomplete.
 
     Raises:
-        ModelError: shapes or widths do not fit, or a role, language or similarity is not known.
+        ModelError: shapes or widths do not match, or a role, language or similarity is unknown.
     """
     target = Path(folder)
     if similarity not in get_args(Similarity):
@@ -72,13 +72,13 @@ def write_embeddings(
     if not vectors:
         raise ModelError("there are no vectors to write")
     if target.exists() and not (target / MANIFEST).is_file() and any(target.iterdir()):
-        raise ModelError(f"{target}: holds other files; give an empty or a new folder")
+        raise ModelError(f"{target}: contains other files; give an empty or a new folder")
     checked: dict[tuple[Role, str], tuple[Sequence[str], NDArray[Any]]] = {}
     for (role, language), (texts, rows) in vectors.items():
         if role not in _STEM:
-            raise ModelError(f"{role!r} is no role; use 'query' or 'passage'")
+            raise ModelError(f"{role!r} is not a role; use 'query' or 'passage'")
         if not language or not language.replace("-", "").replace("_", "").isalnum():
-            raise ModelError(f"{language!r} is no language code")
+            raise ModelError(f"{language!r} is not a language code")
         array = np.asarray(rows)
         if array.dtype not in (np.float16, np.float32):
             array = array.astype(np.float32)
@@ -126,11 +126,11 @@ class PrecomputedEncoder:
     languages: frozenset[str] | None = None
 
     def __init__(self, folder: Path, options: ModelOptions) -> None:
-        """Read the manifest; arrays are opened when first asked for.
+        """Read the manifest; arrays are opened on first use.
 
         Raises:
-            ModelError: the folder or its manifest is missing or malformed, or an option was given
-                that would have to change how the vectors are computed.
+            ModelError: the folder or its manifest is missing or malformed, or an option would
+                change how the vectors are computed.
         """
         self._folder = folder
         for flag, value in (
@@ -140,7 +140,8 @@ class PrecomputedEncoder:
         ):
             if value is not None:
                 raise ModelError(
-                    f"{flag} does not apply to embeddings:{folder}: its vectors are computed"
+                    f"{flag} does not apply to embeddings:{folder}: its vectors are already "
+                    "computed"
                 )
         manifest = _read_manifest(folder)
         self._parts: dict[tuple[str, str], _Part] = {}
@@ -173,7 +174,7 @@ class PrecomputedEncoder:
         """The vectors of ``texts``, shape (number of texts, ``dimensions``).
 
         Raises:
-            ModelError: the folder has nothing for this role and language, or not for every text.
+            ModelError: the folder has no vectors for this role and language, or not for every text.
         """
         part = self._part(role, language)
         wanted = [part.rows.get(text_key(text), -1) for text in texts]
@@ -195,7 +196,7 @@ class PrecomputedEncoder:
             held = sorted(x for r, x in self._parts if r == role)
             raise ModelError(
                 f"embeddings:{self._folder}: no {role} vectors for language {language!r}"
-                f"{did_you_mean(language, held)} (it holds {', '.join(held) or 'none'})"
+                f"{did_you_mean(language, held)} (it has {', '.join(held) or 'none'})"
             )
         entry = self._parts[key]
         path = self._folder / entry.file
@@ -206,7 +207,7 @@ class PrecomputedEncoder:
         if array.shape != (entry.rows, self.dimensions) or array.dtype.kind != "f":
             raise ModelError(
                 f"{path}: {MANIFEST} promises floats of shape "
-                f"({entry.rows}, {self.dimensions}), the file holds {array.dtype} "
+                f"({entry.rows}, {self.dimensions}), the file has {array.dtype} "
                 f"of shape {array.shape}"
             )
         keys = (self._folder / entry.keys).read_text("ascii", errors="replace").split()
@@ -214,7 +215,7 @@ class PrecomputedEncoder:
             raise ModelError(f"{self._folder / entry.keys}: {len(keys)} keys for {entry.rows} rows")
         rows: dict[str, int] = {}
         for row, text in enumerate(keys):
-            rows.setdefault(text, row)  # equal texts: the first row stands for all
+            rows.setdefault(text, row)  # equal texts: the first row is used
         self._open[key] = _VectorFile(array, rows)
         return self._open[key]
 

@@ -26,7 +26,7 @@ _BATCH_SIZE = 32
 
 
 class Reranker(Protocol):
-    """What the harness asks of a reranker."""
+    """What the harness needs from a reranker."""
 
     name: str
     facts: Mapping[str, Any]
@@ -37,10 +37,10 @@ class Reranker(Protocol):
 
 
 def load_reranker(name: str, options: ModelOptions) -> Reranker:
-    """Find a reranker; weights are loaded at the first pair.
+    """Find a reranker; weights are loaded with the first pair.
 
     Raises:
-        ModelError: nothing of that name, or it scores no pairs.
+        ModelError: nothing of that name, or it does not score pairs.
     """
     if name.startswith("python:"):
         return _Wrapped(from_python(name), name)
@@ -65,12 +65,12 @@ class CrossEncoderReranker:
         """Take the folder's digest; no weights are loaded.
 
         Raises:
-            ModelError: the folder holds no model.
+            ModelError: the folder contains no model.
         """
         self._folder, self._options, self.name = folder, options, name
         files = digest_folder(folder)
         if not files:
-            raise ModelError(f"--rerank {name}: {folder} holds no model files")
+            raise ModelError(f"--rerank {name}: {folder} contains no model files")
         self.facts: Mapping[str, Any] = {
             "adapter": "cross-encoder",
             "files": files,
@@ -85,7 +85,7 @@ class CrossEncoderReranker:
         from sentence_transformers import CrossEncoder
 
         try:
-            # The library draws bars while it loads; the harness draws its own.
+            # The library draws progress bars while loading; the harness draws its own.
             with contextlib.redirect_stderr(io.StringIO()):
                 model = CrossEncoder(
                     str(self._folder),
@@ -101,12 +101,12 @@ class CrossEncoderReranker:
         labels = model.config.num_labels
         if labels != 1:
             raise ModelError(
-                f"--rerank {self.name}: gives {labels} numbers for a pair; a reranker gives one"
+                f"--rerank {self.name}: returns {labels} numbers per pair; a reranker returns one"
             )
         return model
 
     def scores(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
-        """Logits: a sigmoid would make ties of all that is certain."""
+        """Logits: a sigmoid would turn confident scores into ties."""
         import torch
 
         if self._model is None:
@@ -156,9 +156,9 @@ def _checked(given: Any, count: int, name: str) -> NDArray[np.float32]:
         found = found[:, 0]
     if found.shape != (count,):
         raise ModelError(
-            f"--rerank {name}: gave an array of shape {found.shape} for {count} pairs; "
+            f"--rerank {name}: returned an array of shape {found.shape} for {count} pairs; "
             f"({count},) is needed"
         )
     if not np.isfinite(found).all():
-        raise ModelError(f"--rerank {name}: gave a score that is not finite")
+        raise ModelError(f"--rerank {name}: returned a score that is not finite")
     return found

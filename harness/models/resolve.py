@@ -1,4 +1,4 @@
-"""From what a user names to a model: built-in names, prefix forms, packages, folders, the hub."""
+"""From a user's string to a model: built-in names, prefixes, packages, folders, the hub."""
 
 from __future__ import annotations
 
@@ -21,11 +21,14 @@ ENTRY_POINTS = "harness.encoders"
 _BUILT_IN = ("default", "me5-small", "use-m3", "bm25")
 _KINDS: tuple[Kind, ...] = ("sparse", "multi-vector")
 FORMS: tuple[tuple[str, str], ...] = (
-    ("ORG/NAME or ORG/NAME@REVISION", "a model on the hub, as mteb's registry says where it can"),
+    (
+        "ORG/NAME or ORG/NAME@REVISION",
+        "a model on the hub, with mteb's prompts if it has any",
+    ),
     ("hub:ORG/NAME", "the same through sentence-transformers alone, with the model's own prompts"),
     ("mteb:NAME or mteb:./FOLDER", "a model through mteb, with its prompts and revision"),
     ("./FOLDER", "such a model in a local folder"),
-    ("sparse:NAME or multi-vector:NAME", "one of these that does not say so itself, or a folder"),
+    ("sparse:NAME or multi-vector:NAME", "such a model whose configuration does not say so"),
     ("python:package.module:factory", "an object with encode(texts, *, role, language)"),
     ("embeddings:FOLDER", "vectors computed elsewhere"),
     ("http:NAME", "a model behind an OpenAI-compatible endpoint, with --base-url"),
@@ -33,13 +36,13 @@ FORMS: tuple[tuple[str, str], ...] = (
 
 
 def load(model: str | object, options: ModelOptions | None = None) -> Model:
-    """Find a model and bring it into the harness's form; weights are loaded at the first encode.
+    """Find a model and wrap it in the harness's interface; weights load at the first encode.
 
     A string is tried, in order, as: a built-in name (``default``, ``me5-small``, ``use-m3``,
     ``bm25``), a form with a prefix (:data:`FORMS`), a name that an installed package adds (entry
     points ``harness.encoders``), a local folder, a hub name (``ORG/NAME`` or
-    ``ORG/NAME@REVISION``): through mteb where its registry holds it and the user sets no prompt,
-    so that it gets the prompts and the revision it is known by. Any other object needs an
+    ``ORG/NAME@REVISION``): through mteb if its registry has it and the user sets no prompt, so that
+    it gets its usual prompts and revision. Any other object needs an
     ``encode`` method, or an ``index`` method for systems that score without vectors.
 
     Raises:
@@ -66,7 +69,7 @@ def load(model: str | object, options: ModelOptions | None = None) -> Model:
         if asked is not None and not isinstance(found, Streaming):
             raise ModelError(
                 f"{flag} is for sentence-transformers models; "
-                f"{getattr(found, 'name', model)} is none: leave it out"
+                f"{getattr(found, 'name', model)} is not one: leave it out"
             )
     return found
 
@@ -119,11 +122,11 @@ def _built_in(name: str, options: ModelOptions) -> Model:
 
 
 def adopt(model: Any, options: ModelOptions, *, name: str | None = None) -> Model:
-    """Bring an object into the harness's form; one that is in it already is returned as it is."""
+    """Wrap an object in the harness's interface; one that has it already is returned unchanged."""
     encodes, indexes = (callable(getattr(model, x, None)) for x in ("encode", "index"))
     shown = name or type(model).__name__
     if inspect.isclass(model):
-        raise ModelError(f"{model.__name__} is a class; give an object of it")
+        raise ModelError(f"{model.__name__} is a class; pass an instance of it")
     if hasattr(model, "facts") and (indexes or (encodes and hasattr(model, "prompts"))):
         if (options.query_prompt, options.passage_prompt, options.max_length) != (None, None, None):
             raise ModelError(
@@ -131,7 +134,7 @@ def adopt(model: Any, options: ModelOptions, *, name: str | None = None) -> Mode
             )
         return model  # type: ignore[no-any-return]
     library = sys.modules.get("sentence_transformers")
-    # A model of that library can only be at hand if the library is imported.
+    # An instance of that library's class can only exist if the library is imported.
     if library is not None and isinstance(model, getattr(library, "SentenceTransformer", ())):
         from harness.models.sentence_transformer_in_memory import SentenceTransformerInstance
 
@@ -147,7 +150,7 @@ def adopt(model: Any, options: ModelOptions, *, name: str | None = None) -> Mode
 
 
 def listing() -> list[Listing]:
-    """What ``harness models`` shows: built-in names, then names from installed packages."""
+    """The list for ``harness models``: built-in names, then names from installed packages."""
     from harness.models.me5_small import encoder as me5_small
     from harness.models.use_m3.encoder import HINT, LANGUAGES
 
@@ -184,7 +187,7 @@ def listing() -> list[Listing]:
 
 
 def default_hint() -> str | None:
-    """How to get the dense default where ``default`` means ``bm25``; ``None`` where it is there."""
+    """How to get the dense default if ``default`` means ``bm25``; ``None`` if it is installed."""
     from harness.models.use_m3.encoder import HINT
 
     if not _use_m3_missing():
@@ -228,7 +231,7 @@ def from_python(spec: str) -> Any:
 
 
 def _made(found: Any, shown: str) -> Any:
-    """Call a factory or class without arguments; an object that can encode is taken as it is."""
+    """Call a factory or class without arguments; an encoder is returned unchanged."""
     usable = hasattr(found, "encode") or hasattr(found, "index")
     if inspect.isclass(found) or (callable(found) and not usable):
         return _guarded(found, f"{shown}: calling it without arguments failed")
@@ -236,7 +239,7 @@ def _made(found: Any, shown: str) -> Any:
 
 
 def _guarded(action: Callable[[], Any], failed: str) -> Any:
-    """Run code of the user's, with its errors as a :class:`ModelError` that says where."""
+    """Run the user's code; its errors become a :class:`ModelError` that says where."""
     try:
         return action()
     except HarnessError:
@@ -246,7 +249,7 @@ def _guarded(action: Callable[[], Any], failed: str) -> Any:
 
 
 def _as(kind: Kind, name: str, options: ModelOptions) -> Model:
-    """``sparse:NAME`` and ``multi-vector:NAME``: for models that do not say what they are."""
+    """``sparse:NAME`` and ``multi-vector:NAME``: for models whose configuration does not say so."""
     path = Path(name).expanduser()
     if path.is_dir():
         return _of_folder(path, options, name=path.resolve().name, kind=kind)
@@ -254,7 +257,7 @@ def _as(kind: Kind, name: str, options: ModelOptions) -> Model:
 
 
 def _hub(name: str, options: ModelOptions, kind: Kind | None = None) -> Model | None:
-    """A model on the hub through sentence-transformers; ``None`` if ``name`` is no hub name."""
+    """A model on the hub through sentence-transformers; ``None`` if ``name`` is not a hub name."""
     from harness.models.hub_snapshot import NAME, snapshot
 
     match = NAME.fullmatch(name)
@@ -272,7 +275,7 @@ def _of_folder(
     revision: str | None = None,
     kind: Kind | None = None,
 ) -> Model:
-    """The adapter for a model folder: what ``kind`` says, else what the folder says of itself."""
+    """The adapter for a model folder, by ``kind`` or else by its configuration."""
     from harness.models.sparse_late_interaction import ScoringEncoder, kind_of
 
     kind = kind or kind_of(folder)

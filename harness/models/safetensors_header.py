@@ -1,4 +1,4 @@
-"""Number of weights of a model folder, from file headers alone.
+"""Number of weights of a model folder, from file headers only.
 
 A safetensors file starts with the length of its header (8 bytes, little-endian), then the header:
 JSON that maps each tensor's name to its dtype, shape and place.
@@ -16,9 +16,9 @@ _LONGEST = 100_000_000
 
 
 def count_weights(folder: Path, files: Iterable[str]) -> int | None:
-    """Floating-point numbers in all safetensors of ``files``; ``None`` if weights lie elsewhere.
+    """Floating-point numbers in all safetensors of ``files``; ``None`` if there are other weights.
 
-    Position ids and other whole numbers are not counted, nor is a header that cannot be read.
+    Position ids and other integers are not counted, nor are unreadable headers.
     """
     names = list(files)
     weights = [name for name in names if name.endswith(".safetensors")]

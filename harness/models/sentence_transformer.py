@@ -59,7 +59,7 @@ class LoadedEncoder(ABC):
 
     @property
     def pipeline(self) -> Pipeline:
-        """What encodes with the loaded model."""
+        """The pipeline that encodes with the loaded model."""
         if self._pipeline is None:
             self._pipeline = pipeline_for(self._load(), self._options)
         return self._pipeline
@@ -71,16 +71,16 @@ class LoadedEncoder(ABC):
 
     @property
     def device(self) -> str | None:
-        """Where it computes; ``None`` before it is loaded."""
+        """Its device; ``None`` before it is loaded."""
         return None if self._pipeline is None else str(self._pipeline.model.device)
 
     @property
     def work(self) -> Work:
-        """What was computed so far."""
+        """The work done so far."""
         return Work() if self._pipeline is None else self._pipeline.work.copy()
 
     def stream(self, texts: Sequence[str], *, role: Role, language: str) -> Stream:
-        """Positions in ``texts`` and their vectors as they are made, most characters first.
+        """Positions in ``texts`` and their vectors as they are computed, longest texts first.
 
         Raises:
             ModelError: the model cannot be loaded or fails on the texts.
@@ -89,7 +89,7 @@ class LoadedEncoder(ABC):
         return stream_with(self.pipeline, texts, role=role, prompt=prompt, name=self.name)
 
     def encode(self, texts: Sequence[str], *, role: Role, language: str) -> NDArray[np.float32]:
-        """Vectors of shape (number of texts, width), as the model gives them.
+        """Vectors of shape (number of texts, width), as the model returns them.
 
         Raises:
             ModelError: the model cannot be loaded or fails on the texts.
@@ -121,12 +121,12 @@ class SentenceTransformerEncoder(LoadedEncoder):
     def __init__(
         self, folder: Path, options: ModelOptions, *, name: str, revision: str | None = None
     ) -> None:
-        """Read the folder's configuration and take its fingerprint; no weights are loaded.
+        """Read the folder's configuration and compute its fingerprint; no weights are loaded.
 
         Args:
             folder: a folder with ``modules.json`` or ``config.json``.
-            options: what the user set.
-            name: as boards show it.
+            options: the user's settings.
+            name: the name on boards.
             revision: commit of a hub model, for the record.
 
         Raises:
@@ -140,7 +140,7 @@ class SentenceTransformerEncoder(LoadedEncoder):
         self._check_length()
         files = digest_folder(folder, options.backend)
         if not files:
-            raise ModelError(f"{folder}: holds no model files")
+            raise ModelError(f"{folder}: contains no model files")
         self.parameters: int | None = count_weights(folder, files)
         pooled = "modules.json" in files
         self._built_in = pooled and is_use_m3(folder)
@@ -170,7 +170,7 @@ class SentenceTransformerEncoder(LoadedEncoder):
         self.fingerprint: str | None = fingerprint(self.facts)
 
     def _check_length(self) -> None:
-        """Refuse a maximum length that the model has no positions for."""
+        """Refuse a maximum length beyond the model's positions."""
         wanted = self._options.max_length
         positions = read_config(self._folder / "config.json").get("max_position_embeddings")
         if wanted is not None and isinstance(positions, int) and wanted > positions:
@@ -205,7 +205,7 @@ class SentenceTransformerEncoder(LoadedEncoder):
                         else _export_settings(self._options),
                     )
             if on_torch:
-                # Not every module type honours the argument (static embeddings do not).
+                # Not every module type respects the argument (static embeddings do not).
                 model = model.to(dtype=dtype)
         except Exception as error:
             raise ModelError(
@@ -216,24 +216,23 @@ class SentenceTransformerEncoder(LoadedEncoder):
         if self.parameters is None and on_torch:
             self.parameters = sum(p.numel() for p in model.parameters())
         if not on_torch or (self._built_in and not self._options.compile):
-            # The built-in network reads its weights itself, which packed ones do not allow.
+            # The built-in network accesses its weights directly, which packing does not allow.
             return model
         return self.prepared(model)
 
 
 def pipeline_for(model: Any, options: ModelOptions) -> Pipeline:
-    """What encodes with a loaded model, in batches as the user wants them."""
+    """The pipeline for a loaded model, with the user's batch settings."""
     return Pipeline(model, options.batch_tokens, options.batch_size)
 
 
 def stream_with(
     pipeline: Pipeline, texts: Sequence[str], *, role: Role, prompt: str, name: str
 ) -> Stream:
-    """Positions and vectors batch by batch, or by chunks where only the library can tokenise.
+    """Positions and vectors batch by batch, or by chunks if only the library can tokenise.
 
-    There the library's query and document methods are used, so that models with a part for each
-    role take the right one; the prompt is always given, so that no default of the model adds
-    another.
+    In that case the library's query and document methods are used, so that models with a part per
+    role use the right one; the prompt is always passed, so that no default of the model is added.
     """
     if not texts:
         return
@@ -263,7 +262,7 @@ def stream_with(
 
 
 def gathered(stream: Stream, texts: int) -> NDArray[np.float32]:
-    """The vectors of a whole stream, (texts, d), each in its place."""
+    """The vectors of a whole stream, (texts, d), in the order of the texts."""
     out = np.empty((0, 0), np.float32)
     for rows, vectors in stream:
         if not out.size:
@@ -273,7 +272,7 @@ def gathered(stream: Stream, texts: int) -> NDArray[np.float32]:
 
 
 def compile_model(model: Any) -> None:
-    """Have torch compile what lies between tokens and token embeddings, once for all shapes."""
+    """Compile everything from tokens to token embeddings with torch, once for all shapes."""
     # Frozen weights may be packed and folded: nothing trains them here.
     for module in model:
         inner = getattr(module, "auto_model", None)
@@ -282,10 +281,9 @@ def compile_model(model: Any) -> None:
 
 
 def _export_settings(options: ModelOptions) -> dict[str, Any]:
-    """What loads the export that the user wants, with the numbers that the user wants.
+    """Loader arguments for the user's export and dtype.
 
-    OpenVINO would choose bfloat16 by itself where the processor has it; that is for the user to
-    choose.
+    OpenVINO would choose bfloat16 by itself if the CPU supports it; that is the user's choice.
     """
     settings: dict[str, Any] = {}
     if options.backend_file is not None:
@@ -306,7 +304,7 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def similarity_of(value: object, name: str) -> Similarity:
-    """A model's own name for its similarity, in the harness's words."""
+    """A model's similarity, translated to the harness's name."""
     if value in (None, "cosine"):
         return "cosine"
     if value == "dot":
@@ -315,7 +313,7 @@ def similarity_of(value: object, name: str) -> Similarity:
 
 
 def prompts_of(own: object, options: ModelOptions, name: str) -> dict[Role, str]:
-    """What the user set, else the model's own prompt for the role, else none."""
+    """The user's prompt for the role, else the model's own, else none."""
     own = {} if own is None else own
     if not isinstance(own, Mapping) or not all(isinstance(x, str | None) for x in own.values()):
         raise ModelError(f"{name}: its prompts must map names to texts")
@@ -333,7 +331,7 @@ def prompts_of(own: object, options: ModelOptions, name: str) -> dict[Role, str]
 
 @contextlib.contextmanager
 def quiet_loading() -> Iterator[None]:
-    """Hold back the bars transformers draws while it loads; the harness draws its own."""
+    """Suppress transformers' progress bars while loading; the harness draws its own."""
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()

@@ -1,4 +1,4 @@
-"""A ``SentenceTransformer`` that the caller has in memory, for notebooks and training."""
+"""A ``SentenceTransformer`` in memory, for notebooks and training."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from harness.models.token_counts import Stream, Work
 
 
 class SentenceTransformerInstance:
-    """A ``SentenceTransformer`` the caller has in memory, for notebooks and training.
+    """A ``SentenceTransformer`` in memory, for notebooks and training.
 
-    Its weights are digested as they are now: train on, and wrap it again. One with modules of the
-    user's own has no fingerprint, because what their code computes cannot be digested.
+    Its weights are digested in their current state: after further training, wrap it again. One with
+    custom modules has no fingerprint, because their code cannot be digested.
     """
 
     languages: frozenset[str] | None = None
 
     def __init__(self, model: Any, options: ModelOptions) -> None:
-        """Wrap ``model``; it is left as it is.
+        """Wrap ``model`` without changing it.
 
         Raises:
-            ModelError: an option would need another dtype or device than the model is in.
+            ModelError: an option requires another dtype or device than the model's.
         """
         self._options = options
         self.pipeline = pipeline_for(model, options)
@@ -54,7 +54,9 @@ class SentenceTransformerInstance:
                 f"--backend {options.backend}: the model in memory runs on {model.get_backend()}"
             )
         if options.compile:
-            raise ModelError("--compile: the model in memory is yours to compile; do it first")
+            raise ModelError(
+                "--compile: does not apply to a model in memory; compile it before passing it"
+            )
         card = getattr(model, "model_card_data", None)
         base = getattr(card, "model_id", None) or getattr(card, "base_model", None)
         self.name: str = base if isinstance(base, str) else type(model).__name__
@@ -91,7 +93,7 @@ class SentenceTransformerInstance:
         return self.pipeline.work.copy()
 
     def stream(self, texts: Sequence[str], *, role: Role, language: str) -> Stream:
-        """As :meth:`SentenceTransformerEncoder.stream`; the model's settings are put back after."""
+        """As :meth:`SentenceTransformerEncoder.stream`; the model's settings are restored."""
         model, length = self.pipeline.model, self._options.max_length
         before = model.max_seq_length
         if length is not None:
@@ -104,12 +106,12 @@ class SentenceTransformerInstance:
                 model.max_seq_length = before
 
     def encode(self, texts: Sequence[str], *, role: Role, language: str) -> NDArray[np.float32]:
-        """Vectors of shape (number of texts, width); the model's settings are put back after."""
+        """Vectors of shape (number of texts, width); the model's settings are restored."""
         return gathered(self.stream(texts, role=role, language=language), len(texts))
 
 
 def _bounded(length: float | None) -> float | None:
-    """A model's maximum length; ``None`` where it reads texts of any length."""
+    """A model's maximum length; ``None`` if it reads texts of any length."""
     return None if length is None or math.isinf(length) else length
 
 
@@ -128,16 +130,16 @@ def _weights_digest(model: Any) -> str:
 
 
 def _configuration(module: Any) -> dict[str, Any]:
-    """A module's settings and its tokenizer's whole state, where it has them."""
+    """A module's settings and its tokenizer's full state, if any."""
     found: dict[str, Any] = {"type": type(module).__qualname__}
     if callable(getattr(module, "get_config_dict", None)):
         found["config"] = json.loads(json.dumps(module.get_config_dict(), default=str))
     tokenizer = getattr(module, "tokenizer", None)
-    # A fast tokenizer holds a Rust one in ``backend_tokenizer``; static embeddings hold it bare.
+    # A fast tokenizer wraps a Rust one in ``backend_tokenizer``; static embeddings have it bare.
     to_str = getattr(getattr(tokenizer, "backend_tokenizer", tokenizer), "to_str", None)
     if callable(to_str):
         state = json.loads(to_str())
-        # Set anew at each call; they say nothing about the model.
+        # Set at each call; they say nothing about the model.
         state.pop("padding", None)
         state.pop("truncation", None)
         found["tokenizer"] = fingerprint(state)

@@ -1,9 +1,9 @@
 """Encoders whose texts are not single vectors: sparse ones, and late interaction.
 
 Both come through sentence-transformers (``SparseEncoder``; ``MultiVectorEncoder``, which also reads
-PyLate's and ColBERT's checkpoints). They are systems that give scores, like the lexical one, but
-their scores do not depend on the pool: each text is encoded once, one index over the whole pool
-serves every setting, and equal texts get equal scores.
+PyLate's and ColBERT's checkpoints). They return scores, like the lexical model, but their scores do
+not depend on the pool: each text is encoded once, one index over the whole pool serves every
+setting, and equal texts get equal scores.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ _PROMPT_NAMES: Mapping[Role, tuple[str, ...]] = {
 }
 _BATCH_SIZE = 32
 _PRODUCT_BYTES = 32 << 20
-"""Of token similarities held at a time: they stay near the cores that made them."""
+"""Bytes of token similarities kept at a time: they stay in the caches of the cores."""
 
 
 def kind_of(folder: Path) -> Kind | None:
-    """What a model folder says it is; ``None`` for anything else, dense encoders among it."""
+    """The kind of a model according to its folder; ``None`` for dense encoders and others."""
     stated = read_config(folder / "config_sentence_transformers.json").get("model_type")
     if stated == "SparseEncoder":
         return "sparse"
-    # ColBERT is what PyLate writes.
+    # PyLate writes ColBERT.
     return "multi-vector" if stated in ("MultiVectorEncoder", "ColBERT") else None
 
 
 class ScoringEncoder:
-    """A sparse or multi-vector model folder behind the protocol of systems that give scores."""
+    """A sparse or multi-vector model folder, as a system that returns scores."""
 
     languages: frozenset[str] | None = None
     fingerprint: str | None = None
@@ -64,7 +64,7 @@ class ScoringEncoder:
         """Read the folder's configuration; no weights are loaded.
 
         Raises:
-            ModelError: the configuration cannot be read, or the folder holds no model.
+            ModelError: the configuration cannot be read, or the folder contains no model.
         """
         self._folder, self._options = folder, options
         self.name, self.kind = name, kind
@@ -131,9 +131,9 @@ class ScoringEncoder:
     def remember(
         self, texts: Iterable[str], *, role: Role, progress: Callable[[int], None] | None = None
     ) -> int:
-        """Encode those of ``texts`` that were not encoded before; returns how many they were."""
+        """Encode those of ``texts`` that were not encoded before; returns how many."""
         new = [t for t in dict.fromkeys(texts) if (role, t) not in self._known]
-        # Longest first, as everywhere: little padding, and memory runs out at once or never.
+        # Longest first, as everywhere: little padding, and memory runs out immediately or never.
         new.sort(key=lambda text: (-len(text), text))
         size = 8 * (self._options.batch_size or _BATCH_SIZE)
         for start in range(0, len(new), size):
@@ -167,7 +167,7 @@ class ScoringEncoder:
         return ScoringIndex(self, passages)
 
     def rows(self, texts: Sequence[str], role: Role) -> list[Any]:
-        """What was encoded of ``texts``, encoding what is missing."""
+        """The encodings of ``texts``, encoding what is missing."""
         self.remember(texts, role=role)
         return [self._known[role, t] for t in texts]
 
@@ -182,7 +182,7 @@ class ScoringIndex:
     """The scores of one pool."""
 
     def __init__(self, model: ScoringEncoder, passages: Sequence[str]) -> None:
-        """Lay out the different texts of ``passages``: equal ones share a column."""
+        """Lay out the distinct texts of ``passages``: equal ones share a column."""
         self._model = model
         place: dict[str, int] = {}
         column = np.array([place.setdefault(t, len(place)) for t in passages], np.int64)

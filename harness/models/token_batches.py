@@ -1,11 +1,11 @@
-"""Texts to batches: by a budget of tokens, like lengths together, so that little is padded."""
+"""Texts to batches by a token budget, similar lengths together, so that there is little padding."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 PADDING = 0.04
-"""Greatest share of padding in a batch that holds at least a sixteenth of its budget."""
+"""Maximum share of padding in a batch that uses at least a sixteenth of its budget."""
 
 
 def token_batches(
@@ -14,10 +14,10 @@ def token_batches(
     """Positions of ``lengths`` in batches, longest first.
 
     A batch's width is its longest text's; ``width * texts`` stays within ``budget`` tokens, and a
-    text longer than that is a batch of its own. A batch that holds a sixteenth of the budget takes
-    no text that would raise its padding above :data:`PADDING`; below that it takes what comes, as
-    many tiny batches cost more than padding does. The result depends on ``lengths`` alone: equal
-    ones keep their order.
+    text longer than that is a batch of its own. A batch that uses a sixteenth of the budget takes
+    no text that would raise its padding above :data:`PADDING`; a smaller one takes any, because
+    many tiny batches cost more than padding. The result depends on ``lengths`` alone; equal ones
+    keep their order.
 
     Args:
         lengths: tokens of each text.

@@ -1,4 +1,4 @@
-"""What encoding took, in tokens: the measure that does not depend on how long texts are."""
+"""Encoding speed in tokens, which does not depend on the length of texts."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ CHUNK = 1024
 """Texts that are tokenised together, and among which batches are made."""
 
 WORKERS = 16
-"""Most batches computed at once: Python's lock lets hardly more threads issue operations."""
+"""Maximum batches computed at once: Python's lock allows hardly more threads to issue work."""
 
 
 @dataclass
 class Work:
-    """What a model has computed; the difference of two says what it computed in between."""
+    """The work a model has done; the difference of two is the work in between."""
 
     texts: int = 0
     tokens: int = 0
     """Tokens of the texts, special ones included."""
     padding: int = 0
-    """Tokens computed beside them, to make batches rectangular."""
+    """Padding tokens, which make batches rectangular."""
     seconds: float = 0.0
-    """From the first text handed over to the last vector given back."""
+    """Seconds from the first text to the last vector."""
 
     @classmethod
     def stored(cls, counts: Mapping[str, int], seconds: float) -> Work:
@@ -38,7 +38,7 @@ class Work:
         return cls(**{x: counts[x] for x in known}, seconds=seconds)
 
     def copy(self) -> Work:
-        """What was computed until now; it does not change any more."""
+        """A snapshot of the work so far."""
         return Work(**vars(self))
 
     def __sub__(self, earlier: Work) -> Work:
@@ -49,17 +49,17 @@ class Work:
 
     @property
     def padding_share(self) -> float | None:
-        """Of all tokens that were computed; ``None`` where none were counted."""
+        """Share of padding in all computed tokens; ``None`` if none were counted."""
         computed = self.tokens + self.padding
         return self.padding / computed if computed else None
 
     @property
     def tokens_per_second(self) -> float | None:
-        """Tokens of texts, padding left out; ``None`` where none were counted."""
+        """Tokens of texts per second, without padding; ``None`` if none were counted."""
         return self.tokens / self.seconds if self.tokens and self.seconds else None
 
     def facts(self) -> dict[str, Any]:
-        """What a record says of speed: empty for models that do not count tokens."""
+        """The speed for the record: empty for models that do not count tokens."""
         if not self.tokens:
             return {}
         return {

@@ -1,10 +1,10 @@
-"""A loaded ``SentenceTransformer`` kept busy: tokens made ahead, batches by budget, all cores.
+"""Keeps a loaded ``SentenceTransformer`` busy: tokenising ahead, token budgets, all cores.
 
 The library's own loop tokenises a batch, computes it, and tokenises the next. Here a thread
 tokenises ahead of the model, texts are batched by their tokens
-(:mod:`harness.models.token_batches`), and on a processor every core computes batches of its own,
-each on one thread. That saves the cores' waiting for each other after every operation, keeps a
-batch within their caches, and makes the bits of a vector independent of the number of cores.
+(:mod:`harness.models.token_batches`), and on a CPU every core computes its own batches, each on one
+thread. Cores then do not wait for each other after every operation, a batch stays within a core's
+cache, and the bits of a vector do not depend on the number of cores.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from harness.models.token_counts import CHUNK, WORKERS, Stream, Work
 BUDGETS = {"cpu": 1024}
 """Tokens of a batch by type of device, padding included: what a core's cache holds."""
 BUDGET = 16384
-"""The same on any other device: enough work to fill it."""
+"""The same for any other device: enough work to fill it."""
 
 _AHEAD = 2
-"""Chunks that are tokenised before they are needed."""
+"""Number of chunks tokenised ahead."""
 
 _TASKS: Mapping[Role, str] = {"query": "query", "passage": "document"}
 # An ordinary text, one that needs padding, and one that is longer than any model reads.
@@ -52,10 +52,10 @@ class Pipeline:
     _constant: dict[tuple[Role, str], dict[str, Any] | None] = field(default_factory=dict)
 
     def fits(self, role: Role, prompt: str) -> bool:
-        """Whether the texts of this role can be tokenised here.
+        """Whether texts of this role can be tokenised here.
 
-        They can where that gives, for sample texts, exactly the inputs that the library makes:
-        not for chat templates, static embeddings, images or a part for each role.
+        They can if this gives, for sample texts, exactly the library's inputs: not for chat
+        templates, static embeddings, images or models with a part per role.
         """
         key = (role, prompt)
         if key not in self._constant:
@@ -63,12 +63,12 @@ class Pipeline:
         return self._constant[key] is not None
 
     def _compared(self, role: Role, prompt: str) -> dict[str, Any] | None:
-        """What the library gives the model beside tokens; ``None``: our tokens are not its."""
+        """The library's inputs besides tokens; ``None``: our tokens differ from the library's."""
         try:
             theirs = self.model.preprocess(list(_SAMPLES), prompt=prompt, task=_TASKS[role])
             ours = self._features(self._tokenise(_SAMPLES, prompt))
         except Exception:
-            return None  # the library's own loop says what is wrong, if anything is
+            return None  # if anything is wrong, the library's own loop reports it
         constant = {k: v for k, v in theirs.items() if not hasattr(v, "shape")}
         tensors = {k: v for k, v in theirs.items() if k not in constant}
         same = tensors.keys() == ours.keys() and all(
@@ -79,8 +79,8 @@ class Pipeline:
     def stream(self, texts: Sequence[str], *, role: Role, prompt: str) -> Stream:
         """Positions in ``texts`` and their vectors (n, d) float32, batch by batch.
 
-        Texts come in chunks of :data:`CHUNK`, those of most characters first, and a chunk's
-        vectors depend on its texts alone: not on the number of cores, nor on what else is asked.
+        Texts come in chunks of :data:`CHUNK`, longest first, and a chunk's vectors depend on its
+        texts alone, not on the number of cores or on other texts.
         """
         begun = time.perf_counter()
         workers = self.workers
@@ -105,7 +105,7 @@ class Pipeline:
 
     @property
     def workers(self) -> int | None:
-        """Batches computed at once, one thread each; ``None`` where the device sees to itself."""
+        """Batches computed at once, one thread each; ``None`` if the device parallelises itself."""
         if self.model.device.type != "cpu" or self.model.get_backend() != "torch":
             return None
         return min(cores(), WORKERS)
@@ -113,7 +113,7 @@ class Pipeline:
     def _chunks(
         self, executor: ThreadPoolExecutor, texts: Sequence[str], prompt: str
     ) -> Iterator[tuple[NDArray[np.intp], list[list[int]]]]:
-        """Positions and tokens of each chunk; the next ones are being tokenised meanwhile."""
+        """Positions and tokens of each chunk; the next ones are tokenised in the background."""
         order = longest_first(texts)
         coming: deque[tuple[NDArray[np.intp], Future[list[list[int]]]]] = deque()
         for start in range(0, len(order), CHUNK):
@@ -138,7 +138,7 @@ class Pipeline:
         return found
 
     def _features(self, tokens: Sequence[Sequence[int]]) -> dict[str, Any]:
-        """A batch as the model takes it: rectangular tensors on the processor."""
+        """A batch in the model's input format: rectangular tensors on the CPU."""
         import torch
 
         tokenizer = self.model.tokenizer
@@ -156,7 +156,7 @@ class Pipeline:
         return {k: torch.from_numpy(v) for k, v in made.items()}
 
     def _compute(self, tokens: Sequence[Sequence[int]], role: Role, prompt: str) -> Any:
-        """Vectors of one batch, a tensor on the device; halves it where memory runs out."""
+        """Vectors of one batch, a tensor on the device; halves the batch if memory runs out."""
         import torch
 
         device = self.model.device
@@ -196,7 +196,7 @@ def _landed(
 
 @contextlib.contextmanager
 def _executor(threads: int) -> Iterator[ThreadPoolExecutor]:
-    """Threads that begin nothing more after an error or an interruption."""
+    """Threads that start no further work after an error or an interruption."""
     pool = ThreadPoolExecutor(threads)
     try:
         yield pool
@@ -206,7 +206,7 @@ def _executor(threads: int) -> Iterator[ThreadPoolExecutor]:
 
 @contextlib.contextmanager
 def _one_thread_each(workers: int | None) -> Iterator[None]:
-    """Torch computes on one thread in each of ``workers`` threads, and as before afterwards."""
+    """Limits torch to one thread in each of ``workers`` threads, and restores it afterwards."""
     if workers is None:
         yield
         return

@@ -1,4 +1,4 @@
-"""What a folder says of its own making: the manifest of `harness train`, and built-in modules."""
+"""How a model folder was made: the manifest of `harness train`, and built-in modules."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def is_use_m3(folder: Path) -> bool:
 
 
 def training_facts(folder: Path) -> dict[str, Any] | None:
-    """What a record says of a model's training: recipe, alpha, languages seen, manifest digest.
+    """A model's training for the record: recipe, alpha, languages seen, manifest digest.
 
-    ``None`` where the folder has no manifest.
+    ``None`` if the folder has no manifest.
 
     Raises:
         ModelError: the manifest cannot be read.
@@ -49,6 +49,6 @@ def training_facts(folder: Path) -> dict[str, Any] | None:
     except (TypeError, KeyError) as error:
         raise ModelError(
             f"{path}: not a manifest of harness train ({type(error).__name__}: {error}); "
-            "take the file away to score the model without it"
+            "remove the file to score the model without it"
         ) from error
     return facts | {"manifest_sha256": hashlib.sha256(raw).hexdigest()}

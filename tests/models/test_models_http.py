@@ -182,8 +182,8 @@ def test_a_redirect_does_not_take_the_key_elsewhere(endpoint: Endpoint, url: str
     [
         (None, "needs --base-url URL"),
         ("localhost:8000/v1", "must start with http://"),
-        ("https://user:secret@example.org/v1", "a key belongs into the environment"),
-        ("https://example.org/v1?key=secret", "a key belongs into the environment"),
+        ("https://user:secret@example.org/v1", "a key belongs in the environment"),
+        ("https://example.org/v1?key=secret", "a key belongs in the environment"),
     ],
 )
 def test_an_address_that_cannot_be_is_refused(url: str | None, said: str) -> None:

@@ -122,7 +122,7 @@ def test_same_script_finds_the_right_passage() -> None:
 
 
 def test_pool_without_a_word_is_an_error() -> None:
-    with pytest.raises(ModelError, match="not one of the 2 passages of a pool holds a word"):
+    with pytest.raises(ModelError, match="none of the 2 passages of a pool contains a word"):
         load("bm25").index(["...", "!"], languages=["en", "en"])
 
 

@@ -56,7 +56,7 @@ def test_unknown_text_is_named(folder: Path) -> None:
 
 def test_missing_language_says_which_there_are(folder: Path) -> None:
     model = load(f"embeddings:{folder}")
-    with pytest.raises(ModelError, match=r"no passage vectors for language 'en'.*holds de"):
+    with pytest.raises(ModelError, match=r"no passage vectors for language 'en'.*has de"):
         model.encode(["river"], role="passage", language="en")
 
 
@@ -146,7 +146,7 @@ def test_writer_refuses_what_does_not_fit(tmp_path: Path) -> None:
     target = tmp_path / "new"
     with pytest.raises(ModelError, match=r"3 texts need an array of shape \(3, width\), not"):
         write_embeddings(target, "x", {("query", "en"): (TEXTS, VECTORS[:2])})
-    with pytest.raises(ModelError, match="'queries' is no role"):
+    with pytest.raises(ModelError, match="'queries' is not a role"):
         write_embeddings(target, "x", {("queries", "en"): (TEXTS, VECTORS)})  # type: ignore[dict-item]
     with pytest.raises(ModelError, match=r"one width, not \[3, 4\]"):
         write_embeddings(
@@ -154,13 +154,13 @@ def test_writer_refuses_what_does_not_fit(tmp_path: Path) -> None:
             "x",
             {("query", "en"): (TEXTS, VECTORS), ("query", "de"): (TEXTS, VECTORS[:, :3])},
         )
-    with pytest.raises(ModelError, match="is no language code"):
+    with pytest.raises(ModelError, match="is not a language code"):
         write_embeddings(target, "x", {("query", "../en"): (TEXTS, VECTORS)})
     assert not target.exists()
 
 
 def test_writer_leaves_a_folder_of_other_files_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(ModelError, match="holds other files"):
+    with pytest.raises(ModelError, match="contains other files"):
         write_embeddings(tmp_path, "x", {("query", "en"): (TEXTS, VECTORS)})
     assert (tmp_path / "thesis.txt").exists()

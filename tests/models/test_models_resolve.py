@@ -154,7 +154,7 @@ def test_objects_and_what_is_none() -> None:
     assert load(scores) is scores
     with pytest.raises(ModelError, match="int has no encode method"):
         load(3)
-    with pytest.raises(ModelError, match="Scores is a class; give an object of it"):
+    with pytest.raises(ModelError, match="Scores is a class; pass an instance of it"):
         load(Scores)
 
 

@@ -350,8 +350,11 @@ def test_memories_are_of_one_engine_each() -> None:
     ("arguments", "message"),
     [
         (["--to", "de", "--engine", "google"], "write transformers:NAME, ctranslate2:FOLDER or"),
-        (["--to", "de", "--engine", "command:no-such-program"], "there is no program"),
-        (["--to", "de", "--engine", "ctranslate2:nowhere"], "no CTranslate2 model"),
+        (
+            ["--to", "de", "--engine", "command:no-such-program"],
+            "program 'no-such-program' not found",
+        ),
+        (["--to", "de", "--engine", "ctranslate2:nowhere"], "not a CTranslate2 model"),
         (["--to", "en", "--from", "en", "--engine", "command:cat"], "is the language that is"),
         (["--to", "de", "--engine", "command:cat", "-o", "DATA"], "is the data itself"),
         (["--to", "de", "--engine", "transformers:no/such model"], "no such folder, and not a"),

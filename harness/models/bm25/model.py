@@ -1,7 +1,7 @@
 """The lexical model: BM25 over words and character n-grams, through bm25s.
 
-The floor every board should show. Each pool has an index of its own (its own document frequencies
-and average length), as a search engine over that pool would.
+The baseline every board should show. Each pool has its own index (document frequencies and average
+length), as a search engine over that pool would.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ METHOD, K1, B = "lucene", 1.2, 0.75
 
 
 class Bm25Model:
-    """``bm25``: needs no training and no weights, knows no language but what texts share."""
+    """``bm25``: no training, no weights, and no link between languages but shared words."""
 
     name = "bm25"
 
@@ -55,13 +55,13 @@ class Bm25Model:
             languages: not used: tokens go by script.
 
         Raises:
-            ModelError: no passage of the pool holds a token.
+            ModelError: no passage of the pool has a token.
         """
         return Bm25Index(passages, self._vocabulary)
 
 
 class _Vocabulary:
-    """Terms by number, in order of appearance; a text is cut once, in however many pools it is."""
+    """Terms by number, in order of appearance; a text is tokenised once for all pools."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
@@ -90,10 +90,10 @@ class Bm25Index:
         self._size = len(passages)
         self._vocabulary = vocabulary
         texts = [vocabulary.terms(text) for text in passages]
-        # The pool's own numbers for its terms, without gaps; -1 for terms it does not hold.
+        # The pool's own numbers for its terms, without gaps; -1 for terms not in it.
         held = np.unique(np.concatenate(texts)) if texts else np.empty(0, np.int32)
         if not len(held):
-            raise ModelError(f"bm25: not one of the {self._size} passages of a pool holds a word")
+            raise ModelError(f"bm25: none of the {self._size} passages of a pool contains a word")
         self._own = np.full(len(vocabulary), -1, dtype=np.int64)
         self._own[held] = np.arange(len(held))
         numbered = [self._own[text].tolist() for text in texts]
@@ -106,12 +106,12 @@ class Bm25Index:
         self._indptr: NDArray[np.int64] = np.asarray(weights["indptr"], dtype=np.int64)
 
     def score(self, queries: Sequence[str], *, language: str) -> NDArray[np.float32]:
-        """Scores of shape (queries, passages), float32; terms asked twice count twice."""
+        """Scores of shape (queries, passages), float32; repeated query terms count repeatedly."""
         from harness.models.bm25.postings import add_postings
 
         asked = [self._vocabulary.terms(query) for query in queries]
         terms = np.concatenate([np.empty(0, np.int32), *asked])
-        # Queries may bring terms that came up after this pool was indexed.
+        # Queries may have terms that were numbered after this pool was indexed.
         own = np.where(terms < len(self._own), self._own[np.minimum(terms, len(self._own) - 1)], -1)
         held = own >= 0
         query_of = np.repeat(np.arange(len(asked)), [len(x) for x in asked])[held]

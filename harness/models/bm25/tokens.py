@@ -1,4 +1,4 @@
-"""Tokens of the lexical model: words and character n-grams, for every script we meet.
+"""Tokens of the lexical model: words and character n-grams, for every script.
 
 A text is put into NFKC, casefolded and cut into runs of letters, digits and combining marks
 (the word class of regular expressions drops the vowel signs of Hindi and Thai). Then, by script:
@@ -20,7 +20,7 @@ _HAN = (
     "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 )
 _SOUTHEAST = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
-# All combining marks lie below this point, save variation selectors, which carry no meaning here.
+# All combining marks are below this point, except variation selectors, which do not matter here.
 _LAST_MARK = 0x20000
 
 DESCRIPTION = (
@@ -47,7 +47,7 @@ def tokens(text: str) -> list[str]:
                 found += chars
                 found += _ngrams(chars, 2)
             elif match.group(2):
-                # A lone character has no 2-gram; it must still be findable.
+                # A single character has no 2-gram; it must still be findable.
                 found += _ngrams(chars, 2) or [chars]
                 found += _ngrams(chars, 3)
             else:

@@ -1,1 +1,1 @@
-"""Translation: engines, and what they have translated before."""
+"""Translation: engines, and a cache of translations."""

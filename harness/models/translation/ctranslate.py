@@ -17,10 +17,10 @@ _PIECES = ("sentencepiece.model", "source.spm", "sentencepiece.bpe.model", "spm.
 
 
 class CTranslate2:
-    """A folder with ``model.bin``, in it or in ``model/``, and a SentencePiece model beside it.
+    """A folder with ``model.bin``, in it or in ``model/``, and a SentencePiece model next to it.
 
-    An Argos package's ``metadata.json`` says which two languages it is for. A model of NLLB's
-    vocabulary is told the languages by its tokens.
+    An Argos package's ``metadata.json`` says which two languages it is for. A model with NLLB's
+    vocabulary gets the languages as tokens.
     """
 
     def __init__(self, folder: str, options: EngineOptions) -> None:
@@ -32,12 +32,14 @@ class CTranslate2:
         )
         if self._model_folder is None:
             raise ModelError(
-                f"{folder}: no CTranslate2 model: there is no model.bin in it, nor in model/"
+                f"{folder}: not a CTranslate2 model: there is no model.bin in it or in model/"
             )
         places = [x / name for x in {self._folder, self._model_folder} for name in _PIECES]
         self._pieces = next((x for x in places if x.is_file()), None)
         if self._pieces is None:
-            raise ModelError(f"{folder}: no SentencePiece model beside it ({', '.join(_PIECES)})")
+            raise ModelError(
+                f"{folder}: there is no SentencePiece model in it ({', '.join(_PIECES)})"
+            )
         target = self._pieces.with_name("target.spm")
         self._target_pieces = target if target.is_file() else self._pieces
         self._loaded: Any = None
@@ -96,7 +98,7 @@ class CTranslate2:
         return self._loaded
 
     def _prefixes(self, source: str, target: str) -> tuple[list[str], list[str]]:
-        """Tokens that tell NLLB its languages; none for a model of one pair."""
+        """Language tokens for NLLB; none for a model of one pair."""
         codes = self._options.codes
         names = [codes.get(x) or flores_code(x) for x in (source, target)]
         known = self._model_folder / "shared_vocabulary.json" if self._model_folder else None
@@ -108,7 +110,7 @@ class CTranslate2:
         return [], []
 
     def translate(self, texts: Sequence[str], source: str, target: str) -> list[Translated]:
-        """Sentence by sentence, in batches of about equal lengths."""
+        """Sentence by sentence, in batches of similar length."""
         model, reader, writer = self._load()
         before, first = self._prefixes(source, target)
         limit = self._options.max_length
@@ -131,7 +133,7 @@ class CTranslate2:
             found = []
             for tokens, result in zip(read, done, strict=True):
                 written = [x for x in result.hypotheses[0] if x not in first]
-                # Argos' models write spaces within tokens, which decode() keeps as they are.
+                # Argos' models write spaces within tokens, which decode() keeps.
                 text = writer.decode(written).replace("▁", " ").strip()
                 found.append(Translated(text, max(len(tokens), len(written)) < limit))
             return found

@@ -1,12 +1,12 @@
-"""What translates: an engine, by what it is called on the command line.
+"""Translation engines, as named on the command line.
 
     transformers:NAME_OR_FOLDER   NLLB, M2M-100, Marian (OPUS-MT), mBART-50 and their like
     ctranslate2:FOLDER            a model converted for CTranslate2, an Argos package unpacked
-    command:COMMAND               any program that reads lines and writes as many
+    command:COMMAND               any program that writes one line per line read
 
-NAME and COMMAND may hold {source} and {target}, which stand for the two languages' codes:
-``Helsinki-NLP/opus-mt-{source}-{target}``, ``apertium -u {source}-{target}``. Where an engine
-writes codes otherwise, ``--code en=eng`` says so.
+NAME and COMMAND may contain {source} and {target}, which are replaced by the languages' codes:
+``Helsinki-NLP/opus-mt-{source}-{target}``, ``apertium -u {source}-{target}``. If an engine uses
+other codes, set them with ``--code en=eng``.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ from harness.errors import ModelError, UsageError
 
 
 class Translated(NamedTuple):
-    """One text as an engine gives it back."""
+    """One translated text."""
 
     text: str
     whole: bool = True
-    """False where the engine stopped at its length limit, before the end."""
+    """False if the engine stopped at its length limit, before the end."""
 
 
 class Engine(Protocol):
     """Something that translates."""
 
     batch_size: int
-    """Texts to hand over at once."""
+    """Texts to pass at once."""
 
     def facts(self, source: str, target: str) -> Mapping[str, Any]:
         """Everything that changes a translation between these languages, as JSON has it.
 
         Raises:
-            UsageError, ModelError: the engine cannot translate between them, or is not there.
+            UsageError, ModelError: the engine cannot translate between them, or is missing.
         """
 
     def translate(self, texts: Sequence[str], source: str, target: str) -> list[Translated]:
@@ -56,14 +56,14 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """How an engine is to work; what an engine cannot heed it ignores."""
+    """Options for engines; an engine ignores those it does not support."""
 
     codes: Mapping[str, str] = field(default_factory=dict)
-    """Language -> the code that the engine has for it."""
+    """Language -> the engine's code for it."""
     batch_size: int | None = None
     beams: int = 1
     max_length: int = 256
-    """Tokens of a sentence, read or written, at most."""
+    """Maximum tokens of a sentence, read or written."""
     split: bool = True
     """Whether models get texts sentence by sentence, as they were trained."""
     device: str | None = None
@@ -78,7 +78,7 @@ def filled(template: str, source: str, target: str, codes: Mapping[str, str]) ->
 
 
 class Command:
-    """A program that translates line by line: as many lines out as in, in UTF-8.
+    """A program that translates line by line, in UTF-8.
 
     Line breaks within a text become spaces.
     """
@@ -96,7 +96,7 @@ class Command:
         program = shutil.which(words[0]) if words else None
         if program is None:
             raise ModelError(
-                f"--engine command:{self._template}: there is no program {words[0]!r} here"
+                f"--engine command:{self._template}: program {words[0]!r} not found"
                 if words
                 else "--engine command: names no program"
             )
@@ -132,12 +132,12 @@ class Command:
         return [Translated(x.strip()) for x in out]
 
 
-# A sentence ends with its stop, closing quotes and a space; Chinese and Japanese need no space.
+# A sentence ends with a full stop, closing quotes and a space; Chinese and Japanese need no space.
 _BOUNDARY = re.compile(r"[.!?।؟…][\"'”’»)\]]*\s+|[。！？][\"'”’」』）]*|\n+")
 
 
 def sentences(text: str) -> list[str]:
-    """``text`` cut after each sentence; a text of one sentence whole."""
+    """``text`` split into sentences."""
     found, start = [], 0
     for match in _BOUNDARY.finditer(text):
         found.append(text[start : match.end()].strip())
@@ -152,7 +152,7 @@ def by_sentence(
     translate: Callable[[list[str]], list[Translated]],
     split: bool,
 ) -> list[Translated]:
-    """Translate texts sentence by sentence and put them together again."""
+    """Translate texts sentence by sentence and rejoin them."""
     if not split:
         return translate(list(texts))
     parts = [sentences(x) for x in texts]
@@ -168,7 +168,7 @@ def by_sentence(
 def by_length(
     texts: Sequence[str], size: int, translate: Callable[[list[str]], list[Translated]]
 ) -> list[Translated]:
-    """Translate in batches of about equal lengths, longest first; each distinct text once."""
+    """Translate in batches of similar length, longest first; each distinct text once."""
     distinct = sorted(set(texts), key=lambda x: (-len(x), x))
     found: dict[str, Translated] = {}
     for start in range(0, len(distinct), size):

@@ -1,4 +1,4 @@
-"""FLORES-200's names of languages, which NLLB's vocabulary has, by ISO 639-1 code."""
+"""FLORES-200's language names, which NLLB's vocabulary uses, by ISO 639-1 code."""
 
 from __future__ import annotations
 

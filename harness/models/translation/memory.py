@@ -1,9 +1,10 @@
-"""What has been translated once is not translated again: one SQLite file for each engine.
+"""A cache of translations: one SQLite file per engine.
 
     CACHE/translations/<digest>.sqlite
 
-The digest is of everything that changes a translation: engine, model files, languages, settings. A
-batch is committed as it comes, so that a process killed at any moment loses the batch in flight.
+The digest is of everything that changes a translation: engine, model files, languages, settings.
+Each batch is committed when it is finished, so that a killed process loses only the batch in
+flight.
 """
 
 from __future__ import annotations
@@ -42,11 +43,11 @@ class Memory:
             raise self._error(error) from error
 
     def missing(self, texts: Iterable[str]) -> list[str]:
-        """Those of ``texts`` that are not here, each once, in order."""
+        """Those of ``texts`` that are not cached, each once, in order."""
         return [x for x in dict.fromkeys(texts) if self.get(x) is None]
 
     def get(self, text: str) -> Translated | None:
-        """The translation of ``text``, if it is here."""
+        """The translation of ``text``, if it is cached."""
         try:
             row = self._file.execute(
                 "select text, whole from translations where key = ?", (_key(text),)
@@ -56,7 +57,7 @@ class Memory:
         return None if row is None else Translated(row[0], bool(row[1]))
 
     def put(self, texts: Sequence[str], translations: Sequence[Translated]) -> None:
-        """Keep a batch, on disk when this returns."""
+        """Store a batch, which is on disk when this returns."""
         rows = [(_key(x), y.text, int(y.whole)) for x, y in zip(texts, translations, strict=True)]
         try:
             with self._file:
@@ -65,7 +66,7 @@ class Memory:
             raise self._error(error) from error
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._file.close()
 
     def _error(self, error: Exception) -> StoreError:

@@ -1,4 +1,4 @@
-"""From what an engine is called on the command line to the engine."""
+"""From the name of an engine on the command line to the engine."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ KINDS = ("transformers", "ctranslate2", "command")
 
 
 def open_engine(named: str, options: EngineOptions) -> Engine:
-    """The engine called ``named``; nothing is loaded before it is asked to translate.
+    """The engine called ``named``; nothing is loaded before the first translation.
 
     Raises:
         UsageError: no such kind of engine, or nothing after the colon.
-        ModelError: its folder or program is not there.
+        ModelError: its folder or program is missing.
     """
     kind, colon, rest = named.partition(":")
     if not colon or kind not in KINDS or not rest.strip():

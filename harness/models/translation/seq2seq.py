@@ -35,7 +35,7 @@ class _Loaded:
         from transformers.utils import logging
 
         shown = logging.is_progress_bar_enabled()
-        logging.disable_progress_bar()  # ours is the one that is drawn
+        logging.disable_progress_bar()  # the harness draws its own
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
             self.model = AutoModelForSeq2SeqLM.from_pretrained(folder, local_files_only=True)
@@ -53,7 +53,7 @@ class _Loaded:
 
 
 class Seq2Seq:
-    """A model by name or folder; with {source} and {target} in it, one for each pair."""
+    """A model by name or folder; with {source} and {target} in it, one per pair."""
 
     def __init__(self, template: str, options: EngineOptions) -> None:
         self._template = template
@@ -73,7 +73,7 @@ class Seq2Seq:
             else:
                 match = hub_snapshot.NAME.fullmatch(name)
                 if match is None:
-                    raise ModelError(f"{name}: no such folder, and not a name of the hub")
+                    raise ModelError(f"{name}: no such folder, and not a name on the hub")
                 self._folders[name] = hub_snapshot.snapshot(
                     match["repo"], match["revision"], offline=self._options.offline
                 )
@@ -125,7 +125,7 @@ class Seq2Seq:
                     max_length=limit,
                 )
             texts_out = tokenizer.batch_decode(written, skip_special_tokens=True)
-            # The first token may be the end token too: Marian's and NLLB's decoders start with it.
+            # The first token may also be the end token: Marian's and NLLB's decoders start with it.
             ended = (written[:, 1:] == model.config.eos_token_id).any(dim=1).tolist()
             return [
                 Translated(text.strip(), bool(end) and length <= limit)
@@ -145,7 +145,7 @@ def _positions(model: Any) -> int | None:
 def _languages(
     tokenizer: Any, name: str, source: str, target: str, codes: Mapping[str, str]
 ) -> tuple[dict[str, Any], str]:
-    """Settings of ``generate`` and a mark before each text that tell a model its languages."""
+    """Settings of ``generate`` and a prefix for each text that set a model's languages."""
     known = getattr(tokenizer, "lang_code_to_token", None)  # M2M-100: en -> __en__
     if known:
         asked = [codes.get(x, x) for x in (source, target)]

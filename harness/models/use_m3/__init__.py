@@ -1,1 +1,1 @@
-"""The built-in multilingual encoder, ``use-m3``, and what is made of it by training."""
+"""The built-in multilingual encoder, ``use-m3``, and its trainable form."""

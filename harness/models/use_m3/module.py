@@ -1,9 +1,9 @@
 """``use-m3`` as a module of sentence-transformers, to train further, save and load.
 
-The folder of such a model is a sentence-transformers folder with one module and the vocabulary
-beside its weights. ``SentenceTransformer(folder, trust_remote_code=True)`` loads it where the
-harness is installed: the library asks for that word for every module that is not its own, though
-no code from the folder is run. ``harness run --model folder`` needs no such word.
+The folder of such a model is a sentence-transformers folder with one module and the vocabulary next
+to its weights. ``SentenceTransformer(folder, trust_remote_code=True)`` loads it where the harness
+is installed: the library requires that option for every module that is not its own, though no code
+from the folder is run. ``harness run --model folder`` does not need it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _HEAD = re.compile(r"(head_|out)")
 
 @contextlib.contextmanager
 def shared_trunk() -> Iterator[None]:
-    """While this lasts, modules whose trunk does not change compute each text's trunk once.
+    """Within the block, modules with a frozen trunk compute each text's trunk once.
 
     For several models that differ in their heads alone; see
     :mod:`harness.models.use_m3.shared_trunk`.
@@ -58,7 +58,7 @@ def shared_trunk() -> Iterator[None]:
 
 
 def _by_length(part: Callable[..., Tensor], ids: Tensor, lengths: Tensor) -> Tensor:
-    """``part`` of batches of texts of like length, in the order of ``ids``."""
+    """``part`` applied to batches of texts of similar length, in the order of ``ids``."""
     budget = CPU_TOKENS if ids.device.type == "cpu" else GPU_TOKENS
     order, parts = [], []
     for batch in batches_by_length(lengths.cpu().numpy(), budget, None):
@@ -72,7 +72,7 @@ def _by_length(part: Callable[..., Tensor], ids: Tensor, lengths: Tensor) -> Ten
 class UseM3Module(Module):  # type: ignore[misc]
     """Texts to unit vectors of 512 dimensions."""
 
-    # What `save` writes into modules.json, and folders of models trained before hold.
+    # Written into modules.json by `save`, and present in folders of models trained before.
     __module__ = "harness.models.use_m3_module"
 
     config_keys: list[str] = ["max_seq_length"]  # noqa: RUF012 (the library's own form)
@@ -99,7 +99,7 @@ class UseM3Module(Module):  # type: ignore[misc]
         """The weights of the package.
 
         Raises:
-            ModelError: a package is missing, or holds other weights.
+            ModelError: a package is missing, or contains other weights.
         """
         weights = resource("weights.npz")
         try:
@@ -128,7 +128,7 @@ class UseM3Module(Module):  # type: ignore[misc]
     def forward(self, features: dict[str, Tensor], **kwargs: Any) -> dict[str, Tensor]:
         """Add ``sentence_embedding``, (texts, 512).
 
-        Texts are taken by length, so that a long one does not pad all the others.
+        Texts are sorted by length, so that a long one does not pad all the others.
         """
         ids, lengths = features["input_ids"], features["attention_mask"].sum(1)
         memory = self._memory()
@@ -140,13 +140,13 @@ class UseM3Module(Module):  # type: ignore[misc]
         return features
 
     def _memory(self) -> Memory | None:
-        """Where the outputs of a trunk that does not change are kept, if anywhere."""
+        """The cache for outputs of a frozen trunk, if any."""
         trunk = [p for name, p in self.network.named_parameters() if not _HEAD.match(name)]
         if UseM3Module.shared is None or (
             torch.is_grad_enabled() and any(p.requires_grad for p in trunk)
         ):
             return None
-        # torch counts the changes of a tensor in place: what was digested is what is there.
+        # torch counts in-place changes of a tensor, so the digest is known to be current.
         state = tuple(0 if p.is_inference() else p._version for p in trunk)
         if self._digested is None or self._digested[0] != state:
             sha = hashlib.sha256()
@@ -161,9 +161,9 @@ class UseM3Module(Module):  # type: ignore[misc]
         store: Spaces,
         progress: Callable[[int], None] | None = None,
     ) -> None:
-        """Have the trunk's outputs for ``texts`` at hand, where trunks are shared and this one is.
+        """Precompute the trunk's outputs for ``texts``, if trunks are shared and this one is.
 
-        For texts that many models will be given, prompts put before them already.
+        For texts that many models will encode; they must include prompts.
 
         Raises:
             StoreError: ``store`` cannot be written.
@@ -206,7 +206,7 @@ class UseM3Module(Module):  # type: ignore[misc]
             model_name_or_path, filename=VOCABULARY, subfolder=subfolder, **hub
         )
         if vocabulary is None:
-            raise ValueError(f"{model_name_or_path} holds no {VOCABULARY}")
+            raise ValueError(f"{model_name_or_path} contains no {VOCABULARY}")
         # Without storage: no random weights are drawn only to be overwritten.
         with torch.device("meta"):
             network = UseM3Network()

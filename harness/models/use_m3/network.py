@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 EMBEDDING, VIEW, OUTPUT, HEAD = 512, 256, 512, 320
-# Words in a view's window, and how many of them stand before the token in the middle.
+# Words in a view's window, and how many of them precede the token in the middle.
 WINDOWS = ((2, 0), (3, 1), (5, 2))
 # The 128,010 rows of the embedding table are stored in 17 interleaved parts: row i in part i % 17.
 PARTS, ROWS_PER_PART = 17, 7530
@@ -40,14 +40,14 @@ class NgramView(nn.Module):  # type: ignore[misc]
         """Views of shape (texts, length, 256).
 
         Args:
-            tokens: (distinct tokens, 256): what the first convolution sees of each token.
+            tokens: (distinct tokens, 256): the first convolution's input for each token.
             inverse: int64 (texts, length): row of ``tokens`` at each place.
             mask: (texts, length, 1): 1 at tokens, 0 at padding.
         """
         distinct, length = len(tokens), inverse.shape[1]
         # The first convolution sees a token without its context, so each distinct token is
         # multiplied once for every place in the window, and the windows only add rows up.
-        # One row of zeros more stands for everything outside the text.
+        # An extra row of zeros represents everything outside the text.
         by_place = self.first.weight.view(VIEW, self.width, VIEW).permute(2, 1, 0)
         rows = tokens @ by_place.reshape(VIEW, self.width * VIEW)
         rows = functional.pad(rows, (0, 0, 0, 1)).view(-1, VIEW)
@@ -93,7 +93,7 @@ class UseM3Network(nn.Module):  # type: ignore[misc]
         return self.head(self.trunk(ids, lengths))
 
     def trunk(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """What the head sees of each text, (texts, 512): its tokens, summed and projected."""
+        """The head's input for each text, (texts, 512): its tokens, summed and projected."""
         places = torch.arange(ids.shape[1], device=ids.device)
         mask = (places < lengths[:, None]).to(self.pool.weight.dtype)[..., None]
         distinct, inverse = torch.unique(ids, return_inverse=True)
@@ -124,7 +124,7 @@ def load_network(weights: Path) -> UseM3Network:
     """The trained network from the package's ``weights.npz``; 6-bit embeddings become float32.
 
     Raises:
-        KeyError, ValueError: the file does not hold the arrays this network needs.
+        KeyError, ValueError: the file lacks arrays that this network needs.
     """
     state: dict[str, Tensor] = {}
     with np.load(weights, allow_pickle=False) as stored:
@@ -136,7 +136,7 @@ def load_network(weights: Path) -> UseM3Network:
         state["embedding.weight"] = torch.from_numpy(table)
 
         def put(name: str, *keys: str) -> None:
-            """Vectors and transposed matrices, side by side where several are named."""
+            """Vectors and transposed matrices, concatenated if several are named."""
             arrays = [stored[key] for key in keys]
             joined = np.concatenate(arrays, axis=-1).T
             state[name] = torch.from_numpy(np.ascontiguousarray(joined))

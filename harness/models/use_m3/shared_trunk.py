@@ -1,14 +1,14 @@
-"""What models with the same trunk share: the trunk's output for each text, and its token ids.
+"""Shared by models with the same trunk: the trunk's output for each text, and its token ids.
 
-For many trainings and scorings of one head, as studies do them: the head is the smallest part of
-the network, and what it is given does not change.
+For many trainings and evaluations of one head, as in studies: the head is the smallest part of the
+network, and its input does not change.
 
-A vector kept here must not depend on the texts it was computed among, or what a model becomes would
-depend on which models came before it. Sums of a matrix product depend on its shape alone, and on
-the threads that share it: every text is padded to a width of its own length, rounded up, no product
-has fewer rows than those from which on they no longer change a sum, and one thread computes it.
-Where many texts are known beforehand, several processes compute them together, each its part, and
-find them in the store the next time.
+A cached vector must not depend on the other texts of its batch, or a model's weights would depend
+on which models were trained before it. Sums in a matrix product depend on its shape and on the
+threads that share it: so every text is padded to its own length, rounded up, every product has
+enough rows for their number not to change a sum, and one thread computes it. If many texts are
+known beforehand, several processes compute them together, each a part, and find them in the store
+the next time.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from harness.models.use_m3.encoder import CPU_TOKENS, GPU_TOKENS, token_ids
 
 
 class Space(Protocol):
-    """What keeps the outputs of one trunk, as the embedding store does."""
+    """A space for the outputs of one trunk, like the embedding store's."""
 
     folder: Path
 
@@ -45,7 +45,7 @@ class Space(Protocol):
 
 
 class Spaces(Protocol):
-    """What has a space for every state of a trunk, as the embedding store does."""
+    """A store with a space for every state of a trunk, like the embedding store."""
 
     def space(self, facts: Mapping[str, Any]) -> Space:
         """The space of exactly these facts."""
@@ -55,17 +55,17 @@ Trunk = Callable[[Tensor, Tensor], Tensor]
 Ids = NDArray[np.int64]
 
 STEP = 8
-"""Widths that texts are padded to are multiples of it."""
+"""Padded widths are multiples of it."""
 LEAST = 16
-"""Rows of a product from which on their number changes no sum: measured on MKL with AVX-512."""
+"""Rows of a product from which their number changes no sum: measured on MKL with AVX-512."""
 TRUNKS = 2
-"""Trunks that are remembered, the last used: the base's, and one that a training has changed."""
+"""Number of cached trunks, last used first: the base's, and one changed by a training."""
 PART = 4096
-"""Texts that a process computes at a time, where several share them."""
+"""Texts that a process computes at a time if several share the work."""
 POLL = 0.2
-"""Seconds between two looks at parts that other processes compute."""
+"""Seconds between two checks of parts that other processes compute."""
 _FILLER = 100
-"""Token ids from here on make texts that only fill a batch up."""
+"""Token ids from here on belong to dummy texts that fill up a batch."""
 
 
 class Memory:
