@@ -129,8 +129,8 @@ def _check_tokenizer(name: str, folder: Path, files: dict[str, str]) -> None:
     """A transformers folder without its tokenizer would be given an arbitrary one, or none."""
     if not any(fnmatch(Path(x).name, pattern) for x in files for pattern in _TOKENIZERS):
         raise ModelError(
-            f"--base {name}: {folder} holds no tokenizer (tokenizer.json, vocab.txt or a "
-            "sentencepiece .model); save the tokenizer beside the model"
+            f"--base {name}: {folder} contains no tokenizer (tokenizer.json, vocab.txt or a "
+            "sentencepiece .model); save the tokenizer with the model"
         )
 
 

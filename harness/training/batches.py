@@ -32,7 +32,7 @@ class HybridBatchSampler(BatchSampler):  # type: ignore[misc]
     several draw the same batches.
     """
 
-    # Batches differ in size; accelerate takes them as they come where none is promised.
+    # Batches differ in size; without a stated size accelerate accepts any.
     batch_size: int | None = None
     drop_last = False
 
@@ -78,7 +78,7 @@ class PairDataset(Dataset):  # type: ignore[misc]
 
 
 class PairCollator:
-    """Pairs to features: ``query_*`` of the queries, ``passage_*`` of golds and hard negatives."""
+    """Pairs to features: ``query_*`` of queries, ``passage_*`` of positives and hard negatives."""
 
     # Read by the trainer of sentence-transformers.
     valid_label_columns: Sequence[str] = ()
@@ -89,7 +89,7 @@ class PairCollator:
     def __call__(self, pairs: Sequence[Pair]) -> dict[str, Any]:
         """The features of one batch."""
         golds = [x.passage for x in pairs]
-        # A pair's hard negative can be the gold of another pair of the batch: no negative there.
+        # A pair's hard negative can be relevant to another pair in the batch: not a negative there.
         taken = set(golds)
         hard: list[str] = []
         for pair in pairs:

@@ -2,10 +2,10 @@
 
 Two ways to make an epoch. ``once``: every row exactly once; where rows have a choice, batches are
 monolingual with probability alpha and languages follow the draw. ``drawn``: as many batches as the
-rows would fill, each drawn anew (kind of batch, data set by size, language), so that alpha and the
-languages hold for any data; a row may come several times or not at all.
+rows would fill, each drawn independently (kind of batch, data set by size, language), so that alpha
+and the languages hold for any data; a row may occur several times or not at all.
 
-In both a batch holds rows of one data set, no two of the same group, and the number of batches is
+In both a batch has rows of one data set, no two of the same group, and the number of batches is
 the same in every epoch.
 """
 
@@ -36,7 +36,7 @@ Weights = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows that make one batch, and its cell."""
+    """The rows of one batch, and its cell."""
 
     rows: Ints
     cell: int
@@ -67,15 +67,15 @@ class Plan:
         used = sum(len(s.rows) for s in self.strata)
         if used < settings.batch_size:
             raise UsageError(
-                f"the data hold {used} pairs for --recipe {settings.recipe}, too few for a batch "
+                f"the data have {used} pairs for --recipe {settings.recipe}, too few for a batch "
                 f"of {settings.batch_size}; give more data or a smaller --batch-size"
             )
         for s in self.strata:
             if len(s.rows) == 1:
                 raise UsageError(
-                    f"{rows.names[s.data_set]}: holds a single pair for batches of the kind "
-                    f"{self.cells.name(int(s.cells[0]))}, which needs two: add pairs or take the "
-                    "row out"
+                    f"{rows.names[s.data_set]}: has only one pair for batches of the kind "
+                    f"{self.cells.name(int(s.cells[0]))}, which needs two: add pairs or drop "
+                    "this row"
                 )
         self.sizes = [_batch_size(s, settings.batch_size) for s in self.strata]
         self.counts = [
@@ -109,7 +109,7 @@ class Plan:
         for m, c, n in zip(mono, cross, self.counts, strict=True):
             of[m, c] += n
         alpha, low, high = self.settings.alpha, of[True, False] / total, 1 - of[False, True] / total
-        # A batch more or less is no reason to refuse: it is within what a draw would give.
+        # One batch more or less is within what a draw would give, so it is not refused.
         if not low - 1 / total <= alpha <= high + 1 / total:
             reach = f"{low:.2f}" if low == high else f"{low:.2f} to {high:.2f}"
             raise UsageError(
@@ -206,13 +206,13 @@ class Plan:
         if moved is None:
             raise UsageError(
                 f"{self.rows.names[stratum.data_set]}: so many rows share ids or passages that "
-                f"batches of {self.settings.batch_size} cannot hold them apart; "
+                f"batches of {self.settings.batch_size} cannot keep them apart; "
                 "give a smaller --batch-size"
             )
         return [Batch(rows, b.cell) for rows, b in zip(moved, batches, strict=True)]
 
     def _drawn(self, rng: Random) -> Iterator[Batch]:
-        """Batches drawn anew: kind, data set by size, language; rows in turn from a shuffled queue.
+        """Independent batches: kind, data set by size, language; rows from a shuffled queue.
 
         Strata of one data set are drawn from together.
         """
@@ -272,7 +272,7 @@ class Plan:
 
 
 class _Cycle:
-    """A queue of rows that starts again, shuffled anew, when it is through."""
+    """A queue of rows that is reshuffled and restarted at its end."""
 
     def __init__(self, rows: Ints, group: Ints, rng: Random) -> None:
         self._rows, self._group, self._rng = rows, group, rng
@@ -280,7 +280,7 @@ class _Cycle:
         self._groups = len(np.unique(group[rows]))
 
     def take(self, size: int) -> Ints:
-        """The next ``size`` rows, fewer where there are not as many groups; no group twice."""
+        """The next ``size`` rows, or fewer if there are fewer groups; no group twice."""
         found: dict[int, int] = {}
         later: list[int] = []
         while len(found) < min(size, self._groups):

@@ -6,7 +6,7 @@ temperature (arXiv 2408.10536; van den Oord et al. 2018, arXiv 1807.03748):
     L = -1/n * sum_i log( exp(s(q_i, p_i)/t) / sum_j exp(s(q_i, p_j)/t) ),  j over all n + k
 
 Without hard negatives, or with as many for every pair, this is sentence-transformers'
-MultipleNegativesRankingLoss at scale 1/t; here a batch may hold any number of them.
+MultipleNegativesRankingLoss at scale 1/t; here a batch may have any number of them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def info_nce(queries: Tensor, passages: Tensor, temperature: float) -> Tensor:
 
     Args:
         queries: (n, d).
-        passages: (n + k, d): the n golds in the queries' order, then the hard negatives.
+        passages: (n + k, d): the n positives in the queries' order, then the hard negatives.
         temperature: above 0.
     """
     cosines = functional.normalize(queries, dim=-1) @ functional.normalize(passages, dim=-1).T
@@ -62,7 +62,7 @@ class InfoNCE(CachedLossMixin, nn.Module):  # type: ignore[misc]
     def calculate_loss(
         self, reps: Sequence[Sequence[Tensor]], labels: Any = None, *, with_backward: bool = False
     ) -> Tensor:
-        """The loss from the vectors of the parts, with their gradients where asked for."""
+        """The loss from the vectors of the parts, optionally with gradients."""
         queries, passages = (torch.cat(list(parts)) for parts in reps)
         loss = info_nce(queries, passages, self.temperature)
         if with_backward:

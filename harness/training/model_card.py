@@ -46,7 +46,7 @@ def model_card(manifest: Mapping[str, Any]) -> str:
     lines += ["", "## Evaluation questions in the training data", ""]
     lines += [f"- {s}." for x in manifest["overlap"] for s in x["sentences"]]
     if not manifest["overlap"]:
-        lines.append("Not looked for: no evaluation data were at hand.")
+        lines.append("Not checked: no evaluation data was available.")
     lines += ["", "## Options", "", *_options(settings, manifest["sources"])]
     lines += [
         "",

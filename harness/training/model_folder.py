@@ -24,7 +24,7 @@ def write_folder(model: Any, folder: Path, work: Path, manifest: Mapping[str, An
     Raises:
         StoreError: the folder cannot be written.
     """
-    # Saved aside first, and moved name by name, so that no half-written weights stand in place.
+    # Saved elsewhere first and moved file by file, so that weights are never half written.
     aside = work / "saved"
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""What a file of training pairs holds: pairs by language and direction, lengths, duplicates."""
+"""Contents of a file of training pairs: pairs by language and direction, lengths, duplicates."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Statistics:
-    """What several files hold together."""
+    """Statistics of several files together."""
 
     data: Mapping[str, int]
     """File -> its rows."""
@@ -93,7 +93,7 @@ class _Hashes:
 
 
 def describe(paths: Iterable[str | Path]) -> Statistics:
-    """Count what files of pairs hold; they are read row by row, 12 bytes of each text are kept.
+    """Count the contents of files of pairs, row by row; 12 bytes of each text are kept.
 
     A parallel row is a pair in every language that both sides have, and of every two.
 
@@ -105,7 +105,7 @@ def describe(paths: Iterable[str | Path]) -> Statistics:
     pairs: Counter[tuple[str, str]] = Counter()
     lengths: dict[tuple[Role, str], array[int]] = {}
     hashes: dict[tuple[Role, str], _Hashes] = {}
-    # For each direction, where the pair's two texts stand among those of their sides.
+    # For each direction, the positions of the pair's two texts among those of their sides.
     places: dict[tuple[str, str], tuple[array[int], array[int]]] = {}
     negatives = 0
 

@@ -5,7 +5,7 @@
     {"id": "q1", "language": "en", "query": "...", "passage": "...",
      "passage_id": "p7", "negatives": ["..."]}
 
-``passage_id`` and ``negatives`` may be left out. One file holds one form; a name that ends in
+``passage_id`` and ``negatives`` are optional. A file has one of the formats; a name ending in
 ``.gz`` is read and written compressed. The ``id`` is the parallel id: rows that share it are
 translations or other answers of one question, and never meet in a batch. Rows that share a
 ``passage_id`` never do either. A parallel row may lack languages, on one side or on both: whether
@@ -50,7 +50,7 @@ class Example:
     """Language -> text; at least one language."""
     passage: Mapping[str, str]
     passage_id: str | None = None
-    """No two rows with the same one meet in a batch; ``None``: the passage's text stands for it."""
+    """Rows with the same one never share a batch; ``None``: the passage's text is used."""
     negatives: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Passage language -> hard negatives in it."""
 
@@ -106,7 +106,7 @@ def read_examples(path: str | Path) -> DataSet:
         form = _one_form(document, row, form)
         examples.append(_example(document, row, form))
     if form is None:
-        raise DataError(f"{path}: holds no training pairs; one JSON object a line is expected")
+        raise DataError(f"{path}: contains no training pairs; one JSON object per line is expected")
     return DataSet(stem(path), path, form, hashlib.sha256(raw).hexdigest(), tuple(examples))
 
 
@@ -126,7 +126,7 @@ def stream_examples(path: str | Path) -> Iterator[Example]:
         form = _one_form(document, row, form)
         yield _example(document, row, form)
     if form is None:
-        raise DataError(f"{path}: holds no training pairs; one JSON object a line is expected")
+        raise DataError(f"{path}: contains no training pairs; one JSON object per line is expected")
 
 
 def form_of(path: Path) -> Form:
@@ -138,7 +138,7 @@ def form_of(path: Path) -> Form:
     for raw in raw_lines(path):
         document = decode(path, raw)
         return _one_form(document, json_row(document, 1, document.text), None)
-    raise DataError(f"{path}: holds no training pairs; one JSON object a line is expected")
+    raise DataError(f"{path}: contains no training pairs; one JSON object per line is expected")
 
 
 def as_row(example: Example, form: Form) -> dict[str, Any]:
@@ -175,7 +175,7 @@ def stem(path: Path) -> str:
 
 
 def raw_lines(path: Path) -> Iterator[bytes]:
-    """A file's lines, decompressed where its name ends in ``.gz``."""
+    """A file's lines, decompressed if its name ends in ``.gz``."""
     packed = path.suffix == ".gz"
     try:
         with gzip.open(path) if packed else path.open("rb") as file:
@@ -207,7 +207,7 @@ def _example(document: Document, row: Row, form: Form) -> Example:
 
 
 def raw_content(path: Path) -> bytes:
-    """A file's bytes, decompressed where its name ends in ``.gz``."""
+    """A file's bytes, decompressed if its name ends in ``.gz``."""
     try:
         raw = path.read_bytes()
     except OSError as error:

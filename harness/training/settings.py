@@ -46,7 +46,7 @@ Count = Annotated[int, at_least(0)]
 class Settings:
     """All options of one training. Names are those of recipe files; flags have dashes instead."""
 
-    recipe: RecipeName = field(default="hybrid", metadata=_said(PAPER, "What the batches hold."))
+    recipe: RecipeName = field(default="hybrid", metadata=_said(PAPER, "Kind of batches."))
     base: str = field(default="", metadata=_said(PAPER, "The model that is trained further."))
     data: tuple[str, ...] = field(default=(), metadata=_said(PAPER, "Files of training pairs."))
     validation: tuple[str, ...] = field(
@@ -75,7 +75,7 @@ class Settings:
     epoch: Epoch = field(
         default="once",
         metadata=_said(
-            OURS, "Each pair once an epoch, or pairs drawn so that alpha and languages hold."
+            OURS, "Each pair once per epoch, or pairs drawn so that alpha and languages hold."
         ),
     )
     skip_unusable: bool = field(
@@ -172,7 +172,7 @@ class Settings:
 
     @property
     def mono_share(self) -> float:
-        """Share of batches in one language that the recipe asks for."""
+        """The recipe's share of batches in one language."""
         return {"hybrid": self.alpha, "cross": 0.0}.get(self.recipe, 1.0)
 
     def sampler(self) -> dict[str, Any]:
@@ -231,7 +231,7 @@ def _beside(recipe: Path, name: Any) -> Any:
 
 
 def sources(settings: Settings) -> dict[str, str]:
-    """Option -> where its value comes from: the paper, us, or the user."""
+    """Option -> where its value comes from: the paper, the harness, or the user."""
     return {
         x.name: x.metadata["source"] if getattr(settings, x.name) == x.default else "set here"
         for x in fields(settings)

@@ -1,6 +1,6 @@
 """Which batches a row of the training data can be in.
 
-A *cell* is what a batch is made of: one language (``mono``), any language of the row's own on both
+A *cell* is a kind of batch: one language (``mono``), any language of the row's own on both
 sides (``mixed``), or two languages (``cross``: many pairs of them in one batch, or one ordered
 pair). Rows that can be in the same cells have the same *signature*. A *stratum* is a set of rows of
 one data set that are batched together: those that fit one cell alone, or those with a choice.
@@ -174,7 +174,7 @@ class Stratum:
 
 
 def strata_of(rows: PairRows, cells: RecipeCells, batch_size: int) -> tuple[list[Stratum], Ints]:
-    """The strata, in order of data sets, and the rows that no cell takes.
+    """The strata, in order of data sets, and the rows that fit no cell.
 
     Rows without a choice that would not fill a batch join those of their data set that have one.
     """
@@ -209,7 +209,7 @@ def strata_of(rows: PairRows, cells: RecipeCells, batch_size: int) -> tuple[list
 def _stratum(
     rows: PairRows, number: int, members: Ints, signature: Ints, allowed: Bools
 ) -> Stratum:
-    # Rows that differ in languages may still be able to be in the same cells.
+    # Rows that differ in languages may still fit the same cells.
     kinds, own = np.unique(allowed[signature], axis=0, return_inverse=True)
     own = own.ravel()
     left, home = np.ones(len(kinds), bool), []

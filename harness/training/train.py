@@ -49,7 +49,7 @@ class Overlaps(NamedTuple):
     """What is looked for before the training starts."""
 
     tasks: Sequence[str] | None = None
-    """Tasks whose questions must not be in the data; ``None``: the small ones at hand."""
+    """Tasks whose questions must not be in the data; ``None``: the available small ones."""
     allowed: bool = False
     data_dir: Path | None = None
     found: Sequence[Mapping[str, Any]] | None = None
@@ -74,12 +74,12 @@ def train(
     Args:
         settings: the recipe.
         output: folder for the model.
-        device: as torch names it; ``None``: a GPU where there is one.
+        device: a torch device; ``None``: a GPU if there is one.
         offline: never touch the network.
-        overlaps: what must not be in the data; default: questions of the small tasks at hand.
+        overlaps: what must not be in the data; default: questions of the available small tasks.
         restart: throw away what another training left in ``output``.
         keep_checkpoints: leave them below ``output``.
-        progress: told of the steps.
+        progress: gets the number of steps.
         command: the command line, for the manifest.
         read: reads a file of pairs, or has it in memory.
 
@@ -158,8 +158,8 @@ def _whole(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
     if manifest.get("identity") == digest_of(identity):
         return manifest
     raise UsageError(
-        f"--output {folder}: holds a model that was trained with other settings or data; give "
-        "another folder, or --restart to train there anew"
+        f"--output {folder}: contains a model trained with other settings or data; give "
+        "another folder, or --restart to train there again"
     )
 
 
@@ -167,7 +167,7 @@ def _clear(folder: Path, work: Path, identity: Mapping[str, Any]) -> None:
     """Throw away what a training of ours left in ``folder``.
 
     Raises:
-        UsageError: it holds something else.
+        UsageError: it contains something else.
     """
     if not first_process():
         return
@@ -180,10 +180,10 @@ def _clear(folder: Path, work: Path, identity: Mapping[str, Any]) -> None:
 
 
 def _check_folder(folder: Path, work: Path, identity: Mapping[str, Any]) -> None:
-    """The folder is new, or holds this very training, or one that never came to a checkpoint.
+    """Check that the folder is new, or has this very training, or one without a checkpoint.
 
     Raises:
-        UsageError: it holds something else.
+        UsageError: it contains something else.
     """
     path = work / _IDENTITY
     if path.is_file():
@@ -195,7 +195,7 @@ def _check_folder(folder: Path, work: Path, identity: Mapping[str, Any]) -> None
                 if before.get("settings", {}).get(name) != value
             ]
             raise UsageError(
-                f"--output {folder}: holds checkpoints of a training with other settings "
+                f"--output {folder}: contains checkpoints of a training with other settings "
                 f"({', '.join(names) or 'number of processes'}); give another folder, or "
                 "--restart to throw them away"
             )
@@ -203,7 +203,7 @@ def _check_folder(folder: Path, work: Path, identity: Mapping[str, Any]) -> None
     held = [x.name for x in folder.iterdir()] if folder.is_dir() else []
     if [x for x in held if x != WORK]:
         raise UsageError(
-            f"--output {folder}: is not empty and holds no training of ours "
+            f"--output {folder}: is not empty and is not a training of the harness "
             f"({sorted(held)[0]}, ...); give a new folder"
         )
 
@@ -289,7 +289,7 @@ def _run(
                 raise
             raise ModelError(
                 "the device is out of memory; give a smaller --batch-size, or --cache-batch 16, "
-                "which holds only so many texts at once"
+                "which keeps only so many texts in memory at once"
             ) from error
     return trainer, int(checkpoint.name.split("-")[1]) if checkpoint else 0
 

@@ -1,4 +1,4 @@
-"""The trainer of sentence-transformers with our batches, and who is told of its steps."""
+"""sentence-transformers' trainer with our batches, and progress reports."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class RecipeTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         return dataset
 
     def get_train_dataloader(self) -> DataLoader:
-        """Batches of the sampler, those of this process alone where there are several."""
+        """Batches of the sampler; only those of this process if there are several."""
         return self._loader(self.train_dataset, self._train_sampler)
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader:
@@ -92,7 +92,7 @@ class _Epochs(TrainerCallback):  # type: ignore[misc]
 
 
 class ProgressCallback(TrainerCallback):  # type: ignore[misc]
-    """Tells of the trainer's steps, validates the last, stops at a loss that is no number."""
+    """Reports the trainer's steps, validates the last one, stops at a loss that is not a number."""
 
     def __init__(self, progress: Progress, steps: int, *, validated: bool) -> None:
         self._progress, self._steps, self._validated = progress, steps, validated

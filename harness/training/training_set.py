@@ -34,7 +34,7 @@ class TrainingData:
     files: list[dict[str, Any]]
     """Name, digest and counts of each file, for the manifest."""
     languages: tuple[str, ...]
-    """Languages that some training batch can hold: those the model sees."""
+    """Languages that a training batch can contain: those the model sees."""
 
 
 def read_data(
@@ -94,7 +94,7 @@ def read_data(
 
 
 def seen_languages(plan: Plan) -> tuple[str, ...]:
-    """Languages of some query or passage that a batch of ``plan`` can hold, in the data's order."""
+    """Languages of queries or passages that batches of ``plan`` can contain, in data order."""
     n = len(plan.rows.languages)
     seen = np.zeros(n, bool)
     for s in plan.strata:

@@ -59,7 +59,7 @@ class Translation:
 
 
 def translations_path(pairs: Path) -> Path:
-    """Where it stands what each text of a file of pairs is from."""
+    """The path of the file with the origin of each text."""
     return pairs.with_name(f"{pairs.name}.translations.jsonl")
 
 
@@ -86,7 +86,7 @@ def translate_file(
         options: how the engine is to work.
         negatives: whether hard negatives are translated too.
         limit: number of rows.
-        progress: told of texts.
+        progress: gets the number of texts.
 
     Raises:
         UsageError: a language, a file name or an option is wrong.

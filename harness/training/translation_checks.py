@@ -1,4 +1,4 @@
-"""Whether a translation can stand: what engines do wrong that shows without knowing the languages.
+"""Checks of translations: errors of engines that show without knowing the languages.
 
     empty       nothing came back
     copied      the source, unchanged but for case, punctuation and spaces
@@ -6,7 +6,7 @@
     runaway     far more came back than was sent: an engine that repeats itself
     script      fewer than 3 in 10 letters are of a script that the target language is written in
 
-Lengths are compared in letters' worth: a character of Han stands for three letters of an alphabet,
+Lengths are compared in letters: a Han character counts as three letters of an alphabet,
 kana and Hangul for two. The bounds are ours, wide on purpose: what they catch is wrong, what passes
 may still be. Texts without letters (numbers) may be copied, and texts of up to twenty letters'
 worth may be of any length.
@@ -39,7 +39,7 @@ _WRITTEN = {"Japanese": ("Han", "Hiragana", "Katakana"), "Hangul": ("Hangul", "H
 
 
 def verdict(source_text: str, translated: Translated, target: str) -> Reason | None:
-    """Why ``translated`` cannot stand as the translation of ``source_text``; ``None``: it can."""
+    """Why ``translated`` is rejected as the translation of ``source_text``; ``None``: it is not."""
     text = translated.text
     if not text or text.isspace():
         return "empty"

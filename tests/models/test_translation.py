@@ -352,7 +352,7 @@ def test_memories_are_of_one_engine_each() -> None:
         (["--to", "de", "--engine", "google"], "write transformers:NAME, ctranslate2:FOLDER or"),
         (
             ["--to", "de", "--engine", "command:no-such-program"],
-            "program 'no-such-program' not found",
+            "program 'no-such-program' not",
         ),
         (["--to", "de", "--engine", "ctranslate2:nowhere"], "not a CTranslate2 model"),
         (["--to", "en", "--from", "en", "--engine", "command:cat"], "is the language that is"),

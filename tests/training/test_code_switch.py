@@ -69,8 +69,8 @@ def test_a_lexicon_is_read_as_muse_has_it_in_both_directions(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("en-de.txt", "house\n", "line 1: must hold a word and its translation"),
-        ("en-de.txt", "", "holds no words"),
+        ("en-de.txt", "house\n", "line 1: must have a word and its translation"),
+        ("en-de.txt", "", "contains no words"),
         ("words.txt", "house Haus\n", "does not say which two languages"),
     ],
 )
@@ -124,7 +124,7 @@ def test_a_lexicon_from_sentences(tmp_path: Path) -> None:
     lines = [json.dumps({"de": b, "en": a, "zh-CN": "x"}) for a, b in BITEXT]
     by_language = lexicon(tmp_path, "parallel.jsonl", *lines)
     assert {x.word: x.translation for x in induce([by_language], ("en", "de"))} == found
-    with pytest.raises(UsageError, match="holds en and de, and the lexicon is to be of en and fr"):
+    with pytest.raises(UsageError, match="is in en and de, but the lexicon is for en and fr"):
         induce([file], ("en", "fr"))
     with pytest.raises(UsageError, match="zh is written without spaces"):
         induce([by_language], ("en", "zh"))

@@ -82,7 +82,7 @@ def test_what_is_written_is_read_back(tmp_path: Path, form: str, row: dict[str, 
         (MONOLINGUAL | {"passage_id": 7}, "passage_id must be a string that is not empty, not 7"),
         ({"id": "q1", "language": "en", "query": "Who?"}, "line 1: key 'passage' is missing"),
         ("[1]\n", "line 1: must be a JSON object"),
-        ("", "holds no training pairs"),
+        ("", "contains no training pairs"),
     ],
 )
 def test_a_mistake_is_named_with_file_and_line(tmp_path: Path, row: object, said: str) -> None:

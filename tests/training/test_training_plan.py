@@ -250,11 +250,11 @@ def test_batches_are_even_and_as_few_as_shared_passages_allow() -> None:
 @pytest.mark.parametrize(
     ("sets", "options", "said"),
     [
-        ([parallel("a", 9)], {"batch_size": 10}, "the data hold 9 pairs for --recipe hybrid, too"),
+        ([parallel("a", 9)], {"batch_size": 10}, "the data have 9 pairs for --recipe hybrid, too"),
         (
             [parallel("a", 20), monolingual("b", "en", 1)],
             {"batch_size": 10},
-            "b: holds a single pair for batches of the kind mono/en",
+            "b: has only one pair for batches of the kind mono/en",
         ),
     ],
 )

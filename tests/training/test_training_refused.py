@@ -69,7 +69,7 @@ def changed(number: int, **fields: Any) -> list[dict[str, Any]]:
         (
             ROWS,
             ("--batch-size", "100"),
-            "the data hold 38 pairs for --recipe hybrid, too few for a batch of 100; give more "
+            "the data have 38 pairs for --recipe hybrid, too few for a batch of 100; give more "
             "data or a smaller --batch-size",
         ),
         (ROWS, ("--languages", "fr"), "--languages fr: no row of the data has them; the data have"),
@@ -108,7 +108,7 @@ def test_a_base_without_tokenizer(tmp_path: Path, base: Path) -> None:
         (bare / name).write_bytes((base / name).read_bytes())
     data = write_rows(tmp_path / "pairs.jsonl", ROWS)
     said = refused("--base", bare, "--data", data, "--output", tmp_path / "o", "--batch-size", "8")
-    assert "holds no tokenizer (tokenizer.json, vocab.txt or a sentencepiece .model)" in said
+    assert "contains no tokenizer (tokenizer.json, vocab.txt or a sentencepiece .model)" in said
 
 
 def test_an_output_that_holds_something_else(tmp_path: Path, base: Path) -> None:
@@ -117,7 +117,7 @@ def test_an_output_that_holds_something_else(tmp_path: Path, base: Path) -> None
     output.mkdir()
     (output / "chapter.txt").write_text("irreplaceable")
     command = ("--base", base, "--data", data, "--output", output, "--batch-size", "8")
-    assert "is not empty and holds no training of ours (chapter.txt" in refused(*command)
+    assert "is not empty and is not a training of the harness (chapter.txt" in refused(*command)
     assert "is not empty" in refused(*command, "--restart")
     assert (output / "chapter.txt").read_text() == "irreplaceable"
 

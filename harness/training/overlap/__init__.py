@@ -1,1 +1,1 @@
-"""Whether training data holds what a model will be scored on."""
+"""Whether training data contains what a model will be evaluated on."""

@@ -1,8 +1,8 @@
 """Which training data stems from an evaluation set's own questions, whatever its texts look like.
 
 A translated, shortened or rewritten question is none that a comparison of texts finds. Where a data
-set is known to come from the same source as a task, the table beside this module says so, each line
-with its publication.
+set is known to come from the same source as a task, the table next to this module says so, each
+line with its publication.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""Whether training data holds what a model will be scored on: texts compared, ancestry looked up.
+"""Whether training data contains evaluation texts: texts are compared, ancestry is looked up.
 
     for overlap in find_overlap(tasks, stream_texts(files)):
         ...
     require_unseen(overlaps, allowed=False)   # stops where questions are in the training data
 
-Evaluation texts are held in memory, training data streams by: ten million pairs need no more memory
-than ten. Every training text, whatever its role and language, is compared with every evaluation
-text of every language, so that wrong language codes hide nothing. Three ways: equal in normal form
-(:mod:`~harness.training.overlap.normal_form`); n words in a row in common, by default 13,
-characters where a script has no spaces (Brown et al. 2020, arXiv 2005.14165, appendix C); near
+Evaluation texts are kept in memory, training data is streamed: ten million pairs need no more
+memory than ten. Every training text, whatever its role and language, is compared with every
+evaluation text of every language, so that wrong language codes hide nothing. Three ways: equal in
+normal form (:mod:`~harness.training.overlap.normal_form`); n words in a row in common, by default
+13, characters where a script has no spaces (Brown et al. 2020, arXiv 2005.14165, appendix C); near
 duplicates (:mod:`~harness.training.overlap.minhash`). Whatever hashes propose is compared as text
 before it counts.
 """
@@ -121,8 +121,8 @@ def find_overlap(
             name are known anyway.
         ngram: words in a row that count as overlap.
         threshold: least similarity of a near duplicate.
-        on_hit: told of every pair of an evaluation text and a training text, one per kind.
-        progress: told of training texts.
+        on_hit: called with every pair of an evaluation text and a training text, once per kind.
+        progress: gets the number of training texts.
 
     Raises:
         UsageError: ``ngram`` below 2, ``threshold`` not above 0 and at most 1.

@@ -1,4 +1,4 @@
-"""What models are scored on, as far as training data can hold it: questions and passages."""
+"""Evaluation texts that training data might contain: questions and passages."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Evaluation(NamedTuple):
     passages: Mapping[str, Texts]
     """Those that ``scope`` says."""
     scope: Scope
-    """``none`` also where no passage is at hand."""
+    """``none`` also if no passage is available."""
 
 
 def of_data(data: TaskData) -> Evaluation:
@@ -42,9 +42,9 @@ def evaluation(
     data_dir: str | Path | None = None,
     offline: bool = False,
 ) -> Evaluation:
-    """Read a task's texts: every question, even one that no passage at hand answers.
+    """Read a task's texts: every question, even without an available relevant passage.
 
-    Where passages are read as a stream, the relevant ones among those at hand are taken instead of
+    If passages are streamed, the available relevant ones are taken instead of
     all; no corpus is fetched for it.
 
     Raises:

@@ -40,7 +40,7 @@ class Hit(NamedTuple):
 
 @dataclass(frozen=True)
 class Tally:
-    """The evaluation texts of one role in one language, and how many the training data holds."""
+    """The evaluation texts of one role in one language, and how many are in the training data."""
 
     role: Role
     language: str
@@ -59,7 +59,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Overlap:
-    """How much of one task the training data holds."""
+    """How much of one task is in the training data."""
 
     task: str
     data: tuple[str, ...]
@@ -74,7 +74,7 @@ class Overlap:
     ngram: int
     threshold: float
     passages: str
-    """Which passages were compared: ``all``, ``gold``, or ``none``: there were none at hand."""
+    """Which passages were compared: ``all``, ``gold`` (relevant ones), or ``none`` available."""
 
     def total(self, role: Role, what: str) -> int:
         """A column of the tallies, summed over languages."""
@@ -86,7 +86,7 @@ class Overlap:
         return [(x.language, x.near) for x in self.tallies if x.role == "query" and x.near]
 
     def sentences(self) -> list[str]:
-        """What there is to say, for a terminal or a model card; the first says how it stands."""
+        """The findings, for a terminal or a model card; the first sentence is the summary."""
         held = ", ".join(f"{language} {count}" for language, count in self.leaked)
         count = sum(count for _, count in self.leaked)
         asked, told = self.total("query", "texts"), self.total("passage", "texts")

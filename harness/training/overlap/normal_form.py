@@ -114,7 +114,7 @@ class Batch:
             Of each run its text's number, its start and its end.
         """
         solid = self.codes != _SPACE
-        # A word starts where a letter stands after a space or at the start of a text.
+        # A word starts at a letter after a space or at the start of a text.
         fresh = np.ones(len(solid), bool)
         fresh[1:] = ~solid[:-1] | (self.owner[1:] != self.owner[:-1])
         stop = np.ones(len(solid), bool)
@@ -134,7 +134,7 @@ class Batch:
 
 
 def normal(text: str) -> str:
-    """``text`` in normal form; empty where it holds punctuation alone."""
+    """``text`` in normal form; empty if it is only punctuation."""
     return Batch([text]).text(0)
 
 
@@ -192,7 +192,7 @@ _tables: dict[int, Hashes] = {}
 
 
 def _powers(base: int, count: int) -> Hashes:
-    """``base`` to the power of 0 to ``count`` - 1, modulo 2^64; kept, as every batch wants them."""
+    """``base`` to the power of 0 to ``count`` - 1, modulo 2^64, cached for all batches."""
     known = _tables.get(base)
     if known is None or len(known) < count:
         factors = np.full(max(count, 1 << 16), base, np.uint64)

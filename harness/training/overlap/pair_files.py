@@ -50,7 +50,7 @@ def check_files(
             question in it, equal or nearly so.
         data_dir: as in :func:`harness.data.loading.load`.
         offline: never touch the network.
-        progress: told of training texts.
+        progress: gets the number of training texts.
 
     Raises:
         TaskError, DataError, UsageError: a task, a file or an option is wrong.
@@ -63,7 +63,7 @@ def check_files(
         if not file.is_file():
             raise DataError(f"{file}: no such file of training pairs")
         if clean is not None and clean.resolve() == file.resolve().parent:
-            raise UsageError(f"--clean {clean}: is where {file.name} lies; name another folder")
+            raise UsageError(f"--clean {clean}: is the folder of {file.name}; name another folder")
     loaded = [
         evaluation(
             spec,
@@ -109,7 +109,7 @@ def check_at_hand(
     data_dir: str | Path | None = None,
     progress: Progress | None = None,
 ) -> tuple[Overlap, ...]:
-    """Compare files with every task whose data is at hand; nothing is fetched.
+    """Compare files with every task whose data is available; nothing is downloaded.
 
     Raises:
         DataError: a file is missing or malformed.
@@ -121,7 +121,7 @@ def check_at_hand(
 
 
 def _origins(files: Sequence[str | Path]) -> list[str]:
-    """What the facts beside files of pairs say they were made from."""
+    """The sources of files of pairs, according to their ``.about.json``."""
     found = []
     for file in files:
         facts = about(Path(file))

@@ -32,7 +32,7 @@ ROUNDS = 5
 LONGEST = 40
 """Words of a sentence; longer ones say little about single words."""
 TOGETHER = 2
-"""Sentences at least in which a pair of words stands together."""
+"""Minimum number of sentences in which a pair of words co-occurs."""
 LEAST = 0.1
 """Least t(f|e) times t(e|f): ours. Of what is just above it, most is right in el, tr and de."""
 
@@ -56,7 +56,7 @@ def sentences(file: Path, pair: tuple[str, str]) -> Iterator[tuple[str, str]]:
 
     Raises:
         DataError: the file is missing or malformed.
-        UsageError: it holds other languages.
+        UsageError: it contains other languages.
     """
     if ".jsonl" in file.name:
         for number, raw in enumerate(raw_lines(file), 1):
@@ -68,13 +68,13 @@ def sentences(file: Path, pair: tuple[str, str]) -> Iterator[tuple[str, str]]:
     held = pair_of(file)
     if set(held) != set(pair):
         raise UsageError(
-            f"{file}: holds {' and '.join(held)}, and the lexicon is to be of {' and '.join(pair)}"
+            f"{file}: is in {' and '.join(held)}, but the lexicon is for {' and '.join(pair)}"
         )
     for number, raw in enumerate(raw_lines(file), 1):
         document = decode(file, raw.rstrip(b"\r\n"), first_line=number)
         columns = document.text.split("\t")
         if len(columns) not in (2, 3):
-            raise document.error(f"line {number}", f"must hold two texts, not {len(columns)}")
+            raise document.error(f"line {number}", f"must have two texts, not {len(columns)}")
         a, b = columns[-2:]
         yield (a, b) if held == pair else (b, a)
 
@@ -93,7 +93,7 @@ def induce(files: Sequence[Path], pair: tuple[str, str]) -> list[Entry]:
     for language in pair:
         if without_spaces(language):
             raise UsageError(
-                f"{language} is written without spaces, so that its words cannot be told here; "
+                f"{language} is written without spaces, so it cannot be split into words here; "
                 f"bring a lexicon, as MUSE's {pair[0]}-{pair[1]}.txt"
             )
     read = dict.fromkeys(x for file in files for x in sentences(file, pair))
@@ -125,7 +125,7 @@ def _entries(one: _Side, other: _Side) -> list[Entry]:
     found = [
         Entry(names[a], others[b], float(s))
         for a, b, s in zip(e[kept], f[kept], score[kept], strict=True)
-        if names[a].casefold() != others[b].casefold()  # a word left as it is is no translation
+        if names[a].casefold() != others[b].casefold()  # an unchanged word is not a translation
     ]
     return sorted(found)
 
@@ -152,7 +152,7 @@ class _Side:
         for at, (word, written) in enumerate(sentence.items()):
             number = self.ids.setdefault(word, len(self.ids))
             self._tokens.append(number)
-            # What stands first counts little, but it may be all there is.
+            # The first position counts little, but it may be the only one.
             self._forms.setdefault(number, Counter())[written] += 1 if at == 0 else 100
         self.lengths.append(len(sentence))
 
@@ -196,8 +196,8 @@ def _groups(one: _Side, other: _Side, *, of_second: bool) -> Ints:
 def _model_one(at: Ints, given: Ints, group: Ints) -> Floats:
     """(distinct pairs of words,) t(word | given word) after the rounds.
 
-    Every sentence also holds the empty word, from which words come that translate nothing. Its t is
-    held at one over the number of words, alike for all: what it explains is not learnt.
+    Every sentence also has the empty word, the source of words that translate nothing. Its t is
+    fixed at one over the number of words: it is not learnt.
 
     Args:
         at: (pairs of words,) number of the distinct pair.
@@ -205,7 +205,7 @@ def _model_one(at: Ints, given: Ints, group: Ints) -> Floats:
         group: (pairs of words,) the occurrence that is explained.
     """
     size = int(given.max()) + 1
-    # Uniform at first: a word is translated by any it stands with.
+    # Uniform at first: any co-occurring word may be the translation.
     t = 1.0 / np.bincount(given, minlength=size)[given]
     empty = 1.0 / len(np.unique(given))
     for _ in range(ROUNDS):

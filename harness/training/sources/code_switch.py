@@ -89,8 +89,8 @@ def lexicon_of(switching: Switching, find: Callable[[str], Path]) -> Lexicon:
     """The lexicons named, and those made of the bitext, put together.
 
     Args:
-        switching: what is asked for.
-        find: where a file that it names lies.
+        switching: the options.
+        find: resolves the path of a file that it names.
 
     Raises:
         DataError: a file is missing, malformed or empty.
@@ -132,7 +132,7 @@ def switched(
     Args:
         rows: in either form.
         lexicon: has the source language.
-        switching: what is asked for.
+        switching: the options.
         counts: told of ``queries`` mixed, their ``words``, those ``drawn``, and, of these, those
             ``not in a lexicon`` and those put ``into LANGUAGE``.
     """
@@ -151,7 +151,7 @@ def switched(
 def switch_file(
     pairs: Path, output: Path, lexicon: Lexicon, switching: Switching
 ) -> tuple[Made, Mapping[str, int]]:
-    """Write a file of pairs with mixed queries, and what it is beside it.
+    """Write a file of pairs with mixed queries, and its ``.about.json``.
 
     Returns:
         What was written, and the counts of :func:`switched`.
@@ -186,7 +186,7 @@ def switch_file(
 
 
 def described(lexicon: Lexicon, switching: Switching, counts: Mapping[str, int]) -> dict[str, Any]:
-    """What was mixed, for the facts beside a file of pairs."""
+    """What was mixed, for the ``.about.json`` of a file of pairs."""
     return {
         "source": switching.source,
         "languages": list(switching.languages or lexicon.targets(switching.source)),

@@ -1,8 +1,8 @@
 """Training pairs from public data: files in common forms, and sets of the hub by name.
 
 Whatever it is made from, a file of pairs is one of the two forms of
-:mod:`harness.training.pairs`, and beside it lies ``FILE.about.json``: where the pairs come from,
-by digest and revision, what was asked for, what was left out and why.
+:mod:`harness.training.pairs`, along with ``FILE.about.json``: where the pairs come from, by digest
+and revision, the options, what was left out and why.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Options:
-    """What is asked of a source; which options a source takes is in :func:`make_pairs`."""
+    """Options for a source; :func:`make_pairs` says which source takes which."""
 
     languages: tuple[str, ...] | None = None
     language: str | None = None
@@ -76,7 +76,7 @@ class Made:
     dropped: Mapping[str, int]
     """Why rows were left out -> how many."""
     about: Mapping[str, Any]
-    """What stands beside the file."""
+    """The contents of ``.about.json``."""
 
 
 def make_pairs(
@@ -97,11 +97,11 @@ def make_pairs(
         output: the file of pairs.
         options: for a set of the hub ``languages``, ``negatives``, ``revision``, ``data_dir`` and
             ``offline``; for all ``limit``, the number of rows.
-        progress: told of rows.
+        progress: gets the number of rows.
 
     Raises:
         UsageError: an unknown source, or an option that it cannot take.
-        DataError: data is missing or malformed, or holds no pair.
+        DataError: data is missing or malformed, or contains no pair.
         StoreError: ``output`` cannot be written.
     """
     options = options or Options()
@@ -156,12 +156,12 @@ def make_pairs(
 
 
 def about_path(pairs: Path) -> Path:
-    """Where the facts about a file of pairs lie."""
+    """The path of a file's ``.about.json``."""
     return pairs.with_name(f"{pairs.name}.about.json")
 
 
 def about(pairs: Path) -> Mapping[str, Any]:
-    """The facts about a file of pairs; empty where nobody wrote any.
+    """The facts about a file of pairs; empty if there are none.
 
     Raises:
         DataError: there is such a file, and it is not readable.
@@ -171,7 +171,7 @@ def about(pairs: Path) -> Mapping[str, Any]:
 
 
 def write_about(pairs: Path, facts: Mapping[str, Any]) -> None:
-    """Write the facts about a file of pairs beside it.
+    """Write the ``.about.json`` of a file of pairs.
 
     Raises:
         StoreError: the disk is full or the folder cannot be written.
@@ -184,7 +184,7 @@ def write_stream(
 ) -> tuple[int, str]:
     """Write rows as they come, under another name until the last is on disk.
 
-    Without a row nothing is written, and what ``path`` held before stays.
+    Without a row nothing is written, and an existing ``path`` is unchanged.
 
     Returns:
         How many rows, and the SHA-256 hex of the content, uncompressed.
@@ -196,7 +196,7 @@ def write_stream(
     sha = hashlib.sha256()
     rows = 0
     left = iter(examples)
-    for first in left:  # once: the file is only begun where there is a row
+    for first in left:  # once: the file is only created if there is a row
         with open_atomically(path, packed=path.suffix == ".gz") as out:
             for example in chain([first], left):
                 line = (json.dumps(as_row(example, form), ensure_ascii=False) + "\n").encode()

@@ -30,7 +30,7 @@ def squad(
     """SQuAD-format JSON: each question with its paragraph (SQuAD, TyDi QA GoldP, XQuAD, MLQA).
 
     Questions without an answer (SQuAD 2) are left out. A file's language is ``language``, or the
-    one code that stands between dots, hyphens and underscores in its name.
+    one code between dots, hyphens and underscores in its name.
 
     Args:
         files: read whole, one at a time; with ``parallel`` all at once.
@@ -45,7 +45,8 @@ def squad(
     if not parallel:
         for file in files:
             code = language or language_of(file)
-            # Some files number their questions anew in each part: TyDi QA GoldP's train sets do.
+            # Some files restart the numbering of questions in each part, as TyDi QA GoldP's train
+            # sets do.
             named: dict[str, dict[str, str]] = {}
             for question, text, passage_id, passage in _questions(file, dropped):
                 same = named.setdefault(question, {})
@@ -121,7 +122,7 @@ def bitext(
             where = f"line {number}"
             if len(columns) not in (2, 3):
                 raise document.error(
-                    where, f"must hold two texts (or a source and two texts), not {len(columns)}"
+                    where, f"must have two texts (or a source and two texts), not {len(columns)}"
                 )
             a, b = (x.strip() for x in columns[-2:])
             if not a or not b:
@@ -168,7 +169,7 @@ def segments(
             found, "heading" if pairing == "heading" else "next", pivot
         ):
             if not found[first] or not found[second] or part not in ("all", part_of(first)):
-                continue  # in none of the wanted languages, or of the other part
+                continue  # in none of the selected languages, or in the other part
             kept += 1
             yield Example(f"{name}:{first}", found[first], found[second], f"{name}:{second}")
         dropped["not a pair"] += len(found) - kept
@@ -204,7 +205,7 @@ def pair_of(file: Path) -> tuple[str, str]:
     match = re.search(r"(?:^|[._])([a-z]{2,3})-([a-z]{2,3})(?=$|[._])", stem(file))
     if match is None or not (is_language(match[1]) and is_language(match[2])):
         raise UsageError(
-            f"{file}: the file's name does not say which two languages it holds, as de-en.tsv "
+            f"{file}: the file's name does not say which two languages it contains, as de-en.tsv "
             "does; say so with --languages de,en"
         )
     return match[1], match[2]
@@ -236,7 +237,7 @@ def _questions(file: Path, dropped: Dropped) -> Iterator[tuple[str, str, str, st
 def _list(document: Document, where: str, holder: Any, key: str) -> list[dict[str, Any]]:
     found = holder.get(key) if isinstance(holder, dict) else None
     if not isinstance(found, list) or not all(isinstance(x, dict) for x in found):
-        raise document.error(where, f"must hold {key!r}, a list of objects, as SQuAD's files do")
+        raise document.error(where, f"must have {key!r}, a list of objects, as SQuAD's files do")
     return found
 
 
@@ -272,13 +273,13 @@ def _segments(
         found = segment(document, row, rename)
         if not found:
             raise document.error(
-                f"line {number}", f"holds no text by language: {json.dumps(row.fields)[:60]}"
+                f"line {number}", f"has no text by language: {json.dumps(row.fields)[:60]}"
             )
         yield {x: text for x, text in found.items() if languages is None or x in languages}
 
 
 def _halves(name: str, number: int, texts: Segment) -> Iterator[Example]:
-    # Halves of a circle that turns: any two languages come to stand on different sides.
+    # Halves of a rotating circle: any two languages end up on different sides.
     languages = list(texts)
     turn = number % max(len(languages), 1)
     turned = languages[turn:] + languages[:turn]

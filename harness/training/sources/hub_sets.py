@@ -1,8 +1,8 @@
 """Data sets of the hybrid-batch paper that are public on the hub, by name.
 
-The table below is what is known of each: where it is, at which revision, what the paper made of
+The table below says for each where it is, at which revision, what the paper made of
 it. A revision that could not be learnt where this was written is None: it is looked up when the
-set is first fetched, and stands beside the pairs either way. Files come from a local copy
+set is first fetched, and is recorded with the pairs either way. Files come from a local copy
 (``DIR/NAME/<path in the repository>`` under ``--data-dir`` or HARNESS_DATA), else from the hub, or
 a mirror that HF_ENDPOINT names, into the hub's own cache; offline from those two alone.
 
@@ -158,7 +158,7 @@ def fetch(
     files = _matching(folder, wanted)
     if not files:
         raise DataError(
-            f"{found.repo}: revision {folder.name} holds none of {', '.join(wanted)}; name another "
+            f"{found.repo}: revision {folder.name} has none of {', '.join(wanted)}; name another "
             "with --revision"
         )
     return Fetched(folder, folder.name, files)
@@ -228,7 +228,7 @@ def _snapshot(
         return repository.snapshot(patterns, offline=is_offline(offline))
     except UnreachableError as error:
         raise DataError(
-            f"{name} is not at hand, and {error.why}: where there is a network, "
+            f"{name} is not available, and {error.why}: where there is a network, "
             f"`{repository.command}`, or put its files under DIR/{name}/ and point --data-dir (or "
             "HARNESS_DATA) at DIR"
         ) from error

@@ -34,7 +34,7 @@ class Lexicon:
     """(language, language) -> word, casefolded -> its translations, in order of first appearance.
     Both directions are there."""
     sources: Sequence[Mapping[str, Any]] = ()
-    """Where the entries are from, for the facts beside a file of pairs."""
+    """The sources of the entries, for the ``.about.json`` of a file of pairs."""
 
     @classmethod
     def of(
@@ -97,12 +97,14 @@ def _read(file: Path) -> Lexicon:
         columns = [x.strip() for x in (line.split("\t") if "\t" in line else line.split())]
         if len(columns) not in (2, 3) or not all(columns[:2]):
             raise DataError(
-                f"{file}: line {number}: must hold a word and its translation, with a tab or a "
+                f"{file}: line {number}: must have a word and its translation, with a tab or a "
                 f"space between, not {line[:60]!r}"
             )
         lines.append([unicodedata.normalize("NFC", x) for x in columns[:2]])
     if not lines:
-        raise DataError(f"{file}: holds no words; one word and its translation a line")
+        raise DataError(
+            f"{file}: contains no words; one word and its translation per line are expected"
+        )
     digest = hashlib.sha256(raw).hexdigest()
     return Lexicon.of(pair, lines, {"name": file.name, "sha256": digest, "entries": len(lines)})
 

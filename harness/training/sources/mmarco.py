@@ -5,7 +5,7 @@
     data/google/collections/LANGUAGE_collection.tsv      passage id, text
 
 The same ids mean the same text in every language, so that a row is parallel. Passages stay on disk:
-of each language's file an array holds where each line begins, 8 bytes a passage (71 MB for the 8.8
+of each language's file an array has the offset of each line, 8 bytes a passage (71 MB for the 8.8
 million), and a passage is read when a row needs it.
 """
 
@@ -33,7 +33,7 @@ TRIPLES = "data/triples.train.ids.small.tsv"
 
 
 def files(languages: Sequence[str]) -> list[str]:
-    """Names of the files that hold ``languages``."""
+    """Names of the files for ``languages``."""
     names = [TRIPLES]
     for language in languages:
         names.append(f"data/google/queries/train/{LANGUAGES[language]}_queries.train.tsv")
@@ -80,7 +80,7 @@ def examples(
 
 
 def _grouped(path: Path, negatives: int) -> Iterator[tuple[int, int, list[int]]]:
-    """Triples that name the same pair and stand together, as one."""
+    """Consecutive triples with the same pair, merged."""
     last: tuple[int, int] | None = None
     others: list[int] = []
     with _open(path) as file:
@@ -129,7 +129,7 @@ class _Lines:
         self._file.close()
 
     def get(self, number: int) -> str:
-        """The text of ``number``; empty where there is none."""
+        """The text of ``number``; empty if there is none."""
         if number >= len(self._starts) or self._starts[number] < 0:
             return ""
         self._file.seek(self._starts[number])

@@ -1,6 +1,6 @@
-"""Rows of public data sets, as their files hold them, to training pairs: one function per schema.
+"""Rows of public data sets to training pairs: one function per schema.
 
-Pure: rows in, pairs out. What a row must hold is in each docstring; a row without it is an error
+Pure: rows in, pairs out. Each docstring gives the fields of a row; a row without them is an error
 that names the data set, what cannot be a pair (no answer, no relevant passage) is counted.
 """
 
@@ -25,8 +25,8 @@ def wikiqa(
 ) -> Iterator[Example]:
     """WikiQA: ``question_id``, ``question``, ``document_title``, ``answer``, ``label`` 0 or 1.
 
-    Rows of a question stand together. Each sentence labelled 1 is a pair; those labelled 0 are hard
-    negatives, from the same article.
+    Rows of a question are consecutive. Each sentence labelled 1 is a pair; those labelled 0 are
+    hard negatives, from the same article.
     """
     for question, group in groupby(rows, key=lambda row: _field(row, "question_id", name)):
         members = list(group)
@@ -99,7 +99,7 @@ def reading(
 ) -> Iterator[Example]:
     """Flat SQuAD rows: ``context``, ``question``, ``answers`` and ``key`` or ``id``.
 
-    NewsQA as MRQA has it, SQuADShifts. ``answers`` is a list of texts, or holds one as ``text``;
+    NewsQA as MRQA has it, SQuADShifts. ``answers`` is a list of texts, or has one as ``text``;
     without any the question has no answer here. The context is the passage; equal ones are one.
     """
     known: dict[str, str] = {}
