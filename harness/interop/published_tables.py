@@ -31,12 +31,13 @@ _ABOUT = (
     "model", "revision", "options", "published_as", "origin", "data_digest", "text", "trained",
 )  # fmt: skip
 _HEAD = (*_ABOUT, "decimals")
-_MODEL = ("model", "revision")
+_MODEL = ("model", "revision", "options")
 _FACTS = tuple(f.name for f in dataclasses.fields(ModelFacts))
 _SETTING = re.compile(r"(mono|multi)/([A-Za-z0-9-]+)|(cross)/([A-Za-z0-9-]+)>([A-Za-z0-9-]+)")
 
-Facts = Mapping[tuple[str, str | None], ModelFacts]
-"""By a model's name and revision."""
+Facts = Mapping[tuple[str, str, str], ModelFacts]
+"""By a model's name, revision and options; without options for those that have no line of their
+own."""
 
 _BEFORE = "imported"
 _BEFORE_FORMAT = 1
@@ -55,7 +56,9 @@ def keep(rows: Sequence[Published], leaderboards: Path) -> list[Path]:
     folder = leaderboards / FOLDER
     models = folder / MODELS
     facts = dict(_read_models(models)) if models.exists() else {}
-    facts |= {(x.model, x.revision): x.facts for x in rows if x.facts is not None}
+    for row in sorted(rows, key=lambda x: x.options):
+        if row.facts is not None and row.facts != _facts_of(row, facts):
+            facts[row.model, row.revision or "", row.options] = row.facts
     written = []
     for task in sorted({x.task for x in rows}):
         path = folder / f"{task}.csv"
@@ -65,6 +68,11 @@ def keep(rows: Sequence[Published], leaderboards: Path) -> list[Path]:
         _refuse_one_id(path, listed)
         written += _write(path, _table(listed))
     return [*written, *_write(models, _models(facts))] if facts else written
+
+
+def _facts_of(row: Published, facts: Facts) -> ModelFacts | None:
+    plain = (row.model, row.revision or "", "")
+    return facts.get((*plain[:2], row.options), facts.get(plain))
 
 
 def _write(path: Path, lines: Iterable[Sequence[str]]) -> list[Path]:
@@ -107,9 +115,8 @@ def _written(value: float | None, decimals: int | None) -> str:
 
 def _models(facts: Facts) -> Iterable[Sequence[str]]:
     yield (*_MODEL, *_FACTS)
-    for model, revision in sorted(facts, key=lambda x: (x[0], x[1] or "")):
-        known = facts[model, revision]
-        yield (model, revision or "", *(_fact(getattr(known, x)) for x in _FACTS))
+    for key in sorted(facts):
+        yield (*key, *(_fact(getattr(facts[key], x)) for x in _FACTS))
 
 
 def _fact(value: Any) -> str:
@@ -128,7 +135,7 @@ def load_all(leaderboards: Path) -> tuple[list[Published], list[str]]:
     """
     rows: list[Published] = []
     refused: list[str] = []
-    facts: dict[tuple[str, str | None], ModelFacts] = {}
+    facts: Facts = {}
     tables = sorted((leaderboards / FOLDER).glob("*.csv"))
     try:
         facts = _read_models(leaderboards / FOLDER / MODELS)
@@ -203,22 +210,25 @@ def _row(
     if not named["model"] or not scores:
         raise ValueError("it has a row without a model, or without values")
     digits = (x.rpartition(":") for x in named["decimals"].split())
-    revision = named["revision"] or None
-    return Published(
+    if named["published_as"] and not all(
+        0 <= x <= 1 for of in scores.values() for x in of.values()
+    ):
+        raise ValueError(f"{named['model']} has a score that is not between 0 and 1")
+    row = Published(
         task=task,
         model=named["model"],
         source="imported",
         origin=named["origin"],
         scores=scores,
         options=named["options"],
-        revision=revision,
+        revision=named["revision"] or None,
         published_as=named["published_as"] or None,
         data_digest=named["data_digest"],
         text=named["text"] or None,
         decimals={measure: int(number) for measure, _, number in digits},
         trained=named["trained"] or None,
-        facts=facts.get((named["model"], revision)),
     )
+    return dataclasses.replace(row, facts=_facts_of(row, facts))
 
 
 def _number(text: str) -> float:
@@ -245,12 +255,12 @@ def _refused(path: Path, problem: Exception) -> RecordError:
     )
 
 
-def _read_models(path: Path) -> dict[tuple[str, str | None], ModelFacts]:
+def _read_models(path: Path) -> dict[tuple[str, str, str], ModelFacts]:
     try:
         head, *lines = _lines(path)
         if tuple(head) != (*_MODEL, *_FACTS):
             raise ValueError(f"its columns are not {', '.join((*_MODEL, *_FACTS))}")
-        return {(x[0], x[1] or None): _facts(dict(zip(head, x, strict=True))) for x in lines}
+        return {(x[0], x[1], x[2]): _facts(dict(zip(head, x, strict=True))) for x in lines}
     except (OSError, ValueError, csv.Error) as problem:
         raise _refused(path, problem) from problem
 

@@ -158,6 +158,22 @@ def test_experiments_are_rows_of_their_own(tmp_path: Path) -> None:
     assert len({r.id for r in rows}) == 2
 
 
+def test_an_experiment_can_have_facts_of_its_own(tmp_path: Path) -> None:
+    plain = put(tmp_path / "r", result("XQuADRetrieval", validation=[scored("de", 0.75)]))
+    for name, meta in (("same", {}), ("small", {"name": "acme/m", "embed_dim": 64})):
+        folder = plain.parent / "experiments" / name
+        folder.mkdir(parents=True)
+        (folder / plain.name).write_bytes(plain.read_bytes())
+        if meta:
+            (folder / "model_meta.json").write_text(json.dumps(meta | {"revision": "rev1"}))
+    keep(read_results([tmp_path / "r"]).rows, tmp_path)
+    rows, _ = load_all(tmp_path)
+    assert {r.options: r.facts and r.facts.dimensions for r in rows} == {
+        "": 384, "same": 384, "small": 64,
+    }  # fmt: skip
+    assert len((tmp_path / "published" / "models.csv").read_text().splitlines()) == 3
+
+
 def test_prompts_of_the_second_version_of_a_task_are_named(tmp_path: Path) -> None:
     for name in ("MIRACLRetrievalHardNegatives", "MIRACLRetrievalHardNegatives.v2"):
         put(tmp_path, result(name, dev=[scored("de")]))
@@ -378,6 +394,7 @@ def test_an_import_replaces_its_own_rows_and_leaves_the_others(tmp_path: Path) -
         (lambda t: t.replace("model,", "name,"), "columns do not start with model"),
         (lambda t: t.replace(",0,1", ",nan,1"), "'nan' is not a score"),
         (lambda t: t.replace(",0,1", ",x,1"), "could not convert"),
+        (lambda t: t.replace(",0,1", ",0,1.5"), "acme/m has a score that is not between 0 and 1"),
         (lambda t: t.replace("acme/m", ""), "without a model"),
         (lambda t: t + t.split("\n")[1] + "\n", "would both be the row"),
         (lambda t: t.replace("acme/m", '"acme/m'), "is not a table"),
@@ -395,6 +412,8 @@ def test_a_damaged_table_is_named(tmp_path: Path, damage: Any, said: str) -> Non
     assert said in str(caught.value)
     rows, refused = load_all(tmp_path)
     assert {r.task for r in rows} == {"belebele", "xquad-r"} and len(refused) == 1
+    done = run(tmp_path / "results", "--leaderboards", tmp_path)
+    assert done.exit_code == 2 and said in done.output
 
 
 def test_names_that_differ_in_punctuation_alone_are_not_one_row(tmp_path: Path) -> None:
