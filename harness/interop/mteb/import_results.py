@@ -10,7 +10,6 @@ read is left out and named, in one sentence for each kind of problem.
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -451,8 +450,7 @@ def _is_score(value: Any) -> bool:
     return (
         isinstance(value, int | float)
         and not isinstance(value, bool)
-        and abs(value) < 1e15
-        and math.isfinite(value)
+        and abs(value) < 1e15  # not NaN, not infinite, and a float can hold it
     )
 
 
