@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
 from rich.console import Console
+from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
@@ -163,12 +164,22 @@ def _print_block(console: Console, columns: Sequence[_Column], lines: Sequence[L
     title = ""
     for number, line in enumerate(lines):
         if line.group and line.group != title:
-            console.print(table)
+            _print(console, table)
             console.print(Text(line.group, "bold"))
             table = _empty(columns, widths, header=False)
         title = line.group
         table.add_row(*(x.cells[number] for x in columns), style=_STYLES[line.style])
-    console.print(table)
+    _print(console, table)
+
+
+def _print(console: Console, table: Table) -> None:
+    """Print a table without the spaces that fill its last column."""
+    for line in console.render_lines(table, pad=False):
+        while line and not line[-1].text.strip():
+            line.pop()
+        if line:
+            line[-1] = Segment(line[-1].text.rstrip(), line[-1].style)
+        console.print(Segments([*line, Segment.line()]), end="")
 
 
 def _widths(columns: Sequence[_Column], whole: int) -> list[int]:

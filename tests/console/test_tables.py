@@ -36,7 +36,7 @@ CLUSTERS = Grid(
 def printed(grid: Grid, width: int = 80, **how: bool) -> list[str]:
     out = io.StringIO()
     print_grid(Console(file=out, width=width, color_system=None), grid, **how)
-    return [x.rstrip() for x in out.getvalue().splitlines()]
+    return out.getvalue().splitlines()
 
 
 def test_markdown() -> None:
