@@ -59,7 +59,7 @@ def show(name: str, folder: Path, verbose: bool) -> None:
 
     record = baselines.check(name, folder)
     out = consoles.console()
-    listings.print_baseline(out, record.document)
+    listings.print_baseline(out, record.contents)
     print_record(out, record.contents, path=record.folder, verbose=verbose)
 
 
@@ -73,6 +73,6 @@ def list_baselines(folder: Path) -> None:
 
     listings.print_baselines(
         consoles.console(),
-        [(name, baselines.load(name, folder).document) for name in baselines.names(folder)],
+        [(name, baselines.load(name, folder).contents) for name in baselines.names(folder)],
         folder,
     )

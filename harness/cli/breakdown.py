@@ -45,7 +45,7 @@ def breakdown(
     from harness.evaluation.record import Record
 
     loaded = Record.load(record)
-    names = [task] if task is not None else [x["task"] for x in loaded.document["tasks"]]
+    names = [task] if task is not None else [x.task for x in loaded.tasks]
     found = [break_down(loaded, by, task=x, measures=measures or None, seen=seen) for x in names]
     if as_json:
         document = [x.document() for x in found]

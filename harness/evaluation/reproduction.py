@@ -14,6 +14,7 @@ from typing import Any
 
 from harness.data.task import TaskSpec, task_folder
 from harness.evaluation.options import RunOptions
+from harness.evaluation.record_fields import HowRun
 from harness.models.base import ModelOptions
 
 FLAGS: Mapping[str, str] = {
@@ -136,6 +137,12 @@ def portable_options(options: RunOptions) -> RunOptions:
         treatments=tuple(map(portable_word, options.treatments)),
         model=replace(options.model, **{x: getattr(of_model, x) for x in model}),
     )
+
+
+def portable_run(run: HowRun) -> HowRun:
+    """``run`` without what changes no number and without folders of one machine."""
+    tasks = tuple(map(portable_word, run.tasks))
+    return HowRun(tasks=tasks, options=portable_options(run.options))
 
 
 def portable_word(word: str) -> str:

@@ -27,7 +27,8 @@ from harness.data.task import Setting
 from harness.errors import NotComparableError, RecordError, UsageError, did_you_mean
 from harness.evaluation.partial import partial
 from harness.evaluation.record import RECORD_FILE, Record, validate
-from harness.evaluation.reproduction import portable
+from harness.evaluation.record_fields import Contents, Task
+from harness.evaluation.reproduction import portable, portable_run
 from harness.stats.means import MacroMean, or_none
 from harness.stats.per_query import FACTS
 
@@ -43,7 +44,7 @@ def names(folder: Path = FOLDER) -> list[str]:
 
 def name_of(record: Record) -> str:
     """What a baseline is called where nobody says: ``use-m3-demo``, the model and the tasks."""
-    parts = [record.model, *(str(t["task"]) for t in record.document["tasks"])]
+    parts = [record.model, *(t.task for t in record.tasks)]
     return re.sub(r"[^A-Za-z0-9._]+", "-", "-".join(parts)).strip("-.")[:80] or "baseline"
 
 
@@ -125,7 +126,7 @@ def trimmed(record: Record, measures: Sequence[str]) -> tuple[dict[str, Any], di
     import pyarrow.parquet as pq
 
     document = copy.deepcopy(record.document)
-    held = {m for t in document["tasks"] for both in t["means"].values() for m in both["macro"]}
+    held = {m for task in record.tasks for m in task.all_measures}
     for measure in measures:
         if measure not in held:
             raise UsageError(
@@ -134,6 +135,8 @@ def trimmed(record: Record, measures: Sequence[str]) -> tuple[dict[str, Any], di
             )
     if document["command"]:
         document["command"] = portable(document["command"])
+    if record.contents.run is not None:
+        document["run"] = portable_run(record.contents.run).to_dict()
     tables = {}
     for entry in document["tasks"]:
         kept = [*entry["measures"], *measures]
@@ -181,13 +184,13 @@ def write(record: Record, folder: Path, measures: Sequence[str] = ()) -> list[Pa
         StoreError: the folder cannot be written.
     """
     document, tables = trimmed(record, measures)
-    validate(document, str(folder / RECORD_FILE))
+    contents = validate(document, str(folder / RECORD_FILE))
     written = []
     for task, raw in tables.items():
         written.append(folder / f"{task}.per-query.parquet")
         write_atomically(written[-1], raw)
     text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
-    for name, content in ((SUMMARY, summary(document, folder.name)), (RECORD_FILE, text + "\n")):
+    for name, content in ((SUMMARY, summary(contents, folder.name)), (RECORD_FILE, text + "\n")):
         written.append(folder / name)
         write_atomically(written[-1], content.encode())
     for stray in set(folder.glob("*.per-query.parquet")) - set(written):
@@ -195,41 +198,39 @@ def write(record: Record, folder: Path, measures: Sequence[str] = ()) -> list[Pa
     return written
 
 
-def summary(document: Mapping[str, Any], name: str) -> str:
+def summary(contents: Contents, name: str) -> str:
     """A baseline in Markdown, one number a cell, so that a change of it reads as a change."""
-    model, environment = document["model"], document["environment"]
+    model, environment = contents.model, contents.environment
     lines = [
         f"# Baseline {name}",
         "",
         "Written by `harness baseline set` or `harness gate --update-baseline`, not by hand.",
         "",
-        f"- model: {model['name']}, fingerprint {str(model['fingerprint'])[:12]}",
-        f"- made: {document['created']} on {environment['processor']}, device {document['device']}",
-        f"- harness {environment['packages'].get('polyglot-harness', 'unknown')}, "
-        f"Python {environment['python']}, numpy {environment['packages'].get('numpy')}, "
-        f"torch {environment['packages'].get('torch')}",
+        f"- model: {model.name}, fingerprint {str(model.fingerprint)[:12]}",
+        f"- made: {contents.created} on {environment.processor}, device {contents.device}",
+        f"- harness {environment.packages.get('polyglot-harness', 'unknown')}, "
+        f"Python {environment.python}, numpy {environment.packages.get('numpy')}, "
+        f"torch {environment.packages.get('torch')}",
     ]
-    for entry in document["tasks"]:
-        lines += ["", f"## {entry['title']} ({entry['task']}), text: {entry['text']}", ""]
-        lines += [f"- data {entry['data_digest'][:12]}, task file {entry['task_digest'][:12]}"]
-        if entry["partial"]:
-            lines += [f"- part of it: {partial(entry['partial'])}"]
-        lines += ["", *_means(entry)]
+    for task in contents.tasks:
+        lines += ["", f"## {task.title} ({task.task}), text: {task.text}", ""]
+        lines += [f"- data {task.data_digest[:12]}, task file {task.task_digest[:12]}"]
+        if task.partial:
+            lines += [f"- part of it: {partial(task.partial.to_dict())}"]
+        lines += ["", *_means(task)]
     return "\n".join(lines) + "\n"
 
 
-def _means(entry: Mapping[str, Any]) -> list[str]:
+def _means(task: Task) -> list[str]:
     """Macro means of each kind, and of each query language in it."""
-    measures = list(dict.fromkeys(m for both in entry["means"].values() for m in both["macro"]))
+    measures = task.all_measures
     rows = []
-    for kind, both in entry["means"].items():
-        rows.append(Line([Item(kind, "best"), *_cells(measures, both["macro"])]))
-        own = [s for s in entry["settings"] if s["kind"] == kind]
-        macro = MacroMean(
-            tuple(Setting(kind, s["query_language"], s["passage_language"]) for s in own)
-        )
-        means = {m: macro.by_language([s["scores"][m] for s in own]) for m in own[0]["scores"]}
-        for language in dict.fromkeys(s["query_language"] for s in own):
+    for kind, both in task.means.items():
+        rows.append(Line([Item(kind, "best"), *_cells(measures, both.macro)]))
+        own = [s for s in task.settings if s.kind == kind]
+        macro = MacroMean(tuple(Setting(kind, s.query_language, s.passage_language) for s in own))
+        means = {m: macro.by_language([s.scores[m] for s in own]) for m in own[0].scores}
+        for language in dict.fromkeys(s.query_language for s in own):
             of_language = {m: or_none(x[language]) for m, x in means.items()}
             rows.append(Line([language, *_cells(measures, of_language)]))
     return markdown_rows(Grid("", ("", *map(numbers.label, measures)), rows))
@@ -248,7 +249,7 @@ def check(name: str, folder: Path = FOLDER) -> Record:
         RecordError: its record or one of its tables is damaged.
     """
     record = load(name, folder)
-    for entry in record.document["tasks"]:
-        if len(record.per_query(entry["task"])) != entry["per_query"]["rows"]:
-            raise RecordError(f"the table of {entry['task']} in baseline {name} is not whole")
+    for task in record.tasks:
+        if task.per_query is None or len(record.per_query(task.task)) != task.per_query.rows:
+            raise RecordError(f"the table of {task.task} in baseline {name} is not whole")
     return record

@@ -107,6 +107,7 @@ def test_adding_twice_changes_nothing(made: tuple[Record, Path, Path]) -> None:
 def test_no_folder_of_the_machine_stands_in_it(made: tuple[Record, Path, Path]) -> None:
     text = made[2].read_text()
     assert "/home/me" not in text and "./bag" in text
+    assert str(made[1].parent) not in text and '"tasks":["./tiny.toml"]' in text.replace(" ", "")
 
 
 def test_undefined_and_constant_values_come_back() -> None:

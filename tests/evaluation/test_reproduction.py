@@ -24,6 +24,7 @@ from harness.evaluation.reproduction import (
     flag_of,
     portable_options,
 )
+from harness.gate import baselines
 from harness.models.base import ModelOptions
 
 OTHER: dict[str, Any] = {
@@ -163,3 +164,13 @@ def test_a_model_from_python_is_named_as_what_it_is(tmp_path: Path) -> None:
         "harness.evaluate(model, tasks=['./tiny.toml'], limit=4, batch_size=2)"
         "  # model: the encoder called 'word-bag'"
     )
+
+
+def test_a_baseline_names_no_folder_of_its_machine(tmp_path: Path) -> None:
+    task = str(tiny.write_task(tmp_path / "own"))
+    record = harness.evaluate("bm25", task, trec=tmp_path / "runs", memory="1G", resamples=0)
+    for path in baselines.write(record, tmp_path / "baseline"):
+        assert str(tmp_path).encode() not in path.read_bytes()
+    run = harness.load_record(tmp_path / "baseline").contents.run
+    assert run is not None and run.tasks == ("./tiny.toml",)
+    assert run.options == options_with(resamples=0)

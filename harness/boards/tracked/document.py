@@ -31,8 +31,6 @@ from harness.errors import RecordError
 from harness.evaluation.record import RECORD_FILE, Record, finite
 from harness.evaluation.record_fields import (
     Bootstrap,
-    Contents,
-    HowRun,
     Interval,
     Intervals,
     RunFacts,
@@ -40,7 +38,7 @@ from harness.evaluation.record_fields import (
     TaskFacts,
     fields_of,
 )
-from harness.evaluation.reproduction import portable, portable_options, portable_word
+from harness.evaluation.reproduction import portable, portable_run
 
 __all__ = [
     "FOLDER",
@@ -116,18 +114,10 @@ def tracked_document(record: Record) -> tuple[dict[str, Any], dict[str, tuple[st
         "tracked_version": VERSION,
         "command": portable(whole.command) if whole.command else None,
         **{k: v for k, v in whole.to_dict().items() if k in RunFacts.model_fields},
-        **_portable_run(whole),
+        **({} if whole.run is None else {"run": portable_run(whole.run).to_dict()}),
         "tasks": tasks,
     }
     return finite(document), ids
-
-
-def _portable_run(contents: Contents) -> dict[str, Any]:
-    if contents.run is None:
-        return {}
-    tasks = tuple(map(portable_word, contents.run.tasks))
-    options = portable_options(contents.run.options)
-    return {"run": HowRun(tasks=tasks, options=options).to_dict()}
 
 
 _REWRITTEN = frozenset(("means", "top_languages"))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from harness.data.locations import FileReport
     from harness.data.task import TaskSpec
     from harness.evaluation.dry_run import Plan
+    from harness.evaluation.record_fields import Contents
     from harness.models import Listing, Model
 
 _LISTED = 18
@@ -119,42 +120,40 @@ def print_files(console: Console, reports: Sequence[tuple[str, FileReport]]) -> 
         console.print(line, soft_wrap=True)
 
 
-def print_baselines(
-    console: Console, found: Sequence[tuple[str, Mapping[str, Any]]], folder: Path
-) -> None:
+def print_baselines(console: Console, found: Sequence[tuple[str, Contents]], folder: Path) -> None:
     """Tracked baselines, by name."""
     if not found:
         console.print(f"No baselines in {folder}; `harness baseline set RECORD` makes one.")
         return
     rows = []
-    for name, document in found:
-        packages = document["environment"]["packages"]
+    for name, contents in found:
+        packages = contents.environment.packages
         rows.append(
             (
                 name,
-                document["model"]["name"],
-                " ".join(str(t["task"]) for t in document["tasks"]),
-                document["created"][:10],
+                contents.model.name,
+                " ".join(t.task for t in contents.tasks),
+                contents.created[:10],
                 packages.get("polyglot-harness", numbers.UNDEFINED),
-                str(document["model"]["fingerprint"] or numbers.UNDEFINED)[:12],
+                (contents.model.fingerprint or numbers.UNDEFINED)[:12],
             )
         )
     heads = ("baseline", "model", "tasks", "made", "harness", "fingerprint")
     print_grid(console, Grid("", heads, rows, align="llwlll"))
 
 
-def print_baseline(console: Console, document: Mapping[str, Any]) -> None:
+def print_baseline(console: Console, contents: Contents) -> None:
     """Who made a baseline, and of what: versions and digests."""
-    environment, model = document["environment"], document["model"]
-    console.print(f"made {document['created']} on {environment['platform']}", soft_wrap=True)
-    console.print(f"{environment['processor']}, device {document['device']}", soft_wrap=True)
-    versions = [f"Python {environment['python']}"]
-    versions += [f"{name} {version}" for name, version in environment["packages"].items()]
+    environment, model = contents.environment, contents.model
+    console.print(f"made {contents.created} on {environment.platform}", soft_wrap=True)
+    console.print(f"{environment.processor}, device {contents.device}", soft_wrap=True)
+    versions = [f"Python {environment.python}"]
+    versions += [f"{name} {version}" for name, version in environment.packages.items()]
     console.print(", ".join(versions))
-    console.print(f"fingerprint {model['fingerprint']}", soft_wrap=True)
-    for entry in document["tasks"]:
-        console.print(f"{entry['task']}: data {entry['data_digest']}", soft_wrap=True)
-        console.print(f"{entry['task']}: task file {entry['task_digest']}", soft_wrap=True)
-        told = entry.get("definitions", {})
-        console.print(f"{entry['task']}: " + ", ".join(f"{m} {x}" for m, x in told.items()))
+    console.print(f"fingerprint {model.fingerprint}", soft_wrap=True)
+    for task in contents.tasks:
+        console.print(f"{task.task}: data {task.data_digest}", soft_wrap=True)
+        console.print(f"{task.task}: task file {task.task_digest}", soft_wrap=True)
+        definitions = task.definitions or {}
+        console.print(f"{task.task}: " + ", ".join(f"{m} {x}" for m, x in definitions.items()))
     console.print()
