@@ -1,4 +1,4 @@
-"""From ranks to numbers: the per-query table of a task, and the means over it."""
+"""From ranks to numbers: the per-query table of a task."""
 
 from __future__ import annotations
 

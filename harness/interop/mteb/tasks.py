@@ -36,7 +36,7 @@ from harness.search.exact import normalised
 from harness.search.in_memory import DenseScores
 from harness.search.results import SearchResult
 from harness.search.tiles import rank
-from harness.stats.means import setting_means
+from harness.stats.means import MacroMean, setting_means
 from harness.vectors import encode as encoding
 
 _TOP = 1000
@@ -196,18 +196,17 @@ class BridgedTask(AbsTaskRetrieval):  # type: ignore[misc]
         return scores
 
     def _means_over(self, kind: Kind, scores: Mapping[str, Any]) -> dict[str, float]:
-        """``mono_mean_ndcg_at_10``: by query language first, then over languages (macro)."""
+        """``mono_mean_ndcg_at_10``: macro means."""
         of_kind = {n: s for n, s in self._by_name.items() if s.kind == kind and n in scores}
         means: dict[str, float] = {}
         for key in (MAIN_SCORE, *(m.name for m in self.prepared.measures if kind in m.kinds)):
-            by_language: dict[str, list[float]] = {}
-            for name, setting in of_kind.items():
-                value = scores[name].get(key)
-                if value is not None:
-                    by_language.setdefault(setting.query_language, []).append(value)
-            if by_language:
-                each = [sum(v) / len(v) for v in by_language.values()]
-                means[f"{kind}_mean_{key}"] = sum(each) / len(each)
+            values = {
+                setting: value
+                for name, setting in of_kind.items()
+                if (value := scores[name].get(key)) is not None
+            }
+            if values:
+                means[f"{kind}_mean_{key}"] = MacroMean(tuple(values)).mean(list(values.values()))
         return means
 
     def _evaluate_subset(self, model: Any, data_split: Any, *, hf_subset: str, **given: Any) -> Any:
