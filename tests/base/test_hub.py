@@ -64,4 +64,4 @@ def test_no_access_for_another_reason_is_not_called_an_unreachable_hub(served: H
 def test_offline_nothing_is_fetched(served: Hub) -> None:
     with pytest.raises(UnreachableError, match=f"^org/set@{COMMIT}: offline nothing is fetched$"):
         Repository("org/set", COMMIT, "dataset").snapshot(["*"], offline=True)
-    assert served.asked == []
+    assert served.requests == []

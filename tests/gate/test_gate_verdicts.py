@@ -279,6 +279,20 @@ def test_a_pair_alone_is_named_as_a_pair(crossed: Record, tmp_path: Path) -> Non
     assert len(list(found.cells())) == 6 and set(found.languages) == {"en", "de"}
 
 
+def test_a_pair_of_languages_with_scripts_is_named_by_its_languages(tmp_path: Path) -> None:
+    """The pair's name alone does not say where its first code ends."""
+    path = tiny.write_task(tmp_path, questions=QUESTIONS, languages=("en", "zh-Hant", "es"))
+    record = evaluate(tiny.WordBag(), tasks=[str(path)], settings=("cross",), store=False)
+    pairs = [x.replace("de", "zh-Hant") for x in PAIRS]
+    level = with_values(record, dict.fromkeys(pairs, [0.5] * QUESTIONS))
+    fall = [0.5 + x for x in SURE]
+    lower = with_values(
+        level, {x: fall if x == "cross/zh-Hant-en" else [0.5] * QUESTIONS for x in pairs}
+    )
+    found = gate(lower, level, policy(tmp_path, CROSS.format(by="pair")))
+    assert set(found.languages) == {"zh-Hant", "en"}
+
+
 def test_a_mean_says_which_languages_it_fell_with(crossed: Record, tmp_path: Path) -> None:
     mean = CROSS.format(by="mean")
     rules = policy(tmp_path, mean + CROSS.format(by="language"))

@@ -25,6 +25,8 @@ class Hub:
     def __init__(self, files: dict[str, bytes], small: Collection[str] = ()) -> None:
         self.files, self.small = files, small
         self.asked: list[str] = []
+        self.requests: list[str] = []
+        """Paths of all requests, of files or not."""
         self.refuses: tuple[int, str] | None = None
         """Status, and the hub's code for why (``GatedRepo``), of every answer."""
         outer = self
@@ -32,6 +34,11 @@ class Hub:
         class Handler(BaseHTTPRequestHandler):
             def log_message(self, *_: object) -> None:
                 pass
+
+            def parse_request(self) -> bool:
+                parsed = super().parse_request()
+                outer.requests.append(self.path)
+                return parsed
 
             def do_HEAD(self) -> None:
                 self.answer(with_body=False)
