@@ -32,6 +32,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from harness.base.environment import environment
 from harness.base.progress import Silent, Stages
 from harness.data.task import find_task
 from harness.evaluation.encode_stage import encode_task
@@ -43,6 +44,7 @@ from harness.evaluation.task_entry import score
 from harness.models import load
 from harness.models.base import ModelOptions
 from harness.search import tiles
+from harness.search.exact import Decisions
 from harness.stats.per_query import PerQuery
 from harness.vectors.encode import EncodingCounts
 from harness.vectors.store import Store
@@ -127,6 +129,7 @@ def main() -> None:
     parser.add_argument("--passage-prompt")
     parser.add_argument("--dimensions", type=int, help="random vectors of this width, no model")
     parser.add_argument("--task", default="xquad-r")
+    parser.add_argument("--languages", help="only these, as in en,de: fewer texts to encode first")
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
 
@@ -136,12 +139,14 @@ def main() -> None:
     )
     model: Any = load(arguments.model if width is None else Random(width), prompts)
     spec = find_task(arguments.task)
-    plain = RunOptions(data_dir=arguments.data_dir, bias=False)
+    languages = arguments.languages and tuple(arguments.languages.split(","))
+    plain = RunOptions(data_dir=arguments.data_dir, bias=False, languages=languages)
     alone, suite = prepare(spec, plain), prepare(spec, replace(plain, bias=True))
     vectors = encode_task(model, alone, Store(), EncodingCounts(), Silent())
     queries = {x: vectors["query", x] for x in alone.golds}
     passages = np.concatenate([vectors["passage", x] for x in alone.data.passages])
     products = sum(len(q) for q in queries.values()) * len(passages) * passages.shape[1]
+    print(f"processor: {environment()['processor']}, {torch.get_num_threads()} threads")
     print(
         f"{arguments.task}, {model.name}: {len(alone.settings)} settings, "
         f"{passages.shape[1]} dimensions, {2 * products / 1e9:.0f} GFLOP of products"
@@ -156,10 +161,10 @@ def main() -> None:
             settings(model, alone, plain)
             once_hasty = Took.now().since(begun)
         begun = Took.now()
-        table, stages = settings(model, alone, plain)
+        table, stages, decided = settings(model, alone, plain)
         once = Took.now().since(begun)
         begun = Took.now()
-        everything, more = settings(model, suite, plain)
+        everything, more, _ = settings(model, suite, plain)
         twice = Took.now().since(begun)
         with more.stage("intervals"):
             intervals(everything, suite.measures, resamples=plain.resamples)
@@ -191,6 +196,8 @@ def main() -> None:
         )
     print(f"  without certainty  {both(hasty)}   float32 products alone")
     print(f"  ratio to that      {spread(ours, hasty)}")
+    pairs = sum(len(g.columns) for g in alone.golds.values())
+    print(f"  decided by more    {decided and decided.summary()} of {pairs:,} relevant passages")
     print(f"  ratio to bare      {spread(ours, least)}")
     print(f"  to one a language  {spread(ours, usual)}")
     print(f"with the bias suite  {both(biased)}   {len(suite.measures)} measures")
@@ -209,7 +216,9 @@ def float32_alone() -> Iterator[None]:
         tiles.products_are_exact = before
 
 
-def settings(model: Any, prepared: Prepared, options: RunOptions) -> tuple[PerQuery, Stages]:
+def settings(
+    model: Any, prepared: Prepared, options: RunOptions
+) -> tuple[PerQuery, Stages, Decisions | None]:
     """Everything from stored vectors to the bytes of the per-query table."""
     stages = Stages()
     with stages.stage("read store"):
@@ -220,7 +229,7 @@ def settings(model: Any, prepared: Prepared, options: RunOptions) -> tuple[PerQu
         table, _ = score(prepared, searched)
     with stages.stage("table"):
         table.to_parquet()
-    return table, stages
+    return table, stages, searched.decisions
 
 
 def both(runs: list[Took]) -> str:
