@@ -56,6 +56,13 @@ def interval(
     return first, last
 
 
+def amount(number: float) -> str:
+    """The size of a difference in a sentence: four decimals below 10, else one."""
+    if abs(number) < 5e-5:
+        return f"{number:.1g}" if number else "0"
+    return f"{number:.4f}" if abs(number) < 10 else f"{number:,.1f}"
+
+
 def p_value(p: float) -> str:
     """A p-value with four decimals; below what they show ``<0.0001``."""
     if p != p:
@@ -63,9 +70,9 @@ def p_value(p: float) -> str:
     return "<0.0001" if p < 0.0001 else f"{p:.4f}"
 
 
-def percent(share: float, digits: int = 1) -> str:
+def percent(share: float | None, digits: int = 1) -> str:
     """A share as a percentage, ``12.3%``."""
-    return UNDEFINED if share != share else f"{share:.{digits}%}"
+    return UNDEFINED if share is None or share != share else f"{share:.{digits}%}"
 
 
 def count(number: float) -> str:

@@ -169,7 +169,7 @@ def _speed(task: Task) -> str | None:
     parts = [
         f"{done.tokens:,} tokens",
         f"{done.tokens_per_second:,.0f}/s",
-        f"{done.padding_share:.1%} padding",
+        f"{numbers.percent(done.padding_share)} padding",
     ]
     return ", ".join(parts)
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harness.console.numbers import p_value, plural
+from harness.console.numbers import amount, p_value, plural
 from harness.gate.differences import Check, ValueChange
 from harness.gate.policy import LEAST, Direction, Policy, Rule
 from harness.gate.result import CheckResult, Outcome, Verdict
@@ -125,7 +125,7 @@ def _verdict(
     what = "change" if rule.direction == "same" else "drop"
     if drop.size != drop.size:
         return "missing", "no question has a value in both records"
-    size, most = _amount(drop.size), _amount(limit)
+    size, most = amount(drop.size), amount(limit)
     if found.questions < rule.min_queries:
         few = plural(found.questions, "question")
         return "inconclusive", f"{few}, the rule asks for {rule.min_queries:,}"
@@ -139,13 +139,13 @@ def _verdict(
     if not drop.worst <= margin + LEAST / 2:
         return (
             "inconclusive",
-            f"the {what} may be {_amount(drop.worst)}, at most {_amount(margin)} is let through",
+            f"the {what} may be {amount(drop.worst)}, at most {amount(margin)} is let through",
         )
     if better <= rule.alpha and -drop.size > LEAST:
-        return "improvement", f"better by {_amount(-drop.size)} (p = {p_value(better)})"
+        return "improvement", f"better by {amount(-drop.size)} (p = {p_value(better)})"
     if worse <= rule.alpha:
         return "pass", f"{what} of {size} (p = {p_value(worse)}), within {most}"
-    return "pass", f"no {what} beyond {_amount(margin)}"
+    return "pass", f"no {what} beyond {amount(margin)}"
 
 
 def outcomes(policy: Policy, asked: Sequence[Check], cells: Sequence[CheckResult]) -> list[Outcome]:
@@ -174,10 +174,3 @@ def overall(found: Sequence[Outcome]) -> Verdict:
             for x in found
         ]
     )
-
-
-def _amount(number: float) -> str:
-    """A difference in words: four decimals below 10, else one."""
-    if abs(number) < 5e-5:
-        return f"{number:.1g}" if number else "0"
-    return f"{number:.4f}" if abs(number) < 10 else f"{number:,.1f}"

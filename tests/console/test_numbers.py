@@ -38,6 +38,12 @@ def test_intervals() -> None:
     assert numbers.interval("map", NAN, NAN) is numbers.interval("map", None, 0.1) is None
 
 
+def test_sizes_of_differences_in_sentences() -> None:
+    assert [numbers.amount(x) for x in (0, 0.00001, 0.02, 1234.56)] == [
+        "0", "1e-05", "0.0200", "1,234.6",
+    ]  # fmt: skip
+
+
 def test_p_values() -> None:
     assert [numbers.p_value(p) for p in (0.04999, 0.0001, 0.00009, NAN)] == [
         "0.0500", "0.0001", "<0.0001", "-",

@@ -10,6 +10,7 @@ from harness.boards.render.grids import (
     overview_grid,
 )
 from harness.console.latex import table
+from harness.console.numbers import percent
 
 HEAD = r"""% Written by harness board from the records in this folder; edits will be lost.
 % \usepackage{booktabs,graphicx} and, for the names of models, a Unicode engine or T1 fonts.
@@ -25,8 +26,8 @@ def task_board(board: TaskBoard, whole: Board) -> str:
     """The board of one task: its main table, and the main measure by query language."""
     notes = "".join(f" {note}." for note in board.notes)
     caption = (
-        f"{board.title}, {whole.level:.0%} intervals in brackets, rank: what the data do not "
-        f"exclude. †: published, not measured here.{notes}"
+        f"{board.title}, {percent(whole.level, 0)} intervals in brackets, rank: what the data "
+        f"do not exclude. †: published, not measured here.{notes}"
     )
     parts = [HEAD, table(main_grid(board), caption, board.slug)]
     main = board.sort.partition("/")[2]

@@ -110,7 +110,7 @@ def _main(board: TaskBoard, whole: Board) -> str:
     column = next(c for c in board.every if c.key == board.sort)
     lines = [
         f"In the order of {column.kind} {escaped(column.label)}; in brackets "
-        f"{whole.level:.0%} intervals (bootstrap over questions).",
+        f"{numbers.percent(whole.level, 0)} intervals (bootstrap over questions).",
         "Best measured value in bold, second best underlined.",
         escaped(whole.method),
         *_ties(board),
@@ -127,7 +127,7 @@ def _additions(board: TaskBoard, whole: Board) -> str:
         return ""
     line = (
         "Before → after; in brackets the difference's interval at "
-        f"{whole.level:.0%} (Student's, over what each question adds to it)."
+        f"{numbers.percent(whole.level, 0)} (Student's, over what each question adds to it)."
     )
     return f"{_section(grid)}\n{bullets([line])}"
 

@@ -239,12 +239,12 @@ def _legend(found: Comparison) -> Iterator[str]:
     """What the columns mean."""
     times, seed = numbers.count(found.permutations), found.seed
     yield (
-        f"Macro means with {found.level:.0%} BCa intervals, questions resampled "
+        f"Macro means with {percent(found.level, 0)} BCa intervals, questions resampled "
         f"({numbers.count(found.resamples)} times, seed {seed}). p: questions swapped between "
         f"two records ({times} times, or in all ways there are if fewer), Holm over "
         f"{numbers.plural(found.comparisons, 'comparison')}; a verdict needs p at most "
-        f"{found.alpha}. Could detect: the least true difference that {found.power:.0%} of such "
-        f"data sets would show, at {found.alpha} / {numbers.count(found.comparisons)}. By "
+        f"{found.alpha}. Could detect: the least true difference that {percent(found.power, 0)} of "
+        f"such data sets would show, at {found.alpha} / {numbers.count(found.comparisons)}. By "
         "language, p is Holm's over the languages of that table."
     )
     for task in found.tasks:
