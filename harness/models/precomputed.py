@@ -114,7 +114,7 @@ def write_embeddings(
     return target
 
 
-class _VectorFile(NamedTuple):
+class _OpenFile(NamedTuple):
     array: NDArray[Any]
     rows: dict[str, int]
 
@@ -144,7 +144,7 @@ class PrecomputedEncoder:
                     "computed"
                 )
         manifest = _read_manifest(folder)
-        self._parts: dict[tuple[str, str], _Part] = {}
+        self._parts: dict[tuple[str, str], _VectorFiles] = {}
         files: dict[str, str] = {}
         for role, by_language in manifest.roles.items():
             for language, part in by_language.items():
@@ -153,7 +153,7 @@ class PrecomputedEncoder:
                     if not (folder / file).is_file():
                         raise ModelError(f"{folder / file}: missing, though {MANIFEST} names it")
                     files[file] = digest_file(folder / file)
-        self._open: dict[tuple[str, str], _VectorFile] = {}
+        self._open: dict[tuple[str, str], _OpenFile] = {}
         self.name: str = manifest.name
         self.similarity: Similarity = manifest.similarity
         self.dimensions: int = manifest.dimensions
@@ -188,7 +188,7 @@ class PrecomputedEncoder:
             )
         return np.ascontiguousarray(part.array[wanted], dtype=np.float32)
 
-    def _part(self, role: str, language: str) -> _VectorFile:
+    def _part(self, role: str, language: str) -> _OpenFile:
         key = (role, language)
         if key in self._open:
             return self._open[key]
@@ -216,7 +216,7 @@ class PrecomputedEncoder:
         rows: dict[str, int] = {}
         for row, text in enumerate(keys):
             rows.setdefault(text, row)  # equal texts: the first row is used
-        self._open[key] = _VectorFile(array, rows)
+        self._open[key] = _OpenFile(array, rows)
         return self._open[key]
 
 
@@ -227,7 +227,7 @@ def _own_file(name: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Part:
+class _VectorFiles:
     file: Annotated[Text, Check(_own_file)]
     keys: Annotated[Text, Check(_own_file)]
     rows: int
@@ -239,7 +239,7 @@ class _Manifest:
     name: str
     similarity: Similarity
     dimensions: int
-    roles: Mapping[Role, Mapping[str, _Part]]
+    roles: Mapping[Role, Mapping[str, _VectorFiles]]
 
     def __post_init__(self) -> None:
         if self.format != _FORMAT:

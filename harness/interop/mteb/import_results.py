@@ -120,7 +120,7 @@ def read_results(paths: Sequence[Path], *, every: bool = False) -> Imports:
         RecordError: nothing can be read: no file, or none of a task that is known here.
     """
     problems = Problems()
-    rows = _Rows(problems)
+    rows = _PublishedRows(problems)
     facts = _Models(problems)
     files = 0
     for path in paths:
@@ -148,7 +148,7 @@ def _no_results() -> str:
     )
 
 
-class _Rows:
+class _PublishedRows:
     """One row for each model, revision and task, and no two of a task with one id."""
 
     def __init__(self, problems: Problems) -> None:
