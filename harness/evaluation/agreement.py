@@ -1,8 +1,8 @@
-"""Does one question get the same passages in every language? Scores beyond the heads, per question.
+"""Does a question retrieve the same passages in every language? Scores beyond the top k.
 
-Mean rank correlation compares two rankings over the union of their heads, so it needs the scores
-that each language's query gives to the other languages' heads. That is a handful of passages per
-question, fetched after search; the score matrix is not computed a second time.
+Mean rank correlation compares two rankings over the union of their top k, so it needs the scores of
+each language's query for the other languages' top k. That is a handful of passages per question,
+scored after search; the score matrix is not computed a second time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from harness.models.base import LexicalIndex
 
 DEPTH = 10
-"""Length of each head in the union, the cutoff of the other measures."""
+"""k of each top k in the union, the cutoff of the other measures."""
 
 ScoresAt = Callable[
     [Mapping[str, NDArray[np.int64]], NDArray[np.int64], NDArray[np.bool_]], NDArray[np.float32]
@@ -55,7 +55,7 @@ def dense_scores_at(
         out = np.zeros((len(columns), len(rows), columns.shape[1]), np.float32)
         for i in range(0, len(columns), step):
             part = slice(i, i + step)
-            # The lower number is the lower column, which is first of equal ones.
+            # The lower number is the lower column, which wins ties.
             different, number = np.unique(columns[part], return_inverse=True)
             passages = vectors(different)
             flat = np.ascontiguousarray(asked[part].reshape(-1, asked.shape[2]))
@@ -81,7 +81,7 @@ def _places(
     decider: Decider,
     margin: NDArray[np.float32],
 ) -> NDArray[np.float32]:
-    """(n, L, C) for queries (n, L, d) and columns (n, C); 0 where nobody looks."""
+    """(n, L, C) for queries (n, L, d) and columns (n, C); 0 for unused entries."""
     import torch
 
     languages = asked.shape[1]
@@ -126,7 +126,7 @@ def question_agreement(
 ) -> dict[str, NDArray[np.float64]]:
     """Query language -> (Q,) mean rank correlation of each query with its translations.
 
-    NaN for a question that is asked in one language alone.
+    NaN for a question with a query in only one language.
     """
     numbers: dict[str, int] = {}
     for ranks in found.values():
@@ -155,7 +155,7 @@ def question_agreement(
 
 
 def _first_places(values: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Where in its row each value stands first: equal passages get equal numbers."""
+    """Position of each value's first occurrence in its row: equal passages get equal numbers."""
     order = np.argsort(values, axis=1, kind="stable")
     ordered = np.take_along_axis(values, order, axis=1)
     new = np.ones(values.shape, bool)

@@ -1,4 +1,4 @@
-"""The stages of a run over corpora: encoded shard by shard, searched as they lie in the store."""
+"""The stages of a run over corpora: encoded shard by shard, searched directly in the store."""
 
 from __future__ import annotations
 
@@ -66,10 +66,10 @@ class HeldShard:
 
 @contextlib.contextmanager
 def store_for(model: DenseModel, store: Store | None, options: RunOptions) -> Iterator[Store]:
-    """Where the shards of a run go: the store, or a folder that is gone after it.
+    """Where the shards of a run go: the store, or a temporary folder.
 
-    Vectors that nothing vouches for, or that the user does not want kept, still have to lie
-    somewhere while they are searched.
+    Vectors without a fingerprint, or with ``--no-store``, still have to be on disk while they are
+    searched.
     """
     if store is not None and model.fingerprint is not None:
         yield store
@@ -85,7 +85,7 @@ def store_for(model: DenseModel, store: Store | None, options: RunOptions) -> It
 def spaces_of(
     model: DenseModel, prepared: Prepared, store: Store, options: RunOptions
 ) -> dict[str, CorpusSpace]:
-    """Where the shards of each language of a task are kept."""
+    """The spaces for the shards of each language of a task."""
     return {
         x: shard_jobs.corpus_space(
             model, corpus, store, size=options.shard_size, dtype=options.store_dtype
@@ -97,7 +97,7 @@ def spaces_of(
 def unfinished(
     model: DenseModel, prepared: Prepared, store: Store | None, options: RunOptions
 ) -> int:
-    """Passages of a task's corpora whose shard is not finished; none is read or verified."""
+    """Passages of a task's corpora whose shard is unfinished; nothing is read or verified."""
     corpora = prepared.data.corpora
     if store is None or model.fingerprint is None:
         return sum(len(corpus) for corpus in corpora.values())
@@ -116,8 +116,8 @@ def encode_corpora(
 ) -> tuple[Vectors, Shards]:
     """Encode queries, and what is missing of a task's corpora; open all of it.
 
-    ``queries`` encodes a task's queries. ``counts`` is added to. A run that was stopped and goes on
-    counts as one: what it found in the store when it first began is noted there until
+    ``queries`` encodes a task's queries. ``counts`` is added to. A run that was stopped and resumed
+    counts as one: what was in the store when it first began is noted there until
     :func:`forget_begun`.
 
     Raises:
@@ -152,7 +152,7 @@ def encode_corpora(
         shards[language] = [shard for shard in opened if shard is not None]
         if len(shards[language]) < len(space):
             raise UsageError(
-                f"shards of {language} in {space.folder} were removed while they were in use; "
+                f"shards of {language} in {space.folder} were removed during the run; "
                 "start the run again"
             )
     fresh = {(job.language, job.number) for job in pending}
@@ -183,18 +183,18 @@ def part_of(
 def _check_whole(
     corpora: Mapping[str, Corpus], spaces: Mapping[str, CorpusSpace], part: tuple[int, int]
 ) -> None:
-    """Raise :class:`UnfinishedError` where other parts of a job array have work left."""
+    """Raise :class:`UnfinishedError` if other jobs of an array have work left."""
     left = len(shard_jobs.pending_jobs(corpora, spaces, verify=False))
     if left:
         total = sum(len(space) for space in spaces.values())
         raise UnfinishedError(
-            f"--shard {part[0]}/{part[1]}: this part is encoded; {left} of {total} shards are left "
-            "to other parts, and the run that finds all of them finished writes the record"
+            f"--shard {part[0]}/{part[1]}: this job is done; {left} of {total} shards are left "
+            "to other jobs, and the one that finds all of them finished writes the record"
         )
 
 
 def worker_for(model: DenseModel, prepared: Prepared, options: RunOptions) -> ModelWorker | None:
-    """How another process makes the model; ``None`` where it was given as an object."""
+    """How another process creates the model; ``None`` if it was given as an object."""
     if options.engine == "local" or options.named is None or model.fingerprint is None:
         return None
     name = options.named
@@ -247,7 +247,7 @@ def _begun(
 def forget_begun(
     model: Model, prepared: Prepared, store: Store | None, options: RunOptions
 ) -> None:
-    """Forget when a run first began: its record is written, and the next one is another."""
+    """Forget when a run first began, once its record is written."""
     if store is not None and prepared.data.corpora and hasattr(model, "encode"):
         model = cast("DenseModel", model)
         spaces = spaces_of(model, prepared, store, options)
@@ -315,7 +315,7 @@ def shards_of(
 
 
 def corpus_entry(prepared: Prepared, options: RunOptions, *, dense: bool) -> dict[str, Any]:
-    """What a record says of a task's corpora: what was searched, and whether it was all of it."""
+    """A task's corpora for the record: what was searched, and whether it was complete."""
     corpora = prepared.data.corpora
     part = {
         x: {"passages": len(c), "whole": c.whole}

@@ -1,8 +1,8 @@
-"""How long a task will take, how much disk and memory, before anybody starts.
+"""How long a task will take, and how much disk and memory, estimated beforehand.
 
-A short sample of each language's passages is encoded, and what it took is multiplied by the number
-of passages of the whole corpus, which the task says. That is all: a plan is arithmetic from a
-measurement on this machine, and says what it was made of.
+A short sample of each language's passages is encoded, and the cost is multiplied by the number of
+passages of the full corpus in the task file. A plan is arithmetic from a measurement on this
+machine, and says what it is based on.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SAMPLE = 256
 """Passages of each language that are encoded."""
 
 _SHARD_BYTES = 1024
-"""Of a shard beside its vectors and ids: two headers and a manifest, rounded up."""
+"""Bytes of a shard besides its vectors and ids: two headers and a manifest, rounded up."""
 _ID_BYTES = 4
 """By which ids grow from the first passages of a corpus to the last."""
 
@@ -39,7 +39,7 @@ class LanguagePlan:
     language: str
     passages: int
     measured: int
-    """Passages of the sample; 0: nothing was at hand, and others' mean was taken."""
+    """Passages of the sample; 0: none was available, so the others' mean is used."""
     seconds: float
     """On the machine that was measured, with one worker."""
     tokens: int | None
@@ -88,11 +88,11 @@ def plan_corpus(
 ) -> CorpusPlan:
     """Encode a sample of a task's passages and say what all of them will take.
 
-    Languages of which no passage is at hand get the mean of the others.
+    Languages without an available passage get the mean of the others.
 
     Raises:
-        UsageError: the model gives no vectors; the engine cannot be had.
-        DataError: no passage of the task is at hand.
+        UsageError: the model returns no vectors, or the engine is not available.
+        DataError: no passage of the task is available.
     """
     options = options or RunOptions()
     progress = progress or Silent()
@@ -100,7 +100,7 @@ def plan_corpus(
     spec = task if isinstance(task, TaskSpec) else find_task(task, text=options.text)
     bound = for_task(load_model(model, options.model), spec)
     if not hasattr(bound, "encode"):
-        raise UsageError(f"{bound.name} gives no vectors: there is nothing to encode or to keep")
+        raise UsageError(f"{bound.name} does not return vectors, so there is nothing to estimate")
     dense = cast("DenseModel", bound)
     machines, why = capacity(options)
     samples, totals, ids = _samples(spec, options, sample)
@@ -149,7 +149,7 @@ def plan_corpus(
 def _samples(
     spec: TaskSpec, options: RunOptions, count: int
 ) -> tuple[dict[str, list[str]], dict[str, int], int]:
-    """Texts by language where any are at hand, passages of the whole, and bytes of an id."""
+    """Available texts by language, passages of the full corpus, and bytes per id."""
     if spec.source.corpus is None:
         data = load_data(
             spec, languages=options.languages, data_dir=options.data_dir, offline=options.offline
@@ -163,13 +163,14 @@ def _samples(
     samples = {x: [p.text for p in held] for x, held in found.items() if held}
     if not samples:
         raise DataError(
-            f"no passage of {spec.name} in {', '.join(chosen) or 'these languages'} is at hand to "
+            f"no passage of {spec.name} in {', '.join(chosen) or 'these languages'} is available "
+            "to "
             f"measure on: fetch one language with `harness data fetch {spec.name} --languages "
             f"{(chosen or list(spec.languages))[0]}`, or point --data-dir at a folder with some"
         )
     totals = {x: spec.source.corpus.passages.get(x, 0) for x in chosen}
     for x in chosen:
-        if not totals[x]:  # a task of one's own need not say how large it is
+        if not totals[x]:  # a user's task need not say how large it is
             totals[x] = len(files.open(x))
     ids = max(len(p.id.encode()) for held in found.values() for p in held) + _ID_BYTES
     return samples, totals, ids

@@ -1,7 +1,7 @@
-"""The encoding stage of a run: what is searched, whichever kind of model made it.
+"""The encoding stage of a run: it makes something searchable of any kind of model.
 
-A model that gives vectors encodes a task's texts through the store, into memory or, for corpora,
-into shards on disk; one that gives scores indexes them. What comes out answers one call,
+A model that returns vectors encodes a task's texts through the store, into memory or, for corpora,
+into shards on disk; one that returns scores indexes them. All are searched by one call,
 :meth:`Searchable.search`.
 """
 
@@ -43,14 +43,14 @@ READERS = 4
 
 
 class Searchable(Protocol):
-    """A task's texts as a model left them, ready to be searched."""
+    """A task's texts, encoded or indexed, ready to be searched."""
 
     @property
     def dimensions(self) -> int | None:
         """Of the vectors; ``None`` for systems without any."""
 
     def search(self, options: RunOptions, progress: Progress, keep: Keep) -> Searched:
-        """Rank every query's passages; ``keep`` is handed each query language's result."""
+        """Rank every query's passages; ``keep`` gets each query language's result."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class InShards:
 
 @dataclass(frozen=True)
 class ByIndex:
-    """A system that gives scores, and the texts it indexes when it searches."""
+    """A system that returns scores, and the texts it indexes when it searches."""
 
     task: Prepared
     model: LexicalModel
@@ -104,7 +104,7 @@ class ByIndex:
 
 @dataclass(frozen=True)
 class TaskRun:
-    """One task of a run: how it is laid out, the model with its prompts, and what it took."""
+    """One task of a run: its layout, the model with its prompts, and time and memory."""
 
     task: Prepared
     model: Model
@@ -113,7 +113,7 @@ class TaskRun:
 
 
 def is_dense(model: Model) -> TypeGuard[DenseModel]:
-    """Whether a model gives vectors (else it gives scores)."""
+    """Whether a model returns vectors (rather than scores)."""
     return hasattr(model, "encode")
 
 
@@ -125,10 +125,10 @@ def encode(
     postprocessors: Sequence[PostProcessor],
     progress: Progress,
 ) -> Iterator[Searchable]:
-    """Encode a task's texts; what is yielded can be searched while the block lasts.
+    """Encode a task's texts; the result can be searched within the block.
 
     Raises:
-        HarnessError: the model fails, or texts, vectors or shards are not what they should be.
+        HarnessError: the model fails, or texts, vectors or shards are invalid.
     """
     task, model = run.task, run.model
     if not is_dense(model):
@@ -182,7 +182,7 @@ def encode_task(
     cosine = model.similarity == "cosine"
 
     def read(group: tuple[Role, str]) -> tuple[encoding.Stored, bool]:
-        """What is stored, and whether it is all there and of length 1 already."""
+        """What is stored, and whether it is complete and already of length 1."""
         held = encoding.look_up(model, *group, texts[group], store)
         if cosine and held.whole is not None:
             normalised(held.whole, out=held.whole)
@@ -216,7 +216,7 @@ def encode_task(
 def encode_in_model(
     model: Any, prepared: Prepared, counts: encoding.EncodingCounts, progress: Progress
 ) -> None:
-    """Have a model that gives scores encode a task's texts, where it encodes at all."""
+    """Let a model that returns scores encode a task's texts, if it encodes at all."""
     progress.start(f"encode {prepared.spec.name}", counts.distinct, "texts")
     begun = time.perf_counter()
     for role, _, texts in texts_of(prepared):

@@ -33,8 +33,8 @@ def evaluate(
         model: a name as ``harness run --model`` takes it, or any object with
             ``encode(texts, *, role, language) -> (n, d) array``
             (:class:`harness.models.base.Encoder`).
-        tasks: names, paths of task files or specs; default: the small tasks, less those that ask to
-            be named (:func:`harness.data.task.default_tasks`).
+        tasks: names, paths of task files or specs; default: the small tasks, except those with
+            ``default = false`` (:func:`harness.data.task.default_tasks`).
         options: how to run; ``settings`` replace its fields.
         output: folder for the record and its tables; ``None`` writes nothing. With ``rerank`` the
             record is that of both stages together, and its ``before`` that of the first.
@@ -44,7 +44,7 @@ def evaluate(
             ``languages``, ``settings``, ``measures``, ``limit``, ``batch_size``, ``dtype``, ...
 
     Raises:
-        HarnessError: anything the caller can mend, in one sentence.
+        HarnessError: anything the caller can correct, in one sentence.
     """
     if tasks is not None and (isinstance(tasks, str) or not isinstance(tasks, Sequence)):
         tasks = [tasks]

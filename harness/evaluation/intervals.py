@@ -1,4 +1,4 @@
-"""How sure the means of a record are: bootstrap intervals over questions, by kind and language."""
+"""Bootstrap intervals over questions for the means of a record, by kind and language."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.stats.per_query import PerQuery
 from harness.stats.resampling import LEVEL, Bootstrap, Estimates, cluster_bootstrap
 
 SEED = 20408
-"""Of every bootstrap and permutation, unless told otherwise; it stands on the record."""
+"""Default seed of every bootstrap and permutation; the record has it."""
 
 
 def bootstrap(table: PerQuery, measures: Sequence[str], *, resamples: int, seed: int) -> Bootstrap:
@@ -34,10 +34,10 @@ def intervals(
     *,
     resamples: int,
 ) -> dict[str, Any]:
-    """Intervals for every macro mean of a record, as the record holds them.
+    """Intervals for every macro mean of a record, in the record's form.
 
-    Questions are drawn anew, all their queries with them: the same question asked in eleven
-    languages is one piece of evidence, not eleven. ``means`` is kind -> measure, ``languages`` kind
+    Questions are resampled with all their queries: the same question in eleven languages is one
+    piece of evidence, not eleven. ``means`` is kind -> measure, ``languages`` kind
     -> query language -> measure (for cross: the mean over that language's settings).
     """
     means: dict[str, Any] = {}

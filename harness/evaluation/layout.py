@@ -1,4 +1,4 @@
-"""A task laid out for a run: data loaded, pool ordered, settings chosen, nothing encoded yet."""
+"""The layout of a task for a run: data loaded, pool ordered, settings chosen, nothing encoded."""
 
 from __future__ import annotations
 
@@ -17,30 +17,29 @@ from harness.metrics import BIAS_SUITE, INTRUSION_SUITE, Measure, parse_measures
 
 
 class RewrittenQueries(NamedTuple):
-    """The queries of one language as they are asked, in the queries' order."""
+    """The queries of one language as they are searched, in order."""
 
     language: str
-    """That they are in."""
+    """The language they are in."""
     texts: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A task that is loaded and laid out, before any vector exists."""
+    """A loaded task and its layout, before any vector exists."""
 
     data: TaskData
     pool: Pool
     settings: tuple[Setting, ...]
     golds: Mapping[str, RelevantPassages]
-    """Query language -> golds, for every language that some setting asks in."""
+    """Query language -> relevant passages, for every query language of some setting."""
     shown: tuple[Measure, ...]
-    """The measures that the task, or the user, wants to see first."""
+    """The measures to show, of the task or the user."""
     measures: tuple[Measure, ...]
-    """All that are computed: those shown, then the bias suite where there is a pool of several
-    languages."""
+    """All that are computed: those shown, then the bias suite if there is a multilingual pool."""
 
     asked: Mapping[str, RewrittenQueries] = field(default_factory=dict)
-    """Query language -> its queries, where they were written anew
+    """Query language -> its rewritten queries, if any
     (:mod:`harness.evaluation.query_rewriting`)."""
 
     @property
@@ -49,7 +48,7 @@ class Prepared:
         return self.data.task
 
     def query_texts(self, language: str) -> Sequence[str]:
-        """What is asked by the queries of a language."""
+        """The text of the queries of a language, rewritten or not."""
         return (
             self.asked[language].texts
             if language in self.asked
@@ -63,7 +62,7 @@ class Prepared:
 
 
 def choose_tasks(names: Sequence[str | TaskSpec] | None, text: str | None) -> list[TaskSpec]:
-    """The tasks named, or those that run where none is named."""
+    """The named tasks, or the default ones."""
     if names is None:
         return [find_task(t.name, text=text) for t in default_tasks()]
     return [x if isinstance(x, TaskSpec) else find_task(x, text=text) for x in names]
@@ -72,13 +71,13 @@ def choose_tasks(names: Sequence[str | TaskSpec] | None, text: str | None) -> li
 def prepare(
     spec: TaskSpec, options: RunOptions, progress: DownloadProgress | None = None
 ) -> Prepared:
-    """Load a task's data and lay out its pool, settings and golds.
+    """Load a task's data and lay out its pool, settings and relevant passages.
 
-    ``progress`` is told of bytes that are downloaded.
+    ``progress`` gets the downloaded bytes.
 
     Raises:
         DataError: data is missing or malformed.
-        UsageError: a language is not the task's, or nothing is left to run.
+        UsageError: the task lacks a language, or nothing is left to run.
     """
     data = load_data(
         spec,
@@ -96,7 +95,7 @@ def prepare(
             "leave it out"
         )
     held = data.corpora or data.passages
-    # A corpus is not laid out before it is searched: until then the pool names the golds alone.
+    # A corpus's pool is not known before the search: until then it lists only relevant passages.
     pool = Pool.of_ids(_relevant_ids(data)) if data.corpora else Pool.of(data)
     wanted = spec.settings(data.languages, options.settings)
     settings = tuple(
@@ -126,7 +125,7 @@ def prepare(
 
 
 def _relevant_ids(data: TaskData) -> dict[str, list[str]]:
-    """Language -> local ids of its golds."""
+    """Language -> local ids of its relevant passages."""
     found: dict[str, dict[str, None]] = {language: {} for language in data.corpora}
     for judged in data.qrels.values():
         for passage, grade in judged.items():
@@ -137,20 +136,20 @@ def _relevant_ids(data: TaskData) -> dict[str, list[str]]:
 
 
 def refuse_corpora(spec: TaskSpec, what: str) -> None:
-    """Raise :class:`UsageError` where ``what`` needs a task's passages in memory and has them not.
+    """Raise :class:`UsageError` if ``what`` needs passages in memory that are streamed.
 
     Raises:
-        UsageError: the task's passages are read as a stream.
+        UsageError: the task's passages are streamed.
     """
     if spec.streamed:
         raise UsageError(
-            f"task {spec.name} is too large for {what}, which holds all passages in memory; name a "
+            f"task {spec.name} is too large for {what}, which needs all passages in memory; name a "
             "small task"
         )
 
 
 def texts_of(prepared: Prepared) -> list[tuple[Role, str, Sequence[str]]]:
-    """What is encoded at once: (role, language, texts), queries first; of corpora, nothing."""
+    """The texts to encode: (role, language, texts), queries first; nothing of corpora."""
     queries: list[tuple[Role, str, Sequence[str]]] = [
         ("query", x, prepared.query_texts(x)) for x in prepared.golds
     ]

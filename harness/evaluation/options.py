@@ -25,54 +25,54 @@ class RunOptions:
     settings: tuple[Kind, ...] | None = None
     """Kinds of setting: mono, cross, multi; ``None``: all of the task's."""
     limit: int | None = None
-    """The first questions of every language, this many; all passages stay."""
+    """Number of questions, the first ones of every language; all passages stay."""
     sample: int | None = None
     """Questions to draw, always the same ones; see :func:`harness.data.loading.load`."""
     text: str | None = None
-    """What is encoded of a passage, where tasks choose."""
+    """The text option, for tasks with several."""
     measures: tuple[str, ...] | None = None
-    """Instead of the tasks' own."""
+    """Measures instead of the tasks' own."""
     bias: bool = True
-    """Whether the bias suite is computed beside the measures that are shown."""
+    """Whether the bias suite is computed in addition to the measures shown."""
     resamples: int = 10_000
-    """Of the bootstrap that gives every mean its interval; 0: no intervals."""
+    """Resamples of the bootstrap for intervals; 0: no intervals."""
     top_k: int | None = None
-    """Top passages kept per query; ``None``: as many as the measures look at."""
+    """Top passages kept per query; ``None``: as many as the measures need."""
     memory: int | None = None
     """Bytes; ``None``: a quarter of the machine's."""
     data_dir: Path | None = None
     """Local copy of the data."""
     offline: bool = False
-    """Whether the network is left alone."""
+    """Whether network access is forbidden."""
     store: bool = True
-    """Whether vectors are read from the store and kept there."""
+    """Whether vectors are read from the store and written to it."""
     trec: Path | None = None
     """Folder for TREC run and qrels files."""
     trec_depth: int = 100
     """Passages per query in them; 0 for the whole ranking."""
     treatments: tuple[str, ...] = ()
-    """What is done to vectors and rankings after encoding: see
+    """Post-processing of vectors and rankings: see
     :mod:`harness.evaluation.postprocessing`."""
     translate_queries: str | None = None
-    """A translation engine for the queries, and the language ``into`` that it brings them."""
+    """A translation engine for the queries; ``into`` is the target language."""
     into: str = "en"
-    """Language that queries are translated into."""
+    """Target language of the queries."""
     expand_queries: str | None = None
-    """What writes the text that is added to queries."""
+    """The writer of the text that is appended to queries."""
     expand_url: str | None = None
-    """Of its endpoint."""
+    """URL of its endpoint."""
     rerank: str | None = None
-    """A reranker for the heads; the run then has a second record, of both as one system."""
+    """A reranker for the top k; the run then has a second record, of the pipeline of both."""
     rerank_top: int = 100
     """Passages of each ranking that it reads."""
     corpus: Literal["whole", "sampled"] = "whole"
-    """``sampled`` takes a corpus that is a sample, and says so; ``whole`` refuses one."""
+    """``sampled`` accepts a corpus that is a sample, and says so; ``whole`` refuses one."""
     shard_size: int = PASSAGES
     """Passages per shard of a corpus."""
     engine: str = "local"
-    """Who encodes a corpus: one of :data:`harness.vectors.workers.engines.ENGINES`."""
+    """The engine that encodes a corpus: one of :data:`harness.vectors.workers.engines.ENGINES`."""
     workers: int | None = None
-    """Processes or actors of an engine; ``None``: as many as there are devices."""
+    """Processes or actors of an engine; ``None``: one per device."""
     shard: tuple[int, int] | None = None
     """(i, n): encode every n-th shard from the i-th on, as one job of an array."""
     named: str | None = None
@@ -80,7 +80,7 @@ class RunOptions:
     streamed: bool = False
     """Whether a small task is searched like a corpus: in bounded memory."""
     store_dtype: StoreDtype = "float32"
-    """Numbers that the store keeps vectors in."""
+    """Dtype of stored vectors."""
     model: ModelOptions = field(default_factory=ModelOptions)
     """Options of the model."""
 
@@ -88,7 +88,7 @@ class RunOptions:
 class Settings(TypedDict, total=False):
     """The options of a run and of its model by name, as :func:`harness.evaluate` takes them.
 
-    Where a flag takes words with commas between, a size or a part, so does the option.
+    Like the flags, options accept comma-separated words, sizes and parts as text.
     """
 
     languages: str | Sequence[str] | None
@@ -144,7 +144,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "data_dir": Path,
     "trec": Path,
 }
-"""How values that may be written as text are read; the others are taken as they are."""
+"""Parsers for values that may be written as text; others are taken unchanged."""
 
 _FROM_ZERO = frozenset({"resamples", "trec_depth"})
 """Whole numbers that may be 0."""
@@ -154,11 +154,11 @@ def with_settings(options: RunOptions, settings: Mapping[str, Any]) -> RunOption
     """``options`` with fields replaced by name, its own or its model options'.
 
     Raises:
-        UsageError: there is no such option, or not such a value of it.
+        UsageError: there is no such option, or the value is invalid.
     """
     read = {name: _read(name, value) for name, value in settings.items()}
     own = {k: v for k, v in read.items() if k in RunOptions.__dataclass_fields__}
-    # What both have, as ``offline``, is the run's to say.
+    # Options of both, such as ``offline``, are taken from the run.
     of_model = {k: v for k, v in read.items() if k not in own}
     options = replace(options, **own)
     inner = replace(options.model, offline=options.offline or options.model.offline, **of_model)

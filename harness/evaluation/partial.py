@@ -1,4 +1,4 @@
-"""Why a result is less than the whole task, in words."""
+"""Why a result does not cover the whole task, in words."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Several parts as one system, as a record says of it: a model that is treated, or reranked.
+"""A pipeline of several parts, as a record describes it: a post-processed or reranked model.
 
-The parts stand in its name and its facts, and its fingerprint is theirs: a treated model is never
-taken for the plain one.
+The parts are in its name and its facts, and its fingerprint covers them all: a post-processed model
+is never mistaken for the plain one.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from harness.models.reranker import Reranker
 
 
 class PipelineStep(Protocol):
-    """What is added to a model: a treatment of queries, vectors or rankings."""
+    """A part added to a model: it processes queries, vectors or rankings."""
 
     @property
     def name(self) -> str:
-        """As names of systems show it."""
+        """As it appears in the pipeline's name."""
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -29,13 +29,13 @@ class PipelineStep(Protocol):
 
 @dataclass(frozen=True)
 class Pipeline:
-    """What a record holds of a model, for one that is made of parts."""
+    """A record's description of a model, for a pipeline."""
 
     name: str
     kind: str
     facts: Mapping[str, Any]
     fingerprint: str | None
-    """``None`` where the first part has none."""
+    """``None`` if the first part has none."""
     similarity: str | None
     prompts: Mapping[str, str]
     languages: frozenset[str] | None
@@ -66,7 +66,7 @@ def _joined(
 
 
 def postprocessed(first: Model | Pipeline, treatments: Sequence[PipelineStep]) -> Model | Pipeline:
-    """``first`` with its treatments; itself where there are none."""
+    """``first`` with its post-processing; itself if there is none."""
     if not treatments:
         return first
     return _joined(
@@ -79,7 +79,7 @@ def postprocessed(first: Model | Pipeline, treatments: Sequence[PipelineStep]) -
 
 
 def reranked(first: Model | Pipeline, reranker: Reranker, top: int) -> Pipeline:
-    """The system of ``first`` whose best ``top`` passages ``reranker`` orders."""
+    """The pipeline of ``first`` and ``reranker``, which reorders the top ``top`` passages."""
     about = {"name": reranker.name, **reranker.facts}
     facts = {"adapter": "rerank", "top": top, "reranker": about}
     return _joined(first, "reranked", reranker.name, facts, None)

@@ -1,12 +1,12 @@
-"""Post-hoc treatments: what can be done about language bias without training a model.
+"""Post-processing: what can be done about language bias without training a model.
 
-    balanced         every language gets an equal share of a ranking of several
+    balanced         every language gets an equal share of a multilingual ranking
     offset:FILE      each language's mean vector over parallel text is moved to the mean of all
 
-A treatment is part of what a record is of: the model's name, its facts and its fingerprint say so,
-and a board shows the row beside the untreated one. ``offset`` follows the idea of arXiv 2606.18801
-(language offsets estimated from parallel text and taken off); its exact procedure is not known to
-us, so ours is written out below and its numbers are not claimed to be theirs.
+Post-processing is part of a record's model: its name, facts and fingerprint say so, and a board
+compares the row with the plain model. ``offset`` follows the idea of arXiv 2606.18801 (language
+offsets estimated from parallel text and removed); its exact procedure is unknown to us, so ours is
+described below and its numbers are not claimed to be theirs.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ Encode = Callable[[Role, str, Sequence[str]], NDArray[np.float32]]
 
 NAMES = ("balanced", "offset:FILE")
 _FEWEST = 100
-"""Parallel texts from which an offset is taken; below, it would be noise."""
+"""Minimum number of parallel texts for an offset; fewer would give noise."""
 
 
 @dataclass(frozen=True)
 class PostProcessor:
-    """One treatment; the default of each part leaves everything as it is."""
+    """One post-processing step; by default each part changes nothing."""
 
     name: str
-    """As names of systems show it."""
+    """As it appears in the pipeline's name."""
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -54,11 +54,11 @@ class PostProcessor:
 
     @property
     def balances(self) -> bool:
-        """Whether rankings of several languages are balanced."""
+        """Whether multilingual rankings are balanced."""
         return False
 
     def vectors(self, vectors: Vectors, encode: Encode, cosine: bool) -> Vectors:
-        """The treated vectors of a task.
+        """The post-processed vectors of a task.
 
         ``encode`` gives vectors of other texts; where ``cosine``, all have length 1 and keep it.
         """
@@ -73,17 +73,18 @@ class Balanced(PostProcessor):
 
     @property
     def balances(self) -> bool:
-        """It does."""
+        """Always."""
         return True
 
 
 @dataclass(frozen=True)
 class Offset(PostProcessor):
-    """Language offsets taken off.
+    """Removes language offsets.
 
     For each role, the offset of a language is the mean vector of its side of the parallel texts
-    less the mean of these means over languages. A vector of the language has it subtracted and, for
-    cosine, is brought back to length 1. Texts of languages that the file lacks are not moved.
+    minus the mean of these means over languages. It is subtracted from vectors of the language,
+    which are then normalised again for cosine. Texts of languages that the file lacks are
+    unchanged.
     """
 
     name: str
@@ -93,7 +94,7 @@ class Offset(PostProcessor):
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """The file by its digest, and what was taken of it."""
+        """The file's digest, and what was used of it."""
         return {
             "name": self.name,
             "parallel_sha256": self.digest,
@@ -122,25 +123,26 @@ class Offset(PostProcessor):
 def parse_postprocessors(
     specs: Sequence[str], model: object, tasks: Sequence[Prepared]
 ) -> list[PostProcessor]:
-    """The treatments of a run, in the order they are applied.
+    """The post-processing steps of a run, in the order they are applied.
 
     Raises:
-        UsageError: as :func:`parse_postprocessor`, or the model or a task cannot be treated.
+        UsageError: as :func:`parse_postprocessor`, or the model or a task does not support it.
         DataError: as :func:`parse_postprocessor`.
     """
     for prepared in tasks if specs else ():
         if not hasattr(model, "encode"):
             raise UsageError(
-                "--treatment is for models that give vectors; this one gives scores, or sparse or "
+                "--treatment is for models that return vectors; this one gives scores, or sparse "
+                "or "
                 "token vectors"
             )
         if prepared.data.corpora:
             raise UsageError(
-                f"--treatment does not take {prepared.spec.name}: its corpora are searched as they "
-                "lie in the store; treat a task that is held in memory"
+                f"--treatment does not support {prepared.spec.name}: its corpora are searched "
+                "directly in the store; use it for a task that fits in memory"
             )
     if len(set(specs)) < len(specs):
-        raise UsageError("--treatment names the same treatment twice")
+        raise UsageError("--treatment is given the same value twice")
     languages = list(dict.fromkeys(x for p in tasks for x in p.data.languages))
     return [parse_postprocessor(x, languages) for x in specs]
 
@@ -148,7 +150,7 @@ def parse_postprocessors(
 def postprocess(
     treatments: Sequence[PostProcessor], vectors: Vectors, model: DenseModel, store: Store | None
 ) -> Vectors:
-    """A task's vectors, treated; what a treatment has to encode goes through the store."""
+    """A task's vectors, post-processed; texts that this has to encode go through the store."""
     cosine = model.similarity == "cosine"
 
     def encode(role: Role, language: str, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -162,11 +164,11 @@ def postprocess(
 
 
 def parse_postprocessor(spec: str, languages: Sequence[str]) -> PostProcessor:
-    """The treatment that ``--treatment SPEC`` names, for a task's ``languages``.
+    """The step named by ``--treatment SPEC``, for a task's ``languages``.
 
     Raises:
-        UsageError: no such treatment, or its file is not named.
-        DataError: the file cannot be read, or holds too little.
+        UsageError: no such step, or its file is missing in SPEC.
+        DataError: the file cannot be read, or has too few texts.
     """
     kind, _, rest = spec.partition(":")
     if spec == "balanced":
@@ -181,7 +183,7 @@ def parse_postprocessor(spec: str, languages: Sequence[str]) -> PostProcessor:
 
 
 def _offset(path: Path, languages: Sequence[str]) -> Offset:
-    """Read parallel texts: JSON lines, each with a text by language code; other keys are left."""
+    """Read parallel texts: JSON lines with a text per language code; other keys are ignored."""
     raw = read_bytes(path, DataError)
     sides: dict[str, list[str]] = {x: [] for x in languages}
     for number, row in json_lines(decode(path, unpacked(path, raw))):
@@ -196,18 +198,18 @@ def _offset(path: Path, languages: Sequence[str]) -> Offset:
             )
         for x, text in texts.items():
             if not isinstance(text, str) or not text.strip():
-                raise DataError(f"{path}: line {number}: the text in {x!r} is empty, or no string")
+                raise DataError(
+                    f"{path}: line {number}: the text in {x!r} is empty or not a string"
+                )
             sides[x].append(text)
     if len(sides) < 2:
         raise DataError(
-            f"{path}: holds {' and '.join(sides) or 'none'} of the task's languages; an offset "
+            f"{path}: has {' and '.join(sides) or 'none'} of the task's languages; an offset "
             "needs at least two"
         )
     count = len(next(iter(sides.values())))
     if count < _FEWEST:
-        raise DataError(
-            f"{path}: holds {count} parallel texts; offsets are taken from {_FEWEST} or more"
-        )
+        raise DataError(f"{path}: has {count} parallel texts; offsets need {_FEWEST} or more")
     return Offset(
         name="offset",
         texts={x: tuple(v) for x, v in sides.items()},

@@ -1,4 +1,4 @@
-"""What a record says of the run as a whole: model, options, machine, and the folder it goes to."""
+"""The record of the run as a whole: model, options, machine, and the name of its folder."""
 
 from __future__ import annotations
 

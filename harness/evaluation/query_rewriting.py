@@ -1,13 +1,13 @@
-"""Query-side treatments: queries translated, or expanded, before they are encoded.
+"""Query rewriting: queries are translated, or expanded, before they are encoded.
 
     --translate-queries ENGINE --into en   LAReQA's translate-test (arXiv 2004.05484, section 5)
     --expand-queries command:COMMAND       a program that writes a passage for each query
     --expand-queries http:NAME             a model behind an OpenAI-compatible endpoint
 
-Expansion appends what a generative model writes in answer to the query (Wang et al., query2doc,
-arXiv 2303.07678; across languages arXiv 2511.19325). Prompt and joining are ours and stand on the
-record. What an engine or a model has written is remembered, so that nothing is asked twice. A query
-for which nothing comes back is left as it is, and counted.
+Expansion appends what a generative model writes in response to the query (Wang et al., query2doc,
+arXiv 2303.07678; across languages arXiv 2511.19325). Prompt and joining are ours and are in the
+record. What an engine or a model has written is cached, so that nothing is requested twice. A query
+without a response is left unchanged, and counted.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _TOKENS = 128
 
 
 class Writer(Protocol):
-    """Something that makes a text of a text of one language."""
+    """Something that rewrites texts of one language."""
 
     batch_size: int
 
@@ -43,27 +43,27 @@ class Writer(Protocol):
         """Everything that changes what it writes; JSON."""
 
     def translate(self, texts: Sequence[str], source: str, target: str) -> list[Translated]:
-        """One text for each, in order; empty where there is none."""
+        """One text for each, in order; empty if there is none."""
 
 
 @dataclass
 class QueryRewriter:
-    """Queries written anew by ``writer``; ``facts`` is known once a task's queries have been."""
+    """Rewriting of queries by ``writer``; ``facts`` is known after rewriting a task's queries."""
 
     name: str
     writer: Writer
     into: str | None
-    """Language that queries are brought into; ``None``: each stays in its own."""
+    """Target language of the queries; ``None``: each stays in its own."""
     join: Callable[[str, str], str]
-    """(query, what was written) -> what is asked."""
+    """(query, what was written) -> the rewritten query."""
     made_by: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """Query language -> the writer's facts."""
     left: int = 0
-    """Queries for which nothing came back."""
+    """Number of queries without a response."""
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """The writer by language, and how many queries stayed as they were."""
+        """The writer by language, and the number of unchanged queries."""
         return {
             "name": self.name,
             "into": self.into,
@@ -72,16 +72,16 @@ class QueryRewriter:
         }
 
     def apply(self, prepared: Prepared, progress: Progress) -> Prepared:
-        """``prepared`` with its queries as they are to be asked.
+        """``prepared`` with its queries rewritten.
 
         Raises:
             ModelError, UsageError: the writer cannot write in a language, or fails.
-            StoreError: what it wrote cannot be kept.
+            StoreError: its texts cannot be cached.
         """
         asked = {x: prepared.encoded_in("query", x) for x in prepared.golds}
         texts = {x: prepared.query_texts(x) for x in prepared.golds}
         todo = [x for x in prepared.golds if asked[x] != self.into]
-        # Before the first is written: what it cannot do is said at once.
+        # Before the first is written, so that unsupported languages are reported at once.
         for language in todo:
             source = asked[language]
             self.made_by[language] = self.writer.facts(source, self._target(source))
@@ -130,11 +130,11 @@ def query_rewriters(
     expand_url: str | None,
     options: ModelOptions,
 ) -> list[QueryRewriter]:
-    """What ``--translate-queries`` and ``--expand-queries`` ask for; translation comes first.
+    """The rewritings for ``--translate-queries`` and ``--expand-queries``; translation comes first.
 
     Raises:
         UsageError: no such engine, or a flag without the one it belongs to.
-        ModelError: an engine's folder or program is not there.
+        ModelError: an engine's folder or program is missing.
     """
     found: list[QueryRewriter] = []
     if translate is not None:
@@ -171,13 +171,13 @@ class ChatWriter:
     """A generative model behind an endpoint's ``chat/completions``."""
 
     batch_size = 16
-    """Answers lost at most where a run is killed."""
+    """The most responses that a killed run loses."""
 
     def __init__(self, name: str, url: str | None) -> None:
         """Nothing is sent yet.
 
         Raises:
-            ModelError: no URL, or one that carries credentials.
+            ModelError: no URL, or one with credentials.
         """
         self.name = name
         self._endpoint = Endpoint(url, f"--expand-queries http:{name}", flag="--expand-url")

@@ -3,7 +3,7 @@
     FOLDER/record.json              versioned, valid against record.schema.json; written last
     FOLDER/TASK.per-query.parquet   one row per query and setting
 
-Every mean in record.json can be computed again from the table beside it.
+Every mean in record.json can be recomputed from the table next to it.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class Record:
     tables: dict[str, PerQuery] = field(default_factory=dict, repr=False)
     folder: Path | None = None
     before: Record | None = field(default=None, repr=False)
-    """Of a run with a reranker: the record of the first stage alone; not saved with this one."""
+    """For a run with a reranker: the record of the first stage alone; not saved with this one."""
 
     @cached_property
     def contents(self) -> Contents:
@@ -155,7 +155,7 @@ class Record:
         raise RecordError(f"the record of {self.model} has no task {name!r}")
 
     def _repr_html_(self) -> str:
-        """In a notebook a record shows itself as the terminal does."""
+        """A record in a notebook looks like in the terminal."""
         from harness.console.notebook import html
         from harness.evaluation.record_view import print_record
 
@@ -262,7 +262,7 @@ class Record:
         return raw
 
     def save(self, folder: Path) -> Path:
-        """Write tables, then record.json; returns the latter's path. Whole or not at all.
+        """Write tables, then record.json, atomically; returns the latter's path.
 
         Raises:
             RecordError: the document does not fit the schema.
@@ -288,7 +288,7 @@ class Record:
 
     @classmethod
     def load(cls, path: str | Path) -> Record:
-        """Read a record from record.json or the folder that holds it.
+        """Read a record from record.json or its folder.
 
         Raises:
             RecordError: there is none, it is not JSON, or it does not fit the schema.
@@ -309,7 +309,7 @@ class Record:
 
 
 def load_record(path: str | Path) -> Record:
-    """Read a record from record.json or the folder that holds it.
+    """Read a record from record.json or its folder.
 
     Raises:
         RecordError: there is none, it is not JSON, or it does not fit the schema.

@@ -70,9 +70,9 @@ def test_small_tasks_can_be_planned_too(tmp_path: Path) -> None:
 
 def test_what_cannot_be_planned_is_refused(tmp_path: Path) -> None:
     task = write(tmp_path)
-    with pytest.raises(UsageError, match="bm25 gives no vectors"):
+    with pytest.raises(UsageError, match="bm25 does not return vectors"):
         plan_corpus("bm25", task)
-    with pytest.raises(DataError, match="no passage of tiny-miracl in te is at hand"):
+    with pytest.raises(DataError, match="no passage of tiny-miracl in te is available"):
         plan_corpus(Steady(), task, options=RunOptions(languages=("te",)))
 
 

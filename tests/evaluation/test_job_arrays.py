@@ -37,10 +37,10 @@ def test_part_i_of_n_takes_every_nth_shard_from_shard_i(tmp_path: Path) -> None:
         {("sw", 1), ("yo", 0), ("yo", 3)},
         {("sw", 2), ("yo", 1)},
     )
-    with pytest.raises(UnfinishedError, match="1/3: this part is encoded; 5 of 8 shards are left"):
+    with pytest.raises(UnfinishedError, match="1/3: this job is done; 5 of 8 shards are left"):
         part(1)
     assert finished() == second
-    with pytest.raises(UnfinishedError, match="2/3: this part is encoded; 3 of 8 shards are left"):
+    with pytest.raises(UnfinishedError, match="2/3: this job is done; 3 of 8 shards are left"):
         part(2)
     assert finished() == second | third
     assert part(0).task("tiny-miracl").counts.queries == {"sw": 12, "yo": 12}

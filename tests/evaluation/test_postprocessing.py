@@ -136,7 +136,7 @@ def test_what_is_no_treatment_is_refused(spec: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("rows", "change", "said"),
     [
-        (99, {}, "holds 99 parallel texts; offsets are taken from 100"),
+        (99, {}, "has 99 parallel texts; offsets need 100"),
         (100, {"line7": {"en": "a"}}, "line 8: its languages differ from line 1's by 'de'"),
         (100, {"line3": {"en": "a", "de": " "}}, "line 4: the text in 'de' is empty"),
         (100, {"line0": ["no"], "line1": 3}, "line 1"),
@@ -152,7 +152,7 @@ def test_a_file_that_does_not_fit_is_refused(
 
 def test_a_file_without_two_of_the_tasks_languages_is_refused(tmp_path: Path) -> None:
     path = parallel(tmp_path / "p.jsonl")
-    with pytest.raises(DataError, match="holds en of the task's languages"):
+    with pytest.raises(DataError, match="has en of the task's languages"):
         parse_postprocessor(f"offset:{path}", ("en", "th"))
     with pytest.raises(DataError, match="cannot be read"):
         parse_postprocessor(f"offset:{tmp_path}/none.jsonl", ("en", "th"))
@@ -226,8 +226,8 @@ def test_taking_offsets_off_undoes_a_shift_between_languages(task: str, tmp_path
 @pytest.mark.parametrize(
     ("model", "treatments", "said"),
     [
-        ("bm25", ("balanced",), "for models that give vectors"),
-        ("python:tiny:factory", ("balanced", "balanced"), "names the same treatment twice"),
+        ("bm25", ("balanced",), "for models that return vectors"),
+        ("python:tiny:factory", ("balanced", "balanced"), "is given the same value twice"),
     ],
 )
 def test_what_cannot_be_treated_is_refused(

@@ -135,7 +135,7 @@ def test_every_engine_gives_the_same_record(
     for engine in ("devices", "ray"):
         record = run(task, tmp_path / engine, monkeypatch, engine=engine, workers=2)
         assert seen(record, tmp_path / engine) == alone, engine
-    with pytest.raises(UnfinishedError, match="0/2: this part is encoded; 4 of 8 shards are left"):
+    with pytest.raises(UnfinishedError, match="0/2: this job is done; 4 of 8 shards are left"):
         run(task, tmp_path / "array", monkeypatch, shard=(0, 2))
     record = run(task, tmp_path / "array", monkeypatch, shard=(1, 2))
     assert seen(record, tmp_path / "array") == alone
