@@ -231,15 +231,24 @@ def test_facts_of_wrong_types_are_unknown(tmp_path: Path) -> None:
     assert read_results([tmp_path]).rows[0].facts == ModelFacts()
 
 
-@pytest.mark.parametrize(
-    "value", [float("nan"), float("inf"), "0.5", True, [1], 50.0, -0.1, 10**400]
-)
+NO_SCORES = [float("nan"), float("inf"), "0.5", True, [1], 50.0, -0.1, 10**400]
+
+
+@pytest.mark.parametrize("value", NO_SCORES, ids=lambda x: repr(x)[:9])
 def test_what_is_no_score_is_left_out_and_named(tmp_path: Path, value: Any) -> None:
     rows = [scored("de", recall_at_100=value), scored("en")]
     found = read_results([put(tmp_path, result("XQuADRetrieval", validation=rows))])
     assert "recall@100" not in found.rows[0].scores[mono("de")]
     assert found.rows[0].scores[mono("de")]["ndcg@10"] == 0.5
     assert [x for x in found.problems if "are not scores; left out (recall_at_100 of de)" in x]
+
+
+@pytest.mark.parametrize("value", NO_SCORES, ids=lambda x: repr(x)[:9])
+def test_a_main_score_that_is_none_does_not_stand_in(tmp_path: Path, value: Any) -> None:
+    rows = [{"hf_subset": "de", "main_score": value}, scored("en")]
+    found = read_results([put(tmp_path, result("XQuADRetrieval", validation=rows))])
+    assert set(found.rows[0].scores) == {mono("en")}
+    assert [x for x in found.problems if "are not scores; left out (main_score of de)" in x]
 
 
 def test_null_is_a_value_that_is_not_there(tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ _SUBSET = re.compile(rf"(?:[a-z]+[.])?({_CODE})(?:[-.]({_CODE}))?")
 _UNPRINTABLE = r"\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
 _NAME = re.compile(rf"[^{_UNPRINTABLE}]{{1,200}}")
 
+_NO_SCORE = "has values that are not scores; left out"
 _TWICE = "has a subset twice with other scores; the last counts, as where mteb merges results"
 
 Document = Mapping[str, Any]
@@ -375,7 +376,10 @@ def _check_main(
 ) -> None:
     """``main_score`` is one of the measures: it stands in for it, and must be equal to it."""
     main = row.get("main_score")
-    if main is None or not _is_score(main):
+    if main is None:
+        return
+    if not _is_score(main) or not 0 <= main <= 1:
+        problems.add(_NO_SCORE, path, f"main_score of {row['hf_subset'][:50]}")
         return
     if values.setdefault(theirs.main, float(main)) != main:
         problems.add(f"has a main_score other than its {theirs.main}, which counts", path)
@@ -440,7 +444,7 @@ def _numbers(
             yield name[0], float(value)
         else:
             problems.add(
-                "has values that are not scores; left out",
+                _NO_SCORE,
                 path,
                 f"{key} of {row['hf_subset'][:50]}",
             )
