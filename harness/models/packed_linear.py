@@ -8,12 +8,22 @@ same operations. Sums are formed in another order: vectors move by some 1e-7.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import torch
 
 ROWS = 1024
 """Number of rows that weights are packed for; any number works."""
+KERNELS = 64
+"""Number of compiled kernels that oneDNN keeps.
+
+It compiles one for every shape and by default keeps 1,024, hundreds of megabytes. Batches are
+sorted by length, so a shape is used by the layers of one batch and then hardly again.
+"""
+
+# oneDNN reads it at its first product; a user's own value stays.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(KERNELS))
 
 
 class PackedLinear(torch.nn.Module):  # type: ignore[misc]
