@@ -9,7 +9,6 @@ from statistics import fmean, median
 
 import numpy as np
 import pytest
-from harness.interop.imported import Imported
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from harness.analysis.noise import drifts
 from harness.data.task import KINDS, Kind, Setting
 from harness.gate.differences import asks, measured
 from harness.gate.policy import read_policy
+from harness.interop.published import Published
 from harness.interop.trec_runs import Scored
 from harness.interop.trec_runs import kind_means as means_of_runs
 from harness.stats.means import kind_means, kind_medians, question_shares, setting_means
@@ -83,7 +83,7 @@ def test_every_mean_of_a_table_is_the_same(
     recorded, medians = kind_means(table, by_setting), kind_medians(table, by_setting)
     scores = dict(zip(table.settings, by_setting[MEASURE].tolist(), strict=True))
     defined = {s: {MEASURE: x} for s, x in scores.items() if not math.isnan(x)}
-    imported = Imported("task", "model", None, "elsewhere", "", defined)
+    imported = Published("task", "model", "imported", "elsewhere", defined)
     runs = means_of_runs([Scored(Path(), s, 1, 0, 0, 1, x) for s, x in defined.items()])
     folder = tmp_path_factory.getbasetemp()
     for kind in KINDS:
@@ -102,7 +102,8 @@ def test_every_mean_of_a_table_is_the_same(
         assert recorded[kind]["micro"][MEASURE] == pytest.approx(fmean(every), abs=1e-12)
         assert medians[kind][MEASURE] == pytest.approx(median(of_language.values()), abs=1e-12)
         assert imported.means()[kind][MEASURE] == macro
-        assert imported.language_means()[kind][MEASURE] == pytest.approx(of_language, abs=1e-12)
+        for language, value in of_language.items():
+            assert imported.values[kind, MEASURE, language] == pytest.approx(value, abs=1e-12)
         assert runs[kind][MEASURE] == macro
 
         # What intervals and tests are about, with and without the settings that have no row.
