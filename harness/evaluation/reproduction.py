@@ -77,29 +77,24 @@ def command_line(options: RunOptions, tasks: Sequence[str]) -> list[str] | None:
     given = changed(options)
     if options.named is None or given.keys() & WITHOUT_FLAG.keys():
         return None
-    words = ["harness", "run", *_pair("--model", options.named)]
-    words += [word for task in tasks for word in _pair("--task", task)]
+    words = ["harness", "run", "--model", options.named]
+    words += [word for task in tasks for word in ("--task", task)]
     for option, value in given.items():
         flag = flag_of(option)
         if isinstance(value, bool):
             words.append(flag)
         elif option in REPEATED:
-            words += [word for x in value for word in _pair(flag, x)]
+            words += [word for x in value for word in (flag, x)]
         elif isinstance(value, tuple):
-            words += _pair(flag, ("/" if option == "shard" else ",").join(map(str, value)))
+            words += [flag, ("/" if option == "shard" else ",").join(map(str, value))]
         else:
-            words += _pair(flag, str(value))
+            words += [flag, str(value)]
     return words
 
 
 def name_of(spec: TaskSpec) -> str:
     """How a task is named to run it: one that comes along by its name, another by its file."""
     return spec.name if spec.path.parent == task_folder() else str(spec.path)
-
-
-def _pair(flag: str, value: str) -> list[str]:
-    # A value with a dash in front would be read as a flag.
-    return [f"{flag}={value}"] if value.startswith("-") else [flag, value]
 
 
 def python_call(options: RunOptions, tasks: Sequence[str], model: str) -> str:

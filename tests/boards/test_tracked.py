@@ -132,6 +132,7 @@ def test_undefined_and_constant_values_come_back() -> None:
         (lambda d: d.pop("model"), "model"),
         (lambda d: d.update(tracked_version=9), "install a newer polyglot-harness"),
         (lambda d: d["tasks"][0]["scores"]["map"].pop(), "scores for"),
+        (lambda d: d["tasks"][0]["scores"].pop("map"), "has means of map and no scores"),
         (lambda d: d["tasks"][0].update(extra=1), "tasks/0"),
         (lambda d: d["tasks"][0]["questions"]["columns"][0].__setitem__(4, "AAAA"), "questions"),
         (lambda d: d["tasks"][0]["questions"]["hits"]["mono"].update(hit="AA=="), "bytes where"),

@@ -88,6 +88,7 @@ def test_two_factories_without_a_fingerprint_have_a_folder_each(
     code = (
         "import numpy as np\n"
         "class Encoder:\n"
+        "    name = 'encoder'\n"
         "    def encode(self, texts, *, role, language):\n"
         "        return np.array([[len(x), 1.0] for x in texts], np.float32)\n"
         "one = two = Encoder\n"

@@ -15,6 +15,7 @@ import harness
 from harness.boards.tracked.reproduce import reproduce
 from harness.cli.run import _options
 from harness.cli.run import run as run_command
+from harness.data.task import read_task
 from harness.evaluation.options import RunOptions
 from harness.evaluation.reproduction import (
     OF_THE_MACHINE,
@@ -155,6 +156,14 @@ def test_a_run_that_only_python_can_do_gives_the_call(tmp_path: Path) -> None:
     )
     again = eval(call.replace("./tiny.toml", task), {"harness": harness})
     assert again.to_frame().equals(record.to_frame())
+
+
+def test_the_text_option_of_a_task_that_python_handed_over_is_said(tmp_path: Path) -> None:
+    spec = replace(read_task(tiny.write_task(tmp_path / "own")), text="title-space-text")
+    record = harness.evaluate("bm25", spec, limit=4, resamples=0)
+    assert record.tasks[0].text == "title-space-text" and record.contents.run is not None
+    assert record.contents.run.options.text is None
+    assert "--text title-space-text" in reproduce(record.contents, "tiny")
 
 
 def test_a_model_from_python_is_named_as_what_it_is(tmp_path: Path) -> None:
