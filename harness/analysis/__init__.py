@@ -1,1 +1,1 @@
-"""What is asked of finished records: compared, broken down, held against noise."""
+"""Analysis of finished records: compared, broken down, and checked against noise."""

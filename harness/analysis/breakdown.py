@@ -140,7 +140,8 @@ def break_down(
     Args:
         record: with its per-query table.
         by: one of :data:`BY`. ``pair`` is of cross settings alone;
-            ``golds`` of multi, and of any kind whose queries differ in their number of golds; the
+            ``golds`` of multi, and of any kind whose queries differ in their number of relevant
+            passages; the
             others of every kind. Lengths are split at the quartiles of each query language's
             questions.
         task: a task of the record; may be left out where there is one.
@@ -215,7 +216,7 @@ def _by_kind(
 def _only_task(record: Record) -> str:
     names = [x.task for x in record.tasks]
     if len(names) != 1:
-        raise UsageError(f"the record holds several tasks; name one of {', '.join(names)}")
+        raise UsageError(f"the record has several tasks; name one of {', '.join(names)}")
     return names[0]
 
 
@@ -300,7 +301,7 @@ class Division(NamedTuple):
 def _divisions_of(rows: PerQuery, kind: Kind, by: str, trained: frozenset[str]) -> list[Division]:
     """How ``rows`` are divided by one of :data:`BY`; empty where that says nothing of their kind.
 
-    ``trained`` holds primary subtags of the languages seen in training, for ``seen``.
+    ``trained`` is the primary subtags of the languages seen in training, for ``seen``.
     """
     cross = kind == "cross"
     if by == "language":

@@ -1,7 +1,7 @@
 """Records side by side: differences, how sure they are, where they come from.
 
 The first record is the baseline. What is compared is the macro mean, per kind of setting and
-measure; a question, with all its queries, is what is drawn anew and what is swapped.
+measure; a question, with all its queries, is what is resampled and what is swapped.
 """
 
 from __future__ import annotations
@@ -149,9 +149,9 @@ class KindComparison:
     kind: Kind
     settings: int
     queries: int
-    """Queries that all records hold, each once for every setting."""
+    """Queries in all records, each once per setting."""
     questions: int
-    """Distinct question ids: what is drawn anew and swapped."""
+    """Distinct question ids: what is resampled and swapped."""
     smallest_p_value: float
     """That the permutations can give; times the comparisons it must be below alpha to show any."""
     measures: tuple[MeasureComparison, ...]
@@ -171,7 +171,7 @@ class TaskComparison:
     """Why the baseline is less than the whole task; empty if whole."""
     kinds: tuple[KindComparison, ...]
     texts_note: str | None
-    """Why flips have no texts; ``None`` where they do, or none were asked for."""
+    """Why the largest changes have no texts; ``None`` if they do, or none were requested."""
 
 
 @dataclass(frozen=True)
@@ -197,12 +197,12 @@ class Comparison:
 
     @property
     def note(self) -> str | None:
-        """What must stand above every output of a forced comparison; else ``None``."""
+        """The warning for every output of a forced comparison; otherwise ``None``."""
         if not self.mismatches:
             return None
         return (
             "FORCED: these records do not measure the same thing; only the settings and queries "
-            "that all of them hold are compared, and no number here stands for a whole record"
+            "in all of them are compared, and no number here is that of a whole record"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -212,9 +212,9 @@ class Comparison:
 
 
 KEY_BIAS = ("rank_distance", "own_language_first", "other_language_recall@10")
-"""Compared beside the measures that a record shows first, where all records hold them."""
+"""Compared in addition to the measures that a record shows first, if all records have them."""
 _LEAD = "map"
-"""The measure of tables that show one, where it is compared and none was asked for."""
+"""The default measure of tables that show one, if it is compared."""
 
 
 def compare(
@@ -232,7 +232,7 @@ def compare(
 
     Args:
         records: at least two, loaded or as paths of a record.json or its folder.
-        tasks: of those that all hold; default all of them.
+        tasks: some of those in all records; default all of them.
         measures: default: those the baseline shows first, and :data:`KEY_BIAS`.
         flips: list this many questions that changed most, per kind, by the first of ``measures``
             (by default mAP).
@@ -243,7 +243,7 @@ def compare(
 
     Raises:
         RecordError: a record cannot be read, none is shared, or they measure different things.
-        UsageError: fewer than two records, a task or measure that not all of them hold.
+        UsageError: fewer than two records, or a task or measure not in all of them.
     """
     if len(records) < 2:
         raise UsageError("name at least two records to compare; the first is the baseline")
@@ -323,18 +323,18 @@ def compare(
 def paired_tables(
     records: Sequence[Record], task: str, measures: Sequence[str], *, whole: bool
 ) -> list[Paired]:
-    """The rows of one task that all records hold, kind by kind of setting.
+    """The rows of one task in all records, kind by kind of setting.
 
     Args:
         records: at least one.
         task: a task of all of them.
         measures: default: those that the first record shows first, and :data:`KEY_BIAS`; of these
-            only what all records hold.
-        whole: the records must hold the same queries.
+            only what is in all records.
+        whole: the records must have the same queries.
 
     Raises:
         UsageError: a record lacks one of ``measures``.
-        RecordError: a table cannot be read, or holds other queries than the first one's.
+        RecordError: a table cannot be read, or has other queries than the first one's.
     """
     entries = [x.task(task) for x in records]
     chosen = _measures(records, task, measures)
@@ -345,7 +345,7 @@ def paired_tables(
         for letter, record, table in zip(letters(len(records)), records, read, strict=True):
             if len(table) != shared:
                 raise RecordError(
-                    f"record {letter} ({record.model}) holds {len(table):,} queries of {task}, of "
+                    f"record {letter} ({record.model}) has {len(table):,} queries of {task}, of "
                     f"which all records share {shared:,}, though their data is the same; run "
                     "its model again"
                 )
@@ -384,7 +384,7 @@ def _texts(task: Task, data_dir: Path | None) -> tuple[Mapping[tuple[str, str], 
 def _recorded(
     task: Task, kind: Kind, measures: Sequence[str]
 ) -> list[Sequence[float | None]] | None:
-    """The intervals that a record holds of its means; ``None`` if it holds none like ours."""
+    """A record's intervals of its means; ``None`` if it has none like ours."""
     held = task.intervals
     if held is None or held.level != LEVEL or kind not in held.means:
         return None

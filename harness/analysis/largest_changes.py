@@ -19,7 +19,7 @@ EQUAL = 1e-12
 def most_changed(
     paired: Paired, record: int, measure: str, n: int, texts: Mapping[tuple[str, str], str]
 ) -> list[Change]:
-    """The ``n`` questions whose value in some setting lies farthest from that of record 0.
+    """The ``n`` questions whose value in some setting differs most from that of record 0.
 
     Of equal changes that of the question comes first which changed most over all its settings.
     ``texts`` are by (query language, question id). A question without a change is not listed.
@@ -33,7 +33,7 @@ def most_changed(
     asked = np.bincount(rows.question, defined, size)
     changed = np.bincount(rows.question, change > 0, size)
     mean = np.bincount(rows.question, change, size) / np.maximum(asked, 1)
-    # Largest change first, then the question's mean; rows stand in the order of settings and ids.
+    # Largest change first, then the question's mean; rows are ordered by setting and id.
     order = np.lexsort((-mean[rows.question].round(12), -change.round(12)))
     first = np.sort(np.unique(rows.question[order], return_index=True)[1])
     found = []
@@ -88,7 +88,7 @@ def question_texts(
     except HarnessError as problem:
         return {}, f"without the questions' texts: {problem}"
     if data.digest != data_digest:
-        return {}, "without the questions' texts: the data at hand is not that of the record"
+        return {}, "without the questions' texts: the available data is not that of the record"
     return {
         (language, question): text
         for language, side in data.queries.items()
@@ -113,4 +113,4 @@ class Change:
     settings: int
     """Settings of the kind in which both records define its value."""
     text: str | None
-    """The question in the query language; ``None`` where the data is not at hand."""
+    """The question in the query language; ``None`` if the data is not available."""

@@ -13,7 +13,7 @@ from harness.evaluation.record_fields import Contents
 ABSENT = "nothing"
 # Of a task: records that differ here scored other queries, pools or judgements.
 _SAME = ("data_digest", "text", "languages", "kinds", "partial")
-# Of a task: worth a word, but the numbers of what both hold mean the same.
+# Of a task: worth mentioning, but the shared numbers mean the same.
 _TOLD = ("task_digest", "dimensions", "measures")
 _MODEL = ("name", "kind", "similarity", "fingerprint", "prompts", "languages", "parameters")
 _DIGESTS = ("data_digest", "task_digest", "fingerprint", "whole")
@@ -49,11 +49,11 @@ def letters(n: int) -> list[str]:
 
 
 def shared_tasks(documents: Sequence[Contents], wanted: Sequence[str] = ()) -> list[str]:
-    """The tasks that all records hold, in the first one's order; of these only ``wanted``, if any.
+    """The tasks in all records, in the first one's order; only ``wanted`` ones, if given.
 
     Raises:
         RecordError: there is none.
-        UsageError: a wanted one is not shared.
+        UsageError: one of ``wanted`` is not shared.
     """
     held = [[t.task for t in d.tasks] for d in documents]
     shared = [x for x in held[0] if all(x in names for names in held)]
@@ -84,7 +84,7 @@ def mismatches(documents: Sequence[Contents], tasks: Sequence[str]) -> list[Diff
 def other_differences(documents: Sequence[Contents], tasks: Sequence[str]) -> list[Differing]:
     """In what else the records differ: model, options, device, software, facts of no consequence.
 
-    These are what is being compared, so nobody refuses them.
+    These are what is being compared, so they are not refused.
     """
     found: list[Differing] = []
     models = [d.model.to_dict() for d in documents]

@@ -45,7 +45,7 @@ BLOCK = 16
 """Queries of a block of scores in the variant of the search; :data:`harness.search.tiles.ROWS`
 else."""
 FACTOR = 3
-"""A tolerance is this many times the largest movement seen: few variants do not find the worst."""
+"""A tolerance is this many times the largest drift seen: few variants do not show the worst."""
 LEAST = Decimal("1e-6")
 """No tolerance is smaller: sums of float64 in another order differ below it."""
 
@@ -76,7 +76,7 @@ class Drift:
     mean: float
     """The variant's macro mean minus the reference's."""
     language: str
-    """The query language whose mean moved most."""
+    """The query language whose mean drifted most."""
     language_mean: float
     """How far, without sign."""
     setting: str
@@ -120,7 +120,7 @@ class Noise:
     def tolerances(self, *, half: bool) -> dict[str, dict[str, float]]:
         """Measure -> ``mean`` and ``language`` -> proposed tolerance.
 
-        Three times the largest movement, over kinds and variants, of a macro mean and of a query
+        Three times the largest drift, over kinds and variants, of a macro mean and of a query
         language's mean, rounded up to one digit and at least 1e-6. Without ``half`` those variants
         count that are in float32; with it all, so that it is never the smaller. Empty if ``half``
         is asked for and no such variant ran.
@@ -189,7 +189,7 @@ def measure_noise(
         model: as :func:`harness.evaluate` takes it.
         task: name, path of a task file or spec.
         options: languages, limit, device and the like; the store is never used.
-        progress: told of each stage; default silent.
+        progress: notified of each stage; default silent.
 
     Raises:
         UsageError: ``options`` ask for another number format than float32.
@@ -212,7 +212,7 @@ def measure_noise(
     threads = torch.get_num_threads()
     with in_threads(threads):
         reference = _run(loaded, prepared, options, progress, ROWS)
-    del loaded  # each variant loads the model anew
+    del loaded  # each variant reloads the model
     means = kind_means(reference.table, setting_means(reference.table))
     outcomes = []
     for variant, reason in _variants(prepared, threads):
@@ -255,7 +255,7 @@ def _variants(prepared: Prepared, threads: int) -> Iterator[tuple[Variant, str |
     alone = "there is one processor" if other == threads else None
     yield Variant("1 thread" if other == 1 else f"{other} threads", threads=other), alone
     most = max(len(g.questions) for g in prepared.golds.values())
-    few = f"no language asks more than {BLOCK} questions: one block" if most <= BLOCK else None
+    few = f"no language has more than {BLOCK} questions: one block" if most <= BLOCK else None
     yield Variant(f"blocks of {BLOCK} queries", rows=BLOCK), few
     for dtype in HALVES:
         yield Variant(dtype, dtype=dtype), None
@@ -320,7 +320,7 @@ def _skipped(variant: Variant, reason: str) -> Outcome:
 
 
 def _varied(variant: Variant, model: str | object, options: RunOptions) -> DenseModel:
-    """The model, loaded anew for the variant.
+    """The model, reloaded for the variant.
 
     Raises:
         UsageError: it does not say that it computes in the variant's number format.

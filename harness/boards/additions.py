@@ -1,4 +1,4 @@
-"""What an addition to a system buys: a treatment, a reranker, translated queries, against without.
+"""What an addition buys: post-processing, a reranker or translated queries, against without.
 
 A record of such a system names the one it was added to. Where that one is on the same board, the
 two are set side by side, question by question.
@@ -25,7 +25,7 @@ def additions(
     Args:
         rows: of one board; the first of them are those of ``members``.
         members: the records behind them.
-        columns: in which they are compared, where both hold values per question.
+        columns: in which they are compared, if both have values per question.
     """
     found = []
     for row, (tracked, entry) in zip(rows, members, strict=False):

@@ -1,4 +1,4 @@
-"""From tracked records to boards: which rows stand on which board, and in which order."""
+"""From tracked records to boards: which rows go on which board, and in which order."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def _redefined(own: TrackedTask, other: TrackedTask) -> list[str]:
 
 
 def board_notes(task: TaskFacts) -> tuple[str, ...]:
-    """What must stand above a board: what makes its numbers other than the task's own."""
+    """The notes above a board: what makes its numbers differ from the task's own."""
     notes = []
     why = task.partial.to_dict()
     if sample := why.pop("sampled_corpus", None):
@@ -215,12 +215,12 @@ def column_of(kind: Kind, measure: str) -> Column:
 def _columns(
     kinds: Sequence[Kind], tasks: Sequence[TrackedTask], rows: Sequence[Row]
 ) -> tuple[tuple[Column, ...], tuple[Column, ...]]:
-    """Columns of the main table, and all others that some row holds."""
+    """Columns of the main table, and all others of some row."""
     wanted = dict.fromkeys(m for t in tasks for m in (*t.measures, *KEY_BIAS))
     listed = [m for m in _ORDER if m in wanted] + [m for m in wanted if m not in _ORDER]
     held = dict.fromkeys(key for row in rows if row.source != "published" for key in row.cells)
     main = [(k, m) for k in kinds for m in listed if f"{k}/{m}" in held]
-    # Published rows can hold a measure that no record has: it is a column as well.
+    # Published rows can have a measure that no record has: it is a column as well.
     keys = [key.partition("/") for row in rows for key in row.cells]
     rest = dict.fromkeys((k, m) for k, _, m in keys if k in kinds and (k, m) not in main)
     more = sorted(rest, key=lambda x: KINDS.index(x[0]))
@@ -231,7 +231,7 @@ def _columns(
 
 
 def _sort(kinds: Sequence[Kind], task: TrackedTask, columns: Sequence[Column]) -> Column:
-    """The column that rows stand in the order of: the pool of all languages where there is one."""
+    """The column that rows are sorted by: that of the multilingual pool if there is one."""
     kind = "multi" if "multi" in kinds and "cross" in kinds else kinds[0]
     return next(
         (c for m in task.measures for c in columns if (c.kind, c.measure) == (kind, m)),
@@ -277,7 +277,7 @@ def _ranking(column: Column, rows: Sequence[Row], members: Sequence[Member]) -> 
 
 
 def _shares(column: Column, members: Sequence[Member]) -> Any:
-    """(K, n) values per question; NaN for a row that does not hold them for the same questions."""
+    """(K, n) values per question; NaN for a row without values for the same questions."""
     held = [tracked.questions[task.task] for tracked, task in members]
     usual = Counter(q.ids_sha256 for q in held).most_common(1)[0][0]
     n = next(q.count for q in held if q.ids_sha256 == usual)

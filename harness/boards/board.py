@@ -1,4 +1,4 @@
-"""What a board holds: rows of models, measured here or published, side by side on one task.
+"""The contents of a board: rows of models, measured here or published, on one task.
 
 Plain data, made by :func:`harness.boards.make_board`; every format is written from it alone.
 """
@@ -128,7 +128,7 @@ class Ranking:
     second: tuple[str, ...]
     """Rows to underline: the second best value, as it is shown."""
     tested: int
-    """Pairs of rows that were tested; 0 where records hold no values per question."""
+    """Pairs of rows that were tested; 0 if records have no values per question."""
 
 
 class Addition(NamedTuple):
@@ -150,9 +150,9 @@ class TaskBoard:
     task: str
     title: str
     primary: bool
-    """Whether it stands for its task (or the sample of it at hand) on the board across tasks."""
+    """Whether it represents its task (or the sample of it) on the board across tasks."""
     notes: tuple[str, ...]
-    """What must stand above the table: sampled corpus, part of the task, another text option."""
+    """Notes above the table: sampled corpus, part of the task, another text option."""
     text: str
     data_digest: str
     revision: str | None
@@ -167,18 +167,18 @@ class TaskBoard:
     columns: tuple[Column, ...]
     """Those of the main table."""
     more: tuple[Column, ...]
-    """Further ones that some row holds: the rest of the bias suite."""
+    """Further ones of some row: the rest of the bias suite."""
     sort: str
-    """Column that the rows stand in the order of."""
+    """Column that the rows are sorted by."""
     rows: tuple[Row, ...]
     rankings: Mapping[str, Ranking]
-    """Column key -> ranking, for every column that some comparable row holds."""
+    """Column key -> ranking, for every column of some comparable row."""
     additions: tuple[Addition, ...]
-    """Treated, reranked or translated systems beside the plain ones."""
+    """Post-processed, reranked or translated pipelines next to the plain models."""
     question_ids: tuple[str, ...] | None
-    """In the order of ``Row.hits``; ``None`` where not at hand."""
+    """In the order of ``Row.hits``; ``None`` if not available."""
     asked: Mapping[str, str]
-    """``mono``, ``multi`` -> question by language, a bit each, base64: asked in it."""
+    """``mono``, ``multi`` -> question by language, a bit each, base64: has a query in it."""
     per_language_only: bool
     """Boards of tasks without cross settings show languages as columns, with mean and median."""
 
@@ -215,7 +215,7 @@ class OverviewRow:
     cells: Mapping[str, Cell]
     """Overview column key -> cell."""
     mean: float | None
-    """Of the retrieval columns; only of rows that hold all of them."""
+    """Of the retrieval columns; only for rows that have all of them."""
 
 
 @dataclass(frozen=True)

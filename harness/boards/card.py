@@ -1,7 +1,7 @@
 """What a model card says of a model's records: a section, ``model-index`` and ``.eval_results``.
 
 The section has the form of sentence-transformers' own model cards. ``model-index`` is the metadata
-in the head of README.md; ``.eval_results/TASK.yaml`` is the newer form
+at the top of README.md; ``.eval_results/TASK.yaml`` is the newer form
 (huggingface.co/docs/hub/eval-results), a file per benchmark. A part of a task, or a sampled corpus,
 stands in the section, marked, and never in the metadata: pages that collect metadata would show it
 as the whole.
@@ -251,7 +251,7 @@ def left_out(card: Card, datasets: Mapping[str, str] | None = None) -> list[str]
     for task, _ in card.tasks:
         if task.notes:
             why = "; ".join(task.notes)
-            found.append(f"{task.title} stands in the section alone, not in the metadata: {why}")
+            found.append(f"{task.title} is only in the section, not in the metadata: {why}")
         elif task.task not in named:
             found.append(
                 f"{task.title} is not in .eval_results, which names data sets on the hub; name its "
@@ -273,7 +273,7 @@ def write_card(
 
     Raises:
         UsageError: there is no such folder.
-        RecordError: README.md has a head that cannot be read.
+        RecordError: the YAML header of README.md cannot be read.
     """
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder; name the folder that the model is in")
@@ -299,7 +299,7 @@ _HEAD = re.compile(r"\A---\s*\n(.*?)\n?---\s*\n", re.DOTALL)
 
 
 def _with_metadata(text: str, index: list[dict[str, Any]], path: Path) -> str:
-    """``text`` with ``model-index`` in its YAML head; nothing is changed if there is none."""
+    """``text`` with ``model-index`` in its YAML header; unchanged if there is none."""
     if not index:
         return text
     import yaml
@@ -308,9 +308,9 @@ def _with_metadata(text: str, index: list[dict[str, Any]], path: Path) -> str:
     try:
         head = yaml.safe_load(found[1]) if found else {}
     except yaml.YAMLError as problem:
-        raise RecordError(f"{path}: its YAML head cannot be read: {problem}") from problem
+        raise RecordError(f"{path}: its YAML header cannot be read: {problem}") from problem
     if head is not None and not isinstance(head, dict):
-        raise RecordError(f"{path}: its YAML head is not a mapping")
+        raise RecordError(f"{path}: its YAML header is not a mapping")
     held = head or {}
     # What other evaluators found stays; what we said of the same data sets is replaced.
     ours = {r["dataset"]["name"] for x in index for r in x["results"]}

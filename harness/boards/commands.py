@@ -83,7 +83,7 @@ def _pages(leaderboards: Path, pages: Sequence[Path]) -> list[Path]:
 
 
 def html(board: Board, data_dir: Path | None = None) -> str:
-    """The HTML page, with the texts of questions where their data is at hand."""
+    """The HTML page, with the texts of questions if their data is available."""
     from harness.boards import to_payload
     from harness.boards.page import render
     from harness.boards.page.question_texts import texts_at_hand
@@ -97,7 +97,7 @@ def update(
     """Write every format and fill every page; returns the paths that changed."""
     filled = {page: files.injected(page, board) for page in _pages(leaderboards, pages)}
     written = files.write(leaderboards, files.board_files(board))
-    # Not among the tracked files: it holds more than records, the texts of questions.
+    # Not among the tracked files: it contains more than records do, the texts of questions.
     written += files.write(leaderboards, {HTML: html(board, data_dir).encode()})
     for path in files.stale(leaderboards, board):
         path.unlink()

@@ -28,18 +28,18 @@ def read_leaderboards(folder: str | Path, *, skip_invalid: bool = False) -> Lead
     """Read every tracked record of a leaderboards folder, in the order of their names.
 
     Args:
-        folder: the folder that holds ``records/``.
+        folder: the folder with ``records/``.
         skip_invalid: leave out what is not valid, and say so in ``refused``.
 
     Raises:
-        UsageError: there is no such folder, or it holds no records.
+        UsageError: there is no such folder, or it has no records.
         RecordError: a file is not a valid tracked record; all such files are named.
     """
     folder = Path(folder)
     paths = sorted((folder / FOLDER).glob("*.json"))
     if not paths:
         raise UsageError(
-            f"{folder / FOLDER} holds no tracked records; add one with "
+            f"{folder / FOLDER} contains no tracked records; add one with "
             "harness board add RECORD, or name another folder with --leaderboards"
         )
     records, refused = [], []

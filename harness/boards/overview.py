@@ -11,7 +11,7 @@ from harness.boards.leaders import leaders
 def make_overview(boards: Sequence[TaskBoard]) -> Overview:
     """One row per model, its main measure of each kind of setting of each task, and a mean.
 
-    The mean is over the main measures of boards that stand for their whole task; rows that lack
+    The mean is over the main measures of boards that cover their whole task; rows that lack
     one of them have none.
     """
     columns: list[OverviewColumn] = []

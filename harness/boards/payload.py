@@ -85,7 +85,7 @@ def _ranking(ranking: Ranking, position: dict[str, int]) -> dict[str, Any]:
 
 
 def _row(row: Row, main: Collection[str]) -> dict[str, Any]:
-    """A row; by language only its columns of the main table (parquet holds the others)."""
+    """A row; by language only its columns of the main table (parquet has the others)."""
     return {
         "id": row.id,
         "model": row.model,

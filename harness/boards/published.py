@@ -1,4 +1,4 @@
-"""Published results, as they stand in the papers' tables: shown beside measured rows, never mixed.
+"""Published results from the papers' tables: shown with measured rows, never mixed.
 
 ``published.csv`` has one line per number: task, model, sampling (the training recipe), setting
 (kind), metric, language (``mean`` for the mean that the paper prints) and value.

@@ -7,7 +7,7 @@ import re
 from harness.console.tables import Grid, Item, ends, one_line
 
 _LONGEST = 40
-"""Of a name that stands on one line."""
+"""Of a name that fits on one line."""
 _WRAPPED = r"p{0.4\linewidth}"
 _SIGNS = {"": "", "†": r"\textsuperscript{\dag}", "‡": r"\textsuperscript{\ddag}"}
 _LETTERS = {

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from rich.console import Console
 
 _WIDTH = 110
-"""Characters of a line: most notebooks hold them."""
+"""Characters per line: most notebooks fit them."""
 _FRAME = '<pre style="line-height: 1.25; white-space: pre; overflow-x: auto">{code}</pre>'
 
 

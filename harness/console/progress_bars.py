@@ -1,4 +1,4 @@
-"""Progress bars and warnings on stderr, so that stdout holds results alone."""
+"""Progress bars and warnings on stderr, so that stdout has only results."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Bars:
             _Rate(),
             TimeRemainingColumn(compact=True, elapsed_when_finished=True),
             console=console,
-            # What counts stands in the summary; bars of finished work would only push it up.
+            # What matters is in the summary; bars of finished work would only push it up.
             transient=True,
         )
         self._stage: TaskID | None = None
@@ -98,13 +98,13 @@ class Bars:
 
 
 class Quiet(Silent):
-    """Draws nothing: stderr is not a terminal, or nobody wants bars."""
+    """Draws nothing: stderr is not a terminal, or progress bars are switched off."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console
 
     def note(self, line: str) -> None:
-        """A line that stays, unless nobody wants any."""
+        """A line that stays, unless output is switched off."""
         if self._console is not None:
             self._console.print(Text(line), soft_wrap=True)
 

@@ -1,4 +1,4 @@
-"""A table before it is printed: what stands in it, for every form that it may take.
+"""A table before it is printed: its contents, for every output format.
 
 :mod:`harness.console.terminal`, :mod:`~harness.console.markdown` and :mod:`~harness.console.latex`
 write it.

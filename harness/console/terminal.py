@@ -79,7 +79,7 @@ def print_grid(
 ) -> None:
     """Print a table.
 
-    Intervals stand behind their numbers where the width holds that, otherwise below them. Columns
+    Intervals follow their numbers if the width allows it, otherwise they are below them. Columns
     that do not fit go on below, with the names again.
 
     Args:
@@ -113,7 +113,7 @@ def _columns(grid: Grid, lines: Sequence[Line], glue: str | None) -> list[_Colum
     above = [title for title, width in grid.over for _ in range(width)] or [""] * len(grid.heads)
     found = []
     for number, (over, head) in enumerate(zip(above, grid.heads, strict=True)):
-        # A header of several words stands upright over a column of numbers.
+        # A header of several words is stacked over a column of numbers.
         words = [*over.split(), *(head.split() if over else [head])] if grid.over else [head]
         texts = [_text(line.items[number], glue) for line in lines]
         heading = Text("\n".join(x for x in words if x), "bold")
@@ -135,7 +135,7 @@ def _taken(columns: Sequence[_Column]) -> int:
 
 
 def _blocks(columns: Sequence[_Column], names: int, width: int) -> Iterator[list[int]]:
-    """Columns that fit beside each other, the names first in each block."""
+    """Columns that fit side by side, the names first in each block."""
     fixed = sum(x.least + _GAP for x in columns[:names])
     block: list[int] = []
     taken = fixed
@@ -158,7 +158,7 @@ def _turned(grid: Grid, lines: Sequence[Line]) -> Grid:
 
 
 def _print_block(console: Console, columns: Sequence[_Column], lines: Sequence[Line]) -> None:
-    """Print columns beside each other, titles of groups between their rows."""
+    """Print columns side by side, titles of groups between their rows."""
     widths = _widths(columns, console.width)
     table = _empty(columns, widths, header=any(x.head.plain for x in columns))
     title = ""

@@ -27,7 +27,7 @@ def attributed(
     """``cells`` with what their regressions come from, and the languages these come from.
 
     Languages that are only watched are named in their cells alone. A regression in the pool of all
-    languages cannot be taken apart: where others are named on the task, ``through`` holds them all.
+    languages cannot be taken apart: if others are named on the task, ``through`` lists them all.
     """
     found = list(cells)
     named: dict[str, dict[str, None]] = {}  # by task
@@ -110,7 +110,7 @@ def _sources(
     Args:
         rows: of one kind of setting.
         drops: of its settings.
-        asked: values that regressed, each with its limit.
+        asked: the regressed values, each with its limit.
         known: languages that are named already; of equal drops theirs comes first.
     """
     sources: list[_Found] = []

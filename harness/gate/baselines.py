@@ -1,4 +1,4 @@
-"""Tracked baselines: what a gate holds candidates against, small enough for a repository.
+"""Tracked baselines: what a gate compares candidates with, small enough for a repository.
 
     leaderboards/baselines/NAME/record.json             a record, of some measures alone
     leaderboards/baselines/NAME/TASK.per-query.parquet  their values, one row per query and setting
@@ -43,20 +43,20 @@ def names(folder: Path = FOLDER) -> list[str]:
 
 
 def name_of(record: Record) -> str:
-    """What a baseline is called where nobody says: ``use-m3-demo``, the model and the tasks."""
+    """The default name of a baseline: ``use-m3-demo``, the model and the tasks."""
     parts = [record.model, *(t.task for t in record.tasks)]
     return re.sub(r"[^A-Za-z0-9._]+", "-", "-".join(parts)).strip("-.")[:80] or "baseline"
 
 
 def folder_of(name: str, folder: Path = FOLDER) -> Path:
-    """Where the baseline called ``name`` stands, existing or not.
+    """The folder of the baseline called ``name``, existing or not.
 
     Raises:
-        UsageError: it is no name.
+        UsageError: it is not a valid name.
     """
     if _NAME.fullmatch(name) is None:
         raise UsageError(
-            f"{name!r} is no name for a baseline: letters, digits, '.', '_' and '-' alone"
+            f"{name!r} is not a valid baseline name: use letters, digits, '.', '_' and '-' only"
         )
     return folder / name
 
@@ -88,7 +88,7 @@ def replaceable(name_or_path: str, folder: Path = FOLDER) -> Path:
     found = found.parent if found.is_file() else found
     if found.exists() and not (found / SUMMARY).is_file():
         raise UsageError(
-            f"{found} is no tracked baseline and is not replaced; name one, or a new name, with "
+            f"{found} is not a tracked baseline and is not replaced; give one, or a new name, with "
             "--baseline"
         )
     return found
@@ -120,7 +120,7 @@ def trimmed(record: Record, measures: Sequence[str]) -> tuple[dict[str, Any], di
     """The document of a baseline, and its tables by task: ``record`` with some measures alone.
 
     Raises:
-        UsageError: no task of the record holds one of ``measures``.
+        UsageError: no task of the record has one of ``measures``.
         RecordError: a table cannot be read.
     """
     import pyarrow.parquet as pq
@@ -144,7 +144,7 @@ def trimmed(record: Record, measures: Sequence[str]) -> tuple[dict[str, Any], di
         table = pq.read_table(io.BytesIO(record.table_bytes(entry["task"])))
         columns = [x for x in table.column_names if x in FACTS or x in kept]
         sink = io.BytesIO()
-        # Values repeat (a rank has one precision): a dictionary holds them in a few bits each.
+        # Values repeat (a rank has one precision): a dictionary stores them in a few bits each.
         pq.write_table(table.select(columns), sink, compression="zstd", compression_level=19)
         raw: bytes = sink.getvalue()
         tables[entry["task"]] = raw
@@ -174,9 +174,9 @@ def write(record: Record, folder: Path, measures: Sequence[str] = ()) -> list[Pa
     """Write ``record`` as the baseline in ``folder``, record.json last; returns the paths.
 
     Args:
-        record: what to hold candidates against.
-        folder: of this baseline; what a baseline there held is replaced.
-        measures: kept beside those that the record shows first.
+        record: what to compare candidates with.
+        folder: that of this baseline; an existing baseline there is replaced.
+        measures: kept in addition to those that the record shows first.
 
     Raises:
         UsageError: as :func:`trimmed`.

@@ -36,13 +36,13 @@ def produce(
 
     Args:
         model: as :func:`harness.evaluate` takes it.
-        baseline: what the record will be held against.
+        baseline: what the record will be compared with.
         policy: whose measures are needed.
         tasks: names, or paths of task files; default: all of the baseline's.
         options: of the model and the machine; what the baseline decides is replaced, but for
             ``sample``, which asks for a part of a whole baseline's questions.
         output: folder for the record; ``None`` writes nothing.
-        progress: told of each stage.
+        progress: notified of each stage.
         command: the command line, for the record.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Which values a rule is about, and how far each moved: estimates and tests, no verdicts yet."""
+"""The values a rule checks, and how far each changed: estimates and tests, no verdicts yet."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Check:
 
 
 class ValueChange(NamedTuple):
-    """How far one value moved, candidate minus baseline, both on the same questions."""
+    """The change of one value, candidate minus baseline, both on the same questions."""
 
     questions: int
     baseline: float
@@ -120,7 +120,7 @@ def measured(
     permutations: int,
     seed: int,
 ) -> list[ValueChange]:
-    """How far each of ``asked`` moved.
+    """The change of each of ``asked``.
 
     Values over the same settings are drawn and swapped together: one bootstrap and one permutation
     test for the languages of a kind, whatever the number of rules about them.
@@ -147,7 +147,7 @@ def measured(
 
 
 class _Drawn:
-    """Some measures of some settings of one kind, drawn anew and swapped."""
+    """Some measures of some settings of one kind, resampled and swapped."""
 
     def __init__(
         self,

@@ -79,7 +79,7 @@ class Rule:
     min_queries: Count
     inconclusive: Inconclusive
     required: bool = True
-    """Whether it is missing, and not just left out, where neither record holds what it is about."""
+    """Whether it is missing, and not just skipped, if neither record has what it is about."""
 
     def __post_init__(self) -> None:
         """Check what keys say together; fill in what follows from others."""
@@ -89,10 +89,10 @@ class Rule:
         if not set(self.settings) & set(measure.kinds):
             raise WrongKeyError(
                 "settings",
-                f"must hold one of {', '.join(measure.kinds)}: {measure.name} has no others",
+                f"must contain one of {', '.join(measure.kinds)}: {measure.name} has no others",
             )
         if self.by == "pair" and "cross" not in self.settings:
-            raise WrongKeyError("by", "can be 'pair' only where settings hold 'cross'")
+            raise WrongKeyError("by", "can be 'pair' only if settings contain 'cross'")
         direction = cast("Direction | None", self.direction) or measure.better
         if direction is None:
             raise WrongKeyError(
@@ -137,7 +137,7 @@ class Tiers:
             for language in getattr(self, tier):
                 if language in found:
                     raise WrongKeyError(
-                        tier, f"holds {language!r}, which is {found[language]} already"
+                        tier, f"contains {language!r}, which is {found[language]} already"
                     )
                 found[language] = tier
 
@@ -160,13 +160,13 @@ class Tolerances:
 
 def _rules(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
     if not rules:
-        raise ValueError("must hold at least one table, written as [[rules]]")
+        raise ValueError("must have at least one table, written as [[rules]]")
     return rules
 
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """What a gate is held to."""
+    """The rules of a gate."""
 
     name: str = field(default="", init=False)
     """The file it was read from."""
@@ -206,7 +206,7 @@ class Policy:
 
 
 def measures_of(policy: Policy, record: Record) -> list[str]:
-    """The measures of a policy that a record holds: what its baseline has to keep."""
+    """The measures of a policy that a record has: what its baseline has to keep."""
     held = {m for task in record.tasks for m in task.all_measures}
     return [m for m in dict.fromkeys(rule.measure for rule in policy.rules) if m in held]
 

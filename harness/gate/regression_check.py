@@ -1,4 +1,4 @@
-"""A candidate held against a baseline, from two records to one verdict."""
+"""A candidate against a baseline, from two records to one verdict."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def gate(
         candidate: a record, or the path of one.
         baseline: a record, the path of one, or the name of a tracked baseline.
         policy: a policy, or the path of one; default: the one that comes with the harness.
-        tasks: those to look at; default: all that the baseline holds.
+        tasks: those to check; default: all of the baseline's.
         folder: of tracked baselines.
         seed: of the bootstrap and of the permutations.
 
@@ -65,7 +65,7 @@ def gate(
     ]
     if not asked:
         raise NotComparableError(
-            f"no rule of {policy.name} is about anything that these records hold; their measures "
+            f"no rule of {policy.name} is about anything in these records; their measures "
             f"are {', '.join(base.task(names[0]).measures)}"
         )
     permutations = _permutations(policy, asked)
@@ -158,13 +158,13 @@ def _contents(record: Record, other: Record, tasks: Sequence[str]) -> Contents:
 
 
 def _alike(base: Record, new: Record, task: str) -> bool:
-    """Whether both hold the same queries: not where one is a sample of the other's."""
+    """Whether both have the same queries: not if one is a sample of the other's."""
     drawn = [x.task(task).partial.sample for x in (base, new)]
     return bool(drawn[0] == drawn[1])
 
 
 def _measures(base: Record, new: Record, policy: Policy, task: str) -> list[str]:
-    """The measures of the policy that both records hold of a task."""
+    """The measures of the policy that both records have for a task."""
     wanted = dict.fromkeys(rule.measure for rule in policy.rules)
     return [m for m in wanted if all(_holds(x, task, m) for x in (base, new))]
 
@@ -177,14 +177,14 @@ def _holds(record: Record, task: str, measure: str, kinds: Sequence[str] | None 
 
 
 def _permutations(policy: Policy, asked: Sequence[Check]) -> int:
-    """As many as Holm's correction needs: the least p-value then lies at a tenth of alpha."""
+    """As many as Holm's correction needs: the smallest p-value is then a tenth of alpha."""
     counted = sum(ask.tier != "watched" for ask in asked)
     strictest = min(rule.alpha for rule in policy.rules)
     return max(policy.resamples, round(10 * max(counted, 1) / strictest))
 
 
 def _checked(outcome: Outcome, base: Record, new: Record, tasks: Sequence[str]) -> Outcome:
-    """An outcome, missing if the rule names what one of the records does not hold."""
+    """An outcome, missing if the rule names what one of the records lacks."""
     rule = outcome.rule
     for task in rule.tasks:
         if task not in tasks:
@@ -193,12 +193,12 @@ def _checked(outcome: Outcome, base: Record, new: Record, tasks: Sequence[str]) 
     known = {x for task in mine for x in base.task(task).languages}
     absent = [x for x in rule.languages if x not in known]
     if absent:
-        return _missing(outcome, f"the records hold no {' or '.join(absent)}")
+        return _missing(outcome, f"the records have no {' or '.join(absent)}")
     for task in mine:
         holds = [_holds(x, task, rule.measure, rule.settings) for x in (base, new)]
         if holds[0] != holds[1]:
             name = "candidate" if holds[0] else "baseline"
-            return _missing(outcome, f"the {name} holds no {rule.measure} of {task}")
+            return _missing(outcome, f"the {name} has no {rule.measure} of {task}")
     return outcome
 
 

@@ -53,11 +53,12 @@ class CheckResult:
     """The true drop that four of five such data sets would show, at alpha over the number of
     cells."""
     p_value: float
-    """Of the drop (of the change, for a rule that wants none): paired, one-sided, not corrected."""
+    """Of the drop (of the change, for a rule that allows none): paired, one-sided, not
+    corrected."""
     adjusted: float
     """Holm over all cells that count."""
     adjusted_gain: float
-    """The same for a change for the better; NaN for a rule that wants no change."""
+    """The same for an improvement; NaN for a rule that allows no change."""
     limit: float
     """The largest drop let through, in the measure's units."""
     margin: float
@@ -79,7 +80,7 @@ class Outcome:
     note: str | None
     """Why the rule is missing, or is left out; else ``None``."""
     left_out: bool = False
-    """Neither record holds what the rule is about, and it is not required."""
+    """Neither record has what the rule is about, and it is not required."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""From how far a value moved to a verdict on it, and from these to a verdict on each rule.
+"""From the change of a value to a verdict on it, and from these to a verdict on each rule.
 
 A drop is a regression when it is larger than the limit and the paired test says that it is one. It
 passes when it is within the limit and its interval shows that the true one is within the margin.
@@ -50,16 +50,16 @@ def judge(
     *,
     half: bool,
 ) -> tuple[list[CheckResult], int]:
-    """A cell for each of ``asked``, and the number of cells that count.
+    """A check for each of ``asked``, and the number of checks that count.
 
     Holm's correction is over the cells that count; those of watched languages have one of their
     own, so that reporting them costs the others nothing.
 
     Args:
         policy: whose rules ``asked`` are about.
-        kinds: the rows that ``asked`` points into.
-        asked: what was measured.
-        moved: how far each of them moved.
+        kinds: the rows that ``asked`` refers to.
+        asked: the values to check.
+        moved: the change of each of them.
         half: one of the records was computed in half precision.
     """
     rules = [policy.rules[ask.rule] for ask in asked]
@@ -95,7 +95,7 @@ def judge(
                 low=found.low,
                 high=found.high,
                 detectable=float(
-                    # The test is one-sided (two-sided for a rule that wants no change).
+                    # The test is one-sided (two-sided for a rule that allows no change).
                     smallest_detectable_difference(
                         found.standard_error,
                         alpha=rule.alpha * (1 if rule.direction == "same" else 2) / family,
@@ -128,7 +128,7 @@ def _verdict(
     size, most = amount(drop.size), amount(limit)
     if found.questions < rule.min_queries:
         few = plural(found.questions, "question")
-        return "inconclusive", f"{few}, the rule asks for {rule.min_queries:,}"
+        return "inconclusive", f"{few}, the rule requires {rule.min_queries:,}"
     if drop.size > limit and worse <= rule.alpha:
         return "regression", f"{what} of {size}, more than {most} (p = {p_value(worse)})"
     if drop.size > limit:
@@ -154,7 +154,7 @@ def outcomes(policy: Policy, asked: Sequence[Check], cells: Sequence[CheckResult
     for number, rule in enumerate(policy.rules):
         own = tuple(c for ask, c in zip(asked, cells, strict=True) if ask.rule == number)
         if not own:
-            note = f"neither record holds {rule.measure} where the rule looks"
+            note = f"neither record has {rule.measure} where the rule applies"
             found.append(Outcome(rule, "missing" if rule.required else "pass", (), note, True))
             continue
         found.append(Outcome(rule, worst([c.verdict for c in own if c.counts]), own, None))

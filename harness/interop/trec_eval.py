@@ -53,7 +53,7 @@ class RunScores:
     missing: tuple[str, ...]
     """Judged queries that the run lacks: they count as 0."""
     unjudged: tuple[str, ...]
-    """Queries of the run that nobody judged: they do not count."""
+    """Unjudged queries of the run: they do not count."""
 
     def means(self) -> dict[str, float]:
         """Measure -> its value for the whole run: mean, sum (``num_...``) or geometric mean."""
@@ -143,7 +143,7 @@ class _Column(NamedTuple):
     name: str
     """As it was asked for, or trec_eval's name where one request gives several values."""
     request: str
-    """What trec_eval is asked for."""
+    """The measure requested from trec_eval."""
     answer: str
     """What it calls the value."""
     cutoff: int | None
@@ -151,7 +151,7 @@ class _Column(NamedTuple):
 
 
 def _columns(name: str) -> list[_Column]:
-    """What to ask trec_eval for ``name``, and where the answer stands."""
+    """The trec_eval measure for ``name``, and the key of its result."""
     import pytrec_eval
 
     base, at, tail = name.partition("@")

@@ -41,7 +41,7 @@ class Scored:
     missing: int
     """Those of them that the run lacks: they count as zero."""
     unjudged: int
-    """Queries of the run that nobody judged: they do not count."""
+    """Unjudged queries of the run: they do not count."""
     depth: int
     """Most passages that the run has for one query."""
     scores: Mapping[str, float]
@@ -119,7 +119,7 @@ def score_with_task(
     """Score one system's run files setting by setting, in the task's order.
 
     Args:
-        paths: run files; each setting stands in at most one of them.
+        paths: run files; each setting is in at most one of them.
         data: the task's data. Queries and passages in languages of the task that it does not hold
             are left out of the runs.
         measures: names, trec_eval's or ours.
@@ -154,7 +154,8 @@ def score_with_task(
         for part in by_setting(run, judged, [s for s in offered if s in wanted]):
             if part.setting in found:
                 raise UsageError(
-                    f"{found[part.setting].path} and {path} both hold setting {part.setting.name}; "
+                    f"{found[part.setting].path} and {path} both contain setting "
+                    f"{part.setting.name}; "
                     "score one system at a time, one file for each setting, or say with "
                     "--setting what they are"
                 )
@@ -211,7 +212,7 @@ def _scored(
 
 
 def _choose(wanted: Sequence[str], offered: Sequence[Setting], task: str) -> list[Setting]:
-    """The settings that kinds and names stand for."""
+    """The settings that kinds and names refer to."""
     for name in wanted:
         known = [*dict.fromkeys(s.kind for s in offered), *(s.name for s in offered)]
         if name not in known:
@@ -245,7 +246,7 @@ def _in_task(
     passages: Set[str],
     chosen: Sequence[Setting] | None,
 ) -> dict[str, dict[str, float]]:
-    """``run`` with global ids, without languages that ``data`` does not hold."""
+    """``run`` with global ids, without languages that ``data`` lacks."""
     only = chosen[0] if chosen is not None and len(chosen) == 1 else None
     spoken = data.task.languages
     queries = {global_id(x, i) for x, side in data.queries.items() for i in side.ids}
@@ -271,7 +272,7 @@ def _in_task(
             language = passage.partition(":")[0]
             if (":" not in passage or language not in spoken) and only and only.passage_language:
                 passage, language = global_id(only.passage_language, passage), only.passage_language
-            # A corpus that is read as a stream is not looked through for ids that nobody judged.
+            # A streamed corpus is not searched for unjudged ids.
             if passage in passages or (not passages and language in data.queries):
                 row[passage] = score
             elif not passages and language in spoken:

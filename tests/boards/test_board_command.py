@@ -82,7 +82,7 @@ def test_another_table_in_parquet_is_found_and_another_writer_is_not(boards: Pat
     pq.write_table(table, path, compression="none")
     assert board(boards, "--check").exit_code == 0
     pq.write_table(table.slice(1), path)
-    assert "holds another table" in board(boards, "--check").output
+    assert "contains another table" in board(boards, "--check").output
 
 
 def test_a_board_that_no_record_gives_any_more_is_found_and_removed(boards: Path) -> None:
@@ -222,14 +222,14 @@ def test_a_card_goes_into_the_models_folder_and_keeps_what_is_there(tmp_path: Pa
         [index] = found["model-index"]
         names = [x["dataset"]["name"] for x in index["results"]]
         assert names[0] == "Other" and len(names) == len(set(names)) == 4
-    # The sample of MIRACL stands in the section alone.
+    # The sample of MIRACL is only in the section.
     assert {x.name for x in (tmp_path / ".eval_results").iterdir()} == {"xquad-r.yaml"}
 
 
 def test_a_part_of_a_task_is_in_the_section_and_not_in_the_metadata() -> None:
     record = GOLDEN / "records" / "right-to-left.json"
     section = harness("card", record)
-    assert "Own (part)" in section.stdout and "stands in the section alone" in section.stderr
+    assert "Own (part)" in section.stdout and "is only in the section" in section.stderr
     metadata = harness("card", record, "--part", "model-index").stdout
     assert "XQuAD-R" in metadata and "Own (" not in metadata
 

@@ -218,7 +218,7 @@ def test_qrels_alone_give_one_row_a_run(exported: Exported) -> None:
         (["mono.de.run", "--task", "T", "--measure", "P_0"], ["P_0"]),
         (["none.run", "--task", "T"], ["none.run", "cannot be read"]),
         (["mono.de.qrels", "--task", "T"], ["mono.de.qrels, line 1", "6 columns"]),
-        (["mono.de.run", "mono.de.run", "--task", "T"], ["both hold setting mono/de"]),
+        (["mono.de.run", "mono.de.run", "--task", "T"], ["both contain setting mono/de"]),
         (["mono.de.run", "--qrels", "mono.en.qrels"], ["no query in common"]),
         (["mono.de.run", "--task", "T", "--languages", "en"], ["none of its queries", "en:q"]),
     ],

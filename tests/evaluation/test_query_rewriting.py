@@ -129,7 +129,7 @@ def test_translated_queries_can_be_expanded(task: str) -> None:
     ("settings", "error", "said"),
     [
         ({"translate_queries": "sed"}, UsageError, "write transformers:NAME, ctranslate2:FOLDER"),
-        ({"translate_queries": "command:no-such-program"}, ModelError, "no program 'no-such-prog"),
+        ({"translate_queries": "command:no-such-program"}, ModelError, "program 'no-such-prog"),
         ({"translate_queries": TO_ENGLISH, "into": "english"}, UsageError, "--into 'english'"),
         ({"expand_queries": "writer"}, UsageError, "write command:COMMAND or http:NAME"),
         ({"expand_queries": "http:writer"}, ModelError, "needs --expand-url URL"),

@@ -73,7 +73,7 @@ def test_4_is_a_missing_rule(base: Path, tmp_path: Path) -> None:
     written(tmp_path, POLICY + '[[rules]]\nmeasure = "recall@7"\nmax_drop = 0.1\n')
     done = gate(base, base)
     assert done.exit_code == 4, done.output
-    assert "missing: neither record holds recall@7 where the rule looks" in done.stdout
+    assert "missing: neither record has recall@7 where the rule applies" in done.stdout
 
 
 def test_4_is_a_baseline_that_is_not_there(base: Path, tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_a_baseline_is_set_listed_shown_and_gated_by_name(base: Path) -> None:
 
 def test_a_baselines_name_is_a_name(base: Path) -> None:
     done = harness("baseline", "set", base, "--name", "../../x")
-    assert done.exit_code == 2 and "'../../x' is no name for a baseline" in done.stderr
+    assert done.exit_code == 2 and "'../../x' is not a valid baseline name" in done.stderr
     done = harness("baseline", "set", base, "--name", "x", "--measure", "ndgc@10")
     assert (
         done.exit_code == 2 and "has no measure 'ndgc@10'; did you mean 'ndcg@10'?" in done.stderr
@@ -229,7 +229,7 @@ def test_updating_never_replaces_a_record_that_is_no_baseline(base: Path) -> Non
     for named in (base, base / "record.json"):
         before = (base / "record.json").read_bytes()
         message = fails(gate(base, named, "--update-baseline"), 2)
-        assert message.startswith(f"{base} is no tracked baseline and is not replaced")
+        assert message.startswith(f"{base} is not a tracked baseline and is not replaced")
         assert (base / "record.json").read_bytes() == before
 
 

@@ -66,7 +66,7 @@ def test_junit_is_read_by_a_junit_parser(found: Gate, tmp_path: Path) -> None:
     assert (kind, what) == (Failure, "regression") and message.startswith(fall)
     ((kind, message, what),) = results.pop(("mAP mono", "tiny mono fr map"))
     assert (kind, what) == (Skipped, None) and message.startswith("regression (watched): " + fall)
-    absent = "neither record holds recall@{} where the rule looks"
+    absent = "neither record has recall@{} where the rule applies"
     assert results == {
         ("mAP mono", "tiny mono en map"): [],
         ("gone, 10", "rule"): [(Error, absent.format(7), "missing")],

@@ -73,7 +73,7 @@ def test_too_few_questions_are_inconclusive_even_where_nothing_changed(
     many = policy(tmp_path, POLICY + "min_queries = 61\n")
     found = gate(base, base, many)
     assert (found.verdict, found.exit_code) == ("inconclusive", 3)
-    assert {c.reason for _, c in found.cells()} == {"60 questions, the rule asks for 61"}
+    assert {c.reason for _, c in found.cells()} == {"60 questions, the rule requires 61"}
 
 
 def test_nothing_changed_is_a_pass(base: Record, tmp_path: Path) -> None:
@@ -116,14 +116,14 @@ def test_what_neither_record_holds_is_missing_unless_it_is_not_required(
     gone = '[[rules]]\nname = "gone"\nmeasure = "recall@7"\nmax_drop = 0\n'
     found = gate(base, base, policy(tmp_path, POLICY + gone))
     assert (found.verdict, found.exit_code) == ("missing", 4)
-    assert found.outcomes[1].note == "neither record holds recall@7 where the rule looks"
+    assert found.outcomes[1].note == "neither record has recall@7 where the rule applies"
     left = gate(base, base, policy(tmp_path, POLICY + gone + "required = false\n"))
     assert (left.verdict, left.outcomes[1].left_out) == ("pass", True)
 
 
 def test_a_language_that_the_records_lack_is_missing(base: Record, tmp_path: Path) -> None:
     found = gate(base, base, policy(tmp_path, POLICY + 'languages = ["de", "fr"]\n'))
-    assert (found.verdict, found.outcomes[0].note) == ("missing", "the records hold no fr")
+    assert (found.verdict, found.outcomes[0].note) == ("missing", "the records have no fr")
 
 
 def test_a_relative_limit_is_a_share_of_the_baseline_and_the_smaller_one_counts(

@@ -1,11 +1,11 @@
-"""The page: boards as one HTML file that opens from disk and asks nothing of the network.
+"""The page: boards as one HTML file that opens from disk and uses no network.
 
 >>> from harness.boards.page import render
 >>> html = render(to_payload(make_board(read_leaderboards("leaderboards"))))
 
 Scripts, styles and the charting library stand inside the file; its content security policy names
 their digests and allows nothing else. ``page.html.j2`` is the frame, ``scripts/`` what fills it,
-in the order of :data:`SCRIPTS`; no build step stands between them and the page.
+in the order of :data:`SCRIPTS`; there is no build step.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SCRIPTS = (
     "details.js", "charts.js", "intervals.js", "scatter.js", "heat.js", "versus.js",
     "overview.js", "words.js", "main.js",
 )  # fmt: skip
-"""In the order they are put into the page: each uses what stands before it."""
+"""In the order they are put into the page: each uses those before it."""
 
 LIMIT = 1_000_000
 """Bytes that a page should stay under; see :func:`render`."""
@@ -88,7 +88,7 @@ def _render(document: Mapping[str, Any], title: str) -> str:
 
 
 def json_in_html(value: Any) -> str:
-    """``value`` as JSON that can stand inside a script element whatever its strings hold.
+    """``value`` as JSON that is safe inside a script element whatever its strings contain.
 
     No ``<`` can end the element, ``&`` and ``>`` start nothing, and the two line separators that
     JSON allows in strings and older JavaScript does not are escaped, as are lone surrogates.

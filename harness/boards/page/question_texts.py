@@ -1,4 +1,4 @@
-"""Texts of the questions that a page shows, where the data is at hand."""
+"""Texts of the questions that a page shows, if the data is available."""
 
 from __future__ import annotations
 

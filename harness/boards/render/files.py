@@ -87,7 +87,7 @@ def write(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
 
 
 def _same(path: Path, content: bytes) -> bool:
-    """Whether a file holds this; of parquet the table counts, not how a library wrote it."""
+    """Whether a file has this content; for parquet the table counts, not its encoding."""
     if not path.is_file():
         return False
     held = path.read_bytes()
@@ -126,7 +126,7 @@ def _diff(path: Path, content: bytes) -> Iterable[str]:
         yield f"{path}: is not there"
         return
     if path.suffix == ".parquet":
-        yield f"{path}: holds another table"
+        yield f"{path}: contains another table"
         return
     before = path.read_text("utf-8", errors="replace").splitlines()
     after = content.decode().splitlines()
@@ -134,7 +134,7 @@ def _diff(path: Path, content: bytes) -> Iterable[str]:
     found = difflib.unified_diff(before, after, *names, lineterm="", n=1)
     lines = list(found)
     for number, line in enumerate(lines[:_SHOWN_LINES]):
-        # A changed line and what it should be stand one below the other where single lines differ.
+        # If single lines differ, a changed line is followed by what it should be.
         other = lines[number + 1] if line[0] == "-" and number + 1 < len(lines) else ""
         if line[0] == "+" and number and lines[number - 1][0] == "-":
             other = lines[number - 1]

@@ -1,4 +1,4 @@
-"""The tables of a board: what stands in each."""
+"""The tables of a board: the contents of each."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _titled(columns: Sequence[Column]) -> tuple[tuple[str, int], ...]:
 
 
 def main_grid(board: TaskBoard, sort: str | None = None, *, elsewhere: bool = False) -> Grid:
-    """Every model with the measures that are read first; ``elsewhere``: rows that stand apart."""
+    """Every model with the main measures; ``elsewhere``: rows in a separate table."""
     sort = sort or board.sort
     columns = headline(board)
     if sort not in (c.key for c in columns):

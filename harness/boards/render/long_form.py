@@ -1,6 +1,6 @@
 """Boards in long form, one value a line: CSV and parquet.
 
-Parquet holds all; CSV leaves single pairs of languages to it, which would be most of its lines.
+Parquet has all; CSV omits single pairs of languages, which would be most of its lines.
 """
 
 from __future__ import annotations

@@ -151,7 +151,7 @@ def _ties(board: TaskBoard) -> list[str]:
 
 
 def _row_notes(board: TaskBoard) -> list[str]:
-    """What sets rows apart from the others of their board, said once for all it holds of."""
+    """What distinguishes rows from the others of their board, once for all rows concerned."""
     by_note: dict[str, list[str]] = {}
     for row in board.rows:
         for note in row.notes:

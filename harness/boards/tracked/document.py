@@ -69,7 +69,7 @@ class Tracked:
     """Its file's name without ``.json``."""
     contents: TrackedContents
     questions: Mapping[str, Questions]
-    """Task -> what is held of its questions."""
+    """Task -> the data about its questions."""
 
 
 def parse(raw: bytes | str, where: str) -> TrackedContents:
@@ -216,7 +216,7 @@ def question_ids(task: TrackedTask, leaderboards: Path) -> tuple[str, ...] | Non
     """The question ids of a task; ``None`` where their file is missing.
 
     Raises:
-        RecordError: the file holds other ids than the record names.
+        RecordError: the file has other ids than the record names.
     """
     path = leaderboards / ids_file(task)
     if not path.is_file():
@@ -224,7 +224,8 @@ def question_ids(task: TrackedTask, leaderboards: Path) -> tuple[str, ...] | Non
     raw = path.read_bytes()
     if hashlib.sha256(raw).hexdigest() != task.questions.ids_sha256:
         raise RecordError(
-            f"{path} does not hold the question ids its records name (SHA-256 differs); add one of "
+            f"{path} does not match the question ids its records name (SHA-256 differs); add one "
+            "of "
             "these records again"
         )
     return tuple(raw.decode().splitlines())

@@ -37,13 +37,13 @@ class Hits:
     """Whether the first passage is relevant, for the queries of one kind: (Q, L) each."""
 
     asked: NDArray[np.bool_]
-    """Question asked in that language, with a gold in the pool."""
+    """Question with a query in that language and a relevant passage in the pool."""
     hit: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Questions:
-    """What a tracked record holds of the Q questions of one task, in the order of their ids."""
+    """A tracked record's data about the Q questions of one task, in the order of their ids."""
 
     count: int
     ids_sha256: str
@@ -144,7 +144,7 @@ def unpacked(text: str, shape: tuple[int, int]) -> NDArray[np.bool_]:
 
 
 def to_document(questions: Questions) -> dict[str, Any]:
-    """JSON values, as the tracked record holds them."""
+    """JSON values, as in the tracked record."""
     columns = []
     for (kind, measure), values in zip(questions.columns, questions.values.T, strict=True):
         low, high = _ends(values)

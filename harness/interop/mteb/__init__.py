@@ -10,7 +10,7 @@
 :class:`EncodeOnce` is a search object for plain mteb that encodes each text of a task once.
 mteb's models are taken by ``harness run --model mteb:NAME`` (:mod:`harness.models.mteb_registry`).
 
-Nothing is imported before it is asked for: mteb takes seconds.
+Nothing is imported before it is used: mteb takes seconds.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Search for plain mteb: each text of a task is encoded once, whatever number of subsets holds it.
+"""Search for plain mteb: each text of a task is encoded once, however many subsets contain it.
 
     mteb.evaluate(EncodeOnce(mteb.get_model(NAME)), tasks=[...])
 
-mteb asks an encoder for every subset's corpus anew. :class:`EncodeOnce` stands between the two: it
-remembers the vector of each text by task, role and text, and searches exactly, in the order that
+mteb calls an encoder again for every subset's corpus. :class:`EncodeOnce` is a layer in between: it
+caches the vector of each text by task, role and text, and searches exactly, in the order that
 trec_eval evaluates by (score descending, then passage id descending). An encoder that reads
-``hf_subset`` gets the first one that holds a text.
+``hf_subset`` gets the first one that contains a text.
 """
 
 from __future__ import annotations

@@ -239,7 +239,7 @@ def _rows(data: TaskData, role: Role, languages: Sequence[str]) -> dict[str, lis
 
 
 class _Given:
-    """An encoder of mteb's that a caller holds, as the harness encodes with it."""
+    """A caller's mteb encoder, in the harness's interface."""
 
     fingerprint: str | None = None
     prompts: Mapping[Role, str] = {}
