@@ -16,7 +16,7 @@ from harness.cli.options import (
 
 @click.group(short_help="Tracked baselines of `harness gate`.")
 def baseline() -> None:
-    """Tracked baselines: the records that `harness gate` holds candidates against."""
+    """Tracked baselines: the records that `harness gate` compares candidates with."""
 
 
 @baseline.command("set", short_help="Make a record a baseline.")
@@ -25,12 +25,12 @@ def baseline() -> None:
 @click.option(
     "--policy", type=PATH, metavar="FILE", help="Keep what this gate.toml needs; can be left out."
 )
-@measures_option("Keep it too, beside those that the record shows first; can be repeated.")
+@measures_option("Keep it in addition to those that the record shows first; can be repeated.")
 @baselines_option()
 def set_baseline(
     record: Path, name: str | None, policy: Path | None, measures: tuple[str, ...], folder: Path
 ) -> None:
-    """Make RECORD, a record.json or its folder, a baseline; what NAME held is replaced.
+    """Make RECORD, a record.json or its folder, a baseline; an existing NAME is replaced.
 
     Its values by query are kept for the measures that the policy is about (without --policy: the
     built-in one) and for those that the record shows first.

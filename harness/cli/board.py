@@ -77,7 +77,7 @@ def board(
 
     `harness board add RECORD` puts a record there. With --task, --sort or --paper a board is
     printed, and nothing is written. DIR/index.html is a page of all boards that opens from disk;
-    where the data is at hand it shows the texts of questions.
+    if the data is available it shows the texts of questions.
     """
     if ctx.invoked_subcommand is not None:
         return

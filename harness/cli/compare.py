@@ -22,7 +22,7 @@ _STDOUT = Path("-")
 
 @click.command(short_help="Compare records: differences, and how sure they are.")
 @click.argument("records", nargs=-1, required=True, type=PATH, metavar="RECORD RECORD...")
-@tasks_option("One that all records hold; can be repeated. Default: all of these.", "NAME")
+@tasks_option("One that all records have; can be repeated. Default: all of these.", "NAME")
 @measures_option("Instead of the measures shown first and three of language bias; can be repeated.")
 @click.option(
     "--flips",
@@ -47,7 +47,7 @@ def compare(
 ) -> None:
     """Compare records of the same data; the first RECORD is the baseline.
 
-    A RECORD is a record.json or the folder that holds it. Each mean and difference has its
+    A RECORD is a record.json or its folder. Each mean and difference has its
     interval, each difference a p-value from swapping questions between the records, corrected for
     the number of comparisons. Records that do not measure the same thing are refused.
     """

@@ -22,7 +22,7 @@ _TASKS = click.argument("tasks", nargs=-1, metavar="[TASK]...")
 
 @click.group(short_help="Fetch and verify the data of tasks.")
 def data() -> None:
-    """Fetch and verify the data of tasks, and say where it lies.
+    """Fetch and verify the data of tasks, and say where it is.
 
     Where no task is named, of those that `harness run` takes by itself.
 
@@ -96,12 +96,12 @@ def verify(
         )
 
 
-@data.command(short_help="Say where files lie.")
+@data.command(short_help="Say where files are.")
 @_TASKS
 @languages_option("Only these languages")
 @data_dir_option
 def where(tasks: tuple[str, ...], languages: tuple[str, ...] | None, data_dir: Path | None) -> None:
-    """Say where each file lies, or where it would be fetched to."""
+    """Say where each file is, or where it would be downloaded to."""
     from harness.cli.views import listings
     from harness.console import consoles
     from harness.data import loading as library

@@ -47,7 +47,7 @@ _BUG = 70
 @click.option(
     "--model", metavar="NAME", help="Instead of CANDIDATE: a model, scored as the baseline was."
 )
-@tasks_option("One that the baseline holds; can be repeated. Default: all of these.")
+@tasks_option("One that the baseline has; can be repeated. Default: all of these.")
 @sample_option("With --model: N questions drawn, the same always, all passages.")
 @click.option("--query-prompt", metavar="TEXT", help="With --model, as `harness run` takes it.")
 @click.option("--passage-prompt", metavar="TEXT", help="The same.")
@@ -92,7 +92,7 @@ def gate(ctx: click.Context, /, **given: Any) -> None:
     """Hold CANDIDATE, a record.json or its folder, against a baseline.
 
     A drop is a regression when it is larger than the policy lets through and a paired test over
-    questions says that it is no chance. Too little evidence to tell is inconclusive, not a pass.
+    questions says that it is not chance. Too little evidence is inconclusive, not a pass.
 
     Ends with 0: pass, 1: regression, 2: wrong usage or bad input, 3: inconclusive, 4: not
     comparable or missing; 70: a fault in the harness or in the model's own code.

@@ -17,7 +17,7 @@ from harness.cli.options import (
 @click.argument("record", type=PATH)
 @verbose_option("Also the language x language matrix.")
 def show(record: Path, verbose: bool) -> None:
-    """Print RECORD, a record.json or the folder that holds it."""
+    """Print RECORD, a record.json or its folder."""
     from harness.console import consoles
     from harness.evaluation.record import Record
     from harness.evaluation.record_view import print_record
@@ -30,7 +30,7 @@ def show(record: Path, verbose: bool) -> None:
 @click.argument("tasks", nargs=-1, metavar="[TASK]...")
 @data_dir_option
 def tasks(tasks: tuple[str, ...], data_dir: Path | None) -> None:
-    """List the tasks that are installed, and whether their data is at hand.
+    """List the installed tasks, and whether their data is available.
 
     With TASK: what one measures, on which languages, from where, and how to cite it.
     """

@@ -19,7 +19,7 @@ from harness.cli.options import (
 )
 
 
-@click.command(short_help="Whether training data holds what models are scored on.")
+@click.command(short_help="Whether training data contains evaluation texts.")
 @click.option(
     "--data",
     "files",
@@ -66,7 +66,7 @@ from harness.cli.options import (
     "--clean",
     metavar="DIR",
     type=PATH,
-    help="Write the files there, without the rows that hold an evaluation question.",
+    help="Write the files there, without the rows that contain an evaluation question.",
 )
 @data_dir_option
 @offline_option

@@ -21,7 +21,7 @@ from harness.cli.options import (
 )
 
 
-@click.group(short_help="Training pairs from public data, and what they hold.")
+@click.group(short_help="Training pairs from public data, and their contents.")
 def pairs() -> None:
     """Make files of training pairs from public data, and say what is in them."""
 
@@ -30,7 +30,8 @@ def pairs() -> None:
 def list_sources() -> None:
     """List the formats that files can have, and the data sets that are fetched by name.
 
-    Sizes per language stand beside those of the paper whose recipe this trains (arXiv 2408.10536).
+    Sizes per language are shown with those of the paper whose recipe this trains (arXiv
+    2408.10536).
     """
     from harness.cli.views.pairs import print_sources
     from harness.console import consoles
@@ -92,7 +93,7 @@ def make(
 ) -> None:
     """Write a file of pairs from SOURCE: a format and its files, or a data set by name.
 
-    `harness pairs list` names both. Where the pairs come from stands beside the file.
+    `harness pairs list` names both. Where the pairs come from is in FILE.about.json.
     """
     from harness.cli.views.pairs import print_made
     from harness.console import consoles
@@ -107,7 +108,7 @@ def make(
     print_made(consoles.console(), made)
 
 
-@pairs.command(short_help="What files of pairs hold.")
+@pairs.command(short_help="Contents of files of pairs.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=PATH)
 @json_option()
 def stats(files: tuple[Path, ...], as_json: bool) -> None:

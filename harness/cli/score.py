@@ -21,14 +21,14 @@ from harness.cli.options import (
 @click.option(
     "--task", metavar="NAME|FILE", help="The task that was searched: scores are by its settings."
 )
-@click.option("--qrels", type=PATH, metavar="FILE", help="TREC judgements, where it is no task.")
+@click.option("--qrels", type=PATH, metavar="FILE", help="TREC judgements, if it is not a task.")
 @measures_option("Any of trec_eval's: map, ndcg_cut_10, P_5, official, ...; can be repeated.")
 @click.option(
     "--setting",
     "settings",
     multiple=True,
     metavar="NAME",
-    help="Score as this kind (multi) or setting (cross/de-en), whatever languages the run holds; "
+    help="Score as this kind (multi) or setting (cross/de-en), whatever languages the run has; "
     "can be repeated.",
 )
 @languages_option("Only these languages of the task")

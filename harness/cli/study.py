@@ -23,11 +23,11 @@ def study() -> None:
     """Train and score a grid of recipes from one file, and make its page.
 
     A trial is one training: an arm, one value of each axis, one seed. `harness study list` shows
-    the studies that come with the harness; a file of one's own is a path ending in .toml.
+    the built-in studies; your own file is a path ending in .toml.
     """
 
 
-@study.command("list", short_help="The studies that come with the harness.")
+@study.command("list", short_help="The built-in studies.")
 @json_option()
 def list_(as_json: bool) -> None:
     """Name, question, trials and scales of each."""

@@ -103,7 +103,7 @@ def _recipe_options(command: Any) -> Any:
 )
 @languages_option("Only these languages of the data")
 @_recipe_options
-@tasks_option("Tasks whose questions must not be in the data.  [the small ones at hand]")
+@tasks_option("Tasks whose questions must not be in the data.  [the available small ones]")
 @click.option("--allow-overlap", is_flag=True, help="Train although they are; it is written down.")
 @data_dir_option
 @device_option

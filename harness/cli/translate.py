@@ -68,7 +68,7 @@ def translate(
     quiet: bool,
     **given: Any,
 ) -> None:
-    """Translate the pairs of DATA and write them beside the originals, in the parallel form.
+    """Translate the pairs of DATA and write them with the originals, in the parallel format.
 
     A run that was stopped, at any moment, goes on where it ended. Translations that are empty,
     copied, cut short, endless or in another script are left out and counted.

@@ -1,4 +1,4 @@
-"""What a study would take: cells, texts, hours, disk; measured on a few texts, not known."""
+"""The cost of a study: trials, texts, hours, disk; extrapolated from a few texts."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ _COPIES = 4
 
 @dataclass(frozen=True)
 class StudyPlan:
-    """What lies ahead."""
+    """What remains to be done."""
 
     study: Study
     cells: int
     finished: int
     references: int
     trainings: int
-    """Texts that training encodes, over all cells that are left, repeats counted."""
+    """Texts that training encodes, over all remaining trials, with repeats."""
     scored: int
     """Texts that scoring encodes."""
     distinct: int
@@ -49,7 +49,8 @@ class StudyPlan:
     first: float
     """Seconds to encode a text for the first time."""
     again: float
-    """The same text again: where only a head is trained, what lies below it is remembered."""
+    """The same text again: where only a head is trained, the output of the layers below is
+    cached."""
     like: int
     """Cells that are there, by whose time it was reckoned; 0: by encoding alone."""
     workers: int
@@ -58,7 +59,7 @@ class StudyPlan:
     disk: int
     """Bytes that stay."""
     passing: int
-    """Bytes of models and checkpoints while cells are trained."""
+    """Bytes of models and checkpoints while trials are trained."""
 
 
 def plan_study(study: Study, options: StudyOptions, progress: Progress | None = None) -> StudyPlan:

@@ -37,13 +37,13 @@ Value = str | int | float | bool
 
 @dataclass(frozen=True)
 class DataSet:
-    """A named set of pairs, made once for all cells."""
+    """A named set of pairs, made once for all trials."""
 
     name: str
     source: str
     """A format or hub name of ``harness pairs``; ``pairs``: the files are pairs already."""
     files: tuple[str, ...]
-    """Under the data directory, or beside the study file where they begin with a dot."""
+    """Under the data directory, or next to the study file if they begin with a dot."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Fields of :class:`harness.training.sources.conversion.Options`, by name."""
     clean: tuple[str, ...] = ()
@@ -59,7 +59,7 @@ class Point:
     """One value of an axis, and what it changes."""
 
     value: Value
-    """As it stands in a cell's ``values``; of a named point its name."""
+    """As in a trial's ``values``; for a named point its name."""
     train: Mapping[str, Any] = field(default_factory=dict)
     """Recipe options."""
     data: tuple[str, ...] | None = None
@@ -69,7 +69,7 @@ class Point:
 
     @property
     def name(self) -> str:
-        """As cells and tables write it."""
+        """As in trials and tables."""
         return named(self.value)
 
 
@@ -127,7 +127,7 @@ class Scored:
     """A task that every model is scored on, and how."""
 
     task: Text
-    """A name, or a path beside the study file."""
+    """A name, or a path relative to the study file."""
     name: Text = ""
     """Key of its records: the task's name, or ``name`` where one task is scored in two ways."""
     corpus: Literal["whole", "sampled"] = "whole"
@@ -151,7 +151,7 @@ def _known_measures(names: tuple[str, ...]) -> tuple[str, ...]:
     try:
         parse_measures(names)
     except UsageError as error:
-        raise ValueError(f"holds an unknown measure: {error}") from error
+        raise ValueError(f"contains an unknown measure: {error}") from error
     return names
 
 
@@ -208,7 +208,7 @@ class Study:
 
 
 def named(value: Value) -> str:
-    """A value as names of cells and tables have it: ``0.1``, ``4000``, ``true``."""
+    """A value as in names of trials and in tables: ``0.1``, ``4000``, ``true``."""
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -49,12 +49,12 @@ SMALL = "small"
 
 
 def study_folder() -> Path:
-    """The folder of the studies that come with the harness."""
+    """The folder of the built-in studies."""
     return Path(str(files("harness") / "study" / "files"))
 
 
 def list_studies() -> list[Study]:
-    """All studies that come with the harness, by name.
+    """All built-in studies, by name.
 
     Raises:
         StudyError: one of their files is wrong.
@@ -79,7 +79,7 @@ def read_study(
     values = read_toml(path, StudyError)
     scales = values.pop("scale", {})
     if not isinstance(scales, dict) or not all(isinstance(x, dict) for x in scales.values()):
-        raise StudyError(f"{path}: key 'scale' must hold tables, as [scale.full]")
+        raise StudyError(f"{path}: key 'scale' must have tables, as [scale.full]")
     known = tuple(dict.fromkeys((SMALL, *scales)))
     if scale not in known:
         raise StudyError(

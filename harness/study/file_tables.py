@@ -1,4 +1,4 @@
-"""The tables of a study file, and what has to hold between them."""
+"""The tables of a study file, and the constraints between them."""
 
 from __future__ import annotations
 
@@ -112,18 +112,18 @@ class _StudyTable:
 
 
 class _Checked:
-    """What has to hold between the tables; complaints name the file and the key."""
+    """The constraints between the tables; errors name the file and the key."""
 
     def __init__(self, where: str, table: _StudyTable) -> None:
         self.where, self.table = where, table
         self.refuse = Complaints(where, StudyError)
         if not table.data:
-            self.refuse("data", "must hold at least one data set, as [data.xnli]")
+            self.refuse("data", "must have at least one data set, as [data.xnli]")
         for name, data in table.data.items():
             self._data(f"data.{name}", data)
         self.axes = {x: self._axis(x, table.axes[x]) for x in table.axes}
         if len(self.axes) > _MOST_AXES:
-            self.refuse("axes", f"holds {len(self.axes)} axes; a study has at most {_MOST_AXES}")
+            self.refuse("axes", f"has {len(self.axes)} axes; a study has at most {_MOST_AXES}")
         for number, arm in enumerate(table.arms, 1):
             self._arm(f"arms[{number}]", arm)
         self.refuse.unless_different("arms", [x.name for x in table.arms])
@@ -188,7 +188,7 @@ class _Checked:
         if not isinstance(value, str | int | float):
             self.refuse(
                 f"axes.{name}.values",
-                f"holds {value!r}; give 'points', each with a name and a table",
+                f"contains {value!r}; give 'points', each with a name and a table",
             )
         return Point(value, train={name: value})
 

@@ -1,6 +1,6 @@
-"""Everything of a study that can be known without training: tasks read, pairs made, cells planned.
+"""Everything of a study that needs no training: tasks read, pairs made, trials planned.
 
-What cannot be is refused here, each with the file and the key or cell, before the first step of the
+What is impossible is refused here, with the file and the key or trial, before the first step of the
 first training.
 """
 
@@ -32,9 +32,9 @@ from harness.training.settings import Settings
 from harness.training.training_set import read_data
 
 _VERSION = 1
-"""Raised when the engine trains or scores the same cell in another way."""
+"""Increased when the engine trains or scores the same trial differently."""
 _DECIDE = ("polyglot-harness", "torch", "transformers", "sentence-transformers", "tokenizers")
-"""Packages whose versions decide what comes out of a cell."""
+"""Packages whose versions affect the result of a trial."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class StudyOptions:
         named = os.environ.get("HARNESS_DATA")
         data = self.data_dir or (Path(named) if named else None)
         if data is not None and not data.is_dir():
-            raise UsageError(f"--data-dir {data}: is no folder")
+            raise UsageError(f"--data-dir {data}: is not a folder")
         return replace(
             self,
             output=self.output.absolute(),
@@ -68,10 +68,10 @@ class StudyOptions:
 
 @dataclass(frozen=True)
 class Job:
-    """A cell, or a reference, that is to be done. Picklable."""
+    """A trial, or a reference, to be run. Picklable."""
 
     key: str
-    """The name of a cell, or ``reference MODEL``."""
+    """The name of a trial, or ``reference MODEL``."""
     folder: Path
     """Where its records and its last file go."""
     digest: str
@@ -79,10 +79,10 @@ class Job:
     model: str
     """What is scored, or trained further."""
     settings: Settings | None = None
-    """Of a cell's training."""
+    """Options of a trial's training."""
     cell: Trial | None = None
     overlap: tuple[Mapping[str, Any], ...] = ()
-    """What was found of the tasks in a cell's pairs."""
+    """Evaluation questions found in a trial's pairs."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class Ready:
     cells: tuple[Trial, ...]
     tasks: tuple[Task, ...]
     jobs: tuple[Job, ...]
-    """References, then cells seed by seed: a study cut short has whole seeds to show."""
+    """References, then trials seed by seed, so that an interrupted study has complete seeds."""
     data: Mapping[str, Mapping[str, Any]]
     pairs: Mapping[str, int]
     """Cell -> pairs that it trains on."""
@@ -122,7 +122,7 @@ def tasks_of(
     """Every task, read as it will be scored.
 
     Raises:
-        StudyError: there is no such task, or its data are not at hand; names the key.
+        StudyError: there is no such task, or its data is not available; names the key.
     """
     found = []
     for number, scored in enumerate(study.scored):
@@ -215,12 +215,12 @@ def make_ready(
     checked: Checked | None = None,
     reading: Reading | None = None,
 ) -> Ready:
-    """Read the tasks, make the pairs, plan every cell.
+    """Read the tasks, make the pairs, plan every trial.
 
     Args:
-        study: at the scale that is wanted.
+        study: at the chosen scale.
         options: where.
-        progress: told of stages.
+        progress: notified of stages.
         checked: what :func:`check_study` found; it is called where this is not given.
         reading: keeps what is read, for whoever trains and scores in this process.
 
@@ -337,7 +337,7 @@ class _Planned:
         self.steps: dict[str, int] = {}
 
     def look(self, cell: Trial, settings: Settings, digests: Sequence[str]) -> None:
-        """Plan the batches of a cell, whose files have these digests.
+        """Plan the batches of a trial, whose files have these digests.
 
         Raises:
             StudyError: its recipe cannot use its data, or a file is not what was made.

@@ -1,9 +1,9 @@
-"""What stands in the folder of a study: which study it is, and its cells that are whole.
+"""The folder of a study: which study it is, and its finished trials.
 
-OUT/study.json                     which study this is, and the names of its cells in order
-OUT/data/NAME.jsonl.gz             its pairs, and beside them where they come from
-OUT/cells/CELL/cell.json           written last: with it the cell is whole
-OUT/cells/CELL/failed.json         instead: why it came to nothing; it is tried again
+OUT/study.json                     which study this is, and the names of its trials in order
+OUT/data/NAME.jsonl.gz             its pairs, with a file on where they come from
+OUT/cells/CELL/cell.json           written last: the trial is finished once it exists
+OUT/cells/CELL/failed.json         instead: why it failed; it is retried
 OUT/cells/CELL/records/TASK/       what :func:`harness.evaluate` writes
 OUT/references/MODEL/reference.json, records/TASK/
 """
@@ -32,7 +32,7 @@ CELLS, DATA, MODELS, REFERENCES = "cells", "data", "models", "references"
 
 @dataclass(frozen=True)
 class TrialResult:
-    """A cell that is trained and scored."""
+    """A trial that is trained and scored."""
 
     cell: Trial
     training: Mapping[str, Any]
@@ -56,9 +56,9 @@ class Results:
     missing: tuple[Trial, ...]
     """Cells that are not there yet, or failed."""
     failed: Mapping[str, str]
-    """Name of a cell -> why it failed."""
+    """Name of a trial -> why it failed."""
     data: Mapping[str, Mapping[str, Any]]
-    """Data set -> what stands beside its file: rows, where it comes from, overlap, languages."""
+    """Data set -> its ``.about.json``: rows, where it comes from, overlap, languages."""
     folder: Path
     harness: str
     """Version that the study was last run with."""
@@ -68,7 +68,7 @@ def load_results(folder: str | Path) -> Results:
     """Read the folder of a study, finished or not.
 
     Raises:
-        StudyError: it holds no study, or what it holds cannot be read.
+        StudyError: it contains no study, or its contents cannot be read.
         RecordError: a record is damaged.
     """
     folder = Path(folder)
@@ -125,7 +125,7 @@ def read_head(folder: Path) -> dict[str, Any]:
     path = folder / STUDY
     if not path.is_file():
         raise StudyError(
-            f"{folder}: holds no study (no {STUDY}); give the folder that `harness study run` "
+            f"{folder}: contains no study (no {STUDY}); give the folder that `harness study run` "
             "wrote to"
         )
     head = read_object(path, StudyError)
@@ -138,7 +138,7 @@ def read_head(folder: Path) -> dict[str, Any]:
 
 
 def read_whole(path: Path, digest: str | None) -> dict[str, Any] | None:
-    """What a cell or reference left, if it is of ``digest``; ``None`` where there is none such."""
+    """The result of a trial or reference with this ``digest``; ``None`` if there is none."""
     found = object_or_empty(path)
     return found if digest is not None and found.get("digest") == digest else None
 

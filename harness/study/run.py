@@ -1,4 +1,4 @@
-"""A study from its file to a folder with every cell trained and scored."""
+"""A study from its file to a folder with every trial trained and scored."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ def run_study(
     tell: Tell | None = None,
     command: Sequence[str] | None = None,
 ) -> Ran:
-    """Train and score every cell that is not there yet.
+    """Train and score every trial that is not finished yet.
 
     Args:
-        study: at the scale that is wanted.
+        study: at the chosen scale.
         options: where, and by whom.
-        progress: told of stages; those of cells only where they are done in this process.
-        tell: given a line for each cell that is finished.
+        progress: notified of stages; those of trials only if they run in this process.
+        tell: called with a line for each finished trial.
         command: the command line, for records.
 
     Raises:
@@ -109,13 +109,16 @@ def check_folder(study: Study, output: Path) -> None:
         held = head["study"].get("name"), head["scale"]
         if held != (study.name, study.scale):
             raise StudyError(
-                f"--output {output}: holds the study {held[0]!r} at scale {held[1]}, and this is "
+                f"--output {output}: contains the study {held[0]!r} at scale {held[1]}, and this "
+                "is "
                 f"{study.name!r} at scale {study.scale}; give another folder"
             )
     elif output.exists() and (
         not output.is_dir() or any(x.name != _LOCK for x in output.iterdir())
     ):
-        raise StudyError(f"--output {output}: is not empty and holds no study; give a new folder")
+        raise StudyError(
+            f"--output {output}: is not empty and contains no study; give a new folder"
+        )
 
 
 _LOCK = ".lock"
@@ -201,7 +204,7 @@ def _work(
         command=None if command is None else tuple(command),
         threads=_threads(options),
     )
-    # In this process every stage of a cell has a bar of its own.
+    # In this process every stage of a trial has its own progress bar.
     if options.engine != "local":
         progress.start("cells", total, "cells")
     with _workers(worker, options, total, progress, reading) as workers:

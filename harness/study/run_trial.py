@@ -1,4 +1,4 @@
-"""One cell: trained, scored on every task, written down, whoever does it and wherever."""
+"""One trial: trained, scored on every task and recorded, by any worker anywhere."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CLAIMS = "claims"
 
 @dataclass(frozen=True)
 class TrialWorker:
-    """What a process or actor needs to do cells. Picklable."""
+    """What a process or actor needs to run trials. Picklable."""
 
     tasks: tuple[Task, ...]
     options: StudyOptions
@@ -52,7 +52,7 @@ class TrialWorker:
 
 
 class TrialRunner:
-    """What does cells one after the other, keeping what they share: texts read, trunks computed.
+    """Runs trials one after the other, keeping what they share: texts read, trunks computed.
 
     ``reading`` holds what this process has read before.
     """
@@ -75,7 +75,7 @@ class TrialRunner:
         self._shared.close()
 
     def do(self, job: Job) -> Answer:
-        """Do a cell or a reference, unless it is there or somebody else is at it.
+        """Run a trial or a reference, unless it is finished or another process is running it.
 
         What goes wrong with it is written beside it and is an outcome like another; it is done
         again when the study is run again.
@@ -94,7 +94,7 @@ class TrialRunner:
                 found = self._cell(job) if job.cell else self._reference(job)
             except HarnessError as error:
                 return self._failed(job, str(error), None)
-            except Exception as error:  # whatever it is, the other cells go on
+            except Exception as error:  # whatever it is, the other trials continue
                 why = f"{type(error).__name__}: {error}"
                 return self._failed(job, why, traceback.format_exc())
             write_json(job.folder / last, {**self._head(job), **found})
@@ -203,13 +203,13 @@ def _place(output: Path, name: str) -> Path:
 
 
 def remove_model(output: Path, name: str) -> None:
-    """Take a cell's model away, and what its training left."""
+    """Remove a trial's model and the rest of its training."""
     shutil.rmtree(_place(output, name), ignore_errors=True)
     _place(output, name).with_name(f"{name}.json").unlink(missing_ok=True)
 
 
 def _clean_place(output: Path, job: Job) -> Path:
-    """The folder of a cell's model: new, or with what this very training left when it was stopped.
+    """The folder of a trial's model: new, or with what this very training left when it stopped.
 
     Beside it stands which training that is: one of other settings or data is thrown away.
     """
@@ -222,7 +222,7 @@ def _clean_place(output: Path, job: Job) -> Path:
 
 
 def _outcome(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """What a cell keeps of its training's manifest."""
+    """What a trial keeps of its training's manifest."""
     outcome, summary = manifest["outcome"], manifest["summary"]
     curve: Sequence[Mapping[str, Any]] = outcome["curve"]
     at = outcome["weights_of_step"]

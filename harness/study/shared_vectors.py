@@ -1,6 +1,6 @@
-"""What all cells compute alike, computed before the first.
+"""What all trials compute identically, computed before the first.
 
-Where only the head of the built-in encoder is trained, every cell gives it the same inputs. They
+Where only the head of the built-in encoder is trained, its inputs are the same in every trial. They
 are computed once, by all workers together, and stay in the store for the next study on the same
 texts: see :mod:`harness.models.use_m3.shared_trunk`.
 """
@@ -31,7 +31,7 @@ class SharedVectors:
         tasks: that every trial is scored on.
         options: of the study.
         reading: where tasks and pairs come from.
-        progress: told of texts.
+        progress: gets the number of texts.
     """
 
     def __init__(

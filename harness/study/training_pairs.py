@@ -1,4 +1,4 @@
-"""The pairs of a study, made once for all cells: converted, cleaned, looked through, cut.
+"""The pairs of a study, made once for all trials: converted, cleaned, checked, cut.
 
     OUT/data/NAME.jsonl.gz               the set
     OUT/data/NAME.jsonl.gz.about.json    where it comes from; written last, with what was asked for
@@ -72,7 +72,7 @@ class Places:
         return str(self.study.folder / name) if name.startswith(".") else name
 
     def task(self, name: str, text: str | None = None) -> TaskSpec:
-        """A task by name, or its file beside the study.
+        """A task by name, or its file relative to the study.
 
         Raises:
             TaskError: there is none, or its file is wrong.
@@ -87,7 +87,7 @@ def check_sources(places: Places, names: Iterable[str] | None = None) -> None:
 
     Args:
         places: of the study.
-        names: sets that some cell trains on; ``None``: all.
+        names: sets that some trial trains on; ``None``: all.
 
     Raises:
         StudyError: one is not; names the key and where it was looked for.
@@ -132,7 +132,7 @@ def _switching(study: Study, data: DataSet) -> Switching | None:
 
 
 class Evaluations:
-    """Texts of tasks that pairs are held against, each read once."""
+    """Texts of tasks that pairs are compared with, each read once."""
 
     def __init__(self, places: Places) -> None:
         self._places = places
@@ -154,16 +154,16 @@ class Evaluations:
 def make_data(
     places: Places, names: Sequence[str], scored: Sequence[TaskSpec], progress: Progress
 ) -> dict[str, dict[str, Any]]:
-    """Make the sets that are not there yet; what stands beside each, by name.
+    """Make the missing sets; returns the ``.about.json`` of each, by name.
 
     Args:
         places: of the study.
-        names: sets that some cell trains on.
+        names: sets that some trial trains on.
         scored: tasks whose questions must not be in them.
-        progress: told of rows and texts.
+        progress: gets the numbers of rows and texts.
 
     Raises:
-        StudyError: a set cannot be made, or holds questions of a task; names the key.
+        StudyError: a set cannot be made, or contains questions of a task; names the key.
     """
     evaluations = Evaluations(places)
     found = {}
@@ -228,7 +228,7 @@ def _made(
     if switching is not None:
         lexicon = lexicon_of(switching, places.source)
         rows = switched(rows, lexicon, switching, counts)
-    # What stands beside a file is of that file, even if this is stopped between the two.
+    # The facts are always those of the file, even if this is stopped between the two.
     about_path(path).unlink(missing_ok=True)
     languages: dict[str, None] = {}
     count, digest = _write(path, _noting(rows, languages), form)
@@ -287,7 +287,7 @@ def _in_languages(rows: Iterable[Example], languages: Sequence[str]) -> Iterator
 
 
 def _leaked(file: Path, tasks: Sequence[Evaluation], progress: Progress) -> set[str]:
-    """Ids of rows that hold a question of a task, equal or nearly so."""
+    """Ids of rows that contain a question of a task, equal or nearly so."""
     found: set[str] = set()
 
     def on_hit(hit: Any) -> None:
@@ -367,7 +367,7 @@ def cut(places: Places, portion: Portion, facts: Mapping[str, Any]) -> tuple[Pat
             if x.data == portion.data and portion.rows in x.values
         )
         raise StudyError(
-            f"{places.study.where}: key 'axes.{axis}.values' asks for {portion.rows:,} rows of "
+            f"{places.study.where}: key 'axes.{axis}.values' requires {portion.rows:,} rows of "
             f"{portion.data!r}, which has {total:,}"
         )
     path = places.output / f"{portion.data}.{portion.rows}.jsonl.gz"

@@ -1,4 +1,4 @@
-"""The cells of a study: one training each, in the order of the file."""
+"""The trials of a study: one training each, in the order of the file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._=+-]+")
 
 
 class Portion(NamedTuple):
-    """A data set of a cell, or its first rows in an order of its own."""
+    """A data set of a trial, or its first rows in an order of its own."""
 
     data: str
     rows: int | None = None
@@ -47,10 +47,10 @@ class Trial:
 
 
 def trials_of(study: Study) -> tuple[Trial, ...]:
-    """All cells: arm by arm, then the values of its axes, then the seeds.
+    """All trials: arm by arm, then the values of its axes, then the seeds.
 
     Raises:
-        StudyError: an option's value cannot be, or two cells have one name; names the file.
+        StudyError: an option's value is invalid, or two trials have one name; names the file.
     """
     found: dict[str, Trial] = {}
     for arm in study.arms:

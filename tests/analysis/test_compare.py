@@ -313,9 +313,7 @@ def test_tables_that_hold_other_queries_are_refused(first: Record) -> None:
     cut = {n: getattr(table, n)[:-1] for n in ("setting", "question", "relevant", "query_chars")}
     values = {m: v[:-1] for m, v in table.values.items()}
     short = Record(first.document, {"tiny": replace(table, **cut, values=values)})
-    with pytest.raises(
-        RecordError, match=r"record A .word-bag. has 117 queries of tiny, of which"
-    ):
+    with pytest.raises(RecordError, match=r"record A .word-bag. has 117 queries of tiny, of which"):
         compare([first, short])
 
 

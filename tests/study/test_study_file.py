@@ -106,7 +106,7 @@ def test_all_studies_that_come_with_the_harness_can_be_read_at_every_scale() -> 
         (("score", "tasks", 0, "corpus"), "half", "key 'score.tasks[1].corpus' must be one of"),
         (("report", "x"), "alhpa", "key 'report.x' must be one of alpha, not 'alhpa'"),
         (("report", "baseline"), "cross", "key 'report.baseline' must be one of mono, hybrid"),
-        (("report", "measures"), ["mop"], "key 'report.measures' holds an unknown measure"),
+        (("report", "measures"), ["mop"], "key 'report.measures' contains an unknown measure"),
     ],
 )
 def test_what_cannot_be_is_refused_with_file_and_key(

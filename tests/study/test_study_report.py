@@ -147,5 +147,5 @@ def test_the_index_lists_pages_with_what_they_say_first(folder: Path, tmp_path: 
     text = write_index(folder.parent).read_text()
     assert "## [A planted study](planted/index.md)" in text
     assert "cross against mono: better in 0" in text and "SAMPLE OF THE CORPUS" in text
-    with pytest.raises(StudyError, match="holds no report of a study"):
+    with pytest.raises(StudyError, match="contains no report of a study"):
         write_index(tmp_path)

@@ -263,7 +263,7 @@ def test_amounts_are_nested_and_the_same_for_all(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match=r"rows.20.jsonl.gz: was changed since the study made it"):
         make_ready(read_study(study), options, Silent())
     write_study(tmp_path / "study", document, rows=50)
-    with pytest.raises(StudyError, match=r"key 'axes.n.values' asks for 60 rows of 'rows', which"):
+    with pytest.raises(StudyError, match=r"key 'axes.n.values' requires 60 rows of 'rows', which"):
         make_ready(read_study(study), options, Silent())
 
 
@@ -272,12 +272,12 @@ def test_the_folder_of_another_study_is_refused(tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     (other / "notes.txt").write_text("mine")
-    with pytest.raises(StudyError, match="is not empty and holds no study; give a new folder"):
+    with pytest.raises(StudyError, match="is not empty and contains no study; give a new folder"):
         ran(study, other)
     (other / "study.json").write_text(
         json.dumps({"format": 1, "study": {"name": "alpha"}, "scale": "full"})
     )
-    with pytest.raises(StudyError, match="holds the study 'alpha' at scale full, and this is"):
+    with pytest.raises(StudyError, match="contains the study 'alpha' at scale full, and this is"):
         ran(study, other)
-    with pytest.raises(StudyError, match="holds no study"):
+    with pytest.raises(StudyError, match="contains no study"):
         load_results(tmp_path / "study")

@@ -51,10 +51,10 @@ def print_corpus_plan(console: Console, plan: CorpusPlan) -> None:
     print_grid(console, Grid("", heads, [*rows, Line(whole, "strong")]))
     measured = max(x.measured for x in plan.languages)
     console.print(
-        f"Measured on up to {measured} passages a language at hand, times the passages of the whole"
+        f"Measured on up to {measured} available passages per language, times those of the full"
     )
     if any(not x.measured for x in plan.languages):
-        console.print("* no passage at hand: the mean of the other languages")
+        console.print("* no passage available: the mean of the other languages")
     console.print(f"engine {plan.engine}: {plan.why}")
     console.print(
         f"memory: {numbers.memory(plan.encode_memory)} for each worker that encodes (peak of the "

@@ -1,4 +1,4 @@
-"""What is installed and at hand, and what a run would do."""
+"""What is installed and available, and what a run would do."""
 
 from __future__ import annotations
 

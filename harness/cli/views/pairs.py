@@ -1,4 +1,4 @@
-"""Training pairs in the terminal: what they can be made from, what was made, what files hold."""
+"""Training pairs in the terminal: what they can be made from, what was made, what files contain."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from harness.training.sources.hub_sets import HUB
 
 
 def print_sources(console: Console) -> None:
-    """Formats of files, then data sets by name with their sizes beside the paper's."""
+    """Formats of files, then data sets by name with their sizes and the paper's."""
     print_grid(console, Grid("", ("format", "what it is"), list(FORMATS.items()), align="lw"))
     console.print()
     rows = []
@@ -45,7 +45,7 @@ def print_made(console: Console, made: Made) -> None:
     )
     if made.about.get("pinned") is False:
         console.print(
-            "The harness pins no such revision: which it was stands in the facts beside the file.",
+            "The harness pins no such revision: the one used is recorded in FILE.about.json.",
             style="yellow",
             soft_wrap=True,
         )
@@ -56,7 +56,7 @@ def print_made(console: Console, made: Made) -> None:
 def print_lexicon(console: Console, path: Path, entries: Sequence[Entry]) -> None:
     """How many words, and some of them to look at."""
     console.print(f"{numbers.plural(len(entries), 'word')} in {path}", soft_wrap=True)
-    # As many as a line or two holds, from the whole of the file.
+    # As many as fit on a line or two, from the whole file.
     for entry in entries[:: max(1, len(entries) // 10)][:10]:
         console.print(f"  {entry.word} = {entry.translation}", soft_wrap=True, markup=False)
 

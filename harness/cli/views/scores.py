@@ -64,7 +64,7 @@ def _notes(scored: Sequence[Scored]) -> list[str]:
     if unjudged:
         notes.append(f"{numbers.plural(unjudged, 'query')} of the run without judgements left out.")
     notes.append(
-        f"Rankings are up to {numbers.plural(depth, 'passage')} deep; what lies deeper counts as "
+        f"Rankings are up to {numbers.plural(depth, 'passage')} deep; anything deeper counts as "
         "not retrieved."
     )
     return notes

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from harness.study.run import Ran
 
 Found = Sequence[tuple[Study, int]]
-"""Studies, and how many cells each has."""
+"""Studies, and the number of trials of each."""
 
 
 def print_studies(console: Console, found: Found) -> None:

@@ -44,7 +44,7 @@ def print_trained(console: Console, trained: Trained) -> None:
         console.print(f"{found['sentences'][0]}.", soft_wrap=True)
     if not manifest["overlap"]:
         console.print(
-            "Evaluation questions were not looked for in the data: none were at hand.",
+            "The data was not checked for evaluation questions: none were available.",
             soft_wrap=True,
         )
     if not trained.fresh:

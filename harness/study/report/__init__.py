@@ -18,14 +18,14 @@ def write_report(results: Results, output: str | Path) -> Path:
         OUTPUT/plots/NAME.svg    plots, and beside them as PNG
 
     Args:
-        results: of a study, finished or not: cells that are missing are named on the page.
+        results: of a study, finished or not: missing trials are named on the page.
         output: folder, made if it is not there.
 
     Returns:
         The page.
 
     Raises:
-        StudyError: no cell is finished.
+        StudyError: no trial is finished.
         UsageError: matplotlib is not installed, or no task has one of the measures.
         RecordError: a record lacks a table, or is of other data than its neighbours.
         StoreError: the folder cannot be written.

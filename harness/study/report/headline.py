@@ -102,7 +102,7 @@ def _kept(findings: Findings) -> Iterator[str]:
 
 
 def cautions(findings: Findings) -> Iterator[str]:
-    """What has to be known to read the rest: samples, seeds, and cells that are not there."""
+    """Caveats for the rest: samples, seeds, and missing trials."""
     for title, mark in findings.marks.items():
         yield f"{title}: {mark}."
     yield from _seeds(findings)

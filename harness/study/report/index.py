@@ -1,4 +1,4 @@
-"""The list of the studies whose reports stand in one folder."""
+"""The list of the studies whose reports are in one folder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def write_index(folder: str | Path) -> Path:
     Each has its title, question, whether a corpus was sampled, and what its reading says first.
 
     Raises:
-        StudyError: the folder holds no page of a study.
+        StudyError: the folder contains no page of a study.
         StoreError: it cannot be written.
     """
     folder = Path(folder)
@@ -39,7 +39,7 @@ def write_index(folder: str | Path) -> Path:
         entries.append("\n\n".join(lines))
     if not entries:
         raise StudyError(
-            f"{folder}: holds no report of a study; make one with `harness study report OUT "
+            f"{folder}: contains no report of a study; make one with `harness study report OUT "
             f"--output {folder}/NAME`"
         )
     head = f"# Studies\n\n{GENERATED}\n\nWhat each page says first; the pages say how sure it is."

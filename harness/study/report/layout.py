@@ -1,4 +1,4 @@
-"""Where each cell of a study belongs: which line of a plot, which place on it, in which order."""
+"""Where each trial of a study belongs: the line of a plot, the place on it, the order."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class Place:
 
     @classmethod
     def of(cls, arm: str, values: Mapping[str, Value]) -> Place:
-        """The place of a cell."""
+        """The place of a trial."""
         return cls(arm, tuple(values.items()))
 
 
 @dataclass(frozen=True)
 class Series:
-    """A line of a plot and a column of a table: an arm, its axes other than x held still."""
+    """A line of a plot and a column of a table: an arm, with its axes other than x fixed."""
 
     arm: str
     other: tuple[tuple[str, Value], ...]
@@ -89,7 +89,7 @@ class Layout:
         return (None,) if series.level else self.points
 
     def baseline_of(self, series: Series) -> Series | None:
-        """The baseline arm's series beside ``series``; ``None`` for the baseline itself."""
+        """The baseline arm's series for ``series``; ``None`` for the baseline itself."""
         baseline = self.study.report.baseline
         if series.arm == baseline:
             return None

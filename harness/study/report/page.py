@@ -174,7 +174,7 @@ def _data(facts: Mapping[str, Any]) -> Iterator[str]:
 
 
 _MOST_SAID = 8
-"""Different sentences of trainings that are repeated; all of them stand in cells.csv."""
+"""Maximum number of different sentences of trainings; all of them are in cells.csv."""
 
 
 def _trainings(findings: Findings) -> Iterator[str]:

@@ -189,7 +189,7 @@ def _line(
 
 
 def _levels(axes: Any, levels: Sequence[tuple[_Numbers, style.Look, str]]) -> None:
-    """Lines across the panel; their intervals stand side by side in the right margin."""
+    """Lines across the panel; their intervals are side by side in the right margin."""
     from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 
     across = blended_transform_factory(axes.transAxes, axes.transData)

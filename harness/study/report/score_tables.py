@@ -47,7 +47,7 @@ class ScoreTable:
     title: str
     kind: Kind
     mark: str | None
-    """What must stand wherever its numbers are shown: that the corpus is a sample."""
+    """The note wherever its numbers are shown: that the corpus is a sample."""
     notes: tuple[str, ...]
     """What else keeps its numbers from being the task's."""
     measures: tuple[str, ...]
@@ -77,7 +77,7 @@ def read_score_tables(results: Results) -> tuple[ScoreTable, ...]:
     """A sheet per scored task and kind, in the order of the study file.
 
     Raises:
-        RecordError: a record lacks a table, or holds other questions than the others of its task.
+        RecordError: a record lacks a table, or has other questions than the others of its task.
         UsageError: no task has one of the report's measures.
     """
     spec = results.study.report
@@ -139,7 +139,7 @@ def _of_task(
                 or paired.measures != score_table.measures
             ):
                 raise RecordError(
-                    f"{record.folder}: holds other questions of {score_table.task} than the other "
+                    f"{record.folder}: has other questions of {score_table.task} than the other "
                     "records of this study; run the study again into another folder"
                 )
             means = _means(paired, score_table)
@@ -155,7 +155,7 @@ def _of_task(
 
 
 def _paired(record: Record, measures: Sequence[str]) -> list[Paired]:
-    # One record at a time: the tables of all cells together may not fit the memory.
+    # One record at a time: the tables of all trials together may not fit into memory.
     return paired_tables([record], record.tasks[0].task, measures, whole=True)
 
 

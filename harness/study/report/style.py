@@ -51,7 +51,7 @@ class Look:
 
 
 def looks(layout: Layout) -> dict[Series, Look]:
-    """Series -> its look: colour and marker by arm, dashes by the values held still."""
+    """Series -> its style: colour and marker by arm, dashes by the fixed values."""
     arms = [arm.name for arm in layout.study.arms]
     free = [i for i in range(len(_PALETTE)) if i not in _KNOWN.values() or not _uses(arms, i)]
     number = {arm: _KNOWN[arm] if arm in _KNOWN else free.pop(0) if free else 0 for arm in arms}
@@ -78,7 +78,7 @@ def reference_look(number: int) -> Look:
 
 
 def scaled_x(layout: Layout) -> list[float]:
-    """Where each value of the x axis stands: its own number, or its place in the list."""
+    """Position of each value of the x axis: its own number, or its index in the list."""
     if layout.numeric:
         return [float(p) for p in layout.points if isinstance(p, int | float)]
     return [float(i) for i in range(len(layout.points))]

@@ -16,7 +16,7 @@ UNDEFINED = numbers.UNDEFINED
 
 
 def in_ranks(measure: str) -> bool:
-    """Whether a measure counts passages; all others lie between 0 and 1 and have points of 100."""
+    """Whether a measure counts passages; others are between 0 and 1, in points of 100."""
     return measure == "rank_distance"
 
 
