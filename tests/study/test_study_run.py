@@ -189,8 +189,8 @@ def refused(tmp_path: Path, document: dict[str, Any], **given: Any) -> str:
         (("score", "references"), ["bm52"], "key 'score.references[0]'"),
         (("train", "base"), "./bsae", "trial mono.seed=0: 'base'"),
         (("train", "freeze"), ["encoder.layers"], "trial mono.seed=0: 'freeze' encoder.layers"),
-        (("train", "languages"), ["sw"], "trial mono.seed=0 cannot be: 'languages' sw: no row"),
-        (("train", "batch_size"), 100, "trial mono.seed=0 cannot be: the data have 56 pairs for"),
+        (("train", "languages"), ["sw"], "trial mono.seed=0 cannot be run: 'languages' sw: no row"),
+        (("train", "batch_size"), 100, "trial mono.seed=0 cannot be run: the data have 56 pairs"),
     ],
 )
 def test_what_cannot_be_is_refused_before_the_first_training(
