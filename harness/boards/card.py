@@ -3,7 +3,7 @@
 The section has the form of sentence-transformers' own model cards. ``model-index`` is the metadata
 at the top of README.md; ``.eval_results/TASK.yaml`` is the newer form
 (huggingface.co/docs/hub/eval-results), a file per benchmark. A part of a task, or a sampled corpus,
-stands in the section, marked, and never in the metadata: pages that collect metadata would show it
+is in the section, marked, and never in the metadata: pages that collect metadata would show it
 as the whole.
 """
 

@@ -236,7 +236,7 @@ def _published_cells(
     """Column key -> mean, and one cell per query language of the board.
 
     A mean that is not printed is over the board's settings, and is left out where one is missing: a
-    mean over other languages cannot stand in the same column.
+    mean over other languages cannot be in the same column.
     """
     settings = [Setting(*x[:3]) for x in task.settings]
     cells: dict[str, Cell] = {}

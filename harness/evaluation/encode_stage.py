@@ -171,7 +171,7 @@ def encode_task(
 ) -> dict[tuple[Role, str], NDArray[np.float32]]:
     """Vectors of a task's texts by (role, language), of length 1 where similarity is cosine."""
     warn_untrained(model, prepared.data.languages)
-    # Queries that were written anew are in the language they were written in: what several
+    # Rewritten queries are in the language of their new text: what several
     # languages ask in one is encoded together, equal texts once.
     groups: dict[tuple[Role, str], list[tuple[str, Sequence[str]]]] = {}
     for role, language, batch in texts_of(prepared):

@@ -1,10 +1,10 @@
-"""Reranking: the heads of every ranking put in a new order, and what becomes of the golds' ranks.
+"""Reranking: reorders the top k of every ranking and updates the ranks of relevant passages.
 
 A reranker reads a query and a passage together, so it is given the first passages of a ranking
 alone. In each setting the head is ordered by the reranker's scores (of equal ones the higher
-passage id first, as everywhere); what lies below it stays where it was. Ranks stay exact: a gold in
-the head has a new one, any other the rank it had. A pair that is in the heads of several settings
-is read once.
+passage id first, as everywhere); passages below it stay in place. Ranks stay exact: a relevant
+passage in the top k gets a new one, any other keeps its rank. A pair in the top k of several
+settings is read once.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ Head = tuple[NDArray[np.int32], NDArray[np.float32]]
 def rerank(searched: Searched, reranker: Reranker, top: int, progress: Progress) -> Searched:
     """``searched`` with the best ``top`` of every ranking in the reranker's order.
 
-    Its heads, those within each language included, must be ``top`` deep or as deep as their pool.
-    Corpora are read again for the texts of the heads.
+    Its top k, also within each language, must be ``top`` deep or as deep as their pool. Corpora are
+    read again for the texts of the top k.
 
     Raises:
         ModelError: the reranker fails, or gives scores that are no scores.
@@ -133,7 +133,7 @@ def _texts(prepared: Prepared, columns: Set[int]) -> dict[int, str]:
 def _with_heads(
     before: SearchResult, head: Head | None, block_top_k: Mapping[str, Head], prepared: Prepared
 ) -> SearchResult:
-    """``before`` with new heads, and the ranks of the golds in them as they are now."""
+    """``before`` with the reordered top k, and updated ranks of the relevant passages in it."""
     pool = prepared.pool
     n_above = before.ranked_above.copy()
     block_rank = before.block_rank.copy()
@@ -159,7 +159,7 @@ def _with_heads(
 
 
 def _place(head: Head | None, query: int, column: int) -> int | None:
-    """Where ``column`` stands in a query's head, from 0; ``None`` where it does not."""
+    """Position of ``column`` in a query's top k, from 0; ``None`` if it is not there."""
     if head is None:
         return None
     at = np.flatnonzero(head[0][query] == column)

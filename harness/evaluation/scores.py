@@ -39,7 +39,7 @@ def _rows_by_kind(
     agreement: NDArray[np.float64] | None,
     deepest: int,
 ) -> list[tuple[str, _LanguageRows]]:
-    """Split one language's golds into rows: one per query and block, and one per query (pool).
+    """Split one language's relevant passages into rows: per query and block, and per query (pool).
 
     ``index`` numbers the settings; ``deepest`` is how far measures look into the top passages.
     """
@@ -68,7 +68,7 @@ def _rows_by_kind(
         if not len(pick):
             continue
         if len(at) > 1:
-            # Stable, so that each setting's golds stay query by query.
+            # Stable, so that each setting's entries stay query by query.
             pick = pick[np.argsort(setting[pick], kind="stable")]
         here = block[pick]
         row = here * queries + owner[pick]
@@ -118,7 +118,7 @@ def per_query(
     query_chars: Mapping[str, NDArray[np.int32]],
     agreement: Mapping[str, NDArray[np.float64]] | None = None,
 ) -> PerQuery:
-    """Every measure for every query of every setting; queries without a gold there are left out.
+    """Every measure for every query of every setting, except queries without a relevant passage.
 
     ``query_chars`` is query language -> (Q,) lengths of the texts. ``agreement`` is what
     :func:`harness.evaluation.agreement.question_agreement` gives, for the measure that needs it.
@@ -164,7 +164,7 @@ def per_query(
 def _refuse_uninformative(
     measures: Sequence[Measure], judged: Sequence[tuple[str, RankedGolds]]
 ) -> None:
-    """Raise :class:`UsageError` for a measure that can say nothing about any of the golds."""
+    """Raise :class:`UsageError` for a measure that is not informative for any query."""
     for m in measures:
         if m.family.refusal is None:
             continue

@@ -67,7 +67,7 @@ def export_depth(options: RunOptions, pool: Pool) -> int:
 
 
 def head_depth(options: RunOptions, pool: Pool) -> int:
-    """How deep the heads of single settings go: for exports, and for a reranker to read."""
+    """Depth k within single settings: for exports, and for a reranker."""
     return max(export_depth(options, pool), options.rerank_top if options.rerank else 0)
 
 
@@ -115,7 +115,7 @@ def _budget(options: RunOptions) -> int:
 
 
 def cut(found: SearchResult, heads: int, block_top_k: int) -> SearchResult:
-    """``found`` with no deeper heads than these, for memory's sake."""
+    """``found`` with the top k cut to these depths, to save memory."""
     blocks = {
         x: (h[:, :block_top_k], s[:, :block_top_k]) for x, (h, s) in found.block_top_k.items()
     }
@@ -223,7 +223,7 @@ def search_shards(
     """Search corpora as they are stored in shards, with query vectors by (role, language).
 
     Raises:
-        DataError: a gold is not among the passages.
+        DataError: a relevant passage is not among the passages.
         UsageError: the memory budget is too small.
     """
     device = options.model.device or "cpu"

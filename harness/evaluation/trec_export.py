@@ -27,7 +27,7 @@ def file_stem(setting: Setting) -> str:
 
 
 def qrels_of(prepared: Prepared, setting: Setting) -> dict[str, dict[str, int]]:
-    """The judgements of one setting by global query id: queries with a gold in its pool only."""
+    """The judgements of one setting by global query id; only queries with a relevant passage."""
     prefix = None if setting.passage_language is None else f"{setting.passage_language}:"
     qrels: dict[str, dict[str, int]] = {}
     for question in prepared.golds[setting.query_language].questions:
@@ -67,7 +67,7 @@ class TrecExport:
     """Passages per query at most."""
 
     def write(self, found: SearchResult) -> None:
-        """Write the settings of one query language; its heads must be ``depth`` deep."""
+        """Write the settings of one query language; its top k must be ``depth`` deep."""
         for setting in self.prepared.settings:
             if setting.query_language != found.language:
                 continue

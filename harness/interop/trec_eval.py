@@ -120,7 +120,8 @@ def by_setting(run: Run, qrels: Qrels, settings: Iterable[Setting]) -> Iterator[
 
     Query and passage ids have the form ``language:id``. ``multi`` takes the rankings as they are;
     ``mono`` and ``cross`` keep the passages of one language: what the run does not hold of them,
-    because it ends before, counts as not retrieved. Left out are queries without a gold in the
+    because it ends before, counts as not retrieved. Left out are queries without a relevant passage
+    in the
     setting, and settings in which the run retrieves nothing. That a run holds passages of one
     language alone does not say whether it searched for others: ask for ``multi`` only where it did.
 

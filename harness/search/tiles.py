@@ -368,7 +368,7 @@ def rank_each(
         while begun:
             language, tiles = begun.popleft()
             # The next language's tiles follow at once, so that no thread waits for the last of
-            # this one's; not where heads are so deep that two languages' would take much memory.
+            # this one's; not if k is so large that two languages' top k would take much memory.
             deep = max(top, *(sum(x.values()) for x in (block_tops or {}).values()), 0)
             if deep <= SHALLOW:
                 begin()

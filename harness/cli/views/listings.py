@@ -74,7 +74,7 @@ def print_task(console: Console, spec: TaskSpec, files: Sequence[FileReport]) ->
 def _at_hand(files: Sequence[FileReport]) -> str:
     missing = [file for file in files if file.state == "missing"]
     if not missing:
-        return "at hand"
+        return "available"
     return "missing" if missing[0].url is None else "to fetch"
 
 

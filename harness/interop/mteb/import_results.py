@@ -168,7 +168,7 @@ class _PublishedRows:
             return
         other = self.by_key.get(row.key)
         if other is not None and other != row:
-            self._problems.add("stands in another file too; the later version of mteb counts", file)
+            self._problems.add("is in another file too; the later version of mteb counts", file)
             if _version(other.origin) > _version(row.origin):
                 return
         self.by_key[row.key] = row
@@ -374,7 +374,7 @@ def _decimals(scores: Mapping[Setting, Mapping[str, float]]) -> dict[str, int]:
 def _check_main(
     row: Document, theirs: TheirTask, values: dict[str, float], path: Path, problems: Problems
 ) -> None:
-    """``main_score`` is one of the measures: it stands in for it, and must be equal to it."""
+    """``main_score`` is one of the measures, and must be equal to it."""
     main = row.get("main_score")
     if main is None:
         return
@@ -480,7 +480,7 @@ def _our_measure(key: str) -> tuple[str, bool] | None:
 
 @cache
 def _without_cutoff() -> frozenset[str]:
-    """Measures of ours that are written without one: they stand beside mteb's as they are."""
+    """Measures of ours that are written without one, next to mteb's."""
     return frozenset(x.base for x in families().values() if x.cutoff != "required")
 
 

@@ -47,7 +47,7 @@ _HEAD = re.compile(r"(head_|out)")
 def shared_trunk() -> Iterator[None]:
     """Within the block, modules with a frozen trunk compute each text's trunk once.
 
-    For several models that differ in their heads alone; see
+    For several models that differ only in their heads; see
     :mod:`harness.models.use_m3.shared_trunk`.
     """
     before, UseM3Module.shared = UseM3Module.shared, Shared()
