@@ -207,7 +207,7 @@ def test_what_is_no_reranker_is_refused(task: str, name: str, said: str) -> None
 
 def test_a_model_with_many_outputs_is_no_reranker(tmp_path: Path) -> None:
     folder = random_models.bert(tmp_path / "m", "BertForSequenceClassification", num_labels=3)
-    with pytest.raises(ModelError, match="gives 3 numbers for a pair"):
+    with pytest.raises(ModelError, match="returns 3 numbers per pair"):
         load_reranker(str(folder), ModelOptions()).scores([("a", "b")])
 
 
