@@ -20,7 +20,7 @@ from harness.base.languages import is_language
 from harness.base.progress import Progress
 from harness.errors import ModelError, UsageError
 from harness.evaluation.layout import Prepared, RewrittenQueries
-from harness.models.base import ModelOptions
+from harness.evaluation.options import RunOptions
 from harness.models.endpoint import Endpoint, PassingError
 from harness.models.translation.engine import Command, EngineOptions, Translated
 from harness.models.translation.memory import Memory
@@ -123,26 +123,21 @@ class QueryRewriter:
         return {text: "" if x is None else x.text for text, x in kept.items()}
 
 
-def query_rewriters(
-    translate: str | None,
-    into: str,
-    expand: str | None,
-    expand_url: str | None,
-    options: ModelOptions,
-) -> list[QueryRewriter]:
+def query_rewriters(options: RunOptions) -> list[QueryRewriter]:
     """The rewritings for ``--translate-queries`` and ``--expand-queries``; translation comes first.
 
     Raises:
         UsageError: no such engine, or a flag without the one it belongs to.
         ModelError: an engine's folder or program is missing.
     """
+    translate, into = options.translate_queries, options.into
+    expand, expand_url = options.expand_queries, options.expand_url
     found: list[QueryRewriter] = []
     if translate is not None:
         if not is_language(into):
             raise UsageError(f"--into {into!r} is not a language code, such as en")
-        engine = open_engine(
-            translate, EngineOptions(device=options.device, offline=options.offline)
-        )
+        where = EngineOptions(device=options.model.device, offline=options.model.offline)
+        engine = open_engine(translate, where)
         found.append(QueryRewriter(f"queries in {into}", engine, into, lambda query, new: new))
     if expand_url is not None and not (expand or "").startswith("http:"):
         raise UsageError("--expand-url goes with --expand-queries http:NAME")

@@ -55,18 +55,15 @@ def run(
     command: Sequence[str] | None = None,
     prepared: Sequence[Prepared] = (),
 ) -> Record:
-    """Score a model on tasks; :func:`harness.evaluate` is this with options by name.
-
-    ``prepared``: tasks that are read already, in place of ``tasks``.
-    """
+    """Score a model on ``tasks``, or on tasks that are ``prepared`` already."""
     setup = load(model, options, progress or Silent())
     # All tasks are read before the first text is encoded: what is wrong with the last of them does
     # not come out hours later.
     runs = [lay_out(setup, x) for x in prepared or choose_tasks(tasks, options.text)]
     added = parse_postprocessors(options.treatments, setup.model, [r.task for r in runs])
     setup = replace(setup, postprocessors=added)
-    named = [name_of(r.task.spec) for r in runs]
-    record = write(setup, [evaluate_task(setup, r) for r in runs], output, command, named)
+    results = [evaluate_task(setup, r) for r in runs]
+    record = write(setup, results, output, command, [name_of(r.task.spec) for r in runs])
     for r in runs:
         forget_begun(r.model, r.task, setup.store, options)
     return record
@@ -80,13 +77,7 @@ def load(model: str | object, options: RunOptions, progress: Progress) -> Setup:
         model=load_model(model, options.model),
         options=options,
         store=Store(dtype=options.store_dtype) if options.store else None,
-        rewriters=query_rewriters(
-            options.translate_queries,
-            options.into,
-            options.expand_queries,
-            options.expand_url,
-            options.model,
-        ),
+        rewriters=query_rewriters(options),
         reranker=load_reranker(options.rerank, options.model) if options.rerank else None,
         progress=progress,
     )
@@ -95,14 +86,12 @@ def load(model: str | object, options: RunOptions, progress: Progress) -> Setup:
 def lay_out(setup: Setup, task: TaskSpec | Prepared) -> TaskRun:
     """Read a task's data; lay out its pool, settings and relevant passages."""
     stages = Stages()
-    if isinstance(task, Prepared):
-        with stages.stage("data"):
-            return TaskRun(task, for_task(setup.model, task.spec), stages)
-    setup.progress.start(f"read {task.name}", 0, "files")
     with stages.stage("data"):
-        read = prepare(task, setup.options, getattr(setup.progress, "download", None))
-    setup.progress.finish()
-    return TaskRun(read, for_task(setup.model, task), stages)
+        if not isinstance(task, Prepared):
+            setup.progress.start(f"read {task.name}", 0, "files")
+            task = prepare(task, setup.options, getattr(setup.progress, "download", None))
+            setup.progress.finish()
+    return TaskRun(task, for_task(setup.model, task.spec), stages)
 
 
 def evaluate_task(setup: Setup, run: TaskRun) -> list[Scored]:

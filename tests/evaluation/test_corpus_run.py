@@ -158,7 +158,7 @@ def test_the_command_line_refuses_a_sample_in_one_sentence(tmp_path: Path) -> No
     assert "--corpus sampled" in done.output and "Traceback" not in done.output
 
 
-class StoppedError(Exception):
+class StoppedError(BaseException):
     """As if the process had been killed."""
 
 
