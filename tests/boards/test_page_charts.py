@@ -241,7 +241,7 @@ def test_flipped_questions_are_those_of_the_records(page: Opened, kind: str) -> 
     listed = page.tab.eval_on_selector_all(".lost .flips li", script)
     assert sorted(q for q, _ in listed) == sorted(x for x, n in zip(ids, lost, strict=True) if n)
     of = dict(listed)
-    codes = entry["languages"]
+    codes = entry.languages
     for at, question in enumerate(ids):
         if question in of:
             languages = [c for c, x in zip(codes, a.hit[at] & ~b.hit[at], strict=True) if x]

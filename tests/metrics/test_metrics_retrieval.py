@@ -164,7 +164,7 @@ def test_single_gold_shortcut_equals_the_general_path() -> None:
     ("name", "says"),
     [
         ("ndgc@10", "unknown measure 'ndgc@10'; did you mean 'ndcg'"),
-        ("nDCG@10", "unknown measure 'nDCG@10'; did you mean 'ndcg'"),
+        ("nDGC@10", "unknown measure 'nDGC@10'; did you mean 'ndcg'"),
         ("", "unknown measure ''"),
         ("map@10", "takes no cutoff; write 'map'"),
         ("recall", "needs a cutoff, as in 'recall@10'"),

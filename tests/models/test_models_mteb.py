@@ -132,7 +132,7 @@ def test_weights_that_nothing_pins_are_not_stored() -> None:
     [
         ("mteb/baseline-random-encodr", {}, "did you mean 'mteb/baseline-random-encoder'"),
         ("mteb/baseline-random-cross-encoder", {}, "is of type cross-encoder"),
-        (RANDOM, {"query_prompt": "q: "}, "brings mteb's own prompts"),
+        (RANDOM, {"query_prompt": "q: "}, "uses mteb's own prompts"),
         (RANDOM, {"max_length": 9}, "--max-length 9"),
     ],
 )

@@ -173,7 +173,7 @@ def test_folders_that_cannot_be_used(folder: Path) -> None:
     with pytest.raises(ModelError, match="my-model: cannot be loaded from"):
         load(str(folder)).encode(["x"], role="query", language="en")
     (folder / "config_sentence_transformers.json").write_text("{")
-    with pytest.raises(ModelError, match=r"config_sentence_transformers\.json: not readable"):
+    with pytest.raises(ModelError, match=r"config_sentence_transformers\.json: not valid JSON"):
         load(str(folder))
 
 
