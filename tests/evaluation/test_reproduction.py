@@ -177,7 +177,7 @@ def test_a_model_from_python_is_named_as_what_it_is(tmp_path: Path) -> None:
 
 def test_a_baseline_names_no_folder_of_its_machine(tmp_path: Path) -> None:
     task = str(tiny.write_task(tmp_path / "own"))
-    record = harness.evaluate("bm25", task, trec=tmp_path / "runs", memory="1G", resamples=0)
+    record = harness.evaluate("bm25", task, trec=tmp_path / "runs", memory="64G", resamples=0)
     for path in baselines.write(record, tmp_path / "baseline"):
         assert str(tmp_path).encode() not in path.read_bytes()
     run = harness.load_record(tmp_path / "baseline").contents.run
