@@ -57,8 +57,8 @@ class Prepared:
 
     def encoded_in(self, role: Role, language: str) -> str:
         """The language that texts of a role and language are in once they are encoded."""
-        anew = self.asked.get(language) if role == "query" else None
-        return language if anew is None else anew.language
+        rewritten = self.asked.get(language) if role == "query" else None
+        return language if rewritten is None else rewritten.language
 
 
 def choose_tasks(names: Sequence[str | TaskSpec] | None, text: str | None) -> list[TaskSpec]:

@@ -25,6 +25,7 @@ additions without loss D. E. Knuth, The Art of Computer Programming 2, 4.2.2, th
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -356,7 +357,7 @@ def real_score(query: NDArray[np.float32], vector: NDArray[np.float32]) -> Fract
     )
 
 
-class Decider:
+class Decider(ABC):
     """Comparisons of scores that float32 leaves open.
 
     A pair is a row of ``queries`` (Q, d) and the number of a passage's vector, which subclasses
@@ -368,17 +369,17 @@ class Decider:
         self.error = inner_error(queries, longest)
         """(Q,) error bound of float64 scores."""
 
+    @abstractmethod
     def scores(self, query: Pairs, vector: Pairs) -> NDArray[np.float64]:
         """Scores of pairs as :func:`inner` gives them."""
-        raise NotImplementedError
 
+    @abstractmethod
     def keys(self, query: Pairs, vector: Pairs) -> Keys:
         """Scores of pairs as :func:`exact_keys` gives them."""
-        raise NotImplementedError
 
+    @abstractmethod
     def real(self, query: int, vector: int) -> Fraction:
         """The score of a pair as :func:`real_score` gives it."""
-        raise NotImplementedError
 
     def signs(self, query: Pairs, first: Pairs, second: Pairs) -> NDArray[np.int8]:
         """(n,) 1 if the score of ``first`` is higher, -1 if it is lower, 0 if equal."""

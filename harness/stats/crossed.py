@@ -9,7 +9,7 @@ and the mean over S seeds and Q questions has the variance
 
     var(seed) / S + var(question) / Q + var(rest) / (S Q).
 
-Drawing seeds anew with replacement (the pigeonhole bootstrap, Owen 2007, or any bootstrap over two
+Resampling seeds with replacement (the pigeonhole bootstrap, Owen 2007, or any bootstrap over two
 ways of clustering) is too narrow with three seeds: three draws of three values have two thirds of
 their variance, and no draw shows how badly three values tell it. Here each part is estimated on its
 own and has the quantile that its own degrees of freedom ask for (Banerjee 1960):

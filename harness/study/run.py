@@ -179,16 +179,16 @@ def _work(
 ) -> None:
     begun = time.perf_counter()
     total = len(jobs)
-    settled = 0
+    finished = 0
     names = {x.key for x in jobs}
 
     def told(job: Job, outcome: str) -> None:
-        nonlocal settled
-        settled += 1
+        nonlocal finished
+        finished += 1
         names.discard(job.key)
         if options.engine != "local":
             progress.advance(1)
-        line = f"{settled}/{total} {job.key}"
+        line = f"{finished}/{total} {job.key}"
         if outcome == "failed":
             why = read_whole(job.folder / FAILED, job.digest) or {}
             ran.failed[job.key] = str(why.get("error", "it failed"))

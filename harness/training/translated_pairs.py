@@ -54,7 +54,7 @@ class Translation:
     """Target language -> the engine's facts."""
     translated: int
     """Texts that went to an engine."""
-    remembered: int
+    cached: int
     """Texts that an earlier run, or an earlier row, had translated."""
 
 
@@ -127,7 +127,7 @@ def translate_file(
     write_atomically(
         about_path(output), json.dumps(described, ensure_ascii=False, indent=1).encode()
     )
-    return Translation(output, count, counts, dict(work.engines), work.translated, work.remembered)
+    return Translation(output, count, counts, dict(work.engines), work.translated, work.cached)
 
 
 class _Work:
@@ -145,7 +145,7 @@ class _Work:
         self.progress = progress
         self.counts: dict[str, Counter[str]] = {x: Counter() for x in targets}
         self.engines: dict[str, Mapping[str, Any]] = {}
-        self.translated = self.remembered = 0
+        self.translated = self.cached = 0
         self._memories: dict[tuple[str, str], tuple[Memory, Mapping[str, Any]]] = {}
 
     def close(self) -> None:
@@ -191,7 +191,7 @@ class _Work:
         for (source, target), texts in wanted.items():
             memory, _ = self._memory(source, target)
             missing = memory.missing(texts)
-            self.remembered += len(texts) - len(missing)
+            self.cached += len(texts) - len(missing)
             self.translated += len(missing)
             # Longest first: batches are of about equal lengths, and memory runs out soon if ever.
             missing.sort(key=lambda x: (-len(x), x))

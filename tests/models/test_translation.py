@@ -67,7 +67,7 @@ def test_originals_stay_and_every_text_is_translated_once(tmp_path: Path) -> Non
     engine = Upper()
     out = tmp_path / "out.jsonl"
     done = translate_file(data, out, ["el"], engine)
-    assert (done.translated, done.remembered) == (3, 1)
+    assert (done.translated, done.cached) == (3, 1)
     assert engine.asked == [["long answer one", "what is a"], ["who"]]  # longest first, by twos
     first = read(out)[0]
     assert first == {

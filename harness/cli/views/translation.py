@@ -15,7 +15,7 @@ def print_translation(console: Console, done: Translation) -> None:
     """Texts kept and left out by target language, and the engine of each."""
     console.print(f"{numbers.plural(done.rows, 'row')} in {done.path}", soft_wrap=True)
     console.print(
-        f"{numbers.plural(done.translated, 'text')} translated, {done.remembered:,} from the cache"
+        f"{numbers.plural(done.translated, 'text')} translated, {done.cached:,} from the cache"
     )
     console.print()
     outcomes = ("kept", *REASONS, "given")

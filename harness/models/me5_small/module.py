@@ -17,6 +17,7 @@ from sentence_transformers.base.modules import Module, Transformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
 from torch import Tensor
 
+from harness.errors import ModelError
 from harness.models.me5_small.network import make_network
 from harness.models.me5_small.tokenizer import make_tokenizer
 from harness.models.me5_small.weights_file import WeightsFile
@@ -64,9 +65,12 @@ class TokenEmbeddings(Module):  # type: ignore[misc]
         """Refuse: a table in blocks is nothing that transformers could load.
 
         Raises:
-            NotImplementedError: always.
+            ModelError: always.
         """
-        raise NotImplementedError("me5-small is saved by harness.models.me5_small: write_folder")
+        raise ModelError(
+            "me5-small keeps its word table in blocks, which transformers cannot load; save it "
+            "with harness.models.me5_small.module.write_folder"
+        )
 
 
 def make_model(path: Path, device: str | None) -> Any:

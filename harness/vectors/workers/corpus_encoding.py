@@ -101,9 +101,9 @@ class ShardRunner:
 
 
 def encode_shards(
-    jobs: Sequence[ShardJob], crew: Workers, progress: Callable[[int], None] | None
+    jobs: Sequence[ShardJob], pool: Workers, progress: Callable[[int], None] | None
 ) -> int:
-    """Encode shards with the workers of ``crew``; returns how many they did.
+    """Encode shards with the workers of ``pool``; returns how many they did.
 
     Raises:
         ShardError: shards failed repeatedly; all others are finished, unless there were many.
@@ -111,13 +111,13 @@ def encode_shards(
     """
     done = 0
 
-    def settled(job: ShardJob, outcome: str) -> None:
+    def finished(job: ShardJob, outcome: str) -> None:
         nonlocal done
         done += outcome == "encoded"
         if progress is not None:
             progress(len(job))
 
-    lost, rest = dispatch(jobs, crew, settled)
+    lost, rest = dispatch(jobs, pool, finished)
     if lost:
         raise ShardError(
             " ".join(_given_up(job, why) for job, why in lost)

@@ -113,9 +113,9 @@ J = TypeVar("J", bound=Job)
 
 
 def dispatch(
-    jobs: Sequence[J], crew: Workers, settled: Callable[[J, str], None]
+    jobs: Sequence[J], pool: Workers, finished: Callable[[J, str], None]
 ) -> tuple[list[tuple[J, str]], int]:
-    """Do ``jobs`` with ``crew``; ``settled`` is called with each finished one and its outcome.
+    """Do ``jobs`` with ``pool``; ``finished`` is called with each finished one and its outcome.
 
     A job whose worker died or failed is redone, by another worker if possible. One that another
     process has claimed is retried until it is finished or the claim has expired.
@@ -128,7 +128,7 @@ def dispatch(
         ModelError: a worker can do no job at all.
     """
     waiting = deque(jobs)
-    free = deque(crew.workers())
+    free = deque(pool.workers())
     busy: dict[int, J] = {}
     later: list[tuple[float, J]] = []
     tries: Counter[Hashable] = Counter()
@@ -139,22 +139,22 @@ def dispatch(
         later = [(due, job) for due, job in later if due > now]
         while free and waiting:
             worker, job = free.popleft(), waiting.popleft()
-            crew.give(worker, job)
+            pool.give(worker, job)
             busy[worker] = job
         if not busy:
             time.sleep(POLL)
             continue
-        for report in crew.wait(POLL):
+        for report in pool.wait(POLL):
             if report.unable:
                 raise ModelError(report.error or "the model cannot be loaded")
             job = busy.pop(report.worker)
             if report.died:
-                crew.replace(report.worker)
+                pool.replace(report.worker)
             free.append(report.worker)
             if report.outcome == "claimed":
                 later.append((time.monotonic() + POLL, job))
             elif report.outcome is not None:
-                settled(job, report.outcome)
+                finished(job, report.outcome)
             else:
                 tries[job.key] += 1
                 if tries[job.key] < TRIES:

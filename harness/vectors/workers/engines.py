@@ -83,8 +83,8 @@ def encode_jobs(
             f"--engine {engine}: workers load the model themselves, by its name, and verify by its "
             f"fingerprint that it is the same; {model.name} is an object in memory or has none"
         )
-    with workers_of(engine, worker, min(workers or len(jobs), len(jobs)), workers) as crew:
-        return encode_shards(jobs, crew, progress)
+    with workers_of(engine, worker, min(workers or len(jobs), len(jobs)), workers) as pool:
+        return encode_shards(jobs, pool, progress)
 
 
 def workers_of(engine: str, worker: Worker, most: int, asked: int | None) -> Workers:

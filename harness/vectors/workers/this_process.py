@@ -40,11 +40,11 @@ class InProcessWorkers:
         assert job is not None
         if self._reader is None or self._reader.corpus != job.corpus:
             self._reader = CorpusReader(job.corpus)  # one corpus is open at a time
-        settled = 0
+        finished = 0
 
         def progress(passages: int) -> None:
-            nonlocal settled
-            settled += passages
+            nonlocal finished
+            finished += passages
             if self._progress is not None:
                 self._progress(passages)
 
@@ -53,7 +53,7 @@ class InProcessWorkers:
         except HarnessError as error:
             self._reader = None
             if self._progress is not None:
-                self._progress(-settled)
+                self._progress(-finished)
             return [Report(0, error=str(error))]
         if outcome == "finished" and self._progress is not None:
             self._progress(len(job))
