@@ -156,15 +156,16 @@ class PerQuery:
         return Ties(self.queries, len(self.differing), explained)
 
 
-def explained_by_ties(ours: float, golds: dict[str, int], hits: dict[str, float]) -> bool:
+def explained_by_ties(ours: float, relevant: dict[str, int], hits: dict[str, float]) -> bool:
     """Whether nDCG@10 can be ``ours`` if the golds' scores move by at most :data:`NEAR`."""
     import pytrec_eval
 
     # Two "queries", worst and best: every gold moved down, every gold moved up.
     run = {
-        str(by): {p: score + by * (p in golds) for p, score in hits.items()} for by in (-NEAR, NEAR)
+        str(by): {p: score + by * (p in relevant) for p, score in hits.items()}
+        for by in (-NEAR, NEAR)
     }
-    judge = pytrec_eval.RelevanceEvaluator(dict.fromkeys(run, golds), {"ndcg_cut.10"})
+    judge = pytrec_eval.RelevanceEvaluator(dict.fromkeys(run, relevant), {"ndcg_cut.10"})
     low, high = sorted(values["ndcg_cut_10"] for values in judge.evaluate(run).values())
     return bool(low - SAME <= ours <= high + SAME)
 
@@ -186,9 +187,13 @@ def mteb_task(data: TaskData, settings: Sequence[Setting], per_query: PerQuery) 
         corpus = rows(data.passages, data.languages if searched is None else [searched])
         present = set(corpus["id"])
         qrels = {
-            global_id(asked, question): golds
+            global_id(asked, question): relevant
             for question in data.queries[asked].ids
-            if (golds := {p: g for p, g in data.qrels[question].items() if p in present and g > 0})
+            if (
+                relevant := {
+                    p: g for p, g in data.qrels[question].items() if p in present and g > 0
+                }
+            )
         }
         # A query without a gold in this subset is not part of it.
         queries = Dataset.from_dict(rows(data.queries, [asked]))

@@ -143,7 +143,7 @@ def main() -> None:
     plain = RunOptions(data_dir=arguments.data_dir, bias=False, languages=languages)
     alone, suite = prepare(spec, plain), prepare(spec, replace(plain, bias=True))
     vectors = encode_task(model, alone, Store(), EncodingCounts(), Silent())
-    queries = {x: vectors["query", x] for x in alone.golds}
+    queries = {x: vectors["query", x] for x in alone.relevant}
     passages = np.concatenate([vectors["passage", x] for x in alone.data.passages])
     products = sum(len(q) for q in queries.values()) * len(passages) * passages.shape[1]
     print(f"processor: {environment()['processor']}, {torch.get_num_threads()} threads")
@@ -196,7 +196,7 @@ def main() -> None:
         )
     print(f"  without certainty  {both(hasty)}   float32 products alone")
     print(f"  ratio to that      {spread(ours, hasty)}")
-    pairs = sum(len(g.columns) for g in alone.golds.values())
+    pairs = sum(len(g.columns) for g in alone.relevant.values())
     print(f"  decided by more    {decided and decided.summary()} of {pairs:,} relevant passages")
     print(f"  ratio to bare      {spread(ours, least)}")
     print(f"  to one a language  {spread(ours, usual)}")

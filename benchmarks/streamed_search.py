@@ -41,7 +41,7 @@ class Corpus(NamedTuple):
 
     space: CorpusSpace
     queries: np.ndarray
-    golds: list[str]
+    relevant: list[str]
     """Local id of each query's gold."""
 
 
@@ -69,16 +69,16 @@ def make(folder: Path, passages: int, width: int, queries: int, size: int, seed:
     )
     rng = np.random.default_rng(seed)
     chosen = set(rng.choice(passages, queries, replace=False).tolist())
-    asked, golds = [], []
+    asked, relevant = [], []
     for number in range(len(space)):
         start, stop = space.bounds(number)
         vectors = unit(rng, stop - start, width)
         space.put(number, [f"{i // 20}#{i % 20}" for i in range(start, stop)], vectors)
         for i in sorted(chosen.intersection(range(start, stop))):
             asked.append(vectors[i - start] + NOISE * unit(rng, 1, width)[0])
-            golds.append(f"{i // 20}#{i % 20}")
+            relevant.append(f"{i // 20}#{i % 20}")
     vectors = np.stack(asked)
-    return Corpus(space, vectors / np.linalg.norm(vectors, axis=1, keepdims=True), golds)
+    return Corpus(space, vectors / np.linalg.norm(vectors, axis=1, keepdims=True), relevant)
 
 
 def opened(space: CorpusSpace) -> list[Shard]:
@@ -92,8 +92,8 @@ def ours(corpus: Corpus, top: int, memory: int, device: str) -> tuple[Run, dict[
 
     from harness.search.streamed import search_shards
 
-    def search(queries: np.ndarray, golds: list[str], shards: list[Shard]) -> Any:
-        judged = {f"q{i}": {f"en:{name}": 1} for i, name in enumerate(golds)}
+    def search(queries: np.ndarray, relevant: list[str], shards: list[Shard]) -> Any:
+        judged = {f"q{i}": {f"en:{name}": 1} for i, name in enumerate(relevant)}
         return search_shards(
             {"en": shards},
             {"en": queries},
@@ -107,12 +107,12 @@ def ours(corpus: Corpus, top: int, memory: int, device: str) -> tuple[Run, dict[
     shards = opened(corpus.space)
     search(corpus.queries[:1], [shards[0].ids[0].decode()], shards[:1])
     begun, used = time.perf_counter(), time.process_time()
-    streamed = search(corpus.queries, corpus.golds, shards)
+    streamed = search(corpus.queries, corpus.relevant, shards)
     seconds, cpu = time.perf_counter() - begun, time.process_time() - used
     found = streamed.found["en"]
     return Run(seconds, cpu, peak_memory()), {
         "median rank": float(np.median(found.pool_rank)),
-        "head": found.head.shape,
+        "head": found.top_k.shape,
     }
 
 

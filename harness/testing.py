@@ -71,11 +71,11 @@ def assert_no_regression(
     found = gate(candidate, base, policy, tasks=names)
     allowed = allow_inconclusive and found.verdict == "inconclusive"
     if found.exit_code and not allowed:
-        raise AssertionError(_told(found))
+        raise AssertionError(_message(found))
     return found
 
 
-def _told(found: Gate) -> str:
+def _message(found: Gate) -> str:
     from rich.console import Console
 
     from harness.gate.report.tables import print_gate

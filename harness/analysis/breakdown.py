@@ -200,14 +200,14 @@ def _by_kind(
         RecordError: its per-query table cannot be read.
     """
     table = record.table(task.task)
-    wanted = list(dict.fromkeys(measures if measures is not None else task.measures))
-    for name in wanted:
+    chosen = list(dict.fromkeys(measures if measures is not None else task.measures))
+    for name in chosen:
         if name not in table.values:
             raise UsageError(
                 f"the record of {record.model} on {task.task} has no measure {name!r}"
                 f"{did_you_mean(name, list(table.values))} (it has {', '.join(table.values)})"
             )
-    for kind, rows in table.select(wanted).by_kind().items():
+    for kind, rows in table.select(chosen).by_kind().items():
         defined = [m for m, values in rows.values.items() if not np.isnan(values).all()]
         if defined:
             yield kind, rows.select(defined)
@@ -313,9 +313,9 @@ def _divisions_of(rows: PerQuery, kind: Kind, by: str, trained: frozenset[str]) 
         pair = np.array(names, dtype=object)[rows.setting]
         return [Division("query-passage pair", pair, names)] if cross else []
     if by == "script":
-        asked = _by_setting(rows, lambda query, _: script_of(query))
-        in_order = sorted(set(asked), key=lambda x: (x == UNKNOWN, x))
-        found = [Division("script of the query language", asked, in_order)]
+        scripts = _by_setting(rows, lambda query, _: script_of(query))
+        in_order = sorted(set(scripts), key=lambda x: (x == UNKNOWN, x))
+        found = [Division("script of the query language", scripts, in_order)]
         if cross:
             order = ("same script", "other script", UNKNOWN)
             found.append(
@@ -337,8 +337,8 @@ def _divisions_of(rows: PerQuery, kind: Kind, by: str, trained: frozenset[str]) 
     if kind != "multi" and len(counts) < 2:
         return []
     named = {m: "1 relevant passage" if m == 1 else f"{m} relevant passages" for m in counts}
-    golds = np.array([named[int(m)] for m in rows.relevant], dtype=object)
-    return [Division("number of relevant passages", golds, list(named.values()))]
+    relevant = np.array([named[int(m)] for m in rows.relevant], dtype=object)
+    return [Division("number of relevant passages", relevant, list(named.values()))]
 
 
 def _by_setting(rows: PerQuery, name: Callable[[str, str | None], str]) -> NDArray[np.object_]:
@@ -360,10 +360,10 @@ def _quarters(rows: PerQuery) -> NDArray[np.int64]:
     A length that equals a quartile belongs below it. Quartiles are of questions, not of rows: a
     question falls into one quarter of its language, in however many settings it is asked.
     """
-    asked = _by_setting(rows, lambda query, _: query)
-    quarter = np.zeros(len(asked), np.int64)
+    language_of = _by_setting(rows, lambda query, _: query)
+    quarter = np.zeros(len(language_of), np.int64)
     for language in rows.languages:
-        here = asked == language
+        here = language_of == language
         first = np.unique(rows.question[here], return_index=True)[1]
         edges = np.quantile(rows.query_chars[here][first], [0.25, 0.5, 0.75])
         quarter[here] = np.searchsorted(edges, rows.query_chars[here], side="left")

@@ -207,8 +207,8 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON values; undefined numbers are ``None``, records are by number."""
-        head = {"forced": bool(self.mismatches), "note": self.note}
-        return head | finite(asdict(self))
+        document = {"forced": bool(self.mismatches), "note": self.note}
+        return document | finite(asdict(self))
 
 
 KEY_BIAS = ("rank_distance", "own_language_first", "other_language_recall@10")
@@ -287,9 +287,9 @@ def compare(
                 measures=_compared(paired, values, tests, number, resamples, seed),
                 lead=lead,
                 flips=tuple(
-                    flip
+                    change
                     for k in range(1, len(loaded))
-                    for flip in most_changed(paired, k, lead, flips, texts[paired.task][0])
+                    for change in most_changed(paired, k, lead, flips, texts[paired.task][0])
                 ),
             )
         )
@@ -352,23 +352,23 @@ def paired_tables(
     found = []
     parts = [table.by_kind() for table in tables]
     for kind in parts[0]:
-        held = [m for m in chosen if all(_of_kind(e, kind, m) for e in entries)]
-        if held:
-            found.append(Paired(task, kind, tuple(x[kind].select(held) for x in parts)))
+        common = [m for m in chosen if all(_of_kind(e, kind, m) for e in entries)]
+        if common:
+            found.append(Paired(task, kind, tuple(x[kind].select(common) for x in parts)))
     return found
 
 
-def _measures(records: Sequence[Record], task: str, wanted: Sequence[str]) -> list[str]:
-    held = [x.task(task).all_measures for x in records]
-    for letter, record, names in zip(letters(len(records)), records, held, strict=True):
-        for name in wanted:
+def _measures(records: Sequence[Record], task: str, requested: Sequence[str]) -> list[str]:
+    names_of = [x.task(task).all_measures for x in records]
+    for letter, record, names in zip(letters(len(records)), records, names_of, strict=True):
+        for name in requested:
             if name not in names:
                 raise UsageError(
                     f"record {letter} ({record.model}) has no measure {name!r} on {task}"
                     f"{did_you_mean(name, names)} (it has {', '.join(names)})"
                 )
-    asked = list(wanted) or [*records[0].task(task).measures, *KEY_BIAS]
-    return [m for m in dict.fromkeys(asked) if all(m in names for names in held)]
+    candidates = list(requested) or [*records[0].task(task).measures, *KEY_BIAS]
+    return [m for m in dict.fromkeys(candidates) if all(m in names for names in names_of)]
 
 
 def _of_kind(task: Task, kind: Kind, measure: str) -> bool:
@@ -385,10 +385,10 @@ def _recorded(
     task: Task, kind: Kind, measures: Sequence[str]
 ) -> list[Sequence[float | None]] | None:
     """A record's intervals of its means; ``None`` if it has none like ours."""
-    held = task.intervals
-    if held is None or held.level != LEVEL or kind not in held.means:
+    intervals = task.intervals
+    if intervals is None or intervals.level != LEVEL or kind not in intervals.means:
         return None
-    return [held.means[kind][m].bca for m in measures]
+    return [intervals.means[kind][m].bca for m in measures]
 
 
 def _values(

@@ -30,9 +30,9 @@ def most_changed(
     defined = ~np.isnan(change)
     size = len(rows.questions)
     change = np.where(defined & (change > EQUAL), change, 0.0)
-    asked = np.bincount(rows.question, defined, size)
+    counted = np.bincount(rows.question, defined, size)
     changed = np.bincount(rows.question, change > 0, size)
-    mean = np.bincount(rows.question, change, size) / np.maximum(asked, 1)
+    mean = np.bincount(rows.question, change, size) / np.maximum(counted, 1)
     # Largest change first, then the question's mean; rows are ordered by setting and id.
     order = np.lexsort((-mean[rows.question].round(12), -change.round(12)))
     first = np.sort(np.unique(rows.question[order], return_index=True)[1])
@@ -52,7 +52,7 @@ def most_changed(
                 baseline=float(before[at]),
                 value=float(after[at]),
                 changed=int(changed[question]),
-                settings=int(asked[question]),
+                settings=int(counted[question]),
                 text=texts.get((setting.query_language, rows.questions[question])),
             )
         )

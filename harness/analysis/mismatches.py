@@ -48,27 +48,27 @@ def letters(n: int) -> list[str]:
     return names
 
 
-def shared_tasks(documents: Sequence[Contents], wanted: Sequence[str] = ()) -> list[str]:
-    """The tasks in all records, in the first one's order; only ``wanted`` ones, if given.
+def shared_tasks(documents: Sequence[Contents], chosen: Sequence[str] = ()) -> list[str]:
+    """The tasks in all records, in the first one's order; only ``chosen`` ones, if given.
 
     Raises:
         RecordError: there is none.
-        UsageError: one of ``wanted`` is not shared.
+        UsageError: one of ``chosen`` is not shared.
     """
-    held = [[t.task for t in d.tasks] for d in documents]
-    shared = [x for x in held[0] if all(x in names for names in held)]
+    by_record = [[t.task for t in d.tasks] for d in documents]
+    shared = [x for x in by_record[0] if all(x in names for names in by_record)]
     if not shared:
-        has = _has([" and ".join(names) for names in held])
+        has = _has([" and ".join(names) for names in by_record])
         raise RecordError(
             f"the records have no task in common: {has}; run one task with all models"
         )
-    for name in wanted:
+    for name in chosen:
         if name not in shared:
             raise UsageError(
                 f"task {name!r} is not in all of these records{did_you_mean(name, shared)} "
                 f"(they share {', '.join(shared)})"
             )
-    return [x for x in shared if not wanted or x in wanted]
+    return [x for x in shared if not chosen or x in chosen]
 
 
 def mismatches(documents: Sequence[Contents], tasks: Sequence[str]) -> list[Differing]:
@@ -91,7 +91,7 @@ def other_differences(documents: Sequence[Contents], tasks: Sequence[str]) -> li
     for field in _MODEL:
         values = [x[field] for x in models]
         if field == "prompts":  # an empty one is none
-            values = [{role: x for role, x in held.items() if x} for held in values]
+            values = [{role: x for role, x in value.items() if x} for value in values]
         found += _differing(None, field, values)
     for title, tables in (
         ("option ", [d.options.to_dict() for d in documents]),

@@ -129,11 +129,11 @@ class Noise:
         if half and not any(x.variant.half for x in ran):
             return {}
         largest: dict[str, tuple[float, float]] = {}
-        for movement in (m for x in ran for m in x.moved):
-            mean, language = largest.get(movement.measure, (0.0, 0.0))
-            largest[movement.measure] = (
-                max(mean, abs(movement.mean)),
-                max(language, movement.language_mean),
+        for drift in (m for x in ran for m in x.moved):
+            mean, language = largest.get(drift.measure, (0.0, 0.0))
+            largest[drift.measure] = (
+                max(mean, abs(drift.mean)),
+                max(language, drift.language_mean),
             )
         return {
             measure: {"mean": tolerance(mean), "language": tolerance(language)}
@@ -160,11 +160,11 @@ class Noise:
         return finite({**asdict(self), "tolerances": tolerances})
 
 
-def tolerance(movement: float) -> float:
-    """Three times ``movement`` (0 or more), rounded up to one digit, at least 1e-6."""
+def tolerance(drift: float) -> float:
+    """Three times ``drift`` (0 or more), rounded up to one digit, at least 1e-6."""
     # Decimal(str()) is the number as it is written: 3 * 0.1 stays 0.3 and is not rounded up.
-    wanted = max(FACTOR * Decimal(str(movement)), LEAST)
-    return float(wanted.quantize(Decimal(1).scaleb(wanted.adjusted()), ROUND_CEILING))
+    least = max(FACTOR * Decimal(str(drift)), LEAST)
+    return float(least.quantize(Decimal(1).scaleb(least.adjusted()), ROUND_CEILING))
 
 
 def _toml(number: float) -> str:
@@ -217,9 +217,9 @@ def measure_noise(
     outcomes = []
     for variant, reason in _variants(prepared, threads):
         if reason is None:
-            told = _Labelled(progress, variant.name)
+            labelled = _Labelled(progress, variant.name)
             with in_threads(variant.threads or threads):
-                found = _outcome(variant, model, prepared, options, told, reference)
+                found = _outcome(variant, model, prepared, options, labelled, reference)
             outcomes.append(found)
         else:
             outcomes.append(_skipped(variant, reason))
@@ -254,7 +254,7 @@ def _variants(prepared: Prepared, threads: int) -> Iterator[tuple[Variant, str |
     other = 1 if threads > 1 else os.cpu_count() or 1
     alone = "there is one processor" if other == threads else None
     yield Variant("1 thread" if other == 1 else f"{other} threads", threads=other), alone
-    most = max(len(g.questions) for g in prepared.golds.values())
+    most = max(len(g.questions) for g in prepared.relevant.values())
     few = f"no language has more than {BLOCK} questions: one block" if most <= BLOCK else None
     yield Variant(f"blocks of {BLOCK} queries", rows=BLOCK), few
     for dtype in HALVES:

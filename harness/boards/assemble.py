@@ -183,9 +183,9 @@ def board_notes(task: TaskFacts) -> tuple[str, ...]:
     notes = []
     why = task.partial.to_dict()
     if sample := why.pop("sampled_corpus", None):
-        held, whole = (sum(x[k] for x in sample.values()) for k in ("passages", "whole"))
+        sampled, whole = (sum(x[k] for x in sample.values()) for k in ("passages", "whole"))
         notes.append(
-            f"A SAMPLE OF THE CORPUS ({held:,} of {whole:,} passages), so no official score"
+            f"A SAMPLE OF THE CORPUS ({sampled:,} of {whole:,} passages), so no official score"
         )
     if why:
         notes.append(("" if _only_sampled(task) else "part of the task: ") + partial(why))
@@ -216,10 +216,10 @@ def _columns(
     kinds: Sequence[Kind], tasks: Sequence[TrackedTask], rows: Sequence[Row]
 ) -> tuple[tuple[Column, ...], tuple[Column, ...]]:
     """Columns of the main table, and all others of some row."""
-    wanted = dict.fromkeys(m for t in tasks for m in (*t.measures, *KEY_BIAS))
-    listed = [m for m in _ORDER if m in wanted] + [m for m in wanted if m not in _ORDER]
-    held = dict.fromkeys(key for row in rows if row.source != "published" for key in row.cells)
-    main = [(k, m) for k in kinds for m in listed if f"{k}/{m}" in held]
+    names = dict.fromkeys(m for t in tasks for m in (*t.measures, *KEY_BIAS))
+    listed = [m for m in _ORDER if m in names] + [m for m in names if m not in _ORDER]
+    present = dict.fromkeys(key for row in rows if row.source != "published" for key in row.cells)
+    main = [(k, m) for k in kinds for m in listed if f"{k}/{m}" in present]
     # Published rows can have a measure that no record has: it is a column as well.
     keys = [key.partition("/") for row in rows for key in row.cells]
     rest = dict.fromkeys((k, m) for k, _, m in keys if k in kinds and (k, m) not in main)
@@ -252,18 +252,18 @@ def _sorted(rows: Sequence[Row], column: Column) -> list[Row]:
 
 def _ranking(column: Column, rows: Sequence[Row], members: Sequence[Member]) -> Ranking | None:
     """Comparable rows by one column; ``None`` if there are none."""
-    held = [
+    entries = [
         (row, member)
         for row, member in zip(rows, members, strict=False)  # published rows follow
         if row.comparable and row.cells.get(column.key, Cell(None)).value is not None
     ]
-    if not held:
+    if not entries:
         return None
-    values = np.array([row.cells[column.key].value for row, _ in held], np.float64)
+    values = np.array([row.cells[column.key].value for row, _ in entries], np.float64)
     order, spans, ties, tested = ranked(
-        values, _shares(column, [m for _, m in held]), higher_is_better=column.better != "lower"
+        values, _shares(column, [m for _, m in entries]), higher_is_better=column.better != "lower"
     )
-    names = [row.id for row, _ in held]
+    names = [row.id for row, _ in entries]
     best, second = leaders(column.measure, values.tolist(), column.better)
     return Ranking(
         column=column.key,
@@ -278,11 +278,11 @@ def _ranking(column: Column, rows: Sequence[Row], members: Sequence[Member]) -> 
 
 def _shares(column: Column, members: Sequence[Member]) -> Any:
     """(K, n) values per question; NaN for a row without values for the same questions."""
-    held = [tracked.questions[task.task] for tracked, task in members]
-    usual = Counter(q.ids_sha256 for q in held).most_common(1)[0][0]
-    n = next(q.count for q in held if q.ids_sha256 == usual)
-    shares = np.full((len(held), n), np.nan)
-    for i, q in enumerate(held):
+    question_sets = [tracked.questions[task.task] for tracked, task in members]
+    usual = Counter(q.ids_sha256 for q in question_sets).most_common(1)[0][0]
+    n = next(q.count for q in question_sets if q.ids_sha256 == usual)
+    shares = np.full((len(question_sets), n), np.nan)
+    for i, q in enumerate(question_sets):
         at = (column.kind, column.measure)
         if q.ids_sha256 == usual and at in q.columns:
             shares[i] = q.values[:, q.columns.index(at)]

@@ -105,7 +105,7 @@ def _task(task: TaskBoard, row: Row) -> list[str]:
     options = f"\n* Options: {escaped(row.options)}" if row.options else ""
     facts = row.facts
     assert facts is not None
-    head = (
+    front_matter = (
         f"* Dataset: {code(task.title)}, {len(task.languages)} languages, "
         f"{task.questions:,} questions, {sum(task.passages.values()):,} passages, "
         f"text: {escaped(task.text)}\n"
@@ -116,7 +116,7 @@ def _task(task: TaskBoard, row: Row) -> list[str]:
     )
     found = [
         f"#### Multilingual Retrieval: {escaped(task.title)}",
-        head,
+        front_matter,
         table(_metrics(task, row)),
     ]
     by_language = _languages(task, row)
@@ -131,11 +131,13 @@ def _metrics(task: TaskBoard, row: Row) -> Grid:
     measures = dict.fromkeys(c.measure for c in task.columns if c.key in row.cells)
     lines = []
     for measure in measures:
-        held = [by.get((measure, kind)) for kind in task.kinds]
-        label = next(c.label for c in held if c is not None)
-        lines.append((Item(label), *(_item(row, c) if c is not None else Item("–") for c in held)))
-    heads = ("Metric", *(f"{KIND_TITLES[kind]} (95 % interval)" for kind in task.kinds))
-    return Grid("", heads, tuple(lines))
+        of_kind = [by.get((measure, kind)) for kind in task.kinds]
+        label = next(c.label for c in of_kind if c is not None)
+        lines.append(
+            (Item(label), *(_item(row, c) if c is not None else Item("–") for c in of_kind))
+        )
+    headers = ("Metric", *(f"{KIND_TITLES[kind]} (95 % interval)" for kind in task.kinds))
+    return Grid("", headers, tuple(lines))
 
 
 def _item(row: Row, column: Column) -> Item:
@@ -152,8 +154,8 @@ def _languages(task: TaskBoard, row: Row) -> Grid | None:
         (Item(language), *(value_item(c, Cell(row.languages[c.key][i].value)) for c in columns))
         for i, language in enumerate(task.languages)
     )
-    heads = ("Query language", *(f"{KIND_TITLES[c.kind]} {c.label}" for c in columns))
-    return Grid("", heads, lines)
+    headers = ("Query language", *(f"{KIND_TITLES[c.kind]} {c.label}" for c in columns))
+    return Grid("", headers, lines)
 
 
 def _whole(card: Card) -> list[tuple[TaskBoard, Row]]:
@@ -306,17 +308,17 @@ def _with_metadata(text: str, index: list[dict[str, Any]], path: Path) -> str:
 
     found = _HEAD.match(text)
     try:
-        head = yaml.safe_load(found[1]) if found else {}
+        front_matter = yaml.safe_load(found[1]) if found else {}
     except yaml.YAMLError as problem:
         raise RecordError(f"{path}: its YAML header cannot be read: {problem}") from problem
-    if head is not None and not isinstance(head, dict):
+    if front_matter is not None and not isinstance(front_matter, dict):
         raise RecordError(f"{path}: its YAML header is not a mapping")
-    held = head or {}
+    front = front_matter or {}
     # What other evaluators found stays; what we said of the same data sets is replaced.
     ours = {r["dataset"]["name"] for x in index for r in x["results"]}
-    for other in held.get("model-index") or []:
+    for other in front.get("model-index") or []:
         kept = [r for r in other.get("results", []) if r["dataset"].get("name") not in ours]
         index[0]["results"] = [*kept, *index[0]["results"]]
-    held["model-index"] = index
+    front["model-index"] = index
     rest = text[found.end() :] if found else text
-    return f"---\n{to_yaml(held)}---\n{rest if found else chr(10) + rest}"
+    return f"---\n{to_yaml(front)}---\n{rest if found else chr(10) + rest}"

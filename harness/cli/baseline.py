@@ -39,9 +39,9 @@ def set_baseline(
     from harness.gate import baselines, measures_of, read_policy
 
     loaded = Record.load(record)
-    wanted = measures_of(read_policy(policy), loaded)
+    gated = measures_of(read_policy(policy), loaded)
     target = baselines.folder_of(name or baselines.name_of(loaded), folder)
-    for path in baselines.write(loaded, target, [*measures, *wanted]):
+    for path in baselines.write(loaded, target, [*measures, *gated]):
         click.echo(f"wrote {path}", err=True)
     click.echo(target.name)
 

@@ -49,11 +49,11 @@ def verify(quiet: bool) -> None:
     from harness.console.progress_bars import show_progress
     from harness.vectors import inventory
 
-    held = inventory.spaces(cache_folder())
-    shards = sum(len(space.manifests) for space in held)
+    stored = inventory.spaces(cache_folder())
+    shards = sum(len(space.manifests) for space in stored)
     with show_progress(quiet=quiet) as progress:
         progress.start("verify the store", shards, "shards")
-        damaged = inventory.verify(held, progress.advance)
+        damaged = inventory.verify(stored, progress.advance)
         progress.finish()
     out = consoles.console()
     for path, why in damaged:
@@ -92,12 +92,12 @@ def prune(models: tuple[str, ...], older_than: float | None, dry_run: bool) -> N
     from harness.errors import UsageError, did_you_mean
     from harness.vectors import inventory
 
-    held = inventory.spaces(cache_folder())
-    known = {space.model for space in held}
+    stored = inventory.spaces(cache_folder())
+    known = {space.model for space in stored}
     for model in models:
         if model not in known:
             raise UsageError(f"the store has no vectors of {model!r}{did_you_mean(model, known)}")
-    what = inventory.leftovers(cache_folder()) + inventory.chosen(held, models, older_than)
+    what = inventory.leftovers(cache_folder()) + inventory.chosen(stored, models, older_than)
     if not dry_run:
         inventory.remove(what)
     print_pruned(consoles.console(), what, dry_run=dry_run)

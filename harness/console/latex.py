@@ -63,7 +63,7 @@ def _wrapped(cell: Item) -> str:
 def table(grid: Grid, caption: str, label: str) -> str:
     """A table environment, scaled to the width of the text."""
     cells = [line.items for line in grid.lines()]
-    sides = ["r" if grid.side(i) == "r" else "l" for i in range(len(grid.heads))]
+    sides = ["r" if grid.side(i) == "r" else "l" for i in range(len(grid.headers))]
     wraps = {
         i
         for i, side in enumerate(sides)
@@ -83,7 +83,7 @@ def table(grid: Grid, caption: str, label: str) -> str:
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
         *_over(grid),
-        f"{' & '.join(escaped(x) for x in grid.heads)} \\\\",
+        f"{' & '.join(escaped(x) for x in grid.headers)} \\\\",
         r"\midrule",
         *(f"{row} \\\\" for row in rows),
         r"\bottomrule",

@@ -54,12 +54,12 @@ def rows(grid: Grid) -> list[str]:
     lines = list(grid.lines())
     grouped = any(line.group for line in lines)
     above = [title for title, width in grid.over for _ in range(width)]
-    heads = [
-        " ".join(x for x in (escaped(over), escaped(head)) if x)
-        for over, head in zip(above or [""] * len(grid.heads), grid.heads, strict=True)
+    headers = [
+        " ".join(x for x in (escaped(over), escaped(header)) if x)
+        for over, header in zip(above or [""] * len(grid.headers), grid.headers, strict=True)
     ]
-    rule = ["--:" if grid.side(i) == "r" else ":--" for i in range(len(heads))]
-    written = [_row([*[""] * grouped, *heads]), _row([*[":--"] * grouped, *rule])]
+    rule = ["--:" if grid.side(i) == "r" else ":--" for i in range(len(headers))]
+    written = [_row([*[""] * grouped, *headers]), _row([*[":--"] * grouped, *rule])]
     for line in lines:
         cells = [item(x) for x in line.items]
         if line.style == "strong":

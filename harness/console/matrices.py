@@ -51,10 +51,10 @@ def print_matrix(
         block = columns[start : start + fitting]
         if start:
             console.print()
-        heads = Text(" " * side)
+        headers = Text(" " * side)
         for column in block:
-            heads.append(" ").append(column.rjust(width), "bold")
-        console.print(heads, no_wrap=True)
+            headers.append(" ").append(column.rjust(width), "bold")
+        console.print(headers, no_wrap=True)
         for row in rows:
             line = Text(row.ljust(side), "bold")
             for column in block:

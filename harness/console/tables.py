@@ -50,7 +50,7 @@ class Grid:
     """One table."""
 
     title: str
-    heads: Sequence[str]
+    headers: Sequence[str]
     """A header per column; all of them empty: no header."""
     rows: Sequence[Line | Sequence[Item | str]]
     over: Sequence[tuple[str, int]] = ()

@@ -25,13 +25,13 @@ _SHORTEST = 12
 
 
 class _Column(NamedTuple):
-    head: Text
+    header: Text
     cells: list[Text]
     side: str
 
     @property
     def width(self) -> int:
-        lines = (line for x in (self.head, *self.cells) for line in x.plain.split("\n"))
+        lines = (line for x in (self.header, *self.cells) for line in x.plain.split("\n"))
         return max(cell_len(line) for line in lines)
 
     @property
@@ -51,7 +51,7 @@ class Row(NamedTuple):
 
 def print_measures(
     console: Console,
-    heads: Sequence[str],
+    headers: Sequence[str],
     measures: Sequence[str],
     rows: Sequence[Row],
     label: Callable[[str], str] = numbers.label,
@@ -60,7 +60,7 @@ def print_measures(
 
     Args:
         console: where to.
-        heads: headers of the name and of each count.
+        headers: headers of the name and of each count.
         measures: in order.
         rows: each with ``len(heads) - 1`` counts.
         label: a measure's name -> its header.
@@ -70,8 +70,8 @@ def print_measures(
         for x in rows
     ]
     labels = (label(m).replace(" ", "\n") for m in measures)
-    grid = Grid("", [*heads, *labels], lines)
-    print_grid(console, grid, fixed=len(heads), turn=True)
+    grid = Grid("", [*headers, *labels], lines)
+    print_grid(console, grid, fixed=len(headers), turn=True)
 
 
 def print_grid(
@@ -110,11 +110,11 @@ def print_grid(
 
 
 def _columns(grid: Grid, lines: Sequence[Line], glue: str | None) -> list[_Column]:
-    above = [title for title, width in grid.over for _ in range(width)] or [""] * len(grid.heads)
+    above = [title for title, width in grid.over for _ in range(width)] or [""] * len(grid.headers)
     found = []
-    for number, (over, head) in enumerate(zip(above, grid.heads, strict=True)):
+    for number, (over, header) in enumerate(zip(above, grid.headers, strict=True)):
         # A header of several words is stacked over a column of numbers.
-        words = [*over.split(), *(head.split() if over else [head])] if grid.over else [head]
+        words = [*over.split(), *(header.split() if over else [header])] if grid.over else [header]
         texts = [_text(line.items[number], glue) for line in lines]
         heading = Text("\n".join(x for x in words if x), "bold")
         found.append(_Column(heading, texts, grid.side(number)))
@@ -150,17 +150,17 @@ def _blocks(columns: Sequence[_Column], names: int, width: int) -> Iterator[list
 
 def _turned(grid: Grid, lines: Sequence[Line]) -> Grid:
     """Columns as rows."""
-    heads, *rest = (
-        [" ".join(head.split()), *(line.cells[i] for line in lines)]
-        for i, head in enumerate(grid.heads)
+    headers, *rest = (
+        [" ".join(header.split()), *(line.cells[i] for line in lines)]
+        for i, header in enumerate(grid.headers)
     )
-    return Grid("", [x.text if isinstance(x, Item) else x for x in heads], rest)
+    return Grid("", [x.text if isinstance(x, Item) else x for x in headers], rest)
 
 
 def _print_block(console: Console, columns: Sequence[_Column], lines: Sequence[Line]) -> None:
     """Print columns side by side, titles of groups between their rows."""
     widths = _widths(columns, console.width)
-    table = _empty(columns, widths, header=any(x.head.plain for x in columns))
+    table = _empty(columns, widths, header=any(x.header.plain for x in columns))
     title = ""
     for number, line in enumerate(lines):
         if line.group and line.group != title:
@@ -202,6 +202,6 @@ def _empty(columns: Sequence[_Column], widths: Sequence[int], *, header: bool) -
         numeric = x.side == "r"
         justify: Literal["left", "right"] = "right" if numeric else "left"
         table.add_column(
-            x.head, justify=justify, no_wrap=numeric, overflow="fold", width=max(width, 1)
+            x.header, justify=justify, no_wrap=numeric, overflow="fold", width=max(width, 1)
         )
     return table

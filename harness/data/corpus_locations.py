@@ -54,18 +54,18 @@ class CorpusFiles:
     def found(self, language: str) -> tuple[Origin, Path, list[str]]:
         """The first place with any file of the language, its folder there, and the names found."""
         for origin, folder in self.places:
-            held = self._held(folder, language)
-            if held:
-                return origin, folder, held
+            present = self._present(folder, language)
+            if present:
+                return origin, folder, present
         origin, folder = self.places[-1]
         return origin, folder, []
 
     def reports(self, language: str) -> list[FileReport]:
         """Each file, as ``harness data`` shows it, without opening it."""
-        origin, folder, held = self.found(language)
-        names = list(dict.fromkeys([*held, *self.names(language)]))
+        origin, folder, present = self.found(language)
+        names = list(dict.fromkeys([*present, *self.names(language)]))
         known = self._known()
-        return [self._report(name, origin, folder, name in held, known) for name in names]
+        return [self._report(name, origin, folder, name in present, known) for name in names]
 
     def verified(self, language: str) -> list[FileReport]:
         """Each file, compared with the hub's checksum if that is cached.
@@ -98,22 +98,22 @@ class CorpusFiles:
         """
         if self._hub is None:
             return
-        wanted: list[str] = []
+        needed: list[str] = []
         for language in languages:
-            origin, _, held = self.found(language)
+            origin, _, present = self.found(language)
             if origin == "cache":
-                wanted += [name for name in self.names(language) if name not in held]
-        if wanted:
+                needed += [name for name in self.names(language) if name not in present]
+        if needed:
             known = self._hub.known()
-            if any(name not in known for name in wanted):
-                known = self._hub.ask(wanted)
-            unlike = [name for name in wanted if known[name].startswith(hub_files.GIT)]
+            if any(name not in known for name in needed):
+                known = self._hub.ask(needed)
+            unlike = [name for name in needed if known[name].startswith(hub_files.GIT)]
             if unlike:
                 raise DataError(
                     f"{self._hub.repository}: the hub lists no SHA-256 for "
                     f"{unlike[0]}, so it cannot be verified"
                 )
-            self._hub.repository.fetch(wanted, progress)
+            self._hub.repository.fetch(needed, progress)
 
     def peek(self, language: str, count: int) -> list[Passage]:
         """About ``count`` available passages: the first ones of some files, or none.
@@ -121,8 +121,8 @@ class CorpusFiles:
         Raises:
             DataError: a line is malformed.
         """
-        _, folder, held = self.found(language)
-        some = held[:: max(1, len(held) // _PEEKED)]
+        _, folder, present = self.found(language)
+        some = present[:: max(1, len(present) // _PEEKED)]
         each = -(-count // max(1, len(some)))
         found = [p for name in some for p in first_passages(folder / name, self.spec.text, each)]
         return found[:count]
@@ -133,15 +133,15 @@ class CorpusFiles:
         Raises:
             DataError: no file is available, or one is damaged.
         """
-        origin, folder, held = self.found(language)
-        lacking = [name for name in self.names(language) if name not in held]
-        if not held or (origin == "cache" and lacking):
+        origin, folder, present = self.found(language)
+        lacking = [name for name in self.names(language) if name not in present]
+        if not present or (origin == "cache" and lacking):
             raise self._missing(language, lacking or [self._name(language)], folder)
         known = self._known()
-        files = tuple(scan(folder / name) for name in held)
+        files = tuple(scan(folder / name) for name in present)
         expected = [
             known.get(n) or hub_files.checksum_by_name(f.path)
-            for n, f in zip(held, files, strict=True)
+            for n, f in zip(present, files, strict=True)
         ]
         same = [e == f.sha256 for e, f in zip(expected, files, strict=True)]
         corpus = Corpus(
@@ -152,7 +152,7 @@ class CorpusFiles:
             "hub" if all(same) else "not verified",
         )
         if not len(corpus):
-            raise DataError(f"{folder / held[0]}: contains no passage")
+            raise DataError(f"{folder / present[0]}: contains no passage")
         self._refuse_damaged(corpus, expected, origin)
         return corpus
 
@@ -189,7 +189,7 @@ class CorpusFiles:
             f"{self.spec.source.folder}/{names[0]}"
         )
 
-    def _held(self, folder: Path, language: str) -> list[str]:
+    def _present(self, folder: Path, language: str) -> list[str]:
         """Names of a language's files in a place, by number."""
         pattern = Path(self._name(language, "{number}"))
         if "{number}" not in self.source.pattern:
@@ -203,10 +203,10 @@ class CorpusFiles:
         return [name for _, name in sorted(numbered)]
 
     def _report(
-        self, name: str, origin: Origin, folder: Path, held: bool, known: Mapping[str, str]
+        self, name: str, origin: Origin, folder: Path, present: bool, known: Mapping[str, str]
     ) -> FileReport:
         url = None if self._hub is None else self._hub.repository.url(name)
-        state: State = "present" if held else "missing"
+        state: State = "present" if present else "missing"
         return FileReport(name, folder / name, origin, state, url, known.get(name), None)
 
     def _known(self) -> dict[str, str]:

@@ -162,14 +162,14 @@ def table(
             fields.
     """
     rows = lines(document)
-    wanted = f"must be a header with the columns {', '.join(required)}, separated by tabs"
+    expected = f"must be a header with the columns {', '.join(required)}, separated by tabs"
     if optional:
-        wanted += f" (and optionally {', '.join(optional)})"
+        expected += f" (and optionally {', '.join(optional)})"
     _, header = next(rows, (1, ""))
     columns = header.split("\t")
     known = [*required, *optional]
     if not set(required) <= set(columns) <= set(known) or len(set(columns)) < len(columns):
-        raise document.error("line 1", f"{wanted}, not {header!r}")
+        raise document.error("line 1", f"{expected}, not {header!r}")
     for number, line in rows:
         fields = line.split("\t")
         if len(fields) != len(columns):

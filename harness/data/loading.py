@@ -100,27 +100,29 @@ def load(
     files = TaskFiles(spec, data_dir)
     files.prepare(spec.needed_files(chosen), offline=offline, progress=progress)
     reading = _READERS[spec.reader](spec, chosen, files.open)
-    opened = _open_corpora(spec, chosen, files, offline=offline, progress=progress, wanted=corpora)
+    opened = _open_corpora(
+        spec, chosen, files, offline=offline, progress=progress, required=corpora
+    )
 
     partial: dict[str, object] = {}
     if len(chosen) < len(spec.languages):
         partial["languages"] = list(chosen)
     if opened:
         reading = _judged_within(spec, opened, reading, sampled, partial)
-    golden = {
+    answerable = {
         question
         for question, judged in reading.qrels.items()
         if any(grade > 0 for grade in judged.values())
     }
-    asked = {question for side in reading.queries.values() for question in side.ids}
-    kept = golden & asked
+    questions = {question for side in reading.queries.values() for question in side.ids}
+    kept = answerable & questions
     if limit is not None:
         within = _first(reading.queries, kept, limit)
         if len(within) < len(kept):
             partial["limit"] = limit
         kept = within
-    if asked - golden:
-        partial["questions_without_gold"] = len(asked - golden)
+    if questions - answerable:
+        partial["questions_without_gold"] = len(questions - answerable)
     queries = {
         language: side.take([at for at, question in enumerate(side.ids) if question in kept])
         for language, side in reading.queries.items()
@@ -149,12 +151,12 @@ def _sampled(whole: TaskData, number: int) -> TaskData:
     Raises:
         DataError: a language is left without any question.
     """
-    golds = {
+    relevant = {
         question: sum(grade > 0 for grade in judged.values())
         for question, judged in whole.qrels.items()
     }
-    drawn = draw_questions(whole.queries, golds, number)
-    if len(drawn) == len(golds):
+    drawn = draw_questions(whole.queries, relevant, number)
+    if len(drawn) == len(relevant):
         return whole
     queries = {
         language: side.take([at for at, question in enumerate(side.ids) if question in drawn])
@@ -168,7 +170,7 @@ def _sampled(whole: TaskData, number: int) -> TaskData:
             )
     # What the sample was drawn from: against the same passages its queries score as in the full
     # set.
-    taken = {"drawn": len(drawn), "of": len(golds), "whole": whole.digest}
+    taken = {"drawn": len(drawn), "of": len(relevant), "whole": whole.digest}
     return replace(
         whole,
         queries=queries,
@@ -212,10 +214,10 @@ def _open_corpora(
     *,
     offline: bool,
     progress: Progress | None,
-    wanted: bool = True,
+    required: bool = True,
 ) -> dict[str, Corpus]:
     """The corpora of a task with streamed passages; empty for others."""
-    if not spec.streamed or not wanted:
+    if not spec.streamed or not required:
         return {}
     corpus_files = CorpusFiles(spec, files)
     if not is_offline(offline):

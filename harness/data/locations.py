@@ -74,8 +74,8 @@ class TaskFiles:
             places.append(("cache", cache_folder() / "data" / spec.name / revision))
         else:
             needed = spec.needed_files()
-            held = [x for x in places if any((x[1] / name).is_file() for name in needed)]
-            places = held[:1] or places[-1:]
+            complete = [x for x in places if any((x[1] / name).is_file() for name in needed)]
+            places = complete[:1] or places[-1:]
         self.places = tuple(places)
         self._hub = None
         if source.repository is not None and source.checksums == "hub":

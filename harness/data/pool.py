@@ -37,12 +37,12 @@ class Pool:
         return cls.of_ids({x: data.passages[x].ids for x in data.languages if x in data.passages})
 
     @classmethod
-    def of_ids(cls, held: Mapping[str, Sequence[str]]) -> Pool:
+    def of_ids(cls, ids_of: Mapping[str, Sequence[str]]) -> Pool:
         """The pool of these passages, language -> local ids."""
-        present = list(held)
-        ids = np.array([global_id(x, i) for x in present for i in held[x]], dtype=object)
+        present = list(ids_of)
+        ids = np.array([global_id(x, i) for x in present for i in ids_of[x]], dtype=object)
         order = np.asarray(tie_order(list(ids)), np.int64)
-        owner = np.repeat(np.arange(len(present)), [len(held[x]) for x in present])[order]
+        owner = np.repeat(np.arange(len(present)), [len(ids_of[x]) for x in present])[order]
         # Ids with a common prefix are contiguous in byte order, so each language is one run of
         # columns.
         change = np.flatnonzero(np.diff(owner, prepend=-1))

@@ -12,7 +12,7 @@ _DRAW = "polyglot-harness sample 1"
 
 
 def draw_questions(
-    queries: Mapping[str, Texts], golds: Mapping[str, int], number: int
+    queries: Mapping[str, Texts], relevant: Mapping[str, int], number: int
 ) -> frozenset[str]:
     """Draw ``number`` of the questions.
 
@@ -24,23 +24,23 @@ def draw_questions(
 
     Args:
         queries: by language; ids are question ids.
-        golds: question id -> number of relevant passages, for all questions that can be drawn.
+        relevant: question id -> number of relevant passages, for all questions that can be drawn.
         number: how many, at least 1.
     """
-    asked: dict[str, list[str]] = {}
+    languages_of: dict[str, list[str]] = {}
     for language, side in queries.items():
         for question in side.ids:
-            if question in golds:
-                asked.setdefault(question, []).append(language)
+            if question in relevant:
+                languages_of.setdefault(question, []).append(language)
     strata: dict[tuple[tuple[str, ...], int], list[str]] = {}
-    for question, languages in asked.items():
-        strata.setdefault((tuple(languages), golds[question]), []).append(question)
-    share = min(number / max(len(asked), 1), 1.0)
-    wanted = {key: len(ids) * share for key, ids in strata.items()}
-    taken = {key: int(size) for key, size in wanted.items()}
-    rest = min(number, len(asked)) - sum(taken.values())
+    for question, languages in languages_of.items():
+        strata.setdefault((tuple(languages), relevant[question]), []).append(question)
+    share = min(number / max(len(languages_of), 1), 1.0)
+    exact = {key: len(ids) * share for key, ids in strata.items()}
+    taken = {key: int(size) for key, size in exact.items()}
+    rest = min(number, len(languages_of)) - sum(taken.values())
     # Equal remainders are resolved by the stratum's name, never by the order of occurrence.
-    for key in sorted(strata, key=lambda key: (taken[key] - wanted[key], key))[:rest]:
+    for key in sorted(strata, key=lambda key: (taken[key] - exact[key], key))[:rest]:
         taken[key] += 1
     return frozenset(
         question

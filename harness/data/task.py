@@ -87,13 +87,13 @@ class TaskSpec:
         """
         langs = [x for x in self.languages if languages is None or x in languages]
         chosen = [k for k in self.kinds if k not in self.optional] if kinds is None else kinds
-        wanted = [k for k in self.kinds if k in chosen]
+        listed = [k for k in self.kinds if k in chosen]
         found: list[Setting] = []
-        if "mono" in wanted:
+        if "mono" in listed:
             found += [Setting("mono", x, x) for x in langs]
-        if "cross" in wanted:
+        if "cross" in listed:
             found += [Setting("cross", q, p) for q in langs for p in langs if q != p]
-        if "multi" in wanted:
+        if "multi" in listed:
             found += [Setting("multi", x, None) for x in langs]
         return tuple(found)
 

@@ -76,8 +76,8 @@ class TaskData:
     @property
     def passage_counts(self) -> dict[str, int]:
         """Language -> passages, streamed or not."""
-        held: Mapping[str, Texts | Corpus] = self.corpora or self.passages
-        return {language: len(side) for language, side in held.items()}
+        sides: Mapping[str, Texts | Corpus] = self.corpora or self.passages
+        return {language: len(side) for language, side in sides.items()}
 
     @cached_property
     def digest(self) -> str:

@@ -49,19 +49,19 @@ def dense_scores_at(
         columns: NDArray[np.int64],
         looked_at: NDArray[np.bool_],
     ) -> NDArray[np.float32]:
-        asked = np.stack([queries[x][r] for x, r in rows.items()], axis=1)
+        query_vectors = np.stack([queries[x][r] for x, r in rows.items()], axis=1)
         # A chunk of gathered vectors stays in cache.
-        step = max(1, (8 << 20) // max(1, columns.shape[1] * asked.shape[2] * 4))
+        step = max(1, (8 << 20) // max(1, columns.shape[1] * query_vectors.shape[2] * 4))
         out = np.zeros((len(columns), len(rows), columns.shape[1]), np.float32)
         for i in range(0, len(columns), step):
             part = slice(i, i + step)
             # The lower number is the lower column, which wins ties.
             different, number = np.unique(columns[part], return_inverse=True)
             passages = vectors(different)
-            flat = np.ascontiguousarray(asked[part].reshape(-1, asked.shape[2]))
+            flat = np.ascontiguousarray(query_vectors[part].reshape(-1, query_vectors.shape[2]))
             longest = check_lengths(passages)
             out[part] = _places(
-                asked[part],
+                query_vectors[part],
                 passages,
                 number.reshape(columns[part].shape),
                 looked_at[part],
@@ -74,7 +74,7 @@ def dense_scores_at(
 
 
 def _places(
-    asked: NDArray[np.float32],
+    query_vectors: NDArray[np.float32],
     passages: NDArray[np.float32],
     columns: NDArray[np.int64],
     looked_at: NDArray[np.bool_],
@@ -84,9 +84,9 @@ def _places(
     """(n, L, C) for queries (n, L, d) and columns (n, C); 0 for unused entries."""
     import torch
 
-    languages = asked.shape[1]
+    languages = query_vectors.shape[1]
     products = torch.bmm(
-        torch.from_numpy(asked), torch.from_numpy(passages[columns]).transpose(1, 2)
+        torch.from_numpy(query_vectors), torch.from_numpy(passages[columns]).transpose(1, 2)
     ).numpy()
     question, place = np.nonzero(looked_at)
     # Every query with the passages of its question, query by query, best first.
@@ -130,27 +130,27 @@ def question_agreement(
     """
     numbers: dict[str, int] = {}
     for ranks in found.values():
-        for question in ranks.golds.questions:
+        for question in ranks.relevant.questions:
             numbers.setdefault(question, len(numbers))
-    depth = min([depth, *(f.head.shape[1] for f in found.values())])
+    depth = min([depth, *(f.top_k.shape[1] for f in found.values())])
     rows = {x: np.full(len(numbers), -1, np.int64) for x in found}
-    heads = np.zeros((len(numbers), len(found), depth), np.int64)
+    top_k = np.zeros((len(numbers), len(found), depth), np.int64)
     for i, (language, ranks) in enumerate(found.items()):
-        at = np.array([numbers[q] for q in ranks.golds.questions], np.int64)
+        at = np.array([numbers[q] for q in ranks.relevant.questions], np.int64)
         rows[language][at] = np.arange(len(at))
-        heads[at, i] = ranks.head[:, :depth]
-    asked = np.stack([r >= 0 for r in rows.values()], axis=1)
-    flat = heads.reshape(len(numbers), -1)
+        top_k[at, i] = ranks.top_k[:, :depth]
+    has_query = np.stack([r >= 0 for r in rows.values()], axis=1)
+    flat = top_k.reshape(len(numbers), -1)
     places = _first_places(flat)
-    local = places.reshape(heads.shape)
+    local = places.reshape(top_k.shape)
     once = places == np.arange(places.shape[1])
     scores = scores_at({x: np.maximum(r, 0) for x, r in rows.items()}, flat, once)
     correlations = rank_correlations(
-        local, asked, lambda i, places: np.take_along_axis(scores[:, i], places, axis=1)
+        local, has_query, lambda i, places: np.take_along_axis(scores[:, i], places, axis=1)
     )
     means = mean_rank_correlation(correlations)
     return {
-        x: means[[numbers[q] for q in found[x].golds.questions], i] for i, x in enumerate(found)
+        x: means[[numbers[q] for q in found[x].relevant.questions], i] for i, x in enumerate(found)
     }
 
 

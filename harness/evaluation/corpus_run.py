@@ -258,8 +258,8 @@ def with_passages(prepared: Prepared, passages: Mapping[str, Texts]) -> Prepared
     """A task over corpora laid out with its passages in memory."""
     data = replace(prepared.data, passages=passages)
     pool = Pool.of(data)
-    golds = {x: RelevantPassages.of(data, x, pool) for x in prepared.golds}
-    return replace(prepared, data=data, pool=pool, golds=golds)
+    relevant = {x: RelevantPassages.of(data, x, pool) for x in prepared.relevant}
+    return replace(prepared, data=data, pool=pool, relevant=relevant)
 
 
 def read_corpora(prepared: Prepared, options: RunOptions, model: str) -> Prepared:

@@ -154,13 +154,13 @@ def _samples(
         data = load_data(
             spec, languages=options.languages, data_dir=options.data_dir, offline=options.offline
         )
-        texts = {x: list(held.texts[:count]) for x, held in data.passages.items()}
-        ids = max(len(i.encode()) for held in data.passages.values() for i in held.ids)
-        return texts, {x: len(held) for x, held in data.passages.items()}, ids
+        texts = {x: list(texts_of.texts[:count]) for x, texts_of in data.passages.items()}
+        ids = max(len(i.encode()) for texts_of in data.passages.values() for i in texts_of.ids)
+        return texts, {x: len(texts_of) for x, texts_of in data.passages.items()}, ids
     chosen = [x for x in spec.languages if options.languages is None or x in options.languages]
     files = CorpusFiles(spec, TaskFiles(spec, options.data_dir))
     found = {x: files.peek(x, count) for x in chosen}
-    samples = {x: [p.text for p in held] for x, held in found.items() if held}
+    samples = {x: [p.text for p in texts_of] for x, texts_of in found.items() if texts_of}
     if not samples:
         raise DataError(
             f"no passage of {spec.name} in {', '.join(chosen) or 'these languages'} is available "
@@ -172,7 +172,7 @@ def _samples(
     for x in chosen:
         if not totals[x]:  # a user's task need not say how large it is
             totals[x] = len(files.open(x))
-    ids = max(len(p.id.encode()) for held in found.values() for p in held) + _ID_BYTES
+    ids = max(len(p.id.encode()) for texts_of in found.values() for p in texts_of) + _ID_BYTES
     return samples, totals, ids
 
 
@@ -188,16 +188,18 @@ def capacity(options: RunOptions) -> tuple[float, str]:
 
         count = gpus() if device in (None, "cuda") else 0
         if count:
-            held = min(options.workers or count, count)
-            return float(held), f"{held} GPUs of this machine, each as fast as the one measured"
+            counted = min(options.workers or count, count)
+            described = f"{counted} GPUs of this machine, each as fast as the one measured"
+            return float(counted), described
         return 1.0, "processes share the cores that were measured"
     if options.engine == "ray":
         from harness.vectors.workers.ray_cluster import resources
 
         gpus_, processors = resources()
         if gpus_ and device in (None, "cuda"):
-            held = min(options.workers or gpus_, gpus_)
-            return float(held), f"{held} GPUs of the cluster, each as fast as the one measured"
+            counted = min(options.workers or gpus_, gpus_)
+            described = f"{counted} GPUs of the cluster, each as fast as the one measured"
+            return float(counted), described
         return max(1.0, processors / cores()), (
             f"{processors} processors of the cluster, each as fast as one of the {cores()} measured"
         )

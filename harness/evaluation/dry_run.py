@@ -60,7 +60,7 @@ def plan(
                 texts=sum(len(t) for _, _, t in texts_of(prepared)) + passages,
                 distinct=distinct + passages,
                 missing=absent + lacking,
-                queries=sum(len(g.questions) for g in prepared.golds.values()),
+                queries=sum(len(g.questions) for g in prepared.relevant.values()),
                 pool=sum(prepared.data.passage_counts.values()),
             )
         )

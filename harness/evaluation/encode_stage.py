@@ -156,7 +156,7 @@ def _index(run: TaskRun, options: RunOptions, progress: Progress) -> ByIndex:
             task = read_corpora(task, options, model.name)
     run.counts.texts = sum(len(t) for _, _, t in texts_of(task))
     run.counts.distinct = sum(len(set(t)) for _, _, t in texts_of(task))
-    if hasattr(model, "remember"):
+    if hasattr(model, "precompute"):
         with run.stages.stage("encode"):
             encode_in_model(model, task, run.counts, progress)
     return ByIndex(task, model, getattr(model, "dimensions", None))
@@ -176,24 +176,24 @@ def encode_task(
     groups: dict[tuple[Role, str], list[tuple[str, Sequence[str]]]] = {}
     for role, language, batch in texts_of(prepared):
         groups.setdefault((role, prepared.encoded_in(role, language)), []).append((language, batch))
-    texts = {x: [text for _, batch in held for text in batch] for x, held in groups.items()}
-    distinct = sum(len(set(held)) for held in texts.values())
+    texts = {x: [text for _, batch in found for text in batch] for x, found in groups.items()}
+    distinct = sum(len(set(found)) for found in texts.values())
     progress.start(f"encode {prepared.spec.name}", distinct, "texts")
     cosine = model.similarity == "cosine"
 
     def read(group: tuple[Role, str]) -> tuple[encoding.Stored, bool]:
         """What is stored, and whether it is complete and already of length 1."""
-        held = encoding.look_up(model, *group, texts[group], store)
-        if cosine and held.whole is not None:
-            normalised(held.whole, out=held.whole)
-        return held, held.whole is not None
+        found = encoding.look_up(model, *group, texts[group], store)
+        if cosine and found.whole is not None:
+            normalised(found.whole, out=found.whole)
+        return found, found.whole is not None
 
     # Most of reading is checksums and copies, during which other threads can run.
     with ThreadPoolExecutor(READERS) as readers:
         stored = list(readers.map(read, texts))
     vectors: dict[tuple[Role, str], NDArray[np.float32]] = {}
     width: int | None = None
-    for (group, batch), (held, scaled) in zip(texts.items(), stored, strict=True):
+    for (group, batch), (found, scaled) in zip(texts.items(), stored, strict=True):
         made = encoding.encode(
             model,
             *group,
@@ -202,7 +202,7 @@ def encode_task(
             counts=counts,
             width=width,
             progress=progress.advance,
-            stored=held,
+            stored=found,
         )
         width = made.shape[1]
         made = normalised(made, out=made) if cosine and not scaled else made
@@ -220,6 +220,6 @@ def encode_in_model(
     progress.start(f"encode {prepared.spec.name}", counts.distinct, "texts")
     begun = time.perf_counter()
     for role, _, texts in texts_of(prepared):
-        counts.encoded += model.remember(texts, role=role, progress=progress.advance)
+        counts.encoded += model.precompute(texts, role=role, progress=progress.advance)
     counts.seconds += time.perf_counter() - begun
     progress.finish()

@@ -31,14 +31,14 @@ class Prepared:
     data: TaskData
     pool: Pool
     settings: tuple[Setting, ...]
-    golds: Mapping[str, RelevantPassages]
+    relevant: Mapping[str, RelevantPassages]
     """Query language -> relevant passages, for every query language of some setting."""
     shown: tuple[Measure, ...]
     """The measures to show, of the task or the user."""
     measures: tuple[Measure, ...]
     """All that are computed: those shown, then the bias suite if there is a multilingual pool."""
 
-    asked: Mapping[str, RewrittenQueries] = field(default_factory=dict)
+    rewritten: Mapping[str, RewrittenQueries] = field(default_factory=dict)
     """Query language -> its rewritten queries, if any
     (:mod:`harness.evaluation.query_rewriting`)."""
 
@@ -50,14 +50,14 @@ class Prepared:
     def query_texts(self, language: str) -> Sequence[str]:
         """The text of the queries of a language, rewritten or not."""
         return (
-            self.asked[language].texts
-            if language in self.asked
+            self.rewritten[language].texts
+            if language in self.rewritten
             else self.data.queries[language].texts
         )
 
     def encoded_in(self, role: Role, language: str) -> str:
         """The language that texts of a role and language are in once they are encoded."""
-        rewritten = self.asked.get(language) if role == "query" else None
+        rewritten = self.rewritten.get(language) if role == "query" else None
         return language if rewritten is None else rewritten.language
 
 
@@ -94,15 +94,15 @@ def prepare(
             f"--corpus sampled is for a sample of a corpus, but that of task {spec.name} is whole; "
             "leave it out"
         )
-    held = data.corpora or data.passages
+    sides = data.corpora or data.passages
     # A corpus's pool is not known before the search: until then it lists only relevant passages.
     pool = Pool.of_ids(_relevant_ids(data)) if data.corpora else Pool.of(data)
-    wanted = spec.settings(data.languages, options.settings)
+    chosen = spec.settings(data.languages, options.settings)
     settings = tuple(
         s
-        for s in wanted
+        for s in chosen
         if s.query_language in data.queries
-        and (s.passage_language is None or s.passage_language in held)
+        and (s.passage_language is None or s.passage_language in sides)
     )
     if not settings:
         kinds = ", ".join(options.settings or spec.kinds)
@@ -111,14 +111,14 @@ def prepare(
             f"{', '.join(data.languages)}; its kinds are {', '.join(spec.kinds)}"
         )
     shown = parse_measures(options.measures or spec.measures)
-    pooled = options.bias and len(held) > 1 and any(s.kind == "multi" for s in settings)
+    pooled = options.bias and len(sides) > 1 and any(s.kind == "multi" for s in settings)
     suite = parse_measures(INTRUSION_SUITE if data.corpora else BIAS_SUITE) if pooled else ()
-    asked = [x for x in data.languages if any(s.query_language == x for s in settings)]
+    query_languages = [x for x in data.languages if any(s.query_language == x for s in settings)]
     return Prepared(
         data=data,
         pool=pool,
         settings=settings,
-        golds={x: RelevantPassages.of(data, x, pool) for x in asked},
+        relevant={x: RelevantPassages.of(data, x, pool) for x in query_languages},
         shown=shown,
         measures=tuple({m.name: m for m in shown + suite}.values()),
     )
@@ -151,7 +151,7 @@ def refuse_corpora(spec: TaskSpec, what: str) -> None:
 def texts_of(prepared: Prepared) -> list[tuple[Role, str, Sequence[str]]]:
     """The texts to encode: (role, language, texts), queries first; nothing of corpora."""
     queries: list[tuple[Role, str, Sequence[str]]] = [
-        ("query", x, prepared.query_texts(x)) for x in prepared.golds
+        ("query", x, prepared.query_texts(x)) for x in prepared.relevant
     ]
     passages: list[tuple[Role, str, Sequence[str]]] = [
         ("passage", x, t.texts) for x, t in prepared.data.passages.items()

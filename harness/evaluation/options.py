@@ -179,18 +179,18 @@ def _read(name: str, value: Any) -> Any:
     except UsageError as problem:
         raise UsageError(f"{name}: {problem}") from None
     owner = RunOptions if name in RunOptions.__dataclass_fields__ else ModelOptions
-    wanted = get_type_hints(owner)[name]
-    if get_origin(wanted) is Literal and value not in get_args(wanted):
-        names = [str(x) for x in get_args(wanted)]
+    annotation = get_type_hints(owner)[name]
+    if get_origin(annotation) is Literal and value not in get_args(annotation):
+        names = [str(x) for x in get_args(annotation)]
         hint = did_you_mean(str(value), names)
         raise UsageError(f"{name}={value!r} is not one of {', '.join(names)}{hint}")
-    if wanted is bool and not isinstance(value, bool):
+    if annotation is bool and not isinstance(value, bool):
         raise UsageError(f"{name}={value!r}: it is True or False")
-    if wanted in (int, int | None):
+    if annotation in (int, int | None):
         least = 0 if name in _FROM_ZERO else 1
         if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
             raise UsageError(f"{name}={value!r}: it is a whole number, {least} or more")
         return int(value)
-    if wanted in (str, str | None) and not isinstance(value, str):
+    if annotation in (str, str | None) and not isinstance(value, str):
         raise UsageError(f"{name}={value!r}: it is text")
     return value

@@ -78,20 +78,20 @@ class QueryRewriter:
             ModelError, UsageError: the writer cannot write in a language, or fails.
             StoreError: its texts cannot be cached.
         """
-        asked = {x: prepared.encoded_in("query", x) for x in prepared.golds}
-        texts = {x: prepared.query_texts(x) for x in prepared.golds}
-        todo = [x for x in prepared.golds if asked[x] != self.into]
+        spoken = {x: prepared.encoded_in("query", x) for x in prepared.relevant}
+        texts = {x: prepared.query_texts(x) for x in prepared.relevant}
+        todo = [x for x in prepared.relevant if spoken[x] != self.into]
         # Before the first is written, so that unsupported languages are reported at once.
         for language in todo:
-            source = asked[language]
+            source = spoken[language]
             self.made_by[language] = self.writer.facts(source, self._target(source))
         progress.start(
             f"{self.name} {prepared.spec.name}", sum(len(set(texts[x])) for x in todo), "queries"
         )
-        found = {x: RewrittenQueries(asked[x], tuple(texts[x])) for x in prepared.golds}
+        found = {x: RewrittenQueries(spoken[x], tuple(texts[x])) for x in prepared.relevant}
         for language in todo:
-            target = self._target(asked[language])
-            written = self._written(texts[language], asked[language], target, progress)
+            target = self._target(spoken[language])
+            written = self._written(texts[language], spoken[language], target, progress)
             self.left += sum(not written[text].strip() for text in texts[language])
             found[language] = RewrittenQueries(
                 target,
@@ -101,7 +101,7 @@ class QueryRewriter:
                 ),
             )
         progress.finish()
-        return replace(prepared, asked=found)
+        return replace(prepared, rewritten=found)
 
     def _target(self, language: str) -> str:
         return language if self.into is None else self.into
@@ -194,14 +194,14 @@ class ChatWriter:
         return [Translated(self._passage(text)) for text in texts]
 
     def _passage(self, query: str) -> str:
-        asked = {
+        body = {
             "model": self.name,
             "messages": [{"role": "user", "content": PROMPT.format(query=query)}],
             "max_tokens": _TOKENS,
             "temperature": 0,
         }
         try:
-            return self._endpoint.ask("chat/completions", asked, _content)
+            return self._endpoint.ask("chat/completions", body, _content)
         except ModelError as error:
             raise ModelError(f"--expand-queries http:{self.name}: {error}") from error
 

@@ -134,13 +134,13 @@ def _rank_distance_notes(task: Task) -> list[str]:
     """What the rank distance could be at best and would be by chance."""
     from harness.metrics.bias import expected_rank_distance
 
-    by_golds = {int(m): x for m, x in task.rank_distance_by_golds.items()}
+    by_relevant = {int(m): x for m, x in task.rank_distance_by_golds.items()}
     pool = max([s.pool for s in task.settings if s.kind == "multi"], default=0)
-    if "rank_distance" not in task.measures or not by_golds or not pool:
+    if "rank_distance" not in task.measures or not by_relevant or not pool:
         return []
-    several = len(by_golds) > 1
+    several = len(by_relevant) > 1
     notes = [f"Rank distance by number of relevant passages, among {pool:,}; read with mAP:"]
-    for m, mean in sorted(by_golds.items()):
+    for m, mean in sorted(by_relevant.items()):
         chance = numbers.value("rank_distance", float(expected_rank_distance(m, pool)))
         bounds = f"best {m - 1}, chance {chance}"
         if not several:
@@ -202,12 +202,14 @@ def _print_details(console: Console, task: Task) -> None:
         for s in task.settings
         if s.passage_language is not None
     }
-    asked = [x for x in task.languages if any(at[0] == x for at in pairs)]
-    held = [x for x in task.languages if any(at[1] == x for at in pairs)]
+    query_languages = [x for x in task.languages if any(at[0] == x for at in pairs)]
+    passage_languages = [x for x in task.languages if any(at[1] == x for at in pairs)]
     if any(s.kind == "cross" for s in task.settings):
         console.print()
         console.print(f"{numbers.label(measure)}: queries down, passages across", style="bold")
-        print_matrix(console, asked, held, pairs, lambda x: numbers.value(measure, x))
+        print_matrix(
+            console, query_languages, passage_languages, pairs, lambda x: numbers.value(measure, x)
+        )
     elif pairs:  # a matrix of them would be a diagonal
         mono = [s for s in task.settings if s.kind == "mono"]
         _print_settings(console, "mono: each language by itself", mono, measures)
@@ -228,9 +230,9 @@ def _print_details(console: Console, task: Task) -> None:
             style="bold",
         )
         percent = {(q, p): 100 * x for q, row in shares.items() for p, x in row.items()}
-        asked = [x for x in task.languages if x in shares]
-        held = [x for x in task.languages if x in shares[asked[0]]]
-        print_matrix(console, asked, held, percent, lambda x: f"{x:.1f}")
+        query_languages = [x for x in task.languages if x in shares]
+        passage_languages = [x for x in task.languages if x in shares[query_languages[0]]]
+        print_matrix(console, query_languages, passage_languages, percent, lambda x: f"{x:.1f}")
 
 
 def _print_settings(

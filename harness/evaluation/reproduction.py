@@ -61,10 +61,10 @@ def changed(options: RunOptions) -> dict[str, Any]:
     """Options of a run and of its model that are not the default; ``named`` is left out."""
     found = {
         x.name: value
-        for owner, held in ((RunOptions, options), (ModelOptions, options.model))
+        for owner, group in ((RunOptions, options), (ModelOptions, options.model))
         for x in fields(owner)
         if x.name not in ("model", "named")
-        and (value := getattr(held, x.name)) != getattr(owner(), x.name)
+        and (value := getattr(group, x.name)) != getattr(owner(), x.name)
     }
     return found
 
@@ -156,9 +156,9 @@ def portable(command: Sequence[str]) -> list[str]:
     return [portable_word(x) for pair in pairs(command[1:], command[:1]) for x in pair]
 
 
-def pairs(words: Sequence[str], head: Sequence[str]) -> Iterator[list[str]]:
+def pairs(words: Sequence[str], first: Sequence[str]) -> Iterator[list[str]]:
     """Each flag with its value, those that change no number left out; first the bare words."""
-    yield [*head, *words[:1]]
+    yield [*first, *words[:1]]
     at = 1
     while at < len(words):
         flag, equals, value = words[at].partition("=")

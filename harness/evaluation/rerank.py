@@ -25,7 +25,7 @@ from harness.search.results import SearchResult
 _AT_ONCE = 4096
 """Pairs handed to a reranker at a time."""
 
-Head = tuple[NDArray[np.int32], NDArray[np.float32]]
+TopK = tuple[NDArray[np.int32], NDArray[np.float32]]
 
 
 def rerank(searched: Searched, reranker: Reranker, top: int, progress: Progress) -> Searched:
@@ -42,16 +42,16 @@ def rerank(searched: Searched, reranker: Reranker, top: int, progress: Progress)
     data = prepared.data
     known: dict[tuple[str, str], np.float32] = {}
     multi = {s.query_language for s in prepared.settings if s.kind == "multi"}
-    wanted = {x: _pairs(f, top, x in multi) for x, f in searched.found.items()}
-    passages = _texts(prepared, {int(c) for x in wanted.values() for row in x for c in row})
+    reranked = {x: _pairs(f, top, x in multi) for x, f in searched.found.items()}
+    passages = _texts(prepared, {int(c) for x in reranked.values() for row in x for c in row})
     progress.start(
-        f"rerank {prepared.spec.name}", sum(len(c) for x in wanted.values() for c in x), "pairs"
+        f"rerank {prepared.spec.name}", sum(len(c) for x in reranked.values() for c in x), "pairs"
     )
     found: dict[str, SearchResult] = {}
     for language, ranks in searched.found.items():
         texts = data.queries[language].texts
         for first in range(0, len(texts), 64):
-            part = wanted[language][first : first + 64]
+            part = reranked[language][first : first + 64]
             pairs = dict.fromkeys(
                 (texts[first + i], passages[c]) for i, columns in enumerate(part) for c in columns
             )
@@ -61,8 +61,8 @@ def rerank(searched: Searched, reranker: Reranker, top: int, progress: Progress)
                 known.update(zip(batch, reranker.scores(batch), strict=True))
             progress.advance(sum(len(columns) for columns in part))
 
-        def ordered(head: Head, texts: Any = texts) -> Head:
-            columns = head[0][:, :top]
+        def ordered(ranked: TopK, texts: Any = texts) -> TopK:
+            columns = ranked[0][:, :top]
             scores = np.array(
                 [[known[texts[i], passages[c]] for c in row] for i, row in enumerate(columns)],
                 np.float32,
@@ -72,16 +72,16 @@ def rerank(searched: Searched, reranker: Reranker, top: int, progress: Progress)
             best = np.take_along_axis(columns, order, axis=1)
             # What lies below keeps its place, and the first stage's scores.
             return (
-                np.concatenate([best, head[0][:, top:]], axis=1),
+                np.concatenate([best, ranked[0][:, top:]], axis=1),
                 np.concatenate(
-                    [np.take_along_axis(scores, order, axis=1), head[1][:, top:]], axis=1
+                    [np.take_along_axis(scores, order, axis=1), ranked[1][:, top:]], axis=1
                 ),
             )
 
-        found[language] = _with_heads(
+        found[language] = _with_top_k(
             ranks,
-            ordered((ranks.head, ranks.head_scores)) if language in multi else None,
-            {x: ordered(head) for x, head in ranks.block_top_k.items()},
+            ordered((ranks.top_k, ranks.top_k_scores)) if language in multi else None,
+            {x: ordered(ranked) for x, ranked in ranks.block_top_k.items()},
             prepared,
         )
         # Another language asks other texts.
@@ -93,10 +93,10 @@ def rerank(searched: Searched, reranker: Reranker, top: int, progress: Progress)
 
 def _pairs(found: SearchResult, top: int, multi: bool) -> list[NDArray[np.int32]]:
     """For each query the columns to be read, each once; the whole pool's where ``multi``."""
-    heads = [h[0][:, :top] for h in found.block_top_k.values()]
+    top_ks = [h[0][:, :top] for h in found.block_top_k.values()]
     if multi:
-        heads.append(found.head[:, :top])
-    return [np.unique(row) for row in np.concatenate(heads, axis=1)]
+        top_ks.append(found.top_k[:, :top])
+    return [np.unique(row) for row in np.concatenate(top_ks, axis=1)]
 
 
 def _texts(prepared: Prepared, columns: Set[int]) -> dict[int, str]:
@@ -106,12 +106,12 @@ def _texts(prepared: Prepared, columns: Set[int]) -> dict[int, str]:
     their ids. A corpus is read through once, and no more of it is held than is asked for.
     """
     pool, data = prepared.pool, prepared.data
-    wanted: dict[str, dict[str, int]] = {x: {} for x in pool.languages}
+    needed: dict[str, dict[str, int]] = {x: {} for x in pool.languages}
     for column in columns:
         language, _, local = str(pool.ids[column]).partition(":")
-        wanted[language][local] = column
+        needed[language][local] = column
     found: dict[int, str] = {}
-    for language, here in wanted.items():
+    for language, here in needed.items():
         if not here:
             continue
         held: Iterable[tuple[str, str]]
@@ -130,37 +130,37 @@ def _texts(prepared: Prepared, columns: Set[int]) -> dict[int, str]:
     return found
 
 
-def _with_heads(
-    before: SearchResult, head: Head | None, block_top_k: Mapping[str, Head], prepared: Prepared
+def _with_top_k(
+    before: SearchResult, ranked: TopK | None, block_top_k: Mapping[str, TopK], prepared: Prepared
 ) -> SearchResult:
     """``before`` with the reordered top k, and updated ranks of the relevant passages in it."""
     pool = prepared.pool
     n_above = before.ranked_above.copy()
     block_rank = before.block_rank.copy()
     language_of = pool.language_of
-    queries = np.repeat(np.arange(len(before.golds.questions)), np.diff(before.golds.indptr))
-    golds = zip(queries.tolist(), before.golds.columns.tolist(), strict=True)
-    for i, (query, column) in enumerate(golds):
-        place = _place(head, query, column)
-        if head is not None and place is not None:
-            above = language_of[head[0][query, :place]]
+    queries = np.repeat(np.arange(len(before.relevant.questions)), np.diff(before.relevant.indptr))
+    relevant = zip(queries.tolist(), before.relevant.columns.tolist(), strict=True)
+    for i, (query, column) in enumerate(relevant):
+        place = _place(ranked, query, column)
+        if ranked is not None and place is not None:
+            above = language_of[ranked[0][query, :place]]
             n_above[i] = np.bincount(above, minlength=len(pool.languages))
-        place = _place(block_top_k.get(pool.languages[before.gold_language[i]]), query, column)
+        place = _place(block_top_k.get(pool.languages[before.relevant_language[i]]), query, column)
         if place is not None:
             block_rank[i] = place + 1
     return replace(
         before,
         ranked_above=n_above,
         block_rank=block_rank,
-        head=before.head if head is None else head[0],
-        head_scores=before.head_scores if head is None else head[1],
+        top_k=before.top_k if ranked is None else ranked[0],
+        top_k_scores=before.top_k_scores if ranked is None else ranked[1],
         block_top_k=dict(block_top_k),
     )
 
 
-def _place(head: Head | None, query: int, column: int) -> int | None:
+def _place(ranked: TopK | None, query: int, column: int) -> int | None:
     """Position of ``column`` in a query's top k, from 0; ``None`` if it is not there."""
-    if head is None:
+    if ranked is None:
         return None
-    at = np.flatnonzero(head[0][query] == column)
+    at = np.flatnonzero(ranked[0][query] == column)
     return int(at[0]) if len(at) else None

@@ -13,7 +13,7 @@ from harness.data.pool import Pool
 from harness.data.task import Setting
 from harness.errors import UsageError
 from harness.metrics import Measure
-from harness.metrics.ranks import RankedGolds
+from harness.metrics.ranks import RelevantRanks
 from harness.search.results import SearchResult
 from harness.stats.means import MacroMean, group_means
 from harness.stats.per_query import PerQuery
@@ -28,7 +28,7 @@ class _LanguageRows:
 
     kind_settings: NDArray[np.int32]
     row_query: NDArray[np.int64]
-    golds: RankedGolds
+    relevant: RelevantRanks
 
 
 def _rows_by_kind(
@@ -43,8 +43,8 @@ def _rows_by_kind(
 
     ``index`` numbers the settings; ``deepest`` is how far measures look into the top passages.
     """
-    queries = len(found.golds.questions)
-    owner = np.repeat(np.arange(queries), np.diff(found.golds.indptr))
+    queries = len(found.relevant.questions)
+    owner = np.repeat(np.arange(queries), np.diff(found.relevant.indptr))
     parts: list[tuple[str, _LanguageRows]] = []
     sizes = pool.sizes
     for kinds in (("mono", "cross"), ("multi",)):
@@ -60,7 +60,7 @@ def _rows_by_kind(
                 )
                 for x in pool.languages
             ]
-            block = found.gold_language.astype(np.int64)
+            block = found.relevant_language.astype(np.int64)
             ranks = found.block_rank.astype(np.int64)
             size = sizes
         setting = np.array(at, _narrow(len(index)))[block]
@@ -74,24 +74,24 @@ def _rows_by_kind(
         row = here * queries + owner[pick]
         first = np.concatenate([[0], np.flatnonzero(row[1:] != row[:-1]) + 1])
         indptr = np.append(first, len(row)).astype(np.int64)
-        golds = RankedGolds(
+        relevant = RelevantRanks(
             ranks=ranks[pick],
             indptr=indptr,
-            grades=found.golds.grades[pick],
+            grades=found.relevant.grades[pick],
             pool_size=size[here[first]],
-            gold_languages=found.gold_language[pick].astype(np.int64),
+            relevant_languages=found.relevant_language[pick].astype(np.int64),
             query_languages=np.full(len(first), query_language, np.int64),
             n_languages=max(len(pool.languages), query_language + 1),
         )
         queries_here = owner[pick[first]]
         if kinds == ("multi",):
-            golds = replace(
-                golds,
+            relevant = replace(
+                relevant,
                 own_ranks=found.block_rank[pick].astype(np.int64),
-                head_languages=_top_languages(found.head[queries_here], pool, deepest),
+                top_k_languages=_top_languages(found.top_k[queries_here], pool, deepest),
                 rank_correlation=None if agreement is None else agreement[queries_here],
             )
-        part = _LanguageRows(setting[pick[first]].astype(np.int32), queries_here, golds)
+        part = _LanguageRows(setting[pick[first]].astype(np.int32), queries_here, relevant)
         parts.append((kinds[-1], part))
     return parts
 
@@ -128,28 +128,30 @@ def per_query(
         x: [np.zeros(0, np.int32)] for x in ("setting", "question", "relevant", "query_chars")
     }
     values: dict[str, list[NDArray[np.float64]]] = {m.name: [] for m in measures}
-    judged: list[tuple[str, RankedGolds]] = []
+    judged: list[tuple[str, RelevantRanks]] = []
     languages = list(pool.languages) + [x for x in found if x not in pool.languages]
     index = {s: i for i, s in enumerate(settings)}
-    deepest = max([m.cutoff or 1 for m in measures if "head_languages" in m.needs], default=0)
-    asked: tuple[str, ...] | None = None
+    deepest = max([m.cutoff or 1 for m in measures if "top_k_languages" in m.needs], default=0)
+    last: tuple[str, ...] | None = None
     for language, ranks in found.items():
         # Parallel tasks ask the same questions in every language.
-        if ranks.golds.questions != asked:
-            asked = ranks.golds.questions
-            numbers = np.array([questions.setdefault(q, len(questions)) for q in asked], np.int32)
+        if ranks.relevant.questions != last:
+            last = ranks.relevant.questions
+            numbers = np.array([questions.setdefault(q, len(questions)) for q in last], np.int32)
         own = None if agreement is None else agreement[language]
         place = languages.index(language)
         for kind, part in _rows_by_kind(ranks, pool, index, place, own, deepest):
             columns["setting"].append(part.kind_settings)
             columns["question"].append(numbers[part.row_query])
-            columns["relevant"].append(np.diff(part.golds.indptr).astype(np.int32))
+            columns["relevant"].append(np.diff(part.relevant.indptr).astype(np.int32))
             columns["query_chars"].append(query_chars[language][part.row_query])
             rows = len(part.row_query)
-            judged.append((kind, part.golds))
+            judged.append((kind, part.relevant))
             for m in measures:
                 shown = kind in m.kinds or (kind == "cross" and "mono" in m.kinds)
-                values[m.name].append(m.per_query(part.golds) if shown else np.full(rows, np.nan))
+                values[m.name].append(
+                    m.per_query(part.relevant) if shown else np.full(rows, np.nan)
+                )
     _refuse_uninformative(measures, judged)
     whole = {name: np.concatenate(parts) for name, parts in columns.items()}
     order = np.argsort(whole["setting"].astype(_narrow(len(settings))), kind="stable")
@@ -162,13 +164,13 @@ def per_query(
 
 
 def _refuse_uninformative(
-    measures: Sequence[Measure], judged: Sequence[tuple[str, RankedGolds]]
+    measures: Sequence[Measure], judged: Sequence[tuple[str, RelevantRanks]]
 ) -> None:
     """Raise :class:`UsageError` for a measure that is not informative for any query."""
     for m in measures:
         if m.family.refusal is None:
             continue
-        reasons = [m.family.refusal(golds) for kind, golds in judged if kind in m.kinds]
+        reasons = [m.family.refusal(relevant) for kind, relevant in judged if kind in m.kinds]
         if reasons and all(reasons):
             raise UsageError(f"measure {m.name!r} is refused here: {reasons[0]}")
 
@@ -197,10 +199,10 @@ def top_language_share(
     Returns the depth used (less than ``LANGUAGES_DEPTH`` where the pool or the heads are shorter)
     and the shares.
     """
-    depth = min([LANGUAGES_DEPTH, len(pool), *(f.head.shape[1] for f in found.values())])
+    depth = min([LANGUAGES_DEPTH, len(pool), *(f.top_k.shape[1] for f in found.values())])
     shares: dict[str, dict[str, float]] = {}
     for language, ranks in found.items():
-        owners = pool.language_of[ranks.head[:, :depth]]
+        owners = pool.language_of[ranks.top_k[:, :depth]]
         counts = np.bincount(owners.reshape(-1), minlength=len(pool.languages))
         total = max(1, counts.sum())
         shares[language] = {x: float(counts[i] / total) for i, x in enumerate(pool.languages)}

@@ -66,7 +66,7 @@ def export_depth(options: RunOptions, pool: Pool) -> int:
     return (options.trec_depth or len(pool)) if options.trec else 0
 
 
-def head_depth(options: RunOptions, pool: Pool) -> int:
+def top_k_depth(options: RunOptions, pool: Pool) -> int:
     """Depth k within single settings: for exports, and for a reranker."""
     return max(export_depth(options, pool), options.rerank_top if options.rerank else 0)
 
@@ -75,7 +75,7 @@ def looked_at(prepared: Prepared, options: RunOptions) -> int:
     """How many top passages per query are looked at once search is over."""
     if options.top_k is not None:
         return options.top_k
-    cutoffs = [m.cutoff or 1 for m in prepared.measures if "head_languages" in m.needs]
+    cutoffs = [m.cutoff or 1 for m in prepared.measures if "top_k_languages" in m.needs]
     return max([LANGUAGES_DEPTH, AGREEMENT_DEPTH, *cutoffs])
 
 
@@ -114,15 +114,15 @@ def _budget(options: RunOptions) -> int:
     return options.memory or memory_size() // 4
 
 
-def cut(found: SearchResult, heads: int, block_top_k: int) -> SearchResult:
+def cut(found: SearchResult, depth: int, block_top_k: int) -> SearchResult:
     """``found`` with the top k cut to these depths, to save memory."""
     blocks = {
         x: (h[:, :block_top_k], s[:, :block_top_k]) for x, (h, s) in found.block_top_k.items()
     }
     return replace(
         found,
-        head=found.head[:, :heads],
-        head_scores=found.head_scores[:, :heads],
+        top_k=found.top_k[:, :depth],
+        top_k_scores=found.top_k_scores[:, :depth],
         block_top_k=blocks if block_top_k else {},
     )
 
@@ -159,7 +159,7 @@ def search_dense(
     pool = prepared.pool
     width = next(iter(vectors.values())).shape[1]
     # The pool in column order, and for the agreement of languages the queries side by side.
-    more = (len(pool) + sum(len(g.questions) for g in prepared.golds.values())) * width * 4
+    more = (len(pool) + sum(len(g.questions) for g in prepared.relevant.values())) * width * 4
     check_memory(len(pool), more, _budget(options))
     passages = np.empty((len(pool), width), np.float32)
     column_of = np.empty(len(pool), np.int64)
@@ -168,12 +168,12 @@ def search_dense(
     for x, texts in prepared.data.passages.items():
         passages[column_of[at : at + len(texts)]] = vectors["passage", x]
         at += len(texts)
-    depth = head_depth(options, pool)
+    depth = top_k_depth(options, pool)
     top, tops = max(looked_at(prepared, options), depth), _block_tops(prepared, depth)
     dense = DenseScores(passages, options.model.device or "cpu", rows=rows)
-    scores = {x: dense.of(vectors["query", x]) for x in prepared.golds}
+    scores = {x: dense.of(vectors["query", x]) for x in prepared.relevant}
     compiled = dense.device == "cpu" and any(
-        worth_compiling(g, pool) for g in prepared.golds.values()
+        worth_compiling(g, pool) for g in prepared.relevant.values()
     )
 
     def finished(found: SearchResult) -> SearchResult:
@@ -184,7 +184,7 @@ def search_dense(
         kept = {y: (h[:, :depth], s[:, :depth]) for y, (h, s) in plain.block_top_k.items()}
         return keep(prepared, replace(plain, block_top_k={y: kept[y] for y in tops.get(x, {})}))
 
-    queries = sum(len(g.questions) for g in prepared.golds.values())
+    queries = sum(len(g.questions) for g in prepared.relevant.values())
     if compiled:
         from harness.search import cpu_loops
 
@@ -192,7 +192,7 @@ def search_dense(
     rounds = max(depth, rounds_for(pool, top)) if balance else 0
     progress.start(f"search {prepared.spec.name}", queries, "queries")
     found = rank_each(
-        prepared.golds,
+        prepared.relevant,
         lambda x: scores[x],
         pool,
         top=top,
@@ -206,8 +206,10 @@ def search_dense(
     progress.finish()
     if balance:
         return Searched(prepared, found, None, dense.decisions)
-    asked = {x: vectors["query", x] for x in prepared.golds}
-    scores_at = dense_scores_at(asked, passages.__getitem__, dense.decisions, compiled=compiled)
+    query_vectors = {x: vectors["query", x] for x in prepared.relevant}
+    scores_at = dense_scores_at(
+        query_vectors, passages.__getitem__, dense.decisions, compiled=compiled
+    )
     agreement = _agreement(prepared, found, scores_at)
     return Searched(prepared, found, agreement, dense.decisions)
 
@@ -230,17 +232,17 @@ def search_shards(
     whole = sum(len(s) for held in shards.values() for s in held)
     exported = (options.trec_depth or whole) if options.trec else 0
     depth = max(exported, options.rerank_top if options.rerank else 0)
-    searches: dict[str, set[str]] = {x: set() for x in prepared.golds}
+    searches: dict[str, set[str]] = {x: set() for x in prepared.relevant}
     for s in prepared.settings:
         searches[s.query_language] |= (
             set(shards) if s.passage_language is None else {s.passage_language}
         )
     search = ShardSearch(
         shards,
-        {x: vectors["query", x] for x in prepared.golds},
+        {x: vectors["query", x] for x in prepared.relevant},
         {
-            x: {q: prepared.data.qrels.get(q, {}) for q in golds.questions}
-            for x, golds in prepared.golds.items()
+            x: {q: prepared.data.qrels.get(q, {}) for q in relevant.questions}
+            for x, relevant in prepared.relevant.items()
         },
         searches,
         top=max(looked_at(prepared, options), depth),
@@ -254,10 +256,10 @@ def search_shards(
     progress.start(f"search {prepared.spec.name}", search.passages, "passages")
     streamed = search.run(progress.advance)
     progress.finish()
-    golds = {x: f.golds for x, f in streamed.found.items()}
-    laid_out = replace(prepared, pool=streamed.pool, golds=golds)
-    asked = {x: vectors["query", x] for x in prepared.golds}
-    scores_at = dense_scores_at(asked, streamed.vectors, streamed.decisions, compiled=True)
+    relevant = {x: f.relevant for x, f in streamed.found.items()}
+    laid_out = replace(prepared, pool=streamed.pool, relevant=relevant)
+    query_vectors = {x: vectors["query", x] for x in prepared.relevant}
+    scores_at = dense_scores_at(query_vectors, streamed.vectors, streamed.decisions, compiled=True)
     agreement = _agreement(prepared, streamed.found, scores_at)
     found = {x: keep(laid_out, f) for x, f in streamed.found.items()}
     return Searched(laid_out, found, agreement, streamed.decisions)
@@ -279,9 +281,9 @@ def search_lexical(
     check_memory(len(pool), 0, _budget(options))
     in_file_order = [t for x in data.passages.values() for t in x.texts]
     passages = [in_file_order[i] for i in pool.rows]
-    asked = {x: prepared.query_texts(x) for x in prepared.golds}
-    depth = head_depth(options, pool)
-    queries = sum(len(g.questions) for g in prepared.golds.values())
+    texts = {x: prepared.query_texts(x) for x in prepared.relevant}
+    depth = top_k_depth(options, pool)
+    queries = sum(len(g.questions) for g in prepared.relevant.values())
     apart = getattr(model, "pool_matters", True)
     passes = 1 + len(pool.languages) if apart else 1
     progress.start(f"search {prepared.spec.name}", queries * passes, "queries")
@@ -292,8 +294,8 @@ def search_lexical(
             model,
             whole,
             passages,
-            asked,
-            prepared.golds,
+            texts,
+            prepared.relevant,
             pool,
             top=top,
             block_tops=tops,
@@ -302,8 +304,8 @@ def search_lexical(
         )
     else:
         found = rank_each(
-            prepared.golds,
-            lambda x: index_scores(whole, asked[x], prepared.encoded_in("query", x)),
+            prepared.relevant,
+            lambda x: index_scores(whole, texts[x], prepared.encoded_in("query", x)),
             pool,
             top=top,
             block_tops=tops,
@@ -312,5 +314,5 @@ def search_lexical(
         )
     progress.finish()
     found = {x: keep(prepared, f) for x, f in found.items()}
-    agreement = _agreement(prepared, found, lexical_scores_at(whole, asked))
+    agreement = _agreement(prepared, found, lexical_scores_at(whole, texts))
     return Searched(prepared, found, agreement)

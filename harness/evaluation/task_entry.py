@@ -44,8 +44,8 @@ def describe(
         "kinds": list(dict.fromkeys(s.kind for s in task.settings)),
         "partial": dict(data.partial),
         "counts": {
-            "questions": len({q for g in task.golds.values() for q in g.questions}),
-            "queries": {x: len(g.questions) for x, g in task.golds.items()},
+            "questions": len({q for g in task.relevant.values() for q in g.questions}),
+            "queries": {x: len(g.questions) for x, g in task.relevant.items()},
             "passages": data.passage_counts,
         },
         "dimensions": dimensions,
@@ -92,7 +92,8 @@ def score(prepared: Prepared, searched: Searched) -> tuple[PerQuery, dict[str, A
     """The per-query table, and the part of the record that is made from it."""
     found = searched.found
     chars = {
-        x: np.fromiter(map(len, prepared.data.queries[x].texts), np.int32) for x in prepared.golds
+        x: np.fromiter(map(len, prepared.data.queries[x].texts), np.int32)
+        for x in prepared.relevant
     }
     table = per_query(
         found, prepared.pool, prepared.settings, prepared.measures, chars, searched.agreement

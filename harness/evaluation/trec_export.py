@@ -30,14 +30,14 @@ def qrels_of(prepared: Prepared, setting: Setting) -> dict[str, dict[str, int]]:
     """The judgements of one setting by global query id; only queries with a relevant passage."""
     prefix = None if setting.passage_language is None else f"{setting.passage_language}:"
     qrels: dict[str, dict[str, int]] = {}
-    for question in prepared.golds[setting.query_language].questions:
-        golds = {
+    for question in prepared.relevant[setting.query_language].questions:
+        relevant = {
             passage: grade
             for passage, grade in prepared.data.qrels.get(question, {}).items()
             if grade > 0 and (prefix is None or passage.startswith(prefix))
         }
-        if golds:
-            qrels[global_id(setting.query_language, question)] = golds
+        if relevant:
+            qrels[global_id(setting.query_language, question)] = relevant
     return qrels
 
 
@@ -45,13 +45,13 @@ def _rankings(
     prepared: Prepared, setting: Setting, found: SearchResult, judged: Mapping[str, Any], depth: int
 ) -> Iterator[Ranking]:
     if setting.passage_language is None:
-        head, scores = found.head, found.head_scores
+        top_k, scores = found.top_k, found.top_k_scores
     else:
-        head, scores = found.block_top_k[setting.passage_language]
-    for i, question in enumerate(found.golds.questions):
+        top_k, scores = found.block_top_k[setting.passage_language]
+    for i, question in enumerate(found.relevant.questions):
         query = global_id(setting.query_language, question)
         if query in judged:
-            yield Ranking(query, list(prepared.pool.ids[head[i, :depth]]), scores[i, :depth])
+            yield Ranking(query, list(prepared.pool.ids[top_k[i, :depth]]), scores[i, :depth])
 
 
 @dataclass(frozen=True)

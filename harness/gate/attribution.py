@@ -22,55 +22,55 @@ _Found = tuple[Side, str]
 
 
 def attributed(
-    policy: Policy, kinds: Sequence[Paired], asked: Sequence[Check], cells: Sequence[CheckResult]
+    policy: Policy, kinds: Sequence[Paired], checks: Sequence[Check], results: Sequence[CheckResult]
 ) -> tuple[list[CheckResult], tuple[str, ...]]:
-    """``cells`` with what their regressions come from, and the languages these come from.
+    """``results`` with what their regressions come from, and the languages these come from.
 
     Languages that are only watched are named in their cells alone. A regression in the pool of all
     languages cannot be taken apart: if others are named on the task, ``through`` lists them all.
     """
-    found = list(cells)
+    found = list(results)
     named: dict[str, dict[str, None]] = {}  # by task
     pooled: list[int] = []
     groups: dict[tuple[int, str, Direction], list[int]] = {}
-    for number, (ask, cell) in enumerate(zip(asked, cells, strict=True)):
-        if cell.verdict != "regression":
+    for number, (check, result) in enumerate(zip(checks, results, strict=True)):
+        if result.verdict != "regression":
             continue
-        if cell.kind == "multi":
+        if result.kind == "multi":
             pooled.append(number)
         else:
-            direction = policy.rules[ask.rule].direction
-            groups.setdefault((ask.rows, cell.measure, direction), []).append(number)
+            direction = policy.rules[check.rule].direction
+            groups.setdefault((check.rows, result.measure, direction), []).append(number)
     # Monolingual settings first: they tell which language of a pair it is.
     for (at, measure, direction), members in sorted(groups.items(), key=lambda x: x[0][0]):
         rows = kinds[at]
         drops = _drops(rows, measure, direction)
         known = named.get(rows.task, {})
-        sources = _sources(rows, drops, [(asked[n], cells[n].limit) for n in members], known)
+        sources = _sources(rows, drops, [(checks[n], results[n].limit) for n in members], known)
         for number in members:
-            ask, cell = asked[number], cells[number]
-            touched = {of_side(rows.settings[i], side) for i in ask.settings for side in _SIDES}
-            through = dict.fromkeys(x for _, x in sources if x in touched and x != ask.unit)
-            if (ask.side, ask.unit) in sources:
-                own = [ask.unit]
-            elif ask.side == "pair" and not through:
-                own = [str(of_side(rows.settings[ask.settings[0]], side)) for side in _SIDES]
+            check, result = checks[number], results[number]
+            touched = {of_side(rows.settings[i], side) for i in check.settings for side in _SIDES}
+            through = dict.fromkeys(x for _, x in sources if x in touched and x != check.unit)
+            if (check.side, check.unit) in sources:
+                own = [check.unit]
+            elif check.side == "pair" and not through:
+                own = [str(of_side(rows.settings[check.settings[0]], side)) for side in _SIDES]
             else:
                 own = []
-                if ask.side == "pair" or not _left(rows, drops, ask, sources) > cell.limit:
-                    found[number] = replace(cell, through=tuple(through))
-            if cell.counts:
+                if check.side == "pair" or not _left(rows, drops, check, sources) > result.limit:
+                    found[number] = replace(result, through=tuple(through))
+            if result.counts:
                 named.setdefault(rows.task, {}).update(dict.fromkeys(own))
-    pools = [cells[n] for n in pooled if asked[n].side != "mean" and cells[n].counts]
+    pools = [results[n] for n in pooled if checks[n].side != "mean" and results[n].counts]
     for number in pooled:
-        cell = cells[number]
-        others = named.get(cell.task, {})
-        if cell.unit not in others:
-            found[number] = replace(cell, through=tuple(others))
+        result = results[number]
+        others = named.get(result.task, {})
+        if result.unit not in others:
+            found[number] = replace(result, through=tuple(others))
     languages = {x: None for own_of in named.values() for x in own_of}
-    for cell in sorted(pools, key=lambda cell: -abs(cell.difference)):
-        if not named.get(cell.task):
-            languages[cell.unit] = None
+    for result in sorted(pools, key=lambda result: -abs(result.difference)):
+        if not named.get(result.task):
+            languages[result.unit] = None
     return found, tuple(languages)
 
 
@@ -86,13 +86,14 @@ def _drops(paired: Paired, measure: str, direction: Direction) -> FloatArray:
     return -moved if direction == "higher" else moved
 
 
-def _left(rows: Paired, drops: FloatArray, ask: Check, without: Sequence[_Found]) -> float:
+def _left(rows: Paired, drops: FloatArray, check: Check, without: Sequence[_Found]) -> float:
     """The drop of a value once some languages are taken out of it; 0 where nothing is left."""
     kept = [
         i
-        for i in ask.settings
+        for i in check.settings
         if not any(
-            of_side(rows.settings[i], side) == language and (ask.side, ask.unit) != (side, language)
+            of_side(rows.settings[i], side) == language
+            and (check.side, check.unit) != (side, language)
             for side, language in without
         )
     ]
@@ -102,7 +103,7 @@ def _left(rows: Paired, drops: FloatArray, ask: Check, without: Sequence[_Found]
 def _sources(
     rows: Paired,
     drops: FloatArray,
-    asked: Sequence[tuple[Check, float]],
+    checks: Sequence[tuple[Check, float]],
     known: Container[str],
 ) -> list[_Found]:
     """Sides and languages that regress by themselves, worst first.
@@ -110,17 +111,17 @@ def _sources(
     Args:
         rows: of one kind of setting.
         drops: of its settings.
-        asked: the regressed values, each with its limit.
+        checks: the regressed values, each with its limit.
         known: languages that are named already; of equal drops theirs comes first.
     """
     sources: list[_Found] = []
     while True:
         left = [
-            (round(drop, 9), ask.unit in known, ask.unit, ask.side)
-            for ask, limit in asked
-            if ask.side in _SIDES
-            and (ask.side, ask.unit) not in sources
-            and (drop := _left(rows, drops, ask, sources)) > limit
+            (round(drop, 9), check.unit in known, check.unit, check.side)
+            for check, limit in checks
+            if check.side in _SIDES
+            and (check.side, check.unit) not in sources
+            and (drop := _left(rows, drops, check, sources)) > limit
         ]
         if not left:
             return sources

@@ -126,12 +126,12 @@ def trimmed(record: Record, measures: Sequence[str]) -> tuple[dict[str, Any], di
     import pyarrow.parquet as pq
 
     document = copy.deepcopy(record.document)
-    held = {m for task in record.tasks for m in task.all_measures}
+    measured = {m for task in record.tasks for m in task.all_measures}
     for measure in measures:
-        if measure not in held:
+        if measure not in measured:
             raise UsageError(
                 f"the record of {record.model} has no measure {measure!r}"
-                f"{did_you_mean(measure, held)} (it has {', '.join(sorted(held))})"
+                f"{did_you_mean(measure, measured)} (it has {', '.join(sorted(measured))})"
             )
     if document["command"]:
         document["command"] = portable(document["command"])

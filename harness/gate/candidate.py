@@ -50,15 +50,15 @@ def produce(
         HarnessError: as :func:`harness.evaluate`.
     """
     options = options or RunOptions()
-    held = {t.task: t for t in baseline.tasks}
-    specs = [find_task(x) for x in tasks or held]
+    scored = {t.task: t for t in baseline.tasks}
+    specs = [find_task(x) for x in tasks or scored]
     for spec in specs:
-        if spec.name not in held:
+        if spec.name not in scored:
             raise UsageError(
-                f"the baseline has no task {spec.name!r} (it has {', '.join(held)}); score it with "
-                "`harness run` and make that the baseline, or name another --task"
+                f"the baseline has no task {spec.name!r} (it has {', '.join(scored)}); score it "
+                "with `harness run` and make that the baseline, or name another --task"
             )
-    entries = [held[spec.name] for spec in specs]
+    entries = [scored[spec.name] for spec in specs]
     for entry in entries[1:]:
         for field in _ALIKE:
             if _way(entry, field) != _way(entries[0], field):

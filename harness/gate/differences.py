@@ -55,13 +55,13 @@ class ValueChange(NamedTuple):
     p_either: float
 
 
-def asks(policy: Policy, number: int, rows: Paired, at: int) -> Iterator[Check]:
+def checks_of(policy: Policy, number: int, rows: Paired, at: int) -> Iterator[Check]:
     """The values that one rule is about in the rows of one kind of setting."""
     rule = policy.rules[number]
     if rows.kind not in rule.settings or (rule.tasks and rows.task not in rule.tasks):
         return
 
-    def wanted(*languages: str) -> bool:
+    def chosen(*languages: str) -> bool:
         return all(
             (rule.tier is None or policy.tier(x) == rule.tier)
             and (not rule.languages or x in rule.languages)
@@ -72,13 +72,13 @@ def asks(policy: Policy, number: int, rows: Paired, at: int) -> Iterator[Check]:
         return max((policy.tier(x) for x in languages), key=_STRICT.index)
 
     if rule.by == "mean":
-        kept = [i for i, s in enumerate(rows.settings) if wanted(*_languages(s))]
+        kept = [i for i, s in enumerate(rows.settings) if chosen(*_languages(s))]
         if kept:
             name = ",".join(rule.languages) or rule.tier or "all"
             yield Check(number, at, "mean", name, rule.tier or "supporting", tuple(kept))
     elif rule.by == "pair":
         for i, s in enumerate(rows.settings):
-            if rows.kind == "cross" and wanted(*_languages(s)):
+            if rows.kind == "cross" and chosen(*_languages(s)):
                 pair = "-".join(_languages(s))
                 yield Check(number, at, "pair", pair, tier(*_languages(s)), (i,))
     else:
@@ -86,7 +86,7 @@ def asks(policy: Policy, number: int, rows: Paired, at: int) -> Iterator[Check]:
         for side in sides:
             for x in rows.languages:
                 kept = [i for i, s in enumerate(rows.settings) if of_side(s, side) == x]
-                if kept and wanted(x):
+                if kept and chosen(x):
                     yield Check(number, at, side, x, tier(x), tuple(kept))
 
 
@@ -113,37 +113,37 @@ def change_of(rows: Paired) -> FloatArray:
 
 def measured(
     kinds: Sequence[Paired],
-    asked: Sequence[Check],
+    checks: Sequence[Check],
     rules: Sequence[Rule],
     *,
     resamples: int,
     permutations: int,
     seed: int,
 ) -> list[ValueChange]:
-    """The change of each of ``asked``.
+    """The change of each of ``checks``.
 
     Values over the same settings are drawn and swapped together: one bootstrap and one permutation
     test for the languages of a kind, whatever the number of rules about them.
     """
     found: dict[int, ValueChange] = {}
     groups: dict[tuple[int, Side, tuple[int, ...], float], list[int]] = {}
-    for number, ask in enumerate(asked):
-        whole = tuple(range(len(kinds[ask.rows].settings)))
-        side: Side = "passage" if ask.side == "passage" else "query"
-        part = ask.settings if ask.side == "mean" else whole
-        groups.setdefault((ask.rows, side, part, rules[ask.rule].alpha), []).append(number)
+    for number, check in enumerate(checks):
+        whole = tuple(range(len(kinds[check.rows].settings)))
+        side: Side = "passage" if check.side == "passage" else "query"
+        part = check.settings if check.side == "mean" else whole
+        groups.setdefault((check.rows, side, part, rules[check.rule].alpha), []).append(number)
     for (at, side, part, alpha), members in groups.items():
         drawn = _Drawn(
             kinds[at],
             side,
             part,
-            sorted({rules[asked[n].rule].measure for n in members}),
+            sorted({rules[checks[n].rule].measure for n in members}),
             alpha,
             (resamples, permutations, seed),
         )
         for number in members:
-            found[number] = drawn.moved(asked[number], rules[asked[number].rule].measure)
-    return [found[number] for number in range(len(asked))]
+            found[number] = drawn.moved(checks[number], rules[checks[number].rule].measure)
+    return [found[number] for number in range(len(checks))]
 
 
 class _Drawn:
@@ -187,15 +187,15 @@ class _Drawn:
         self.estimates = {"mean": boot.macro, "parent": boot.parents, "pair": boot.groups}
         self.tests = {"mean": swapped.macro, "parent": swapped.parents, "pair": swapped.groups}
 
-    def moved(self, ask: Check, measure: str) -> ValueChange:
+    def moved(self, check: Check, measure: str) -> ValueChange:
         m = self.measures.index(measure)
-        level, at = self._place(ask, m)
+        level, at = self._place(check, m)
         estimates: Estimates = self.estimates[level]
         test: Difference = self.tests[level]
-        here = np.isin(self.groups, [self.position[i] for i in ask.settings])
+        here = np.isin(self.groups, [self.position[i] for i in check.settings])
         questions = len(np.unique(self.clusters[here & self.defined[:, m]]))
         low, high = estimates.interval(at, questions)
-        baseline, candidate = (self._mean(x[:, m], ask) for x in self.values)
+        baseline, candidate = (self._mean(x[:, m], check) for x in self.values)
         return ValueChange(
             questions=questions,
             baseline=baseline,
@@ -209,17 +209,17 @@ class _Drawn:
             p_either=float(test.p_value[at]),
         )
 
-    def _place(self, ask: Check, m: int) -> tuple[str, tuple[int, ...]]:
-        if ask.side == "mean":
+    def _place(self, check: Check, m: int) -> tuple[str, tuple[int, ...]]:
+        if check.side == "mean":
             return "mean", (m,)
-        if ask.side == "pair":
-            return "pair", (self.position[ask.settings[0]], m)
-        return "parent", (self.parents.index(ask.unit), m)
+        if check.side == "pair":
+            return "pair", (self.position[check.settings[0]], m)
+        return "parent", (self.parents.index(check.unit), m)
 
-    def _mean(self, values: FloatArray, ask: Check) -> float:
+    def _mean(self, values: FloatArray, check: Check) -> float:
         """The mean over a value's settings: settings first, then query languages."""
         by_setting = group_means(values, self.groups, len(self.of))
-        kept: NDArray[np.int64] = np.array([self.position[i] for i in ask.settings], np.int64)
-        if ask.side != "mean":
+        kept: NDArray[np.int64] = np.array([self.position[i] for i in check.settings], np.int64)
+        if check.side != "mean":
             return micro_mean(by_setting[kept])
         return macro_mean(by_setting, self.of, len(self.parents))

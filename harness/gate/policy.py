@@ -207,8 +207,8 @@ class Policy:
 
 def measures_of(policy: Policy, record: Record) -> list[str]:
     """The measures of a policy that a record has: what its baseline has to keep."""
-    held = {m for task in record.tasks for m in task.all_measures}
-    return [m for m in dict.fromkeys(rule.measure for rule in policy.rules) if m in held]
+    measured = {m for task in record.tasks for m in task.all_measures}
+    return [m for m in dict.fromkeys(rule.measure for rule in policy.rules) if m in measured]
 
 
 def read_policy(path: str | Path | None = None) -> Policy:

@@ -14,7 +14,7 @@ from harness.evaluation.record import Record
 from harness.evaluation.record_fields import Contents, Partial
 from harness.gate import baselines
 from harness.gate.attribution import attributed
-from harness.gate.differences import Check, asks, measured
+from harness.gate.differences import Check, checks_of, measured
 from harness.gate.policy import Policy, read_policy
 from harness.gate.result import Gate, Outcome, Party
 from harness.gate.verdicts import judge, outcomes, overall
@@ -53,34 +53,34 @@ def gate(
     kinds = [
         rows
         for task in names
-        if (held := _measures(base, new, policy, task))
-        for rows in paired_tables([base, new], task, held, whole=_alike(base, new, task))
+        if (shared := _measures(base, new, policy, task))
+        for rows in paired_tables([base, new], task, shared, whole=_alike(base, new, task))
     ]
-    asked = [
-        ask
+    checks = [
+        check
         for number, rule in enumerate(policy.rules)
         for at, rows in enumerate(kinds)
         if rule.measure in rows.measures
-        for ask in asks(policy, number, rows, at)
+        for check in checks_of(policy, number, rows, at)
     ]
-    if not asked:
+    if not checks:
         raise NotComparableError(
             f"no rule of {policy.name} is about anything in these records; their measures "
             f"are {', '.join(base.task(names[0]).measures)}"
         )
-    permutations = _permutations(policy, asked)
+    permutations = _permutations(policy, checks)
     moved = measured(
         kinds,
-        asked,
+        checks,
         policy.rules,
         resamples=policy.resamples,
         permutations=permutations,
         seed=seed,
     )
     half = any(x.contents.options.dtype in _HALVES for x in (base, new))
-    cells, comparisons = judge(policy, kinds, asked, moved, half=half)
-    cells, languages = attributed(policy, kinds, asked, cells)
-    found = [_checked(outcome, base, new, names) for outcome in outcomes(policy, asked, cells)]
+    cells, comparisons = judge(policy, kinds, checks, moved, half=half)
+    cells, languages = attributed(policy, kinds, checks, cells)
+    found = [_checked(outcome, base, new, names) for outcome in outcomes(policy, checks, cells)]
     return Gate(
         verdict=overall(found),
         candidate=_party(new),
@@ -104,31 +104,31 @@ def comparable(base: Record, new: Record, policy: Policy, tasks: Sequence[str] =
     Raises:
         NotComparableError: a task is missing, or its data, text option or measures changed.
     """
-    held = [t.task for t in base.tasks]
+    in_baseline = [t.task for t in base.tasks]
     got = [t.task for t in new.tasks]
-    for task in tasks or held:
-        for party, names in (("baseline", held), ("candidate", got)):
+    for task in tasks or in_baseline:
+        for party, names in (("baseline", in_baseline), ("candidate", got)):
             if task not in names:
                 raise NotComparableError(
                     f"the {party} has no task {task!r} (it has {', '.join(names)}); score it "
                     "there too, or name with --task what to look at"
                 )
-    names = [task for task in held if not tasks or task in tasks]
+    names = [task for task in in_baseline if not tasks or task in tasks]
     documents = [_contents(x, other, names) for x, other in ((base, new), (new, base))]
     found = [
         f"{x.task + ' ' if x.task else ''}{x.field}: baseline {x.values[0]}, candidate "
         f"{x.values[1]}"
         for x in mismatches(documents, names)
     ]
-    wanted = dict.fromkeys(rule.measure for rule in policy.rules)
+    measures = dict.fromkeys(rule.measure for rule in policy.rules)
     for task in names:
         both = [x.task(task).definitions or {} for x in (base, new)]
-        for measure in wanted:
+        for measure in measures:
             of = [d.get(measure) for d in both]
             if measure in _measures(base, new, policy, task) and (of[0] != of[1] or not of[0]):
-                told = [x or "not told" for x in of]
+                digests = [x or "not recorded" for x in of]
                 found.append(
-                    f"{task} definition of {measure}: baseline {told[0]}, candidate {told[1]}"
+                    f"{task} definition of {measure}: baseline {digests[0]}, candidate {digests[1]}"
                 )
     if found:
         raise NotComparableError(
@@ -165,8 +165,8 @@ def _alike(base: Record, new: Record, task: str) -> bool:
 
 def _measures(base: Record, new: Record, policy: Policy, task: str) -> list[str]:
     """The measures of the policy that both records have for a task."""
-    wanted = dict.fromkeys(rule.measure for rule in policy.rules)
-    return [m for m in wanted if all(_holds(x, task, m) for x in (base, new))]
+    names = dict.fromkeys(rule.measure for rule in policy.rules)
+    return [m for m in names if all(_holds(x, task, m) for x in (base, new))]
 
 
 def _holds(record: Record, task: str, measure: str, kinds: Sequence[str] | None = None) -> bool:
@@ -176,9 +176,9 @@ def _holds(record: Record, task: str, measure: str, kinds: Sequence[str] | None 
     )
 
 
-def _permutations(policy: Policy, asked: Sequence[Check]) -> int:
+def _permutations(policy: Policy, checks: Sequence[Check]) -> int:
     """As many as Holm's correction needs: the smallest p-value is then a tenth of alpha."""
-    counted = sum(ask.tier != "watched" for ask in asked)
+    counted = sum(check.tier != "watched" for check in checks)
     strictest = min(rule.alpha for rule in policy.rules)
     return max(policy.resamples, round(10 * max(counted, 1) / strictest))
 

@@ -136,5 +136,5 @@ class Gate:
 
     def document(self) -> dict[str, Any]:
         """All of it as JSON values; undefined numbers are ``None``."""
-        head = {"schema_version": SCHEMA_VERSION, "exit_code": self.exit_code}
-        return head | finite(asdict(self))
+        first = {"schema_version": SCHEMA_VERSION, "exit_code": self.exit_code}
+        return first | finite(asdict(self))

@@ -45,49 +45,51 @@ def _drop(moved: ValueChange, direction: Direction) -> _Drop:
 def judge(
     policy: Policy,
     kinds: Sequence[Paired],
-    asked: Sequence[Check],
+    checks: Sequence[Check],
     moved: Sequence[ValueChange],
     *,
     half: bool,
 ) -> tuple[list[CheckResult], int]:
-    """A check for each of ``asked``, and the number of checks that count.
+    """A check for each of ``checks``, and the number of checks that count.
 
     Holm's correction is over the cells that count; those of watched languages have one of their
     own, so that reporting them costs the others nothing.
 
     Args:
-        policy: whose rules ``asked`` are about.
-        kinds: the rows that ``asked`` refers to.
-        asked: the values to check.
+        policy: whose rules ``checks`` are about.
+        kinds: the rows that ``checks`` refers to.
+        checks: the values to check.
         moved: the change of each of them.
         half: one of the records was computed in half precision.
     """
-    rules = [policy.rules[ask.rule] for ask in asked]
+    rules = [policy.rules[check.rule] for check in checks]
     drops = [_drop(x, rule.direction) for x, rule in zip(moved, rules, strict=True)]
-    watched = np.array([ask.tier == "watched" for ask in asked], bool)
-    adjusted, gains = np.full((2, len(asked)), np.nan)
+    watched = np.array([check.tier == "watched" for check in checks], bool)
+    adjusted, gains = np.full((2, len(checks)), np.nan)
     for part in (watched, ~watched):
         adjusted[part] = holm([x.p_value for x, here in zip(drops, part, strict=True) if here])
         gains[part] = holm([x.p_gain for x, here in zip(drops, part, strict=True) if here])
     comparisons = int((~watched).sum())
-    cells = []
-    for number, (ask, rule, found, drop) in enumerate(zip(asked, rules, moved, drops, strict=True)):
+    results = []
+    for number, (check, rule, found, drop) in enumerate(
+        zip(checks, rules, moved, drops, strict=True)
+    ):
         tolerance = policy.tolerance(rule.measure, rule.by, half=half)
         limit = rule.limit(found.baseline, tolerance)
         margin = max(limit, rule.margin or 0.0)
-        family = comparisons if ask.tier != "watched" else int(watched.sum())
+        family = comparisons if check.tier != "watched" else int(watched.sum())
         verdict, reason = _verdict(
             rule, found, drop, (float(adjusted[number]), float(gains[number])), (limit, margin)
         )
-        cells.append(
+        results.append(
             CheckResult(
-                task=kinds[ask.rows].task,
-                kind=kinds[ask.rows].kind,
+                task=kinds[check.rows].task,
+                kind=kinds[check.rows].kind,
                 measure=rule.measure,
-                side=ask.side,
-                unit=ask.unit,
-                tier=ask.tier,
-                counts=ask.tier != "watched",
+                side=check.side,
+                unit=check.unit,
+                tier=check.tier,
+                counts=check.tier != "watched",
                 questions=found.questions,
                 baseline=found.baseline,
                 candidate=found.candidate,
@@ -110,7 +112,7 @@ def judge(
                 reason=reason,
             )
         )
-    return cells, comparisons
+    return results, comparisons
 
 
 def _verdict(
@@ -148,11 +150,13 @@ def _verdict(
     return "pass", f"no {what} beyond {amount(margin)}"
 
 
-def outcomes(policy: Policy, asked: Sequence[Check], cells: Sequence[CheckResult]) -> list[Outcome]:
+def outcomes(
+    policy: Policy, checks: Sequence[Check], results: Sequence[CheckResult]
+) -> list[Outcome]:
     """A verdict for each rule: that of its worst cell, cells of watched languages left aside."""
     found = []
     for number, rule in enumerate(policy.rules):
-        own = tuple(c for ask, c in zip(asked, cells, strict=True) if ask.rule == number)
+        own = tuple(c for check, c in zip(checks, results, strict=True) if check.rule == number)
         if not own:
             note = f"neither record has {rule.measure} where the rule applies"
             found.append(Outcome(rule, "missing" if rule.required else "pass", (), note, True))

@@ -30,7 +30,7 @@ MODELS = "models.csv"
 _ABOUT = (
     "model", "revision", "options", "published_as", "origin", "data_digest", "text", "trained",
 )  # fmt: skip
-_HEAD = (*_ABOUT, "decimals")
+_HEADER = (*_ABOUT, "decimals")
 _MODEL = ("model", "revision", "options")
 _FACTS = tuple(f.name for f in dataclasses.fields(ModelFacts))
 _SETTING = re.compile(r"(mono|multi)/([A-Za-z0-9-]+)|(cross)/([A-Za-z0-9-]+)>([A-Za-z0-9-]+)")
@@ -90,7 +90,7 @@ def _table(rows: Sequence[Published]) -> Iterable[Sequence[str]]:
         {(m, s) for row in rows for s, values in row.scores.items() for m in values},
         key=lambda x: (x[0], KINDS.index(x[1].kind), x[1][1], x[1].passage_language or ""),
     )
-    yield (*_HEAD, *(f"{measure} {_name(setting)}" for measure, setting in columns))
+    yield (*_HEADER, *(f"{measure} {_name(setting)}" for measure, setting in columns))
     for row in rows:
         about = (getattr(row, x) or "" for x in _ABOUT)
         decimals = " ".join(f"{m}:{digits}" for m, digits in sorted(row.decimals.items()))
@@ -163,10 +163,10 @@ def load(path: Path, facts: Facts | None = None) -> list[Published]:
         RecordError: it cannot be read, or is not such a table.
     """
     try:
-        head, *lines = _lines(path)
-        if tuple(head[: len(_HEAD)]) != _HEAD:
-            raise ValueError(f"its columns do not start with {', '.join(_HEAD)}")
-        columns = [_column(x) for x in head[len(_HEAD) :]]
+        header, *lines = _lines(path)
+        if tuple(header[: len(_HEADER)]) != _HEADER:
+            raise ValueError(f"its columns do not start with {', '.join(_HEADER)}")
+        columns = [_column(x) for x in header[len(_HEADER) :]]
         if len(set(columns)) < len(columns):
             raise ValueError("it has a column twice")
         found = [_row(path.stem, columns, line, facts or {}) for line in lines]
@@ -202,9 +202,9 @@ def _column(name: str) -> tuple[str, Setting]:
 def _row(
     task: str, columns: Sequence[tuple[str, Setting]], line: Sequence[str], facts: Facts
 ) -> Published:
-    named = dict(zip(_HEAD, line, strict=False))
+    named = dict(zip(_HEADER, line, strict=False))
     scores: dict[Setting, dict[str, float]] = {}
-    for (measure, setting), value in zip(columns, line[len(_HEAD) :], strict=True):
+    for (measure, setting), value in zip(columns, line[len(_HEADER) :], strict=True):
         if value:
             scores.setdefault(setting, {})[measure] = _number(value)
     if not named["model"] or not scores:
@@ -257,10 +257,10 @@ def _refused(path: Path, problem: Exception) -> RecordError:
 
 def _read_models(path: Path) -> dict[tuple[str, str, str], ModelFacts]:
     try:
-        head, *lines = _lines(path)
-        if tuple(head) != (*_MODEL, *_FACTS):
+        header, *lines = _lines(path)
+        if tuple(header) != (*_MODEL, *_FACTS):
             raise ValueError(f"its columns are not {', '.join((*_MODEL, *_FACTS))}")
-        return {(x[0], x[1], x[2]): _facts(dict(zip(head, x, strict=True))) for x in lines}
+        return {(x[0], x[1], x[2]): _facts(dict(zip(header, x, strict=True))) for x in lines}
     except (OSError, ValueError, csv.Error) as problem:
         raise _refused(path, problem) from problem
 

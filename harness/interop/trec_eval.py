@@ -128,14 +128,16 @@ def by_setting(run: Run, qrels: Qrels, settings: Iterable[Setting]) -> Iterator[
     Raises:
         UsageError: an id without a language.
     """
-    golds = {q: {x: g for x, g in judged.items() if g > 0} for q, judged in qrels.items()}
-    runs, gold_parts, judged_parts = _split(run), _split(golds), _split(qrels)
+    relevant = {q: {x: g for x, g in judged.items() if g > 0} for q, judged in qrels.items()}
+    runs, relevant_parts, judged_parts = _split(run), _split(relevant), _split(qrels)
     for setting in settings:
         key = (setting.query_language, setting.passage_language)
         part = runs.get(key, {})
         if not any(part.values()):
             continue
-        judged = {q: judged_parts[key][q] for q, found in gold_parts.get(key, {}).items() if found}
+        judged = {
+            q: judged_parts[key][q] for q, found in relevant_parts.get(key, {}).items() if found
+        }
         if judged:
             yield SettingRun(setting, {q: part[q] for q in judged if q in part}, judged)
 
@@ -195,11 +197,11 @@ def _split(table: Mapping[str, Mapping[str, V]]) -> _Split[V]:
     """Rows by (query language, passage language), and whole under (query language, ``None``)."""
     parts: _Split[V] = defaultdict(dict)
     for query, row in table.items():
-        asked = _language(query, "query")
-        parts[asked, None][query] = dict(row)
+        query_language = _language(query, "query")
+        parts[query_language, None][query] = dict(row)
         for passage, value in row.items():
-            cell = parts[asked, _language(passage, "passage")]
-            cell.setdefault(query, {})[passage] = value
+            part = parts[query_language, _language(passage, "passage")]
+            part.setdefault(query, {})[passage] = value
     return parts
 
 

@@ -142,16 +142,16 @@ def score_with_task(
     found: dict[Setting, Scored] = {}
     for path in paths:
         run = _in_task(path, read_run(path), data, passages, chosen)
-        wanted = set(_detected(run) if chosen is None else chosen)
-        if chosen is None and not wanted <= set(offered):
-            absent = min(wanted - set(offered))
+        kept = set(_detected(run) if chosen is None else chosen)
+        if chosen is None and not kept <= set(offered):
+            absent = min(kept - set(offered))
             raise UsageError(
                 f"{path} looks like setting {absent.name}, which task {data.task.name} does not "
                 "have; name the right one with --setting"
             )
-        asked = {query.partition(":")[0] for query in run}
-        judged = {q: grades for x in qrels if x in asked for q, grades in qrels[x].items()}
-        for part in by_setting(run, judged, [s for s in offered if s in wanted]):
+        spoken = {query.partition(":")[0] for query in run}
+        judged = {q: grades for x in qrels if x in spoken for q, grades in qrels[x].items()}
+        for part in by_setting(run, judged, [s for s in offered if s in kept]):
             if part.setting in found:
                 raise UsageError(
                     f"{found[part.setting].path} and {path} both contain setting "
@@ -211,9 +211,9 @@ def _scored(
     )
 
 
-def _choose(wanted: Sequence[str], offered: Sequence[Setting], task: str) -> list[Setting]:
+def _choose(requested: Sequence[str], offered: Sequence[Setting], task: str) -> list[Setting]:
     """The settings that kinds and names refer to."""
-    for name in wanted:
+    for name in requested:
         known = [*dict.fromkeys(s.kind for s in offered), *(s.name for s in offered)]
         if name not in known:
             examples = [next(s.name for s in offered if s.kind == k) for k in known if k in KINDS]
@@ -222,20 +222,24 @@ def _choose(wanted: Sequence[str], offered: Sequence[Setting], task: str) -> lis
                 f"a setting is a kind or a name such as {', '.join(examples)}"
                 f"{did_you_mean(name, known)}"
             )
-    return [s for s in offered if s.kind in wanted or s.name in wanted]
+    return [s for s in offered if s.kind in requested or s.name in requested]
 
 
 def _detected(run: Run) -> set[Setting]:
     """The setting of each query language, by the languages of what was retrieved."""
     retrieved: dict[str, set[str]] = {}
     for query, scores in run.items():
-        into = retrieved.setdefault(query.partition(":")[0], set())
-        into.update(passage.partition(":")[0] for passage in scores)
-    if any(len(into) > 1 for into in retrieved.values()):
-        return {Setting("multi", asked, None) for asked in retrieved}
+        passage_languages = retrieved.setdefault(query.partition(":")[0], set())
+        passage_languages.update(passage.partition(":")[0] for passage in scores)
+    if any(len(passage_languages) > 1 for passage_languages in retrieved.values()):
+        return {Setting("multi", query_language, None) for query_language in retrieved}
     return {
-        Setting("mono" if into == {asked} else "cross", asked, min(into))
-        for asked, into in retrieved.items()
+        Setting(
+            "mono" if passage_languages == {query_language} else "cross",
+            query_language,
+            min(passage_languages),
+        )
+        for query_language, passage_languages in retrieved.items()
     }
 
 
@@ -252,20 +256,23 @@ def _in_task(
     queries = {global_id(x, i) for x, side in data.queries.items() for i in side.ids}
     kept: dict[str, dict[str, float]] = {}
     for query, scores in run.items():
-        asked = query.partition(":")[0]
-        if ":" not in query or asked not in spoken:
+        query_language = query.partition(":")[0]
+        if ":" not in query or query_language not in spoken:
             if only is None:
                 raise RunFileError(
                     f"{path}: query {query!r} does not say its language: write it as "
                     f"{global_id(data.languages[0], query)!r}, or name the setting of the file, as "
                     f"in --setting mono/{data.languages[0]}"
                 )
-            query, asked = global_id(only.query_language, query), only.query_language
+            query, query_language = global_id(only.query_language, query), only.query_language
         if query not in queries:
             # Ids as a task's own files have them, where they mean another question per language.
-            own = global_id(asked, question_id(asked, query.removeprefix(f"{asked}:")))
+            own = global_id(
+                query_language,
+                question_id(query_language, query.removeprefix(f"{query_language}:")),
+            )
             query = own if own in queries else query
-        if asked not in data.queries:
+        if query_language not in data.queries:
             continue
         row: dict[str, float] = {}
         for passage, score in scores.items():

@@ -1,4 +1,4 @@
-"""Measures by name: ``parse_measure("ndcg@10").per_query(golds)``.
+"""Measures by name: ``parse_measure("ndcg@10").per_query(relevant)``.
 
 A family of measures is a :class:`Family`; a measure is a family with its cutoff. Packages add
 families through the entry-point group ``harness.measures``: each entry point is named like the
@@ -14,7 +14,7 @@ from importlib.metadata import entry_points
 from harness.errors import UsageError, did_you_mean
 from harness.metrics.builtin import BIAS_SUITE, BUILT_IN, INTRUSION_SUITE
 from harness.metrics.measure import Better, Family, Measure
-from harness.metrics.ranks import RankedGolds
+from harness.metrics.ranks import RelevantRanks
 
 __all__ = [
     "BIAS_SUITE",
@@ -22,6 +22,7 @@ __all__ = [
     "Family",
     "Measure",
     "RankedGolds",
+    "RelevantRanks",
     "better_of",
     "families",
     "parse_measure",
@@ -29,6 +30,8 @@ __all__ = [
 ]
 
 ENTRY_POINTS = "harness.measures"
+RankedGolds = RelevantRanks
+"""The former name, which packages with measures of their own may import."""
 
 
 @cache

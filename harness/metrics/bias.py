@@ -2,8 +2,8 @@
 
 Layout as in :mod:`harness.metrics.retrieval`. The relevant passages of a query are its parallel
 set, and their ranks are those in the pool of all languages (``multi``). Languages are numbers, 0 to
-L - 1: ``gold_languages`` ``(G,)`` are those of the relevant passages, ``query_languages`` ``(Q,)``
-those of the queries. "Own" means the query's language.
+L - 1: ``relevant_languages`` ``(G,)`` are those of the relevant passages, ``query_languages``
+``(Q,)`` those of the queries. "Own" means the query's language.
 
 The measures of top passages, own-language nDCG and own-language preference follow the idea of
 MLAIRE (arXiv 2605.07249: language preference rate, language nDCG, four-way split). Its formulas
@@ -59,23 +59,25 @@ def scaled_rank_distance(
     Returns:
         NaN with fewer than two relevant passages, or if the pool has no other passages.
     """
-    golds = counts(indptr)
-    return divide(rank_distance(ranks, indptr) - (golds - 1), np.asarray(pool_size) - golds)
+    relevant = counts(indptr)
+    return divide(rank_distance(ranks, indptr) - (relevant - 1), np.asarray(pool_size) - relevant)
 
 
-def expected_rank_distance(golds: int | NDArray[Any], pool_size: int | NDArray[Any]) -> FloatArray:
+def expected_rank_distance(
+    relevant: int | NDArray[Any], pool_size: int | NDArray[Any]
+) -> FloatArray:
     """Mean rank distance of random rankings: ``(N + 1)(m - 1) / (m + 1)``.
 
     The smallest of m distinct ranks drawn from 1 to N has mean ``(N + 1) / (m + 1)``, the largest
     ``m (N + 1) / (m + 1)``. With XQuAD-R's m = 11 and N = 13,014: 10,845.8.
     """
-    m = np.asarray(golds, dtype=np.float64)
+    m = np.asarray(relevant, dtype=np.float64)
     n = np.asarray(pool_size, dtype=np.float64)
     return (n + 1) * (m - 1) / (m + 1)
 
 
 def own_language_first(
-    ranks: IntArray, indptr: IntArray, gold_languages: IntArray, query_languages: IntArray
+    ranks: IntArray, indptr: IntArray, relevant_languages: IntArray, query_languages: IntArray
 ) -> FloatArray:
     """1 if the best-ranked relevant passage is in the query's language, else 0; ``(Q,)``.
 
@@ -83,21 +85,21 @@ def own_language_first(
     relevant passages that are in the query's language (1 / m with one per language). NaN unless the
     query has relevant passages both in its own language and in another.
     """
-    own = _own(indptr, gold_languages, query_languages)
+    own = _own(indptr, relevant_languages, query_languages)
     best = segment_min(ranks, indptr)
     own_best = segment_min(ranks[own], subset(own, indptr))
     return np.where(_both(own, indptr), own_best == best, np.nan)
 
 
 def own_language_pairs(
-    ranks: IntArray, indptr: IntArray, gold_languages: IntArray, query_languages: IntArray
+    ranks: IntArray, indptr: IntArray, relevant_languages: IntArray, query_languages: IntArray
 ) -> FloatArray:
     """Share of relevant passages in other languages ranked below the own-language one; neutral 1/2.
 
     With several in the own language: share of all pairs (own, other) in which the own one is ranked
     higher. Shape ``(Q,)``; NaN where :func:`own_language_first` is.
     """
-    own = _own(indptr, gold_languages, query_languages)
+    own = _own(indptr, relevant_languages, query_languages)
     ahead = _own_ahead(ranks, indptr, own)
     n_own = segment_sum(own, indptr)
     won = segment_sum(np.where(own, 0, ahead), indptr)
@@ -128,7 +130,7 @@ def top_split(
 def own_language_ndcg(
     ranks: IntArray,
     indptr: IntArray,
-    gold_languages: IntArray,
+    relevant_languages: IntArray,
     query_languages: IntArray,
     k: int | None = None,
     grades: NDArray[Any] | None = None,
@@ -137,7 +139,7 @@ def own_language_ndcg(
 
     A perfect value needs the own-language ones above all others. NaN without any.
     """
-    own = _own(indptr, gold_languages, query_languages)
+    own = _own(indptr, relevant_languages, query_languages)
     return retrieval.ndcg(
         ranks[own], subset(own, indptr), k, None if grades is None else grades[own]
     )
@@ -146,7 +148,7 @@ def own_language_ndcg(
 def language_aware_ndcg(
     ranks: IntArray,
     indptr: IntArray,
-    gold_languages: IntArray,
+    relevant_languages: IntArray,
     query_languages: IntArray,
     k: int | None = None,
     grades: NDArray[Any] | None = None,
@@ -157,48 +159,52 @@ def language_aware_ndcg(
 
     The graded form of :func:`own_language_ndcg`; ``(Q,)``, NaN without relevant passages.
     """
-    own = _own(indptr, gold_languages, query_languages)
+    own = _own(indptr, relevant_languages, query_languages)
     gains = np.where(own, 1.0, other) * (1 if grades is None else grades)
     return retrieval.ndcg(ranks, indptr, k, gains)
 
 
 def average_precision_without_own(
-    ranks: IntArray, indptr: IntArray, gold_languages: IntArray, query_languages: IntArray
+    ranks: IntArray, indptr: IntArray, relevant_languages: IntArray, query_languages: IntArray
 ) -> FloatArray:
     """Average precision after removing own-language relevant passages everywhere; ``(Q,)``.
 
     Each remaining one moves up by the number of removed ones above it. What is left without the
     easy answer: real cross-lingual retrieval. NaN where :func:`own_language_first` is.
     """
-    own = _own(indptr, gold_languages, query_languages)
+    own = _own(indptr, relevant_languages, query_languages)
     moved = (ranks - _own_ahead(ranks, indptr, own))[~own]
     without = retrieval.average_precision(moved, subset(~own, indptr))
     return np.where(_both(own, indptr), without, np.nan)
 
 
 def average_precision_change_without_own(
-    ranks: IntArray, indptr: IntArray, gold_languages: IntArray, query_languages: IntArray
+    ranks: IntArray, indptr: IntArray, relevant_languages: IntArray, query_languages: IntArray
 ) -> FloatArray:
     """:func:`average_precision_without_own` minus average precision; ``(Q,)``, in [-1, 1]."""
-    without = average_precision_without_own(ranks, indptr, gold_languages, query_languages)
+    without = average_precision_without_own(ranks, indptr, relevant_languages, query_languages)
     return without - retrieval.average_precision(ranks, indptr)
 
 
 def other_language_recall(
-    ranks: IntArray, indptr: IntArray, gold_languages: IntArray, query_languages: IntArray, k: int
+    ranks: IntArray,
+    indptr: IntArray,
+    relevant_languages: IntArray,
+    query_languages: IntArray,
+    k: int,
 ) -> FloatArray:
     """Share of the relevant passages in other languages that are in the top ``k``; ``(Q,)``.
 
     Ranks are those in the full pool. NaN without such a passage.
     """
-    other = ~_own(indptr, gold_languages, query_languages)
+    other = ~_own(indptr, relevant_languages, query_languages)
     return retrieval.recall(ranks[other], subset(other, indptr), k)
 
 
 def language_ndcg(
     ranks: IntArray,
     indptr: IntArray,
-    gold_languages: IntArray,
+    relevant_languages: IntArray,
     n_languages: int,
     k: int | None = None,
     grades: NDArray[Any] | None = None,
@@ -208,7 +214,7 @@ def language_ndcg(
     Returns:
         ``(Q, L)``; NaN where the query has no relevant passage in that language.
     """
-    order, parts = split(gold_languages, indptr, n_languages)
+    order, parts = split(relevant_languages, indptr, n_languages)
     value = retrieval.ndcg(ranks[order], parts, k, None if grades is None else grades[order])
     return value.reshape(-1, n_languages)
 
@@ -226,9 +232,9 @@ def spread(by_language: FloatArray) -> FloatArray:
     return np.where(enough, np.where(enough, high, 0) - np.where(enough, low, 0), np.nan)
 
 
-def _own(indptr: IntArray, gold_languages: IntArray, query_languages: IntArray) -> BoolArray:
+def _own(indptr: IntArray, relevant_languages: IntArray, query_languages: IntArray) -> BoolArray:
     """``(G,)``: the relevant passage is in its query's language."""
-    return np.asarray(gold_languages == np.asarray(query_languages)[owners(indptr)])
+    return np.asarray(relevant_languages == np.asarray(query_languages)[owners(indptr)])
 
 
 def _both(own: BoolArray, indptr: IntArray) -> BoolArray:

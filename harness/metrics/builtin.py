@@ -10,13 +10,13 @@ from harness.errors import UsageError
 from harness.metrics import bias, exposure, intrusion, retrieval
 from harness.metrics.measure import Better, Family
 from harness.metrics.peer import peer, peer_refusal
-from harness.metrics.ranks import RankedGolds
+from harness.metrics.ranks import RelevantRanks
 from harness.stats.ragged import FloatArray, IntArray
 
 T = TypeVar("T")
 
 MULTI: tuple[Kind, ...] = ("multi",)
-LANGUAGES = ("gold_languages", "query_languages")
+LANGUAGES = ("relevant_languages", "query_languages")
 
 
 def _have(value: T | None) -> T:
@@ -25,72 +25,81 @@ def _have(value: T | None) -> T:
     return value
 
 
-def _languages(golds: RankedGolds) -> tuple[IntArray, IntArray, IntArray, IntArray]:
+def _languages(relevant: RelevantRanks) -> tuple[IntArray, IntArray, IntArray, IntArray]:
     """The four arrays that most bias measures take."""
-    return golds.ranks, golds.indptr, _have(golds.gold_languages), _have(golds.query_languages)
+    return (
+        relevant.ranks,
+        relevant.indptr,
+        _have(relevant.relevant_languages),
+        _have(relevant.query_languages),
+    )
 
 
-def _head(golds: RankedGolds, k: int) -> IntArray:
+def _top_k(relevant: RelevantRanks, k: int) -> IntArray:
     """Languages of the top k."""
-    head = _have(golds.head_languages)
-    if head.shape[1] < k:
+    top_k = _have(relevant.top_k_languages)
+    if top_k.shape[1] < k:
         raise UsageError(
-            f"only the top {head.shape[1]} of each ranking was kept; a cutoff of {k} needs more"
+            f"only the top {top_k.shape[1]} of each ranking was kept; a cutoff of {k} needs more"
         )
-    return head[:, :k]
+    return top_k[:, :k]
 
 
 def _top(base: str, label: str, column: int, better: Better | None) -> Family:
     """One column of the four-way split."""
 
-    def function(golds: RankedGolds, _: int | None) -> FloatArray:
-        top = _head(golds, 1)[:, 0]
-        table = bias.top_split(golds.ranks, golds.indptr, top, _have(golds.query_languages))
+    def function(relevant: RelevantRanks, _: int | None) -> FloatArray:
+        top = _top_k(relevant, 1)[:, 0]
+        table = bias.top_split(
+            relevant.ranks, relevant.indptr, top, _have(relevant.query_languages)
+        )
         return table[:, column]
 
-    needs = ("head_languages", "query_languages")
+    needs = ("top_k_languages", "query_languages")
     return Family(base, label, function, better, kinds=MULTI, needs=needs)
 
 
-def _scaled_rank_distance(golds: RankedGolds, _: int | None) -> FloatArray:
-    assert golds.pool_size is not None  # Family.needs guarantees it
-    return bias.scaled_rank_distance(golds.ranks, golds.indptr, golds.pool_size)
+def _scaled_rank_distance(relevant: RelevantRanks, _: int | None) -> FloatArray:
+    assert relevant.pool_size is not None  # Family.needs guarantees it
+    return bias.scaled_rank_distance(relevant.ranks, relevant.indptr, relevant.pool_size)
 
 
-def _own_share(golds: RankedGolds, k: int | None) -> FloatArray:
-    shares = exposure.language_shares(_head(golds, _have(k)), _have(golds.n_languages))
-    return shares[range(golds.queries), _have(golds.query_languages)]
+def _own_share(relevant: RelevantRanks, k: int | None) -> FloatArray:
+    shares = exposure.language_shares(_top_k(relevant, _have(k)), _have(relevant.n_languages))
+    return shares[range(relevant.queries), _have(relevant.query_languages)]
 
 
-def _rank_fairness(golds: RankedGolds, k: int | None) -> FloatArray:
+def _rank_fairness(relevant: RelevantRanks, k: int | None) -> FloatArray:
     return exposure.rank_fairness(
-        _head(golds, _have(k)),
-        _have(golds.gold_languages),
-        golds.indptr,
-        _have(golds.n_languages),
+        _top_k(relevant, _have(k)),
+        _have(relevant.relevant_languages),
+        relevant.indptr,
+        _have(relevant.n_languages),
     )
 
 
-def _language_spread(golds: RankedGolds, k: int | None) -> FloatArray:
+def _language_spread(relevant: RelevantRanks, k: int | None) -> FloatArray:
     by_language = bias.language_ndcg(
-        golds.ranks,
-        golds.indptr,
-        _have(golds.gold_languages),
-        _have(golds.n_languages),
+        relevant.ranks,
+        relevant.indptr,
+        _have(relevant.relevant_languages),
+        _have(relevant.n_languages),
         k,
-        golds.grades,
+        relevant.grades,
     )
     return bias.spread(by_language)
 
 
-def _peer(golds: RankedGolds, k: int | None) -> FloatArray:
-    languages, n_languages = _have(golds.gold_languages), _have(golds.n_languages)
-    return peer(golds.ranks, golds.indptr, languages, n_languages, k=k, grades=golds.grades)
+def _peer(relevant: RelevantRanks, k: int | None) -> FloatArray:
+    languages, n_languages = _have(relevant.relevant_languages), _have(relevant.n_languages)
+    return peer(
+        relevant.ranks, relevant.indptr, languages, n_languages, k=k, grades=relevant.grades
+    )
 
 
-def _peer_refusal(golds: RankedGolds) -> str | None:
-    languages, n_languages = _have(golds.gold_languages), _have(golds.n_languages)
-    return peer_refusal(golds.indptr, languages, n_languages, grades=golds.grades)
+def _peer_refusal(relevant: RelevantRanks) -> str | None:
+    languages, n_languages = _have(relevant.relevant_languages), _have(relevant.n_languages)
+    return peer_refusal(relevant.indptr, languages, n_languages, grades=relevant.grades)
 
 
 def _at(
@@ -195,7 +204,7 @@ BIAS: tuple[Family, ...] = (
         better=None,
         cutoff="required",
         kinds=MULTI,
-        needs=("head_languages", "query_languages", "n_languages"),
+        needs=("top_k_languages", "query_languages", "n_languages"),
     ),
     Family(
         "rank_fairness",
@@ -203,7 +212,7 @@ BIAS: tuple[Family, ...] = (
         _rank_fairness,
         cutoff="required",
         kinds=MULTI,
-        needs=("head_languages", "gold_languages", "n_languages"),
+        needs=("top_k_languages", "relevant_languages", "n_languages"),
     ),
     Family(
         "mean_rank_correlation",
@@ -219,7 +228,7 @@ BIAS: tuple[Family, ...] = (
         better=None,
         cutoff="optional",
         kinds=MULTI,
-        needs=("gold_languages", "n_languages"),
+        needs=("relevant_languages", "n_languages"),
     ),
     Family(
         "intrusion",
@@ -246,7 +255,7 @@ BIAS: tuple[Family, ...] = (
         _peer,
         cutoff="optional",
         kinds=MULTI,
-        needs=("gold_languages", "n_languages"),
+        needs=("relevant_languages", "n_languages"),
         refusal=_peer_refusal,
     ),
 )

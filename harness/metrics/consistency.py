@@ -39,7 +39,7 @@ def spearman(first: NDArray[Any], second: NDArray[Any], valid: BoolArray) -> Flo
     return divide(product, np.sqrt((sides[0] ** 2).sum(axis=1) * (sides[1] ** 2).sum(axis=1)))
 
 
-def head_union(first: IntArray, second: IntArray) -> tuple[NDArray[np.intp], BoolArray]:
+def top_k_union(first: IntArray, second: IntArray) -> tuple[NDArray[np.intp], BoolArray]:
     """Union of the two top-k sets of each row.
 
     Args:
@@ -56,7 +56,7 @@ def head_union(first: IntArray, second: IntArray) -> tuple[NDArray[np.intp], Boo
     return both, valid
 
 
-def rank_correlations(heads: IntArray, asked: BoolArray, scores_of: ScoresOf) -> FloatArray:
+def rank_correlations(top_k: IntArray, has_query: BoolArray, scores_of: ScoresOf) -> FloatArray:
     """Correlation between the rankings of the same question in two languages.
 
     Spearman's correlation over the union of the two top-k sets, of the scores that both queries
@@ -64,23 +64,25 @@ def rank_correlations(heads: IntArray, asked: BoolArray, scores_of: ScoresOf) ->
     full rankings; over a full pool the order of thousands of wrong passages would dominate.
 
     Args:
-        heads: ``(n, L, k)``: top k of each question in each language, as passage numbers in one
+        top_k: ``(n, L, k)``: top k of each question in each language, as passage numbers in one
             pool; -1 past the end of a short pool.
-        asked: ``(n, L)``: whether the question has a query in the language.
+        has_query: ``(n, L)``: whether the question has a query in the language.
         scores_of: gives the scores; called twice for each pair of languages.
 
     Returns:
         ``(n, L, L)``, symmetric; NaN on the diagonal, where the question lacks a query in either
         language, and where a correlation is undefined.
     """
-    n, languages, _ = heads.shape
+    n, languages, _ = top_k.shape
     found = np.full((n, languages, languages), np.nan)
     for a in range(languages):
         for b in range(a + 1, languages):
-            passages, valid = head_union(heads[:, a], heads[:, b])
+            passages, valid = top_k_union(top_k[:, a], top_k[:, b])
             passages = np.maximum(passages, 0)
             value = spearman(scores_of(a, passages), scores_of(b, passages), valid)
-            found[:, a, b] = found[:, b, a] = np.where(asked[:, a] & asked[:, b], value, np.nan)
+            found[:, a, b] = found[:, b, a] = np.where(
+                has_query[:, a] & has_query[:, b], value, np.nan
+            )
     return found
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from harness.metrics.measure import Measure
-from harness.metrics.ranks import RankedGolds
+from harness.metrics.ranks import RelevantRanks
 
 DIGITS = 12
 LANGUAGES, POOL = 4, 60
@@ -47,18 +47,18 @@ def digests(measures: Iterable[Measure]) -> dict[str, str]:
     return found
 
 
-def _probe(depth: int) -> RankedGolds:
+def _probe(depth: int) -> RelevantRanks:
     """The fixed input, with the top ``depth`` of every ranking."""
-    ranks = np.array([r for golds in _RANKS for r in golds], np.int64)
+    ranks = np.array([r for relevant in _RANKS for r in relevant], np.int64)
     places, queries = np.arange(depth), np.arange(len(_RANKS))
-    return RankedGolds(
+    return RelevantRanks(
         ranks=ranks,
         indptr=np.cumsum([0, *map(len, _RANKS)]).astype(np.int64),
         grades=(1 + ranks % 2).astype(np.int64),
         pool_size=np.full(len(_RANKS), POOL),
-        gold_languages=np.array([x for owners in _OWNERS for x in owners], np.int64),
+        relevant_languages=np.array([x for owners in _OWNERS for x in owners], np.int64),
         query_languages=(queries % LANGUAGES).astype(np.int64),
-        head_languages=((queries[:, None] + places**2 // 3) % LANGUAGES).astype(np.int64),
+        top_k_languages=((queries[:, None] + places**2 // 3) % LANGUAGES).astype(np.int64),
         rank_correlation=(queries - 3) / 10,
         n_languages=LANGUAGES,
     )

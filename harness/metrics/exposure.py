@@ -1,6 +1,6 @@
 """Which languages fill the top of the rankings, and whether that mirrors the relevant passages.
 
-Both take ``head_languages`` ``(Q, k)``: the language number of the passage at each of the top k
+Both take ``top_k_languages`` ``(Q, k)``: the language number of the passage at each of the top k
 ranks, -1 past the end of a shorter pool.
 """
 
@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from harness.stats.ragged import FloatArray, IntArray, divide, owners
 
 
-def language_shares(head_languages: IntArray, n_languages: int) -> FloatArray:
+def language_shares(top_k_languages: IntArray, n_languages: int) -> FloatArray:
     """Share of each language in the top k of each query, shape ``(Q, L)``."""
-    return _by_language(head_languages, np.ones(head_languages.shape[1]), n_languages)
+    return _by_language(top_k_languages, np.ones(top_k_languages.shape[1]), n_languages)
 
 
 def rank_fairness(
-    head_languages: IntArray, gold_languages: IntArray, indptr: IntArray, n_languages: int
+    top_k_languages: IntArray, relevant_languages: IntArray, indptr: IntArray, n_languages: int
 ) -> FloatArray:
     """Attention-weighted rank fairness of languages, shape ``(Q,)``, in [0, 1], 1 = fair.
 
@@ -32,26 +32,26 @@ def rank_fairness(
     and the divergence of the TREC Fair Ranking tracks.
 
     Args:
-        head_languages: ``(Q, k)``.
-        gold_languages: ``(G,)``.
+        top_k_languages: ``(Q, k)``.
+        relevant_languages: ``(G,)``.
         indptr: ``(Q + 1,)``.
         n_languages: L.
     """
-    places = np.arange(head_languages.shape[1])
-    exposure = _by_language(head_languages, 1.0 / np.log2(places + 2.0), n_languages)
+    places = np.arange(top_k_languages.shape[1])
+    exposure = _by_language(top_k_languages, 1.0 / np.log2(places + 2.0), n_languages)
     queries = len(indptr) - 1
-    cells = owners(indptr) * n_languages + gold_languages
-    golds = np.bincount(cells, minlength=queries * n_languages).reshape(queries, n_languages)
-    target = divide(golds, golds.sum(axis=1, keepdims=True))
+    cells = owners(indptr) * n_languages + relevant_languages
+    relevant = np.bincount(cells, minlength=queries * n_languages).reshape(queries, n_languages)
+    target = divide(relevant, relevant.sum(axis=1, keepdims=True))
     return 1.0 - _jensen_shannon(exposure, target)
 
 
-def _by_language(head_languages: IntArray, weights: NDArray[Any], n_languages: int) -> FloatArray:
+def _by_language(top_k_languages: IntArray, weights: NDArray[Any], n_languages: int) -> FloatArray:
     """Share of the ``weights`` (``(k,)``) of each language, ``(Q, L)``."""
-    queries = len(head_languages)
-    filled = head_languages >= 0
-    cells = (np.arange(queries)[:, None] * n_languages + head_languages)[filled]
-    weight = np.broadcast_to(weights, head_languages.shape)[filled]
+    queries = len(top_k_languages)
+    filled = top_k_languages >= 0
+    cells = (np.arange(queries)[:, None] * n_languages + top_k_languages)[filled]
+    weight = np.broadcast_to(weights, top_k_languages.shape)[filled]
     sums = np.bincount(cells, weight, queries * n_languages).reshape(queries, n_languages)
     return divide(sums, sums.sum(axis=1, keepdims=True))
 

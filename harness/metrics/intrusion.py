@@ -22,7 +22,7 @@ def intrusion(
     ranks: IntArray,
     own_ranks: IntArray,
     indptr: IntArray,
-    gold_languages: IntArray,
+    relevant_languages: IntArray,
     query_languages: IntArray,
 ) -> FloatArray:
     """Mean over own-language relevant passages of pool rank minus own-language rank; ``(Q,)``.
@@ -30,7 +30,7 @@ def intrusion(
     This is how many passages in other languages are ranked above a relevant one on average: 0 at
     best, their number at worst. NaN without an own-language relevant passage.
     """
-    own = gold_languages == query_languages[owners(indptr)]
+    own = relevant_languages == query_languages[owners(indptr)]
     pushed = np.where(own, ranks - own_ranks, 0)
     return divide(segment_sum(pushed, indptr), segment_sum(own, indptr))
 
@@ -39,7 +39,7 @@ def ndcg_drop(
     ranks: IntArray,
     own_ranks: IntArray,
     indptr: IntArray,
-    gold_languages: IntArray,
+    relevant_languages: IntArray,
     query_languages: IntArray,
     k: int | None = None,
     grades: NDArray[Any] | None = None,
@@ -49,7 +49,7 @@ def ndcg_drop(
     In both, only own-language relevant passages count. NaN without any.
     """
     alone, pooled = (
-        own_language_ndcg(x, indptr, gold_languages, query_languages, k, grades)
+        own_language_ndcg(x, indptr, relevant_languages, query_languages, k, grades)
         for x in (own_ranks, ranks)
     )
     return alone - pooled

@@ -8,10 +8,10 @@ from typing import Literal, TypeAlias
 
 from harness.data.task import KINDS, Kind
 from harness.errors import UsageError
-from harness.metrics.ranks import RankedGolds
+from harness.metrics.ranks import RelevantRanks
 from harness.stats.ragged import FloatArray
 
-Function: TypeAlias = Callable[[RankedGolds, int | None], FloatArray]
+Function: TypeAlias = Callable[[RelevantRanks, int | None], FloatArray]
 """Ranks of relevant passages and a cutoff in, one float64 value per query out, or NaN."""
 
 Better: TypeAlias = Literal["higher", "lower"]
@@ -33,7 +33,7 @@ class Family:
     """The kinds of setting it is defined for."""
     needs: tuple[str, ...] = ()
     """Fields of :class:`RankedGolds` beyond ranks and indptr that must not be ``None``."""
-    refusal: Callable[[RankedGolds], str | None] | None = None
+    refusal: Callable[[RelevantRanks], str | None] | None = None
     """Returns why it is not informative for such data, or ``None``."""
 
 
@@ -52,17 +52,17 @@ class Measure:
     needs: tuple[str, ...]
     family: Family = field(repr=False, compare=False)
 
-    def per_query(self, golds: RankedGolds) -> FloatArray:
+    def per_query(self, relevant: RelevantRanks) -> FloatArray:
         """Value of each query, float64 ``(Q,)``; NaN if the measure is undefined.
 
         Raises:
-            UsageError: ``golds`` lacks a field that the measure needs, or its top k is shorter than
-                the cutoff.
+            UsageError: ``relevant`` lacks a field that the measure needs, or its top k is shorter
+                than the cutoff.
         """
-        self._check(golds)
-        return self.family.function(golds, self.cutoff)
+        self._check(relevant)
+        return self.family.function(relevant, self.cutoff)
 
-    def refusal(self, golds: RankedGolds) -> str | None:
+    def refusal(self, relevant: RelevantRanks) -> str | None:
         """Return why the measure is not informative for any of these queries; ``None`` if it is.
 
         If it is not, its values are NaN. If that holds for all queries of a task, refuse the
@@ -71,11 +71,11 @@ class Measure:
         Raises:
             UsageError: as :meth:`per_query`.
         """
-        self._check(golds)
-        return None if self.family.refusal is None else self.family.refusal(golds)
+        self._check(relevant)
+        return None if self.family.refusal is None else self.family.refusal(relevant)
 
-    def _check(self, golds: RankedGolds) -> None:
-        missing = [x for x in self.needs if getattr(golds, x) is None]
+    def _check(self, relevant: RelevantRanks) -> None:
+        missing = [x for x in self.needs if getattr(relevant, x) is None]
         if missing:
             raise UsageError(
                 f"measure {self.name!r} needs {' and '.join(missing)}, which these data lack"

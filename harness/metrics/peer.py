@@ -16,7 +16,7 @@ from harness.stats.ragged import BoolArray, FloatArray, IntArray, divide, owners
 def peer(
     ranks: IntArray,
     indptr: IntArray,
-    gold_languages: IntArray,
+    relevant_languages: IntArray,
     n_languages: int,
     *,
     k: int | None = None,
@@ -42,7 +42,7 @@ def peer(
     Args:
         ranks: ``(G,)``.
         indptr: ``(Q + 1,)``.
-        gold_languages: ``(G,)``.
+        relevant_languages: ``(G,)``.
         n_languages: L.
         k: number of ranks that count as retrieved; ``None``: all.
         grades: ``(G,)`` whole numbers; ``None``: all equal.
@@ -59,11 +59,11 @@ def peer(
 
     if weights is not None and min(weights.values(), default=0) < 0:
         raise UsageError("the weights of PEER must not be negative")
-    samples = _Samples.of(indptr, gold_languages, n_languages, grades)
+    samples = _Samples.of(indptr, relevant_languages, n_languages, grades)
     sample, size, group_size = samples.sample, samples.size, samples.group_size
     place = _mean_places(ranks if k is None else np.minimum(ranks, k + 1), sample, size)
     middle = (size + 1) / 2
-    group = sample * n_languages + gold_languages
+    group = sample * n_languages + relevant_languages
     sums = np.bincount(group, place, group_size.size).reshape(group_size.shape)
     apart = np.where(group_size > 0, divide(sums, group_size) - middle[:, None], 0.0)
     between = (group_size * apart**2).sum(axis=1)
@@ -78,7 +78,7 @@ def peer(
 
 def peer_refusal(
     indptr: IntArray,
-    gold_languages: IntArray,
+    relevant_languages: IntArray,
     n_languages: int,
     *,
     grades: NDArray[Any] | None = None,
@@ -88,7 +88,7 @@ def peer_refusal(
     It needs relevant passages of one grade in two languages, and two of them in one language. With
     one per language the group means are the ranks themselves, so H = n - 1 whatever the ranking.
     """
-    if _Samples.of(indptr, gold_languages, n_languages, grades).informs.any():
+    if _Samples.of(indptr, relevant_languages, n_languages, grades).informs.any():
         return None
     return (
         "PEER is not informative for these data: no query has two relevant passages of one grade "
@@ -117,7 +117,7 @@ class _Samples:
     def of(
         cls,
         indptr: IntArray,
-        gold_languages: IntArray,
+        relevant_languages: IntArray,
         n_languages: int,
         grades: NDArray[Any] | None,
     ) -> _Samples:
@@ -127,7 +127,7 @@ class _Samples:
         )
         sample = owner * len(names) + level
         n_samples = (len(indptr) - 1) * len(names)
-        group = sample * n_languages + gold_languages
+        group = sample * n_languages + relevant_languages
         group_size = np.bincount(group, minlength=n_samples * n_languages)
         group_size = group_size.reshape(n_samples, n_languages)
         two_languages = (group_size > 0).sum(axis=1) >= 2

@@ -12,7 +12,7 @@ from harness.stats.ragged import IntArray
 
 
 @dataclass(frozen=True)
-class RankedGolds:
+class RelevantRanks:
     """The G relevant passages of Q queries in CSR layout; fields not needed may be ``None``.
 
     Raises:
@@ -27,11 +27,11 @@ class RankedGolds:
     """``(G,)``: positive grades; ``None``: all are 1."""
     pool_size: int | NDArray[Any] | None = None
     """N, the number of passages in the pool: one number, or ``(Q,)``."""
-    gold_languages: IntArray | None = None
+    relevant_languages: IntArray | None = None
     """``(G,)``: language number of each relevant passage."""
     query_languages: IntArray | None = None
     """``(Q,)``: language number of each query."""
-    head_languages: IntArray | None = None
+    top_k_languages: IntArray | None = None
     """``(Q, k)``: language number of the passage at each of the top k ranks; -1 past the pool."""
     rank_correlation: NDArray[np.float64] | None = None
     """``(Q,)``: :func:`harness.metrics.consistency.mean_rank_correlation`, which needs scores."""
@@ -42,15 +42,15 @@ class RankedGolds:
 
     def __post_init__(self) -> None:
         """Check shapes once, so that no measure has to."""
-        golds, queries = len(self.ranks), len(self.indptr) - 1
-        if queries < 0 or self.indptr[0] != 0 or self.indptr[-1] != golds:
-            raise ValueError(f"indptr must run from 0 to {golds}, the number of ranks")
+        relevant, queries = len(self.ranks), len(self.indptr) - 1
+        if queries < 0 or self.indptr[0] != 0 or self.indptr[-1] != relevant:
+            raise ValueError(f"indptr must run from 0 to {relevant}, the number of ranks")
         for name, length in (
-            ("grades", golds),
-            ("gold_languages", golds),
-            ("own_ranks", golds),
+            ("grades", relevant),
+            ("relevant_languages", relevant),
+            ("own_ranks", relevant),
             ("query_languages", queries),
-            ("head_languages", queries),
+            ("top_k_languages", queries),
             ("rank_correlation", queries),
         ):
             given = getattr(self, name)
@@ -63,3 +63,13 @@ class RankedGolds:
     def queries(self) -> int:
         """Q, the number of queries."""
         return len(self.indptr) - 1
+
+    @property
+    def gold_languages(self) -> IntArray | None:
+        """The former name of :attr:`relevant_languages`, which measures of packages may use."""
+        return self.relevant_languages
+
+    @property
+    def head_languages(self) -> IntArray | None:
+        """The former name of :attr:`top_k_languages`."""
+        return self.top_k_languages

@@ -37,15 +37,15 @@ def average_precision(ranks: IntArray, indptr: IntArray) -> FloatArray:
 
     Its mean is mAP. Source: trec_eval's ``map``.
     """
-    golds = counts(indptr)
-    if golds.max(initial=0) <= 1:
-        return divide(segment_sum(1.0 / ranks, indptr), golds)
+    relevant = counts(indptr)
+    if relevant.max(initial=0) <= 1:
+        return divide(segment_sum(1.0 / ranks, indptr), relevant)
     owner = owners(indptr)
     # One sort for all queries: ranks ascending within each query, queries in order.
     span = int(ranks.max()) + 1
     ascending = np.sort(owner * span + ranks) - owner * span
-    place = np.arange(1, len(ranks) + 1) - np.repeat(indptr[:-1], golds)
-    return divide(segment_sum(place / ascending, indptr), golds)
+    place = np.arange(1, len(ranks) + 1) - np.repeat(indptr[:-1], relevant)
+    return divide(segment_sum(place / ascending, indptr), relevant)
 
 
 def recall(ranks: IntArray, indptr: IntArray, k: int) -> FloatArray:
@@ -98,14 +98,14 @@ def ndcg(
 
 def _ideal(indptr: IntArray, k: int | None, grades: NDArray[Any] | None) -> FloatArray:
     """DCG of the best possible ranking, shape ``(Q,)``."""
-    golds = counts(indptr)
-    most = int(golds.max(initial=0))
+    relevant = counts(indptr)
+    most = int(relevant.max(initial=0))
     discount = 1.0 / np.log2(np.arange(2.0, most + 2.0))
     if k is not None:
         discount[k:] = 0.0
     if grades is None:
-        return np.concatenate(([0.0], np.cumsum(discount)))[golds]
+        return np.concatenate(([0.0], np.cumsum(discount)))[relevant]
     owner = owners(indptr)
     descending = np.lexsort((-np.asarray(grades), owner))
-    place = np.arange(len(owner)) - np.repeat(indptr[:-1], golds)
+    place = np.arange(len(owner)) - np.repeat(indptr[:-1], relevant)
     return segment_sum(np.asarray(grades)[descending] * discount[place], indptr)

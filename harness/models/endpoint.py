@@ -110,8 +110,8 @@ class Endpoint:
                 self.usage.add(retries=1)
                 grown = min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt)
                 # Jitter: each waits between half and all of the delay.
-                wanted = grown * (0.5 + self._random.random() / 2)
-                self._sleep(wanted if problem.after is None else problem.after)
+                pause = grown * (0.5 + self._random.random() / 2)
+                self._sleep(pause if problem.after is None else problem.after)
         raise AssertionError("every try ends in an answer or an error")
 
     def _post(self, path: str, document: Any, key: str | None) -> Any:

@@ -119,9 +119,9 @@ class HttpEncoder:
 
     def _finish(self, texts: list[str]) -> NDArray[np.float32]:
         """Vectors of one request's texts, halving the request as often as necessary."""
-        asked = {"model": self.name, "input": texts, "encoding_format": "float"}
+        body = {"model": self.name, "input": texts, "encoding_format": "float"}
         try:
-            return self._endpoint.ask("embeddings", asked, lambda x: _vectors(x, len(texts)))
+            return self._endpoint.ask("embeddings", body, lambda x: _vectors(x, len(texts)))
         except TooLargeError as problem:
             if len(texts) == 1:
                 raise ModelError(f"{problem}, first for the text {texts[0][:80]!r}") from None

@@ -15,7 +15,7 @@ class _Trained(Protocol):
     languages: frozenset[str] | None
 
 
-_told: set[tuple[str, str]] = set()
+_reported: set[tuple[str, str]] = set()
 
 
 def warn_untrained(model: _Trained, languages: Iterable[str]) -> frozenset[str]:
@@ -28,9 +28,9 @@ def warn_untrained(model: _Trained, languages: Iterable[str]) -> frozenset[str]:
     if model.languages is None:
         return frozenset()
     missing = frozenset(outside(languages, model.languages))
-    new = sorted(x for x in missing if (model.name, x) not in _told)
+    new = sorted(x for x in missing if (model.name, x) not in _reported)
     if new:
-        _told.update((model.name, x) for x in new)
+        _reported.update((model.name, x) for x in new)
         warnings.warn(
             f"{model.name} was not trained on {', '.join(new)}: "
             "its scores there say little about the model",

@@ -177,26 +177,26 @@ class PrecomputedEncoder:
             ModelError: the folder has no vectors for this role and language, or not for every text.
         """
         part = self._part(role, language)
-        wanted = [part.rows.get(text_key(text), -1) for text in texts]
-        if -1 in wanted:
-            first = texts[wanted.index(-1)]
+        at = [part.rows.get(text_key(text), -1) for text in texts]
+        if -1 in at:
+            first = texts[at.index(-1)]
             shown = first if len(first) <= 80 else first[:77] + "..."
             raise ModelError(
-                f"embeddings:{self._folder}: {wanted.count(-1)} of {len(texts)} {role} texts of "
+                f"embeddings:{self._folder}: {at.count(-1)} of {len(texts)} {role} texts of "
                 f"{language} have no vector, the first is {shown!r}; "
                 "compute vectors for exactly the texts of the task"
             )
-        return np.ascontiguousarray(part.array[wanted], dtype=np.float32)
+        return np.ascontiguousarray(part.array[at], dtype=np.float32)
 
     def _part(self, role: str, language: str) -> _OpenFile:
         key = (role, language)
         if key in self._open:
             return self._open[key]
         if key not in self._parts:
-            held = sorted(x for r, x in self._parts if r == role)
+            known = sorted(x for r, x in self._parts if r == role)
             raise ModelError(
                 f"embeddings:{self._folder}: no {role} vectors for language {language!r}"
-                f"{did_you_mean(language, held)} (it has {', '.join(held) or 'none'})"
+                f"{did_you_mean(language, known)} (it has {', '.join(known) or 'none'})"
             )
         entry = self._parts[key]
         path = self._folder / entry.file

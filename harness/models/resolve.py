@@ -61,12 +61,12 @@ def load(model: str | object, options: ModelOptions | None = None) -> Model:
     if options.compile and options.backend != "torch":
         raise ModelError(f"--compile is for --backend torch, not {options.backend}")
     found = _load(model, options)
-    for flag, asked in (
+    for flag, given in (
         ("--backend", options.backend if options.backend != "torch" else None),
         ("--compile", options.compile or None),
         ("--batch-tokens", options.batch_tokens),
     ):
-        if asked is not None and not isinstance(found, Streaming):
+        if given is not None and not isinstance(found, Streaming):
             raise ModelError(
                 f"{flag} is for sentence-transformers models; "
                 f"{getattr(found, 'name', model)} is not one: leave it out"

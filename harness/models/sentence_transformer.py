@@ -171,10 +171,10 @@ class SentenceTransformerEncoder(LoadedEncoder):
 
     def _check_length(self) -> None:
         """Refuse a maximum length beyond the model's positions."""
-        wanted = self._options.max_length
+        most = self._options.max_length
         positions = read_config(self._folder / "config.json").get("max_position_embeddings")
-        if wanted is not None and isinstance(positions, int) and wanted > positions:
-            raise ModelError(f"--max-length {wanted}: {self.name} has {positions} positions")
+        if most is not None and isinstance(positions, int) and most > positions:
+            raise ModelError(f"--max-length {most}: {self.name} has {positions} positions")
 
     def _load(self) -> Any:
         try:

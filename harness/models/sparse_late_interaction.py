@@ -128,7 +128,7 @@ class ScoringEncoder:
             model.max_seq_length = self._options.max_length
         return model
 
-    def remember(
+    def precompute(
         self, texts: Iterable[str], *, role: Role, progress: Callable[[int], None] | None = None
     ) -> int:
         """Encode those of ``texts`` that were not encoded before; returns how many."""
@@ -146,16 +146,18 @@ class ScoringEncoder:
 
     def _encoded(self, texts: Sequence[str], role: Role) -> list[Any]:
         encode = self.model.encode_query if role == "query" else self.model.encode_document
-        asked: dict[str, Any] = {
+        keywords: dict[str, Any] = {
             "prompt": self.prompts[role],
             "batch_size": self._options.batch_size or _BATCH_SIZE,
             "show_progress_bar": False,
         }
         try:
             if self.kind == "sparse":
-                rows = encode(texts, convert_to_sparse_tensor=False, **asked).cpu().numpy()
+                rows = encode(texts, convert_to_sparse_tensor=False, **keywords).cpu().numpy()
                 return [_Terms.of(x, self.name) for x in rows]
-            return [_Tokens.of(x, self.name) for x in encode(texts, convert_to_numpy=True, **asked)]
+            return [
+                _Tokens.of(x, self.name) for x in encode(texts, convert_to_numpy=True, **keywords)
+            ]
         except (RuntimeError, ValueError, IndexError, TypeError) as error:
             raise ModelError(
                 f"{self.name}: failed to encode {len(texts)} {role} texts: {first_line(error)}"
@@ -163,12 +165,12 @@ class ScoringEncoder:
 
     def index(self, passages: Sequence[str], *, languages: Sequence[str]) -> ScoringIndex:
         """Index one pool; ``languages`` is not used."""
-        self.remember(passages, role="passage")
+        self.precompute(passages, role="passage")
         return ScoringIndex(self, passages)
 
     def rows(self, texts: Sequence[str], role: Role) -> list[Any]:
         """The encodings of ``texts``, encoding what is missing."""
-        self.remember(texts, role=role)
+        self.precompute(texts, role=role)
         return [self._known[role, t] for t in texts]
 
     @property
@@ -266,16 +268,16 @@ class _TokenPool:
     def score(self, queries: Sequence[_Tokens]) -> NDArray[np.float32]:
         import torch
 
-        asked = torch.from_numpy(np.concatenate([x.vectors for x in queries]))
+        query_vectors = torch.from_numpy(np.concatenate([x.vectors for x in queries]))
         first = np.concatenate([[0], np.cumsum([len(x.vectors) for x in queries])[:-1]])
         out = np.empty((len(queries), len(self._starts) - 1), np.float32)
-        at_once = max(1, _PRODUCT_BYTES // (4 * len(asked)))
+        at_once = max(1, _PRODUCT_BYTES // (4 * len(query_vectors)))
         begin = 0
         while begin < out.shape[1]:
             room = self._starts[begin] + at_once
             end = max(begin + 1, int(np.searchsorted(self._starts, room, side="right")) - 1)
             a, b = self._starts[begin], self._starts[end]
-            similar = (asked @ torch.from_numpy(self._vectors[a:b]).T).numpy()
+            similar = (query_vectors @ torch.from_numpy(self._vectors[a:b]).T).numpy()
             best = np.maximum.reduceat(similar, self._starts[begin:end] - a, axis=1)
             out[:, begin:end] = np.add.reduceat(best, first, axis=0)
             begin = end

@@ -26,7 +26,7 @@ def token_batches(
     """
     order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
     batches: list[list[int]] = []
-    width = held = 0
+    width = tokens = 0
     for i in order:
         texts = len(batches[-1]) + 1 if batches else 0
         area = width * texts
@@ -34,10 +34,10 @@ def token_batches(
             not batches
             or area > budget
             or (most_texts is not None and texts > most_texts)
-            or (area - width >= budget // 16 and held + lengths[i] < (1 - PADDING) * area)
+            or (area - width >= budget // 16 and tokens + lengths[i] < (1 - PADDING) * area)
         ):
             batches.append([])
-            width, held = lengths[i], 0
+            width, tokens = lengths[i], 0
         batches[-1].append(i)
-        held += lengths[i]
+        tokens += lengths[i]
     return batches

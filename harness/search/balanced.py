@@ -40,15 +40,15 @@ def balanced(
     """
     rounds = found.block_rank[:, None].astype(np.int64)
     n_above = np.minimum(pool.sizes, rounds - 1) + (found.ranked_above >= rounds)
-    own = np.arange(len(n_above)), found.gold_language
+    own = np.arange(len(n_above)), found.relevant_language
     n_above[own] = rounds[:, 0] - 1
     head = _head(found, pool, decider, margin, min(k, len(pool)))
     places = -np.arange(head.shape[1], dtype=np.float32)
     return replace(
         found,
         ranked_above=n_above.astype(np.int32),
-        head=head,
-        head_scores=np.broadcast_to(places, head.shape).copy(),
+        top_k=head,
+        top_k_scores=np.broadcast_to(places, head.shape).copy(),
     )
 
 
@@ -56,7 +56,7 @@ def _head(
     found: SearchResult, pool: Pool, decider: Decider, margin: NDArray[np.float32], k: int
 ) -> NDArray[np.int32]:
     depth = rounds_for(pool, k)
-    queries = len(found.golds.questions)
+    queries = len(found.relevant.questions)
     parts = [found.block_top_k[x] for x in pool.languages]
     column = np.concatenate([c[:, :depth] for c, _ in parts], axis=1).astype(np.int64)
     score = np.concatenate([s[:, :depth] for _, s in parts], axis=1)

@@ -164,7 +164,7 @@ def rank_with_own_indexes(
         alone = pool.only(name)
         index = index_pool(model, passages[first:last], alone)
         for x, texts in queries.items():
-            here = found[x].gold_language == pool.languages.index(name)
+            here = found[x].relevant_language == pool.languages.index(name)
             wanted = (block_tops or {}).get(x, {}).get(name, 0)
             own = rank(
                 index_scores(index, texts, x),
@@ -176,7 +176,7 @@ def rank_with_own_indexes(
             )
             block_rank[x][here] = own.block_rank
             if wanted:
-                block_top_k[x][name] = (own.head + np.int32(first), own.head_scores)
+                block_top_k[x][name] = (own.top_k + np.int32(first), own.top_k_scores)
             if progress is not None:
                 progress(len(texts))
     return {

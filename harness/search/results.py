@@ -16,16 +16,16 @@ class SearchResult:
     """The search results for the queries of one language."""
 
     language: str
-    golds: RelevantPassages
-    gold_language: NDArray[np.int16]
+    relevant: RelevantPassages
+    relevant_language: NDArray[np.int16]
     """(G,) index into the pool's languages."""
     ranked_above: NDArray[np.int32]
     """(G, L) number of passages of each language ranked above the relevant passage in the pool."""
     block_rank: NDArray[np.int32]
     """(G,) rank within the relevant passage's own language: the mono and cross settings."""
-    head: NDArray[np.int32]
+    top_k: NDArray[np.int32]
     """(Q, k) best columns of the pool, best first."""
-    head_scores: NDArray[np.float32]
+    top_k_scores: NDArray[np.float32]
     """(Q, k) for trec_eval: where float32 would order two passages differently from their exact
     scores, the lower one's is one step less. Plain products if scores were not requested."""
     block_top_k: Mapping[str, tuple[NDArray[np.int32], NDArray[np.float32]]]

@@ -324,12 +324,12 @@ class ShardSearch:
             best = columns(head.language, head.row)
             found[x] = SearchResult(
                 language=x,
-                golds=golds,
-                gold_language=gold_language[a:b],
+                relevant=golds,
+                relevant_language=gold_language[a:b],
                 ranked_above=n_above[a:b].astype(np.int32),
                 block_rank=own.astype(np.int32),
-                head=best.astype(np.int32),
-                head_scores=self._scores_of(head, span.start, best),
+                top_k=best.astype(np.int32),
+                top_k_scores=self._scores_of(head, span.start, best),
                 block_top_k={
                     y: (c.astype(np.int32), self._scores_of(h, span.start, c))
                     for y, h in blocks[x].items()

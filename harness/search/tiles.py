@@ -198,12 +198,12 @@ class _Ranking:
         own_block = self._outranked[np.arange(len(self._outranked)), gold_language] + 1
         return SearchResult(
             language=self._language,
-            golds=self._golds,
-            gold_language=gold_language,
+            relevant=self._golds,
+            relevant_language=gold_language,
             ranked_above=self._outranked,
             block_rank=own_block.astype(np.int32),
-            head=self._head,
-            head_scores=self._top_scores,
+            top_k=self._head,
+            top_k_scores=self._top_scores,
             block_top_k=self._blocks,
         )
 

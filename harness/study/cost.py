@@ -37,7 +37,7 @@ class StudyPlan:
     """What remains to be done."""
 
     study: Study
-    cells: int
+    trials: int
     finished: int
     references: int
     trainings: int
@@ -85,9 +85,9 @@ def plan_study(study: Study, options: StudyOptions, progress: Progress | None = 
 
 
 def _plan(ready: Ready, reading: Reading, options: StudyOptions, progress: Progress) -> StudyPlan:
-    left = [x for x in ready.jobs if _held(x, options) is None]
-    cells = [x for x in left if x.cell is not None]
-    trained = sum(_texts_of(ready, x) for x in cells)
+    left = [x for x in ready.jobs if _finished(x, options) is None]
+    trials = [x for x in left if x.trial is not None]
+    trained = sum(_texts_of(ready, x) for x in trials)
     of_tasks = sum(x.texts for x in ready.tasks)
     pairs = sum(
         2 * int(x["rows"]) * (len(x["study"]["languages"]) if x["form"] == "parallel" else 1)
@@ -96,27 +96,27 @@ def _plan(ready: Ready, reading: Reading, options: StudyOptions, progress: Progr
     workers = _workers(options)
     first = again = 0.0
     size = 0
-    if cells:
-        first, again, size = _measure(cells[0], reading, options, progress)
+    if trials:
+        first, again, size = _measure(trials[0], reading, options, progress)
     scored = of_tasks * len(left)
     distinct = min(pairs, trained) + of_tasks
     there = [
-        sum(held["seconds"].values())
+        sum(document["seconds"].values())
         for job in ready.jobs
-        if job.cell is not None and (held := _held(job, options)) is not None
+        if job.trial is not None and (document := _finished(job, options)) is not None
     ]
-    if there and cells:
+    if there and trials:
         seconds = sum(there) / len(there) * len(left) / workers
     else:
         new = distinct * max(0.0, first - again)
         seconds = ((trained * BACKWARD + scored) * again + new) / workers
     values = sum(x.rows * len(x.facts["measures"]) for x in ready.tasks)
-    kept = size * len(cells) if options.keep_models else 0
+    kept = size * len(trials) if options.keep_models else 0
     return StudyPlan(
         study=ready.study,
-        cells=len(ready.cells),
-        finished=len(ready.cells) - len(cells),
-        references=len(left) - len(cells),
+        trials=len(ready.trials),
+        finished=len(ready.trials) - len(trials),
+        references=len(left) - len(trials),
         trainings=trained,
         scored=scored,
         distinct=distinct,
@@ -130,15 +130,15 @@ def _plan(ready: Ready, reading: Reading, options: StudyOptions, progress: Progr
     )
 
 
-def _held(job: Job, options: StudyOptions) -> dict[str, Any] | None:
-    last = CELL if job.cell else REFERENCE
+def _finished(job: Job, options: StudyOptions) -> dict[str, Any] | None:
+    last = CELL if job.trial else REFERENCE
     place = options.output / job.folder.parent.name / job.folder.name
     return read_whole(place / last, job.digest)
 
 
 def _texts_of(ready: Ready, job: Job) -> int:
-    assert job.settings is not None and job.cell is not None
-    steps = ready.steps[job.cell.name] * job.settings.accumulation
+    assert job.settings is not None and job.trial is not None
+    steps = ready.steps[job.trial.name] * job.settings.accumulation
     return steps * job.settings.batch_size * 2  # a query and a passage
 
 
@@ -153,8 +153,8 @@ def _workers(options: StudyOptions) -> int:
         return gpus() or max(2, cores() // 8)
     from harness.vectors.workers.ray_cluster import resources
 
-    held, processors = resources()
-    return held or max(2, processors // 8)
+    document, processors = resources()
+    return document or max(2, processors // 8)
 
 
 def _measure(

@@ -132,9 +132,9 @@ def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, 
     """``above`` over ``below``: tables merge key by key, everything else replaces."""
     found = copy.deepcopy(dict(below))
     for key, value in above.items():
-        held = found.get(key)
-        if isinstance(held, dict) and isinstance(value, dict):
-            found[key] = _laid_over(held, value)
+        present = found.get(key)
+        if isinstance(present, dict) and isinstance(value, dict):
+            found[key] = _laid_over(present, value)
         else:
             found[key] = copy.deepcopy(value)
     return found

@@ -80,7 +80,7 @@ class Job:
     """What is scored, or trained further."""
     settings: Settings | None = None
     """Options of a trial's training."""
-    cell: Trial | None = None
+    trial: Trial | None = None
     overlap: tuple[Mapping[str, Any], ...] = ()
     """Evaluation questions found in a trial's pairs."""
 
@@ -105,7 +105,7 @@ class Ready:
     """A study that can be run."""
 
     study: Study
-    cells: tuple[Trial, ...]
+    trials: tuple[Trial, ...]
     tasks: tuple[Task, ...]
     jobs: tuple[Job, ...]
     """References, then trials seed by seed, so that an interrupted study has complete seeds."""
@@ -165,19 +165,19 @@ def _facts(prepared: Prepared) -> dict[str, Any]:
 
 
 def _texts(prepared: Prepared) -> int:
-    queries = sum(len(x.questions) for x in prepared.golds.values())
+    queries = sum(len(x.questions) for x in prepared.relevant.values())
     return queries + sum(prepared.data.passage_counts.values())
 
 
 def _rows(prepared: Prepared) -> int:
-    return sum(len(prepared.golds[x.query_language].questions) for x in prepared.settings)
+    return sum(len(prepared.relevant[x.query_language].questions) for x in prepared.settings)
 
 
 @dataclass(frozen=True)
 class Checked:
     """What :func:`check_study` has found to be right."""
 
-    cells: tuple[Trial, ...]
+    trials: tuple[Trial, ...]
     references: Mapping[str, Mapping[str, Any]]
     """Name -> what tells it from other models."""
 
@@ -190,9 +190,9 @@ def check_study(study: Study, options: StudyOptions) -> Checked:
     """
     from harness.models import load
 
-    cells = trials_of(study)
+    trials = trials_of(study)
     places = _places(study, options)
-    check_sources(places, {x.data for cell in cells for x in cell.data})
+    check_sources(places, {x.data for trial in trials for x in trial.data})
     references = {}
     how = ModelOptions(device=options.device, offline=options.offline)
     for number, model in enumerate(study.references):
@@ -201,7 +201,7 @@ def check_study(study: Study, options: StudyOptions) -> Checked:
         except HarnessError as error:
             raise StudyError(f"{study.where}: key 'score.references[{number}]': {error}") from error
         references[model] = json.loads(json.dumps(dict(facts), default=str))
-    return Checked(cells, references)
+    return Checked(trials, references)
 
 
 def _places(study: Study, options: StudyOptions) -> Places:
@@ -228,16 +228,16 @@ def make_ready(
         StudyError: anything of it cannot be; nothing has been trained.
     """
     checked, reading = checked or check_study(study, options), reading or Reading()
-    cells, places = checked.cells, _places(study, options)
-    bases = _bases(study, cells, options, places)
+    trials, places = checked.trials, _places(study, options)
+    bases = _bases(study, trials, options, places)
     progress.start("read tasks", 0, "tasks")
     tasks = tasks_of(study, options, places, reading)
     progress.finish()
-    names = dict.fromkeys(x.data for cell in cells for x in cell.data)
+    names = dict.fromkeys(x.data for trial in trials for x in trial.data)
     data = make_data(places, list(names), [x.spec for x in tasks], progress)
     portions = {
         x: cut(places, x, data[x.data])
-        for x in dict.fromkeys(x for cell in cells for x in cell.data)
+        for x in dict.fromkeys(x for trial in trials for x in trial.data)
     }
     scored = {x.scored.name: x.facts for x in tasks}
     common = {
@@ -255,36 +255,36 @@ def make_ready(
         for model, facts in checked.references.items()
     ]
     planned = _Planned(study, reading)
-    progress.start("plan trials", len(cells), "trials")
+    progress.start("plan trials", len(trials), "trials")
     made = []
-    for cell in cells:
-        base = str(cell.options["base"])
-        files = tuple(str(portions[x][0]) for x in cell.data)
-        settings = replace(cell.settings(files), base=bases[base]["name"])
-        planned.look(cell, settings, [portions[x][1] for x in cell.data])
+    for trial in trials:
+        base = str(trial.options["base"])
+        files = tuple(str(portions[x][0]) for x in trial.data)
+        settings = replace(trial.settings(files), base=bases[base]["name"])
+        planned.look(trial, settings, [portions[x][1] for x in trial.data])
         digest = digest_of(
             {
                 **common,
                 "settings": json.loads(
                     json.dumps({**asdict(settings), "data": None, "base": None})
                 ),
-                "pairs": [portions[x][1] for x in cell.data],
+                "pairs": [portions[x][1] for x in trial.data],
                 "base": bases[base]["facts"],
             }
         )
-        path = options.output / CELLS / cell.name
-        overlap = tuple(y for x in cell.data for y in data[x.data]["study"]["overlap"]["found"])
-        made.append(Job(cell.name, path, digest, settings.base, settings, cell, overlap))
+        path = options.output / CELLS / trial.name
+        overlap = tuple(y for x in trial.data for y in data[x.data]["study"]["overlap"]["found"])
+        made.append(Job(trial.name, path, digest, settings.base, settings, trial, overlap))
         progress.advance(1)
     progress.finish()
     seeds: dict[int, list[Job]] = {seed: [] for seed in study.seeds}
-    for cell, job in zip(cells, made, strict=True):
-        seeds[cell.seed].append(job)
+    for trial, job in zip(trials, made, strict=True):
+        seeds[trial.seed].append(job)
     return Ready(
         study=study,
-        cells=cells,
+        trials=trials,
         tasks=tasks,
-        jobs=(*jobs, *(job for held in seeds.values() for job in held)),
+        jobs=(*jobs, *(job for group in seeds.values() for job in group)),
         data=data,
         pairs=planned.pairs,
         steps=planned.steps,
@@ -292,7 +292,7 @@ def make_ready(
 
 
 def _bases(
-    study: Study, cells: Sequence[Trial], options: StudyOptions, places: Places
+    study: Study, trials: Sequence[Trial], options: StudyOptions, places: Places
 ) -> dict[str, dict[str, Any]]:
     """Base -> name to load it by, and what tells it from others; each is loaded once.
 
@@ -303,18 +303,18 @@ def _bases(
 
     found: dict[str, dict[str, Any]] = {}
     loaded = set()
-    for cell in cells:
-        settings = cell.settings()
+    for trial in trials:
+        settings = trial.settings()
         name = places.model(settings.base)
         try:
             if settings.base not in found:
-                held = find_base(name, options.offline)
-                found[settings.base] = {"name": name, "facts": held}
+                base_facts = find_base(name, options.offline)
+                found[settings.base] = {"name": name, "facts": base_facts}
             if (name, settings.freeze) not in loaded:
                 load_base(replace(settings, base=name), device="cpu", offline=options.offline)
                 loaded.add((name, settings.freeze))
         except HarnessError as error:
-            raise StudyError(f"{study.where}: trial {cell.name}: {in_keys(error)}") from error
+            raise StudyError(f"{study.where}: trial {trial.name}: {in_keys(error)}") from error
     return found
 
 
@@ -336,7 +336,7 @@ class _Planned:
         self.pairs: dict[str, int] = {}
         self.steps: dict[str, int] = {}
 
-    def look(self, cell: Trial, settings: Settings, digests: Sequence[str]) -> None:
+    def look(self, trial: Trial, settings: Settings, digests: Sequence[str]) -> None:
         """Plan the batches of a trial, whose files have these digests.
 
         Raises:
@@ -352,7 +352,7 @@ class _Planned:
                 data = read_data(settings, read=self._reading.pairs)
             except HarnessError as error:
                 raise StudyError(
-                    f"{self._study.where}: trial {cell.name} cannot be run: {in_keys(error)}"
+                    f"{self._study.where}: trial {trial.name} cannot be run: {in_keys(error)}"
                 ) from error
             for file, found, digest in zip(settings.data, data.files, digests, strict=False):
                 if found["sha256"] != digest:
@@ -362,7 +362,7 @@ class _Planned:
                     )
             pairs = sum(len(s.rows) for s in data.train.plan.strata)
             self._seen[key] = pairs, planned_steps(settings, data)
-        self.pairs[cell.name], self.steps[cell.name] = self._seen[key]
+        self.pairs[trial.name], self.steps[trial.name] = self._seen[key]
 
 
 _PLANNED = (

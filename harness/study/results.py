@@ -34,7 +34,7 @@ CELLS, DATA, MODELS, REFERENCES = "cells", "data", "models", "references"
 class TrialResult:
     """A trial that is trained and scored."""
 
-    cell: Trial
+    trial: Trial
     training: Mapping[str, Any]
     """``steps``, ``weights_of_step``, ``said``, ``seconds``, ``validation_loss``, ``pairs``,
     ``languages`` and ``overlap`` of the training."""
@@ -49,7 +49,7 @@ class Results:
     """What a study has come to."""
 
     study: Study
-    cells: tuple[TrialResult, ...]
+    trials: tuple[TrialResult, ...]
     """In the study's order; of an unfinished study those that are there."""
     references: Mapping[str, Mapping[str, Record]]
     """Model -> scored task -> record, in the study's order."""
@@ -78,17 +78,17 @@ def load_results(folder: str | Path) -> Results:
     )
     digests: Mapping[str, str] = head["digests"]
     found, missing, failed = [], [], {}
-    for cell in trials_of(study):
-        place = folder / CELLS / cell.name
-        document = read_whole(place / CELL, digests.get(cell.name))
+    for trial in trials_of(study):
+        place = folder / CELLS / trial.name
+        document = read_whole(place / CELL, digests.get(trial.name))
         if document is None:
-            missing.append(cell)
-            if (why := read_whole(place / FAILED, digests.get(cell.name))) is not None:
-                failed[cell.name] = str(why["error"])
+            missing.append(trial)
+            if (why := read_whole(place / FAILED, digests.get(trial.name))) is not None:
+                failed[trial.name] = str(why["error"])
             continue
         found.append(
             TrialResult(
-                cell,
+                trial,
                 document["training"],
                 _records(place, document["records"]),
                 document["seconds"],
@@ -102,7 +102,7 @@ def load_results(folder: str | Path) -> Results:
             references[model] = _records(place, document["records"])
     return Results(
         study=study,
-        cells=tuple(found),
+        trials=tuple(found),
         references=references,
         missing=tuple(missing),
         failed=failed,

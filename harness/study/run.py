@@ -41,7 +41,7 @@ class Ran:
     """What a call has come to."""
 
     folder: Path
-    cells: int
+    trials: int
     """All of the study."""
     before: int
     """Cells and references that were there."""
@@ -92,7 +92,7 @@ def run_study(
         for job in ready.jobs:
             if _whole(job):
                 remove_model(options.output, job.key)
-    ran = Ran(options.output, len(ready.cells), len(ready.jobs) - len(jobs))
+    ran = Ran(options.output, len(ready.trials), len(ready.jobs) - len(jobs))
     if jobs:
         _work(ready, reading, jobs, options, ran, progress, tell, command)
     return ran
@@ -106,12 +106,11 @@ def check_folder(study: Study, output: Path) -> None:
     """
     if (output / STUDY).is_file():
         head = read_head(output)
-        held = head["study"].get("name"), head["scale"]
-        if held != (study.name, study.scale):
+        present = head["study"].get("name"), head["scale"]
+        if present != (study.name, study.scale):
             raise StudyError(
-                f"--output {output}: contains the study {held[0]!r} at scale {held[1]}, and this "
-                "is "
-                f"{study.name!r} at scale {study.scale}; give another folder"
+                f"--output {output}: contains the study {present[0]!r} at scale {present[1]}, "
+                f"and this is {study.name!r} at scale {study.scale}; give another folder"
             )
     elif output.exists() and (
         not output.is_dir() or any(x.name != _LOCK for x in output.iterdir())
@@ -148,12 +147,12 @@ def _head(study: Study, ready: Ready | None) -> dict[str, Any]:
         "scale": study.scale,
         "scales": list(study.scales),
         "harness": versions().get("polyglot-harness"),
-        "cells": [x.name for x in ready.cells] if ready else [],
-        "digests": {x.cell.name: x.digest for x in jobs if x.cell is not None},
+        "cells": [x.name for x in ready.trials] if ready else [],
+        "digests": {x.trial.name: x.digest for x in jobs if x.trial is not None},
         "references": {
             model: {"folder": job.folder.name, "digest": job.digest}
             for model, job in zip(
-                study.references, [x for x in jobs if x.cell is None], strict=False
+                study.references, [x for x in jobs if x.trial is None], strict=False
             )
         },
         "data": {} if ready is None else ready.data,
@@ -163,7 +162,7 @@ def _head(study: Study, ready: Ready | None) -> dict[str, Any]:
 
 
 def _whole(job: Job) -> bool:
-    last = CELL if job.cell else REFERENCE
+    last = CELL if job.trial else REFERENCE
     return read_whole(job.folder / last, job.digest) is not None
 
 
@@ -182,7 +181,7 @@ def _work(
     finished = 0
     names = {x.key for x in jobs}
 
-    def told(job: Job, outcome: str) -> None:
+    def report(job: Job, outcome: str) -> None:
         nonlocal finished
         finished += 1
         names.discard(job.key)
@@ -195,7 +194,7 @@ def _work(
             tell(f"{line}: failed: {ran.failed[job.key]}")
             return
         ran.done += outcome == "done"
-        whole = read_whole(job.folder / (CELL if job.cell else REFERENCE), job.digest) or {}
+        whole = read_whole(job.folder / (CELL if job.trial else REFERENCE), job.digest) or {}
         tell(f"{line}: {_spent(whole.get('seconds', {}))}")
 
     worker = TrialWorker(
@@ -206,9 +205,9 @@ def _work(
     )
     # In this process every stage of a trial has its own progress bar.
     if options.engine != "local":
-        progress.start("cells", total, "cells")
+        progress.start("trials", total, "trials")
     with _workers(worker, options, total, progress, reading) as workers:
-        lost, rest = dispatch(jobs, workers, told)
+        lost, rest = dispatch(jobs, workers, report)
     progress.finish()
     for job, why in lost:
         ran.failed[job.key] = why

@@ -81,7 +81,7 @@ class TrialRunner:
         again when the study is run again.
         """
         self._begin()
-        last = CELL if job.cell else REFERENCE
+        last = CELL if job.trial else REFERENCE
         if read_whole(job.folder / last, job.digest) is not None:
             return Answer("finished")
         claim = take(self._worker.options.output / CLAIMS / job.folder.name)
@@ -91,7 +91,7 @@ class TrialRunner:
             if read_whole(job.folder / last, job.digest) is not None:
                 return Answer("finished")
             try:
-                found = self._cell(job) if job.cell else self._reference(job)
+                found = self._trial(job) if job.trial else self._reference(job)
             except HarnessError as error:
                 return self._failed(job, str(error), None)
             except Exception as error:  # whatever it is, the other trials continue
@@ -122,16 +122,16 @@ class TrialRunner:
 
     def _head(self, job: Job) -> dict[str, Any]:
         head: dict[str, Any] = {"format": KIND, "name": job.key, "digest": job.digest}
-        if job.cell is not None:
-            cell = job.cell
-            head |= {"arm": cell.arm, "values": dict(cell.values), "seed": cell.seed}
+        if job.trial is not None:
+            trial = job.trial
+            head |= {"arm": trial.arm, "values": dict(trial.values), "seed": trial.seed}
         return head
 
     def _failed(self, job: Job, why: str, trace: str | None) -> Answer:
         write_json(job.folder / FAILED, {**self._head(job), "error": why, "traceback": trace})
         return Answer("failed", why)
 
-    def _cell(self, job: Job) -> dict[str, Any]:
+    def _trial(self, job: Job) -> dict[str, Any]:
         from harness.models import load
         from harness.training.train import Overlaps, train
 

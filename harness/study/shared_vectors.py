@@ -82,16 +82,16 @@ def _compute(module: Any, texts: Sequence[str], store: Store, progress: Progress
 
 def _of_pairs(settings: Settings, sets: Sequence[DataSet]) -> Iterator[str]:
     found: dict[str, None] = {}
-    wanted = settings.languages
+    chosen = settings.languages
     for pairs in sets:
         for x in pairs.examples:
             for prompt, side in (
                 (settings.query_prompt, x.query),
                 (settings.passage_prompt, x.passage),
             ):
-                found |= {prompt + t: None for k, t in side.items() if not wanted or k in wanted}
+                found |= {prompt + t: None for k, t in side.items() if not chosen or k in chosen}
             for language, texts in x.negatives.items():
-                if not wanted or language in wanted:
+                if not chosen or language in chosen:
                     kept = texts[: settings.hard_negatives]
                     found |= {settings.passage_prompt + t: None for t in kept}
     yield from found

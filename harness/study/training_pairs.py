@@ -136,19 +136,19 @@ class Evaluations:
 
     def __init__(self, places: Places) -> None:
         self._places = places
-        self._held: dict[str, Evaluation] = {}
+        self._by_digest: dict[str, Evaluation] = {}
 
     def of(self, specs: Sequence[TaskSpec]) -> list[Evaluation]:
         """Questions and, of small tasks, relevant passages, as training itself looks at them."""
         for spec in specs:
-            if spec.digest not in self._held:
-                self._held[spec.digest] = evaluation(
+            if spec.digest not in self._by_digest:
+                self._by_digest[spec.digest] = evaluation(
                     spec,
                     "gold" if spec.size == "small" else "none",
                     data_dir=self._places.data_dir,
                     offline=self._places.offline,
                 )
-        return [self._held[spec.digest] for spec in specs]
+        return [self._by_digest[spec.digest] for spec in specs]
 
 
 def make_data(
@@ -195,9 +195,9 @@ def _made(
             "clean": [x.digest for x in cleaned],
         }
     )
-    held = _held(path)
-    if held.get("study", {}).get("key") == key:
-        return held
+    about = _about(path)
+    if about.get("study", {}).get("key") == key:
+        return about
     work = places.output / ".work" / path.name
     if data.source == PAIRS:
         sources = [places.source(x) for x in data.files]
@@ -256,7 +256,7 @@ def _remove(work: Path) -> None:
         left.unlink()
 
 
-def _held(path: Path) -> dict[str, Any]:
+def _about(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
@@ -371,15 +371,15 @@ def cut(places: Places, portion: Portion, facts: Mapping[str, Any]) -> tuple[Pat
             f"{portion.data!r}, which has {total:,}"
         )
     path = places.output / f"{portion.data}.{portion.rows}.jsonl.gz"
-    held = _held(path)
-    if held.get("of") != facts["sha256"]:
+    about = _about(path)
+    if about.get("of") != facts["sha256"]:
         chosen = set(_order(str(facts["sha256"]), total)[: portion.rows])
         rows = (x for i, x in enumerate(stream_examples(whole)) if i in chosen)
         about_path(path).unlink(missing_ok=True)
         _, digest = write_stream(path, rows, facts["form"])
-        held = {"of": facts["sha256"], "rows": portion.rows, "sha256": digest}
-        write_json(about_path(path), held)
-    return path, str(held["sha256"])
+        about = {"of": facts["sha256"], "rows": portion.rows, "sha256": digest}
+        write_json(about_path(path), about)
+    return path, str(about["sha256"])
 
 
 def _order(digest: str, rows: int) -> list[int]:

@@ -57,20 +57,21 @@ def trials_of(study: Study) -> tuple[Trial, ...]:
         axes = [study.axes[x] for x in arm.axes]
         for points in product(*(x.points for x in axes)):
             for seed in study.seeds:
-                cell = _cell(study, arm, points, seed)
-                _check(study, cell)
+                trial = _trial(study, arm, points, seed)
+                _check(study, trial)
                 # Folders of some systems do not tell upper case from lower.
-                other = found.setdefault(cell.name.lower(), cell)
-                if other is not cell:
+                other = found.setdefault(trial.name.lower(), trial)
+                if other is not trial:
                     raise StudyError(
-                        f"{study.where}: two trials have the name {cell.name!r}: arm {other.arm!r} "
-                        f"{_at(other)} and arm {cell.arm!r} {_at(cell)}; give arms and points "
-                        "names that differ in more than signs and case"
+                        f"{study.where}: two trials have the name {trial.name!r}: "
+                        f"arm {other.arm!r} {_at(other)} and arm {trial.arm!r} "
+                        f"{_at(trial)}; give arms and points names that differ in more than signs "
+                        "and case"
                     )
     return tuple(found.values())
 
 
-def _cell(study: Study, arm: Arm, points: Sequence[Point], seed: int) -> Trial:
+def _trial(study: Study, arm: Arm, points: Sequence[Point], seed: int) -> Trial:
     options = {**study.train, **arm.train}
     data = arm.data
     rows: dict[str, int] = {}
@@ -90,23 +91,25 @@ def _cell(study: Study, arm: Arm, points: Sequence[Point], seed: int) -> Trial:
     )
 
 
-def _check(study: Study, cell: Trial) -> None:
+def _check(study: Study, trial: Trial) -> None:
     try:
-        settings = cell.settings()
+        settings = trial.settings()
     except UsageError as error:
-        raise StudyError(f"{study.where}: trial {cell.name}: {in_keys(error)}") from error
+        raise StudyError(f"{study.where}: trial {trial.name}: {in_keys(error)}") from error
     if not settings.base:
         raise StudyError(f"{study.where}: key 'train.base' is missing: the model to train further")
-    if not cell.data:
+    if not trial.data:
         raise StudyError(
-            f"{study.where}: trial {cell.name} has no data left: arm {cell.arm!r} trains on "
+            f"{study.where}: trial {trial.name} has no data left: arm {trial.arm!r} trains on "
             "nothing "
             "but what the axis leaves out; give it another data set, or leave 0 out of the values"
         )
 
 
-def _at(cell: Trial) -> str:
-    return ", ".join(f"{x}={named(v)}" for x, v in cell.values.items()) or f"with seed {cell.seed}"
+def _at(trial: Trial) -> str:
+    return (
+        ", ".join(f"{x}={named(v)}" for x, v in trial.values.items()) or f"with seed {trial.seed}"
+    )
 
 
 def in_keys(error: Exception) -> str:

@@ -114,8 +114,8 @@ def _find(name: str, offline: bool) -> tuple[Path, str | None]:
     if match and not name.startswith((".", "/", "~")):
         folder = snapshot(match["repo"], match["revision"], offline=offline)
         return folder, folder.name
-    beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-    hint = did_you_mean(path.name, [*beside, "use-m3"])
+    siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+    hint = did_you_mean(path.name, [*siblings, "use-m3"])
     raise ModelError(
         f"--base {name}: no such folder{hint}; a base is use-m3, a ./folder or ORG/NAME on the hub"
     )

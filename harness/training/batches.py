@@ -88,9 +88,9 @@ class PairCollator:
 
     def __call__(self, pairs: Sequence[Pair]) -> dict[str, Any]:
         """The features of one batch."""
-        golds = [x.passage for x in pairs]
+        relevant = [x.passage for x in pairs]
         # A pair's hard negative can be relevant to another pair in the batch: not a negative there.
-        taken = set(golds)
+        taken = set(relevant)
         hard: list[str] = []
         for pair in pairs:
             new = [x for x in dict.fromkeys(pair.negatives) if x not in taken]
@@ -98,7 +98,7 @@ class PairCollator:
             taken.update(hard)
         sides = (
             ("query", [x.query for x in pairs], self._settings.query_prompt),
-            ("passage", golds + hard, self._settings.passage_prompt),
+            ("passage", relevant + hard, self._settings.passage_prompt),
         )
         return {
             f"{side}_{name}": value

@@ -34,46 +34,46 @@ def keep_apart(
     Returns:
         ``None`` where no such change is found.
     """
-    held = [rows.tolist() for rows in batches]
+    members = [rows.tolist() for rows in batches]
     counts = [Counter(group[rows].tolist()) for rows in batches]
 
     def fits(row: int, at: int) -> bool:
         return bool(allowed[signature[row], cells[at]])
 
     def swapped(at: int, place: int) -> bool:
-        row = held[at][place]
+        row = members[at][place]
         mine = int(group[row])
-        for other in _others(at, len(held)):
+        for other in _others(at, len(members)):
             if counts[other][mine] or not fits(row, other):
                 continue
-            for there, candidate in enumerate(held[other]):
+            for there, candidate in enumerate(members[other]):
                 theirs = int(group[candidate])
                 if not counts[at][theirs] and fits(candidate, at):
-                    held[at][place], held[other][there] = candidate, row
+                    members[at][place], members[other][there] = candidate, row
                     counts[at].update({mine: -1, theirs: 1})
                     counts[other].update({mine: 1, theirs: -1})
                     return True
         return False
 
     def moved(at: int, place: int) -> bool:
-        row = held[at][place]
+        row = members[at][place]
         mine = int(group[row])
-        for other in _others(at, len(held)):
-            if not counts[other][mine] and fits(row, other) and len(held[other]) < limit:
-                del held[at][place]
-                held[other].append(row)
+        for other in _others(at, len(members)):
+            if not counts[other][mine] and fits(row, other) and len(members[other]) < limit:
+                del members[at][place]
+                members[other].append(row)
                 counts[at].update({mine: -1})
                 counts[other].update({mine: 1})
                 return True
         return False
 
-    for at in range(len(held)):
+    for at in range(len(members)):
         # From the back, so that a row that leaves does not shift those still to be looked at.
-        for place in reversed(range(len(held[at]))):
-            crowded = counts[at][int(group[held[at][place]])] > 1
+        for place in reversed(range(len(members[at]))):
+            crowded = counts[at][int(group[members[at][place]])] > 1
             if crowded and not swapped(at, place) and not moved(at, place):
                 return None
-    return [np.array(rows, np.int64) for rows in held]
+    return [np.array(rows, np.int64) for rows in members]
 
 
 def _others(at: int, count: int) -> list[int]:

@@ -171,9 +171,9 @@ class Plan:
         taken = np.zeros(len(queues), np.int64)
         left = np.array([len(q) for q in queues])
 
-        def take(cell: int, wanted: int) -> Batch:
+        def take(cell: int, limit: int) -> Batch:
             open_ = np.where(stratum.allowed[:, cell], left, 0)
-            counts = rng.multivariate_hypergeometric(open_, wanted, method="marginals")
+            counts = rng.multivariate_hypergeometric(open_, limit, method="marginals")
             parts = [queues[s][taken[s] : taken[s] + counts[s]] for s in np.flatnonzero(counts)]
             taken[:] += counts
             left[:] -= counts
@@ -312,10 +312,10 @@ def _by_group(group: Ints, rng: Random) -> Ints:
     return within[np.argsort(shuffled[number[within]], kind="stable")]
 
 
-def _batch_size(stratum: Stratum, wanted: int) -> int:
-    """The largest size up to ``wanted`` with as many batches as the largest group has rows."""
+def _batch_size(stratum: Stratum, limit: int) -> int:
+    """The largest size up to ``limit`` with as many batches as the largest group has rows."""
     n, homes = len(stratum.rows), len(stratum.home)
-    size = min(wanted, n)
+    size = min(limit, n)
     while size > 1 and (n - homes) // size + homes < stratum.crowd:
         size -= 1
     return size

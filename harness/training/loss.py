@@ -29,8 +29,8 @@ def info_nce(queries: Tensor, passages: Tensor, temperature: float) -> Tensor:
         temperature: above 0.
     """
     cosines = functional.normalize(queries, dim=-1) @ functional.normalize(passages, dim=-1).T
-    golds = torch.arange(len(queries), device=queries.device)
-    return functional.cross_entropy(cosines / temperature, golds)
+    relevant = torch.arange(len(queries), device=queries.device)
+    return functional.cross_entropy(cosines / temperature, relevant)
 
 
 class InfoNCE(CachedLossMixin, nn.Module):  # type: ignore[misc]

@@ -87,8 +87,8 @@ def _files(data: Sequence[Mapping[str, Any]]) -> list[str]:
         )
         for x in data
     ]
-    heads = ("file", "role", "rows", "trained on", "languages", "SHA-256")
-    return markdown_rows(Grid("", heads, rows, align="llrrll"))
+    headers = ("file", "role", "rows", "trained on", "languages", "SHA-256")
+    return markdown_rows(Grid("", headers, rows, align="llrrll"))
 
 
 def _options(settings: Mapping[str, Any], sources: Mapping[str, str]) -> list[str]:

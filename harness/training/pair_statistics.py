@@ -126,13 +126,16 @@ def describe(paths: Iterable[str | Path]) -> Statistics:
                 add("passage", language, text)
             for pair in _directions(example):
                 pairs[pair] += 1
-                asks, answers = places.setdefault(pair, (array("Q"), array("Q")))
-                asks.append(len(lengths["query", pair[0]]) - 1)
-                answers.append(len(lengths["passage", pair[1]]) - 1)
+                queries, passages = places.setdefault(pair, (array("Q"), array("Q")))
+                queries.append(len(lengths["query", pair[0]]) - 1)
+                passages.append(len(lengths["passage", pair[1]]) - 1)
     known = {key: found.all() for key, found in hashes.items()}
     repeated = copies = 0
-    for (asked, told), (asks, answers) in places.items():
-        both = np.stack([known["query", asked][asks], known["passage", told][answers]], axis=1)
+    for (query_language, passage_language), (queries, passages) in places.items():
+        both = np.stack(
+            [known["query", query_language][queries], known["passage", passage_language][passages]],
+            axis=1,
+        )
         copies += int((both[:, 0] == both[:, 1]).sum())
         repeated += len(both) - len(np.unique(both, axis=0))
     sides = []

@@ -200,11 +200,11 @@ def _check_folder(folder: Path, work: Path, identity: Mapping[str, Any]) -> None
                 "--restart to throw them away"
             )
         return
-    held = [x.name for x in folder.iterdir()] if folder.is_dir() else []
-    if [x for x in held if x != WORK]:
+    present = [x.name for x in folder.iterdir()] if folder.is_dir() else []
+    if [x for x in present if x != WORK]:
         raise UsageError(
             f"--output {folder}: is not empty and is not a training of the harness "
-            f"({sorted(held)[0]}, ...); give a new folder"
+            f"({sorted(present)[0]}, ...); give a new folder"
         )
 
 

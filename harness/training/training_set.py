@@ -51,7 +51,7 @@ def read_data(
     if not settings.data:
         raise UsageError("no training data; give --data FILE, as in --data pairs.jsonl")
     sets = _read(settings.data, "--data", read)
-    held = _read(settings.validation, "--validation", read)
+    validation_sets = _read(settings.validation, "--validation", read)
     rows, examples = rows_of(sets, settings.languages)
     if not len(rows):
         raise UsageError(
@@ -64,12 +64,12 @@ def read_data(
         check_usable(rows, examples, unusable, settings.recipe)
     kept = np.setdiff1d(np.arange(len(rows)), unusable)
     out = np.zeros(0, np.int64)
-    if not held and settings.holdout:
+    if not validation_sets and settings.holdout:
         kept, out = _hold_out(rows, kept, settings)
     train = _side(rows.take(kept), [examples[i] for i in kept], settings, processes)
     validation = None
-    if held:
-        validation = _validation(*rows_of(held), settings, processes)
+    if validation_sets:
+        validation = _validation(*rows_of(validation_sets), settings, processes)
     elif len(out):
         validation = _validation(rows.take(out), [examples[i] for i in out], settings, processes)
     epochs = range(int(np.ceil(settings.epochs)) if not settings.steps else 1)
@@ -87,7 +87,7 @@ def read_data(
             "trained_on": int(used[i]) if role == "train" else 0,
             "held_out": int(withheld[i]) if role == "train" else len(s),
         }
-        for role, group in (("train", sets), ("validation", held))
+        for role, group in (("train", sets), ("validation", validation_sets))
         for i, s in enumerate(group)
     ]
     return TrainingData(train, validation, files, seen_languages(train.plan))
@@ -129,10 +129,10 @@ def _hold_out(rows: PairRows, kept: Ints, settings: Settings) -> tuple[Ints, Int
     """
     groups = np.unique(rows.group[kept])
     rng = np.random.default_rng([settings.seed, 2])
-    wanted = settings.holdout * len(kept)
+    target = settings.holdout * len(kept)
     shuffled = rng.permutation(groups)
     sizes = np.bincount(rows.group[kept])[shuffled]
-    enough = int(np.searchsorted(np.cumsum(sizes), wanted) + 1)
+    enough = int(np.searchsorted(np.cumsum(sizes), target) + 1)
     out = np.isin(rows.group[kept], shuffled[:enough])
     return kept[~out], kept[out]
 

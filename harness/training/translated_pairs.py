@@ -183,12 +183,12 @@ class _Work:
 
     def _translate(self, window: Sequence[Example]) -> None:
         """Have every text of the window in the memories."""
-        wanted: dict[tuple[str, str], list[str]] = {}
+        untranslated: dict[tuple[str, str], list[str]] = {}
         for example in window:
             for target in self.targets:
                 for source, text in self._texts(example, target):
-                    wanted.setdefault((source, target), []).append(text)
-        for (source, target), texts in wanted.items():
+                    untranslated.setdefault((source, target), []).append(text)
+        for (source, target), texts in untranslated.items():
             memory, _ = self._memory(source, target)
             missing = memory.missing(texts)
             self.cached += len(texts) - len(missing)

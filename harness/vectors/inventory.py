@@ -56,13 +56,15 @@ class StoredSpace:
 
 def spaces(root: Path) -> list[StoredSpace]:
     """Every space under a store's root, by model, role and language."""
-    found = [_held(folder) for folder in sorted((root / "vectors").glob("*")) if folder.is_dir()]
+    found = [
+        _space_of(folder) for folder in sorted((root / "vectors").glob("*")) if folder.is_dir()
+    ]
     # One without facts and shards belongs to a run that has just begun, or stopped then.
     found = [x for x in found if x.facts or x.manifests]
     return sorted(found, key=lambda x: (x.model, x.what, x.folder.name))
 
 
-def _held(folder: Path) -> StoredSpace:
+def _space_of(folder: Path) -> StoredSpace:
     manifests = {}
     total, used = 0, 0.0
     for path in folder.iterdir():
@@ -83,7 +85,7 @@ def _manifest(path: Path) -> dict[str, Any]:
 
 
 def verify(
-    held: Sequence[StoredSpace], progress: Callable[[int], None] | None = None
+    stored: Sequence[StoredSpace], progress: Callable[[int], None] | None = None
 ) -> list[tuple[Path, str]]:
     """Compare every finished shard with its checksums; damaged ones lose their manifest.
 
@@ -91,7 +93,7 @@ def verify(
     for each shard.
     """
     damaged: list[tuple[Path, str]] = []
-    for space in held:
+    for space in stored:
         for name, manifest in space.manifests.items():
             wrong = _wrong(space.folder, name, manifest)
             if wrong is not None:
@@ -167,14 +169,14 @@ def _size(path: Path) -> int:
 
 
 def chosen(
-    held: Sequence[StoredSpace], models: Sequence[str], older_than: float | None
+    stored: Sequence[StoredSpace], models: Sequence[str], older_than: float | None
 ) -> list[Leftover]:
     """Spaces to prune: those of ``models``, or not written to for ``older_than`` days, or both.
 
     Without either, none: vectors are removed only on request.
     """
     found = []
-    for space in held if models or older_than is not None else ():
+    for space in stored if models or older_than is not None else ():
         days = (time.time() - space.used) / 86400
         if (not models or space.model in models) and (older_than is None or days > older_than):
             found.append(Leftover(space.folder, space.bytes, f"{space.model}, {space.what}"))

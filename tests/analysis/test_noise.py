@@ -39,10 +39,10 @@ class Blurred:
 
     def __init__(self, least: int = 5) -> None:
         self.least = least
-        self.asked: list[int] = []
+        self.requested: list[int] = []
 
     def encode(self, texts: Sequence[str], *, role: str, language: str) -> np.ndarray:
-        self.asked.append(len(texts))
+        self.requested.append(len(texts))
         vectors = tiny.WordBag().encode(texts, role=role, language=language)
         return np.ones_like(vectors) if language == "de" and len(texts) < self.least else vectors
 
@@ -92,10 +92,10 @@ def test_nothing_comes_from_the_store(task: str) -> None:
     """Neither in the reference nor in the variants, though the encoder offers a fingerprint."""
     model = tiny.WordBag()
     harness.evaluate(model, tasks=[task])
-    distinct = len(model.asked)
+    distinct = len(model.requested)
     found = measure_noise(model, task)
     encoded = [x for x in found.outcomes if x.skipped is None and x.variant.rows is None]
-    assert len(model.asked) == distinct * (2 + len(encoded))
+    assert len(model.requested) == distinct * (2 + len(encoded))
 
 
 def test_dtypes_that_an_encoder_does_not_take_are_skipped_with_the_reason(task: str) -> None:
@@ -153,7 +153,7 @@ def test_a_batch_is_as_large_as_its_variant_says(task: str) -> None:
     """Also for an encoder that takes no batch size: it is handed that many texts at a time."""
     model = Blurred(0)
     measure_noise(model, task)
-    sizes = model.asked
+    sizes = model.requested
     # The reference and the run after it hand over all texts of a role and language at once.
     whole = sizes[:6]
     assert sizes[6:12] == whole and min(whole) >= 20

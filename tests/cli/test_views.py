@@ -268,9 +268,9 @@ def test_a_matrix_wider_than_the_terminal_goes_on_below() -> None:
     columns = tuple(f"l{i:02d}" for i in range(18))
     lines = matrix(columns, 80).splitlines()
     assert max(map(len, lines)) <= 80
-    heads = " ".join(x for x in lines if x.startswith("  ")).split()
+    headers = " ".join(x for x in lines if x.startswith("  ")).split()
     values = [v for x in lines if x.startswith("en") for v in x.split()[1:]]
-    assert heads == list(columns)
+    assert headers == list(columns)
     assert values == [f"{i / 100:.4f}" for i in range(18)]
 
 

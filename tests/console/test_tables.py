@@ -69,14 +69,14 @@ def test_where_the_width_is_short_intervals_go_below_and_words_wrap() -> None:
 
 
 def test_columns_that_do_not_fit_go_on_below_with_the_names() -> None:
-    heads = ("Model", *(f"measure{i}" for i in range(6)))
+    headers = ("Model", *(f"measure{i}" for i in range(6)))
     rows = [(f"model{n}", *(f"0.{n}{i}" for i in range(6))) for n in range(3)]
-    lines = printed(Grid("Wide", heads, rows), 40)
+    lines = printed(Grid("Wide", headers, rows), 40)
     assert max(map(len, lines)) <= 40 and lines[0] == "Wide"
     for n in range(3):
         values = [v for x in lines if x.startswith(f"model{n}") for v in x.split()[1:]]
         assert values == [f"0.{n}{i}" for i in range(6)]
-    turned = printed(Grid("", heads, rows), 40, turn=True)
+    turned = printed(Grid("", headers, rows), 40, turn=True)
     assert turned[0].split() == ["Model", "model0", "model1", "model2"]
     assert turned[-1].split() == ["measure5", "0.05", "0.15", "0.25"]
 

@@ -67,13 +67,13 @@ def whole(handler: Handler) -> None:
     if body is None:
         handler.send(404, b"")
         return
-    asked = re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range", ""))
-    if asked is None:
+    requested = re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range", ""))
+    if requested is None:
         handler.send(200, body)
-    elif int(asked[1]) >= len(body):
+    elif int(requested[1]) >= len(body):
         handler.send(416, b"")
     else:
-        start = int(asked[1])
+        start = int(requested[1])
         span = f"bytes {start}-{len(body) - 1}/{len(body)}"
         handler.send(206, body[start:], Content_Range=span)
 
@@ -125,7 +125,7 @@ def left(target: Path) -> set[str]:
 
 
 def ranges(server: Server) -> list[str | None]:
-    return [asked for _, asked in server.requests]
+    return [requested for _, requested in server.requests]
 
 
 def test_a_download(server: Server, target: Path) -> None:

@@ -57,7 +57,7 @@ def remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Hu
 
 def downloaded(found: Hub) -> list[str]:
     """Names of the files that were asked for, each once."""
-    return sorted({x.partition("/")[2] for x in found.asked})
+    return sorted({x.partition("/")[2] for x in found.requested})
 
 
 def test_what_is_missing_comes_from_the_hub_and_is_verified(
@@ -71,13 +71,13 @@ def test_what_is_missing_comes_from_the_hub_and_is_verified(
     assert data.corpora["sw"].verified == "hub"
     assert len(downloaded(found)) == 4 and all("sw" in x for x in downloaded(found))
     assert told
-    found.asked.clear()
+    found.requested.clear()
     again = library.load(task, languages=("sw",), offline=True)
     assert again.digest == data.digest
     assert again.corpora["sw"].verified == "hub"
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert library.load(task, languages=("sw",)).digest == data.digest
-    assert found.asked == []
+    assert found.requested == []
 
 
 def test_offline_what_is_missing_names_the_command(remote: tuple[Hub, TaskSpec]) -> None:

@@ -27,7 +27,7 @@ MLQA_R_QUESTIONS = {
 }  # fmt: skip
 
 
-def golds_by_language(data: TaskData, question: str) -> Counter[str]:
+def relevant_by_language(data: TaskData, question: str) -> Counter[str]:
     return Counter(passage.partition(":")[0] for passage in data.qrels[question])
 
 
@@ -37,7 +37,7 @@ def test_counts_of_xquad_r(real_data: Path) -> None:
     assert {x: len(data.passages[x]) for x in data.languages} == XQUAD_R_PASSAGES
     assert sum(XQUAD_R_PASSAGES.values()) == 13_014
     assert len(data.qrels) == 1190
-    assert all(golds_by_language(data, x) == Counter(data.languages) for x in data.qrels)
+    assert all(relevant_by_language(data, x) == Counter(data.languages) for x in data.qrels)
     assert data.partial == {}
 
 
@@ -46,25 +46,27 @@ def test_counts_of_mlqa_r(real_data: Path) -> None:
     assert {x: len(data.queries[x]) for x in data.languages} == MLQA_R_QUESTIONS
     assert {x: len(data.passages[x]) for x in data.languages} == MLQA_R_PASSAGES
     assert sum(MLQA_R_PASSAGES.values()) == 20_534
-    assert Counter(len(golds) for golds in data.qrels.values()) == {2: 65, 3: 263, 4: 820}
+    assert Counter(len(relevant) for relevant in data.qrels.values()) == {2: 65, 3: 263, 4: 820}
     for language in data.languages:
         for question in data.queries[language].ids:
-            assert golds_by_language(data, question)[language] == 1
+            assert relevant_by_language(data, question)[language] == 1
 
 
 def test_queries_of_the_cross_settings_of_mlqa_r(real_data: Path) -> None:
     data = load(find_task("mlqa-r"), data_dir=real_data, offline=True)
     counts = {
-        (asked, held): sum(golds_by_language(data, x)[held] for x in data.queries[asked].ids)
-        for asked in data.languages
+        (requested, held): sum(
+            relevant_by_language(data, x)[held] for x in data.queries[requested].ids
+        )
+        for requested in data.languages
         for held in data.languages
-        if asked != held
+        if requested != held
     }
     without_english = {n for pair, n in counts.items() if "en" not in pair}
     assert (min(without_english), max(without_english)) == (161, 207)
     into_english = {n for (_, held), n in counts.items() if held == "en"}
     assert (min(into_english), max(into_english)) == (500, 517)
-    assert all(counts[held, asked] == n for (asked, held), n in counts.items())
+    assert all(counts[held, requested] == n for (requested, held), n in counts.items())
 
 
 def test_sentences_are_sliced_from_the_context(real_data: Path) -> None:
@@ -129,7 +131,7 @@ def question(name: str, text: str, start: int, answer: str) -> dict[str, Any]:
 def small(tmp_path: Path, change: Change | None = None) -> TaskSpec:
     """Two languages, one paragraph each; ``change`` alters the English paragraph."""
     (tmp_path / "data").mkdir(exist_ok=True)
-    asked = {
+    requested = {
         "en": [question("q1", "What is hot?", 0, "Tea"), question("q2", "And cold?", 12, "Ice")],
         "de": [question("q2", "Was ist kalt?", 14, "Eis"), question("q3", "Licht?", 28, "Sonne")],
     }
@@ -138,7 +140,7 @@ def small(tmp_path: Path, change: Change | None = None) -> TaskSpec:
             "context": CONTEXT[language],
             "sentence_breaks": BREAKS[language],
             "sentences": ["not read"],
-            "qas": asked[language],
+            "qas": requested[language],
         }
         if change is not None and language == "en":
             paragraph = json.loads(json.dumps(paragraph))

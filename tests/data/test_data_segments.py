@@ -131,7 +131,7 @@ def test_documentation_that_comes_with_the_real_data(real_data: Path, tmp_path: 
     )
     data = load(read_task(path))
     counts = {x: (len(data.queries[x]), len(data.passages[x])) for x in data.languages}
-    assert all(asked > 400 and told > 1000 for asked, told in counts.values()), counts
+    assert all(requested > 400 and told > 1000 for requested, told in counts.values()), counts
     make_pairs(
         "segments",
         [real_data / "train" / "libreoffice_help.jsonl.gz"],

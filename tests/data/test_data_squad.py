@@ -37,19 +37,21 @@ def test_xquad_has_the_texts_of_mteb(real_data: Path) -> None:
     told = published("XQuADRetrieval", "validation")
     assert set(told) - set(data.languages) == {"ro"}
     for language in data.languages:
-        asked, held = data.queries[language], data.passages[language]
+        requested, held = data.queries[language], data.passages[language]
         expected = told[language]
-        assert (len(asked), len(held)) == (
+        assert (len(requested), len(held)) == (
             expected["queries_text_statistics"]["unique_texts"],
             expected["documents_text_statistics"]["unique_texts"],
         )
-        assert len(set(asked.texts)) == len(asked) and len(set(held.texts)) == len(held) == 240
-        counted = [sum(map(len, side.texts)) for side in (asked, held)]
+        assert (
+            len(set(requested.texts)) == len(requested) and len(set(held.texts)) == len(held) == 240
+        )
+        counted = [sum(map(len, side.texts)) for side in (requested, held)]
         assert counted[0] == expected["queries_text_statistics"]["total_text_length"]
         assert sum(counted) == expected["number_of_characters"]
         ids = {f"{language}:{x}" for x in held.ids}
-        golds = [[x for x in data.qrels[q] if x in ids] for q in asked.ids]
-        assert all(len(x) == 1 for x in golds)
+        relevant = [[x for x in data.qrels[q] if x in ids] for q in requested.ids]
+        assert all(len(x) == 1 for x in relevant)
         assert expected["relevant_docs_statistics"]["average_relevant_docs_per_query"] == 1.0
     assert data.partial == {}
     # Every paragraph is there in all languages.
@@ -63,20 +65,20 @@ def test_mlqa_dev_has_the_texts_of_mteb(real_data: Path) -> None:
     """
     data = load(find_task("mlqa-dev"), data_dir=real_data, offline=True)
     told = published("MLQARetrieval", "validation")
-    asked, held = data.queries["zh"], data.passages["zh"]
+    requested, held = data.queries["zh"], data.passages["zh"]
     expected = told["zho-zho"]
-    assert len(asked) == expected["queries_text_statistics"]["unique_texts"] == 504
+    assert len(requested) == expected["queries_text_statistics"]["unique_texts"] == 504
     assert len(held) == expected["documents_text_statistics"]["unique_texts"] == 443
-    characters = sum(len(x) for side in (asked, held) for x in side.texts)
+    characters = sum(len(x) for side in (requested, held) for x in side.texts)
     assert characters + 2 == expected["number_of_characters"]
     for subset, counts in told.items():
         language = short_code(subset.partition("-")[2])
-        golds = [
+        relevant = [
             {x for x in data.qrels[question] if x.startswith("zh:")}
             for question in data.queries[language].ids
         ]
-        assert sum(map(bool, golds)) == counts["queries_text_statistics"]["unique_texts"]
-        assert len(set().union(*golds)) == counts["documents_text_statistics"]["unique_texts"]
+        assert sum(map(bool, relevant)) == counts["queries_text_statistics"]["unique_texts"]
+        assert len(set().union(*relevant)) == counts["documents_text_statistics"]["unique_texts"]
 
 
 def paragraph(context: str, **questions: str) -> dict[str, Any]:

@@ -78,9 +78,9 @@ def test_tables_are_read_as_mteb_reads_them(
         theirs = RetrievalDatasetLoader(
             str(tmp_path / "data"), revision="main", split="test", config=subset
         ).load()
-        asked, held = data.queries[language], data.passages[language]
-        assert [f"{language}-{x}" for x in theirs["queries"]["id"]] == list(asked.ids)
-        assert list(theirs["queries"]["text"]) == list(asked.texts)
+        requested, held = data.queries[language], data.passages[language]
+        assert [f"{language}-{x}" for x in theirs["queries"]["id"]] == list(requested.ids)
+        assert list(theirs["queries"]["text"]) == list(requested.texts)
         # As mteb hands a passage to an encoder: title, space, text, without spaces around.
         joined = [f"{x['title']} {x['text']}".strip() for x in theirs["corpus"]]
         assert joined == list(held.texts)
@@ -89,7 +89,7 @@ def test_tables_are_read_as_mteb_reads_them(
             f"{language}-{query}": {f"{language}:{x}": n for x, n in judged.items() if n > 0}
             for query, judged in theirs["relevant_docs"].items()
         }
-        ours = {x: {p: n for p, n in data.qrels[x].items() if n > 0} for x in asked.ids}
+        ours = {x: {p: n for p, n in data.qrels[x].items() if n > 0} for x in requested.ids}
         assert ours == relevant
     assert data.passages["fa"].texts == ("Tea of tea", "of bread", "", "Milk")
     assert data.partial == {}
@@ -235,8 +235,10 @@ def test_files_are_compared_with_what_the_hub_says(
     reports = library.verify(spec)
     assert [x.state for x in reports] == ["ok"] * 6
     assert all((x.expected or "").startswith("git:") == small for x in reports)
-    asked = len(hub.asked)
-    assert library.load(spec, offline=True).digest == data.digest and len(hub.asked) == asked
+    requested = len(hub.requested)
+    assert (
+        library.load(spec, offline=True).digest == data.digest and len(hub.requested) == requested
+    )
     path = reports[0].path
     path.resolve().write_bytes(b"damaged")
     kind = "git's SHA-1" if small else "SHA-256"

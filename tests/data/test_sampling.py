@@ -23,8 +23,8 @@ from harness.errors import DataError, RecordError, UsageError
 
 def queries(strata: dict[str, tuple[str, ...]]) -> dict[str, Texts]:
     """Question id -> languages it is asked in, as texts by language."""
-    languages = sorted({x for asked in strata.values() for x in asked})
-    ids = {x: tuple(q for q, asked in strata.items() if x in asked) for x in languages}
+    languages = sorted({x for requested in strata.values() for x in requested})
+    ids = {x: tuple(q for q, requested in strata.items() if x in requested) for x in languages}
     return {x: Texts(found, found) for x, found in ids.items()}
 
 
@@ -41,16 +41,16 @@ def queries(strata: dict[str, tuple[str, ...]]) -> dict[str, Texts]:
 def test_every_stratum_gives_its_share_whatever_the_order(
     strata: dict[str, tuple[tuple[str, ...], int]], number: int, shuffler: random.Random
 ) -> None:
-    asked = {q: languages for q, (languages, _) in strata.items()}
-    golds = {q: n for q, (_, n) in strata.items()}
-    drawn = draw_questions(queries(asked), golds, number)
+    requested = {q: languages for q, (languages, _) in strata.items()}
+    relevant = {q: n for q, (_, n) in strata.items()}
+    drawn = draw_questions(queries(requested), relevant, number)
     assert len(drawn) == min(number, len(strata))
     whole, part = (Counter(strata[q] for q in ids) for ids in (strata, drawn))
     share = min(number / len(strata), 1)
     assert all(abs(part[key] - whole[key] * share) < 1 for key in whole)
     order = list(strata)
     shuffler.shuffle(order)
-    again = draw_questions(queries({q: asked[q] for q in order}), golds, number)
+    again = draw_questions(queries({q: requested[q] for q in order}), relevant, number)
     assert again == drawn
 
 
@@ -112,8 +112,8 @@ def test_wrong_samples(tmp_path: Path, options: dict[str, int], told: str) -> No
 
 def test_a_sample_without_a_question_of_some_language(tmp_path: Path) -> None:
     ids = [f"q{n}" for n in range(9)]
-    asked = {**dict.fromkeys(ids, ("en",)), "rare": ("en", "de")}
-    drawn = draw_questions(queries(asked), dict.fromkeys(asked, 1), 1)
+    requested = {**dict.fromkeys(ids, ("en",)), "rare": ("en", "de")}
+    drawn = draw_questions(queries(requested), dict.fromkeys(requested, 1), 1)
     assert "rare" not in drawn
     task = tiny.write_task(tmp_path, languages=("en", "de"))
     for name in ("queries.de.jsonl",):

@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
-from small_pools import as_golds, make_pool
+from small_pools import as_relevant, make_pool
 
 from harness.data.pool import RelevantPassages
 from harness.evaluation.agreement import dense_scores_at, lexical_scores_at, question_agreement
@@ -18,7 +18,7 @@ from harness.search.tiles import rank
 
 
 def searched(
-    seed: int, asked: dict[str, list[str]], depth: int
+    seed: int, requested: dict[str, list[str]], depth: int
 ) -> tuple[dict[str, SearchResult], dict[str, np.ndarray], np.ndarray]:
     """Random vectors for a pool of 60 passages and for each language's questions."""
     rng = np.random.default_rng(seed)
@@ -27,13 +27,13 @@ def searched(
     passages[7] = passages[30]  # two passages that always tie
     shared = rng.standard_normal((10, 8))
     queries, found = {}, {}
-    for language, questions in asked.items():
+    for language, questions in requested.items():
         rows = shared[[int(q[1:]) for q in questions]]
         queries[language] = (rows + rng.standard_normal(rows.shape)).astype(np.float32)
-        empty = as_golds([[0]] * len(questions))
-        golds = RelevantPassages(tuple(questions), empty.indptr, empty.columns, empty.grades)
+        empty = as_relevant([[0]] * len(questions))
+        relevant = RelevantPassages(tuple(questions), empty.indptr, empty.columns, empty.grades)
         scores = DenseScores(passages).of(queries[language])
-        found[language] = rank(scores, language, golds, pool, top=depth)
+        found[language] = rank(scores, language, relevant, pool, top=depth)
     return found, queries, passages
 
 
@@ -43,11 +43,11 @@ def expected(
     """(language, question) -> mean over the other languages of scipy's correlation."""
     values: dict[tuple[str, str], list[float]] = {}
     for a, b in combinations(found, 2):
-        for i, question in enumerate(found[a].golds.questions):
-            if question not in found[b].golds.questions:
+        for i, question in enumerate(found[a].relevant.questions):
+            if question not in found[b].relevant.questions:
                 continue
-            j = found[b].golds.questions.index(question)
-            heads = (found[a].head[i, :depth], found[b].head[j, :depth])
+            j = found[b].relevant.questions.index(question)
+            heads = (found[a].top_k[i, :depth], found[b].top_k[j, :depth])
             union = sorted({int(p) for head in heads for p in head})
             sides = (passages[union] @ queries[a][i], passages[union] @ queries[b][j])
             value = float(spearmanr(*sides).statistic)
@@ -59,13 +59,13 @@ def expected(
 @pytest.mark.parametrize("seed", range(5))
 def test_it_is_the_mean_of_scipys_correlations_over_the_unions(seed: int) -> None:
     """Also for questions that some languages do not ask, and one that only one language asks."""
-    asked = {"de": ["q0", "q1", "q2", "q3"], "en": ["q3", "q1", "q2"], "zh": ["q1", "q9", "q2"]}
-    found, queries, passages = searched(seed, asked, depth=12)
+    requested = {"de": ["q0", "q1", "q2", "q3"], "en": ["q3", "q1", "q2"], "zh": ["q1", "q9", "q2"]}
+    found, queries, passages = searched(seed, requested, depth=12)
     got = question_agreement(
         found, dense_scores_at(queries, passages.__getitem__, Decisions()), depth=6
     )
     want = expected(found, queries, passages, 6)
-    for language, questions in asked.items():
+    for language, questions in requested.items():
         for value, question in zip(got[language], questions, strict=True):
             if (language, question) in want:
                 assert value == pytest.approx(want[language, question], abs=1e-9)
@@ -79,7 +79,9 @@ def test_a_system_that_ignores_language_agrees_perfectly() -> None:
     found, queries, passages = searched(0, {"de": ["q0", "q1"], "en": ["q0", "q1"]}, depth=10)
     queries["en"] = queries["de"]
     scores = DenseScores(passages).of(queries["en"])
-    found["en"] = rank(scores, "en", found["de"].golds, make_pool({"de": 20, "en": 25, "zh": 15}))
+    found["en"] = rank(
+        scores, "en", found["de"].relevant, make_pool({"de": 20, "en": 25, "zh": 15})
+    )
     got = question_agreement(found, dense_scores_at(queries, passages.__getitem__, Decisions()))
     assert got["de"] == pytest.approx([1, 1])
 

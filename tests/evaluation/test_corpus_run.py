@@ -82,11 +82,11 @@ def test_the_pool_pushes_golds_down_by_the_foreign_passages_above_them(tmp_path:
     table = record.per_query("tiny-miracl").set_index(["setting", "question"])
     qrels = read_qrels(tmp_path / "tiny-miracl" / "multi.yo.qrels")
     run = read_run(tmp_path / "tiny-miracl" / "multi.yo.run")
-    for query, golds in qrels.items():
+    for query, relevant in qrels.items():
         question = query.partition(":")[2]
         order = sorted(run[query].items(), key=lambda x: (x[1], x[0]), reverse=True)
         names = [name for name, _ in order]
-        above = [sum(x.startswith("sw:") for x in names[: names.index(gold)]) for gold in golds]
+        above = [sum(x.startswith("sw:") for x in names[: names.index(gold)]) for gold in relevant]
         multi, mono = table.loc[("multi/yo", question)], table.loc[("mono/yo", question)]
         assert multi["intrusion"] == pytest.approx(np.mean(above), abs=1e-12)
         assert multi["ndcg_drop@10"] == pytest.approx(mono["ndcg@10"] - multi["ndcg@10"], abs=1e-12)

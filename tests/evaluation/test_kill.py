@@ -64,10 +64,10 @@ def test_two_processes_share_one_store(benchmark: Any, tmp_path: Path) -> None:
         benchmark.outcome(tmp_path / "alone", work),
     )
     assert one == other
-    asked = (tmp_path / "shared" / "log").read_text().splitlines()
-    texts = [line.split()[1] for line in asked]
+    requested = (tmp_path / "shared" / "log").read_text().splitlines()
+    texts = [line.split()[1] for line in requested]
     shards = {len(x) for x in work.shard_of().values()}
     # A text that stands in two shards is encoded with each; no shard is encoded twice.
-    alone_asked = (tmp_path / "alone" / "log").read_text().splitlines()
-    assert sorted(texts) == sorted(line.split()[1] for line in alone_asked)
-    assert len({line.split()[0] for line in asked}) == 40 and shards >= {1}
+    alone_requested = (tmp_path / "alone" / "log").read_text().splitlines()
+    assert sorted(texts) == sorted(line.split()[1] for line in alone_requested)
+    assert len({line.split()[0] for line in requested}) == 40 and shards >= {1}

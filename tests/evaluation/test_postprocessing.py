@@ -28,13 +28,15 @@ def places(row: list[float], starts: list[int]) -> list[int]:
     ids = np.array([str(i) for i in range(len(row))], object)
     pool = Pool(ids, languages, np.array(starts, np.int64), np.arange(len(row)), {})
     every = np.arange(len(row), dtype=np.int64)
-    golds = RelevantPassages(("q",), np.array([0, len(row)], np.int64), every, np.ones_like(every))
+    relevant = RelevantPassages(
+        ("q",), np.array([0, len(row)], np.int64), every, np.ones_like(every)
+    )
     scores = DenseScores(np.array(row, np.float32)[:, None]).of(np.ones((1, 1), np.float32))
     tops = dict.fromkeys(languages, rounds_for(pool, len(row)))
-    plain = rank(scores, "l0", golds, pool, top=len(row), block_tops=tops)
+    plain = rank(scores, "l0", relevant, pool, top=len(row), block_tops=tops)
     found = balanced(plain, pool, scores.decider(False), scores.margin, len(row))
     ranks: list[int] = (found.pool_rank - 1).tolist()
-    assert found.head[0].tolist() == sorted(every.tolist(), key=lambda c: ranks[c])
+    assert found.top_k[0].tolist() == sorted(every.tolist(), key=lambda c: ranks[c])
     return ranks
 
 

@@ -73,8 +73,8 @@ def test_what_several_languages_ask_in_one_is_encoded_once(task: str) -> None:
     """Without a store, too: the translations of this task's questions are the English ones."""
     model = tiny.WordBag(bias=1.0)
     record = run(task, model, translate_queries=TO_ENGLISH, store=False)
-    asked = [text for text in model.asked if "what is" in text]
-    assert len(asked) == len(set(asked)) == 10
+    requested = [text for text in model.requested if "what is" in text]
+    assert len(requested) == len(set(requested)) == 10
     counts = record.document["tasks"][0]["encoding"]
     assert (counts["texts"], counts["distinct"]) == (30 + 66, 10 + 48)
     assert scores(record) == scores(run(task, translate_queries=TO_ENGLISH))
@@ -94,13 +94,13 @@ def test_queries_are_expanded_by_a_model_behind_an_endpoint(
     server, url = endpoint
     model = tiny.WordBag()
     record = run(task, model, expand_queries="http:writer", expand_url=url)
-    assert "en what is river number 0 river is told of" in model.asked
-    assert "de what is river number 0 river is told of" in model.asked
+    assert "en what is river number 0 river is told of" in model.requested
+    assert "de what is river number 0 river is told of" in model.requested
     assert len(server.paid_for("chat/completions")) == 30
     facts = record.document["model"]["facts"]["treatments"][0]
     # One question of ten is about salt, and has no answer in any of three languages.
     assert facts["left_as_they_were"] == 3
-    assert "en what is salt number 1" in model.asked
+    assert "en what is salt number 1" in model.requested
     assert facts["by_language"]["en"]["model"] == "writer"
     assert KEY not in str(record.document)
     run(task, tiny.WordBag(), expand_queries="http:writer", expand_url=url)
@@ -120,8 +120,8 @@ def test_translated_queries_can_be_expanded(task: str) -> None:
     model = tiny.WordBag()
     settings = {"translate_queries": TO_ENGLISH, "expand_queries": "command:sed s/what.*number/is/"}
     record = run(task, model, **settings)
-    assert "en what is moon number 3 en is 3" in model.asked
-    assert not [text for text in model.asked if text.startswith("de what")]
+    assert "en what is moon number 3 en is 3" in model.requested
+    assert not [text for text in model.requested if text.startswith("de what")]
     assert record.model == "word-bag + queries in en + queries expanded"
 
 

@@ -56,18 +56,18 @@ def test_whole_exported_rankings_scored_by_trec_eval_agree(
 
 def test_all_132_settings_need_no_more_than_26104_texts(real_data: Path) -> None:
     """Every question and sentence of XQuAD-R once: 13,090 + 13,014, less where texts are equal."""
-    asked: list[tuple[str, str, str]] = []
+    requested: list[tuple[str, str, str]] = []
 
     class Hashed:
         """Vectors from text length alone: what is counted here is how often it is asked."""
 
         def encode(self, texts: list[str], *, role: str, language: str) -> np.ndarray:
-            asked.extend((role, language, text) for text in texts)
+            requested.extend((role, language, text) for text in texts)
             return np.array([[len(t) % 89 + 1, len(t) % 7, 1] for t in texts], np.float32)
 
     record = harness.evaluate(Hashed(), tasks=["xquad-r"], data_dir=real_data, resamples=0)
     encoding = record.task("xquad-r").encoding
     assert encoding.texts == 26_104
-    assert len(asked) == len(set(asked)) == encoding.encoded <= 26_104
+    assert len(requested) == len(set(requested)) == encoding.encoded <= 26_104
     kinds = record.to_frame().kind.value_counts()
     assert kinds.to_dict() == {"cross": 110, "mono": 11, "multi": 11}

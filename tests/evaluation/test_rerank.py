@@ -99,8 +99,8 @@ def check_by_definition(
             order.setdefault(query, []).append(passage)  # as written: in the one total order
         run_now: dict[str, dict[str, float]] = {}
         for query, passages in order.items():
-            asked = texts[query, 0]
-            head = [(reader.predict([(asked, texts[p, 1])])[0], p) for p in passages[:top]]
+            requested = texts[query, 0]
+            head = [(reader.predict([(requested, texts[p, 1])])[0], p) for p in passages[:top]]
             ranked = [p for _, p in sorted(head, reverse=True)] + passages[top:]
             run_now[query] = {p: float(-i) for i, p in enumerate(ranked)}
         judge = pytrec_eval.RelevanceEvaluator(qrels, {"map", "ndcg_cut.10", "recall.10"})

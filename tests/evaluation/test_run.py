@@ -81,15 +81,15 @@ def test_each_text_is_encoded_once_whatever_the_settings(tmp_path: Path) -> None
     task = str(write_task(tmp_path))
     model = WordBag()
     first = harness.evaluate(model, tasks=[task])
-    assert len(model.asked) == len(set(model.asked)) == first.task("tiny").encoding.encoded
+    assert len(model.requested) == len(set(model.requested)) == first.task("tiny").encoding.encoded
     again = WordBag()
     second = harness.evaluate(again, tasks=[task])
-    assert again.asked == []
+    assert again.requested == []
     assert second.task("tiny").encoding.encoded == 0
     assert second.tables["tiny"].to_parquet() == first.tables["tiny"].to_parquet()
     # One language and setting less asks for nothing new either.
     harness.evaluate(again, tasks=[task], languages=("en", "de"), settings=("mono",), limit=3)
-    assert again.asked == []
+    assert again.requested == []
 
 
 def test_record_on_disk_is_the_record(tmp_path: Path) -> None:
@@ -122,13 +122,13 @@ def test_rank_distance_is_that_of_the_pool(tmp_path: Path) -> None:
         folder = tmp_path / "trec" / "tiny"
         run = read_run(folder / f"multi.{language}.run")
         qrels = read_qrels(folder / f"multi.{language}.qrels")
-        for query, golds in qrels.items():
+        for query, relevant in qrels.items():
             order = sorted(run[query].items(), key=lambda x: (x[1], x[0]), reverse=True)
-            ranks = [i for i, (p, _) in enumerate(order, 1) if p in golds]
+            ranks = [i for i, (p, _) in enumerate(order, 1) if p in relevant]
             got = table.loc[(f"multi/{language}", query.split(":")[1]), "rank_distance"]
             assert got == max(ranks) - min(ranks)
-    by_golds = record.document["tasks"][0]["rank_distance_by_golds"]
-    assert set(by_golds) == {"2", "3"}
+    by_relevant = record.document["tasks"][0]["rank_distance_by_golds"]
+    assert set(by_relevant) == {"2", "3"}
 
 
 def test_partial_runs_say_so(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_an_encoder_without_fingerprint_says_so_on_the_record(tmp_path: Path) ->
         record = harness.evaluate(model, tasks=[task])
         assert record.document["model"]["stored"] is False
         assert record.document["model"]["fingerprint"] is None
-    assert len(model.asked) == 2 * len(set(model.asked))
+    assert len(model.requested) == 2 * len(set(model.requested))
 
 
 def test_unknown_settings_are_refused() -> None:

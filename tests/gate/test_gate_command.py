@@ -94,7 +94,7 @@ def test_4_is_a_baseline_that_is_not_there(base: Path, tmp_path: Path) -> None:
         ({"text": "sentence"}, "tiny text: baseline sentence, candidate text"),
         ({"languages": ["en"]}, "tiny languages: baseline en, candidate en de"),
         ({"definitions": {"map": "0" * 12}}, "tiny definition of map: baseline 000000000000, c"),
-        ({"definitions": {}}, "tiny definition of map: baseline not told, candidate "),
+        ({"definitions": {}}, "tiny definition of map: baseline not recorded, candidate "),
         ({"task": "other"}, "the candidate has no task 'other' (it has tiny); score it there too"),
     ],
 )

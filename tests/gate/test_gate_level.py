@@ -11,7 +11,7 @@ from gated import POLICY, policy
 
 from harness.data.task import Setting
 from harness.gate import Policy
-from harness.gate.differences import asks, measured
+from harness.gate.differences import checks_of, measured
 from harness.gate.verdicts import judge
 from harness.stats.per_query import Paired, PerQuery
 
@@ -38,11 +38,11 @@ def paired(values: np.ndarray) -> Paired:
 
 def rings(rules: Policy, values: np.ndarray, seed: int) -> bool:
     held = paired(values)
-    asked = [ask for n in range(len(rules.rules)) for ask in asks(rules, n, held, 0)]
+    requested = [check for n in range(len(rules.rules)) for check in checks_of(rules, n, held, 0)]
     moved = measured(
-        [held], asked, rules.rules, resamples=20, permutations=rules.resamples, seed=seed
+        [held], requested, rules.rules, resamples=20, permutations=rules.resamples, seed=seed
     )
-    cells, comparisons = judge(rules, [held], asked, moved, half=False)
+    cells, comparisons = judge(rules, [held], requested, moved, half=False)
     assert comparisons == len(LANGUAGES) + 1
     return any(cell.verdict == "regression" for cell in cells)
 

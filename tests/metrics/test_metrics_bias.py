@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import UsageError
-from harness.metrics import RankedGolds, parse_measure
+from harness.metrics import RelevantRanks, parse_measure
 from harness.metrics.bias import (
     expected_rank_distance,
     language_ndcg,
@@ -24,16 +24,16 @@ NAN = math.nan
 
 def value(name: str, ranks: list[int], languages: list[int], own: int, **fields: Any) -> float:
     """One query in a pool of three languages and 20 passages."""
-    golds = RankedGolds(
+    relevant = RelevantRanks(
         np.array(ranks),
         np.array([0, len(ranks)]),
         pool_size=20,
-        gold_languages=np.array(languages, dtype=np.int16),
+        relevant_languages=np.array(languages, dtype=np.int16),
         query_languages=np.array([own]),
         n_languages=3,
         **fields,
     )
-    (found,) = parse_measure(name).per_query(golds)
+    (found,) = parse_measure(name).per_query(relevant)
     return float(found)
 
 
@@ -110,16 +110,16 @@ def test_several_golds_per_language() -> None:
 
 
 def test_pool_that_holds_golds_only_has_no_scaled_distance() -> None:
-    golds = RankedGolds(np.array([1, 2]), np.array([0, 2]), pool_size=2)
-    assert np.isnan(parse_measure("scaled_rank_distance").per_query(golds)).all()
-    assert parse_measure("rank_distance").per_query(golds).tolist() == [1]
+    relevant = RelevantRanks(np.array([1, 2]), np.array([0, 2]), pool_size=2)
+    assert np.isnan(parse_measure("scaled_rank_distance").per_query(relevant)).all()
+    assert parse_measure("rank_distance").per_query(relevant).tolist() == [1]
 
 
 def test_scaled_distance_runs_from_0_to_1() -> None:
-    golds = RankedGolds(
+    relevant = RelevantRanks(
         np.array([4, 5, 6, 1, 2, 20]), np.array([0, 3, 6]), pool_size=np.array([9, 20])
     )
-    assert parse_measure("scaled_rank_distance").per_query(golds).tolist() == [0, 1]
+    assert parse_measure("scaled_rank_distance").per_query(relevant).tolist() == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -129,12 +129,12 @@ def test_scaled_distance_runs_from_0_to_1() -> None:
 def test_four_way_split_of_the_top_passage(rank: int, top: int, expected: str) -> None:
     head = np.array([[top, 2, 2]])
     for name in ("right_own", "right_other", "wrong_own", "wrong_other"):
-        found = value(f"top_{name}", [rank, 9], [top, 2], 0, head_languages=head)
+        found = value(f"top_{name}", [rank, 9], [top, 2], 0, top_k_languages=head)
         assert found == (name == expected)
 
 
 def test_four_way_split_needs_a_gold_to_be_wrong_about() -> None:
-    assert math.isnan(value("top_wrong_own", [], [], 0, head_languages=np.array([[0]])))
+    assert math.isnan(value("top_wrong_own", [], [], 0, top_k_languages=np.array([[0]])))
 
 
 def test_language_ndcg_by_language() -> None:
@@ -152,7 +152,7 @@ def test_spread_leaves_out_what_is_undefined() -> None:
 
 
 @st.composite
-def queries(draw: st.DrawFn) -> RankedGolds:
+def queries(draw: st.DrawFn) -> RelevantRanks:
     """Queries with zero to six golds in up to three languages, pool of 12."""
     ranks: list[int] = []
     indptr = [0]
@@ -160,11 +160,11 @@ def queries(draw: st.DrawFn) -> RankedGolds:
         ranks += draw(st.lists(st.integers(1, 12), max_size=6, unique=True))
         indptr.append(len(ranks))
     language = st.integers(0, 2)
-    return RankedGolds(
+    return RelevantRanks(
         np.array(ranks, dtype=np.int64),
         np.array(indptr),
         pool_size=12,
-        gold_languages=np.array([draw(language) for _ in ranks], dtype=np.int64),
+        relevant_languages=np.array([draw(language) for _ in ranks], dtype=np.int64),
         query_languages=np.array([draw(language) for _ in indptr[1:]]),
         n_languages=3,
     )
@@ -172,19 +172,19 @@ def queries(draw: st.DrawFn) -> RankedGolds:
 
 @given(queries())
 @settings(max_examples=150, deadline=None)
-def test_equal_to_one_query_at_a_time(golds: RankedGolds) -> None:
+def test_equal_to_one_query_at_a_time(relevant: RelevantRanks) -> None:
     """Against plain Python that follows the definitions word by word."""
-    assert golds.gold_languages is not None and golds.query_languages is not None
+    assert relevant.relevant_languages is not None and relevant.query_languages is not None
     found = {
-        name: parse_measure(name).per_query(golds)
+        name: parse_measure(name).per_query(relevant)
         for name in ("own_language_first", "own_language_pairs", "map_without_own")
     }
-    for q in range(golds.queries):
-        part = slice(golds.indptr[q], golds.indptr[q + 1])
-        pairs = zip(golds.ranks[part], golds.gold_languages[part], strict=True)
+    for q in range(relevant.queries):
+        part = slice(relevant.indptr[q], relevant.indptr[q + 1])
+        pairs = zip(relevant.ranks[part], relevant.relevant_languages[part], strict=True)
         by_rank = sorted((int(rank), int(language)) for rank, language in pairs)
-        own = [r for r, x in by_rank if x == golds.query_languages[q]]
-        other = [r for r, x in by_rank if x != golds.query_languages[q]]
+        own = [r for r, x in by_rank if x == relevant.query_languages[q]]
+        other = [r for r, x in by_rank if x != relevant.query_languages[q]]
         expected = dict.fromkeys(found, NAN)
         if own and other:
             expected["own_language_first"] = float(by_rank[0][0] in own)
@@ -197,15 +197,15 @@ def test_equal_to_one_query_at_a_time(golds: RankedGolds) -> None:
             assert column[q] == pytest.approx(expected[name], abs=1e-12, nan_ok=True), name
 
 
-def random_rankings(queries: int, pool: int, m: int, seed: int) -> RankedGolds:
+def random_rankings(queries: int, pool: int, m: int, seed: int) -> RelevantRanks:
     """Golds of m languages, one each, at random places; query languages in turn."""
     rng = np.random.default_rng(seed)
     ranks = np.stack([rng.choice(pool, m, replace=False) + 1 for _ in range(queries)])
-    return RankedGolds(
+    return RelevantRanks(
         ranks.ravel(),
         np.arange(0, queries * m + 1, m),
         pool_size=pool,
-        gold_languages=np.tile(np.arange(m), queries),
+        relevant_languages=np.tile(np.arange(m), queries),
         query_languages=np.arange(queries) % m,
         n_languages=m,
     )
@@ -213,8 +213,8 @@ def random_rankings(queries: int, pool: int, m: int, seed: int) -> RankedGolds:
 
 @pytest.mark.parametrize(("pool", "m"), [(300, 2), (300, 4), (1301, 11)])
 def test_random_rankings_meet_the_closed_forms(pool: int, m: int) -> None:
-    golds = random_rankings(1100, pool, m, seed=3)
-    assert golds.query_languages is not None and golds.gold_languages is not None
+    relevant = random_rankings(1100, pool, m, seed=3)
+    assert relevant.query_languages is not None and relevant.relevant_languages is not None
     expected = {
         "rank_distance": float(expected_rank_distance(m, pool)),
         "own_language_first": 1 / m,
@@ -222,9 +222,9 @@ def test_random_rankings_meet_the_closed_forms(pool: int, m: int) -> None:
     }
     for name, truth in expected.items():
         found = cluster_bootstrap(
-            parse_measure(name).per_query(golds),
-            np.arange(golds.queries),
-            golds.query_languages,
+            parse_measure(name).per_query(relevant),
+            np.arange(relevant.queries),
+            relevant.query_languages,
             m,
             seed=1,
             resamples=2000,
@@ -243,13 +243,13 @@ def test_expected_rank_distance_of_xquad_r() -> None:
 
 
 def test_a_pool_of_one_language() -> None:
-    golds = RankedGolds(
+    relevant = RelevantRanks(
         np.array([1, 3]),
         np.array([0, 2]),
         pool_size=5,
-        gold_languages=np.array([0, 0]),
+        relevant_languages=np.array([0, 0]),
         query_languages=np.array([0]),
-        head_languages=np.zeros((1, 5), dtype=np.int64),
+        top_k_languages=np.zeros((1, 5), dtype=np.int64),
         n_languages=1,
     )
     expected = {
@@ -262,7 +262,7 @@ def test_a_pool_of_one_language() -> None:
         "peer": NAN,
     }
     for name, wanted in expected.items():
-        (found,) = parse_measure(name).per_query(golds)
+        (found,) = parse_measure(name).per_query(relevant)
         assert found == pytest.approx(wanted, nan_ok=True), name
 
 
@@ -270,4 +270,4 @@ def test_heads_must_be_as_deep_as_the_cutoff() -> None:
     with pytest.raises(
         UsageError, match="only the top 3 of each ranking was kept; a cutoff of 10 needs more"
     ):
-        value("own_language_share@10", [1], [0], 0, head_languages=np.array([[0, 1, 2]]))
+        value("own_language_share@10", [1], [0], 0, top_k_languages=np.array([[0, 1, 2]]))

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from harness.metrics import RankedGolds, parse_measure
+from harness.metrics import RelevantRanks, parse_measure
 from harness.metrics.consistency import (
-    head_union,
     mean_rank_correlation,
     rank_correlations,
     spearman,
+    top_k_union,
 )
 
 ROWS = st.lists(
@@ -48,7 +48,7 @@ def test_spearman_equals_scipys(one: list[Any], two: list[Any]) -> None:
 
 
 def test_union_holds_each_passage_once() -> None:
-    passages, valid = head_union(np.array([[5, 2], [7, -1]]), np.array([[2, 9], [7, -1]]))
+    passages, valid = top_k_union(np.array([[5, 2], [7, -1]]), np.array([[2, 9], [7, -1]]))
     assert [p[v].tolist() for p, v in zip(passages, valid, strict=True)] == [[2, 5, 9], [7]]
 
 
@@ -61,12 +61,12 @@ def test_correlations_by_hand() -> None:
         ]
     )
     heads = np.argsort(-scores, axis=2, kind="stable")[:, :, :2]
-    asked = np.array([[True, True, True], [True, False, True]])
+    requested = np.array([[True, True, True], [True, False, True]])
 
     def scores_of(language: int, passages: NDArray[Any]) -> NDArray[Any]:
         return np.take_along_axis(scores[:, language], passages, axis=1)
 
-    found = rank_correlations(heads, asked, scores_of)
+    found = rank_correlations(heads, requested, scores_of)
     # Question 0: languages 0 and 1 share {0, 1}, in opposite order: -1. With language 2 the union
     # is {0, 1, 3, 4}: ranks 4 3 2 1 against 1 2 3 4 are -1; 3 4 2 1 against 1 2 3 4: d = 2 2 1 3,
     # 1 - 6 * 18 / 60 = -0.8.
@@ -79,9 +79,9 @@ def test_correlations_by_hand() -> None:
 
 
 def test_it_is_a_measure_like_the_others() -> None:
-    golds = RankedGolds(
+    relevant = RelevantRanks(
         np.array([1, 1]), np.array([0, 1, 2]), rank_correlation=np.array([0.25, math.nan])
     )
     measure = parse_measure("mean_rank_correlation")
     assert measure.kinds == ("multi",)
-    np.testing.assert_array_equal(measure.per_query(golds), [0.25, math.nan])
+    np.testing.assert_array_equal(measure.per_query(relevant), [0.25, math.nan])

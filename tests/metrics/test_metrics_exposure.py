@@ -21,25 +21,25 @@ def test_language_shares_by_hand() -> None:
 
 
 def test_rank_fairness_by_hand() -> None:
-    golds, indptr = np.array([0, 1, 0, 1, 1]), np.array([0, 2, 4, 5, 5])
+    relevant, indptr = np.array([0, 1, 0, 1, 1]), np.array([0, 2, 4, 5, 5])
     heads = np.array([[0], [0], [0], [0]])
-    found = rank_fairness(heads, golds, indptr, 2)
+    found = rank_fairness(heads, relevant, indptr, 2)
     # All attention on one of two languages with a gold each: JSD((1, 0), (1/2, 1/2)) in bits.
     half = (math.log2(4 / 3) + 0.5 * math.log2(2 / 3) + 0.5 * math.log2(2)) / 2
     np.testing.assert_allclose(found, [1 - half, 1 - half, 0, math.nan], atol=1e-15)
 
 
 def test_rank_fairness_is_1_where_attention_mirrors_the_golds() -> None:
-    heads, golds = np.array([[0], [1]]), np.array([0, 0, 1])
-    assert rank_fairness(heads, golds, np.array([0, 2, 3]), 2).tolist() == [1, 1]
+    heads, relevant = np.array([[0], [1]]), np.array([0, 0, 1])
+    assert rank_fairness(heads, relevant, np.array([0, 2, 3]), 2).tolist() == [1, 1]
     # Place 1 has attention 1, place 3 has 1/2 (place 2 is left open): two golds against one.
     heads = np.array([[0, -1, 1]])
-    assert rank_fairness(heads, golds, np.array([0, 3]), 2) == pytest.approx(1)
+    assert rank_fairness(heads, relevant, np.array([0, 3]), 2) == pytest.approx(1)
 
 
 def test_rank_fairness_weighs_the_top_more() -> None:
-    golds, indptr = np.array([0, 0, 1] * 2), np.array([0, 3, 6])
-    top, bottom = rank_fairness(np.array([[0, 0, 1], [1, 0, 0]]), golds, indptr, 2)
+    relevant, indptr = np.array([0, 0, 1] * 2), np.array([0, 3, 6])
+    top, bottom = rank_fairness(np.array([[0, 0, 1], [1, 0, 0]]), relevant, indptr, 2)
     assert top > bottom  # two thirds of the golds are in language 0
 
 
@@ -48,13 +48,15 @@ def test_rank_fairness_weighs_the_top_more() -> None:
     st.lists(st.integers(0, 3), min_size=1, max_size=6),
 )
 @settings(max_examples=100, deadline=None)
-def test_rank_fairness_equals_scipys_divergence(heads: list[list[int]], golds: list[int]) -> None:
-    indptr = np.arange(len(heads) + 1) * len(golds)
-    found = rank_fairness(np.array(heads), np.array(golds * len(heads)), indptr, 4)
+def test_rank_fairness_equals_scipys_divergence(
+    heads: list[list[int]], relevant: list[int]
+) -> None:
+    indptr = np.arange(len(heads) + 1) * len(relevant)
+    found = rank_fairness(np.array(heads), np.array(relevant * len(heads)), indptr, 4)
     weight = 1 / np.log2(np.arange(2, 7))
     for q, head in enumerate(heads):
         exposure = np.bincount(head, weight, 4)
-        target = np.bincount(golds, minlength=4)
+        target = np.bincount(relevant, minlength=4)
         divergence = np.nan_to_num(jensenshannon(exposure, target, base=2)) ** 2
         assert found[q] == pytest.approx(1 - divergence, abs=1e-7)
         assert 0 <= found[q] <= 1

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import chi2, kruskal
 
 from harness.errors import UsageError
-from harness.metrics import RankedGolds, parse_measure
+from harness.metrics import RelevantRanks, parse_measure
 from harness.metrics.peer import peer, peer_refusal
 
 
@@ -31,8 +31,8 @@ def test_equals_scipys_kruskal(queries: list[list[tuple[int, int]]], k: int | No
     languages = np.array([x for q in queries for _, x in q], dtype=np.int64)
     indptr = np.cumsum([0, *(len(q) for q in queries)])
     found = peer(ranks, indptr, languages, 3, k=k)
-    for q, golds in enumerate(queries):
-        groups = [[min(r, (k or 99) + 1) for r, y in golds if y == x] for x in range(3)]
+    for q, relevant in enumerate(queries):
+        groups = [[min(r, (k or 99) + 1) for r, y in relevant if y == x] for x in range(3)]
         groups = [g for g in groups if g]
         if len(groups) < 2 or max(map(len, groups)) < 2:
             assert math.isnan(found[q])
@@ -75,17 +75,17 @@ def test_a_grade_that_a_query_lacks_takes_no_weight_away() -> None:
 def test_one_gold_per_language_is_refused_with_the_constant_it_would_be() -> None:
     # H = n - 1 = 10 at 10 degrees of freedom.
     assert chi2.sf(10, 10) == pytest.approx(0.4405, abs=5e-5)
-    golds = RankedGolds(
+    relevant = RelevantRanks(
         np.random.default_rng(0).permutation(99)[:22] + 1,
         np.array([0, 11, 22]),
-        gold_languages=np.tile(np.arange(11), 2),
+        relevant_languages=np.tile(np.arange(11), 2),
         n_languages=11,
     )
     measure = parse_measure("peer")
-    assert np.isnan(measure.per_query(golds)).all()
-    reason = measure.refusal(golds)
+    assert np.isnan(measure.per_query(relevant)).all()
+    reason = measure.refusal(relevant)
     assert reason is not None and "with one in each of 11 languages it is always .4405" in reason
-    assert parse_measure("map").refusal(golds) is None
+    assert parse_measure("map").refusal(relevant) is None
 
 
 def test_it_is_offered_where_one_query_can_tell() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 import harness.metrics as metrics
 from harness.errors import UsageError
-from harness.metrics import Family, RankedGolds, families, parse_measure, parse_measures
+from harness.metrics import Family, RelevantRanks, families, parse_measure, parse_measures
 
 
 class FakeEntry:
@@ -56,17 +56,17 @@ def test_measures_keep_their_order_and_appear_once() -> None:
 
 
 def test_a_measure_says_what_it_lacks() -> None:
-    golds = RankedGolds(np.array([1, 2]), np.array([0, 2]))
+    relevant = RelevantRanks(np.array([1, 2]), np.array([0, 2]))
     with pytest.raises(UsageError, match="'scaled_rank_distance' needs pool_size"):
-        parse_measure("scaled_rank_distance").per_query(golds)
+        parse_measure("scaled_rank_distance").per_query(relevant)
 
 
 def test_packages_add_measures(install: Any) -> None:
     worst = Family("worst", "Worst", lambda g, k: np.array([g.ranks.max() / (k or 1)]))
     install("worst", worst)
-    golds = RankedGolds(np.array([4, 9]), np.array([0, 2]))
-    assert parse_measure("worst").per_query(golds).tolist() == [9]
-    assert parse_measure("map").per_query(golds).shape == (1,)
+    relevant = RelevantRanks(np.array([4, 9]), np.array([0, 2]))
+    assert parse_measure("worst").per_query(relevant).tolist() == [9]
+    assert parse_measure("map").per_query(relevant).shape == (1,)
 
 
 @pytest.mark.parametrize(
@@ -90,12 +90,12 @@ def test_bad_entry_points_are_named(install: Any, name: str, loaded: Any, says: 
         {"indptr": np.array([0, 1])},
         {"indptr": np.array([1, 2])},
         {"grades": np.array([1])},
-        {"gold_languages": np.array([0, 1, 2])},
+        {"relevant_languages": np.array([0, 1, 2])},
         {"query_languages": np.array([0, 1])},
-        {"head_languages": np.zeros((2, 3), dtype=int)},
+        {"top_k_languages": np.zeros((2, 3), dtype=int)},
         {"pool_size": np.array([5, 5])},
     ],
 )
 def test_shapes_that_do_not_fit_are_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must"):
-        RankedGolds(**{"ranks": np.array([1, 2]), "indptr": np.array([0, 2]), **fields})
+        RelevantRanks(**{"ranks": np.array([1, 2]), "indptr": np.array([0, 2]), **fields})

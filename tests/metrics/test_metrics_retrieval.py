@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from harness.data.trec import rank_order
 from harness.errors import UsageError
-from harness.metrics import RankedGolds, parse_measure
+from harness.metrics import RelevantRanks, parse_measure
 
 # Our names, and what trec_eval calls the same.
 NAMES = {
@@ -47,12 +47,12 @@ def cases(draw: st.DrawFn) -> Case:
         pool = draw(st.lists(st.sampled_from("aébcdzÄ中😀"), min_size=1, max_size=9, unique=True))
         scores = st.sampled_from([0.0, 0.25, 0.5, 0.5 + 1e-9, 1.0])
         run[str(q)] = {x: draw(scores) for x in pool}
-        golds = draw(st.lists(st.sampled_from(pool), min_size=1, max_size=9, unique=True))
-        qrels[str(q)] = {x: draw(st.integers(1, 3)) for x in golds}
+        relevant = draw(st.lists(st.sampled_from(pool), min_size=1, max_size=9, unique=True))
+        qrels[str(q)] = {x: draw(st.integers(1, 3)) for x in relevant}
     return Case(qrels, run)
 
 
-def golds_of(case: Case) -> RankedGolds:
+def relevant_of(case: Case) -> RelevantRanks:
     ranks: list[int] = []
     grades: list[int] = []
     indptr = [0]
@@ -63,17 +63,17 @@ def golds_of(case: Case) -> RankedGolds:
         ranks += [place[x] for x in judged]
         grades += list(judged.values())
         indptr.append(len(ranks))
-    return RankedGolds(np.array(ranks), np.array(indptr), grades=np.array(grades))
+    return RelevantRanks(np.array(ranks), np.array(indptr), grades=np.array(grades))
 
 
 @given(cases())
 @settings(max_examples=200, deadline=None)
 def test_equal_to_trec_eval(case: Case) -> None:
-    golds = golds_of(case)
+    relevant = relevant_of(case)
     oracle = pytrec_eval.RelevanceEvaluator(case.qrels, set(NAMES.values())).evaluate(case.run)
     for ours, theirs in NAMES.items():
         expected = [oracle[query][theirs] for query in case.qrels]
-        found = parse_measure(ours).per_query(golds)
+        found = parse_measure(ours).per_query(relevant)
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12, err_msg=ours)
 
 
@@ -84,7 +84,7 @@ def test_mrr_with_cutoff_equals_ir_measures(case: Case) -> None:
     run = {q: {x: float(i) for i, x in enumerate(scores)} for q, scores in case.run.items()}
     measure = ir_measures.parse_measure("RR@3")
     oracle = {x.query_id: x.value for x in ir_measures.iter_calc([measure], case.qrels, run)}
-    found = parse_measure("mrr@3").per_query(golds_of(Case(case.qrels, run)))
+    found = parse_measure("mrr@3").per_query(relevant_of(Case(case.qrels, run)))
     np.testing.assert_allclose(found, [oracle[q] for q in case.qrels], rtol=0, atol=1e-12)
 
 
@@ -93,12 +93,12 @@ def test_mrr_at_10_equals_ir_measures_past_the_cutoff() -> None:
     for place in (0, 9, 10, 19):
         qrels = {"q": {f"d{place:02}": 1}}
         (oracle,) = ir_measures.iter_calc([ir_measures.parse_measure("RR@10")], qrels, run)
-        found = parse_measure("mrr@10").per_query(golds_of(Case(qrels, run)))
+        found = parse_measure("mrr@10").per_query(relevant_of(Case(qrels, run)))
         assert found[0] == pytest.approx(oracle.value, abs=1e-12)
 
 
-def one(ranks: list[int], **fields: Any) -> RankedGolds:
-    return RankedGolds(np.array(ranks), np.array([0, len(ranks)]), **fields)
+def one(ranks: list[int], **fields: Any) -> RelevantRanks:
+    return RelevantRanks(np.array(ranks), np.array([0, len(ranks)]), **fields)
 
 
 # Worked by hand from the definitions; golds at ranks 2, 5 and 4 (in any order).
@@ -123,14 +123,14 @@ def test_by_hand(name: str, value: float) -> None:
 
 def test_graded_ndcg_by_hand() -> None:
     # Grades 1 and 3 at ranks 1 and 3: DCG = 1 + 3/2, ideal = 3 + 1/log2(3).
-    golds = one([1, 3], grades=np.array([1, 3]))
+    relevant = one([1, 3], grades=np.array([1, 3]))
     expected = 2.5 / (3 + 1 / math.log2(3))
-    assert parse_measure("ndcg@10").per_query(golds) == pytest.approx(expected, abs=1e-15)
+    assert parse_measure("ndcg@10").per_query(relevant) == pytest.approx(expected, abs=1e-15)
 
 
 def test_queries_without_golds_are_undefined_and_leave_their_neighbours_alone() -> None:
     # Empty first, in the middle and last.
-    golds = RankedGolds(np.array([1, 2, 3]), np.array([0, 0, 1, 1, 3, 3]), pool_size=5)
+    relevant = RelevantRanks(np.array([1, 2, 3]), np.array([0, 0, 1, 1, 3, 3]), pool_size=5)
     expected = {
         "map": [1, (1 / 2 + 2 / 3) / 2],
         "recall@2": [1, 1 / 2],
@@ -142,21 +142,21 @@ def test_queries_without_golds_are_undefined_and_leave_their_neighbours_alone() 
         "scaled_rank_distance": [math.nan, 0],
     }
     for name, (second, fourth) in expected.items():
-        found = parse_measure(name).per_query(golds)
+        found = parse_measure(name).per_query(relevant)
         wanted = [math.nan, second, math.nan, fourth, math.nan]
         np.testing.assert_allclose(found, wanted, rtol=1e-15, err_msg=name)
 
 
 def test_no_queries_at_all() -> None:
-    golds = RankedGolds(np.array([], dtype=np.int64), np.array([0]), pool_size=5)
+    relevant = RelevantRanks(np.array([], dtype=np.int64), np.array([0]), pool_size=5)
     for name in [*NAMES, "mrr@10", "rank_distance"]:
-        assert parse_measure(name).per_query(golds).shape == (0,)
+        assert parse_measure(name).per_query(relevant).shape == (0,)
 
 
 def test_single_gold_shortcut_equals_the_general_path() -> None:
     # The same query beside one with two golds takes the other path through average precision.
     alone = parse_measure("map").per_query(one([7]))
-    beside = RankedGolds(np.array([7, 1, 2]), np.array([0, 1, 3]))
+    beside = RelevantRanks(np.array([7, 1, 2]), np.array([0, 1, 3]))
     assert parse_measure("map").per_query(beside)[0] == alone[0] == 1 / 7
 
 

@@ -69,8 +69,8 @@ def assert_equals_bm25s(pool: list[str], queries: list[str]) -> None:
     assert got.shape == (len(queries), len(pool))
     assert got.dtype == np.float32
     for row, query in zip(got, queries, strict=True):
-        asked = tokens(query)
-        want = retriever.get_scores(asked) if asked else np.zeros(len(pool), np.float32)
+        requested = tokens(query)
+        want = retriever.get_scores(requested) if requested else np.zeros(len(pool), np.float32)
         np.testing.assert_array_equal(row, want)
 
 

@@ -99,9 +99,9 @@ def test_instructions_are_those_of_mtebs_task_of_the_same_data() -> None:
     assert model.for_task(find_task("xquad-r")) is model
     assert MTEB_TASKS["miracl"] == "MIRACLRetrieval"
     bound = MtebEncoder("x", model._meta, ModelOptions(), task="MIRACLRetrieval")
-    asked = "Given a question, retrieve Wikipedia passages that answer the question"
+    requested = "Given a question, retrieve Wikipedia passages that answer the question"
     assert bound.prompts == {
-        "query": general.replace("Retrieve text based on user query.", asked),
+        "query": general.replace("Retrieve text based on user query.", requested),
         "passage": "",
     }
 

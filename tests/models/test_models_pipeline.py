@@ -40,10 +40,10 @@ def cosine_differences(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def test_vectors_are_the_librarys(library: Any) -> None:
-    asked = texts(60)
+    requested = texts(60)
     for options in (ModelOptions(), ModelOptions(batch_tokens=100), ModelOptions(batch_size=1)):
-        got = load(str(REAL), options).encode(asked, role="passage", language="en")
-        np.testing.assert_allclose(got, library.encode(asked), rtol=0, atol=2e-6)
+        got = load(str(REAL), options).encode(requested, role="passage", language="en")
+        np.testing.assert_allclose(got, library.encode(requested), rtol=0, atol=2e-6)
 
 
 def test_bits_do_not_depend_on_cores_or_on_what_else_is_asked(
@@ -52,12 +52,12 @@ def test_bits_do_not_depend_on_cores_or_on_what_else_is_asked(
     """A chunk of few texts stands for the whole: one core, three, twice, and in a longer list."""
     monkeypatch.setattr(pipeline_module, "CHUNK", 16)
     model = load(str(REAL))
-    asked = sorted(texts(48), key=lambda x: (-len(x), x))
-    once = model.encode(asked, role="passage", language="en")
+    requested = sorted(texts(48), key=lambda x: (-len(x), x))
+    once = model.encode(requested, role="passage", language="en")
     for cores in (1, 3):
         monkeypatch.setattr(pipeline_module, "cores", lambda n=cores: n)
-        np.testing.assert_array_equal(model.encode(asked, role="passage", language="en"), once)
-    rest = model.encode(asked[16:], role="passage", language="en")
+        np.testing.assert_array_equal(model.encode(requested, role="passage", language="en"), once)
+    rest = model.encode(requested[16:], role="passage", language="en")
     np.testing.assert_array_equal(rest, once[16:])
 
 
@@ -67,7 +67,7 @@ def test_a_resumed_run_gives_the_same_bytes(
     """Stopped after its first window, the next run encodes the others as the first would have."""
     monkeypatch.setattr(pipeline_module, "CHUNK", 8)
     monkeypatch.setattr(encoding, "WINDOW", 16)
-    asked = texts(40)
+    requested = texts(40)
 
     def run(store: Store, stop_after: int | None = None) -> tuple[Any, encoding.EncodingCounts]:
         counts = encoding.EncodingCounts()
@@ -80,7 +80,13 @@ def test_a_resumed_run_gives_the_same_bytes(
                 raise KeyboardInterrupt
 
         vectors = encoding.encode(
-            load(str(REAL)), "passage", "en", asked, store=store, counts=counts, progress=progress
+            load(str(REAL)),
+            "passage",
+            "en",
+            requested,
+            store=store,
+            counts=counts,
+            progress=progress,
         )
         return vectors, counts
 
@@ -94,18 +100,18 @@ def test_a_resumed_run_gives_the_same_bytes(
 
 
 def test_work_is_counted(library: Any) -> None:
-    asked = texts(50)
-    tokens = sum(len(x) for x in library.tokenizer(asked)["input_ids"])
+    requested = texts(50)
+    tokens = sum(len(x) for x in library.tokenizer(requested)["input_ids"])
     model = load(str(REAL))
     counts = encoding.EncodingCounts()
-    encoding.encode(model, "passage", "en", asked, store=None, counts=counts)
+    encoding.encode(model, "passage", "en", requested, store=None, counts=counts)
     assert (counts.work.texts, counts.work.tokens) == (50, tokens)
     assert 0 <= counts.work.padding < tokens
     assert 0 < counts.work.seconds <= counts.seconds
     found = counts.work.facts()
     assert found["tokens"] == tokens
     assert found["padding_share"] == counts.work.padding / (tokens + counts.work.padding)
-    encoding.encode(model, "passage", "en", asked[:9], store=None, counts=counts)
+    encoding.encode(model, "passage", "en", requested[:9], store=None, counts=counts)
     assert counts.work.texts == 59
 
 
@@ -147,8 +153,8 @@ def test_a_batch_that_does_not_fit_is_halved(monkeypatch: pytest.MonkeyPatch) ->
     import torch
 
     model = load(str(REAL), ModelOptions(batch_tokens=4000))
-    asked = texts(24)
-    want = model.encode(asked, role="query", language="en")
+    requested = texts(24)
+    want = model.encode(requested, role="query", language="en")
     sizes: list[int] = []
     forward = model.model.forward
 
@@ -159,16 +165,16 @@ def test_a_batch_that_does_not_fit_is_halved(monkeypatch: pytest.MonkeyPatch) ->
         return forward(features, **more)
 
     monkeypatch.setattr(model.model, "forward", small_device)
-    got = model.encode(asked, role="query", language="en")
+    got = model.encode(requested, role="query", language="en")
     assert max(sizes) > 6
     np.testing.assert_allclose(got, want, rtol=0, atol=2e-6)
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_half_precision_is_close(dtype: Any, library: Any) -> None:
-    asked = texts(30)
-    got = load(str(REAL), ModelOptions(dtype=dtype)).encode(asked, role="query", language="en")
-    assert cosine_differences(got, library.encode(asked)).max() < 1e-2
+    requested = texts(30)
+    got = load(str(REAL), ModelOptions(dtype=dtype)).encode(requested, role="query", language="en")
+    assert cosine_differences(got, library.encode(requested)).max() < 1e-2
 
 
 def test_backends_and_compiling_are_part_of_the_fingerprint(tmp_path: Path) -> None:

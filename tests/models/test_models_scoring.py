@@ -138,8 +138,8 @@ def test_what_a_folder_does_not_say_can_be_said(folders: dict[str, Path], tmp_pa
 
 def test_prompts_go_before_the_texts(folders: dict[str, Path]) -> None:
     plain: Any = load(str(folders["sparse"]))
-    asked: Any = load(str(folders["sparse"]), ModelOptions(query_prompt="en moon "))
+    requested: Any = load(str(folders["sparse"]), ModelOptions(query_prompt="en moon "))
     passages = ["de salt"]
-    a = asked.index(passages, languages=["de"]).score(["salt"], language="de")
+    a = requested.index(passages, languages=["de"]).score(["salt"], language="de")
     b = plain.index(passages, languages=["de"]).score(["en moon salt"], language="de")
     assert np.array_equal(a, b)

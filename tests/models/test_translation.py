@@ -33,13 +33,13 @@ class Upper:
 
     def __init__(self, **answers: str) -> None:
         self.answers = answers
-        self.asked: list[list[str]] = []
+        self.requested: list[list[str]] = []
 
     def facts(self, source: str, target: str) -> dict[str, Any]:
         return {"engine": "test", "model": "upper", "digest": "0", "languages": [source, target]}
 
     def translate(self, texts: Sequence[str], source: str, target: str) -> list[Translated]:
-        self.asked.append(list(texts))
+        self.requested.append(list(texts))
         letters = str.maketrans("abcdefghijklmnopqrstuvwxyz", "αβγδεζηθικλμνξοπρστυφχψωαβ")
         return [Translated(self.answers.get(x, x.lower().translate(letters))) for x in texts]
 
@@ -68,7 +68,7 @@ def test_originals_stay_and_every_text_is_translated_once(tmp_path: Path) -> Non
     out = tmp_path / "out.jsonl"
     done = translate_file(data, out, ["el"], engine)
     assert (done.translated, done.cached) == (3, 1)
-    assert engine.asked == [["long answer one", "what is a"], ["who"]]  # longest first, by twos
+    assert engine.requested == [["long answer one", "what is a"], ["who"]]  # longest first, by twos
     first = read(out)[0]
     assert first == {
         "id": "r0",
@@ -88,7 +88,7 @@ def test_originals_stay_and_every_text_is_translated_once(tmp_path: Path) -> Non
     }
     again = Upper()
     translate_file(data, out, ["el"], again, negatives=True)
-    assert again.asked == [["a wrong one"]]
+    assert again.requested == [["a wrong one"]]
     assert read(out)[0]["negatives"]["el"]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_pools import as_golds, make_pool
+from small_pools import as_relevant, make_pool
 
 from harness.data.pool import Pool
 from harness.errors import ModelError
@@ -92,15 +92,15 @@ def check(found: SearchResult, pool: Pool, queries: Vectors, passages: Vectors) 
     language_of = pool.language_of
     for q, query in enumerate(queries):
         order = real_order(query, passages)
-        assert found.head[q].tolist() == order[: found.head.shape[1]]
+        assert found.top_k[q].tolist() == order[: found.top_k.shape[1]]
         for x, (best, _) in found.block_top_k.items():
             own = [c for c in order if pool.languages[language_of[c]] == x]
             assert best[q].tolist() == own[: best.shape[1]]
-        for g in range(found.golds.indptr[q], found.golds.indptr[q + 1]):
-            above = order[: order.index(found.golds.columns[g])]
+        for g in range(found.relevant.indptr[q], found.relevant.indptr[q + 1]):
+            above = order[: order.index(found.relevant.columns[g])]
             counts = np.bincount(language_of[above], minlength=len(pool.languages))
             assert found.ranked_above[g].tolist() == counts.tolist()
-            assert found.block_rank[g] == counts[found.gold_language[g]] + 1
+            assert found.block_rank[g] == counts[found.relevant_language[g]] + 1
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
@@ -113,12 +113,12 @@ def test_ranks_are_those_of_real_numbers(kind: Any, compiled: bool, data: st.Dat
     d = data.draw(st.sampled_from([1, 2, 3, 7, 24, 65]))
     pool = make_pool({"en": data.draw(st.integers(4, 30)), "de": data.draw(st.integers(1, 30))})
     passages, queries = kind(rng, len(pool), d), kind(rng, 4, d)
-    golds = as_golds([rng.choice(len(pool), 3, replace=False).tolist() for _ in queries])
+    relevant = as_relevant([rng.choice(len(pool), 3, replace=False).tolist() for _ in queries])
     k = data.draw(st.integers(1, 50))
     found = rank(
         DenseScores(passages).of(queries),
         "en",
-        golds,
+        relevant,
         pool,
         top=k,
         block_tops={"de": k},
@@ -127,7 +127,7 @@ def test_ranks_are_those_of_real_numbers(kind: Any, compiled: bool, data: st.Dat
     )
     check(found, pool, queries, passages)
     # What an export holds gives the same order to trec_eval, which reads float32.
-    score, column = found.head_scores, found.head
+    score, column = found.top_k_scores, found.top_k
     assert ((score[:, 1:] < score[:, :-1]) | (column[:, 1:] > column[:, :-1])).all()
 
 
@@ -140,10 +140,10 @@ def test_a_thousand_dimensions_and_a_last_bit() -> None:
         passages[row, row] = np.nextafter(passages[row, row], np.float32(row % 3 - 1))
     queries = unit(rng, 3, 1024)
     pool = make_pool({"en": 40, "de": 60})
-    golds = as_golds([[0, 50, 99]] * 3)
+    relevant = as_relevant([[0, 50, 99]] * 3)
     for compiled in (True, False):
         dense = DenseScores(passages)
-        found = rank(dense.of(queries), "en", golds, pool, top=100, compiled=compiled)
+        found = rank(dense.of(queries), "en", relevant, pool, top=100, compiled=compiled)
         check(found, pool, queries, passages)
     assert dense.decisions.float64 > 0
 
@@ -158,7 +158,9 @@ class Shard:
         return len(self.ids)
 
 
-def streamed(pool: Pool, passages: Vectors, queries: Vectors, golds: Any, **how: Any) -> Streamed:
+def streamed(
+    pool: Pool, passages: Vectors, queries: Vectors, relevant: Any, **how: Any
+) -> Streamed:
     """The same search from shards of ``size`` passages."""
     size = how.pop("size", 7)
     shards: dict[str, list[Shard]] = {}
@@ -170,8 +172,11 @@ def streamed(pool: Pool, passages: Vectors, queries: Vectors, golds: Any, **how:
             Shard(x, ids[i : i + size], vectors[i : i + size]) for i in range(0, len(ids), size)
         ]
     judged = {
-        q: {str(pool.ids[c]): 1 for c in golds.columns[golds.indptr[i] : golds.indptr[i + 1]]}
-        for i, q in enumerate(golds.questions)
+        q: {
+            str(pool.ids[c]): 1
+            for c in relevant.columns[relevant.indptr[i] : relevant.indptr[i + 1]]
+        }
+        for i, q in enumerate(relevant.questions)
     }
     return search_shards(shards, {"en": queries}, {"en": judged}, scored=True, **how)
 
@@ -185,23 +190,23 @@ def test_streamed_and_in_memory_are_equal_to_the_bit(kind: Any, data: st.DataObj
     d = data.draw(st.sampled_from([2, 24, 65]))
     pool = make_pool({"en": 40, "de": 31})
     passages, queries = kind(rng, len(pool), d), kind(rng, 5, d)
-    golds = as_golds([rng.choice(len(pool), 3, replace=False).tolist() for _ in queries])
+    relevant = as_relevant([rng.choice(len(pool), 3, replace=False).tolist() for _ in queries])
     k = data.draw(st.integers(1, 80))
-    held = rank(DenseScores(passages).of(queries), "en", golds, pool, top=k, scored=True)
+    held = rank(DenseScores(passages).of(queries), "en", relevant, pool, top=k, scored=True)
     check(held, pool, queries, passages)
     got = streamed(
         pool,
         passages,
         queries,
-        golds,
+        relevant,
         top=k,
         size=data.draw(st.integers(1, 50)),
         threads=data.draw(st.integers(1, 3)),
         device=data.draw(st.sampled_from(["cpu", "cpu:0"])),
     )
     found = got.found["en"]
-    assert (got.pool.ids[found.head] == pool.ids[held.head]).all()
-    assert (found.head_scores == held.head_scores).all()
+    assert (got.pool.ids[found.top_k] == pool.ids[held.top_k]).all()
+    assert (found.top_k_scores == held.top_k_scores).all()
     assert (found.ranked_above == held.ranked_above).all()
     assert (found.block_rank == held.block_rank).all()
 
@@ -214,8 +219,8 @@ def test_a_kernel_that_errs_as_far_as_it_may_changes_nothing(
     pool = make_pool({"en": 300, "de": 400})
     passages, queries = unit(rng, 700, 96), unit(rng, 12, 96)
     passages[100:200] = passages[0] + rng.standard_normal((100, 96)).astype(np.float32) * 1e-6
-    golds = as_golds([[0, 5, 150, 650]] * 12)
-    plain = rank(DenseScores(passages).of(queries), "en", golds, pool, top=40, compiled=True)
+    relevant = as_relevant([[0, 5, 150, 650]] * 12)
+    plain = rank(DenseScores(passages).of(queries), "en", relevant, pool, top=40, compiled=True)
     before = ranking_module.InnerProducts.__call__
     error = product_error(queries, float(length_bounds(passages).max()))
 
@@ -227,10 +232,10 @@ def test_a_kernel_that_errs_as_far_as_it_may_changes_nothing(
     monkeypatch.setattr(ranking_module.InnerProducts, "__call__", noisy)
     for compiled in (True, False):
         found = rank(
-            DenseScores(passages).of(queries), "en", golds, pool, top=40, compiled=compiled
+            DenseScores(passages).of(queries), "en", relevant, pool, top=40, compiled=compiled
         )
         assert (found.ranked_above == plain.ranked_above).all()
-        assert (found.head == plain.head).all()
+        assert (found.top_k == plain.top_k).all()
     monkeypatch.setattr(ranking_module.InnerProducts, "__call__", before)
 
 
@@ -297,7 +302,7 @@ def test_whole_numbers_need_no_second_look() -> None:
     assert products_are_exact(queries, passages, float(length_bounds(passages).max()))
     pool = make_pool({"en": 500})
     dense = DenseScores(passages)
-    found = rank(dense.of(queries), "en", as_golds([[3, 77]] * 20), pool)
+    found = rank(dense.of(queries), "en", as_relevant([[3, 77]] * 20), pool)
     check(found, pool, queries, passages)
     assert dense.decisions.summary() == {"float64": 0, "exact": 0}
     assert not products_are_exact(queries / 3, passages, 100.0)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_pools import as_golds, make_pool
+from small_pools import as_relevant, make_pool
 
 from harness.data.pool import Pool
 from harness.errors import UsageError
@@ -32,11 +32,11 @@ def cases(draw: st.DrawFn) -> tuple[Pool, np.ndarray, list[list[int]]]:
     spread = draw(st.sampled_from([1, 3, 1000]))
     seed = draw(st.integers(0, 2**32 - 1))
     scores = np.random.default_rng(seed).integers(-spread, spread, (queries, len(pool)))
-    golds = [
+    relevant = [
         draw(st.lists(st.integers(0, len(pool) - 1), min_size=0, max_size=14, unique=True))
         for _ in range(queries)
     ]
-    return pool, scores.astype(np.float32), golds
+    return pool, scores.astype(np.float32), relevant
 
 
 @pytest.mark.parametrize("loops", ["cpu", "device"])
@@ -46,12 +46,12 @@ def test_ranks_and_heads_equal_those_of_sorting(loops: str, case: tuple, k: int)
     """Ranks in the pool, in each language, and heads are what sorting all scores gives."""
     import torch
 
-    pool, scores, golds = case
+    pool, scores, relevant = case
     tile = scores if loops == "cpu" else torch.from_numpy(scores)
     found = rank(
         lambda a, b: tile[a:b],
         "en",
-        as_golds(golds),
+        as_relevant(relevant),
         pool,
         top=k,
         block_tops={"zh": k},
@@ -59,10 +59,10 @@ def test_ranks_and_heads_equal_those_of_sorting(loops: str, case: tuple, k: int)
     )
     ids = list(pool.ids)
     at = 0
-    for q, row in enumerate(golds):
+    for q, row in enumerate(relevant):
         order = sorted_ranks(scores[q], ids)
-        assert [ids[c] for c in found.head[q]] == order[:k]
-        assert found.head_scores[q].tolist() == [scores[q][ids.index(i)] for i in order[:k]]
+        assert [ids[c] for c in found.top_k[q]] == order[:k]
+        assert found.top_k_scores[q].tolist() == [scores[q][ids.index(i)] for i in order[:k]]
         chinese = [i for i in order if i.startswith("zh:")]
         assert [ids[c] for c in found.block_top_k["zh"][0][q]] == chinese[:k]
         for column in row:
@@ -90,10 +90,10 @@ def test_heads_of_long_rows(k: int, ties: str) -> None:
     elif ties == "one lane":
         scores[:, 5::256] = 9
     pool = make_pool({"en": 1_000, "de": 1_999})
-    golds = as_golds([[5, 2_000], [], [1_500]])
-    found = rank(lambda a, b: scores[a:b], "en", golds, pool, top=k, compiled=True)
+    relevant = as_relevant([[5, 2_000], [], [1_500]])
+    found = rank(lambda a, b: scores[a:b], "en", relevant, pool, top=k, compiled=True)
     order = np.lexsort((np.broadcast_to(np.arange(width), scores.shape), -scores))
-    assert (found.head == order[:, :k]).all()
+    assert (found.top_k == order[:, :k]).all()
     place = np.argsort(order)
     assert found.pool_rank.tolist() == [place[0, 5] + 1, place[0, 2_000] + 1, place[2, 1_500] + 1]
 
@@ -105,13 +105,13 @@ def test_languages_side_by_side_are_what_each_is_alone(top: int, threads: int) -
     rng = np.random.default_rng(11)
     pool = make_pool({"en": 900, "de": 1_300})
     dense = DenseScores(rng.standard_normal((len(pool), 24)).astype(np.float32))
-    asked = {
+    requested = {
         x: rng.standard_normal((n, 24)).astype(np.float32)
         for x, n in (("en", 3 * ROWS + 5), ("de", 2), ("zh", 0), ("th", ROWS))
     }
-    golds = {
-        x: as_golds([[i % len(pool), len(pool) - 1 - i % 7] for i in range(len(v))])
-        for x, v in asked.items()
+    relevant = {
+        x: as_relevant([[i % len(pool), len(pool) - 1 - i % 7] for i in range(len(v))])
+        for x, v in requested.items()
     }
     tops = {"en": {"de": 4}, "th": {"en": 2, "de": 1}}
     done: list[int] = []
@@ -122,8 +122,8 @@ def test_languages_side_by_side_are_what_each_is_alone(top: int, threads: int) -
         return found
 
     together = rank_each(
-        golds,
-        lambda x: dense.of(asked[x]),
+        relevant,
+        lambda x: dense.of(requested[x]),
         pool,
         top=top,
         block_tops=tops,
@@ -131,10 +131,10 @@ def test_languages_side_by_side_are_what_each_is_alone(top: int, threads: int) -
         progress=done.append,
         after=after,
     )
-    assert kept == list(together) == list(asked)
-    assert sum(done) == sum(map(len, asked.values()))
+    assert kept == list(together) == list(requested)
+    assert sum(done) == sum(map(len, requested.values()))
     for x, found in together.items():
-        alone = rank(dense.of(asked[x]), x, golds[x], pool, top=top, block_tops=tops.get(x))
+        alone = rank(dense.of(requested[x]), x, relevant[x], pool, top=top, block_tops=tops.get(x))
         for name in ("ranked_above", "block_rank", "head", "head_scores"):
             assert (getattr(found, name) == getattr(alone, name)).all()
         assert found.block_top_k.keys() == alone.block_top_k.keys()
@@ -148,11 +148,11 @@ def test_an_error_in_one_tile_ends_the_search() -> None:
     import torch
 
     pool = make_pool({"en": 40})
-    golds = {x: as_golds([[0]] * 40 * ROWS) for x in ("en", "de")}
-    asked: list[int] = []
+    relevant = {x: as_relevant([[0]] * 40 * ROWS) for x in ("en", "de")}
+    requested: list[int] = []
 
     def broken(start: int, stop: int) -> np.ndarray:
-        asked.append(start)
+        requested.append(start)
         if start:  # slow enough for the error to be heard of
             time.sleep(0.02)
             return np.zeros((stop - start, len(pool)), np.float32)
@@ -160,8 +160,8 @@ def test_an_error_in_one_tile_ends_the_search() -> None:
 
     before = torch.get_num_threads()
     with pytest.raises(OSError, match="gone"):
-        rank_each(golds, lambda _: broken, pool, threads=2)
-    assert len(asked) < 80
+        rank_each(relevant, lambda _: broken, pool, threads=2)
+    assert len(requested) < 80
     assert torch.get_num_threads() == before
 
 
@@ -173,9 +173,9 @@ def test_negative_zero_ties_with_zero() -> None:
     scores = np.array([[0.0, -0.0, 0.0, -0.0]], np.float32)
     for tile in (scores, torch.from_numpy(scores)):
         found = rank(
-            lambda a, b, t=tile: t[a:b], "en", as_golds([[1, 3]]), pool, top=4, compiled=True
+            lambda a, b, t=tile: t[a:b], "en", as_relevant([[1, 3]]), pool, top=4, compiled=True
         )
-        assert found.head.tolist() == [[0, 1, 2, 3]]
+        assert found.top_k.tolist() == [[0, 1, 2, 3]]
         assert found.pool_rank.tolist() == [2, 4]
 
 
@@ -198,8 +198,8 @@ def test_equal_vectors_tie_wherever_they_stand() -> None:
         passages[copies] = passages[copies[0]]
         queries = rng.standard_normal((300, dim)).astype(np.float32)
         pool = make_pool({"en": size})
-        golds = as_golds([copies.tolist()] * len(queries))
-        found = rank(DenseScores(passages).of(queries), "en", golds, pool)
+        relevant = as_relevant([copies.tolist()] * len(queries))
+        found = rank(DenseScores(passages).of(queries), "en", relevant, pool)
         ranks = found.pool_rank.reshape(len(queries), 12)
         assert (np.diff(ranks, axis=1) == 1).all()
 

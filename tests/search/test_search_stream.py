@@ -121,18 +121,18 @@ def test_equals_sorting_whatever_the_shards(
     assert list(pool.ids) == [pool.ids[i] for i in tie_order(list(pool.ids))]
     for x, found in streamed.found.items():
         at = 0
-        for q, golds in enumerate(judged[x].values()):
+        for q, relevant in enumerate(judged[x].values()):
             order = brute(corpus, queries[x][q], list(corpus))
-            heads = list(zip(pool.ids[found.head[q]], found.head_scores[q].tolist(), strict=True))
+            heads = list(zip(pool.ids[found.top_k[q]], found.top_k_scores[q].tolist(), strict=True))
             assert heads == order[:top]
             columns, scores = found.block_top_k["zh"]
             block = list(zip(pool.ids[columns[q]], scores[q].tolist(), strict=True))
             assert block == brute(corpus, queries[x][q], ["zh"])[:top]
             names = [i for i, _ in order]
-            for passage, grade in golds.items():
+            for passage, grade in relevant.items():
                 above = names[: names.index(passage)]
-                assert pool.ids[found.golds.columns[at]] == passage
-                assert found.golds.grades[at] == grade
+                assert pool.ids[found.relevant.columns[at]] == passage
+                assert found.relevant.grades[at] == grade
                 expected = [sum(i.split(":")[0] == y for i in above) for y in pool.languages]
                 assert found.ranked_above[at].tolist() == expected
                 own = pool.languages.index(passage.split(":")[0])
@@ -153,8 +153,8 @@ def random_corpus(seed: int = 3) -> tuple[Any, Any, Any]:
     # The same vectors in both languages: they tie across corpora too.
     corpus["de"][1][:20] = corpus["en"][1][5:25]
     for x in corpus:
-        asked = rng.standard_normal((30, 48)).astype(np.float32)
-        queries[x] = asked / np.linalg.norm(asked, axis=1, keepdims=True)
+        requested = rng.standard_normal((30, 48)).astype(np.float32)
+        queries[x] = requested / np.linalg.norm(requested, axis=1, keepdims=True)
         judged[x] = {
             f"{x}{q}": {
                 f"{y}:{corpus[y][0][int(i)]}": 1 for y in corpus for i in rng.choice(431, 3)
@@ -167,8 +167,8 @@ def random_corpus(seed: int = 3) -> tuple[Any, Any, Any]:
 def same(a: Streamed, b: Streamed) -> bool:
     """Whether two searches found the same, to the bit."""
     return all(
-        np.array_equal(a.pool.ids[a.found[x].head], b.pool.ids[b.found[x].head])
-        and np.array_equal(a.found[x].head_scores, b.found[x].head_scores)
+        np.array_equal(a.pool.ids[a.found[x].top_k], b.pool.ids[b.found[x].top_k])
+        and np.array_equal(a.found[x].top_k_scores, b.found[x].top_k_scores)
         and np.array_equal(a.found[x].ranked_above, b.found[x].ranked_above)
         for x in a.found
     )
@@ -190,8 +190,8 @@ def test_shards_memory_threads_and_device_change_no_bit() -> None:
     values, times = np.unique(en[1], axis=0, return_counts=True)
     copies = np.flatnonzero((en[1] == values[times.argmax()]).all(1))
     assert len(copies) == 40
-    golds = {f"en:{en[0][i]}": 1 for i in copies}
-    few = {"en": {q: golds for q in judged["en"]}}
+    relevant = {f"en:{en[0][i]}": 1 for i in copies}
+    few = {"en": {q: relevant for q in judged["en"]}}
     found = search_shards(cut({"en": en}, 64), {"en": queries["en"]}, few, top=5).found["en"]
     ranks = np.sort(found.pool_rank.reshape(30, 40), axis=1)
     assert (np.diff(ranks, axis=1) == 1).all()
@@ -205,17 +205,17 @@ def test_agrees_with_the_search_in_memory() -> None:
     passages = np.concatenate([vectors for _, vectors in corpus.values()])[pool.rows]
     assert pool.languages == streamed.pool.languages
     for x, found in streamed.found.items():
-        columns = [pool.column[p] for golds in judged[x].values() for p in golds]
+        columns = [pool.column[p] for relevant in judged[x].values() for p in relevant]
         indptr = np.cumsum([0, *map(len, judged[x].values())])
-        golds = RelevantPassages(
+        relevant = RelevantPassages(
             tuple(judged[x]), indptr, np.array(columns), np.ones(len(columns), np.int64)
         )
-        held = rank(DenseScores(passages).of(queries[x]), x, golds, pool, top=20, scored=True)
-        np.testing.assert_array_equal(found.head_scores, held.head_scores)
+        held = rank(DenseScores(passages).of(queries[x]), x, relevant, pool, top=20, scored=True)
+        np.testing.assert_array_equal(found.top_k_scores, held.top_k_scores)
         np.testing.assert_array_equal(found.pool_rank, held.pool_rank)
         np.testing.assert_array_equal(found.block_rank, held.block_rank)
         np.testing.assert_array_equal(found.ranked_above, held.ranked_above)
-        np.testing.assert_array_equal(streamed.pool.ids[found.head], pool.ids[held.head])
+        np.testing.assert_array_equal(streamed.pool.ids[found.top_k], pool.ids[held.top_k])
 
 
 def test_trec_eval_agrees() -> None:
@@ -227,12 +227,12 @@ def test_trec_eval_agrees() -> None:
     for x, found in streamed.found.items():
         run = {
             q: dict(zip(streamed.pool.ids[head], scores.tolist(), strict=True))
-            for q, head, scores in zip(judged[x], found.head, found.head_scores, strict=True)
+            for q, head, scores in zip(judged[x], found.top_k, found.top_k_scores, strict=True)
         }
         assert all(len(ranking) == len(streamed.pool) for ranking in run.values())
         evaluator = pytrec_eval.RelevanceEvaluator(judged[x], {"map", "ndcg_cut_10", "recall_100"})
         theirs = evaluator.evaluate(run)
-        ranks, indptr = found.pool_rank, found.golds.indptr
+        ranks, indptr = found.pool_rank, found.relevant.indptr
         for name, ours in (
             ("map", retrieval.average_precision(ranks, indptr)),
             ("ndcg_cut_10", retrieval.ndcg(ranks, indptr, 10)),
@@ -272,7 +272,7 @@ def test_thousands_of_equal_passages_are_settled_by_id() -> None:
             top=10,
             device=device,
         )
-        best = found.pool.ids[found.found["en"].head[0]].tolist()
+        best = found.pool.ids[found.found["en"].top_k[0]].tolist()
         assert best == [f"en:{i:04d}" for i in range(2999, 2989, -1)]
         assert found.found["en"].pool_rank.tolist() == [3000 - 7]
 
@@ -291,11 +291,11 @@ def test_only_what_a_query_searches_counts() -> None:
     streamed = search_shards(cut(corpus, 100), queries, judged, own, top=5)
     for x, found in streamed.found.items():
         alone = search_shards(cut({x: corpus[x]}, 90), {x: queries[x]}, {x: judged[x]}, own, top=5)
-        ids = [streamed.pool.ids[c] for c in found.golds.columns]
+        ids = [streamed.pool.ids[c] for c in found.relevant.columns]
         assert all(i.startswith(f"{x}:") for i in ids)
         np.testing.assert_array_equal(found.block_rank, alone.found[x].block_rank)
         np.testing.assert_array_equal(found.pool_rank, alone.found[x].pool_rank)
-        assert all(i.startswith(f"{x}:") for i in streamed.pool.ids[found.head].reshape(-1))
+        assert all(i.startswith(f"{x}:") for i in streamed.pool.ids[found.top_k].reshape(-1))
 
 
 def test_vectors_of_the_passages_that_were_found() -> None:

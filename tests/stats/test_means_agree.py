@@ -47,9 +47,9 @@ def tables(draw: st.DrawFn) -> PerQuery:
     chosen = [x for x in (*mono, *cross, *multi) if draw(st.integers(0, 4))] or mono
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     questions = draw(st.integers(1, 9))
-    asked = rng.random((len(chosen), questions)) < 0.8
-    asked[0, 0] = True
-    setting, question = np.nonzero(asked)
+    requested = rng.random((len(chosen), questions)) < 0.8
+    requested[0, 0] = True
+    setting, question = np.nonzero(requested)
     values = rng.integers(0, 9, len(setting)) / 8
     values[rng.random(len(setting)) < draw(st.sampled_from((0.0, 0.3, 0.9)))] = np.nan
     return PerQuery(

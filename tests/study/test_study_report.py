@@ -117,7 +117,7 @@ def test_tables_hold_every_number_of_the_page(folder: Path) -> None:
 
 def test_a_study_without_a_finished_cell_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="no trial of the study is finished"):
-        write_report(replace(results(), cells=()), tmp_path)
+        write_report(replace(results(), trials=()), tmp_path)
 
 
 def test_a_measure_that_no_task_has_is_refused_by_name(tmp_path: Path) -> None:

@@ -34,11 +34,11 @@ pytestmark = pytest.mark.filterwarnings("ignore::harness.errors.HarnessWarning")
 def outcome(folder: Path) -> dict[str, Any]:
     """Everything of a study's cells but when and how long: tables, losses, what was said."""
     found = {}
-    for cell in load_results(folder).cells:
-        training = {k: v for k, v in cell.training.items() if k != "seconds"}
-        tables = {name: x.document["tasks"][0] for name, x in cell.records.items()}
+    for trial in load_results(folder).trials:
+        training = {k: v for k, v in trial.training.items() if k != "seconds"}
+        tables = {name: x.document["tasks"][0] for name, x in trial.records.items()}
         shas = {name: x["per_query"]["sha256"] for name, x in tables.items()}
-        found[cell.cell.name] = (training, shas, {n: x["means"] for n, x in tables.items()})
+        found[trial.trial.name] = (training, shas, {n: x["means"] for n, x in tables.items()})
     return found
 
 
@@ -60,16 +60,16 @@ def test_a_study_runs_to_its_end_and_then_has_nothing_left_to_do(tmp_path: Path)
     assert first.exit_code == 0, first.output
     assert "4/4 hybrid.alpha=0.5.seed=0: " in first.stderr
     results = load_results(output)
-    assert [x.cell.name for x in results.cells] == [
+    assert [x.trial.name for x in results.trials] == [
         "mono.seed=0",
         "hybrid.alpha=0.seed=0",
         "hybrid.alpha=0.5.seed=0",
     ]
     assert not results.missing and not results.failed and list(results.references) == ["bm25"]
-    cell = results.cells[2]
-    assert cell.cell.values == {"alpha": 0.5} and cell.training["alpha"] == 0.5
-    assert cell.training["overlap"][0]["task"] == "demo"
-    frame = cell.records["demo"].per_query()
+    trial = results.trials[2]
+    assert trial.trial.values == {"alpha": 0.5} and trial.training["alpha"] == 0.5
+    assert trial.training["overlap"][0]["task"] == "demo"
+    frame = trial.records["demo"].per_query()
     assert set(frame["kind"]) == {"mono", "cross", "multi"} and "map" in frame
     assert results.data["rows"]["rows"] == 60
     assert not list((output / "models").glob("*")), "models are gone once they are scored"
@@ -150,7 +150,7 @@ def test_a_cell_that_fails_is_written_down_and_the_others_go_on(tmp_path: Path) 
         assert found.exit_code == 1, found.output
         assert "failed: mono.seed=0: the loss is nan at step" in found.output
     results = load_results(output)
-    assert [x.name for x in results.missing] == ["mono.seed=0"] and len(results.cells) == 2
+    assert [x.name for x in results.missing] == ["mono.seed=0"] and len(results.trials) == 2
     assert "the loss is nan" in results.failed["mono.seed=0"]
     write_study(tmp_path / "study", {**document, "arms": STUDY["arms"]})
     assert CliRunner().invoke(main, command).exit_code == 0
@@ -215,10 +215,10 @@ def test_an_arm_that_cannot_use_its_data_is_refused(tmp_path: Path) -> None:
 
 
 def test_questions_of_the_tasks_are_refused_or_taken_out_or_written_down(tmp_path: Path) -> None:
-    asked = load(find_task("demo"), languages=["en", "de"]).queries
+    requested = load(find_task("demo"), languages=["en", "de"]).queries
     rows = tiny_training.pairs(60)
     for i in range(3):
-        rows[i]["query"] = {x: asked[x].texts[i] for x in ("en", "de")} | {"zh": "w1"}
+        rows[i]["query"] = {x: requested[x].texts[i] for x in ("en", "de")} | {"zh": "w1"}
     study = write_study(tmp_path / "study")
     tiny_training.write_rows(tmp_path / "study" / "rows.jsonl", rows)
     options = StudyOptions(tmp_path / "out", offline=True)
@@ -254,7 +254,7 @@ def test_amounts_are_nested_and_the_same_for_all(tmp_path: Path) -> None:
     ids = [
         {x.id for x in read_examples(job.settings.data[0]).examples}
         for job in ready.jobs
-        if job.settings is not None and job.cell is not None and job.cell.seed == 0
+        if job.settings is not None and job.trial is not None and job.trial.seed == 0
     ]
     assert [len(x) for x in ids] == [20, 40, 60] and ids[0] < ids[1] < ids[2]
     assert ids[0] != {f"q{i}" for i in range(20)}, "not just the first of the file"

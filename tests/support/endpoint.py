@@ -36,9 +36,9 @@ class Endpoint:
         """Requests to a path that were answered well."""
         return [r for r in self.requests if r["answered"] and r["path"].endswith(path)]
 
-    def chat(self, asked: dict[str, Any]) -> Answer:
+    def chat(self, requested: dict[str, Any]) -> Answer:
         """The question's fourth word, as a message; nothing for a question about salt."""
-        question = asked["messages"][0]["content"].splitlines()[-1].removeprefix("Question: ")
+        question = requested["messages"][0]["content"].splitlines()[-1].removeprefix("Question: ")
         words = question.split()
         text = "" if "salt" in words else f"{words[3]} is told of"
         message = {"choices": [{"message": {"role": "assistant", "content": text}}]}
@@ -57,19 +57,19 @@ def serving(endpoint: Endpoint) -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            requested = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             with endpoint.lock:
                 fault = endpoint.faults.pop(0) if endpoint.faults else None
-                entry = {**asked, "path": self.path, "answered": False}
+                entry = {**requested, "path": self.path, "answered": False}
                 endpoint.requests.append(entry)
                 endpoint.headers.append(dict(self.headers))
             if self.path.endswith("/chat/completions"):
                 entry["answered"] = fault is None
-                answer = endpoint.chat(asked) if fault is None else fault([])
+                answer = endpoint.chat(requested) if fault is None else fault([])
                 assert answer is not None
                 self._send(*answer)
                 return
-            texts = asked["input"]
+            texts = requested["input"]
             if fault is not None:
                 answer = fault(texts)
             elif endpoint.refuse_over is not None and len(texts) > endpoint.refuse_over:

@@ -24,7 +24,7 @@ class Hub:
 
     def __init__(self, files: dict[str, bytes], small: Collection[str] = ()) -> None:
         self.files, self.small = files, small
-        self.asked: list[str] = []
+        self.requested: list[str] = []
         self.requests: list[str] = []
         """Paths of all requests, of files or not."""
         self.refuses: tuple[int, str] | None = None
@@ -62,7 +62,7 @@ class Hub:
             def answer(self, *, with_body: bool) -> None:
                 _, _, rest = self.path.partition("/resolve/")
                 raw = outer.files.get(rest)
-                outer.asked += [rest] if rest else []
+                outer.requested += [rest] if rest else []
                 if raw is None or outer.refuses is not None:
                     status, code = outer.refuses or (404, "EntryNotFound")
                     self.send_response(status)

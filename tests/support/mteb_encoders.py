@@ -31,4 +31,4 @@ class WordBagInMteb(AbsEncoder):
     @property
     def encoded(self) -> int:
         """Texts it was given so far."""
-        return len(self.bag.asked)
+        return len(self.bag.requested)

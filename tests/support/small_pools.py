@@ -19,10 +19,10 @@ def make_pool(sizes: dict[str, int]) -> Pool:
     return Pool(ids, languages, starts, order, {x: i for i, x in enumerate(ids)})
 
 
-def as_golds(golds: list[list[int]]) -> RelevantPassages:
+def as_relevant(relevant: list[list[int]]) -> RelevantPassages:
     """CSR of the listed columns."""
-    flat = np.array([c for row in golds for c in row], np.int64)
-    indptr = np.cumsum([0, *map(len, golds)]).astype(np.int64)
+    flat = np.array([c for row in relevant for c in row], np.int64)
+    indptr = np.cumsum([0, *map(len, relevant)]).astype(np.int64)
     return RelevantPassages(
-        tuple(f"q{i}" for i in range(len(golds))), indptr, flat, np.ones_like(flat)
+        tuple(f"q{i}" for i in range(len(relevant))), indptr, flat, np.ones_like(flat)
     )

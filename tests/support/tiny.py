@@ -53,7 +53,7 @@ def write_task(
         ]
     (data / "qrels.tsv").write_text("\n".join(lines) + "\n")
     for x in languages:
-        asked = [
+        requested = [
             {"id": f"q{n:02d}", "text": f"{x} what is {WORDS[n % 10]} number {n}"}
             for n in range(questions)
         ]
@@ -66,7 +66,7 @@ def write_task(
             {"id": f"d{n:02d}", "text": f"{x} {WORDS[n // 2 % 10]} and {WORDS[n // 4 % 10]}"}
             for n in range(distractors)
         ]
-        for role, rows in (("queries", asked), ("passages", told)):
+        for role, rows in (("queries", requested), ("passages", told)):
             text = "".join(json.dumps(r) + "\n" for r in rows)
             (data / f"{role}.{x}.jsonl").write_text(text)
     path = folder / f"{name}.toml"
@@ -83,11 +83,11 @@ class WordBag:
     def __init__(self, dimensions: int = 24, bias: float = 0.4) -> None:
         self.dimensions = dimensions
         self.bias = bias
-        self.asked: list[str] = []
+        self.requested: list[str] = []
 
     def encode(self, texts: Sequence[str], *, role: str, language: str) -> np.ndarray:
         """Sum of one random vector per word, seeded by the word."""
-        self.asked += texts
+        self.requested += texts
         out = np.zeros((len(texts), self.dimensions), np.float32)
         for i, text in enumerate(texts):
             for word in text.split():

@@ -61,8 +61,10 @@ def write_miracl(
             (data / f"miracl-v1.0-{x}" / kind).mkdir(parents=True, exist_ok=True)
         topics = data / f"miracl-v1.0-{x}" / "topics" / f"topics.miracl-v1.0-{x}-dev.tsv"
         qrels = data / f"miracl-v1.0-{x}" / "qrels" / f"qrels.miracl-v1.0-{x}-dev.tsv"
-        asked = [f"{x} what is {WORDS[2 * q % 10]} {WORDS[2 * q // 10]}" for q in range(questions)]
-        topics.write_text("".join(f"{q}\t{text}\n" for q, text in enumerate(asked)))
+        requested = [
+            f"{x} what is {WORDS[2 * q % 10]} {WORDS[2 * q // 10]}" for q in range(questions)
+        ]
+        topics.write_text("".join(f"{q}\t{text}\n" for q, text in enumerate(requested)))
         judged = [
             f"{q}\tQ0\t{passage(x, n)['docid']}\t{grade}\n"
             for q in range(questions)

@@ -229,19 +229,19 @@ def test_from_the_hub_at_the_pinned_revision(
     import huggingface_hub
 
     root = mirror("natural-questions", "pair/train-0.parquet", {"query": "q", "answer": "a"})
-    asked: dict[str, Any] = {}
+    requested: dict[str, Any] = {}
     pinned = HUB["natural-questions"].revision
     assert pinned is not None
     snapshot = (root / "natural-questions").rename(tmp_path / pinned)
 
     def fetch(repo: str, **options: Any) -> str:
-        asked.update(options, repo=repo)
+        requested.update(options, repo=repo)
         return str(snapshot)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fetch)
     monkeypatch.delenv("HARNESS_DATA", raising=False)
     make_pairs("natural-questions", [], tmp_path / "out.jsonl", Options())
-    assert (asked["repo"], asked["revision"], asked["repo_type"]) == (
+    assert (requested["repo"], requested["revision"], requested["repo_type"]) == (
         "sentence-transformers/natural-questions",
         pinned,
         "dataset",

@@ -56,8 +56,8 @@ def test_it_is_the_librarys_multiple_negatives_ranking_loss(negatives: int) -> N
     from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 
     generator = torch.Generator().manual_seed(1)
-    queries, golds, hard = torch.randn(3, 8, 2, generator=generator)
-    columns = [queries, golds, hard][: 2 + negatives]
+    queries, relevant, hard = torch.randn(3, 8, 2, generator=generator)
+    columns = [queries, relevant, hard][: 2 + negatives]
     theirs = MultipleNegativesRankingLoss(Given(), scale=20.0)(features(*columns), None)
     passages = torch.cat(columns[1:])
     ours = InfoNCE(Given(), temperature=0.05)(features(queries, passages), None)

@@ -108,19 +108,19 @@ def test_what_holds_for_any_data(
             named = [examples[r].passage_id for r in batch.rows if examples[r].passage_id]
             assert len(set(ids)) == len(ids) and len(set(named)) == len(named)
             query, passage = plan.languages(batch, rng)
-            asked = [rows.languages[i] for i in query]
+            requested = [rows.languages[i] for i in query]
             told = [rows.languages[i] for i in passage]
-            for row, a, b in zip(batch.rows, asked, told, strict=True):
+            for row, a, b in zip(batch.rows, requested, told, strict=True):
                 assert a in examples[row].query and b in examples[row].passage
             name = plan.cells.name(batch.cell)
             if name.startswith("mono"):
-                assert set(asked) == set(told) == {name.removeprefix("mono/")}
+                assert set(requested) == set(told) == {name.removeprefix("mono/")}
             elif name == "mixed":
-                assert asked == told
+                assert requested == told
             else:
-                assert all(a != b for a, b in zip(asked, told, strict=True))
+                assert all(a != b for a, b in zip(requested, told, strict=True))
             if name.startswith("cross/"):
-                assert set(zip(asked, told, strict=True)) == {tuple(name[6:].split("-"))}
+                assert set(zip(requested, told, strict=True)) == {tuple(name[6:].split("-"))}
             allowed = {
                 "hybrid": ("mono", "cross"),
                 "english": ("mono/en",),

@@ -28,11 +28,11 @@ class Letters:
         self.facts: dict[str, Any] = {"name": "letters"}
         self.prompts = {"query": prompt, "passage": ""}
         self.facts["prompts"] = dict(self.prompts)
-        self.asked: list[str] = []
+        self.requested: list[str] = []
 
     def encode(self, texts: Sequence[str], *, role: str, language: str) -> np.ndarray:
         """Four numbers from the letters of each text."""
-        self.asked += texts
+        self.requested += texts
         return np.array([[len(t), sum(map(ord, t)) % 97, ord(t[0]), 1] for t in texts], np.float32)
 
 
@@ -47,15 +47,15 @@ def test_each_text_is_encoded_once_ever(tmp_path: Path) -> None:
     """Copies share a vector, a second run asks the model for nothing, a third for what is new."""
     model = Letters()
     vectors, counts = run(model, ["one", "two", "one"], Store(tmp_path))
-    assert sorted(model.asked) == ["one", "two"]
+    assert sorted(model.requested) == ["one", "two"]
     assert (counts.texts, counts.distinct, counts.encoded) == (3, 2, 2)
     np.testing.assert_array_equal(vectors[0], vectors[2])
     again, counts = run(model, ["two", "one"], Store(tmp_path))
-    assert len(model.asked) == 2
+    assert len(model.requested) == 2
     assert (counts.from_store, counts.encoded) == (2, 0)
     np.testing.assert_array_equal(again, vectors[[1, 0]])
     _, counts = run(model, ["one", "three"], Store(tmp_path))
-    assert model.asked[2:] == ["three"]
+    assert model.requested[2:] == ["three"]
 
 
 @pytest.mark.parametrize("stored", [[], ["two"], ["two", "one"], ["two", "one", "four", "three"]])
@@ -67,7 +67,7 @@ def test_copies_get_their_rows_whatever_the_store_holds(stored: list[str], tmp_p
     model = Letters()
     vectors, counts = run(model, texts, Store(tmp_path))
     np.testing.assert_array_equal(vectors, Letters().encode(texts, role="query", language="en"))
-    assert sorted(model.asked) == sorted(set(texts) - set(stored))
+    assert sorted(model.requested) == sorted(set(texts) - set(stored))
     assert (counts.texts, counts.distinct) == (7, 4)
     assert (counts.from_store, counts.encoded) == (len(stored), 4 - len(stored))
 
@@ -85,7 +85,7 @@ def test_without_a_fingerprint_nothing_is_stored(tmp_path: Path) -> None:
     model = Letters(fingerprint=None)
     run(model, ["one"], Store(tmp_path))
     run(model, ["one"], Store(tmp_path))
-    assert model.asked == ["one", "one"]
+    assert model.requested == ["one", "one"]
     assert not list(tmp_path.rglob("*.npy"))
 
 
@@ -94,7 +94,7 @@ def test_models_and_prompts_never_share_vectors(tmp_path: Path, other: Letters) 
     """Another fingerprint or prompt is another space, though the texts are equal."""
     run(Letters(), ["one"], Store(tmp_path))
     run(other, ["one"], Store(tmp_path))
-    assert other.asked == ["one"]
+    assert other.requested == ["one"]
 
 
 def test_a_query_prompt_leaves_the_passages_stored(tmp_path: Path) -> None:

@@ -93,9 +93,9 @@ def test_a_shard_is_encoded_once(tmp_path: Path) -> None:
     model, corpora, spaces = setup(tmp_path, encoder)
     todo = shard_jobs.pending_jobs(corpora, spaces)
     assert shard_jobs.encode_shard(model, todo[0]) == "encoded"
-    asked = len(encoder.asked)
+    requested = len(encoder.requested)
     assert shard_jobs.encode_shard(model, todo[0]) == "finished"
-    assert len(encoder.asked) == asked
+    assert len(encoder.requested) == requested
     assert len(shard_jobs.pending_jobs(corpora, spaces)) == len(todo) - 1
 
 

@@ -22,11 +22,11 @@ class Tagged:
     fingerprint = "tagged-1"
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, str]] = []
+        self.requested: list[tuple[str, str]] = []
 
     def encode(self, texts: Sequence[str], *, role: str, language: str) -> np.ndarray:
         """The first letters of language and role."""
-        self.asked += [(language, role)] * len(texts)
+        self.requested += [(language, role)] * len(texts)
         return np.full((len(texts), 2), [ord(language[0]), ord(role[0])], np.float32)
 
 
@@ -42,7 +42,7 @@ def test_the_same_text_in_two_languages_and_roles_has_four_vectors(tmp_path: Pat
                     model, role, language, ["Taxi"], store=Store(tmp_path), counts=counts
                 )
                 assert found.tolist() == [[ord(language[0]), ord(role[0])]]
-    assert encoder.asked == [
+    assert encoder.requested == [
         ("de", "query"), ("en", "query"), ("de", "passage"), ("en", "passage")
     ]  # fmt: skip
 

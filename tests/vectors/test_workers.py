@@ -198,19 +198,19 @@ def test_an_error_is_tried_three_times_in_one_process_as_well(
     task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Spoilt(Bag):
-        asked = 0
+        requested = 0
 
         def encode(self, texts: Sequence[str], *, role: str, language: str) -> np.ndarray:
             made = super().encode(texts, role=role, language=language)
             poisoned = [i for i, x in enumerate(texts) if "told of in 22" in x]
-            Spoilt.asked += len(poisoned)
+            Spoilt.requested += len(poisoned)
             made[poisoned] = np.nan
             return made
 
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "s"))
     with pytest.raises(ShardError, match=r"Shard 1 of sw, passages 5#1.* NaN vector for the text"):
         harness.evaluate(Spoilt(), tasks=[task], shard_size=SIZE, languages=("sw",))
-    assert Spoilt.asked == 3
+    assert Spoilt.requested == 3
 
 
 def test_what_cannot_be_is_refused_in_one_sentence(
@@ -248,18 +248,18 @@ def test_what_fails_everywhere_ends_the_run(
     """Not three tries for each of thousands of shards: two are given up here."""
 
     class Broken(Bag):
-        asked = 0
+        requested = 0
 
         def encode(self, texts: Sequence[str], *, role: str, language: str) -> np.ndarray:
             made = super().encode(texts, role=role, language=language)
-            Broken.asked += role == "passage"
+            Broken.requested += role == "passage"
             return made if role == "query" else made * np.nan
 
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "s"))
     monkeypatch.setattr("harness.vectors.workers.dispatch.MOST_LOST", 2)
     with pytest.raises(ShardError, match="shards were not attempted; the same command"):
         harness.evaluate(Broken(), tasks=[task], shard_size=SIZE)
-    assert Broken.asked < 3 * 8
+    assert Broken.requested < 3 * 8
 
 
 def test_parts_from_the_command_line(

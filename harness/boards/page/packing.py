@@ -89,9 +89,9 @@ def _steps(values: FloatArray, decimals: int, guard: int) -> IntArray:
     steps = np.round(values * 10.0**e).astype(np.int64)
     part = np.abs(values) * 10.0**decimals % 1
     for i in np.flatnonzero(np.abs(part - 0.5) <= 0.5 * 10.0**-guard + _NEAR):
-        wanted = f"{values[i]:.{decimals}f}"
+        printed = f"{values[i]:.{decimals}f}"
         for move in (0, -1, 1):
-            if shown_by_browser((int(steps[i]) + move) / 10**e, decimals) == wanted:
+            if shown_by_browser((int(steps[i]) + move) / 10**e, decimals) == printed:
                 steps[i] += move
                 break
     return steps

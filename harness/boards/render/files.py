@@ -90,14 +90,14 @@ def _same(path: Path, content: bytes) -> bool:
     """Whether a file has this content; for parquet the table counts, not its encoding."""
     if not path.is_file():
         return False
-    held = path.read_bytes()
-    if held == content or path.suffix != ".parquet":
-        return held == content
+    present = path.read_bytes()
+    if present == content or path.suffix != ".parquet":
+        return present == content
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        before, after = (pq.read_table(io.BytesIO(x)) for x in (held, content))
+        before, after = (pq.read_table(io.BytesIO(x)) for x in (present, content))
     except (pa.ArrowException, OSError):
         return False
     return bool(before.equals(after))

@@ -113,9 +113,9 @@ def main_grid(board: TaskBoard, sort: str | None = None, *, elsewhere: bool = Fa
         for row in ordered(board, sort)
         if row.elsewhere == elsewhere
     )
-    heads = ("Rank", "Model", "Recipe", "Parameters", "Dimensions", *(c.label for c in columns))
+    headers = ("Rank", "Model", "Recipe", "Parameters", "Dimensions", *(c.label for c in columns))
     title = "Over other data than the rows above" if elsewhere else "Models"
-    return Grid(title, heads, rows, (("", 5), *_titled(columns)), align="lll")
+    return Grid(title, headers, rows, (("", 5), *_titled(columns)), align="lll")
 
 
 def _recipe(row: Row) -> str:
@@ -135,8 +135,10 @@ def addition_grid(board: TaskBoard) -> Grid | None:
             before, after = (rows[i].cells.get(c.key, Cell(None)) for i in (x.base, x.row))
             items.append(_change(c, before, after, x.differences.get(c.key)))
         lines.append(tuple(items))
-    heads = ("Model", "Against", *(c.label for c in columns))
-    return Grid("What additions buy", heads, tuple(lines), (("", 2), *_titled(columns)), align="ll")
+    headers = ("Model", "Against", *(c.label for c in columns))
+    return Grid(
+        "What additions buy", headers, tuple(lines), (("", 2), *_titled(columns)), align="ll"
+    )
 
 
 def _change(column: Column, before: Cell, after: Cell, difference: Cell | None) -> Item:
@@ -212,8 +214,8 @@ def matrix_grid(board: TaskBoard, row: Row, measure: str, label: str) -> Grid:
         f"{label}, query language by passage language",
         ("Query", *board.languages),
         tuple(
-            (Item(asked), *(value_item(column, Cell(x)) for x in values))
-            for asked, values in zip(board.languages, row.matrices[measure], strict=True)
+            (Item(query_language), *(value_item(column, Cell(x)) for x in values))
+            for query_language, values in zip(board.languages, row.matrices[measure], strict=True)
         ),
     )
 
@@ -266,10 +268,10 @@ def cost_grid(board: TaskBoard) -> Grid | None:
                 Item(UNDEFINED if facts.peak_bytes is None else numbers.memory(facts.peak_bytes)),
             )
         )
-    heads = (
+    headers = (
         "Model", "Device", "Processor", "Texts", "Encoded texts/s", "Search", "Peak memory",
     )  # fmt: skip
-    return Grid("Speed and memory", heads, tuple(rows), align="lll") if rows else None
+    return Grid("Speed and memory", headers, tuple(rows), align="lll") if rows else None
 
 
 def _seconds(value: float | None) -> str:
@@ -289,8 +291,8 @@ def command_grid(board: TaskBoard) -> Grid | None:
         for row in board.rows
         if row.facts is not None
     )
-    heads = ("Model", "Command", "Fingerprint", "Record", "Measured")
-    return Grid("Measured with", heads, rows, align="lllll") if rows else None
+    headers = ("Model", "Command", "Fingerprint", "Record", "Measured")
+    return Grid("Measured with", headers, rows, align="lllll") if rows else None
 
 
 def overview_grid(board: Board) -> Grid:
@@ -318,12 +320,12 @@ def overview_grid(board: Board) -> Grid:
             whole = Column("multi", "map", "", None)
             items.append(value_item(whole, Cell(row.mean), _overall(board, "mean", i)))
         rows.append(tuple(items))
-    heads = ["Model", "Recipe", "Parameters"]
-    heads += [f"{c.column.kind} {c.column.label}" for c in overview.columns]
+    headers = ["Model", "Recipe", "Parameters"]
+    headers += [f"{c.column.kind} {c.column.label}" for c in overview.columns]
     if overview.averaged:
-        heads.append("Mean")
+        headers.append("Mean")
         groups.append(("", 1))
-    return Grid("All tasks", tuple(heads), tuple(rows), tuple(groups), align="ll")
+    return Grid("All tasks", tuple(headers), tuple(rows), tuple(groups), align="ll")
 
 
 def _overall(board: Board, key: str, row: int) -> Mark:

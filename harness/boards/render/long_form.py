@@ -28,26 +28,28 @@ def lines(board: Board) -> Iterator[Line]:
 
 
 def _lines(board: TaskBoard, row: Row) -> Iterator[Line]:
-    head = (board.slug, row.id, row.model, row.source, row.recipe, row.options or None)
+    first = (board.slug, row.id, row.model, row.source, row.recipe, row.options or None)
     for column in board.every:
         if (cell := row.cells.get(column.key)) is not None:
             ranking = board.rankings.get(column.key)
             span = ranking.spans.get(row.id) if ranking is not None else None
-            yield (*head, *_measure(column, None, None), *cell, *(span or (None, None)))
+            yield (*first, *_measure(column, None, None), *cell, *(span or (None, None)))
         for language, cell in zip(board.languages, row.languages.get(column.key, ()), strict=False):
             if cell.value is not None:
-                yield (*head, *_measure(column, language, None), *cell, None, None)
+                yield (*first, *_measure(column, language, None), *cell, None, None)
     for measure, matrix in row.matrices.items():
         column = Column("cross", measure, "", None)
-        for asked, values in zip(board.languages, matrix, strict=True):
-            for answered, value in zip(board.languages, values, strict=True):
-                if value is not None and asked != answered:
-                    measured = _measure(column, asked, answered)
-                    yield (*head, *measured, *Cell(value), None, None)
+        for query_language, values in zip(board.languages, matrix, strict=True):
+            for passage_language, value in zip(board.languages, values, strict=True):
+                if value is not None and query_language != passage_language:
+                    measured = _measure(column, query_language, passage_language)
+                    yield (*first, *measured, *Cell(value), None, None)
 
 
-def _measure(column: Column, asked: str | None, answered: str | None) -> tuple[str | None, ...]:
-    return (column.kind, asked, answered, column.measure)
+def _measure(
+    column: Column, query_language: str | None, passage_language: str | None
+) -> tuple[str | None, ...]:
+    return (column.kind, query_language, passage_language, column.measure)
 
 
 def to_table(board: Board) -> Any:
@@ -70,8 +72,8 @@ def csv(table: Any, board: str) -> bytes:
     import pyarrow.compute as pc
     from pyarrow.csv import WriteOptions, write_csv
 
-    wanted = pc.and_(pc.equal(table["board"], board), pc.is_null(table["passage_language"]))
-    table = table.filter(wanted).drop_columns(["board", "passage_language"])
+    kept = pc.and_(pc.equal(table["board"], board), pc.is_null(table["passage_language"]))
+    table = table.filter(kept).drop_columns(["board", "passage_language"])
     sink = io.BytesIO()
     write_csv(table, sink, WriteOptions(quoting_style="needed"))
     return sink.getvalue()

@@ -55,12 +55,12 @@ def _by_language(task: TaskBoard) -> Iterator[Grid]:
     if not printed:
         return
     ids = {x.id for x in printed}
-    held = {key for x in printed for key in x.values}
+    printed_keys = {key for x in printed for key in x.values}
     order = list(dict.fromkeys(language for x in printed for _, _, language in x.values))
     ours = [row for row in task.rows if row.comparable]
     theirs = [row for row in task.rows if row.id in ids]
     for title, columns in _BLOCKS:
-        shown = [c for c in columns if (c.kind, c.measure, MEAN) in held]
+        shown = [c for c in columns if (c.kind, c.measure, MEAN) in printed_keys]
         if not shown:
             continue
         languages = [x for x in order if x != MEAN and x in task.languages]

@@ -42,8 +42,8 @@ def _print_table(console: Console, table: Table, *, lengths: bool) -> None:
             counts.insert(0, f"{row.characters[0]}-{row.characters[1]}")
         cells = {measure: _item(measure, cell) for measure, cell in row.cells.items()}
         rows.append(Row(row.name, counts, cells))
-    heads = ["", "characters", "queries"] if lengths else ["", "queries"]
-    print_measures(console, heads, table.measures, rows)
+    headers = ["", "characters", "queries"] if lengths else ["", "queries"]
+    print_measures(console, headers, table.measures, rows)
 
 
 def _item(measure: str, cell: SliceMean) -> Item:

@@ -115,13 +115,21 @@ def _kind_facts(kind: KindComparison) -> str:
 def _measures(found: Comparison, kind: KindComparison) -> Grid:
     """Every measure, a row per record."""
     first = found.records[0].letter
-    heads = ("", "mean", f"difference\nto {first}", "p\n(Holm)", "could\ndetect", "rank", "verdict")
+    headers = (
+        "",
+        "mean",
+        f"difference\nto {first}",
+        "p\n(Holm)",
+        "could\ndetect",
+        "rank",
+        "verdict",
+    )
     rows: list[Line] = []
     for one in kind.measures:
         name = numbers.label(one.measure)
         tied = ", ".join(" = ".join(found.records[i].letter for i in run) for run in one.ties)
         rows += _sides(found, one, f"{name}   tie: {tied}" if tied else name)
-    return Grid("", heads, rows, align="lrrrrrw")
+    return Grid("", headers, rows, align="lrrrrrw")
 
 
 def _sides(found: Comparison, one: MeasureComparison, group: str) -> list[Line]:
@@ -166,12 +174,12 @@ def _languages(found: Comparison, kind: KindComparison) -> Iterator[tuple[str, G
     """Wins and losses of each query language, a table per record against the baseline."""
     one = _lead(kind)
     ends = ("better", "worse") if one.better else ("higher", "lower")
-    heads = ("", "queries", ends[0], "equal", ends[1], "difference", "p\n(Holm)", "verdict")
+    headers = ("", "queries", ends[0], "equal", ends[1], "difference", "p\n(Holm)", "verdict")
     for x in one.against:
         rows = [_wins(one, part) for part in x.languages]
         letters = f"{found.records[x.record].letter} against {found.records[0].letter}"
         title = f"{kind.kind}, {numbers.label(one.measure)} by query language: {letters}"
-        yield title, Grid("", heads, rows, align="lrrrrrrw")
+        yield title, Grid("", headers, rows, align="lrrrrrrw")
 
 
 def _wins(one: MeasureComparison, part: LanguageComparison) -> list[str]:
@@ -215,7 +223,7 @@ def _flips(found: Comparison, kind: KindComparison) -> Iterator[tuple[str, Grid]
         flips = [x for x in kind.flips if x.record == number]
         if not flips:
             continue
-        heads = ("question", "languages", first, side.letter, "changed in")
+        headers = ("question", "languages", first, side.letter, "changed in")
         rows = []
         for x in flips:
             languages = x.query_language
@@ -231,7 +239,7 @@ def _flips(found: Comparison, kind: KindComparison) -> Iterator[tuple[str, Grid]
         name = numbers.label(kind.lead)
         yield (
             f"{kind.kind}, {name}: questions that changed most, {first} to {side.letter}",
-            Grid("", heads, rows, align="ll"),
+            Grid("", headers, rows, align="ll"),
         )
 
 

@@ -47,8 +47,8 @@ def print_corpus_plan(console: Console, plan: CorpusPlan) -> None:
         numbers.duration(plan.seconds),
         numbers.memory(plan.disk),
     )
-    heads = ("", "passages", "tokens each", "passages/s", "time", "disk")
-    print_grid(console, Grid("", heads, [*rows, Line(whole, "strong")]))
+    headers = ("", "passages", "tokens each", "passages/s", "time", "disk")
+    print_grid(console, Grid("", headers, [*rows, Line(whole, "strong")]))
     measured = max(x.measured for x in plan.languages)
     console.print(
         f"Measured on up to {measured} available passages per language, times those of the full"

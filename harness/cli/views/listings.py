@@ -38,8 +38,8 @@ def print_tasks(console: Console, specs: Sequence[tuple[TaskSpec, Sequence[FileR
                 _at_hand(files),
             )
         )
-    heads = ("task", "settings", "languages", "data")
-    print_grid(console, Grid("", heads, rows, align="lrwl"))
+    headers = ("task", "settings", "languages", "data")
+    print_grid(console, Grid("", headers, rows, align="lrwl"))
     console.print("Settings are mono + cross + multi. Tasks with * run only where they are named.")
     console.print("`harness tasks NAME` says more of one.")
 
@@ -53,7 +53,7 @@ def print_task(console: Console, spec: TaskSpec, files: Sequence[FileReport]) ->
     where = source.url or source.folder
     if source.repository is not None:
         where = f"{source.repository}@{source.revision}, on the hub"
-    told = (
+    facts = (
         ("runs", runs),
         ("languages", f"{len(spec.languages)}: {' '.join(spec.languages)}"),
         ("settings", ", ".join(f"{kinds.count(k)} {k}" for k in KINDS if k in kinds) + optional),
@@ -65,7 +65,7 @@ def print_task(console: Console, spec: TaskSpec, files: Sequence[FileReport]) ->
     )
     console.print(f"{spec.title} ({spec.name})", style="bold")
     console.print(spec.description)
-    rows = [(name, what.strip()) for name, what in told]
+    rows = [(name, what.strip()) for name, what in facts]
     print_grid(console, Grid("", ("", ""), rows, align="lw"))
     if spec.citation:
         console.print(spec.citation, soft_wrap=True, highlight=False, markup=False)
@@ -107,8 +107,8 @@ def print_plans(console: Console, model: Model, plans: Sequence[Plan]) -> None:
                 *done,
             )
         )
-    heads = ("task", "settings", "queries", "pool", "texts", "distinct", "in store", "to encode")
-    print_grid(console, Grid("", heads, rows, align="lw"))
+    headers = ("task", "settings", "queries", "pool", "texts", "distinct", "in store", "to encode")
+    print_grid(console, Grid("", headers, rows, align="lw"))
 
 
 def print_files(console: Console, reports: Sequence[tuple[str, FileReport]]) -> None:
@@ -138,8 +138,8 @@ def print_baselines(console: Console, found: Sequence[tuple[str, Contents]], fol
                 (contents.model.fingerprint or numbers.UNDEFINED)[:12],
             )
         )
-    heads = ("baseline", "model", "tasks", "made", "harness", "fingerprint")
-    print_grid(console, Grid("", heads, rows, align="llwlll"))
+    headers = ("baseline", "model", "tasks", "made", "harness", "fingerprint")
+    print_grid(console, Grid("", headers, rows, align="llwlll"))
 
 
 def print_baseline(console: Console, contents: Contents) -> None:

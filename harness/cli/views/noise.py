@@ -58,8 +58,8 @@ def _print_variants(console: Console, found: Noise) -> None:
         for outcome in _ran(found)
     ]
     console.print("Queries with any value changed, and the largest distance of a vector")
-    heads = ("variant", *found.reference, "cosine\ndistance", "seconds")
-    print_grid(console, Grid("", heads, rows))
+    headers = ("variant", *found.reference, "cosine\ndistance", "seconds")
+    print_grid(console, Grid("", headers, rows))
 
 
 def _print_kind(console: Console, found: Noise, kind: str) -> None:

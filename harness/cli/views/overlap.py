@@ -37,18 +37,18 @@ def print_overlap(console: Console, found: Overlap) -> None:
             role, "all", *(found.total(role, x) for x in Tally.__dataclass_fields__ if x in _SUMMED)
         )
         # Languages without a hit say nothing one by one.
-        told = [x for x in tallies if x.any]
+        shown = [x for x in tallies if x.any]
         name = _NAMES[role]
         if role == "passage" and found.passages == "gold":
             name = "relevant passages"
         if not tallies:
             continue
         rows.append(Line((name, *_cells(total)), "strong"))
-        rows += [Line((f"  {tally.language}", *_cells(tally))) for tally in told]
+        rows += [Line((f"  {tally.language}", *_cells(tally))) for tally in shown]
     near, words = f"near\n{found.threshold:g}", f"{found.ngram} words\nin a row"
     console.print()
-    heads = ("", "texts", "equal", near, words, "long\nenough", "any")
-    print_grid(console, Grid("", heads, rows))
+    headers = ("", "texts", "equal", near, words, "long\nenough", "any")
+    print_grid(console, Grid("", headers, rows))
     for role in ROLES:
         hits = found.training[role]
         if any(hits.values()):

@@ -25,8 +25,8 @@ def print_sources(console: Console) -> None:
         about = f"{found.about}; {found.license}; {found.repo}@{(found.revision or 'newest')[:7]}"
         paper = numbers.UNDEFINED if found.paper is None else numbers.count(found.paper)
         rows.append((name, " ".join(found.patterns), found.size, paper, about))
-    heads = ("data set", "languages", "pairs per\nlanguage", "in the\npaper", "what it is")
-    print_grid(console, Grid("", heads, rows, align="lwwrw"))
+    headers = ("data set", "languages", "pairs per\nlanguage", "in the\npaper", "what it is")
+    print_grid(console, Grid("", headers, rows, align="lwwrw"))
     console.print(
         "Pairs per language are those that the publishers give for the train split; the paper's\n"
         "(arXiv 2408.10536, table 9) are after its own filter, and in 9 languages by translation."
@@ -89,13 +89,13 @@ def print_statistics(console: Console, found: Statistics) -> None:
     rows_of_table = []
     last = ""
     for side in found.sides:
-        head = {"query": "queries", "passage": "passages"}[side.role]
+        header = {"query": "queries", "passage": "passages"}[side.role]
         counts = (side.texts, side.distinct, side.median, side.mean, side.high, side.longest)
-        named = head if head != last else ""
+        named = header if header != last else ""
         rows_of_table.append((named, side.language, *map(numbers.count, counts)))
-        last = head
-    heads = ("", "language", "texts", "distinct", "median", "mean", "95%", "longest")
-    print_grid(console, Grid("", heads, rows_of_table, align="ll"))
+        last = header
+    headers = ("", "language", "texts", "distinct", "median", "mean", "95%", "longest")
+    print_grid(console, Grid("", headers, rows_of_table, align="ll"))
     console.print("Lengths in characters; distinct in more than case, punctuation and spaces.")
     console.print()
     _print_pairs(console, found)
@@ -110,13 +110,19 @@ def print_statistics(console: Console, found: Statistics) -> None:
 
 
 def _print_pairs(console: Console, found: Statistics) -> None:
-    asked = sorted({q for q, _ in found.pairs})
-    told = sorted({p for _, p in found.pairs})
+    query_languages = sorted({q for q, _ in found.pairs})
+    passage_languages = sorted({p for _, p in found.pairs})
     rows = [
-        (q, *(numbers.count(n) if (n := found.pairs.get((q, p), 0)) else "-" for p in told))
-        for q in asked
+        (
+            q,
+            *(
+                numbers.count(n) if (n := found.pairs.get((q, p), 0)) else "-"
+                for p in passage_languages
+            ),
+        )
+        for q in query_languages
     ]
-    print_grid(console, Grid("", ("pairs", *told), rows))
+    print_grid(console, Grid("", ("pairs", *passage_languages), rows))
     console.print()
     mono = sum(count for (q, p), count in found.pairs.items() if q == p)
     cross = sum(found.pairs.values()) - mono

@@ -23,16 +23,16 @@ def print_scores(console: Console, scored: Sequence[Scored], *, verbose: bool = 
         for kind, values in means.items():
             parts = [x for x in scored if x.setting is not None and x.setting.kind == kind]
             rows.append(Row(kind, (numbers.count(len(parts)), *_counts(parts)), _values(values)))
-        heads = ["", "settings", "queries", "missing"]
-        print_measures(console, heads, measures, rows, label=str)
+        headers = ["", "settings", "queries", "missing"]
+        print_measures(console, headers, measures, rows, label=str)
         console.print()
     if verbose or len(scored) <= _FEW or not means:
         rows = [
             Row(x.setting.name if x.setting else x.path.name, _counts([x]), _values(x.scores))
             for x in scored
         ]
-        heads = ["setting" if means else "run", "queries", "missing"]
-        print_measures(console, heads, measures, rows, label=str)
+        headers = ["setting" if means else "run", "queries", "missing"]
+        print_measures(console, headers, measures, rows, label=str)
         console.print()
     for note in _notes(scored):
         console.print(note)

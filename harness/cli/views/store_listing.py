@@ -16,12 +16,12 @@ from harness.console.terminal import print_grid
 from harness.vectors.inventory import Leftover, StoredSpace
 
 
-def print_spaces(console: Console, root: Path, held: Sequence[StoredSpace]) -> None:
+def print_spaces(console: Console, root: Path, stored: Sequence[StoredSpace]) -> None:
     """By model, one line per space: what is in it, and how large it is."""
-    if not held:
+    if not stored:
         console.print(f"the store in {root} is empty", soft_wrap=True)
         return
-    for model, group in groupby(held, key=lambda x: x.model):
+    for model, group in groupby(stored, key=lambda x: x.model):
         spaces = list(group)
         console.print(
             Text(model, "bold").append(
@@ -40,16 +40,16 @@ def print_spaces(console: Console, root: Path, held: Sequence[StoredSpace]) -> N
             )
             for space in spaces
         ]
-        heads = ("vectors of", "vectors", "shards", "dtype", "size", "written", "space")
-        print_grid(console, Grid("", heads, rows, align="lrrrrrl"))
+        headers = ("vectors of", "vectors", "shards", "dtype", "size", "written", "space")
+        print_grid(console, Grid("", headers, rows, align="lrrrrrl"))
         console.print()
-    console.print(f"{root}: {numbers.memory(sum(x.bytes for x in held))}", soft_wrap=True)
+    console.print(f"{root}: {numbers.memory(sum(x.bytes for x in stored))}", soft_wrap=True)
 
 
-def print_sizes(console: Console, root: Path, held: Sequence[StoredSpace]) -> None:
+def print_sizes(console: Console, root: Path, stored: Sequence[StoredSpace]) -> None:
     """One line per model, largest first, then the whole."""
     totals: dict[str, int] = {}
-    for space in held:
+    for space in stored:
         totals[space.model] = totals.get(space.model, 0) + space.bytes
     largest = sorted(totals.items(), key=lambda x: (-x[1], x[0]))
     if totals:

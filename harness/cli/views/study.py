@@ -51,9 +51,9 @@ def print_study_plan(console: Console, plan: StudyPlan) -> None:
     """For ``--dry-run``."""
     study = plan.study
     console.print(f"{study.name}: {study.title} (scale {study.scale})", soft_wrap=True)
-    left = plan.cells - plan.finished
+    left = plan.trials - plan.finished
     console.print(
-        f"{plan.cells:,} trials, {plan.finished:,} of them finished; {plan.references} references "
+        f"{plan.trials:,} trials, {plan.finished:,} of them finished; {plan.references} references "
         "to "
         f"score; tasks: {', '.join(x.name for x in study.scored)}",
         soft_wrap=True,
@@ -84,7 +84,9 @@ def print_study_plan(console: Console, plan: StudyPlan) -> None:
 def print_ran(console: Console, ran: Ran) -> None:
     """What a run has come to."""
     said = f"{ran.done} done in {duration(ran.seconds)}" if ran.done else "nothing was left to do"
-    console.print(f"{ran.cells} trials: {ran.before} were finished before, with references, {said}")
+    console.print(
+        f"{ran.trials} trials: {ran.before} were finished before, with references, {said}"
+    )
     for name, why in ran.failed.items():
         console.print(f"failed: {name}: {why}", soft_wrap=True, markup=False)
     if ran.failed:

@@ -62,8 +62,8 @@ def _files(files: list[dict[str, Any]]) -> Grid:
         )
         for x in files
     ]
-    heads = ("file", "role", "form", "rows", "trained on", "held out", "languages")
-    return Grid("", heads, rows, align="lllrrrw")
+    headers = ("file", "role", "form", "rows", "trained on", "held out", "languages")
+    return Grid("", headers, rows, align="lllrrrw")
 
 
 def _curve(points: list[dict[str, Any]]) -> Grid:

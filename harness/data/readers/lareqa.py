@@ -23,7 +23,7 @@ Break = tuple[int, int]
 class _File(NamedTuple):
     queries: Texts
     passages: Texts
-    golds: dict[str, str]
+    relevant: dict[str, str]
     """Question id -> local id of its relevant passage."""
 
 
@@ -42,7 +42,7 @@ def read(spec: TaskSpec, languages: Sequence[str], open_file: Callable[[str], Do
     for language in languages:
         found = _read_file(open_file(f"{language}.json"), with_context=spec.text != "sentence")
         queries[language], passages[language] = found.queries, found.passages
-        for question, passage in found.golds.items():
+        for question, passage in found.relevant.items():
             qrels.setdefault(question, {})[global_id(language, passage)] = 1
     return Reading(queries, passages, qrels)
 
@@ -51,7 +51,7 @@ def _read_file(document: Document, *, with_context: bool) -> _File:
     passage_ids: list[str] = []
     passage_texts: list[str] = []
     questions: dict[str, str] = {}
-    golds: dict[str, str] = {}
+    relevant: dict[str, str] = {}
     for number, paragraph in enumerate(paragraphs(document)):
         where = f"paragraph {number}"
         if not isinstance(paragraph, dict):
@@ -71,7 +71,7 @@ def _read_file(document: Document, *, with_context: bool) -> _File:
             questions[question] = text
             for sentence, (start, end) in enumerate(breaks):
                 if start <= answer_start < end:
-                    golds[question] = f"{number}-{sentence}"
+                    relevant[question] = f"{number}-{sentence}"
                     break
             else:
                 raise document.error(
@@ -83,7 +83,7 @@ def _read_file(document: Document, *, with_context: bool) -> _File:
     return _File(
         Texts(tuple(questions), tuple(questions.values())),
         Texts(tuple(passage_ids), tuple(passage_texts)),
-        golds,
+        relevant,
     )
 
 

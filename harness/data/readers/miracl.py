@@ -29,11 +29,11 @@ def read(spec: TaskSpec, languages: Sequence[str], open_file: Callable[[str], Do
     qrels: dict[str, dict[str, int]] = {}
     for language in languages:
         topics, judgements = (x.format(language=language) for x in LAYOUTS["miracl"].per_language)
-        asked = _topics(open_file(topics))
+        query_texts = _topics(open_file(topics))
         queries[language] = Texts(
-            tuple(question_id(language, x) for x in asked), tuple(asked.values())
+            tuple(question_id(language, x) for x in query_texts), tuple(query_texts.values())
         )
-        _judge(open_file(judgements), language, asked, qrels)
+        _judge(open_file(judgements), language, query_texts, qrels)
     return Reading(queries, {}, qrels)
 
 
@@ -51,10 +51,13 @@ def _topics(document: Document) -> dict[str, str]:
 
 
 def _judge(
-    document: Document, language: str, asked: Mapping[str, str], qrels: dict[str, dict[str, int]]
+    document: Document,
+    language: str,
+    query_texts: Mapping[str, str],
+    qrels: dict[str, dict[str, int]],
 ) -> None:
     for row, qid, docid, grade in trec_judgements(document):
-        if qid not in asked:
+        if qid not in query_texts:
             raise document.error(f"line {row}", f"there is no topic {qid!r}")
         judged = qrels.setdefault(question_id(language, qid), {})
         passage = global_id(language, docid)
@@ -73,7 +76,9 @@ def refuse_judged_alone(
     """
     for language, corpus in corpora.items():
         prefix = global_id(language, "")
-        judged = {x[len(prefix) :] for held in qrels.values() for x in held if x.startswith(prefix)}
+        judged = {
+            x[len(prefix) :] for grades in qrels.values() for x in grades if x.startswith(prefix)
+        }
         # Only a corpus no larger than the judged set needs checking.
         if len(corpus) <= len(judged) and all(name in judged for name in corpus.ids()):
             raise DataError(
@@ -88,18 +93,18 @@ def within_sample(
 ) -> tuple[dict[str, dict[str, int]], int]:
     """The judgements on passages in a sampled corpus, and how many relevant passages it lacks."""
     kept: dict[str, dict[str, int]] = {question: {} for question in qrels}
-    wanted: dict[str, list[tuple[str, int]]] = {}
+    waiting: dict[str, list[tuple[str, int]]] = {}
     for question, judged in qrels.items():
         for passage, grade in judged.items():
-            wanted.setdefault(passage, []).append((question, grade))
+            waiting.setdefault(passage, []).append((question, grade))
     for language, corpus in corpora.items():
         for name in corpus.ids() if corpus.sampled else ():
-            for question, grade in wanted.pop(global_id(language, name), ()):
+            for question, grade in waiting.pop(global_id(language, name), ()):
                 kept[question][global_id(language, name)] = grade
     whole = {language for language, corpus in corpora.items() if not corpus.sampled}
     lacking = 0
-    for passage, held in wanted.items():
-        for question, grade in held:
+    for passage, missing in waiting.items():
+        for question, grade in missing:
             if passage.partition(":")[0] in whole:
                 kept[question][passage] = grade
             else:

@@ -45,7 +45,7 @@ def _pairs(document: Document, keys: Mapping[str, Sequence[str]]) -> Iterator[Pa
     seen: set[str] = set()
     for row in json_lines(document):
         where = f"line {row.line}"
-        needed = tuple(dict.fromkeys(x for held in keys.values() for x in held))
+        needed = tuple(dict.fromkeys(x for pairs_of in keys.values() for x in pairs_of))
         check_keys(document, where, row.fields, needed, None)
         question = _id(document, where, row.fields, keys["question_id"])
         if question in seen:
@@ -87,18 +87,18 @@ def reading_of(pairs: Mapping[str, Sequence[Pair]]) -> Reading:
     passages: dict[str, Texts] = {}
     answers: dict[str, dict[str, str]] = {}
     merged: dict[str, list[str]] = {}
-    for language, held in pairs.items():
+    for language, pairs_of in pairs.items():
         by_text: dict[str, dict[str, str]] = {}
         texts: dict[str, str] = {}
-        for pair in held:
+        for pair in pairs_of:
             texts.setdefault(pair.passage_id, pair.passage)
             # Equal questions with one passage are merged into the first.
             by_text.setdefault(pair.question, {}).setdefault(pair.passage_id, pair.question_id)
             answers.setdefault(pair.question_id, {})[language] = pair.passage_id
         passages[language] = Texts(tuple(texts), tuple(texts.values()))
-        asked = {"+".join(ids.values()): question for question, ids in by_text.items()}
+        questions = {"+".join(ids.values()): question for question, ids in by_text.items()}
         merged |= {"+".join(ids.values()): list(ids.values()) for ids in by_text.values()}
-        queries[language] = Texts(tuple(asked), tuple(asked.values()))
+        queries[language] = Texts(tuple(questions), tuple(questions.values()))
     qrels = {
         question: {
             global_id(language, passage): 1

@@ -132,8 +132,8 @@ def read(spec: TaskSpec, languages: Sequence[str], open_file: Callable[[str], Do
     pool: list[int] = []
     for number, texts in enumerate(whole):
         text = texts.get(source.pivot, "")
-        told = within[number] and number not in asking and _paragraph(text)
-        if told and stands_for.setdefault(_same(text), number) == number:
+        paragraph = within[number] and number not in asking and _paragraph(text)
+        if paragraph and stands_for.setdefault(_same(text), number) == number:
             pool.append(number)
     queries, passages = {}, {}
     for language in languages:
@@ -141,16 +141,18 @@ def read(spec: TaskSpec, languages: Sequence[str], open_file: Callable[[str], Do
         passages[language] = _side(whole, pool, language)
     qrels: dict[str, dict[str, int]] = {}
     for first, second in pairs:
-        gold = stands_for[_same(whole[second][source.pivot])]
+        passage = stands_for[_same(whole[second][source.pivot])]
         qrels[str(first)] = {
-            global_id(language, str(gold)): 1 for language in languages if language in whole[gold]
+            global_id(language, str(passage)): 1
+            for language in languages
+            if language in whole[passage]
         }
     return Reading(queries, passages, qrels)
 
 
 def _side(whole: Sequence[Segment], numbers: Sequence[int], language: str) -> Texts:
-    held = [x for x in numbers if language in whole[x]]
-    return Texts(tuple(map(str, held)), tuple(whole[x][language] for x in held))
+    numbered = [x for x in numbers if language in whole[x]]
+    return Texts(tuple(map(str, numbered)), tuple(whole[x][language] for x in numbered))
 
 
 def _pair(first: str, second: str, pairing: Pairing) -> bool:

@@ -56,7 +56,7 @@ def read_simple(
         passages[language] = _texts(
             open_file(f"passages.{language}.jsonl"), "id", ("title",), spec.text
         )
-    asked = {query for side in queries.values() for query in side.ids}
+    query_ids = {query for side in queries.values() for query in side.ids}
     in_language = {language: frozenset(side.ids) for language, side in passages.items()}
     whole = len(languages) == len(spec.languages)
     document = open_file("qrels.tsv")
@@ -69,7 +69,7 @@ def read_simple(
                 f"line {row.line}",
                 f"language {named!r} is not one of the task's ({', '.join(spec.languages)})",
             )
-        if whole and query not in asked:
+        if whole and query not in query_ids:
             raise document.error(f"line {row.line}", f"no language has a query {query!r}")
         holders = [
             language
@@ -80,7 +80,7 @@ def read_simple(
             where = "no language" if named is None else f"language {named!r}"
             what = "has" if named is None else "does not have"
             raise document.error(f"line {row.line}", f"{where} {what} a passage {passage!r}")
-        if query not in asked:
+        if query not in query_ids:
             continue
         judged = qrels.setdefault(query, {})
         for language in holders:
@@ -100,12 +100,12 @@ def read_beir(
     (language,) = languages
     passages = _texts(open_file("corpus.jsonl"), "_id", None, spec.text)
     queries = _texts(open_file("queries.jsonl"), "_id", None)
-    asked, held = set(queries.ids), set(passages.ids)
+    query_ids, passage_ids = set(queries.ids), set(passages.ids)
     document = open_file("qrels/test.tsv")
     qrels: dict[str, dict[str, int]] = {}
     for row in table(document, ("query-id", "corpus-id", "score")):
         query, passage, grade = _judgement(document, row, "corpus-id")
-        for what, value, known in (("query", query, asked), ("passage", passage, held)):
+        for what, value, known in (("query", query, query_ids), ("passage", passage, passage_ids)):
             if value not in known:
                 raise document.error(f"line {row.line}", f"there is no {what} {value!r}")
         judged = qrels.setdefault(query, {})

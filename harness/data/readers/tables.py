@@ -58,16 +58,16 @@ def read(spec: TaskSpec, languages: Sequence[str], open_file: Callable[[str], Do
     qrels: dict[str, dict[str, int]] = {}
     judged: dict[str, list[Judgement]] = {}
     for language in languages:
-        asked = _texts(open_file(source.file("queries", language)), None)
+        query_texts = _texts(open_file(source.file("queries", language)), None)
         if not spec.streamed:
-            held = _texts(open_file(source.file("passages", language)), spec.text)
-            passages[language] = Texts(tuple(held), tuple(held.values()))
+            passage_texts = _texts(open_file(source.file("passages", language)), spec.text)
+            passages[language] = Texts(tuple(passage_texts), tuple(passage_texts.values()))
         name = source.file("qrels", language)
         if name not in judged:
             judged = {name: list(judgements(open_file(name)))}
         own = {x.query for x in judged[name]}
-        ids = {x: _question(spec, language, x) for x in asked if x in own}
-        queries[language] = Texts(tuple(ids.values()), tuple(asked[x] for x in ids))
+        ids = {x: _question(spec, language, x) for x in query_texts if x in own}
+        queries[language] = Texts(tuple(ids.values()), tuple(query_texts[x] for x in ids))
         there = set(passages[language].ids) if language in passages else None
         for row in judged[name]:
             if there is not None and row.passage not in there:
@@ -86,7 +86,9 @@ def read(spec: TaskSpec, languages: Sequence[str], open_file: Callable[[str], Do
                 )
             found[passage] = row.grade
     known = {x for side in queries.values() for x in side.ids}
-    return Reading(queries, passages, {x: held for x, held in qrels.items() if x in known})
+    return Reading(
+        queries, passages, {x: passage_texts for x, passage_texts in qrels.items() if x in known}
+    )
 
 
 def _question(spec: TaskSpec, language: str, query: str) -> str:

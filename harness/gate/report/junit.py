@@ -56,8 +56,8 @@ def _test(outcome: Outcome, cell: CheckResult) -> ET.Element:
         name=_text(f"{cell.task} {place(cell)} {cell.measure}"),
         time="0",
     )
-    told = verdict_of(cell)
-    message = cell.reason if told == cell.verdict else f"{told}: {cell.reason}"
+    shown = verdict_of(cell)
+    message = cell.reason if shown == cell.verdict else f"{shown}: {cell.reason}"
     if cell.verdict in ("pass", "improvement"):
         return test
     allowed = cell.verdict == "inconclusive" and outcome.rule.inconclusive == "allow"

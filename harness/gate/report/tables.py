@@ -29,7 +29,7 @@ _STYLES = {
     "inconclusive": "bold yellow",
     "missing": "bold red",
 }
-_HEADS = ("", "baseline", "candidate", "difference", "let\nthrough", "p\n(Holm)", "verdict")
+_HEADERS = ("", "baseline", "candidate", "difference", "let\nthrough", "p\n(Holm)", "verdict")
 _ALL_WELL = ("pass", "improvement")
 
 
@@ -118,10 +118,10 @@ def to_markdown(found: Gate, *, limit: int = COMMENT_LIMIT, rest: str | None = N
         chosen = [(o, c) for o, c in found.cells() if c.verdict in verdicts]
         lines = [_line(c, [o.rule.name, *_first(found, c)]) for o, c in chosen]
         if lines:
-            head, rule, *body = markdown_rows(
-                Grid("", ("rule", "value", *_HEADS[1:]), lines, align="llrrrrrl")
+            header, rule, *body = markdown_rows(
+                Grid("", ("rule", "value", *_HEADERS[1:]), lines, align="llrrrrrl")
             )
-            blocks.append(["", f"### {title}", "", head, rule, body[0]])
+            blocks.append(["", f"### {title}", "", header, rule, body[0]])
             blocks += [[row] for row in body[1:]]
     if found.differing:
         blocks.append(["", "### They differ in", ""])
@@ -139,8 +139,8 @@ def _cut(blocks: Sequence[Sequence[str]], limit: int, rest: str | None) -> str:
         return whole
 
     def note(lines: int) -> str:
-        told = f"{numbers.plural(lines, 'line')} more did not fit"
-        return f"\n**Cut here: {told}" + (f"; [the whole report]({rest}).**\n" if rest else ".**\n")
+        cut = f"{numbers.plural(lines, 'line')} more did not fit"
+        return f"\n**Cut here: {cut}" + (f"; [the whole report]({rest}).**\n" if rest else ".**\n")
 
     left = sum(text.count("\n") for text in texts)
     room = limit - len(note(left).encode())
@@ -216,8 +216,8 @@ def _grid(found: Gate, cells: Sequence[CheckResult]) -> Grid:
         name, baseline, candidate, *rest = line.items
         both = Item(f"{baseline.text}\n{candidate.text}")
         rows.append(Line([name, both, *rest], line.style))
-    heads = ("", "\n".join(_HEADS[1:3]), *_HEADS[3:])
-    return Grid("", heads, rows, align="lrrrrw")
+    headers = ("", "\n".join(_HEADERS[1:3]), *_HEADERS[3:])
+    return Grid("", headers, rows, align="lrrrrw")
 
 
 def _reasons(found: Gate, cells: Sequence[CheckResult]) -> Iterator[str]:

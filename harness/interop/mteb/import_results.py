@@ -397,14 +397,14 @@ def _setting(name: str, split: str, subset: str, path: Path, problems: Problems)
     if match is None:
         problems.add("has a subset that names no language; left out", path, subset[:50])
         return None
-    answered, asked = short_code(match[1]), short_code(match[2] or match[1])
-    if not {answered, asked} <= _languages(task):
+    passage_language, query_language = short_code(match[1]), short_code(match[2] or match[1])
+    if not {passage_language, query_language} <= _languages(task):
         problems.add(
             "has a language that the task here does not have; left out", path, f"{subset} in {task}"
         )
         return None
-    if answered == asked:
-        return Setting("mono", asked, asked)
+    if passage_language == query_language:
+        return Setting("mono", query_language, query_language)
     if "cross" not in theirs.kinds:
         kind = (
             f"has cross-lingual subsets of {name}, which search {theirs.other_pool}, where the "
@@ -412,7 +412,7 @@ def _setting(name: str, split: str, subset: str, path: Path, problems: Problems)
         )
         problems.add(kind, path, subset)
         return None
-    return Setting("cross", asked, answered)
+    return Setting("cross", query_language, passage_language)
 
 
 @cache

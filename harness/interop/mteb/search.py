@@ -103,8 +103,10 @@ class EncodeOnce:
         if top_ranked is not None:
             raise ModelError(f"{task_metadata.name} reranks given passages; EncodeOnce searches")
         about = {"task_metadata": task_metadata, "hf_split": hf_split, "hf_subset": hf_subset}
-        asked = self._vectors(queries, PromptType.query, about, encode_kwargs, num_proc)
-        held = self._vectors(self._corpus, PromptType.document, about, encode_kwargs, num_proc)
+        query_vectors = self._vectors(queries, PromptType.query, about, encode_kwargs, num_proc)
+        passage_vectors = self._vectors(
+            self._corpus, PromptType.document, about, encode_kwargs, num_proc
+        )
         ids = np.array(self._corpus["id"], dtype=object)
         order = np.asarray(tie_order(list(ids)), np.int64)
         pool = Pool(
@@ -117,11 +119,11 @@ class EncodeOnce:
         names = tuple(queries["id"])
         empty = np.zeros(0, np.int64)
         nothing = RelevantPassages(names, np.zeros(len(names) + 1, np.int64), empty, empty)
-        scores = DenseScores(np.ascontiguousarray(held[order]))
-        found = rank(scores.of(asked), "", nothing, pool, top=top_k, scored=True)
+        scores = DenseScores(np.ascontiguousarray(passage_vectors[order]))
+        found = rank(scores.of(query_vectors), "", nothing, pool, top=top_k, scored=True)
         return {
             name: dict(
-                zip(pool.ids[found.head[i]].tolist(), found.head_scores[i].tolist(), strict=True)
+                zip(pool.ids[found.top_k[i]].tolist(), found.top_k_scores[i].tolist(), strict=True)
             )
             for i, name in enumerate(names)
         }

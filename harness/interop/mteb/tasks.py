@@ -54,8 +54,8 @@ def subset_languages(setting: Setting, languages: Sequence[str]) -> list[str]:
 
 def by_query_language(settings: Sequence[Setting]) -> list[Setting]:
     """Settings in the order they are searched: all of one query language, then the next."""
-    asked = list(dict.fromkeys(s.query_language for s in settings))
-    return sorted(settings, key=lambda s: asked.index(s.query_language))
+    query_languages = list(dict.fromkeys(s.query_language for s in settings))
+    return sorted(settings, key=lambda s: query_languages.index(s.query_language))
 
 
 def metadata_of(
@@ -149,7 +149,7 @@ class BridgedTask(AbsTaskRetrieval):  # type: ignore[misc]
 
         data = self.prepared.data
         corpora = {x: Dataset.from_dict(_rows(data, "passage", [x])) for x in data.passages}
-        queries = {x: Dataset.from_dict(_rows(data, "query", [x])) for x in self.prepared.golds}
+        queries = {x: Dataset.from_dict(_rows(data, "query", [x])) for x in self.prepared.relevant}
         multi = any(s.kind == "multi" for s in self.prepared.settings)
         everything = (
             Dataset.from_dict(_rows(data, "passage", list(data.passages))) if multi else None
@@ -157,13 +157,13 @@ class BridgedTask(AbsTaskRetrieval):  # type: ignore[misc]
         self.dataset = {}
         for setting in self.prepared.settings:
             judged = qrels_of(self.prepared, setting)
-            asked = queries[setting.query_language]
-            keep = [i for i, query in enumerate(asked["id"]) if query in judged]
+            rows = queries[setting.query_language]
+            keep = [i for i, query in enumerate(rows["id"]) if query in judged]
             passages = setting.passage_language
             self.dataset[setting.name] = {
                 SPLIT: {
                     "corpus": everything if passages is None else corpora[passages],
-                    "queries": asked if len(keep) == len(asked) else asked.select(keep),
+                    "queries": rows if len(keep) == len(rows) else rows.select(keep),
                     "relevant_docs": judged,
                     "top_ranked": None,
                 }
@@ -299,7 +299,7 @@ class _Searched:
             found = rank(
                 self._scores.of(self._queries[language]),
                 language,
-                self._prepared.golds[language],
+                self._prepared.relevant[language],
                 self._prepared.pool,
                 top=_TOP,
                 block_tops={
@@ -324,7 +324,7 @@ class _OneLanguage:
             settings,
             # Agreement across query languages cannot be had from one of them.
             [m for m in prepared.measures if "rank_correlation" not in m.needs],
-            {language: np.zeros(len(found.golds.questions), np.int32)},
+            {language: np.zeros(len(found.relevant.questions), np.int32)},
         )
         self._means = setting_means(table)
         self._at = {s: i for i, s in enumerate(table.settings)}
@@ -337,15 +337,15 @@ class _OneLanguage:
     def rankings(self, setting: Setting) -> dict[str, dict[str, float]]:
         """Query id -> passage id -> score, the best 1,000."""
         found = self._found
-        head, scores = (
-            (found.head, found.head_scores)
+        top_k, scores = (
+            (found.top_k, found.top_k_scores)
             if setting.passage_language is None
             else found.block_top_k[setting.passage_language]
         )
         ids = self._prepared.pool.ids
         return {
             global_id(self.language, question): dict(
-                zip(ids[head[i]].tolist(), scores[i].tolist(), strict=True)
+                zip(ids[top_k[i]].tolist(), scores[i].tolist(), strict=True)
             )
-            for i, question in enumerate(found.golds.questions)
+            for i, question in enumerate(found.relevant.questions)
         }

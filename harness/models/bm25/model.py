@@ -91,14 +91,14 @@ class Bm25Index:
         self._vocabulary = vocabulary
         texts = [vocabulary.terms(text) for text in passages]
         # The pool's own numbers for its terms, without gaps; -1 for terms not in it.
-        held = np.unique(np.concatenate(texts)) if texts else np.empty(0, np.int32)
-        if not len(held):
+        present = np.unique(np.concatenate(texts)) if texts else np.empty(0, np.int32)
+        if not len(present):
             raise ModelError(f"bm25: none of the {self._size} passages of a pool contains a word")
         self._own = np.full(len(vocabulary), -1, dtype=np.int64)
-        self._own[held] = np.arange(len(held))
+        self._own[present] = np.arange(len(present))
         numbered = [self._own[text].tolist() for text in texts]
         retriever = bm25s.BM25(method=METHOD, k1=K1, b=B, backend="numpy")
-        names = {str(term): term for term in range(len(held))}
+        names = {str(term): term for term in range(len(present))}
         retriever.index((numbered, names), create_empty_token=False, show_progress=False)
         weights = retriever.scores
         self._data: NDArray[np.float32] = np.asarray(weights["data"], dtype=np.float32)
@@ -109,14 +109,14 @@ class Bm25Index:
         """Scores of shape (queries, passages), float32; repeated query terms count repeatedly."""
         from harness.models.bm25.postings import add_postings
 
-        asked = [self._vocabulary.terms(query) for query in queries]
-        terms = np.concatenate([np.empty(0, np.int32), *asked])
+        query_terms = [self._vocabulary.terms(query) for query in queries]
+        terms = np.concatenate([np.empty(0, np.int32), *query_terms])
         # Queries may have terms that were numbered after this pool was indexed.
         own = np.where(terms < len(self._own), self._own[np.minimum(terms, len(self._own) - 1)], -1)
-        held = own >= 0
-        query_of = np.repeat(np.arange(len(asked)), [len(x) for x in asked])[held]
-        starts = np.zeros(len(asked) + 1, dtype=np.int64)
-        np.cumsum(np.bincount(query_of, minlength=len(asked)), out=starts[1:])
+        present = own >= 0
+        query_of = np.repeat(np.arange(len(query_terms)), [len(x) for x in query_terms])[present]
+        starts = np.zeros(len(query_terms) + 1, dtype=np.int64)
+        np.cumsum(np.bincount(query_of, minlength=len(query_terms)), out=starts[1:])
         scores = np.zeros((len(queries), self._size), dtype=np.float32)
-        add_postings(starts, own[held], self._data, self._indices, self._indptr, scores)
+        add_postings(starts, own[present], self._data, self._indices, self._indptr, scores)
         return scores

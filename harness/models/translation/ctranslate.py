@@ -57,17 +57,17 @@ class CTranslate2:
     def facts(self, source: str, target: str) -> Mapping[str, Any]:
         """Name, digest of the whole folder, and what else changes a translation."""
         pair = self._pair()
-        asked = tuple(self._options.codes.get(x, x) for x in (source, target))
-        if pair is not None and pair != asked:
+        requested = tuple(self._options.codes.get(x, x) for x in (source, target))
+        if pair is not None and pair != requested:
             raise UsageError(
-                f"{self._folder.name} translates {pair[0]} to {pair[1]}, not {asked[0]} to "
-                f"{asked[1]}"
+                f"{self._folder.name} translates {pair[0]} to {pair[1]}, not {requested[0]} to "
+                f"{requested[1]}"
             )
         return {
             "engine": "ctranslate2",
             "model": self._folder.name,
             "digest": fingerprint(digest_folder(self._folder)),
-            "languages": list(asked),
+            "languages": list(requested),
             "beams": self._options.beams,
             "max_length": self._options.max_length,
             "split": self._options.split,
@@ -104,8 +104,8 @@ class CTranslate2:
         known = self._model_folder / "shared_vocabulary.json" if self._model_folder else None
         if known is None or not known.is_file() or self._pair() is not None:
             return [], []
-        held = set(read_json(known, ModelError))
-        if all(x in held for x in names):
+        vocabulary = set(read_json(known, ModelError))
+        if all(x in vocabulary for x in names):
             return [str(names[0])], [str(names[1])]
         return [], []
 

@@ -148,12 +148,12 @@ def _languages(
     """Settings of ``generate`` and a prefix for each text that set a model's languages."""
     known = getattr(tokenizer, "lang_code_to_token", None)  # M2M-100: en -> __en__
     if known:
-        asked = [codes.get(x, x) for x in (source, target)]
-        for code in asked:
+        pair = [codes.get(x, x) for x in (source, target)]
+        for code in pair:
             if code not in known:
                 raise UsageError(f"{name} has no language {code!r}; name its code with --code")
-        tokenizer.src_lang = asked[0]
-        return {"forced_bos_token_id": tokenizer.get_lang_id(asked[1])}, ""
+        tokenizer.src_lang = pair[0]
+        return {"forced_bos_token_id": tokenizer.get_lang_id(pair[1])}, ""
     if hasattr(tokenizer, "src_lang"):  # NLLB: eng_Latn; mBART-50: en_XX
         names = [
             codes.get(x) or _own_name(tokenizer, x) or flores_code(x) or x for x in (source, target)

@@ -112,10 +112,10 @@ class UseM3Module(Module):  # type: ignore[misc]
     ) -> dict[str, Tensor]:
         """Token ids padded with 0, and a mask of where they are: int64 (texts, longest)."""
         texts = [prompt + text for text in inputs] if prompt else inputs
-        held, lengths = padded(self._ids(texts))
+        token_ids, lengths = padded(self._ids(texts))
         return {
-            "input_ids": held,
-            "attention_mask": (torch.arange(held.shape[1]) < lengths[:, None]).long(),
+            "input_ids": token_ids,
+            "attention_mask": (torch.arange(token_ids.shape[1]) < lengths[:, None]).long(),
         }
 
     def _ids(self, texts: Sequence[str]) -> list[Ids]:

@@ -84,8 +84,8 @@ class Memory:
             lengths: int64 (texts,).
         """
         counts = lengths.tolist()
-        held = ids.cpu().numpy()
-        keys = [row[:n].tobytes() for row, n in zip(held, counts, strict=True)]
+        padded_ids = ids.cpu().numpy()
+        keys = [row[:n].tobytes() for row, n in zip(padded_ids, counts, strict=True)]
         new = {key: i for i, key in enumerate(keys) if key not in self._places}
         if new:
             rows = torch.tensor(list(new.values()), device=ids.device)
@@ -142,9 +142,9 @@ class Memory:
                 space.refresh()
                 have, found = space.get(stored)
                 if found is None or not have.all():
-                    held, lengths = padded([by_key[x] for x in part])
+                    padded_ids, lengths = padded([by_key[x] for x in part])
                     with torch.no_grad():
-                        found = _alike(trunk, held, lengths).numpy()
+                        found = _alike(trunk, padded_ids, lengths).numpy()
                     space.put(stored, found)
         self._keep(part, found)
         return True
@@ -169,11 +169,11 @@ class Shared:
 
     def memory(self, trunk: bytes) -> Memory:
         """Of the trunk with this digest; a new one takes the place of the one used longest ago."""
-        held = self._memories.pop(trunk, None) or Memory()
-        self._memories[trunk] = held
+        padded_ids = self._memories.pop(trunk, None) or Memory()
+        self._memories[trunk] = padded_ids
         while len(self._memories) > TRUNKS:
             self._memories.popitem(last=False)
-        return held
+        return padded_ids
 
     def tokens(
         self, processor: Any, vocabulary: str, texts: Sequence[str], longest: int | None
@@ -190,10 +190,10 @@ class Shared:
 def padded(ids: Sequence[Ids]) -> tuple[Tensor, Tensor]:
     """Int64 (texts, longest), padded with 0, and (texts,) lengths."""
     lengths = [len(x) for x in ids]
-    held = np.zeros((len(ids), max(lengths)), np.int64)
-    for row, x in zip(held, ids, strict=True):
+    padded_ids = np.zeros((len(ids), max(lengths)), np.int64)
+    for row, x in zip(padded_ids, ids, strict=True):
         row[: len(x)] = x
-    return torch.from_numpy(held), torch.tensor(lengths)
+    return torch.from_numpy(padded_ids), torch.tensor(lengths)
 
 
 def _alike(trunk: Trunk, ids: Tensor, lengths: Tensor) -> Tensor:
@@ -216,11 +216,11 @@ def _of_widths(trunk: Trunk, ids: Tensor, lengths: Tensor) -> Tensor:
         for rows in places.split(max(LEAST, budget // width) - fill):
             count = max(fill, LEAST - len(rows))
             filler = torch.arange(count * width, device=ids.device).view(count, width) + _FILLER
-            held = torch.zeros((len(rows), width), dtype=ids.dtype, device=ids.device)
+            padded_ids = torch.zeros((len(rows), width), dtype=ids.dtype, device=ids.device)
             wide = min(width, ids.shape[1])
-            held[:, :wide] = ids[rows, :wide]
+            padded_ids[:, :wide] = ids[rows, :wide]
             sizes = torch.full((count,), width, device=ids.device)
-            made = trunk(torch.cat([held, filler]), torch.cat([lengths[rows], sizes]))
+            made = trunk(torch.cat([padded_ids, filler]), torch.cat([lengths[rows], sizes]))
             parts.append(made[: len(rows)])
             order.append(rows)
     return torch.cat(parts)[torch.argsort(torch.cat(order))]

@@ -38,7 +38,7 @@ def write_report(results: Results, output: str | Path) -> Path:
     from harness.study.report.sentences import read
     from harness.study.report.tables import csv_files
 
-    if not results.cells:
+    if not results.trials:
         raise StudyError(
             f"{results.folder}: no trial of the study is finished; run `harness study run` first"
         )

@@ -51,8 +51,8 @@ class Contrast:
 
 def seeds_of(score_table: ScoreTable, places: Sequence[Place]) -> tuple[int, ...]:
     """Seeds with which all of ``places`` are finished."""
-    held = [set(score_table.cells.get(x, {})) for x in places]
-    return tuple(sorted(set.intersection(*held))) if held else ()
+    seed_sets = [set(score_table.cells.get(x, {})) for x in places]
+    return tuple(sorted(set.intersection(*seed_sets))) if seed_sets else ()
 
 
 def drawn(score_table: ScoreTable, side: Side, seeds: Sequence[int]) -> Drawn:
@@ -135,13 +135,13 @@ class Effect:
     seeds: int
 
     @property
-    def told(self) -> bool:
+    def significant(self) -> bool:
         """Told apart: by the questions after Holm, and by seeds and questions together."""
         return self.p_value <= ALPHA and not self.low <= 0 <= self.high
 
     def verdict(self, better: Better | None) -> Verdict:
         """As :func:`harness.analysis.compare.verdict`, of what :attr:`told` says is different."""
-        return verdict(self.difference, self.p_value if self.told else 1.0, better)
+        return verdict(self.difference, self.p_value if self.significant else 1.0, better)
 
 
 def effect(found: Contrast, group: int, measure: int, adjusted: float) -> Effect:

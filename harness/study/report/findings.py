@@ -72,8 +72,8 @@ class Findings:
     @cached_property
     def measures(self) -> tuple[str, ...]:
         """Those of the study file that some task has, in its order."""
-        held = {m for score_table in self.all_tables for m in score_table.measures}
-        return tuple(m for m in self.layout.study.report.measures if m in held)
+        scored = {m for score_table in self.all_tables for m in score_table.measures}
+        return tuple(m for m in self.layout.study.report.measures if m in scored)
 
     @cached_property
     def marks(self) -> dict[str, str]:

@@ -55,7 +55,9 @@ def _best(findings: Findings) -> Iterator[str]:
                 of.setdefault((x.score_table.name, x.measure), []).append(x)
         if not of:
             continue
-        behind = Counter(layout.spell(x.point) for at in of.values() for x in at if x.effect.told)
+        behind = Counter(
+            layout.spell(x.point) for at in of.values() for x in at if x.effect.significant
+        )
         counts = [f"{p} in {len(of) - behind[p]}" for p in map(layout.spell, layout.points)]
         yield (
             f"{series.label}, values of {layout.axis_name} that are the best or not "
@@ -138,6 +140,6 @@ def _unfinished(findings: Findings) -> Iterator[str]:
     if not results.missing:
         return
     names = listed([x.name for x in results.missing])
-    total = len(results.missing) + len(results.cells)
+    total = len(results.missing) + len(results.trials)
     are = "is" if len(results.missing) == 1 else "are"
     yield f"{plural(len(results.missing), 'trial')} of {total} {are} not finished: {names}."

@@ -42,7 +42,9 @@ def write_index(folder: str | Path) -> Path:
             f"{folder}: contains no report of a study; make one with `harness study report OUT "
             f"--output {folder}/NAME`"
         )
-    head = f"# Studies\n\n{GENERATED}\n\nWhat each page says first; the pages say how sure it is."
+    heading = (
+        f"# Studies\n\n{GENERATED}\n\nWhat each page says first; the pages say how sure it is."
+    )
     path = folder / INDEX
-    write_atomically(path, ("\n\n".join([head, *entries]) + "\n").encode())
+    write_atomically(path, ("\n\n".join([heading, *entries]) + "\n").encode())
     return path

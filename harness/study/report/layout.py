@@ -93,9 +93,9 @@ class Layout:
         baseline = self.study.report.baseline
         if series.arm == baseline:
             return None
-        held = dict(series.other)
+        fixed = dict(series.other)
         for found in self.series:
-            if found.arm == baseline and all(held.get(x, v) == v for x, v in found.other):
+            if found.arm == baseline and all(fixed.get(x, v) == v for x, v in found.other):
                 return found
         return None
 

@@ -100,17 +100,17 @@ def _caption(grid: Grid, mark: str | None) -> str:
 
 def _facts(findings: Findings) -> Iterator[str]:
     results, study = findings.results, findings.layout.study
-    total = len(results.cells) + len(results.missing)
+    total = len(results.trials) + len(results.missing)
     yield (
         f"{plural(total, 'trial')}: {listed([x.name for x in study.arms])}, seeds "
         f"{listed([str(x) for x in study.seeds])}"
         + "".join(f"; {x.label}: {_values(x.points)}" for x in study.axes.values())
         + "."
     )
-    for cell in results.missing:
-        why = results.failed.get(cell.name)
+    for trial in results.missing:
+        why = results.failed.get(trial.name)
         said = f"failed: {escaped(why)}" if why else "not finished."
-        yield f"{code(cell.name)}: {said}"
+        yield f"{code(trial.name)}: {said}"
     yield f"Scale {code(study.scale)}, harness {escaped(results.harness)}."
     yield f"Every training: {_options(study.train)}."
     for arm in study.arms:
@@ -179,7 +179,7 @@ _MOST_SAID = 8
 
 def _trainings(findings: Findings) -> Iterator[str]:
     """How the trainings ended, and what they said of it: each sentence once, with its count."""
-    trainings = [x.training for x in findings.results.cells]
+    trainings = [x.training for x in findings.results.trials]
     early = sum(bool(x.get("stopped_early")) for x in trainings)
     last = sum(x.get("weights_of_step") == x.get("steps") is not None for x in trainings)
     yield (

@@ -100,11 +100,11 @@ def differences(
         best = {layout.spell(p): x for p, x in x_of.items()}.get(own[0].against)
         name = f"{one.label} less {own[0].against if question == 'arm' else 'its best'}"
         if layout.axis is None:
-            _dot(axes, row, _effect(own[0]), looks[one], hollow=not own[0].effect.told)
+            _dot(axes, row, _effect(own[0]), looks[one], hollow=not own[0].effect.significant)
         elif one not in moving:
             levels.append((_effect(own[0]), looks[one], name))
         else:
-            at = [(x_of[c.point], *_effect(c), c.effect.told) for c in own]
+            at = [(x_of[c.point], *_effect(c), c.effect.significant) for c in own]
             at += [(best, 0.0, 0.0, 0.0, True)] if question == "best" and best is not None else []
             rows = np.array(sorted(at))
             shift = _shifted(axes, moving[one])

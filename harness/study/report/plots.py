@@ -131,8 +131,8 @@ def _language(score_table: ScoreTable, language: str) -> str:
     named = score_table.groups[1 : score_table.tested]
     groups = [g for g in named if language in score_table.members[g]]
     mark = "\nsampled corpus" if score_table.mark else ""
-    held = f" ({', '.join(groups)})" if groups else ""
-    return f"{language}{held}{mark}"
+    group_names = f" ({', '.join(groups)})" if groups else ""
+    return f"{language}{group_names}{mark}"
 
 
 def _columns(drawn: Sequence[Panel], kind: _Kind) -> int:

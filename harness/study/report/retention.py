@@ -53,13 +53,13 @@ def retentions(layout: Layout, all_tables: Sequence[ScoreTable]) -> list[Retaine
     domains = {x.name: x.domain for x in layout.study.scored} if by_domain else {}
     found = []
     for score_table in all_tables:
-        wanted: list[tuple[str, Value, Value]] = []
+        pairs: list[tuple[str, Value, Value]] = []
         home = domains.get(score_table.key)
         if home in axis.values:
-            wanted += [(ALL, home, x) for x in axis.values if x != home]
+            pairs += [(ALL, home, x) for x in axis.values if x != home]
         named = score_table.groups[1 : score_table.tested]
-        wanted += [(str(x), axis.values[0], x) for x in axis.values[1:] if x in named]
-        for group, at_home, away in wanted:
+        pairs += [(str(x), axis.values[0], x) for x in axis.values[1:] if x in named]
+        for group, at_home, away in pairs:
             for series in layout.series:
                 if not series.level:
                     found += _one(layout, score_table, group, series, at_home, away)

@@ -82,11 +82,11 @@ def read_score_tables(results: Results) -> tuple[ScoreTable, ...]:
     """
     spec = results.study.report
     found = []
-    held: set[str] = set()
+    found_measures: set[str] = set()
     for scored in results.study.scored:
         records = {
-            (Place.of(x.cell.arm, x.cell.values), x.cell.seed): x.records[scored.name]
-            for x in results.cells
+            (Place.of(x.trial.arm, x.trial.values), x.trial.seed): x.records[scored.name]
+            for x in results.trials
             if scored.name in x.records
         }
         references = {
@@ -97,11 +97,11 @@ def read_score_tables(results: Results) -> tuple[ScoreTable, ...]:
         everything = [*records.values(), *references.values()]
         if not everything:
             continue
-        measures = _held(everything[0], spec.measures)
-        held |= set(measures)
+        measures = _scored(everything[0], spec.measures)
+        found_measures |= set(measures)
         if measures:
             found += _of_task(scored.name, records, references, measures, results)
-    missing = [m for m in spec.measures if m not in held]
+    missing = [m for m in spec.measures if m not in found_measures]
     if missing and found:
         raise UsageError(
             f"{results.study.where}: key 'report.measures': no task of the study has "
@@ -110,8 +110,8 @@ def read_score_tables(results: Results) -> tuple[ScoreTable, ...]:
     return tuple(found)
 
 
-def _held(record: Record, wanted: Sequence[str]) -> list[str]:
-    return [m for m in wanted if m in record.tasks[0].all_measures]
+def _scored(record: Record, listed: Sequence[str]) -> list[str]:
+    return [m for m in listed if m in record.tasks[0].all_measures]
 
 
 def _of_task(

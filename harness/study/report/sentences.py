@@ -60,13 +60,12 @@ def against_baseline(findings: Findings, score_table: ScoreTable, measure: str) 
         if whole is None:
             yield f"{_compared(series.label, at[0])}."
             continue
-        told = [x for x in at if x.effect.told]
-        singly = (
-            f"; taken singly it is significantly different at {_of(layout.quoted, told, len(at))}"
-        )
-        other = sum((x.effect.difference > 0) != (whole.effect.difference > 0) for x in told)
+        significant = [x for x in at if x.effect.significant]
+        where = _of(layout.quoted, significant, len(at))
+        singly = f"; taken singly it is significantly different at {where}"
+        other = sum((x.effect.difference > 0) != (whole.effect.difference > 0) for x in significant)
         if other:
-            at_some = f"at {other} of them" if other < len(told) else "all"
+            at_some = f"at {other} of them" if other < len(significant) else "all"
             singly += f", {at_some} the other way"
         over = f" over all {len(at)} values of {layout.axis_name}"
         yield f"{_compared(series.label, whole, over)}{singly}."
@@ -83,11 +82,13 @@ def against_baseline_by_group(
         found += [
             x for x in findings.of("arm", score_table, measure, group) if x.series not in over
         ]
-        told = [f"{x.series.label} {_how(x)}{_good(x)}" for x in found if x.effect.told]
-        rest = [x.series.label for x in found if not x.effect.told]
-        if told:
+        significant = [
+            f"{x.series.label} {_how(x)}{_good(x)}" for x in found if x.effect.significant
+        ]
+        rest = [x.series.label for x in found if not x.effect.significant]
+        if significant:
             same = f"; not significantly different: {listed(rest)}" if rest else ""
-            yield f"({group}) Against {found[0].against}: {'; '.join(told)}{same}."
+            yield f"({group}) Against {found[0].against}: {'; '.join(significant)}{same}."
         elif found:
             nothing.append(group)
     if nothing:
@@ -97,7 +98,7 @@ def against_baseline_by_group(
 
 def _compared(name: str, x: Compared, over: str = "") -> str:
     e = x.effect
-    if not e.told:
+    if not e.significant:
         return f"{name} and {x.against} are not significantly different{over}: {_how(x)}"
     way = "above" if e.difference > 0 else "below"
     return f"{name} is {way} {x.against}{over}: {_how(x)}, {wording.share(e.relative)}{_good(x)}"
@@ -116,10 +117,10 @@ def _where(group: str) -> str:
 Spelled = Callable[[str | int | float | bool | None], str]
 
 
-def _of(spell: Spelled, told: Sequence[Compared], of: int) -> str:
-    if not told:
+def _of(spell: Spelled, significant: Sequence[Compared], of: int) -> str:
+    if not significant:
         return f"none of the {of}"
-    return f"all {of}" if len(told) == of else listed([spell(x.point) for x in told])
+    return f"all {of}" if len(significant) == of else listed([spell(x.point) for x in significant])
 
 
 def best_value(findings: Findings, score_table: ScoreTable, measure: str) -> Iterator[str]:
@@ -134,18 +135,18 @@ def best_value(findings: Findings, score_table: ScoreTable, measure: str) -> Ite
         others = [x for x in findings.of("best", score_table, measure, ALL) if x.series == series]
         if not others:
             continue
-        tied = [layout.quoted(x.point) for x in others if not x.effect.told]
-        told = [layout.quoted(x.point) for x in others if x.effect.told]
-        head = f"The best mean of {series.label} is at {layout.axis_name} {others[0].against}"
-        if not told:
-            yield f"{head}, but no other value is significantly different from it."
+        tied = [layout.quoted(x.point) for x in others if not x.effect.significant]
+        significant = [layout.quoted(x.point) for x in others if x.effect.significant]
+        start = f"The best mean of {series.label} is at {layout.axis_name} {others[0].against}"
+        if not significant:
+            yield f"{start}, but no other value is significantly different from it."
         elif not tied:
-            yield f"{head}, significantly different from all others."
+            yield f"{start}, significantly different from all others."
         else:
-            verbs = ["is" if len(x) == 1 else "are" for x in (tied, told)]
+            verbs = ["is" if len(x) == 1 else "are" for x in (tied, significant)]
             yield (
-                f"{head}; {listed(tied)} {verbs[0]} not significantly different from it, "
-                f"{listed(told)} {verbs[1]} worse."
+                f"{start}; {listed(tied)} {verbs[0]} not significantly different from it, "
+                f"{listed(significant)} {verbs[1]} worse."
             )
 
 
@@ -154,13 +155,13 @@ def from_end_to_end(findings: Findings, score_table: ScoreTable, measure: str) -
     layout = findings.layout
     for group in score_table.groups[: score_table.tested]:
         found = findings.of("ends", score_table, measure, group)
-        told = [x for x in found if x.effect.told]
-        still = [x.series.label for x in found if not x.effect.told]
+        significant = [x for x in found if x.effect.significant]
+        still = [x.series.label for x in found if not x.effect.significant]
         where = _where(group)
-        for ends in dict.fromkeys((x.against, x.point) for x in told):
+        for ends in dict.fromkeys((x.against, x.point) for x in significant):
             changes = [
                 f"{x.series.label} {_how(x)}{_good(x)}"
-                for x in told
+                for x in significant
                 if (x.against, x.point) == ends
             ]
             last = layout.quoted(ends[1])
@@ -184,13 +185,13 @@ def against_first(findings: Findings, score_table: ScoreTable, measure: str) -> 
         if not at:
             continue
         first = layout.quoted(layout.points[0])
-        told = [f"{layout.quoted(x.point)} {_how(x)}" for x in at if x.effect.told]
-        rest = len(at) - len(told)
+        significant = [f"{layout.quoted(x.point)} {_how(x)}" for x in at if x.effect.significant]
+        rest = len(at) - len(significant)
         name = f"{series.label}, {layout.axis_name}, against {first}"
-        if not told:
+        if not significant:
             yield f"{name}: {_none(rest)} significantly different from it."
         else:
-            yield f"{name}: {'; '.join(told)}" + (
+            yield f"{name}: {'; '.join(significant)}" + (
                 f"; {rest} not significantly different." if rest else "."
             )
 
@@ -202,14 +203,14 @@ def against_first_by_group(
     layout = findings.layout
     for group in score_table.groups[1 : score_table.tested]:
         found = findings.of("point", score_table, measure, group)
-        told = [x for x in found if x.effect.told]
-        if told:
-            parts = [f"{x.series.label} at {layout.quoted(x.point)} {_how(x)}" for x in told]
-            rest = len(found) - len(told)
+        significant = [x for x in found if x.effect.significant]
+        if significant:
+            parts = [f"{x.series.label} at {layout.quoted(x.point)} {_how(x)}" for x in significant]
+            rest = len(found) - len(significant)
             same = f"; {rest} not significantly different" if rest else ""
             first = layout.quoted(layout.points[0])
-            head = f"({group}) {layout.axis_name}, against {first}"
-            yield f"{head}: {'; '.join(parts)}{same}."
+            start = f"({group}) {layout.axis_name}, against {first}"
+            yield f"{start}: {'; '.join(parts)}{same}."
 
 
 def _none(number: int) -> str:
@@ -306,8 +307,8 @@ def away_from_home(findings: Findings, score_table: ScoreTable, measure: str) ->
     layout = findings.layout
     for (group, home, away), kept_of in said.items():
         left = f"{layout.axis_name} {layout.quoted(home)} that is left at {layout.quoted(away)}"
-        head = f"{_where(group)}Share of the score at {left}"
-        yield f"{head}: {'; '.join(kept_of)}."
+        start = f"{_where(group)}Share of the score at {left}"
+        yield f"{start}: {'; '.join(kept_of)}."
 
 
 def against_references(findings: Findings, score_table: ScoreTable, measure: str) -> Iterator[str]:
@@ -318,8 +319,8 @@ def against_references(findings: Findings, score_table: ScoreTable, measure: str
             x for x in findings.of("reference", score_table, measure, ALL) if x.against == model
         ]
         if found:
-            above = sum(x.effect.told and x.effect.difference > 0 for x in found)
-            below = sum(x.effect.told and x.effect.difference < 0 for x in found)
+            above = sum(x.effect.significant and x.effect.difference > 0 for x in found)
+            below = sum(x.effect.significant and x.effect.difference < 0 for x in found)
             total = len(found)
             rest = total - above - below
             parts.append(

@@ -50,7 +50,7 @@ def _exact(value: Cell) -> str:
     return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
-def _head(score_table: ScoreTable, measure: str, group: str) -> dict[str, Cell]:
+def _first(score_table: ScoreTable, measure: str, group: str) -> dict[str, Cell]:
     return {
         "task": score_table.key,
         "kind": score_table.kind,
@@ -77,19 +77,19 @@ def _values(findings: Findings) -> Iterator[dict[str, Cell]]:
     for score_table in findings.all_tables:
         for m, measure in enumerate(score_table.measures):
             for g, group in enumerate(score_table.groups):
-                head = _head(score_table, measure, group)
+                first = _first(score_table, measure, group)
                 for place in score_table.cells:
                     values = dict(place.values)
-                    held: dict[str, Cell] = {
+                    fields: dict[str, Cell] = {
                         x: named(values[x]) if x in values else None for x in axes
                     }
                     found = findings.values[score_table.name, place]
-                    yield {**head, "arm": place.arm, **held, **_numbers(found, (g, m))}
+                    yield {**first, "arm": place.arm, **fields, **_numbers(found, (g, m))}
                 for model in score_table.references:
                     found = findings.references[score_table.name, model]
                     none: dict[str, Cell] = dict.fromkeys(axes)
                     numbers = {**_numbers(found, (g, m)), "seeds": 0}
-                    yield {**head, "arm": f"{model} (untrained)", **none, **numbers}
+                    yield {**first, "arm": f"{model} (untrained)", **none, **numbers}
 
 
 def _differences(findings: Findings) -> Iterator[dict[str, Cell]]:
@@ -97,7 +97,7 @@ def _differences(findings: Findings) -> Iterator[dict[str, Cell]]:
         e = x.effect
         yield {
             "question": x.question,
-            **_head(x.score_table, x.measure, x.group),
+            **_first(x.score_table, x.measure, x.group),
             "series": x.series.label,
             "x": None if x.point is None else named(x.point),
             "against": x.against,
@@ -120,7 +120,7 @@ def _retention(findings: Findings) -> Iterator[dict[str, Cell]]:
         for m, measure in enumerate(x.score_table.measures):
             less = x.difference
             yield {
-                **_head(x.score_table, measure, x.group),
+                **_first(x.score_table, measure, x.group),
                 "series": x.series.label,
                 "home": named(x.home),
                 "away": named(x.away),
@@ -139,7 +139,7 @@ def _fits(findings: Findings) -> Iterator[dict[str, Cell]]:
     for x in findings.fits:
         fit = x.fit
         yield {
-            **_head(x.score_table, x.measure, x.group),
+            **_first(x.score_table, x.measure, x.group),
             "series": x.series.label,
             "form": fit.form,
             **{
@@ -160,13 +160,13 @@ def _fits(findings: Findings) -> Iterator[dict[str, Cell]]:
 
 def _cells(findings: Findings) -> Iterator[dict[str, Cell]]:
     axes = list(findings.layout.study.axes)
-    for x in findings.results.cells:
+    for x in findings.results.trials:
         training = x.training
         yield {
-            "cell": x.cell.name,
-            "arm": x.cell.arm,
-            **{a: named(x.cell.values[a]) if a in x.cell.values else None for a in axes},
-            "seed": x.cell.seed,
+            "cell": x.trial.name,
+            "arm": x.trial.arm,
+            **{a: named(x.trial.values[a]) if a in x.trial.values else None for a in axes},
+            "seed": x.trial.seed,
             **{
                 key: training.get(key)
                 for key in ("steps", "weights_of_step", "validation_loss", "pairs", "said")
@@ -186,9 +186,9 @@ def value_grids(findings: Findings, score_table: ScoreTable, measure: str) -> It
             rows: list[tuple[str, ...]] = [
                 (x.label, _shown(findings, score_table, x, None, g, m)) for x in layout.series
             ]
-            heads: tuple[str, ...] = ("", wording.label(measure))
+            headers: tuple[str, ...] = ("", wording.label(measure))
         else:
-            heads = (layout.axis_label, *(x.label for x in moving))
+            headers = (layout.axis_label, *(x.label for x in moving))
             rows = [
                 (
                     layout.spell(point),
@@ -196,7 +196,7 @@ def value_grids(findings: Findings, score_table: ScoreTable, measure: str) -> It
                 )
                 for point in layout.points
             ]
-        yield Grid(caption, heads, (*rows, *_levels(findings, score_table, g, m, len(heads))))
+        yield Grid(caption, headers, (*rows, *_levels(findings, score_table, g, m, len(headers))))
 
 
 def _levels(
@@ -262,9 +262,11 @@ def difference_grid(findings: Findings, score_table: ScoreTable, measure: str) -
     if not rows:
         return None
     caption = f"{wording.subject(score_table, measure)}: differences"
-    heads = ("", f"difference ({wording.unit(measure)})", "relative", "d_z", "p (Holm)", "seeds",
+    headers = ("", f"difference ({wording.unit(measure)})", "relative", "d_z", "p (Holm)", "seeds",
              "verdict")  # fmt: skip
-    return Grid(caption, (heads[0], "languages", *heads[1:]) if several else heads, tuple(rows))
+    return Grid(
+        caption, (headers[0], "languages", *headers[1:]) if several else headers, tuple(rows)
+    )
 
 
 def _difference_row(findings: Findings, x: Compared) -> tuple[str, ...]:
@@ -308,9 +310,9 @@ def fit_grid(findings: Findings, score_table: ScoreTable, measure: str) -> Grid 
                 "-" if h is None else f"{wording.amount(h.value)} {wording.half_interval(fit)}",
             )
         )  # fmt: skip
-    heads = ("", "form", "AICc gained by levelling off", "replicates that agree", "asymptote",
+    headers = ("", "form", "AICc gained by levelling off", "replicates that agree", "asymptote",
              "half of the change by")  # fmt: skip
-    return Grid(f"{wording.subject(score_table, measure)}: fits", heads, tuple(rows))
+    return Grid(f"{wording.subject(score_table, measure)}: fits", headers, tuple(rows))
 
 
 def retention_grid(findings: Findings, score_table: ScoreTable, measure: str) -> Grid | None:
@@ -338,5 +340,5 @@ def retention_grid(findings: Findings, score_table: ScoreTable, measure: str) ->
     if not rows:
         return None
     baseline = findings.layout.study.report.baseline
-    heads = ("", "home", "languages", "share of the score at home", f"less that of {baseline}")
-    return Grid(f"{wording.subject(score_table, measure)}: retention", heads, tuple(rows))
+    headers = ("", "home", "languages", "share of the score at home", f"less that of {baseline}")
+    return Grid(f"{wording.subject(score_table, measure)}: retention", headers, tuple(rows))

@@ -133,12 +133,12 @@ def find_overlap(
         raise UsageError(f"--threshold must be above 0 and at most 1, not {threshold:g}")
     evaluations = [of_data(x) if isinstance(x, TaskData) else x for x in tasks]
     search = _Search(evaluations, ngram, threshold, on_hit)
-    told = progress or Silent()
-    told.start("compare", 0, "texts")
+    progress = progress or Silent()
+    progress.start("compare", 0, "texts")
     for batch in _batches(texts):
         search.look(batch)
-        told.advance(len(batch))
-    told.finish()
+        progress.advance(len(batch))
+    progress.finish()
     return tuple(search.overlap(number, data) for number in range(len(tasks)))
 
 

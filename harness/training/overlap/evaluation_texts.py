@@ -55,12 +55,12 @@ def evaluation(
     chosen = tuple(reading.queries)
     if passages == "none" or not corpora:
         scope: Scope = passages if reading.passages else "none"
-        held = _chosen(reading.passages, reading.qrels, passages)
-        return Evaluation(spec.name, chosen, reading.queries, held, scope)
-    golds = _golds(reading.qrels)
+        texts = _chosen(reading.passages, reading.qrels, passages)
+        return Evaluation(spec.name, chosen, reading.queries, texts, scope)
+    relevant = _relevant(reading.qrels)
     found: dict[str, Texts] = {}
     for language, corpus in corpora.items():
-        kept = [x for x in corpus.read() if global_id(language, x.id) in golds]
+        kept = [x for x in corpus.read() if global_id(language, x.id) in relevant]
         found[language] = Texts(tuple(x.id for x in kept), tuple(x.text for x in kept))
     return Evaluation(spec.name, chosen, reading.queries, found, "gold")
 
@@ -83,7 +83,7 @@ def at_hand(data_dir: str | Path | None = None) -> list[Evaluation]:
     return found
 
 
-def _golds(qrels: Mapping[str, Mapping[str, int]]) -> set[str]:
+def _relevant(qrels: Mapping[str, Mapping[str, int]]) -> set[str]:
     return {x for judged in qrels.values() for x, grade in judged.items() if grade > 0}
 
 
@@ -96,10 +96,10 @@ def _chosen(
         return passages
     if scope == "none":
         return {}
-    golds = _golds(qrels)
+    relevant = _relevant(qrels)
     return {
         language: side.take(
-            [at for at, local in enumerate(side.ids) if global_id(language, local) in golds]
+            [at for at, local in enumerate(side.ids) if global_id(language, local) in relevant]
         )
         for language, side in passages.items()
     }

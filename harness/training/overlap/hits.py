@@ -87,13 +87,13 @@ class Overlap:
 
     def sentences(self) -> list[str]:
         """The findings, for a terminal or a model card; the first sentence is the summary."""
-        held = ", ".join(f"{language} {count}" for language, count in self.leaked)
+        counts = ", ".join(f"{language} {count}" for language, count in self.leaked)
         count = sum(count for _, count in self.leaked)
-        asked, told = self.total("query", "texts"), self.total("passage", "texts")
+        n_queries, n_passages = self.total("query", "texts"), self.total("passage", "texts")
         found = [
-            f"{count} of {asked:,} questions of {self.task} are in the training data ({held})"
+            f"{count} of {n_queries:,} questions of {self.task} are in the training data ({counts})"
             if count
-            else f"None of the {asked:,} questions of {self.task} is in the training data"
+            else f"None of the {n_queries:,} questions of {self.task} is in the training data"
         ]
         kin = [x.sentence for x in self.ancestors]
         shared = self.total("query", "ngram")
@@ -106,8 +106,8 @@ class Overlap:
         near, grams = self.total("passage", "near"), self.total("passage", "ngram")
         which = "passages" if self.passages == "all" else "relevant passages"
         found.append(
-            f"Of {told:,} {which} of {self.task} it holds {near:,}, and shares {self.ngram} words "
-            f"in a row with {grams:,}"
+            f"Of {n_passages:,} {which} of {self.task} it holds {near:,}, and shares {self.ngram} "
+            f"words in a row with {grams:,}"
         )
         return found + kin
 

@@ -65,10 +65,10 @@ def sentences(file: Path, pair: tuple[str, str]) -> Iterator[tuple[str, str]]:
             if pair[0] in texts and pair[1] in texts:
                 yield texts[pair[0]], texts[pair[1]]
         return
-    held = pair_of(file)
-    if set(held) != set(pair):
+    in_file = pair_of(file)
+    if set(in_file) != set(pair):
         raise UsageError(
-            f"{file}: is in {' and '.join(held)}, but the lexicon is for {' and '.join(pair)}"
+            f"{file}: is in {' and '.join(in_file)}, but the lexicon is for {' and '.join(pair)}"
         )
     for number, raw in enumerate(raw_lines(file), 1):
         document = decode(file, raw.rstrip(b"\r\n"), first_line=number)
@@ -76,7 +76,7 @@ def sentences(file: Path, pair: tuple[str, str]) -> Iterator[tuple[str, str]]:
         if len(columns) not in (2, 3):
             raise document.error(f"line {number}", f"must have two texts, not {len(columns)}")
         a, b = columns[-2:]
-        yield (a, b) if held == pair else (b, a)
+        yield (a, b) if in_file == pair else (b, a)
 
 
 def induce(files: Sequence[Path], pair: tuple[str, str]) -> list[Entry]:
@@ -209,9 +209,9 @@ def _model_one(at: Ints, given: Ints, group: Ints) -> Floats:
     t = 1.0 / np.bincount(given, minlength=size)[given]
     empty = 1.0 / len(np.unique(given))
     for _ in range(ROUNDS):
-        held = t[at]
-        whole = np.bincount(group, held) + empty
-        expected = np.bincount(at, held / whole[group], minlength=len(given))
+        weight = t[at]
+        whole = np.bincount(group, weight) + empty
+        expected = np.bincount(at, weight / whole[group], minlength=len(given))
         t = expected / np.bincount(given, expected, minlength=size)[given]
     return t
 

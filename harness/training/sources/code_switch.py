@@ -109,17 +109,17 @@ def lexicon_of(switching: Switching, find: Callable[[str], Path]) -> Lexicon:
             )
         )
     whole = together(parts)
-    held = whole.targets(switching.source)
-    if not held:
+    offered = whole.targets(switching.source)
+    if not offered:
         raise UsageError(
             f"no lexicon has words of {switching.source}; a file's name says its languages, as "
             "en-de.txt"
         )
     for language in switching.languages:
-        if language not in held:
+        if language not in offered:
             raise UsageError(
                 f"no lexicon puts words of {switching.source} into {language}; they have "
-                f"{', '.join(held)}"
+                f"{', '.join(offered)}"
             )
     return whole
 

@@ -134,10 +134,10 @@ def make_pairs(
     rows = _whole(rows, dropped)
     if options.limit is not None:
         rows = islice(rows, options.limit)
-    told = progress or Silent()
-    told.start("pairs", options.limit or 0, "rows")
-    written, digest = write_stream(output, rows, form, told)
-    told.finish()
+    reported = progress or Silent()
+    reported.start("pairs", options.limit or 0, "rows")
+    written, digest = write_stream(output, rows, form, reported)
+    reported.finish()
     if not written:
         why = "; ".join(f"{reason}: {count:,}" for reason, count in dropped.items())
         raise DataError(f"{source}: no pair was left{f' ({why})' if why else ''}")
@@ -192,7 +192,7 @@ def write_stream(
     Raises:
         StoreError: the disk is full or the folder cannot be written.
     """
-    told = progress or Silent()
+    reported = progress or Silent()
     sha = hashlib.sha256()
     rows = 0
     left = iter(examples)
@@ -203,7 +203,7 @@ def write_stream(
                 sha.update(line)
                 out.write(line)
                 rows += 1
-                told.advance(1)
+                reported.advance(1)
     return rows, sha.hexdigest()
 
 

@@ -149,16 +149,16 @@ def fetch(
             raise UsageError(
                 f"{name} has no language {language!r}: it has {', '.join(found.patterns)}"
             )
-    wanted = [p for x in languages for p in found.patterns[x]]
+    needed = [p for x in languages for p in found.patterns[x]]
     for _, root in data_directories(data_dir):
-        files = _matching(root / name, wanted)
+        files = _matching(root / name, needed)
         if files:
             return Fetched(root / name, "local copy", files)
-    folder = _snapshot(name, found, revision or found.revision, wanted, offline)
-    files = _matching(folder, wanted)
+    folder = _snapshot(name, found, revision or found.revision, needed, offline)
+    files = _matching(folder, needed)
     if not files:
         raise DataError(
-            f"{found.repo}: revision {folder.name} has none of {', '.join(wanted)}; name another "
+            f"{found.repo}: revision {folder.name} has none of {', '.join(needed)}; name another "
             "with --revision"
         )
     return Fetched(folder, folder.name, files)
@@ -212,10 +212,10 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
 def _matching(folder: Path, patterns: Iterable[str]) -> tuple[Path, ...]:
     if not folder.is_dir():
         return ()
-    held = sorted(x for x in folder.rglob("*") if x.is_file())
+    present = sorted(x for x in folder.rglob("*") if x.is_file())
     return tuple(
         dict.fromkeys(
-            x for p in patterns for x in held if fnmatch(x.relative_to(folder).as_posix(), p)
+            x for p in patterns for x in present if fnmatch(x.relative_to(folder).as_posix(), p)
         )
     )
 

@@ -60,9 +60,11 @@ def together(lexicons: Sequence[Lexicon]) -> Lexicon:
     found: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {}
     for lexicon in lexicons:
         for pair, entries in lexicon.entries.items():
-            held = found.setdefault(pair, {})
+            known_words = found.setdefault(pair, {})
             for word, translations in entries.items():
-                held[word] = tuple(dict.fromkeys((*held.get(word, ()), *translations)))
+                known_words[word] = tuple(
+                    dict.fromkeys((*known_words.get(word, ()), *translations))
+                )
     return Lexicon(found, tuple(x for lexicon in lexicons for x in lexicon.sources))
 
 

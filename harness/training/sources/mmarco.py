@@ -61,9 +61,9 @@ def examples(
                 dropped["pair named before"] += 1
                 continue
             seen.add((query, passage))
-            asked = {x: text for x in languages if (text := queries[x].get(query))}
-            told = {x: text for x in languages if (text := passages[x].get(passage))}
-            if not asked or not told:
+            query_texts = {x: text for x in languages if (text := queries[x].get(query))}
+            passage_texts = {x: text for x in languages if (text := passages[x].get(passage))}
+            if not query_texts or not passage_texts:
                 dropped["no text in any language"] += 1
                 continue
             kept = {
@@ -72,8 +72,8 @@ def examples(
             }
             yield Example(
                 f"mmarco:{query}",
-                asked,
-                told,
+                query_texts,
+                passage_texts,
                 f"mmarco:{passage}",
                 {x: texts for x, texts in kept.items() if texts},
             )

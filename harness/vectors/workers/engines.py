@@ -87,8 +87,8 @@ def encode_jobs(
         return encode_shards(jobs, pool, progress)
 
 
-def workers_of(engine: str, worker: Worker, most: int, asked: int | None) -> Workers:
-    """The workers of ``devices`` or ``ray``: ``asked``, or one per device, at most ``most``.
+def workers_of(engine: str, worker: Worker, most: int, requested: int | None) -> Workers:
+    """The workers of ``devices`` or ``ray``: ``requested``, or one per device, at most ``most``.
 
     Raises:
         UsageError: the engine is not installed.
@@ -96,7 +96,7 @@ def workers_of(engine: str, worker: Worker, most: int, asked: int | None) -> Wor
     if engine == "devices":
         from harness.vectors.workers.processes import ProcessWorkers
 
-        return ProcessWorkers(worker, most, asked)
+        return ProcessWorkers(worker, most, requested)
     from harness.vectors.workers.ray_cluster import RayWorkers
 
-    return RayWorkers(worker, most, asked)
+    return RayWorkers(worker, most, requested)

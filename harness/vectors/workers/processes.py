@@ -22,17 +22,17 @@ _CORES_EACH = 8
 W = TypeVar("W", bound=Worker)
 
 
-def devices_of(worker: W, asked: int | None) -> list[W]:
+def devices_of(worker: W, requested: int | None) -> list[W]:
     """One worker per GPU; without a GPU at least two that share the cores.
 
-    ``asked`` workers, if given: several per GPU, or more on the CPU.
+    ``requested`` workers, if given: several per GPU, or more on the CPU.
     """
     count_gpus = gpus() if worker.device in (None, "cuda") else 0
     if not count_gpus:
-        count = asked or max(2, cores() // _CORES_EACH)
+        count = requested or max(2, cores() // _CORES_EACH)
         share = max(1, cores() // count)
         return [worker.placed(cores=share) for _ in range(count)]
-    return [worker.placed(device=f"cuda:{i % count_gpus}") for i in range(asked or count_gpus)]
+    return [worker.placed(device=f"cuda:{i % count_gpus}") for i in range(requested or count_gpus)]
 
 
 def gpus() -> int:
@@ -45,8 +45,8 @@ def gpus() -> int:
 class ProcessWorkers:
     """Spawned processes (not forked: a GPU's state does not survive that)."""
 
-    def __init__(self, worker: Worker, most: int, asked: int | None) -> None:
-        self._plans = devices_of(worker, asked)[:most]
+    def __init__(self, worker: Worker, most: int, requested: int | None) -> None:
+        self._plans = devices_of(worker, requested)[:most]
         self._context = multiprocessing.get_context("spawn")
         self._processes: dict[int, SpawnProcess] = {}
         self._pipes: dict[int, Connection] = {}

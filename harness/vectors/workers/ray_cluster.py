@@ -66,9 +66,9 @@ class Seat:
 class RayWorkers:
     """Actors on the cluster that RAY_ADDRESS or ``ray start`` names, or on a local one."""
 
-    def __init__(self, worker: Worker, most: int, asked: int | None) -> None:
+    def __init__(self, worker: Worker, most: int, requested: int | None) -> None:
         self._ray = _import()
-        self._worker, self._most, self._asked = worker, most, asked
+        self._worker, self._most, self._requested = worker, most, requested
         self._own = False
         self._actors: dict[int, Any] = {}
         self._running: dict[Any, int] = {}
@@ -78,11 +78,11 @@ class RayWorkers:
         self._own = _connect(self._ray)
         gpus, processors = _counted(self._ray)
         if gpus and self._worker.device in (None, "cuda"):
-            count = self._asked or gpus
+            count = self._requested or gpus
             self._needs = {"num_gpus": min(1.0, gpus / count), "num_cpus": 1}
             self._worker = self._worker.placed(device="cuda")
         else:
-            count = self._asked or max(min(2, processors), processors // _CORES_EACH)
+            count = self._requested or max(min(2, processors), processors // _CORES_EACH)
             if count > processors:
                 raise UsageError(
                     f"--workers {count}: the Ray cluster has {processors} CPUs, and an actor needs "
@@ -127,6 +127,8 @@ class RayWorkers:
         """Start an actor in its place."""
         # Ray would give an actor as many threads as it reserves cores, and sums depend on them.
         threads = self._worker.threads
-        held = {} if threads is None else {"env_vars": {"OMP_NUM_THREADS": str(threads)}}
-        actor = self._ray.remote(Seat).options(**self._needs, max_restarts=0, runtime_env=held)
+        environment = {} if threads is None else {"env_vars": {"OMP_NUM_THREADS": str(threads)}}
+        actor = self._ray.remote(Seat).options(
+            **self._needs, max_restarts=0, runtime_env=environment
+        )
         self._actors[worker] = actor.remote(self._worker)
