@@ -161,7 +161,7 @@ def run(
     from harness.cli.views import listings
     from harness.console import consoles
     from harness.console.progress_bars import show_progress
-    from harness.evaluation import evaluate as runner
+    from harness.evaluation import run as stages
     from harness.evaluation.record_view import print_record
 
     chosen = list(tasks) or (["demo"] if model is None else None)
@@ -176,7 +176,7 @@ def run(
             listings.print_plans(out, *plan(model or "default", chosen, options=options))
             return
         try:
-            record = runner.evaluate(
+            record = stages.run(
                 model or "default",
                 chosen,
                 options=options,

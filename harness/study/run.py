@@ -178,16 +178,13 @@ def _work(
 ) -> None:
     begun = time.perf_counter()
     total = len(jobs)
-    finished = 0
-    names = {x.key for x in jobs}
+    unfinished = {x.key for x in jobs}
 
     def report(job: Job, outcome: str) -> None:
-        nonlocal finished
-        finished += 1
-        names.discard(job.key)
+        unfinished.discard(job.key)
         if options.engine != "local":
             progress.advance(1)
-        line = f"{finished}/{total} {job.key}"
+        line = f"{total - len(unfinished)}/{total} {job.key}"
         if outcome == "failed":
             why = read_whole(job.folder / FAILED, job.digest) or {}
             ran.failed[job.key] = str(why.get("error", "it failed"))
@@ -212,8 +209,8 @@ def _work(
     for job, why in lost:
         ran.failed[job.key] = why
         tell(f"{job.key}: failed: {why}")
-        names.discard(job.key)
-    for name in sorted(names) if rest else ():
+        unfinished.discard(job.key)
+    for name in sorted(unfinished) if rest else ():
         ran.failed[name] = "not tried any more, as too many workers died"
     ran.seconds = time.perf_counter() - begun
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -190,25 +190,28 @@ def encode(
         width = vectors.shape[1] if width is None else width
     # Longest first: batches of similar length waste little padding, and a model that runs out of
     # memory does so at once rather than at the end.
-    todo = sorted(np.flatnonzero(~have), key=lambda i: (-len(distinct[i]), i))
-    for at, made in _windows(
-        model,
-        role,
-        language,
-        [distinct[i] for i in todo],
-        counts=counts,
-        width=width,
-        progress=progress,
-        rescue=None if space is None else _Rescue(space, keys[todo]),
-    ):
-        window = np.array(todo[at])
-        width = made.shape[1]
-        if vectors is None:
-            vectors = np.zeros((len(distinct), width), np.float32)
-        vectors[window] = made if space is None else space.rounded(made)
-        if space is not None:
-            space.put(keys[window], vectors[window])
-        counts.encoded += len(window)
+    todo = np.array(_longest_first(distinct, np.flatnonzero(~have)), np.int64)
+    waiting: list[NDArray[np.intp]] = []
+    try:
+        for rows, made in _steps(
+            model, role, language, [distinct[i] for i in todo], counts, width, progress
+        ):
+            width = made.shape[1]
+            if vectors is None:
+                vectors = np.zeros((len(distinct), width), np.float32)
+            vectors[todo[rows]] = made if space is None else space.rounded(made)
+            counts.encoded += len(rows)
+            waiting.append(todo[rows])
+            if space is not None and sum(map(len, waiting)) >= WINDOW:
+                _store(space, keys, vectors, waiting)
+    except BaseException:
+        # What was encoded has been paid for. Of a stream only whole windows are kept, which are
+        # whole chunks: what is left is then cut into the same batches as in an undisturbed run.
+        if space is not None and not isinstance(model, Streaming):
+            _store(space, keys, vectors, waiting)
+        raise
+    if space is not None:
+        _store(space, keys, vectors, waiting)
     if vectors is None:
         return np.zeros((0, width or 0), np.float32)
     if len(distinct) == len(texts):
@@ -217,79 +220,69 @@ def encode(
     return vectors[[position[text] for text in texts]]
 
 
-@dataclass(frozen=True)
-class _Rescue:
-    """Keeps the vectors made before an error: some of them have been paid for."""
-
-    space: Space
-    keys: NDArray[np.uint64]
-    """Of the texts."""
-
-    def __getitem__(self, window: slice) -> _Rescue:
-        return _Rescue(self.space, self.keys[window])
-
-    def keep(
-        self,
-        problem: BaseException,
-        done: NDArray[np.int64],
-        vectors: NDArray[np.float32] | None,
-        step: NDArray[np.int64],
-        batch: Sequence[str],
-        width: int | None,
-        model: str,
-    ) -> None:
-        """Store the rows ``done`` of ``vectors``, and what the failed step still produced."""
-        if vectors is not None:
-            self.space.put(self.keys[done], vectors[done])
-        part = getattr(problem, "finished", None)
-        if part is not None and len(part[0]):
-            at, made = part
-            texts = [batch[i] for i in at]
-            self.space.put(self.keys[step[at]], check_vectors(made, texts, width, model))
+def _longest_first(texts: Sequence[str], rows: Iterable[int]) -> list[int]:
+    return sorted(rows, key=lambda i: (-len(texts[i]), i))
 
 
-def _windows(
+def _store(
+    space: Space,
+    keys: NDArray[np.uint64],
+    vectors: NDArray[np.float32] | None,
+    waiting: list[NDArray[np.intp]],
+) -> None:
+    """Store the rows ``waiting`` of ``vectors`` as one shard; none waits afterwards."""
+    if vectors is not None and waiting:
+        rows = np.concatenate(waiting)
+        waiting.clear()
+        space.put(keys[rows], vectors[rows])
+
+
+def _steps(
     model: DenseModel,
     role: Role,
     language: str,
     texts: Sequence[str],
-    *,
     counts: EncodingCounts,
     width: int | None,
     progress: Callable[[int], None] | None,
-    rescue: _Rescue | None,
-) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    """Vectors of ``texts``, which are sorted longest first, in windows of :data:`WINDOW`."""
-    if not isinstance(model, Streaming):
-        for start in range(0, len(texts), WINDOW):
-            at = slice(start, min(start + WINDOW, len(texts)))
-            yield (
-                at,
-                encode_texts(
-                    model,
-                    role,
-                    language,
-                    texts[at],
-                    counts=counts,
-                    width=width,
-                    progress=progress,
-                    rescue=None if rescue is None else rescue[at],
-                ),
-            )
-        return
-    # One stream, so that the model never waits for tokens where a window begins. A window is a
-    # whole number of its chunks, and chunks are finished in order.
-    start = done = 0
-    window: NDArray[np.float32] | None = None
-    for rows, made in _streamed(model, role, language, texts, counts, width, progress):
-        size = min(WINDOW, len(texts) - start)
-        if window is None:
-            window = np.empty((size, made.shape[1]), np.float32)
-        window[rows - start] = made
-        done += len(rows)
-        if done == start + size:
-            yield slice(start, done), window
-            start, window = done, None
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+    """Rows of ``texts``, which are sorted longest first, and their vectors, checked, as they come.
+
+    Only ``counts.seconds`` and ``counts.work`` are updated.
+    """
+    if isinstance(model, Streaming):
+        return _streamed(model, role, language, texts, counts, width, progress)
+    return _called(model, role, language, texts, counts, width, progress)
+
+
+def _called(
+    model: DenseModel,
+    role: Role,
+    language: str,
+    texts: Sequence[str],
+    counts: EncodingCounts,
+    width: int | None,
+    progress: Callable[[int], None] | None,
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+    """Vectors of :data:`STEP` texts a call; of a call that fails, what it made before the error."""
+    for start in range(0, len(texts), STEP):
+        batch = texts[start : start + STEP]
+        begun = time.perf_counter()
+        try:
+            with errors_of(f"{model.name}: encode"):
+                given = model.encode(batch, role=role, language=language)
+        except BaseException as problem:
+            part = getattr(problem, "finished", None)
+            if part is not None and len(part[0]):
+                at, made = part
+                yield start + at, check_vectors(made, [batch[i] for i in at], width, model.name)
+            raise
+        counts.seconds += time.perf_counter() - begun
+        made = check_vectors(given, batch, width, model.name)
+        width = made.shape[1]
+        yield np.arange(start, start + len(batch)), made
+        if progress is not None:
+            progress(len(batch))
 
 
 def _streamed(
@@ -326,9 +319,7 @@ def encode_texts(
     texts: Sequence[str],
     *,
     counts: EncodingCounts,
-    width: int | None = None,
     progress: Callable[[int], None] | None = None,
-    rescue: _Rescue | None = None,
 ) -> NDArray[np.float32]:
     """Vectors of ``texts``, (n, d) float32, from the model: longest first, a few at a time.
 
@@ -338,32 +329,16 @@ def encode_texts(
     Raises:
         ModelError: as :func:`encode`.
     """
-    if isinstance(model, Streaming):
-        whole: NDArray[np.float32] | None = None
-        for rows, made in _streamed(model, role, language, texts, counts, width, progress):
-            if whole is None:
-                whole = np.empty((len(texts), made.shape[1]), np.float32)
-            whole[rows] = made
-        return np.zeros((0, width or 0), np.float32) if whole is None else whole
-    order = np.array(sorted(range(len(texts)), key=lambda i: (-len(texts[i]), i)), np.int64)
+    # A stream puts its texts in order itself.
+    order = range(len(texts))
+    rows_of = np.array(
+        order if isinstance(model, Streaming) else _longest_first(texts, order), np.int64
+    )
     vectors: NDArray[np.float32] | None = None
-    for first in range(0, len(order), STEP):
-        step = order[first : first + STEP]
-        batch = [texts[i] for i in step]
-        begun = time.perf_counter()
-        try:
-            with errors_of(f"{model.name}: encode"):
-                given = model.encode(batch, role=role, language=language)
-        except BaseException as problem:
-            if rescue is not None:
-                rescue.keep(problem, order[:first], vectors, step, batch, width, model.name)
-            raise
-        counts.seconds += time.perf_counter() - begun
-        made = check_vectors(given, batch, width, model.name)
-        width = made.shape[1]
+    for rows, made in _steps(
+        model, role, language, [texts[i] for i in rows_of], counts, None, progress
+    ):
         if vectors is None:
-            vectors = np.zeros((len(texts), width), np.float32)
-        vectors[step] = made
-        if progress is not None:
-            progress(len(step))
-    return np.zeros((0, width or 0), np.float32) if vectors is None else vectors
+            vectors = np.zeros((len(texts), made.shape[1]), np.float32)
+        vectors[rows_of[rows]] = made
+    return np.zeros((0, 0), np.float32) if vectors is None else vectors

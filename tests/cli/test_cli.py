@@ -146,12 +146,12 @@ class SeenError(Exception):
 
 @pytest.fixture
 def called(monkeypatch: pytest.MonkeyPatch, task: str) -> Any:
-    """Run the command and return the arguments of ``evaluate`` instead of evaluating."""
+    """Run the command and return the arguments of the run instead of running."""
 
-    def evaluate(model: str, tasks: list[str] | None, **named: Any) -> None:
+    def run(model: str, tasks: list[str] | None, **named: Any) -> None:
         raise SeenError(model, tasks, named)
 
-    monkeypatch.setattr("harness.evaluation.evaluate.evaluate", evaluate)
+    monkeypatch.setattr("harness.evaluation.run.run", run)
 
     def call(*arguments: str) -> tuple[str, list[str] | None, dict[str, Any]]:
         result = harness("run", *arguments)
@@ -309,10 +309,10 @@ def test_ctrl_c_ends_with_130_and_a_word(task: str) -> None:
 def test_the_machine_s_limits_are_told_in_a_sentence(
     task: str, monkeypatch: pytest.MonkeyPatch, error: BaseException, sentence: str
 ) -> None:
-    def evaluate(*_: Any, **__: Any) -> None:
+    def run(*_: Any, **__: Any) -> None:
         raise error
 
-    monkeypatch.setattr("harness.evaluation.evaluate.evaluate", evaluate)
+    monkeypatch.setattr("harness.evaluation.run.run", run)
     assert sentence in fails(harness("run"))
 
 
@@ -324,8 +324,8 @@ def test_debug_shows_the_traceback(task: str, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_bug_keeps_its_traceback(task: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def evaluate(*_: Any, **__: Any) -> None:
+    def run(*_: Any, **__: Any) -> None:
         raise AssertionError("a bug")
 
-    monkeypatch.setattr("harness.evaluation.evaluate.evaluate", evaluate)
+    monkeypatch.setattr("harness.evaluation.run.run", run)
     assert isinstance(harness("run").exception, AssertionError)

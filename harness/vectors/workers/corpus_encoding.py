@@ -64,8 +64,7 @@ class ModelWorker:
         if getattr(model, "fingerprint", None) != self.fingerprint:
             raise ModelError(
                 f"{self.model} differs on {platform.node()} from the model where the run began: "
-                "its "
-                "files or library versions differ; make them the same on all machines"
+                "its files or library versions differ; make them the same on all machines"
             )
         return model  # type: ignore[return-value]
 
@@ -109,11 +108,10 @@ def encode_shards(
         ShardError: shards failed repeatedly; all others are finished, unless there were many.
         ModelError: a worker cannot load the model.
     """
-    done = 0
+    outcomes: list[str] = []
 
     def finished(job: ShardJob, outcome: str) -> None:
-        nonlocal done
-        done += outcome == "encoded"
+        outcomes.append(outcome)
         if progress is not None:
             progress(len(job))
 
@@ -124,7 +122,7 @@ def encode_shards(
             + (f" {rest} shards were not attempted" if rest else " The others are finished")
             + "; the same command resumes from here."
         )
-    return done
+    return outcomes.count("encoded")
 
 
 def _given_up(job: ShardJob, why: str) -> str:

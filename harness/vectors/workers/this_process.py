@@ -19,6 +19,8 @@ class InProcessWorkers:
         self._model, self._progress = model, progress
         self._reader: CorpusReader | None = None
         self._job: ShardJob | None = None
+        self._reported = 0
+        """Passages of the current job that progress counts already."""
 
     def __enter__(self) -> InProcessWorkers:
         return self
@@ -40,24 +42,21 @@ class InProcessWorkers:
         assert job is not None
         if self._reader is None or self._reader.corpus != job.corpus:
             self._reader = CorpusReader(job.corpus)  # one corpus is open at a time
-        finished = 0
-
-        def progress(passages: int) -> None:
-            nonlocal finished
-            finished += passages
-            if self._progress is not None:
-                self._progress(passages)
-
+        self._reported = 0
         try:
-            outcome = encode_shard(self._model, job, reader=self._reader, progress=progress)
+            outcome = encode_shard(self._model, job, reader=self._reader, progress=self._report)
         except HarnessError as error:
             self._reader = None
-            if self._progress is not None:
-                self._progress(-finished)
+            self._report(-self._reported)
             return [Report(0, error=str(error))]
-        if outcome == "finished" and self._progress is not None:
-            self._progress(len(job))
+        if outcome == "finished":
+            self._report(len(job))
         return [Report(0, outcome)]
+
+    def _report(self, passages: int) -> None:
+        self._reported += passages
+        if self._progress is not None:
+            self._progress(passages)
 
     def replace(self, worker: int) -> None:
         """Never called: this process cannot die alone."""
