@@ -204,7 +204,7 @@ def mteb_task(data: TaskData, settings: Sequence[Setting], per_query: PerQuery) 
             "top_ranked": None,
         }
 
-    class InMemory(AbsTaskRetrieval):  # type: ignore[misc]
+    class InMemory(AbsTaskRetrieval):
         metadata = TaskMetadata(
             name=f"harness-{data.task.name}",
             description=data.task.description,
@@ -239,7 +239,7 @@ def mteb_encoder(model: Counted) -> Any:
         ScoringFunction.COSINE if model.similarity == "cosine" else ScoringFunction.DOT_PRODUCT
     )
 
-    class Encoder(AbsEncoder):  # type: ignore[misc]
+    class Encoder(AbsEncoder):
         mteb_model_meta = ModelMeta.create_empty({"similarity_fn_name": similarity})
 
         def __init__(self) -> None:

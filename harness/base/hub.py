@@ -207,7 +207,7 @@ def _bar(progress: Progress | None) -> Any:
     """A class that draws nothing and hands the hub's counts of bytes on to ``progress``."""
     from tqdm.auto import tqdm
 
-    class Bar(tqdm):  # type: ignore[misc]
+    class Bar(tqdm):
         def __init__(self, *args: Any, **options: Any) -> None:
             options.pop("name", None)
             options["disable"] = True

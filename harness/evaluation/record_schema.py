@@ -45,7 +45,7 @@ def schema_of(model: type[BaseModel], title: str) -> dict[str, Any]:
     classes: dict[str, type] = {x.__name__: x for x in (*_models(), RunOptions, ModelOptions)}
     for name, schema in [(model.__name__, found), *definitions.items()]:
         schema.pop("title", None)
-        schema["description"] = " ".join(inspect.getdoc(classes[name]).split())  # type: ignore[union-attr]
+        schema["description"] = " ".join((inspect.getdoc(classes[name]) or "").split())
         documented = _field_docstrings(classes[name])
         for field, described in schema["properties"].items():
             described["description"] = documented[field]

@@ -134,7 +134,7 @@ def _generic_task() -> Any:
     from mteb.abstasks.retrieval import AbsTaskRetrieval
     from mteb.abstasks.task_metadata import TaskMetadata
 
-    class HarnessRetrieval(AbsTaskRetrieval):  # type: ignore[misc]
+    class HarnessRetrieval(AbsTaskRetrieval):
         metadata = TaskMetadata(
             name=GENERIC_TASK,
             description="Passages that answer a question.",

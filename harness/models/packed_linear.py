@@ -26,7 +26,7 @@ sorted by length, so a shape is used by the layers of one batch and then hardly 
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(KERNELS))
 
 
-class PackedLinear(torch.nn.Module):  # type: ignore[misc]
+class PackedLinear(torch.nn.Module):
     """A linear layer for inference, optionally followed by a GELU."""
 
     def __init__(self, layer: torch.nn.Linear, gelu: bool = False) -> None:

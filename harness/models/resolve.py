@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from harness.errors import HarnessError, ModelError, did_you_mean
 from harness.models.base import Listing, Model, ModelOptions, Streaming
@@ -132,7 +132,7 @@ def adopt(model: Any, options: ModelOptions, *, name: str | None = None) -> Mode
             raise ModelError(
                 f"{shown} is loaded already: give prompts and --max-length where it is loaded"
             )
-        return model  # type: ignore[no-any-return]
+        return cast("Model", model)
     library = sys.modules.get("sentence_transformers")
     # An instance of that library's class can only exist if the library is imported.
     if library is not None and isinstance(model, getattr(library, "SentenceTransformer", ())):

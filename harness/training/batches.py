@@ -25,7 +25,7 @@ class Pair(NamedTuple):
     negatives: tuple[str, ...]
 
 
-class HybridBatchSampler(BatchSampler):  # type: ignore[misc]
+class HybridBatchSampler(BatchSampler):
     """The batches of :class:`harness.training.epoch_plan.Plan` for a torch ``DataLoader``.
 
     The order depends on seed and epoch alone, so that a resumed training and every process of
@@ -56,7 +56,7 @@ class HybridBatchSampler(BatchSampler):  # type: ignore[misc]
             yield ((batch.rows * n + query) * n + passage).tolist()
 
 
-class PairDataset(Dataset):  # type: ignore[misc]
+class PairDataset(Dataset):
     """Pairs by the indices of :class:`HybridBatchSampler`."""
 
     column_names = ("query", "passage")

@@ -33,7 +33,7 @@ def info_nce(queries: Tensor, passages: Tensor, temperature: float) -> Tensor:
     return functional.cross_entropy(cosines / temperature, relevant)
 
 
-class InfoNCE(CachedLossMixin, nn.Module):  # type: ignore[misc]
+class InfoNCE(CachedLossMixin, nn.Module):
     """:func:`info_nce` of a batch's texts, as the trainer of sentence-transformers calls it."""
 
     def __init__(self, model: Any, temperature: float, cache_batch: int = 0) -> None:

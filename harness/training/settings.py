@@ -251,4 +251,4 @@ def settings_from(recipe: str, given: Mapping[str, Any]) -> Settings:
             f"--recipe {recipe}: must be one of {', '.join(RECIPES)} or a file ending in .toml"
             f"{did_you_mean(recipe, RECIPES)}"
         )
-    return Settings(recipe=recipe, **given)  # type: ignore[arg-type]
+    return Settings(**({"recipe": recipe} | dict(given)))

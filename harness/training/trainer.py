@@ -22,7 +22,7 @@ WHOLE = "whole.json"
 """Written last into a checkpoint: with it the checkpoint is whole."""
 
 
-class RecipeTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
+class RecipeTrainer(SentenceTransformerTrainer):
     """Trains on the batches of a :class:`HybridBatchSampler`.
 
     The library's own trainer builds its samplers itself, from its own data sets; both loaders are
@@ -80,7 +80,7 @@ class RecipeTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         torch.save(self.args, target / "training_args.bin")
 
 
-class _Epochs(TrainerCallback):  # type: ignore[misc]
+class _Epochs(TrainerCallback):
     """Tells the sampler its epoch, whatever wraps it."""
 
     def __init__(self, sampler: HybridBatchSampler) -> None:
@@ -91,7 +91,7 @@ class _Epochs(TrainerCallback):  # type: ignore[misc]
         self._sampler.set_epoch(int((state.epoch or 0) + 1e-9))
 
 
-class ProgressCallback(TrainerCallback):  # type: ignore[misc]
+class ProgressCallback(TrainerCallback):
     """Reports the trainer's steps, validates the last one, stops at a loss that is not a number."""
 
     def __init__(self, progress: Progress, steps: int, *, validated: bool) -> None:
@@ -127,7 +127,7 @@ class ProgressCallback(TrainerCallback):  # type: ignore[misc]
             self._progress.finish()
 
 
-class Checkpoints(TrainerCallback):  # type: ignore[misc]
+class Checkpoints(TrainerCallback):
     """Marks a checkpoint as whole once all of it is on disk."""
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:

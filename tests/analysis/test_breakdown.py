@@ -317,7 +317,7 @@ def test_the_command_refuses_in_one_sentence(saved: str) -> None:
 
 
 def test_the_commands_choices_are_those_of_the_library() -> None:
-    option = next(x for x in main.commands["breakdown"].params if x.name == "by")  # type: ignore[attr-defined]
+    option = next(x for x in main.commands["breakdown"].params if x.name == "by")
     assert tuple(option.type.choices) == BY
 
 

@@ -252,7 +252,7 @@ def test_distance_of_vectors_by_hand() -> None:
     one = {("query", "en"): np.array([[1, 0], [2, 0]], np.float32)}
 
     def distance(*rows: Any) -> float:
-        return largest_distance(one, {("query", "en"): np.array(rows, np.float32)})  # type: ignore[dict-item]
+        return largest_distance(one, {("query", "en"): np.array(rows, np.float32)})
 
     assert distance((3, 0), (1, 0)) == 0
     assert distance((1, 0), (0, 5)) == pytest.approx(1)

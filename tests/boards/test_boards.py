@@ -123,7 +123,7 @@ def test_seen_and_unseen_languages_are_told_apart(board: Board) -> None:
     mono = {x: c.value for x, c in zip(("en", "de", "zh"), row.languages["mono/map"], strict=True)}
     assert row.trained_on == ("de", "en")
     seen, unseen = row.seen["mono/map"]
-    assert seen == pytest.approx((mono["de"] + mono["en"]) / 2)  # type: ignore[operator]
+    assert seen == pytest.approx((mono["de"] + mono["en"]) / 2)
     assert unseen == mono["zh"]
 
 

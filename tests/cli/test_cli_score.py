@@ -58,7 +58,7 @@ def by_name(scored: list[Scored]) -> dict[str, Scored]:
 
 def rewrite(source: Path, target: Path, change: object) -> Path:
     """Copy a run; ``change(query, scores)`` returns the new pair, or ``None`` to leave it out."""
-    kept = [change(q, dict(s)) for q, s in read_run(source).items()]  # type: ignore[operator]
+    kept = [change(q, dict(s)) for q, s in read_run(source).items()]
     write_run(target, [Ranking(x[0], list(x[1]), list(x[1].values())) for x in kept if x])
     return target
 

@@ -25,7 +25,7 @@ MEASURES = ("map", "recall@1", "recall@10", "mrr@10", "ndcg@10", "rank_distance"
 def settings_of(languages: tuple[str, ...], pool: int) -> list[dict[str, Any]]:
     pairs = [("mono", x, x) for x in languages]
     pairs += [("cross", x, y) for x in languages for y in languages if x != y]
-    pairs += [("multi", x, None) for x in languages]  # type: ignore[list-item]
+    pairs += [("multi", x, None) for x in languages]
     return [
         {
             "setting": f"cross/{q}-{p}" if kind == "cross" else f"{kind}/{q}",

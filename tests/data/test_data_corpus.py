@@ -17,7 +17,7 @@ from harness.errors import DataError
 
 def corpus(folder: Path, **more: object) -> Corpus:
     """The Swahili corpus of a task written under ``folder``: 60 passages in 2 files."""
-    return load(read_task(write_miracl(folder, **more)), languages=("sw",)).corpora["sw"]  # type: ignore[arg-type]
+    return load(read_task(write_miracl(folder, **more)), languages=("sw",)).corpora["sw"]
 
 
 def test_official_files_are_read_as_they_are_meant(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def test_compare_refuses_a_sample_against_the_whole(tmp_path: Path) -> None:
 )
 def test_wrong_samples(tmp_path: Path, options: dict[str, int], told: str) -> None:
     with pytest.raises(UsageError, match=told):
-        load(find_task(str(tiny.write_task(tmp_path))), **options)  # type: ignore[arg-type]
+        load(find_task(str(tiny.write_task(tmp_path))), **options)
 
 
 def test_a_sample_without_a_question_of_some_language(tmp_path: Path) -> None:

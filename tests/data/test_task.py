@@ -86,7 +86,7 @@ def test_a_local_task_with_defaults(tmp_path: Path) -> None:
     assert spec.needed_files(["de"]) == ("queries.de.jsonl", "passages.de.jsonl", "qrels.tsv")
     assert spec.settings(["de"]) == (Setting("mono", "de", "de"), Setting("multi", "de", None))
     with pytest.raises(dataclasses.FrozenInstanceError):
-        spec.name = "other"  # type: ignore[misc]
+        spec.name = "other"
 
 
 def test_the_revision_is_filled_into_the_url(tmp_path: Path) -> None:

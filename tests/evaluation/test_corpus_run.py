@@ -179,7 +179,7 @@ def test_a_run_that_goes_on_ends_in_the_same_record(
                 raise StoppedError
             return right(texts, **more)
 
-        encoder.encode = encode  # type: ignore[method-assign]
+        encoder.encode = encode
         return harness.evaluate(
             encoder, tasks=[task], settings=BOTH, shard_size=16, output=tmp_path / "o"
         )
@@ -218,7 +218,7 @@ def test_an_encoder_without_fingerprint_leaves_nothing_behind(tmp_path: Path) ->
     """Its shards have to lie somewhere while they are searched, and are gone after it."""
 
     class Nameless(WordBag):
-        fingerprint = None  # type: ignore[assignment]
+        fingerprint = None
 
     task = str(write_miracl(tmp_path))
     named = harness.evaluate(WordBag(), tasks=[task], store=False)

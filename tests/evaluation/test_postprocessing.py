@@ -85,7 +85,7 @@ def parallel(path: Path, rows: int = 100, **change: object) -> Path:
         for i in range(rows)
     ]
     for number, value in change.items():
-        lines[int(number.removeprefix("line"))] = value  # type: ignore[assignment]
+        lines[int(number.removeprefix("line"))] = value
     path.write_text("\n".join(json.dumps(x) for x in lines))
     return path
 
@@ -96,20 +96,20 @@ def test_offsets_bring_the_languages_means_together(tmp_path: Path) -> None:
 
     def encode(role: str, language: str, texts: object) -> np.ndarray:
         # Parallel texts are equal but for their language's shift.
-        meaning = np.random.default_rng(5).normal(size=(len(texts), 8))  # type: ignore[arg-type]
+        meaning = np.random.default_rng(5).normal(size=(len(texts), 8))
         return (meaning + shift[language]).astype(np.float32)
 
     offset = parse_postprocessor(f"offset:{parallel(tmp_path / 'p.jsonl')}", ("en", "de"))
     assert isinstance(offset, Offset) and set(offset.texts) == {"en", "de"}
     texts = ["a"] * 40
     before = {(r, x): encode(r, x, texts) for r in ("query", "passage") for x in shift}
-    after = offset.vectors(before, encode, cosine=False)  # type: ignore[arg-type]
+    after = offset.vectors(before, encode, cosine=False)
     for role in ("query", "passage"):
         np.testing.assert_allclose(after[role, "en"], after[role, "de"], atol=1e-5)
         # The middle of the languages stays where it was.
         middle = [sum(v[role, x].mean(0) for x in shift) / 2 for v in (before, after)]
         np.testing.assert_allclose(*middle, atol=1e-5)
-    unit = offset.vectors(before, encode, cosine=True)  # type: ignore[arg-type]
+    unit = offset.vectors(before, encode, cosine=True)
     np.testing.assert_allclose(np.linalg.norm(unit["query", "en"], axis=1), 1, atol=1e-6)
 
 

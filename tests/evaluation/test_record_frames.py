@@ -73,4 +73,4 @@ def test_a_record_without_intervals_has_no_columns_for_them(tmp_path: Path) -> N
 def test_fields_are_attributes_that_cannot_be_changed(record: Record) -> None:
     assert record.tasks[0].encoding.texts == record.document["tasks"][0]["encoding"]["texts"]
     with pytest.raises(ValueError, match="frozen"):
-        record.tasks[0].encoding.texts = 0  # type: ignore[misc]
+        record.tasks[0].encoding.texts = 0

@@ -23,7 +23,7 @@ def trec_eval(folder: Path, stem: str, measures: set[str]) -> dict[str, dict[str
 
     qrels = read_qrels(folder / f"{stem}.qrels")
     run = read_run(folder / f"{stem}.run")
-    return pytrec_eval.RelevanceEvaluator(qrels, measures).evaluate(run)  # type: ignore[no-any-return]
+    return pytrec_eval.RelevanceEvaluator(qrels, measures).evaluate(run)
 
 
 @pytest.mark.parametrize("model", ["dense", "bm25"])
@@ -147,7 +147,7 @@ def test_an_encoder_without_fingerprint_says_so_on_the_record(tmp_path: Path) ->
     """Its vectors are made afresh each time."""
 
     class Nameless(WordBag):
-        fingerprint = None  # type: ignore[assignment]
+        fingerprint = None
 
     task = str(write_task(tmp_path))
     model: Any = Nameless()

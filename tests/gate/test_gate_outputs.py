@@ -129,7 +129,7 @@ def test_markdown_puts_regressions_first_and_is_cut_between_rows(found: Gate) ->
         assert len(cut.encode()) <= limit
         kept, _, note = cut.partition("\n**Cut here: ")
         assert whole.startswith(kept)
-        left = int(re.match(r"(\d+) lines? more did not fit; ", note)[1])  # type: ignore[index]
+        left = int(re.match(r"(\d+) lines? more did not fit; ", note)[1])
         assert left == whole.count("\n") - kept.count("\n")
         assert note.endswith("[the whole report](https://example.org/run).**\n")
     assert to_markdown(found, limit=size) == whole

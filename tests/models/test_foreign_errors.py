@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ class BrokenIndex:
     """A system that indexes, and fails when it scores or before."""
 
     name = "broken-index"
-    facts: dict[str, Any] = {}  # noqa: RUF012
+    facts: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, when: str) -> None:
         self.when = when

@@ -178,10 +178,10 @@ def test_a_folder_of_it_gives_the_same_vectors_without_the_package(
     model = load(str(tmp_path / "model"), ModelOptions(device="cpu"))
     assert model.prompts == {"query": "te ", "passage": "a "}
     texts = ["tea", "ẞ a tea", "xyz", "", "tea " * 40]
-    got = model.encode(texts, role="query", language="en")  # type: ignore[union-attr]
+    got = model.encode(texts, role="query", language="en")
     mine = make_model(tiny[0], "cpu").encode(texts, prompt="te ")
     np.testing.assert_allclose(got, mine, rtol=0, atol=1e-6)
-    inner = model.model  # type: ignore[union-attr]
+    inner = model.model
     assert sum(p.numel() for p in inner.parameters()) > 0
     table = inner[0].auto_model.embeddings.word_embeddings.weight
     np.testing.assert_array_equal(table.detach().numpy(), tiny[1]["emb.word"])
@@ -247,7 +247,7 @@ def test_the_same_vectors_every_time_and_in_any_company(encoder: Any) -> None:
     texts = ["How long should green tea steep?", "绿茶应该泡多久?", "x", "tea " * 700]
     first = encoder.encode(texts, role="query", language="en")
     again = load("me5-small", ModelOptions(device="cpu"))
-    second = again.encode(texts, role="query", language="en")  # type: ignore[union-attr]
+    second = again.encode(texts, role="query", language="en")
     np.testing.assert_array_equal(first, second)
     alone = [encoder.encode([x], role="query", language="en")[0] for x in texts]
     np.testing.assert_allclose(first, alone, rtol=0, atol=2e-6)
@@ -266,9 +266,9 @@ def test_prompts_are_e5s_and_can_be_set(encoder: Any) -> None:
     assert bare.facts["prompts"] == {"query": "", "passage": "Text: "}
     assert bare.fingerprint != encoder.fingerprint
     # The prompt is part of what is encoded.
-    bare._pipeline = encoder.pipeline  # type: ignore[union-attr]
+    bare._pipeline = encoder.pipeline
     np.testing.assert_allclose(
-        bare.encode(["query: tea"], role="query", language="en"),  # type: ignore[union-attr]
+        bare.encode(["query: tea"], role="query", language="en"),
         encoder.encode(["tea"], role="query", language="en"),
         atol=1e-6,
     )

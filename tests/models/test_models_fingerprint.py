@@ -38,8 +38,8 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     real = hashlib.file_digest
 
     def spy(file: object, *args: object) -> object:
-        names.append(Path(file.name).name)  # type: ignore[attr-defined]
-        return real(file, *args)  # type: ignore[arg-type]
+        names.append(Path(file.name).name)
+        return real(file, *args)
 
     monkeypatch.setattr(module.hashlib, "file_digest", spy)
     return names

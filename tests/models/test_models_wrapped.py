@@ -29,7 +29,7 @@ def nothing_told_yet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def wrap(encoder: object, **options: Any) -> DenseModel:
     model = load(encoder, ModelOptions(**options))
     assert isinstance(model.name, str)
-    return model  # type: ignore[return-value]
+    return model
 
 
 class Recorder:
@@ -47,7 +47,7 @@ class Recorder:
 
 
 class Everything(Recorder):
-    def encode(  # type: ignore[override]
+    def encode(
         self,
         texts: list[str],
         *,
@@ -72,12 +72,12 @@ class Everything(Recorder):
 
 
 class Bare(Recorder):
-    def encode(self, sentences: list[str]) -> list[list[float]]:  # type: ignore[override]
+    def encode(self, sentences: list[str]) -> list[list[float]]:
         return self._note(sentences)
 
 
 class Greedy(Recorder):
-    def encode(self, sentences: list[str], **kwargs: Any) -> list[list[float]]:  # type: ignore[override]
+    def encode(self, sentences: list[str], **kwargs: Any) -> list[list[float]]:
         return self._note(sentences, **kwargs)
 
 
@@ -152,7 +152,7 @@ def test_no_fingerprint_means_nothing_is_stored() -> None:
 def test_fingerprint_covers_what_the_harness_adds() -> None:
     def of(given: str, **options: Any) -> str:
         encoder = Recorder()
-        encoder.fingerprint = given  # type: ignore[attr-defined]
+        encoder.fingerprint = given
         found = wrap(encoder, **options).fingerprint
         assert found is not None
         return found
@@ -182,10 +182,10 @@ def test_attributes_are_checked(attribute: str, value: object, message: str) -> 
 
 def test_attributes_are_taken() -> None:
     encoder = Recorder()
-    encoder.name = "mine"  # type: ignore[attr-defined]
-    encoder.similarity = "dot"  # type: ignore[attr-defined]
-    encoder.languages = ["de", "en"]  # type: ignore[attr-defined]
-    encoder.parameters = 12  # type: ignore[attr-defined]
+    encoder.name = "mine"
+    encoder.similarity = "dot"
+    encoder.languages = ["de", "en"]
+    encoder.parameters = 12
     model = wrap(encoder)
     assert (model.name, model.similarity, model.parameters) == ("mine", "dot", 12)
     assert model.languages == {"de", "en"}
@@ -218,7 +218,7 @@ def test_what_is_no_array_of_numbers_is_an_error() -> None:
 
 def test_untrained_languages_are_named_once() -> None:
     encoder = Recorder()
-    encoder.languages = {"de", "zh"}  # type: ignore[attr-defined]
+    encoder.languages = {"de", "zh"}
     model = wrap(encoder)
     with pytest.warns(HarnessWarning, match="Recorder was not trained on el, hi:") as caught:
         assert warn_untrained(model, ["de", "hi", "el", "zh-Hant"]) == {"el", "hi"}

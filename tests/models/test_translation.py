@@ -283,7 +283,8 @@ def test_a_model_of_transformers(marian: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore:Recommended. pip install sacremoses")
 def test_the_same_model_converted_for_ctranslate2(marian: Path, tmp_path: Path) -> None:
-    converters = pytest.importorskip("ctranslate2.converters", reason="the extra [translate]")
+    from ctranslate2 import converters
+
     folder = tmp_path / "converted"
     converters.TransformersConverter(str(marian), copy_files=["source.spm", "target.spm"]).convert(
         str(folder)

@@ -97,7 +97,7 @@ def test_comparisons_that_were_not_made_count_as_ties() -> None:
 def test_every_system_is_in_a_group_and_no_group_holds_a_found_difference(
     n: int, random: object
 ) -> None:
-    rng = np.random.default_rng(random.randrange(2**32))  # type: ignore[attr-defined]
+    rng = np.random.default_rng(random.randrange(2**32))
     p_values = rng.random((n, n)) * 0.2
     p_values = np.minimum(p_values, p_values.T)
     groups = tie_groups(rng.random(n), p_values)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -47,7 +47,7 @@ class SharedTrigrams:
     """A model without vectors: the score is the number of byte trigrams in common."""
 
     name = "shared-trigrams"
-    facts = {"adapter": "shared trigrams", "version": 1}  # noqa: RUF012
+    facts: ClassVar[dict[str, Any]] = {"adapter": "shared trigrams", "version": 1}
     pool_matters = False
 
     def index(self, passages: Sequence[str], *, languages: Sequence[str]) -> _SharedIndex:

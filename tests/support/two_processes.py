@@ -37,7 +37,7 @@ def one(rank: int, port: int, name: str, base: str, data: str, output: Path) -> 
         drawn.append([int(x.query.rpartition(" n")[2]) for x in pairs])
         return collate(self, pairs)
 
-    batches.PairCollator.__call__ = remembered  # type: ignore[method-assign]
+    batches.PairCollator.__call__ = remembered
     log = output / f"{name}.{rank}.json"
     if name == "stopped":
         saved = trainer.Checkpoints.on_save
@@ -50,7 +50,7 @@ def one(rank: int, port: int, name: str, base: str, data: str, output: Path) -> 
             log.write_text(json.dumps(drawn))
             os._exit(0)
 
-        trainer.Checkpoints.on_save = ended  # type: ignore[method-assign]
+        trainer.Checkpoints.on_save = ended
     settings = Settings(
         base=base, data=(data,), batch_size=8, epochs=2.0, evaluate_every=7, holdout=0.0,
         patience=0, learning_rate=1e-3, log_every=1, query_prompt="", passage_prompt="",

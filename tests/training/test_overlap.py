@@ -120,7 +120,7 @@ def tiny_task(tmp_path: Path) -> Path:
 
 
 def texts(*rows: tuple[str, str, str]) -> list[Text]:
-    return [Text("mine", f"r{n}", role, lang, text) for n, (role, lang, text) in enumerate(rows)]  # type: ignore[arg-type]
+    return [Text("mine", f"r{n}", role, lang, text) for n, (role, lang, text) in enumerate(rows)]
 
 
 def test_equal_questions_are_found_whatever_language_the_data_claims(tiny_task: Path) -> None:

@@ -62,7 +62,7 @@ def test_the_digest_is_that_of_the_content_not_of_its_compression(tmp_path: Path
 @pytest.mark.parametrize(("form", "row"), [("parallel", PARALLEL), ("monolingual", MONOLINGUAL)])
 def test_what_is_written_is_read_back(tmp_path: Path, form: str, row: dict[str, object]) -> None:
     before = read_examples(written(tmp_path, row))
-    write_stream(tmp_path / "again.jsonl.gz", before.examples, form)  # type: ignore[arg-type]
+    write_stream(tmp_path / "again.jsonl.gz", before.examples, form)
     after = read_examples(tmp_path / "again.jsonl.gz")
     assert (after.form, after.examples) == (form, before.examples)
 

@@ -21,7 +21,7 @@ BY_HAND = (
 )  # (0.1429 + 0.2395) / 2
 
 
-class Given(nn.Module):  # type: ignore[misc]
+class Given(nn.Module):
     """A model whose texts are vectors already, with a weight to train."""
 
     def __init__(self) -> None:

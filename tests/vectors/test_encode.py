@@ -125,7 +125,7 @@ def test_unusable_vectors_are_an_error_that_names_the_text(
     """What cannot be ranked by is refused before it is stored."""
     model = Letters()
     right = model.encode
-    model.encode = lambda *a, **k: spoil(right(*a, **k))  # type: ignore[method-assign]
+    model.encode = lambda *a, **k: spoil(right(*a, **k))
     with pytest.raises(ModelError, match=message):
         run(model, ["three", "one"], Store(tmp_path), width=4)
     assert not list(tmp_path.rglob("*.npy"))
@@ -144,7 +144,7 @@ def test_an_error_keeps_the_steps_that_were_done(tmp_path: Path) -> None:
             raise KeyboardInterrupt
         return right(batch, **more)
 
-    model.encode = failing  # type: ignore[method-assign]
+    model.encode = failing
     with pytest.raises(KeyboardInterrupt):
         run(model, texts, Store(tmp_path))
     _, counts = run(Letters(), texts, Store(tmp_path))

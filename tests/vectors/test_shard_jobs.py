@@ -225,7 +225,7 @@ def test_an_unusable_vector_stops_its_shard_alone(tmp_path: Path) -> None:
         out = right(texts, **more)
         return out * np.nan if any("in 40" in x for x in texts) else out
 
-    encoder.encode = spoilt  # type: ignore[method-assign]
+    encoder.encode = spoilt
     model, corpora, spaces = setup(tmp_path, encoder)
     with pytest.raises(ShardError, match="NaN vector for the text 'sw"):
         encode_jobs("local", model, None, shard_jobs.pending_jobs(corpora, spaces))

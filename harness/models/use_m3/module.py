@@ -69,13 +69,13 @@ def _by_length(part: Callable[..., Tensor], ids: Tensor, lengths: Tensor) -> Ten
     return torch.cat(parts)[torch.argsort(torch.cat(order))]
 
 
-class UseM3Module(Module):  # type: ignore[misc]
+class UseM3Module(Module):
     """Texts to unit vectors of 512 dimensions."""
 
     # Written into modules.json by `save`, and present in folders of models trained before.
     __module__ = "harness.models.use_m3_module"
 
-    config_keys: list[str] = ["max_seq_length"]  # noqa: RUF012 (the library's own form)
+    config_keys: ClassVar[list[str]] = ["max_seq_length"]
     save_in_root = True
     shared: ClassVar[Shared | None] = None
 

@@ -26,7 +26,7 @@ PARTS, ROWS_PER_PART = 17, 7530
 EPSILON = 1e-12
 
 
-class NgramView(nn.Module):  # type: ignore[misc]
+class NgramView(nn.Module):
     """Two residual convolutions over windows of ``width`` tokens, ``left`` before the middle."""
 
     def __init__(self, width: int, left: int) -> None:
@@ -63,7 +63,7 @@ class NgramView(nn.Module):  # type: ignore[misc]
         return functional.relu(self.second(window)) + hidden
 
 
-class UseM3Network(nn.Module):  # type: ignore[misc]
+class UseM3Network(nn.Module):
     """From token ids to unit vectors of 512 dimensions; all parameters are trainable float32."""
 
     def __init__(self) -> None:

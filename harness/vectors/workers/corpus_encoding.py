@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from harness.base.files import write_atomically
 from harness.data.task import TaskSpec
@@ -66,7 +66,7 @@ class ModelWorker:
                 f"{self.model} differs on {platform.node()} from the model where the run began: "
                 "its files or library versions differ; make them the same on all machines"
             )
-        return model  # type: ignore[return-value]
+        return cast("DenseModel", model)
 
 
 class ShardRunner:
