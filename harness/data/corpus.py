@@ -18,6 +18,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from harness.data.documents import Document, check_id, check_keys, decode, parquet_lines
 from harness.data.file_memo import memoized, stamp
 from harness.data.table_rows import ID_KEYS, id_and_text, is_tsv, joined, table_id, table_text
@@ -96,6 +98,33 @@ class Corpus:
             document = Document(file.path, "")
             for number, line in _lines(file):
                 yield _fields(document, number, line)[0]
+
+
+def refuse_repeated_ids(corpus: Corpus) -> None:
+    """Check, before anything is encoded, that no two passages of a corpus have the same id.
+
+    Read once per corpus: a corpus without repeated ids is memoized by its digest.
+
+    Raises:
+        DataError: two passages have the same id; or as :meth:`Corpus.read`.
+    """
+    first = corpus.files[0].path
+
+    def check(_: Path) -> dict[str, Any]:
+        # Eight bytes an id: the largest public corpora have some ten million.
+        hashes = np.fromiter(map(hash, corpus.ids()), np.int64, len(corpus))
+        ordered = np.sort(hashes)
+        suspects = set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
+        seen: dict[str, int] = {}
+        for number, name in enumerate(corpus.ids() if suspects else ()):
+            if hash(name) in suspects and seen.setdefault(name, number) != number:
+                raise DataError(
+                    f"{first.parent}: passages {seen[name] + 1:,} and {number + 1:,} in "
+                    f"{corpus.language} have the same id {name!r}; each passage needs its own id"
+                )
+        return {"distinct": len(corpus)}
+
+    memoized(first, f"ids-{corpus.digest}", check)
 
 
 def first_passages(path: Path, text: str, count: int) -> list[Passage]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.base.cache import cache_folder
 from harness.base.hub import is_offline
-from harness.data.corpus import Corpus
+from harness.data.corpus import Corpus, refuse_repeated_ids
 from harness.data.corpus_locations import CorpusFiles, refuse_sampled
 from harness.data.documents import Document
 from harness.data.download import Progress
@@ -88,7 +88,7 @@ def load(
         UsageError: an unknown language, a limit below 1, or a data directory that is not a folder.
         DataError: a file is missing, damaged or malformed, or a language has no question to score.
     """
-    chosen = _choose(spec, languages)
+    chosen = choose_languages(spec, languages)
     if limit is not None and limit < 1:
         raise UsageError(f"limit must be 1 or more, not {limit}")
     if sample is not None and sample < 1:
@@ -103,6 +103,8 @@ def load(
     opened = _open_corpora(
         spec, chosen, files, offline=offline, progress=progress, required=corpora
     )
+    for corpus in opened.values():
+        refuse_repeated_ids(corpus)
 
     partial: dict[str, object] = {}
     if len(chosen) < len(spec.languages):
@@ -196,7 +198,7 @@ def read(
     Raises:
         UsageError, DataError: as :func:`load`.
     """
-    chosen = _choose(spec, languages)
+    chosen = choose_languages(spec, languages)
     files = TaskFiles(spec, data_dir)
     files.prepare(spec.needed_files(chosen), offline=offline, progress=progress)
     reading = _READERS[spec.reader](spec, chosen, files.open)
@@ -258,7 +260,7 @@ def where(
         UsageError: an unknown language, or a data directory that is not a folder.
     """
     files = TaskFiles(spec, data_dir)
-    chosen = _choose(spec, languages)
+    chosen = choose_languages(spec, languages)
     found = [files.report(name) for name in spec.needed_files(chosen)]
     if spec.streamed:
         corpora = CorpusFiles(spec, files)
@@ -279,7 +281,7 @@ def verify(
         DataError: a file cannot be read.
     """
     files = TaskFiles(spec, data_dir)
-    chosen = _choose(spec, languages)
+    chosen = choose_languages(spec, languages)
     return [files.verify(name) for name in spec.needed_files(chosen)] + _verified_corpora(
         spec, chosen, files
     )
@@ -313,7 +315,7 @@ def fetch(
             folder that is not the cache.
     """
     files = TaskFiles(spec, data_dir)
-    chosen = _choose(spec, languages)
+    chosen = choose_languages(spec, languages)
     names = spec.needed_files(chosen)
     if offline:
         files.prepare(names, offline=True)
@@ -335,8 +337,12 @@ def fetch(
     return found
 
 
-def _choose(spec: TaskSpec, languages: Sequence[str] | None) -> tuple[str, ...]:
-    """The selected languages, in the task's order."""
+def choose_languages(spec: TaskSpec, languages: Sequence[str] | None) -> tuple[str, ...]:
+    """The selected languages, in the task's order.
+
+    Raises:
+        UsageError: the task lacks one of them, or none is selected.
+    """
     if languages is None:
         return spec.languages
     for language in languages:

@@ -17,22 +17,33 @@ from harness.data.documents import (
 _JOINTS = {"title-newline-text": "\n", "title-space-text": " ", "text": None}
 
 
-def joined(
-    document: Document, where: str, title: Any, text: Any, option: str, *, or_empty: bool = False
-) -> str:
+def joined(document: Document, where: str, title: Any, text: Any, option: str) -> str:
     """A passage's text according to the task's text option.
 
+    Public corpora have passages without a title, without a text, or without either (FiQA in BEIR):
+    what is ``null``, empty or blank is left out, and a passage of neither is the empty text, which
+    stays in the pool.
+
     Raises:
-        DataError: title or text is not a string, or both are empty, unless ``or_empty``.
+        DataError: title or text is neither a string nor ``null``.
     """
-    title = title or ""
-    if title and (not isinstance(title, str) or title.isspace()):
-        raise document.error(where, f"title must be a text, not {title!r}")
+    title = passage_text(document, where, title, name="title")
+    text = passage_text(document, where, text)
     joint = _JOINTS[option]
-    if joint is not None and title:
-        # Some corpora have passages that consist of a title only.
-        text = title if text == "" else f"{title}{joint}{check_text(document, where, text)}"
-    return "" if or_empty and text == "" else check_text(document, where, text)
+    if joint is None or not title:
+        return text
+    return f"{title}{joint}{text}" if text else title
+
+
+def passage_text(document: Document, where: str, value: Any, *, name: str = "text") -> str:
+    """A part of a passage; empty where it is ``null`` or blank.
+
+    Raises:
+        DataError: neither a string nor ``null``, or with a lone surrogate.
+    """
+    if value is None or (isinstance(value, str) and (not value or value.isspace())):
+        return ""
+    return check_text(document, where, value, name=name)
 
 
 ID_KEYS = ("_id", "id")
@@ -71,15 +82,14 @@ def table_id(document: Document, where: str, fields: Mapping[str, Any]) -> str:
 
 
 def table_text(document: Document, where: str, fields: Mapping[str, Any], option: str) -> str:
-    """A passage's text according to the task's text option; may be empty.
+    """As :func:`joined`, with both parts stripped, as mteb does.
 
     Raises:
-        DataError: title or text is not a string.
+        DataError: title or text is neither a string nor ``null``.
     """
     title, text = fields.get("title"), fields["text"]
-    # mteb's tables accept texts of spaces, and missing ones if there is a title.
     title, text = (x.strip() if isinstance(x, str) else x for x in (title, text))
-    return joined(document, where, title, text, option, or_empty=True)
+    return joined(document, where, title, text, option)
 
 
 def _id(document: Document, where: str, value: Any) -> str:

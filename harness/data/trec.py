@@ -29,6 +29,10 @@ Run: TypeAlias = Mapping[str, Mapping[str, float]]
 
 RUN_COLUMNS = "query Q0 passage rank score tag"
 QRELS_COLUMNS = "query 0 passage grade"
+_QRELS_HEADERS = (
+    (b"query-id", b"corpus-id", b"score"),
+    (b"query-id", b"passage-id", b"score"),
+)
 
 # What trec_eval takes as a separator: isspace() in the C locale. Ids may contain anything else.
 _SPACE = re.compile(r"[ \t\n\v\f\r]")
@@ -72,19 +76,33 @@ def rank_order(ids: Sequence[str], scores: ArrayLike) -> NDArray[np.intp]:
 
 
 def read_run(path: str | Path) -> dict[str, dict[str, float]]:
-    """Read a TREC run file (``query Q0 passage rank score tag``), plain or gzip, strictly.
+    """Read a run file, plain or gzip, strictly: TREC's or MS MARCO's.
 
-    The rank column is ignored, as by trec_eval: the order follows from the scores alone. Blank
-    lines are skipped.
+    Of TREC's six columns (``query Q0 passage rank score tag``) the rank is ignored, as by
+    trec_eval: the order follows from the scores alone. MS MARCO's three (``query passage rank``)
+    have no scores; the ranks of each query must be 1, 2, 3, ... in this order, so that scores are
+    not mistaken for ranks, and a passage's score is its negative rank. Blank lines are skipped.
 
     Raises:
         RunFileError: the file is missing, empty, not UTF-8 or damaged, a line has another number of
-            columns, a score is not a finite number, or a query lists a passage twice.
+            columns, a score is not a finite number, ranks are out of order, or a query lists a
+            passage twice.
     """
     names = _Names()
     run: dict[str, dict[str, float]] = {}
-    for number, fields in _rows(path, 6, RUN_COLUMNS):
-        query, _, passage, _, raw, _ = fields
+    for number, fields in _rows(path, (6, 3), RUN_COLUMNS):
+        if len(fields) == 3:
+            query, passage, raw = fields
+            due = 1 + len(run.get(names[query], ()))
+            if raw != b"%d" % due:
+                raise RunFileError(
+                    f"{path}, line {number}: of three columns the third must be the rank, which is "
+                    f"{due} for the next passage of query {_show(query)}, not {_show(raw)}; scores "
+                    f"need TREC's six columns ({RUN_COLUMNS})"
+                )
+            raw = b"-" + raw
+        else:
+            query, _, passage, _, raw, _ = fields
         try:
             score = float(raw)
         except ValueError:
@@ -107,7 +125,10 @@ def read_run(path: str | Path) -> dict[str, dict[str, float]]:
 
 
 def read_qrels(path: str | Path) -> dict[str, dict[str, int]]:
-    """Read a TREC qrels file (``query 0 passage grade``), plain or gzip, strictly.
+    """Read relevance judgements, plain or gzip, strictly: TREC's or BEIR's.
+
+    TREC's have four columns (``query 0 passage grade``). BEIR's have three, ``query passage
+    grade``, usually below a header (``query-id corpus-id score``).
 
     Grades of 0 and below are kept; they mean judged as not relevant.
 
@@ -116,8 +137,10 @@ def read_qrels(path: str | Path) -> dict[str, dict[str, int]]:
     """
     names = _Names()
     qrels: dict[str, dict[str, int]] = {}
-    for number, fields in _rows(path, 4, QRELS_COLUMNS):
-        query, _, passage, raw = fields
+    for number, fields in _rows(path, (4, 3), QRELS_COLUMNS):
+        query, passage, raw = fields[0], fields[-2], fields[-1]
+        if number == 1 and tuple(fields) in _QRELS_HEADERS:
+            continue
         if not (raw.isdigit() or (raw[:1] in (b"-", b"+") and raw[1:].isdigit())):
             raise RunFileError(
                 f"{path}, line {number}: the grade must be a whole number, not {_show(raw)}"
@@ -195,19 +218,29 @@ class _Names(dict[bytes, str]):
         return name
 
 
-def _rows(path: str | Path, columns: int, layout: str) -> Iterator[tuple[int, list[bytes]]]:
-    """Yield line number (from 1) and fields of each line that is not blank."""
+def _rows(
+    path: str | Path, columns: tuple[int, ...], layout: str
+) -> Iterator[tuple[int, list[bytes]]]:
+    """Yield line number (from 1) and fields of each line that is not blank.
+
+    The first line decides which number of ``columns`` all have; ``layout`` names the first form.
+    """
+    expected: int | None = None
     # Bytes, not text: str.split() and str.splitlines() also break at no-break spaces, U+2028 and
     # others that trec_eval takes as part of an id.
     for number, line in enumerate(_content(path).split(b"\n"), 1):
         fields = line.split()
-        if len(fields) == columns:
-            yield number, fields
-        elif fields:
+        if not fields:
+            continue
+        if expected is None:
+            expected = len(fields) if len(fields) in columns else columns[0]
+        if len(fields) != expected:
+            form = f" ({layout})" if expected == columns[0] else ", as in the first line"
             raise RunFileError(
-                f"{path}, line {number}: expected {columns} columns ({layout}), "
+                f"{path}, line {number}: expected {expected} columns{form}, "
                 f"found {len(fields)}: {_show(line)}"
             )
+        yield number, fields
 
 
 def _content(path: str | Path) -> bytes:

@@ -13,12 +13,14 @@ from typing import cast
 from harness.base.environment import cores, memory_size
 from harness.base.progress import Progress, Silent, peak_memory
 from harness.data.corpus_locations import CorpusFiles
+from harness.data.loading import choose_languages
 from harness.data.loading import load as load_data
 from harness.data.locations import TaskFiles
 from harness.data.task import TaskSpec, find_task
 from harness.errors import DataError, UsageError
 from harness.evaluation.options import RunOptions
 from harness.models import load as load_model
+from harness.models import warn_untrained
 from harness.models.base import DenseModel, for_task
 from harness.vectors import encode as encoding
 from harness.vectors.workers.engines import check_engine
@@ -91,7 +93,8 @@ def plan_corpus(
     Languages without an available passage get the mean of the others.
 
     Raises:
-        UsageError: the model returns no vectors, or the engine is not available.
+        UsageError: the model returns no vectors, the engine is not available, or the task lacks a
+            language.
         DataError: no passage of the task is available.
     """
     options = options or RunOptions()
@@ -105,8 +108,11 @@ def plan_corpus(
     machines, why = capacity(options)
     samples, totals, ids = _samples(spec, options, sample)
     progress.start(f"measure {spec.name}", sum(map(len, samples.values())), "passages")
-    warm = next(iter(samples.values()))
-    encoding.encode_texts(dense, "passage", "", warm[:8], counts=encoding.EncodingCounts())
+    warn_untrained(dense, totals)
+    # The first call loads and compiles; it is made in a language of the task, which a model may
+    # look at.
+    first, warm = next(iter(samples.items()))
+    encoding.encode_texts(dense, "passage", first, warm[:8], counts=encoding.EncodingCounts())
     rates: dict[str, float] = {}
     tokens: dict[str, int | None] = {}
     width = 0
@@ -157,16 +163,15 @@ def _samples(
         texts = {x: list(texts_of.texts[:count]) for x, texts_of in data.passages.items()}
         ids = max(len(i.encode()) for texts_of in data.passages.values() for i in texts_of.ids)
         return texts, {x: len(texts_of) for x, texts_of in data.passages.items()}, ids
-    chosen = [x for x in spec.languages if options.languages is None or x in options.languages]
+    chosen = choose_languages(spec, options.languages)
     files = CorpusFiles(spec, TaskFiles(spec, options.data_dir))
     found = {x: files.peek(x, count) for x in chosen}
     samples = {x: [p.text for p in texts_of] for x, texts_of in found.items() if texts_of}
     if not samples:
         raise DataError(
-            f"no passage of {spec.name} in {', '.join(chosen) or 'these languages'} is available "
-            "to "
-            f"measure on: fetch one language with `harness data fetch {spec.name} --languages "
-            f"{(chosen or list(spec.languages))[0]}`, or point --data-dir at a folder with some"
+            f"no passage of {spec.name} in {', '.join(chosen)} is available to measure on: fetch "
+            f"one language with `harness data fetch {spec.name} --languages {chosen[0]}`, or point "
+            "--data-dir at a folder with some"
         )
     totals = {x: spec.source.corpus.passages.get(x, 0) for x in chosen}
     for x in chosen:

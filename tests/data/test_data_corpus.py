@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import pickle
 from pathlib import Path
 
@@ -118,7 +119,7 @@ def test_a_file_that_changed_since_its_scan_is_not_read(tmp_path: Path) -> None:
         ('{"docid": "1#0"', "line 3: not valid JSON"),
         ('{"docid": "1#0", "title": "a"}', "line 3: key 'text' is missing"),
         ('{"docid": "1 0", "title": "a", "text": "b"}', "line 3: id '1 0' contains whitespace"),
-        ('{"docid": "1#0", "title": "", "text": " "}', "line 3, docid '1#0': text is empty"),
+        ('{"docid": "x#0", "title": "", "text": 7}', "line 3, docid 'x#0': text must be a string"),
         ('["1#0"]', "line 3: must be a JSON object"),
     ],
 )
@@ -128,9 +129,31 @@ def test_a_malformed_passage_names_file_and_line(tmp_path: Path, line: str, mess
     file = found.files[0].path
     lines = gzip.decompress(file.read_bytes()).decode().split("\n")
     file.write_bytes(gzip.compress("\n".join([*lines[:2], line, *lines[3:]]).encode()))
-    data = load(read_task(tmp_path / "tiny-miracl.toml"), languages=("sw",))
     with pytest.raises(DataError, match=f"docs-0.jsonl.gz: {message}"):
-        list(data.corpora["sw"].read())
+        list(load(read_task(tmp_path / "tiny-miracl.toml"), languages=("sw",)).corpora["sw"].read())
+
+
+def test_a_docid_in_two_files_is_refused_before_anything_is_encoded(tmp_path: Path) -> None:
+    """Else a passage was found twice, or under the vector of another."""
+    found = corpus(tmp_path)
+    first, second = (file.path for file in found.files[:2])
+    again = gzip.decompress(first.read_bytes()).split(b"\n")[1]
+    second.write_bytes(gzip.compress(gzip.decompress(second.read_bytes()) + again + b"\n"))
+    number = found.files[0].passages + found.files[1].passages + 1
+    with pytest.raises(DataError, match=rf"passages 2 and {number} in sw have the same id '0#1'"):
+        load(read_task(tmp_path / "tiny-miracl.toml"), languages=("sw",))
+
+
+@pytest.mark.parametrize("blank", [None, "", " \n"])
+def test_an_empty_passage_stays_in_the_corpus(tmp_path: Path, blank: str | None) -> None:
+    found = corpus(tmp_path)
+    file = found.files[0].path
+    lines = gzip.decompress(file.read_bytes()).decode().split("\n")
+    for number, row in enumerate(({"title": "T", "text": blank}, {"title": blank, "text": blank})):
+        lines[number] = json.dumps({"docid": f"x#{number}", **row})
+    file.write_bytes(gzip.compress("\n".join(lines).encode()))
+    held = load(read_task(tmp_path / "tiny-miracl.toml"), languages=("sw",)).corpora["sw"].read()
+    assert [next(held).text for _ in range(2)] == ["T", ""]
 
 
 def test_a_sample_is_refused_unless_it_is_wanted(tmp_path: Path) -> None:

@@ -205,7 +205,7 @@ def put_question(**values: Any) -> Change:
         (put_question(answers=[{"answer_start": "12", "text": "Ice"}]),
          r"question 'q2': 'answer_start' must be an integer, not '12'"),
         (put_question(answers=[{"answer_start": 12}]), r"question 'q2': the answer has no 'text'"),
-        (put_question(answers=[]), r"question 'q2': must have exactly one answer, not 0"),
+        (put_question(answers=[{}, {}]), r"question 'q2': must have exactly one answer, not 2"),
         (put_question(answers=None), r"question 'q2': key 'answers' must be a list"),
         (put_question(id="q1"), r"paragraph 0, question 'q1': this id occurs twice in the file"),
         (put_question(id="q 2"), r"paragraph 0, question: id 'q 2' contains whitespace"),

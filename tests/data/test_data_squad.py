@@ -144,10 +144,33 @@ def test_equal_questions_are_one() -> None:
     assert reading.qrels["3+4"] == {"en:a": 1, "de:a": 1, "en:b": 1, "de:b": 1}
 
 
+def test_unanswerable_questions_are_left_out_and_counted(tmp_path: Path) -> None:
+    """As SQuAD 2.0 marks them; one that another language answers is not counted."""
+    spec = task(
+        tmp_path,
+        en=[
+            {
+                "context": "Tea.",
+                "qas": [
+                    {"id": "a", "question": "A?", "answers": [{"text": "Tea", "answer_start": 0}]},
+                    {"id": "b", "question": "B?", "is_impossible": True, "answers": []},
+                    {"id": "c", "question": "C?", "answers": []},
+                    {"id": "d", "question": "D?", "is_impossible": True},
+                ],
+            }
+        ],
+        de=[paragraph("Tee.", a="A?", d="D?"), paragraph("", e="E?")],
+    )
+    data = load(spec)
+    assert data.partial == {"questions_without_gold": 2}
+    assert (data.queries["en"].ids, data.queries["de"].ids) == (("a",), ("a", "d", "e"))
+    assert data.passages["de"].texts == ("Tee.", "")
+
+
 @pytest.mark.parametrize(
     ("held", "message"),
     [
-        ([paragraph("", q="Q?")], "paragraph 0: 'context' is empty"),
+        ([{"context": 7, "qas": []}], "paragraph 0: 'context' must be a string, not 7"),
         ([paragraph("C.", q="")], "paragraph 0, question 'q': 'question' is empty"),
         (
             [paragraph("C.", q="Q?"), paragraph("D.", q="R?")],

@@ -125,7 +125,8 @@ def test_bad_run_files_are_named_with_their_line(tmp_path: Path, content: bytes,
     ("content", "says"),
     [
         (b"", r"qrels is empty"),
-        (b"q 0 a\n", r"qrels, line 1: expected 4 columns .* found 3"),
+        (b"q 0\n", r"qrels, line 1: expected 4 columns .* found 2"),
+        (b"q a 1\nq 0 b 1\n", r"qrels, line 2: expected 3 columns, as in the first line, found 4"),
         (b"q 0 a 1\nq 0 b 0.5\n", r"qrels, line 2: the grade must be a whole number, not '0.5'"),
         (b"q 0 a 1\nq 0 a 1\n", r"qrels, line 2: passage 'a' is judged twice for query 'q'"),
     ],
@@ -177,3 +178,25 @@ def test_what_cannot_be_written_leaves_the_old_file_alone(
 def test_a_query_is_written_once(tmp_path: Path) -> None:
     with pytest.raises(RunFileError, match="'q' is written twice"):
         write_run(tmp_path / "run", [Ranking("q", ["a"], [1.0])] * 2)
+
+
+@pytest.mark.parametrize(
+    "header", [b"", b"query-id\tcorpus-id\tscore\n", b"query-id passage-id score\n"]
+)
+def test_qrels_of_three_columns(tmp_path: Path, header: bytes) -> None:
+    """BEIR's, with and without their header."""
+    path = tmp_path / "qrels"
+    path.write_bytes(header + b"q1\td1\t1\nq2\td2\t0\n")
+    assert read_qrels(path) == {"q1": {"d1": 1}, "q2": {"d2": 0}}
+
+
+def test_runs_of_three_columns_are_ranks(tmp_path: Path) -> None:
+    """MS MARCO's; scores in their place are refused, not read as ranks."""
+    path = tmp_path / "run"
+    path.write_bytes(b"q1\td1\t1\nq2\td1\t1\nq1\td2\t2\n")
+    run = read_run(path)
+    assert run["q1"]["d1"] > run["q1"]["d2"] and set(run["q2"]) == {"d1"}
+    for third in (b"0.9", b"2", b"3"):
+        path.write_bytes(b"q1\td1\t%s\n" % third)
+        with pytest.raises(RunFileError, match="line 1: of three columns the third must be the ra"):
+            read_run(path)

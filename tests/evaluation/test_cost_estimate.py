@@ -14,7 +14,7 @@ from tiny import WordBag, write_task
 from tiny_miracl import write_miracl
 
 from harness.cli import main
-from harness.errors import DataError, UsageError
+from harness.errors import DataError, HarnessWarning, UsageError
 from harness.evaluation.cost_estimate import plan_corpus
 from harness.evaluation.options import RunOptions
 
@@ -83,3 +83,22 @@ def test_the_command_prints_languages_and_their_sum(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     for words in ("131,924", "te *", "699,046", "the mean of the other languages", "processes"):
         assert words in done.output
+
+
+def test_a_plan_warns_of_the_tasks_languages_alone(tmp_path: Path) -> None:
+    """Warming up is no language of its own; a language that the task lacks is no empty plan."""
+    asked = []
+
+    class English(Steady):
+        name = "english-alone"
+        languages = frozenset({"en"})
+
+        def encode(self, texts: Sequence[str], *, role: str, language: str) -> np.ndarray:
+            asked.append(language)
+            return super().encode(texts, role=role, language=language)
+
+    with pytest.warns(HarnessWarning, match="was not trained on sw, te, yo:") as told:
+        plan_corpus(English(), write(tmp_path), sample=8)
+    assert len(told) == 1 and set(asked) == {"sw", "yo"}
+    with pytest.raises(UsageError, match="has no language 'fr'"):
+        plan_corpus(Steady(), write(tmp_path), options=RunOptions(languages=("fr",)))

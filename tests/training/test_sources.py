@@ -282,3 +282,31 @@ def test_real_collections(real_data: Path, tmp_path: Path) -> None:
     }
     assert rows == {"same": 2 * 3009, "xnli": 7500 - 830, "tydi": 1625}
     assert stem(tmp_path / "c.jsonl") == "c"
+
+
+@pytest.mark.parametrize("source", ["xnli", "squad"])
+def test_only_the_languages_that_were_named(tmp_path: Path, source: str) -> None:
+    """As ``.about.json`` says; a row whose other side is in none of them is counted."""
+    if source == "xnli":
+        file = tmp_path / "x.jsonl"
+        sides = ({"en": "a", "de": "b", "fr": "c"}, {"en": "d", "de": "e"})
+        rows = [dict(zip(("premise", "hypothesis"), sides, strict=True))]
+        rows.append({"premise": {"fr": "x"}, "hypothesis": {"en": "y"}})
+        file.write_text("".join(json.dumps(x) + "\n" for x in rows))
+        files = [file]
+    else:
+        files = [tmp_path / f"{x}.json" for x in ("en", "fr")]
+        for file in files:
+            entry = {"id": file.stem, "question": "Q?", "answers": []}
+            paragraph = {"context": "C.", "qas": [entry]}
+            file.write_text(json.dumps({"data": [{"paragraphs": [paragraph]}]}))
+    out = tmp_path / "out.jsonl"
+    made = make_pairs(source, files, out, Options(languages=("en", "de")))
+    assert (made.rows, made.dropped["other languages"]) == (1, 1)
+    assert '"fr"' not in out.read_text() and "fr:" not in out.read_text()
+    assert about(out)["options"]["languages"] == ["en", "de"]
+
+
+def test_an_option_without_effect_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--label is not for squad, which takes --languages, "):
+        make_pairs("squad", [tmp_path / "en.json"], tmp_path / "o.jsonl", Options(labels=("x",)))

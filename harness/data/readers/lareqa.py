@@ -5,12 +5,12 @@ Source: Roy et al. 2020, arXiv 2004.05484. A passage is one [start, end) of a pa
 and is not read). Its id is ``PARAGRAPH-SENTENCE``: the paragraph's number in the file and the
 sentence's in the paragraph, both counted from 0, in decimal. The relevant passage of a question is
 the sentence with start <= answer_start < end; an answer may extend past its sentence's end. Equal
-texts remain separate passages.
+texts remain separate passages. A question marked as unanswerable has no relevant passage.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from harness.data.documents import Document, check_id, check_text, parse_json
@@ -69,6 +69,8 @@ def _read_file(document: Document, *, with_context: bool) -> _File:
                     f"{where}, question {question!r}", "this id occurs twice in the file"
                 )
             questions[question] = text
+            if answer_start is None:
+                continue
             for sentence, (start, end) in enumerate(breaks):
                 if start <= answer_start < end:
                     relevant[question] = f"{number}-{sentence}"
@@ -85,6 +87,11 @@ def _read_file(document: Document, *, with_context: bool) -> _File:
         Texts(tuple(passage_ids), tuple(passage_texts)),
         relevant,
     )
+
+
+def is_unanswerable(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry of ``qas`` says that its paragraph does not answer it, as in SQuAD 2.0."""
+    return entry.get("is_impossible") is True or entry.get("answers") == []
 
 
 def paragraphs(document: Document) -> Iterator[Any]:
@@ -154,13 +161,15 @@ def _breaks(document: Document, where: str, value: Any, context: str) -> list[Br
 
 def _question(
     document: Document, where: str, entry: Any, context: str
-) -> tuple[str, str, int]:  # fmt: skip
-    """Id, text and answer start of one entry of ``qas``."""
+) -> tuple[str, str, int | None]:  # fmt: skip
+    """Id, text and answer start of one entry of ``qas``; ``None`` if it is unanswerable."""
     if not isinstance(entry, dict):
         raise document.error(where, "a question must be a JSON object")
     question = check_id(document, f"{where}, question", entry.get("id"))
     where = f"{where}, question {question!r}"
     text = check_text(document, where, entry.get("question"), name="'question'")
+    if is_unanswerable(entry):
+        return question, text, None
     answers = listed(document, where, entry, "answers")
     if len(answers) != 1 or not isinstance(answers[0], dict):
         raise document.error(where, f"must have exactly one answer, not {len(answers)}")

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from harness.data.documents import Document, check_id, check_keys, check_text, json_lines
+from harness.data.table_rows import passage_text
 from harness.data.task import TaskSpec
 from harness.data.task_data import Reading, Texts, global_id
 
@@ -56,7 +57,7 @@ def _pairs(document: Document, keys: Mapping[str, Sequence[str]]) -> Iterator[Pa
             question,
             check_text(document, where, row.fields[asks], name=f"{asks!r}"),
             _id(document, where, row.fields, keys["passage_id"]),
-            check_text(document, where, row.fields[tells], name=f"{tells!r}"),
+            passage_text(document, where, row.fields[tells], name=f"{tells!r}"),
         )
     if not seen:
         raise document.error("", "contains no row")

@@ -22,7 +22,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from harness.base.languages import is_language
-from harness.data.documents import Document, Row, check_text, json_lines
+from harness.data.documents import Document, Row, json_lines
+from harness.data.table_rows import passage_text
 from harness.data.task import TaskSpec
 from harness.data.task_data import Reading, Texts, global_id
 from harness.data.task_source import PAIRINGS, PARTS, Pairing, Part
@@ -86,19 +87,21 @@ def part_of(number: int) -> Part:
 def segment(document: Document, row: Row, codes: Mapping[str, str] | None = None) -> Segment:
     """One line's texts, by language; keys that are not languages are ignored.
 
-    ``codes`` gives other names to the file's languages.
+    A language whose text is ``null`` or blank has no translation of the segment. ``codes`` gives
+    other names to the file's languages.
 
     Raises:
-        DataError: a text is empty or not a string.
+        DataError: a text is neither a string nor ``null``.
     """
     where = f"line {row.line}"
     codes = codes or {}
-    return {
-        codes.get(x, x): check_text(document, where, text, name=f"text in {x!r}").strip()
+    found = {
+        codes.get(x, x): passage_text(document, where, text, name=f"text in {x!r}").strip()
         for x, text in row.fields.items()
         # "id" is Indonesian, unless it is a number: then it is the line's.
         if is_language(x) and not (x == "id" and isinstance(text, int))
     }
+    return {language: text for language, text in found.items() if text}
 
 
 def read(spec: TaskSpec, languages: Sequence[str], open_file: Callable[[str], Document]) -> Reading:

@@ -29,6 +29,7 @@ from harness.data.documents import (
     check_grade,
     check_id,
     check_keys,
+    check_text,
     json_lines,
     table,
 )
@@ -115,9 +116,9 @@ def read_beir(
 
 
 def _texts(
-    document: Document, id_key: str, optional: Sequence[str] | None, option: str = "text"
+    document: Document, id_key: str, optional: Sequence[str] | None, option: str | None = None
 ) -> Texts:
-    """Read one JSON-lines file; ``option`` says how title and text are joined."""
+    """Read one JSON-lines file; for passages ``option`` says how title and text are joined."""
     found: dict[str, str] = {}
     for row in json_lines(document):
         where = f"line {row.line}"
@@ -127,7 +128,10 @@ def _texts(
         if local in found:
             raise document.error(where, "this id occurs twice in the file")
         title, text = row.fields.get("title"), row.fields["text"]
-        found[local] = joined(document, where, title, text, option)
+        if option is None:
+            found[local] = check_text(document, where, text)
+        else:
+            found[local] = joined(document, where, title, text, option)
     if not found:
         raise document.error("", "contains no line")
     return Texts(tuple(found), tuple(found.values()))

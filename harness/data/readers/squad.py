@@ -3,18 +3,20 @@
 This makes XQuAD and MLQA paragraph retrieval, as in mteb: questions and paragraphs are stripped,
 equal paragraphs are merged into one passage and equal questions into one question. A passage's id
 is the number of its paragraph in the file, counted from 0. The answer within the paragraph is
-ignored.
+ignored; a question that the paragraph does not answer (SQuAD 2.0: ``is_impossible``, or an empty
+list of answers) has no relevant passage, so it is left out and counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from harness.data.documents import Document, check_id, check_text
-from harness.data.readers.lareqa import listed, paragraphs
+from harness.data.readers.lareqa import is_unanswerable, listed, paragraphs
 from harness.data.readers.question_rows import Pair, reading_of
+from harness.data.table_rows import passage_text
 from harness.data.task import TaskSpec
-from harness.data.task_data import Reading
+from harness.data.task_data import Reading, Texts
 
 
 def read(spec: TaskSpec, languages: Sequence[str], open_file: Callable[[str], Document]) -> Reading:
@@ -27,22 +29,37 @@ def read(spec: TaskSpec, languages: Sequence[str], open_file: Callable[[str], Do
         DataError: a file is malformed; names file, paragraph and id.
     """
     source = spec.source
-    return reading_of(
+    unanswered: dict[str, dict[str, str]] = {language: {} for language in languages}
+    reading = reading_of(
         {
-            language: list(_pairs(open_file(source.file("articles", language))))
+            language: list(
+                _pairs(open_file(source.file("articles", language)), unanswered[language])
+            )
             for language in languages
         }
     )
+    queries = {
+        language: _with(side, unanswered[language], reading.qrels)
+        for language, side in reading.queries.items()
+    }
+    return reading._replace(queries=queries)
 
 
-def _pairs(document: Document) -> Iterator[Pair]:
+def _with(side: Texts, unanswered: Mapping[str, str], qrels: Mapping[str, object]) -> Texts:
+    """The queries of a language, and those that no language answers."""
+    more = {question: text for question, text in unanswered.items() if question not in qrels}
+    return Texts((*side.ids, *more), (*side.texts, *more.values()))
+
+
+def _pairs(document: Document, unanswered: dict[str, str]) -> Iterator[Pair]:
+    """Questions and their paragraphs; the texts of the others are put into ``unanswered``."""
     numbers: dict[str, str] = {}
     seen: set[str] = set()
     for number, paragraph in enumerate(paragraphs(document)):
         where = f"paragraph {number}"
         if not isinstance(paragraph, dict):
             raise document.error(where, "must be a JSON object")
-        context = check_text(document, where, paragraph.get("context"), name="'context'").strip()
+        context = passage_text(document, where, paragraph.get("context"), name="'context'").strip()
         passage = numbers.setdefault(context, str(number))
         for entry in listed(document, where, paragraph, "qas"):
             if not isinstance(entry, dict):
@@ -53,6 +70,9 @@ def _pairs(document: Document) -> Iterator[Pair]:
                 raise document.error(at, "this id occurs twice in the file")
             seen.add(question)
             text = check_text(document, at, entry.get("question"), name="'question'")
-            yield Pair(question, text.strip(), passage, context)
+            if is_unanswerable(entry):
+                unanswered[question] = text.strip()
+            else:
+                yield Pair(question, text.strip(), passage, context)
     if not seen:
         raise document.error("", "contains no question")

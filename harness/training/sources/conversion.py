@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,17 @@ FORMATS: Mapping[str, str] = {
 """What files can be made into pairs."""
 
 FORMAT = 1
+
+_TAKES: Mapping[str, tuple[str, ...]] = {
+    "squad": ("languages", "language", "parallel"),
+    "xnli": ("languages", "labels"),
+    "bitext": ("languages",),
+    "segments": ("languages", "pairing", "part", "rename"),
+}
+"""Format -> its options, besides ``limit``, which all take."""
+_HUB_TAKES = ("languages", "negatives", "revision")
+_FLAGS = {"labels": "label"}
+"""Option -> its flag, if it has another name."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +103,9 @@ def make_pairs(
         source: one of :data:`FORMATS`, with ``files``; or a set of
             :data:`harness.training.sources.hub_sets.HUB`, without.
         files: for a format. ``squad`` takes ``language`` and ``parallel``; ``xnli`` takes
-            ``labels``; ``bitext`` takes ``languages``, two; ``segments`` takes ``pairing``,
-            ``part``, ``languages`` and ``rename``.
+            ``labels``; ``bitext`` takes ``languages``, the two of its files; ``segments`` takes
+            ``pairing``, ``part`` and ``rename``. All but ``bitext`` keep only the texts in
+            ``languages``.
         output: the file of pairs.
         options: for a set of the hub ``languages``, ``negatives``, ``revision``, ``data_dir`` and
             ``offline``; for all ``limit``, the number of rows.
@@ -109,6 +121,8 @@ def make_pairs(
         raise UsageError(f"--output {output}: must end in .jsonl or .jsonl.gz")
     dropped: Counter[str] = Counter()
     origin: dict[str, Any] = {"source": source}
+    if source in FORMATS or source in hub_sets.HUB:
+        _refuse_untaken(source, options)
     if source in FORMATS:
         if not files:
             raise UsageError(f"{source} needs files: harness pairs make {source} FILE... ")
@@ -218,9 +232,10 @@ def _local(
         found = file_forms.squad(
             files, dropped, language=options.language, parallel=options.parallel
         )
-        return found, form
+        return _in_languages(found, options.languages, dropped), form
     if source == "xnli":
-        return file_forms.xnli(files, dropped, labels=options.labels), "parallel"
+        found = file_forms.xnli(files, dropped, labels=options.labels)
+        return _in_languages(found, options.languages, dropped), "parallel"
     if source == "bitext":
         pair = options.languages
         if pair is not None and len(pair) != 2:
@@ -244,6 +259,34 @@ def _local(
         rename=options.rename,
     )
     return found, "parallel"
+
+
+def _refuse_untaken(source: str, options: Options) -> None:
+    """Raise :class:`UsageError` for an option that would be without effect."""
+    taken = _TAKES.get(source, _HUB_TAKES)
+    usual = Options()
+    for name in dict.fromkeys(x for names in (*_TAKES.values(), _HUB_TAKES) for x in names):
+        if name not in taken and getattr(options, name) != getattr(usual, name):
+            flags = ", ".join(f"--{_FLAGS.get(x, x)}" for x in taken)
+            raise UsageError(f"--{_FLAGS.get(name, name)} is not for {source}, which takes {flags}")
+
+
+def _in_languages(
+    examples: Iterable[Example], languages: Sequence[str] | None, dropped: Counter[str]
+) -> Iterator[Example]:
+    """Examples with only their texts in ``languages``; left out where a side has none."""
+    for example in examples:
+        if languages is None:
+            yield example
+            continue
+        query, passage = (
+            {x: text for x, text in side.items() if x in languages}
+            for side in (example.query, example.passage)
+        )
+        if query and passage:
+            yield replace(example, query=query, passage=passage)
+        else:
+            dropped["other languages"] += 1
 
 
 def _of_hub(
