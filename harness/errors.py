@@ -95,9 +95,8 @@ def errors_of(whose: str) -> Iterator[None]:
     except HarnessError:
         raise
     except (Exception, SystemExit) as error:
-        said = "".join(x if x.isprintable() else " " for x in first_line(error))[:200]
         kind = type(error).__name__
-        raise ModelError(f"{whose} failed: {kind}: {said}") from error
+        raise ModelError(f"{whose} failed: {kind}: {first_line(error)}") from error
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -114,6 +113,27 @@ class HarnessWarning(UserWarning):
     """Something to know about the numbers that follow; never an error."""
 
 
+LONGEST_QUOTE = 80
+"""Characters of a value in a message."""
+
+
+def one_line(text: str, longest: int = 2 * LONGEST_QUOTE) -> str:
+    """``text`` for a message: its first characters, on one line, without control characters."""
+    # Of a long text no more is looked at than can be shown.
+    shown = "".join(x if x.isprintable() else " " for x in text[: 4 * longest])
+    shown = " ".join(shown.split())
+    return shown if len(shown) <= longest and len(text) <= 4 * longest else f"{shown[:longest]}..."
+
+
+def quoted(value: object, longest: int = LONGEST_QUOTE) -> str:
+    """``value`` as Python writes it, for a message: at most a line of it, and printable."""
+    return one_line(repr(value[: 4 * longest] if isinstance(value, str | bytes) else value), longest)
+
+
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message, or its type if the message is empty."""
-    return str(error).strip().split("\n")[0] or type(error).__name__
+    """The first line of an error's message, or its type if the message is empty.
+
+    Printable, and cut where it is longer than a message should be.
+    """
+    lines = str(error).strip().split("\n")
+    return one_line(lines[0], 200) or type(error).__name__

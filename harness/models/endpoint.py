@@ -19,7 +19,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from harness.errors import ModelError
+from harness.errors import ModelError, one_line
 
 KEYS = ("HARNESS_API_KEY", "OPENAI_API_KEY")
 """Environment variables for the key; the first one that is set counts."""
@@ -30,8 +30,12 @@ _TIMEOUT = (10.0, 120.0)
 _FIRST_WAIT = 0.5
 _LONGEST_WAIT = 60.0
 _PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
-_TOO_LARGE = frozenset({400, 413, 422})
-"""Statuses for, among other things, a request with too many texts or tokens."""
+_REFUSED = frozenset({400, 413, 422})
+"""Statuses for a request as such: with too many texts or tokens, or a field the server lacks."""
+_NO_CREDIT = ("insufficient_quota", "billing", "credit balance", "insufficient balance", "余额不足")
+"""What a 429 says that no waiting mends; a rate limit may be called a quota, too."""
+_OF_SIZE = ("too many", "too large", "maximum", "exceed", "batch size")
+"""What a 500 says that would be a 413 elsewhere (llama.cpp)."""
 
 Parsed = TypeVar("Parsed")
 
@@ -44,8 +48,11 @@ class PassingError(Exception):
         self.after = after
 
 
-class TooLargeError(Exception):
-    """The server does not accept this much at once."""
+class RefusedError(ModelError):
+    """The server does not accept this request; it may accept a smaller one.
+
+    Servers say so in many words and languages, so that nothing is concluded from them.
+    """
 
 
 @dataclass
@@ -97,7 +104,7 @@ class Endpoint:
 
         Raises:
             ModelError: the server refuses, or every one of :data:`TRIES` attempts failed.
-            TooLargeError: the server refuses because of the request's size.
+            RefusedError: of these, that the server refuses this request (400, 413, 422).
         """
         key = _key()
         for attempt in range(TRIES):
@@ -135,14 +142,12 @@ class Endpoint:
             raise PassingError("no response in time") from None
         except requests.RequestException as error:
             raise PassingError(f"the connection failed ({type(error).__name__})") from None
-        if answer.status_code in _PASSING:
-            raise PassingError(
-                f"answered {answer.status_code}", _retry_after(answer.headers.get("Retry-After"))
-            )
         if answer.status_code != 200:
             said = f"answered {answer.status_code}: {_reason(answer, key)}"
-            if answer.status_code in _TOO_LARGE and _is_about_size(answer):
-                raise TooLargeError(said)
+            if _is_refusal(answer):
+                raise RefusedError(said)
+            if answer.status_code in _PASSING and not _is_without_credit(answer):
+                raise PassingError(said, _retry_after(answer.headers.get("Retry-After")))
             if answer.status_code in (401, 403):
                 said += f" (the key is read from {' or '.join(KEYS)})"
             raise ModelError(said)
@@ -150,8 +155,12 @@ class Endpoint:
             found = answer.json()
         except ValueError:
             raise PassingError("answered with something other than JSON") from None
-        spent = (found.get("usage") or {}).get("total_tokens") if isinstance(found, dict) else None
-        self.usage.add(tokens=spent if isinstance(spent, int) else 0)
+        if isinstance(found, dict):
+            if found.get("error"):
+                raise PassingError(f"answered with an error: {_reason(answer, key)}")
+            usage = found.get("usage")
+            spent = usage.get("total_tokens") if isinstance(usage, dict) else None
+            self.usage.add(tokens=spent if isinstance(spent, int) else 0)
         return found
 
 
@@ -192,18 +201,25 @@ def _retry_after(value: str | None) -> float | None:
 
 
 def _reason(answer: Any, key: str | None) -> str:
-    """The server's error message, on one line."""
+    """The server's error message, on one line; servers put it under different keys."""
     try:
-        error = answer.json().get("error")
-        said = error.get("message") if isinstance(error, dict) else error
-    except (ValueError, AttributeError):
+        said = answer.json()
+    except (ValueError, RecursionError):
         said = answer.text
-    return without(" ".join(str(said or answer.reason or "no reason given").split())[:200], key)
+    while isinstance(said, list) and said:
+        said = said[0]
+    while isinstance(said, dict):
+        said = next((said[x] for x in ("error", "message", "detail") if said.get(x)), None)
+    return without(one_line(str(said or answer.reason or "no reason given"), 200), key)
 
 
-def _is_about_size(answer: Any) -> bool:
-    """Whether a request was refused for its size rather than for an error in it."""
-    if answer.status_code == 413:
+def _is_refusal(answer: Any) -> bool:
+    """Whether a request was refused as such, rather than a key, or all requests for now."""
+    if answer.status_code in _REFUSED:
         return True
-    words = answer.text.lower()
-    return any(x in words for x in ("too many", "too large", "maximum", "exceed", "batch size"))
+    return answer.status_code == 500 and any(x in answer.text.lower() for x in _OF_SIZE)
+
+
+def _is_without_credit(answer: Any) -> bool:
+    """Whether a 429 is about an account rather than the rate of requests."""
+    return answer.status_code == 429 and any(x in answer.text.lower() for x in _NO_CREDIT)

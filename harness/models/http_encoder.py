@@ -6,7 +6,9 @@ stored as they arrive, even if the run is then stopped, so that no text is paid 
 
 from __future__ import annotations
 
+import base64
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from typing import Any
@@ -15,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.task import Role
-from harness.errors import ModelError
+from harness.errors import ModelError, quoted
 from harness.models.base import ModelOptions, Similarity
-from harness.models.endpoint import Endpoint, PassingError, TooLargeError
+from harness.models.endpoint import Endpoint, PassingError, RefusedError
 from harness.models.fingerprint import fingerprint
 
 PREFIX = "http:"
@@ -81,6 +83,10 @@ class HttpEncoder:
         }
         self.fingerprint: str | None = fingerprint(self.facts)
         self._batch = options.batch_size or _BATCH
+        self._most = self._batch
+        """Texts of a request that the server is known to accept."""
+        self._format: dict[str, str] = {"encoding_format": "float"}
+        """Empty once a server has refused the field."""
 
     def encode(self, texts: Sequence[str], *, role: Role, language: str) -> NDArray[np.float32]:
         """Vectors of shape (number of texts, width), from concurrent requests.
@@ -118,15 +124,28 @@ class HttpEncoder:
         return np.ascontiguousarray(vectors, np.float32)
 
     def _finish(self, texts: list[str]) -> NDArray[np.float32]:
-        """Vectors of one request's texts, halving the request as often as necessary."""
-        body = {"model": self.name, "input": texts, "encoding_format": "float"}
+        """Vectors of one request's texts, halving the request as often as necessary.
+
+        A server that refuses one text as well has other reasons than the size, and those are shown.
+        """
+        if len(texts) > self._most:
+            return self._halved(texts)
+        body = {"model": self.name, "input": texts, **self._format}
         try:
             return self._endpoint.ask("embeddings", body, lambda x: _vectors(x, len(texts)))
-        except TooLargeError as problem:
+        except RefusedError as problem:
+            if "encoding_format" in str(problem) and "encoding_format" in body:
+                self._format = {}
+                return self._finish(texts)
             if len(texts) == 1:
-                raise ModelError(f"{problem}, first for the text {texts[0][:80]!r}") from None
-            half = len(texts) // 2
-            return np.concatenate([self._finish(texts[:half]), self._finish(texts[half:])])
+                raise ModelError(f"{problem}, first for the text {quoted(texts[0])}") from None
+            found = self._halved(texts)
+            self._most = min(self._most, len(texts) - 1)
+            return found
+
+    def _halved(self, texts: list[str]) -> NDArray[np.float32]:
+        half = len(texts) // 2
+        return np.concatenate([self._finish(texts[:half]), self._finish(texts[half:])])
 
 
 def _vectors(document: Any, count: int) -> NDArray[np.float32]:
@@ -134,13 +153,28 @@ def _vectors(document: Any, count: int) -> NDArray[np.float32]:
     try:
         data = document["data"]
         order = [int(item.get("index", i)) for i, item in enumerate(data)]
-        vectors = [np.asarray(item["embedding"], np.float32) for item in data]
-    except (ValueError, KeyError, TypeError, AttributeError):
+        vectors = [_vector(item["embedding"]) for item in data]
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         raise PassingError("answered with something other than embeddings") from None
-    if sorted(order) != list(range(count)):
+    if len(order) != count:
         raise PassingError(f"answered with {len(order)} vectors for {count} texts")
+    if sorted(order) != list(range(count)):
+        # No broken answer: the server numbers them like this every time.
+        index, times = Counter(order).most_common(1)[0]
+        what = f"index {index} for {times}" if times > 1 else f"index {max(order)} for one"
+        raise ModelError(
+            f"answered with {what} of {count} texts, so that its vectors cannot be told apart; "
+            "with --batch-size 1 they can"
+        )
     if any(v.ndim != 1 or len(v) != len(vectors[0]) for v in vectors):
         raise ModelError("answered with vectors of different widths")
     out = np.empty((count, len(vectors[0])), np.float32)
     out[order] = np.stack(vectors)
     return out
+
+
+def _vector(value: Any) -> NDArray[np.float32]:
+    """One vector: a list of numbers, or base64 of little-endian float32, which some always send."""
+    if isinstance(value, str):
+        return np.frombuffer(base64.b64decode(value, validate=True), "<f4").astype(np.float32)
+    return np.asarray(value, np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 from collections.abc import Iterator
@@ -117,7 +118,7 @@ def test_a_broken_answer_is_asked_for_again(endpoint: Endpoint, url: str, fault:
 
 def test_a_server_that_never_answers_well_is_given_up(endpoint: Endpoint, url: str) -> None:
     endpoint.faults = [status(500)] * 50
-    with pytest.raises(ModelError, match="answered 500, 6 times"):
+    with pytest.raises(ModelError, match="answered 500: Internal Server Error, 6 times"):
         encode(encoder(url))
 
 
@@ -145,6 +146,77 @@ def test_a_batch_that_is_too_large_is_halved(endpoint: Endpoint, url: str) -> No
     endpoint.refuse_over = 3
     np.testing.assert_allclose(encode(encoder(url)), wanted(TEXTS), atol=1e-6)
     assert max(len(r["input"]) for r in endpoint.requests if r["answered"]) <= 3
+
+
+REFUSALS = [
+    (400, {"detail": "The max allowed tokens per submitted batch is 120000."}),
+    (400, [{"error": {"code": 400, "message": "at most 100 requests can be in one batch\n"}}]),
+    (400, {"message": "inputs cannot contain more than 96 strings, received 128"}),
+    (400, {"error": {"code": "1214", "message": "input数组最大不得超过64条"}}),
+    (422, {"message": "batch size 64 > maximum allowed batch size 32", "type": "validation"}),
+    (500, {"error": {"code": 500, "message": "increase the physical batch size"}}),
+]
+
+
+@pytest.mark.parametrize(("code", "body"), REFUSALS)
+def test_a_refusal_in_any_words_halves_the_batch(
+    endpoint: Endpoint, url: str, code: int, body: Any
+) -> None:
+    """As Voyage, Gemini, Cohere, Zhipu, TEI and llama.cpp say it; what fits is remembered."""
+    refuse = status(code, body=json.dumps(body).encode())
+    endpoint.faults = [refuse, refuse]
+    model = encoder(url, concurrency=1)
+    np.testing.assert_allclose(encode(model), wanted(TEXTS), atol=1e-6)
+    sizes = [len(r["input"]) for r in endpoint.requests]
+    assert sizes[:3] == [8, 4, 2] and max(sizes[3:]) <= 4 and model.usage.retries == 0
+
+
+def test_a_refusal_of_one_text_is_the_servers_sentence(endpoint: Endpoint, url: str) -> None:
+    endpoint.faults = [status(400, body=b'{"error": {"message": "no\\u001b[31m model"}}')] * 9
+    with pytest.raises(ModelError, match=r"answered 400: no \[31m model, first for the text 'en "):
+        encode(encoder(url, concurrency=1))
+    assert [len(r["input"]) for r in endpoint.requests][:4] == [8, 4, 2, 1]
+
+
+def test_a_field_that_a_server_lacks_is_left_out(endpoint: Endpoint, url: str) -> None:
+    endpoint.faults = [status(400, body=b'{"error": {"message": "Unknown: encoding_format"}}')]
+    np.testing.assert_allclose(encode(encoder(url, concurrency=1)), wanted(TEXTS), atol=1e-6)
+    assert ["encoding_format" in r for r in endpoint.requests[:3]] == [True, False, False]
+    assert [len(r["input"]) for r in endpoint.requests[:2]] == [8, 8]
+
+
+@pytest.mark.parametrize(
+    ("code", "body", "said"),
+    [
+        (429, {"error": {"message": "No money.", "code": "insufficient_quota"}}, "429: No money."),
+        (200, {"data": [{"index": 0, "embedding": [1.0]}] * 8}, "index 0 for 8 of 8 texts"),
+        (200, {"data": [{"index": i, "embedding": [1.0]} for i in range(1, 9)]}, "index 8 for one"),
+    ],
+)
+def test_what_no_waiting_mends_is_not_tried_again(
+    endpoint: Endpoint, url: str, code: int, body: Any, said: str
+) -> None:
+    endpoint.faults = [status(code, body=json.dumps(body).encode())] * 9
+    model = encoder(url, concurrency=1)
+    with pytest.raises(ModelError, match=said):
+        encode(model)
+    assert model.usage.retries == 0
+
+
+def test_an_error_in_an_answer_of_200_is_shown(endpoint: Endpoint, url: str) -> None:
+    endpoint.faults = [status(200, body=b'{"error": {"message": "not loaded"}}')] * 99
+    with pytest.raises(ModelError, match="answered with an error: not loaded, 6 times"):
+        encode(encoder(url, concurrency=1))
+
+
+def test_vectors_in_base64_are_read(endpoint: Endpoint, url: str) -> None:
+    def packed(texts: list[str]) -> Answer:
+        rows = [base64.b64encode(row.astype("<f4")).decode() for row in wanted(texts)]
+        data = [{"index": i, "embedding": row} for i, row in enumerate(rows)]
+        return 200, {}, json.dumps({"data": data, "usage": [1]}).encode()
+
+    endpoint.faults = [packed]
+    np.testing.assert_array_equal(encode(encoder(url), TEXTS[:8]), wanted(TEXTS[:8]))
 
 
 def test_a_wrong_key_is_no_passing_trouble(endpoint: Endpoint, url: str) -> None:
