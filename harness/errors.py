@@ -127,7 +127,9 @@ def one_line(text: str, longest: int = 2 * LONGEST_QUOTE) -> str:
 
 def quoted(value: object, longest: int = LONGEST_QUOTE) -> str:
     """``value`` as Python writes it, for a message: at most a line of it, and printable."""
-    return one_line(repr(value[: 4 * longest] if isinstance(value, str | bytes) else value), longest)
+    return one_line(
+        repr(value[: 4 * longest] if isinstance(value, str | bytes) else value), longest
+    )
 
 
 def first_line(error: BaseException) -> str:
