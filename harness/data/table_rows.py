@@ -27,12 +27,12 @@ def joined(document: Document, where: str, title: Any, text: Any, option: str) -
     Raises:
         DataError: title or text is neither a string nor ``null``.
     """
-    title = passage_text(document, where, title, name="title")
-    text = passage_text(document, where, text)
+    heading = passage_text(document, where, title, name="title")
+    body = passage_text(document, where, text)
     joint = _JOINTS[option]
-    if joint is None or not title:
-        return text
-    return f"{title}{joint}{text}" if text else title
+    if joint is None or not heading:
+        return body
+    return f"{heading}{joint}{body}" if body else heading
 
 
 def passage_text(document: Document, where: str, value: Any, *, name: str = "text") -> str:

@@ -33,6 +33,7 @@ from harness.data.task import Role
 from harness.errors import ModelError, did_you_mean
 from harness.models.base import ModelOptions, Similarity
 from harness.models.fingerprint import digest_file, fingerprint
+from harness.models.wrapped import refuse_codes
 
 MANIFEST = "manifest.json"
 _FORMAT = 1
@@ -64,7 +65,8 @@ def write_embeddings(
         The folder. Its manifest is written last: a folder without one is incomplete.
 
     Raises:
-        ModelError: shapes or widths do not match, or a role, language or similarity is unknown.
+        ModelError: shapes or widths do not match, a role, language or similarity is unknown, or
+            the vectors are packed bits or other codes of eight bits.
     """
     target = Path(folder)
     if similarity not in get_args(Similarity):
@@ -80,6 +82,7 @@ def write_embeddings(
         if not language or not language.replace("-", "").replace("_", "").isalnum():
             raise ModelError(f"{language!r} is not a language code")
         array = np.asarray(rows)
+        refuse_codes(array.dtype, f"{role} vectors of {language}")
         if array.dtype not in (np.float16, np.float32):
             array = array.astype(np.float32)
         if array.ndim != 2 or len(array) != len(texts):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from harness.base.reading import read_object
 from harness.data.task import Role
-from harness.errors import ModelError, first_line
+from harness.errors import HarnessWarning, ModelError, first_line, quoted
 from harness.models.base import Backend, ModelOptions, Similarity
 from harness.models.fingerprint import digest_folder, fingerprint, library_versions
 from harness.models.safetensors_header import count_weights
@@ -313,7 +314,10 @@ def similarity_of(value: object, name: str) -> Similarity:
 
 
 def prompts_of(own: object, options: ModelOptions, name: str) -> dict[Role, str]:
-    """The user's prompt for the role, else the model's own, else none."""
+    """The user's prompt for the role, else the model's own, else none.
+
+    Warns of a model whose prompts are all for something else, or called otherwise.
+    """
     own = {} if own is None else own
     if not isinstance(own, Mapping) or not all(isinstance(x, str | None) for x in own.values()):
         raise ModelError(f"{name}: its prompts must map names to texts")
@@ -326,6 +330,17 @@ def prompts_of(own: object, options: ModelOptions, name: str) -> dict[Role, str]
         set_by_user = given[role]
         model_own = next((own[x] for x in names if own.get(x)), "")
         chosen[role] = model_own if set_by_user is None else set_by_user
+    named = [x for x, text in own.items() if text]
+    known = {x for names in _PROMPT_NAMES.values() for x in names}
+    if named and known.isdisjoint(named) and set(given.values()) == {None}:
+        # The names are no convention: which of them is for queries is not to be guessed.
+        warnings.warn(
+            f"{name} has prompts of its own, {', '.join(map(quoted, named[:6]))}"
+            f"{', ...' if len(named) > 6 else ''}, and none is called 'query' or 'document', so "
+            "none is used: give their texts by --query-prompt and --passage-prompt ('' for none)",
+            HarnessWarning,
+            stacklevel=2,
+        )
     return chosen
 
 

