@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import (
-    FOLDER,
     PATH,
     POSITIVE,
     baselines_option,
@@ -20,6 +19,7 @@ from harness.cli.options import (
     file_option,
     offline_option,
     quiet_option,
+    records_option,
     sample_option,
     tasks_option,
     verbose_option,
@@ -60,14 +60,7 @@ _BUG = 70
 @data_dir_option
 @offline_option
 @click.option("--no-store", is_flag=True, help="Neither read nor keep vectors.")
-@click.option(
-    "--output",
-    type=FOLDER,
-    default=Path("results"),
-    show_default=True,
-    metavar="DIR",
-    help="With --model: folder for the candidate's record.",
-)
+@records_option("With --model: folder for the candidate's record.")
 @click.option(
     "--update-baseline",
     is_flag=True,

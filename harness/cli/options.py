@@ -83,6 +83,18 @@ def output_file_option(what: str) -> Decorator:
     return click.option("-o", "--output", metavar="FILE", required=True, type=PATH, help=what)
 
 
+def records_option(what: str) -> Decorator:
+    """``--output``: the folder that records go to."""
+    return click.option(
+        "--output",
+        type=FOLDER,
+        default=Path("results"),
+        show_default=True,
+        metavar="DIR",
+        help=what,
+    )
+
+
 def json_option(what: str = "Print JSON.") -> Decorator:
     """``--json``, handed on as ``as_json``."""
     return click.option("--json", "as_json", is_flag=True, help=what)

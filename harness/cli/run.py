@@ -22,6 +22,7 @@ from harness.cli.options import (
     options_of,
     part,
     quiet_option,
+    records_option,
     sample_option,
     shard_options,
     tasks_option,
@@ -46,14 +47,7 @@ from harness.errors import UnfinishedError
 @text_option
 @measures_option("Instead of the task's measures: map, recall@100, ...; can be repeated.")
 @model_options
-@click.option(
-    "--output",
-    type=FOLDER,
-    default=Path("results"),
-    show_default=True,
-    metavar="DIR",
-    help="Folder for records.",
-)
+@records_option("Folder for records.")
 @click.option("--trec", type=FOLDER, metavar="DIR", help="Write TREC run and qrels files there.")
 @click.option(
     "--trec-depth",

