@@ -23,6 +23,7 @@ from harness.boards.rows import measured_row, published_row
 from harness.boards.tracked.document import Tracked, question_ids
 from harness.boards.tracked.fields import TrackedTask
 from harness.boards.tracked.questions import packed
+from harness.boards.verification import verify_tracked
 from harness.data.task import KINDS, Kind
 from harness.errors import UsageError
 from harness.evaluation.partial import partial
@@ -68,6 +69,7 @@ def make_board(found: Leaderboards) -> Board:
         alpha=ALPHA,
         level=LEVEL,
         method=METHOD.format(alpha=ALPHA),
+        verified=tuple(verify_tracked(found.records, found.imported)),
     )
 
 
@@ -259,20 +261,31 @@ def _ranking(column: Column, rows: Sequence[Row], members: Sequence[Member]) -> 
     ]
     if not entries:
         return None
-    values = np.array([row.cells[column.key].value for row, _ in entries], np.float64)
-    order, spans, ties, tested = ranked(
-        values, _shares(column, [m for _, m in entries]), higher_is_better=column.better != "lower"
-    )
     names = [row.id for row, _ in entries]
+    values = np.array([row.cells[column.key].value for row, _ in entries], np.float64)
     best, second = leaders(column.measure, values.tolist(), column.better)
+    shares = _shares(column, [m for _, m in entries])
+    # A row that cannot be tested has no rank: one from the best to the last would read as a tie.
+    known = np.flatnonzero(~np.isnan(shares).any(axis=1))
+    if len(entries) == 1:
+        known = np.array([0])
+    elif len(known) == 1:
+        known = known[:0]
+    ids = [names[i] for i in known]
+    order, spans, ties, tested = (
+        ranked(values[known], shares[known], higher_is_better=column.better != "lower")
+        if ids
+        else ((), [], [], 0)
+    )
     return Ranking(
         column=column.key,
-        order=tuple(names[i] for i in order),
-        spans={names[i]: span for i, span in enumerate(spans)},
-        ties=tuple(tuple(names[i] for i in tie) for tie in ties),
+        order=tuple(ids[i] for i in order),
+        spans={ids[i]: span for i, span in enumerate(spans)},
+        ties=tuple(tuple(ids[i] for i in tie) for tie in ties),
         best=tuple(names[i] for i in best),
         second=tuple(names[i] for i in second),
         tested=tested,
+        untested=tuple(x for x in names if x not in ids),
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from harness.analysis.verify import Verification
 from harness.data.task import Kind
 from harness.metrics.measure import Better
 
@@ -84,6 +85,13 @@ class Row:
     """Languages it has seen; ``None`` where not known."""
     parameters: int | None = None
     dimensions: int | None = None
+    released: str | None = None
+    """ISO 8601."""
+    open_weights: bool | None = None
+    license: str | None = None
+    """Of the weights."""
+    trained_on_task: str | None = None
+    """Its training data that are of this task; ``None``: none are known."""
     options: str = ""
     """What its user set for it, in words; empty if nothing."""
     text: str | None = None
@@ -118,7 +126,7 @@ class Ranking:
 
     column: str
     order: tuple[str, ...]
-    """Row ids, best first (highest where neither end is good)."""
+    """Ids of the rows that have a rank, best first (highest where neither end is good)."""
     spans: Mapping[str, tuple[int, int]]
     """Row id -> best and worst rank that the data do not exclude."""
     ties: tuple[tuple[str, ...], ...]
@@ -129,6 +137,8 @@ class Ranking:
     """Rows to underline: the second best value, as it is shown."""
     tested: int
     """Pairs of rows that were tested; 0 if records have no values per question."""
+    untested: tuple[str, ...] = ()
+    """Comparable rows without a rank: they have no values for the questions of the others."""
 
 
 class Addition(NamedTuple):
@@ -244,3 +254,5 @@ class Board:
     """Of the intervals."""
     method: str
     """How rows are significantly different, in a sentence or two."""
+    verified: tuple[Verification, ...] = ()
+    """Records against what is published of their models."""

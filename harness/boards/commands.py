@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from rich.text import Text
+
 from harness.base.files import write_atomically
 from harness.boards import make_board, read_leaderboards
 from harness.boards.board import Board, TaskBoard
 from harness.boards.render import files
-from harness.boards.render.grids import KIND_TITLES, main_grid, overview_grid
+from harness.boards.render import latex as as_latex
+from harness.boards.render import markdown as as_markdown
+from harness.boards.render.grids import (
+    KIND_TITLES,
+    main_grid,
+    models_grid,
+    overview_grid,
+    pair_grid,
+)
+from harness.boards.render.legend import about, legend, of_models
 from harness.boards.render.paper import paper_grids
 from harness.boards.tracked.document import FOLDER
 from harness.boards.tracked.document import add as track
@@ -134,11 +146,63 @@ def show(board: Board, *, tasks: Sequence[str], sort: str | None, paper: bool, f
             raise UsageError(
                 "no paper has tables of these boards; they are of xquad-r, mlqa-r and miracl"
             )
+        _print(grids, form)
     elif not tasks and sort is None:
-        grids = [overview_grid(board)]
+        _print([overview_grid(board)], form)
     else:
-        grids = [main_grid(x, _column(x, sort)) for x in chosen]
-    _print(grids, form)
+        for x in chosen:
+            _show(x, board, _column(x, sort), form)
+
+
+def _show(task: TaskBoard, whole: Board, sort: str, form: str) -> None:
+    """One board's main table, with all that is needed to read it."""
+    console = consoles.console()
+    if form == "markdown":
+        console.out(as_markdown.main_part(task, whole, sort), highlight=False)
+        return
+    if form == "latex":
+        console.out(as_latex.main_table(task, whole, sort), highlight=False)
+        return
+    notes, facts = about(task)
+    console.print(Text(task.title, "bold"))
+    for note in notes:
+        console.print(Text(note, "bold yellow"))
+    console.print(Text(facts))
+    console.print()
+    grids = [main_grid(task, sort)]
+    column = next(c for c in task.every if c.key == sort)
+    models = models_grid(task, column)
+    print_grid(console, replace(grids[0], over=_short(grids[0].over)), intervals=False)
+    for line in legend(task, whole, sort):
+        console.print(
+            Text(line.replace("; in brackets 95% intervals (bootstrap over questions)", ""))
+        )
+    if models is not None:
+        console.print()
+        console.print(Text(models.title, "bold"))
+        print_grid(console, models, intervals=False)
+        for line in of_models(task):
+            console.print(Text(line))
+    console.print()
+
+
+def show_pair(board: Board, task: str, names: tuple[str, str], sort: str | None, form: str) -> None:
+    """Print two rows of a board by language, with the mean over the languages of both."""
+    (chosen,) = _chosen(board, [task])
+    key = _column(chosen, sort)
+    column = next(c for c in chosen.every if c.key == key)
+    _print([pair_grid(chosen, names, column)], form)
+
+
+def show_changes(board: Board, leaderboards: Path, revision: str, form: str) -> None:
+    """Print what changed on the boards since a commit."""
+    from harness.boards.changes import changes_since
+
+    found = changes_since(board, leaderboards, revision)
+    if found.rows:
+        _print([found], form)
+    else:
+        consoles.console().print(f"Nothing that is shown changed since {revision}.")
 
 
 def _chosen(board: Board, names: Sequence[str]) -> list[TaskBoard]:
@@ -172,8 +236,11 @@ def _print(grids: Sequence[Grid], form: str) -> None:
                 f"### {markdown.escaped(grid.title)}\n\n{markdown.table(grid)}", highlight=False
             )
         elif form == "latex":
-            console.out(latex.table(grid, grid.title, "board"), highlight=False)
+            label = "-".join(re.findall("[a-z0-9]+", grid.title.lower()))
+            console.out(latex.table(grid, grid.title, label), highlight=False)
         else:
+            if grid.title != "All tasks":
+                console.print(Text(grid.title, "bold"))
             print_grid(console, replace(grid, over=_short(grid.over)), intervals=False)
             console.print()
 

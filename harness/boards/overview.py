@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from harness.boards.board import Cell, Column, Overview, OverviewColumn, OverviewRow, Row, TaskBoard
 from harness.boards.leaders import leaders
+from harness.data.task import find_task
+from harness.errors import TaskError, UsageError
 
 
 def make_overview(boards: Sequence[TaskBoard]) -> Overview:
@@ -16,10 +18,12 @@ def make_overview(boards: Sequence[TaskBoard]) -> Overview:
     """
     columns: list[OverviewColumn] = []
     averaged: list[str] = []
+    repeated = _repeated(boards)
     for board in boards:
         for column in _headline(board):
             columns.append(OverviewColumn(board.slug, column, board.title))
-            if column.measure != "rank_distance" and not board.notes and board.task != "demo":
+            counts = board.task != "demo" and board.task not in repeated
+            if column.measure != "rank_distance" and not board.notes and counts:
                 averaged.append(columns[-1].key)
     models: dict[tuple[str, ...], dict[str, Row]] = {}
     for board in boards:
@@ -51,6 +55,27 @@ def recipe_in_words(row: Row) -> str | None:
     alpha = "" if row.alpha is None else f"alpha {row.alpha:g}"
     seed = "" if row.seed is None else f"seed {row.seed}"
     return ", ".join(x for x in (row.recipe, alpha, seed) if x) or None
+
+
+def _repeated(boards: Sequence[TaskBoard]) -> set[str]:
+    """Tasks that ask the questions of another one here, from the same files: XQuAD's of XQuAD-R.
+
+    They have columns of their own and no part in the mean, where these questions would count twice.
+    """
+    folders: dict[str, set[str]] = {}
+    for task in {b.task for b in boards}:
+        try:
+            spec = find_task(task)
+        except (TaskError, UsageError):  # of a file that is not here
+            continue
+        if spec.source.folder:
+            folders.setdefault(spec.source.folder, set()).add(task)
+    return {
+        task
+        for folder, tasks in folders.items()
+        for task in tasks
+        if len(tasks) > 1 and folder in tasks and task != folder
+    }
 
 
 def _headline(board: TaskBoard) -> list[Column]:

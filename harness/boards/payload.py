@@ -81,6 +81,7 @@ def _ranking(ranking: Ranking, position: dict[str, int]) -> dict[str, Any]:
         "best": at(ranking.best),
         "second": at(ranking.second),
         "tested": ranking.tested,
+        "untested": at(ranking.untested),
     }
 
 
@@ -97,6 +98,10 @@ def _row(row: Row, main: Collection[str]) -> dict[str, Any]:
         "trained_on": None if row.trained_on is None else list(row.trained_on),
         "parameters": row.parameters,
         "dimensions": row.dimensions,
+        "released": row.released,
+        "open_weights": row.open_weights,
+        "license": row.license,
+        "trained_on_task": row.trained_on_task,
         "options": row.options,
         "text": row.text,
         "notes": list(row.notes),

@@ -33,6 +33,7 @@ from harness.cli.store import store
 from harness.cli.study import study
 from harness.cli.train import train
 from harness.cli.translate import translate
+from harness.cli.verify import verify
 from harness.errors import HarnessError
 
 EPILOG = "HARNESS_DEBUG=1 shows the traceback of an error."
@@ -106,6 +107,7 @@ for command in (
     gate,
     baseline,
     translate,
+    verify,
     overlap,
     tasks,
     models,

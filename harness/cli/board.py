@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +14,9 @@ from harness.cli.options import (
     data_dir_option,
     tasks_option,
 )
+
+if TYPE_CHECKING:
+    from harness.boards import Board
 
 
 def _leaderboards_option() -> Decorator:
@@ -49,6 +53,15 @@ def _leaderboards_option() -> Decorator:
     show_default=True,
     help="Of what is printed.",
 )
+@click.option(
+    "--changed", metavar="REV", help="Print what changed on the boards since a commit of git."
+)
+@click.option(
+    "--pair",
+    nargs=2,
+    metavar="ROW ROW",
+    help="With --task: print two rows by language; the mean is over the languages of both.",
+)
 @click.option("--serve", is_flag=True, help="Show the HTML page in a browser; nothing is written.")
 @click.option(
     "--port",
@@ -61,31 +74,29 @@ def _leaderboards_option() -> Decorator:
 @click.pass_context
 def board(
     ctx: click.Context,
+    /,
     leaderboards: Path,
     check: bool,
     skip_invalid: bool,
     pages: tuple[Path, ...],
-    tasks: tuple[str, ...],
-    sort: str | None,
-    paper: bool,
-    form: str,
     serve: bool,
     port: int,
     data_dir: Path | None,
+    **printed: Any,
 ) -> None:
     """Make all boards, in all formats, from the records in DIR/records.
 
-    `harness board add RECORD` puts a record there. With --task, --sort or --paper a board is
-    printed, and nothing is written. DIR/index.html is a page of all boards that opens from disk;
-    if the data is available it shows the texts of questions.
+    `harness board add RECORD` puts a record there. With --task, --sort, --paper, --pair or
+    --changed something is printed, and nothing is written. DIR/index.html is a page of all boards
+    that opens from disk; if the data is available it shows the texts of questions.
     """
     if ctx.invoked_subcommand is not None:
         return
     from harness.boards import commands
 
     made = commands.read(leaderboards, skip_invalid=skip_invalid, tell=_warn)
-    if paper or tasks or sort is not None:
-        commands.show(made, tasks=tasks, sort=sort, paper=paper, form=form)
+    if any(x for name, x in printed.items() if name != "form"):
+        _print(made, leaderboards, **printed)
     elif check:
         lines = commands.check(made, leaderboards, pages)
         for line in lines:
@@ -101,6 +112,29 @@ def board(
     else:
         for path in commands.update(made, leaderboards, pages, data_dir):
             click.echo(path)
+
+
+def _print(
+    made: Board,
+    leaderboards: Path,
+    *,
+    tasks: tuple[str, ...],
+    sort: str | None,
+    paper: bool,
+    form: str,
+    changed: str | None,
+    pair: tuple[str, str] | None,
+) -> None:
+    from harness.boards import commands
+
+    if pair:
+        if len(tasks) != 1:
+            raise click.UsageError("--pair is for one board; name it with --task")
+        commands.show_pair(made, tasks[0], pair, sort, form)
+    elif changed is not None:
+        commands.show_changes(made, leaderboards, changed, form)
+    else:
+        commands.show(made, tasks=tasks, sort=sort, paper=paper, form=form)
 
 
 def _open(address: str) -> None:

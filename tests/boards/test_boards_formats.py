@@ -111,7 +111,7 @@ def test_latex_tables_are_balanced(made: dict[str, bytes]) -> None:
 def test_latex_compiles(made: dict[str, bytes], tmp_path: Path) -> None:
     # pdflatex has no Hebrew letters; engines for Unicode have.
     text = re.sub("[\u0590-\u05ff]", "x", made["xquad-r.tex"].decode())
-    head = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{booktabs,graphicx}"
+    head = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{booktabs,rotating}"
     (tmp_path / "page.tex").write_text(rf"{head}\begin{{document}}{text}\end{{document}}")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -94,7 +94,7 @@ def test_latex() -> None:
     text = latex.table(SCORES, "50 % of all", "x")
     assert r"\begin{tabular}{lrr}" in text and r"\caption{50 \% of all}" in text
     assert r" & \multicolumn{2}{c}{Multilingual} \\" in text and r"\cmidrule(lr){2-3}" in text
-    best = r"\shortstack[r]{\textbf{0.5}\\{\scriptsize (0.4--0.6)}}"
+    best = r"\shortstack[r]{\textbf{0.5}\\{\footnotesize (0.4--0.6)}}"
     assert rf"a\textbar{{}}b\textsuperscript{{\dag}} & {best} & 0.7 \\" in text
 
 

@@ -142,4 +142,5 @@ def _ranking(ranking: Json, rows: int) -> dict[str, Any]:
     spans = [0] * (2 * rows)
     for row, (best, worst) in zip(ranking["order"], ranking["spans"], strict=True):
         spans[2 * row : 2 * row + 2] = best, worst
-    return {"spans": spans, **{k: ranking[k] for k in ("ties", "best", "second", "tested")}}
+    kept = {k: ranking[k] for k in ("ties", "best", "second", "tested")}
+    return {"spans": spans, "untested": len(ranking.get("untested", ())), **kept}

@@ -13,7 +13,7 @@ from pathlib import Path
 from harness.base.files import write_atomically
 from harness.boards.board import Board
 from harness.boards.payload import to_payload
-from harness.boards.render import latex, long_form, markdown
+from harness.boards.render import latex, long_form, markdown, verified
 from harness.console.markdown import table
 from harness.errors import UsageError
 
@@ -40,6 +40,8 @@ def board_files(board: Board) -> dict[str, bytes]:
         found[f"{task.slug}.tex"] = latex.task_board(task, board).encode()
         found[f"{task.slug}.csv"] = long_form.csv(lines, task.slug)
         found[f"{task.slug}.json"] = to_json(board, task.slug).encode()
+    if board.verified:
+        found[f"{verified.NAME}.md"] = verified.markdown(board.verified).encode()
     found["boards.parquet"] = long_form.parquet(lines)
     return found
 
@@ -49,8 +51,12 @@ def to_json(board: Board, slug: str | None) -> str:
     payload = to_payload(board)
     tasks = [x for x in payload.pop("tasks") if x["slug"] == slug]
     overview = payload.pop("overview")
-    if tasks:  # a record of another task does not change this one's file
-        del payload["records"]
+    if tasks:
+        del payload["records"]  # a record of another task does not change this one's file
+        for row in tasks[0]["rows"]:
+            if row["source"] == "imported":  # published/TASK.csv has the other measures
+                kept = {k: x for k, x in row["languages"].items() if k == tasks[0]["sort"]}
+                row["languages"] = kept
     parts = [f"{_compact(k)}:{_compact(v)}" for k, v in payload.items()]
     parts.append(f'"task":{_object(tasks[0])}' if tasks else f'"overview":{_object(overview)}')
     return "{" + ",\n".join(parts) + "}\n"
@@ -157,6 +163,8 @@ def _window(line: str, other: str) -> str:
 def stale(folder: Path, board: Board) -> list[Path]:
     """Files of boards in ``folder`` that no record gives any more."""
     names = {"all-tasks", *(task.slug for task in board.tasks)}
+    if board.verified:
+        names.add(verified.NAME)
     gone = [
         path.stem
         for path in sorted(folder.glob("*.md"))

@@ -11,8 +11,9 @@ from harness.boards.board import Board, Cell, Column, Row, TaskBoard
 from harness.boards.leaders import leaders
 from harness.boards.overview import recipe_in_words
 from harness.console import numbers
-from harness.console.tables import Grid, Item, Mark
+from harness.console.tables import Grid, Item, Line, Mark
 from harness.data.task import Kind
+from harness.errors import UsageError, did_you_mean
 from harness.stats.means import median, or_none
 
 KIND_TITLES = {"mono": "Monolingual", "cross": "Cross-lingual", "multi": "Multilingual"}
@@ -96,26 +97,195 @@ def _titled(columns: Sequence[Column]) -> tuple[tuple[str, int], ...]:
 
 
 def main_grid(board: TaskBoard, sort: str | None = None, *, elsewhere: bool = False) -> Grid:
-    """Every model with the main measures; ``elsewhere``: rows in a separate table."""
+    """Measured rows and those of papers with the main measures.
+
+    Imported rows, of which there can be hundreds, are in :func:`models_grid`. ``elsewhere``: rows
+    of a separate table.
+    """
     sort = sort or board.sort
     columns = headline(board)
     if sort not in (c.key for c in columns):
         columns = (*columns, next(c for c in board.every if c.key == sort))
+    chosen = [
+        row
+        for row in ordered(board, sort)
+        if row.elsewhere == elsewhere and row.source != "imported"
+    ]
+    recipes = any(_recipe(row) != UNDEFINED for row in chosen)
     rows = tuple(
         (
             rank_item(board, row, sort),
             name_of(row),
-            Item(_recipe(row)),
-            parameters_item(row.parameters),
-            Item(UNDEFINED if row.dimensions is None else str(row.dimensions)),
+            *([Item(_recipe(row))] if recipes else []),
             *(value_item(c, row.cells.get(c.key), marked(board, c, row)) for c in columns),
         )
-        for row in ordered(board, sort)
-        if row.elsewhere == elsewhere
+        for row in chosen
     )
-    headers = ("Rank", "Model", "Recipe", "Parameters", "Dimensions", *(c.label for c in columns))
+    names = ("Rank", "Model", *(["Recipe"] if recipes else []))
     title = "Over other data than the rows above" if elsewhere else "Models"
-    return Grid(title, headers, rows, (("", 5), *_titled(columns)), align="lll")
+    headers = (*names, *(c.label for c in columns))
+    over = (("", len(names)), *_titled(columns))
+    return Grid(title, headers, rows, over, align="l" * len(names))
+
+
+TRAINED = "◆"
+"""Behind the name of a model that was trained on data of the task."""
+
+
+def covered(board: TaskBoard, row: Row, column: Column) -> int:
+    """In how many of the board's languages a row has a column."""
+    return sum(x.value is not None for x in row.languages.get(column.key, ()))
+
+
+def models_grid(board: TaskBoard, column: Column) -> Grid | None:
+    """Every model by every language in one column; ``None`` if no row was imported.
+
+    Rows that cover all languages come first, best first; the others have no mean, as it would be
+    over other languages, and stand by how many they cover. On the board of a sample, whose values
+    are not those of the whole, only imported rows are shown. Measured rows are in bold.
+    """
+    imported = [r for r in board.rows if r.source == "imported" and column.key in r.languages]
+    if not imported:
+        return None
+    apart = imported[0].elsewhere
+    rows = [
+        row
+        for row in ordered(board, column.key)
+        if column.key in row.languages and row.elsewhere == apart
+    ]
+    n = len(board.languages)
+    rows.sort(key=lambda row: -covered(board, row, column))  # stable: best first within
+    lines = []
+    for row in rows:
+        known = covered(board, row, column)
+        whole = row.cells.get(column.key) if known == n else None
+        cells = (
+            _with_trained(row),
+            Item("all" if known == n else f"{known} of {n}"),
+            value_item(column, whole and Cell(whole.value)),
+            *(value_item(column, Cell(x.value)) for x in row.languages[column.key]),
+        )
+        lines.append(Line(cells, "strong" if row.source == "measured" else ""))
+    return Grid(
+        f"{KIND_TITLES[column.kind]} {column.label}: every model by query language"
+        + (", over the whole corpus" if apart else ""),
+        ("Model", "Languages", "mean", *board.languages),
+        tuple(lines),
+        align="ll",
+    )
+
+
+def _with_trained(row: Row) -> Item:
+    name = name_of(row)
+    recipe = f" {row.recipe}" if row.recipe else ""
+    mark = TRAINED if row.trained_on_task else ""
+    return Item(name.text + recipe, sign=name.sign + mark)
+
+
+def facts_grid(board: TaskBoard) -> Grid | None:
+    """What is published about the imported models; ``None`` without any."""
+    rows = []
+    for row in board.rows:
+        if row.source != "imported":
+            continue
+        weights = {None: UNDEFINED, True: "open", False: "closed"}[row.open_weights]
+        rows.append(
+            (
+                _with_trained(row),
+                parameters_item(row.parameters),
+                Item(UNDEFINED if row.dimensions is None else str(row.dimensions)),
+                Item(row.released or UNDEFINED),
+                Item(weights),
+                Item(row.license or UNDEFINED),
+                Item(row.trained_on_task or UNDEFINED),
+                Item(row.reference or UNDEFINED),
+            )
+        )
+    headers = (
+        "Model", "Parameters", "Dimensions", "Released", "Weights", "Licence",
+        "Trained on data of the task", "Run by",
+    )  # fmt: skip
+    rows.sort(key=lambda x: x[0].text.lower())
+    return Grid("What is published about the models", headers, tuple(rows)) if rows else None
+
+
+def beside_grid(board: TaskBoard, whole: Board) -> Grid | None:
+    """Measured rows beside the published ones of the same models; ``None`` without any.
+
+    Means are over the languages that both have.
+    """
+    found = [x for x in whole.verified if x.task == board.task and not board.notes]
+    rows = []
+    for x in found:
+        column = Column("mono", x.measure, numbers.label(x.measure), None)
+        here = sum(c.here for c in x.checks) / len(x.checks)
+        there = sum(c.there for c in x.checks) / len(x.checks)
+        rows.append(
+            (
+                Item(x.model),
+                Item(x.published.model, sign=SIGNS["imported"]),
+                Item(f"{len(x.checks)} of {len(board.languages)}"),
+                value_item(column, Cell(here)),
+                value_item(column, Cell(there)),
+                Item(numbers.signed(x.measure, here - there)),
+                Item(f"{x.count('OK')} of {len(x.checks)}"),
+            )
+        )
+    if not rows:
+        return None
+    label = numbers.label(found[0].measure)
+    headers = (
+        "Model", "Published as", "Languages of both", f"{label} here", "published", "difference",
+        "settings OK",
+    )  # fmt: skip
+    return Grid("Beside what is published", headers, tuple(rows), align="lll")
+
+
+def pair_grid(board: TaskBoard, names: tuple[str, str], column: Column) -> Grid:
+    """Two rows by language in one column; the mean is over the languages that both have.
+
+    Raises:
+        UsageError: no row is called so, or more than one.
+    """
+    a, b = (_named(board, x) for x in names)
+    empty = (Cell(None),) * len(board.languages)
+    values = [[c.value for c in row.languages.get(column.key, empty)] for row in (a, b)]
+    lines: list[Line] = []
+    both: list[tuple[float, float]] = []
+    for language, x, y in zip(board.languages, *values, strict=True):
+        if x is not None and y is not None:
+            both.append((x, y))
+        lines.append(Line((Item(language), *_two(column, x, y))))
+    if both:
+        means = [sum(v) / len(both) for v in zip(*both, strict=True)]
+        label = f"mean of {len(both)} languages"
+        lines.append(Line((Item(label), *_two(column, *means)), "strong"))
+    headers = ("Language", name_of(a).text + SIGNS[a.source], name_of(b).text + SIGNS[b.source])
+    title = f"{board.title}: {column.kind} {column.label} by query language"
+    return Grid(title, (*headers, "difference"), tuple(lines))
+
+
+def _two(column: Column, x: float | None, y: float | None) -> tuple[Item, Item, Item]:
+    both = x is not None and y is not None
+    change = numbers.signed(column.measure, y - x) if both else UNDEFINED  # type: ignore[operator]
+    return value_item(column, Cell(x)), value_item(column, Cell(y)), Item(change)
+
+
+def _named(board: TaskBoard, name: str) -> Row:
+    """The row that a user calls ``name``: by its id, or by its model; measured rows first."""
+    found = [row for row in board.rows if name == row.id]
+    for source in ("measured", "published", "imported"):
+        found = found or [r for r in board.rows if r.source == source and name == name_of(r).text]
+        found = found or [r for r in board.rows if r.source == source and name == r.model]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UsageError(
+            f"{board.slug} has {len(found)} rows called {name!r}; name one by its id: "
+            f"{', '.join(r.id for r in found)}"
+        )
+    known = [r.model for r in board.rows]
+    raise UsageError(f"{board.slug} has no row {name!r}{did_you_mean(name, known)}")
 
 
 def _recipe(row: Row) -> str:
@@ -162,7 +332,9 @@ def kind_grid(board: TaskBoard, kind: Kind) -> Grid:
             *(value_item(c, row.cells.get(c.key), marked(board, c, row)) for c in columns),
         )
         for row in ordered(board, sort or columns[0].key)
-        if any(c.key in row.cells for c in columns) and not row.elsewhere
+        if any(c.key in row.cells for c in columns)
+        and not row.elsewhere
+        and row.source != "imported"
     )
     return Grid(
         f"{KIND_TITLES[kind]}: all measures",
@@ -175,7 +347,7 @@ def kind_grid(board: TaskBoard, kind: Kind) -> Grid:
 def language_grid(board: TaskBoard, column: Column) -> Grid:
     """One column by query language, with mean and median over languages."""
     holders = [row for row in ordered(board, column.key) if column.key in row.languages]
-    holders = [row for row in holders if not row.elsewhere]
+    holders = [row for row in holders if not row.elsewhere and row.source != "imported"]
     table = []
     for row in holders:
         values = [c.value for c in row.languages[column.key]]
@@ -251,7 +423,7 @@ def unseen(board: TaskBoard, row: Row) -> list[str]:
 
 
 def cost_grid(board: TaskBoard) -> Grid | None:
-    """Speed and memory of the runs; ``None`` if none is known."""
+    """Speed and memory of the runs, and size of the models; ``None`` if none is known."""
     rows = []
     for row in board.rows:
         if (facts := row.facts) is None:
@@ -260,6 +432,8 @@ def cost_grid(board: TaskBoard) -> Grid | None:
         rows.append(
             (
                 name_of(row),
+                parameters_item(row.parameters),
+                Item(UNDEFINED if row.dimensions is None else str(row.dimensions)),
                 Item(facts.device),
                 Item(facts.processor),
                 Item(numbers.count(facts.texts)),
@@ -269,9 +443,10 @@ def cost_grid(board: TaskBoard) -> Grid | None:
             )
         )
     headers = (
-        "Model", "Device", "Processor", "Texts", "Encoded texts/s", "Search", "Peak memory",
+        "Model", "Parameters", "Dimensions", "Device", "Processor", "Texts", "Encoded texts/s",
+        "Search", "Peak memory",
     )  # fmt: skip
-    return Grid("Speed and memory", headers, tuple(rows), align="lll") if rows else None
+    return Grid("Speed and size", headers, tuple(rows), align="lrrll") if rows else None
 
 
 def _seconds(value: float | None) -> str:
@@ -296,36 +471,36 @@ def command_grid(board: TaskBoard) -> Grid | None:
 
 
 def overview_grid(board: Board) -> Grid:
-    """All models across tasks."""
+    """All models across tasks, but for imported ones, which can be hundreds: :func:`models_grid`.
+
+    The mean comes first: a code host cuts tables on the right.
+    """
     overview = board.overview
-    groups: list[tuple[str, int]] = [("", 3)]
+    shown = [(i, row) for i, row in enumerate(overview.rows) if row.source != "imported"]
+    recipes = any(row.recipe for _, row in shown)
+    headers = ["Model", *(["Recipe"] if recipes else []), *(["Mean"] if overview.averaged else [])]
+    groups: list[tuple[str, int]] = [("", len(headers))]
     for c in overview.columns:
         if groups[-1][0] == c.title:
             groups[-1] = (c.title, groups[-1][1] + 1)
         else:
             groups.append((c.title, 1))
     rows = []
-    for i, row in enumerate(overview.rows):
+    for i, row in shown:
         options = f" ({row.options})" if row.options else ""
-        items = [
-            Item(row.model + options, sign=SIGNS[row.source]),
-            Item(row.recipe or UNDEFINED),
-            parameters_item(row.parameters),
-        ]
+        items = [Item(row.model + options, sign=SIGNS[row.source])]
+        if recipes:
+            items.append(Item(row.recipe or UNDEFINED))
+        if overview.averaged:
+            whole = Column("multi", "map", "", None)
+            items.append(value_item(whole, Cell(row.mean), _overall(board, "mean", i)))
         for c in overview.columns:
             cell = row.cells.get(c.key)
             plain = None if cell is None else Cell(cell.value)
             items.append(value_item(c.column, plain, _overall(board, c.key, i)))
-        if overview.averaged:
-            whole = Column("multi", "map", "", None)
-            items.append(value_item(whole, Cell(row.mean), _overall(board, "mean", i)))
         rows.append(tuple(items))
-    headers = ["Model", "Recipe", "Parameters"]
     headers += [f"{c.column.kind} {c.column.label}" for c in overview.columns]
-    if overview.averaged:
-        headers.append("Mean")
-        groups.append(("", 1))
-    return Grid("All tasks", tuple(headers), tuple(rows), tuple(groups), align="ll")
+    return Grid("All tasks", tuple(headers), tuple(rows), tuple(groups), align="ll"[: 1 + recipes])
 
 
 def _overall(board: Board, key: str, row: int) -> Mark:

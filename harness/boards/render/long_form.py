@@ -1,6 +1,7 @@
 """Boards in long form, one value a line: CSV and parquet.
 
-Parquet has all; CSV omits single pairs of languages, which would be most of its lines.
+Parquet has all; CSV omits what would be most of its lines: single pairs of languages, and imported
+rows, which have a table of their own (``published/TASK.csv``).
 """
 
 from __future__ import annotations
@@ -68,11 +69,12 @@ def to_table(board: Board) -> Any:
 
 
 def csv(table: Any, board: str) -> bytes:
-    """The lines of one board of :func:`to_table` as CSV, single pairs of languages left out."""
+    """The lines of one board of :func:`to_table` as CSV, without pairs of languages and imports."""
     import pyarrow.compute as pc
     from pyarrow.csv import WriteOptions, write_csv
 
     kept = pc.and_(pc.equal(table["board"], board), pc.is_null(table["passage_language"]))
+    kept = pc.and_(kept, pc.not_equal(table["source"], "imported"))
     table = table.filter(kept).drop_columns(["board", "passage_language"])
     sink = io.BytesIO()
     write_csv(table, sink, WriteOptions(quoting_style="needed"))

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from harness.boards.board import Board, Column, TaskBoard
 from harness.boards.render.grids import (
     addition_grid,
+    beside_grid,
     command_grid,
     cost_grid,
+    facts_grid,
     headline,
     kind_grid,
     language_grid,
     main_grid,
     matrix_grid,
-    name_of,
+    models_grid,
     overview_grid,
     seen_grid,
 )
+from harness.boards.render.legend import about, legend, of_models, signs
 from harness.console import numbers
-from harness.console.markdown import bullets, code, escaped, folded, item, table
+from harness.console.markdown import bullets, code, escaped, folded, table
 from harness.console.tables import Grid
 
 GENERATED = "<!-- Written by `harness board` from the records beside it; changes here are lost. -->"
-PUBLISHED = (
-    "† published, not measured here: shown with the others, never ranked with them.",
-    "‡ imported from result files of another harness.",
-)
 
 
 def overview(board: Board) -> str:
@@ -55,29 +52,59 @@ def _legend(board: Board) -> str:
     averaged = [c for c in board.overview.columns if c.key in board.overview.averaged]
     named = ", ".join(f"{c.title} {c.column.kind} {c.column.label}" for c in averaged)
     lines = [f"Mean is over {escaped(named)}."] if named else []
-    signs = {r.source for r in board.overview.rows}
-    return bullets([*lines, *_signs(signs), "Best value in bold, second best underlined."])
-
-
-def _signs(sources: Iterable[str]) -> list[str]:
-    present = set(sources)
-    shown = (("published", PUBLISHED[0]), ("imported", PUBLISHED[1]))
-    return [words for source, words in shown if source in present]
+    rows = board.overview.rows
+    found = {r.source for r in rows if r.source != "imported"}
+    imported = len({r.model for r in rows if r.source == "imported"})
+    if imported:
+        models = numbers.plural(imported, "model")
+        lines.append(f"{models} as published by others are on the boards of their tasks.")
+    return bullets([*lines, *signs(found), "Best value in bold, second best underlined."])
 
 
 def task_board(board: TaskBoard, whole: Board) -> str:
-    """The board of one task."""
+    """The board of one task: scores first, then what they are by, then speed and commands."""
     parts = [f"# {escaped(board.title)}\n\n{GENERATED}\n", *_head(board), _main(board, whole)]
+    beside = beside_grid(board, whole)
+    if beside is not None:
+        parts.append(f"{_section(beside)}\n{bullets([_BESIDE])}")
     parts.append(_additions(board, whole))
     if not board.per_language_only:
         parts += [_section(kind_grid(board, kind)) for kind in board.kinds]
     parts += [_section(language_grid(board, c)) for c in _by_language(board)]
+    parts.append(_models(board))
     seen = seen_grid(board, [c for c in headline(board) if c.measure == _main_measure(board)])
     parts += [_section(x) for x in (seen,) if x is not None]
     parts.append(_matrices(board))
     parts += [_section(x) for x in (cost_grid(board), command_grid(board)) if x is not None]
     parts.append(_digests(board))
     return "\n".join(x for x in parts if x)
+
+
+_BESIDE = (
+    "Means over the languages that both have. All records with something published beside them, "
+    "and why they differ: [verified.md](verified.md)."
+)
+
+
+def _models(board: TaskBoard) -> str:
+    """Imported rows by language, and what is published about their models: folded."""
+    column = next(c for c in board.every if c.key == board.sort)
+    grid = models_grid(board, column)
+    if grid is None:
+        return ""
+    lines = bullets(escaped(x) for x in of_models(board))
+    count = numbers.plural(len(grid.rows), "model")
+    parts = [f"## {escaped(grid.title)}\n", folded(count, f"{table(grid)}\n{lines}")]
+    if facts := facts_grid(board):
+        parts += [f"## {escaped(facts.title)}\n", folded(count, table(facts))]
+    return "\n".join(parts)
+
+
+def main_part(board: TaskBoard, whole: Board, sort: str | None = None) -> str:
+    """Title, marks, the main table in the order of a column, and its legend."""
+    title = f"# {escaped(board.title)}\n"
+    lines = bullets(escaped(x) for x in legend(board, whole, sort))
+    return "\n".join([title, *_head(board), f"{table(main_grid(board, sort))}\n{lines}"])
 
 
 def _main_measure(board: TaskBoard) -> str:
@@ -96,29 +123,14 @@ def _section(grid: Grid) -> str:
 
 
 def _head(board: TaskBoard) -> list[str]:
-    passages = sum(board.passages.values())
-    facts = (
-        f"{numbers.plural(len(board.languages), 'language')} ({', '.join(board.languages)}), "
-        f"{numbers.plural(board.questions, 'question')}, {numbers.plural(passages, 'passage')}, "
-        f"text: {escaped(board.text)}."
-    )
-    notes = [f"**{escaped(note)}.**\n" for note in board.notes]
-    return [*notes, facts + "\n"]
+    notes, facts = about(board)
+    return [*(f"**{escaped(x)}**\n" for x in notes), escaped(facts) + "\n"]
 
 
 def _main(board: TaskBoard, whole: Board) -> str:
-    column = next(c for c in board.every if c.key == board.sort)
-    lines = [
-        f"In the order of {column.kind} {escaped(column.label)}; in brackets "
-        f"{numbers.percent(whole.level, 0)} intervals (bootstrap over questions).",
-        "Best measured value in bold, second best underlined.",
-        escaped(whole.method),
-        *_ties(board),
-        *_signs(r.source for r in board.rows),
-        *_row_notes(board),
-    ]
     apart = _section(main_grid(board, elsewhere=True))
-    return f"## Models\n\n{table(main_grid(board))}\n{bullets(lines)}" + (apart and f"\n{apart}")
+    lines = bullets(escaped(x) for x in legend(board, whole))
+    return f"## Models\n\n{table(main_grid(board))}\n{lines}" + (apart and f"\n{apart}")
 
 
 def _additions(board: TaskBoard, whole: Board) -> str:
@@ -130,34 +142,6 @@ def _additions(board: TaskBoard, whole: Board) -> str:
         f"{numbers.percent(whole.level, 0)} (Student's, over what each question adds to it)."
     )
     return f"{_section(grid)}\n{bullets([line])}"
-
-
-def _ties(board: TaskBoard) -> list[str]:
-    names = {row.id: item(name_of(row)) for row in board.rows}
-    found = []
-    for c in headline(board):
-        ranking = board.rankings.get(c.key)
-        if ranking is None or c.better is None or len(ranking.order) < 2:
-            continue
-        label = f"{c.kind} {escaped(c.label)}"
-        if not ranking.tested:
-            found.append(f"{label}: no pair could be tested.")
-        elif ranking.ties:
-            groups = "; ".join(" = ".join(names[x] for x in tie) for tie in ranking.ties)
-            found.append(f"{label}, not significantly different: {groups}.")
-        else:
-            found.append(f"{label}: all rows are significantly different.")
-    return found
-
-
-def _row_notes(board: TaskBoard) -> list[str]:
-    """What distinguishes rows from the others of their board, once for all rows concerned."""
-    by_note: dict[str, list[str]] = {}
-    for row in board.rows:
-        for note in row.notes:
-            recipe = f" {escaped(row.recipe)}" if row.recipe else ""
-            by_note.setdefault(note, []).append(item(name_of(row)) + recipe)
-    return [f"{', '.join(rows)}: {escaped(note)}." for note, rows in by_note.items()]
 
 
 def _matrices(board: TaskBoard) -> str:

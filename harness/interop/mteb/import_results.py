@@ -138,7 +138,8 @@ def read_results(paths: Sequence[Path], *, every: bool = False) -> Imports:
     if not rows.by_key:
         named = " ".join(str(x) for x in paths)
         raise RecordError("; ".join(sentences) or f"{named}: {_no_results()}")
-    return Imports(tuple(rows.by_key.values()), files, tuple(sentences))
+    known = tuple(replace(x, trained=facts.trained(x)) for x in rows.by_key.values())
+    return Imports(known, files, tuple(sentences))
 
 
 def _no_results() -> str:
@@ -234,7 +235,6 @@ def _read(
             origin=f"mteb {version}" if _is_short(version) else "mteb of an unknown version",
             data_digest=str(data) if _is_short(data) else "",
             facts=facts,
-            trained=_trained(row.task, facts),
         )
         for row in found
     ]
@@ -242,12 +242,6 @@ def _read(
 
 def _is_short(value: Any) -> bool:
     return isinstance(value, str) and _NAME.fullmatch(value) is not None
-
-
-def _trained(task: str, facts: ModelFacts | None) -> str | None:
-    data = () if facts is None or facts.training_data is None else facts.training_data
-    same = training_data_of(task)
-    return ", ".join(x for x in data if x in same) or None
 
 
 def _splits(document: Document) -> dict[str, list[Document]]:
@@ -490,6 +484,27 @@ class _Models:
     def __init__(self, problems: Problems) -> None:
         self._problems = problems
         self._read: dict[Path, Document] = {}
+        self._training: dict[str, set[str]] = {}
+        self._base: dict[str, str] = {}
+
+    def trained(self, row: Published) -> str | None:
+        """The training data of a row's model that are of its task; ``None`` if none are known.
+
+        If it has none itself, those of a model that it was made from, as far as these were read
+        too: ``MIRACLRetrieval, through BAAI/bge-m3``.
+        """
+        same = training_data_of(row.task)
+        own = None if row.facts is None else row.facts.training_data
+        if found := [x for x in own or () if x in same]:
+            return ", ".join(found)
+        seen = {row.model}
+        name = self._base.get(row.model)
+        while name is not None and name not in seen:
+            if found := sorted(self._training.get(name, set()) & same):
+                return f"{', '.join(found)}, through {name}"
+            seen.add(name)
+            name = self._base.get(name)
+        return None
 
     def of(self, path: Path) -> tuple[str, str | None, str, ModelFacts | None]:
         """Name, revision, options and facts: from model_meta.json, else from the folders."""
@@ -508,7 +523,12 @@ class _Models:
             name = _printable(at.parent.name.replace("__", "/")) or "unknown"
         if not _is_short(revision):
             revision = _printable(at.name) or None
-        return str(name), revision, _printable(options), _facts(meta) if meta else None
+        facts = _facts(meta) if meta else None
+        if facts is not None:
+            self._training.setdefault(str(name), set()).update(facts.training_data or ())
+        if _is_short(base := meta.get("adapted_from")):
+            self._base[str(name)] = str(base)
+        return str(name), revision, _printable(options), facts
 
     def _meta(self, folder: Path) -> Document:
         if folder not in self._read:

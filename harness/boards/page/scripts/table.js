@@ -261,7 +261,7 @@ function tableNote({ task, column, languages }, rows) {
     `${rows.length} of ${plural(all, "row")}. Best measured value in bold, second underlined.`,
   ];
   if (languages !== null) notes.push("Ranks and ties are known over all languages alone.");
-  else if (ranking && !ranking.tested && ranking.spans.filter(Boolean).length > 2)
+  else if (ranking && ranking.untested)
     notes.push("Rows were not tested against each other in this column.");
   else if (ranking?.ties.length)
     notes.push("A range of ranks means that the data do not tell these rows apart.");
