@@ -90,7 +90,7 @@ class Breakdown:
     seen: tuple[str, ...] | None
     """Languages of the task that count as seen in training; ``None`` but for ``by="seen"``."""
     seen_stated: bool
-    """They were stated by the caller, not read from the record."""
+    """Whether ``trained`` was stated by the caller rather than read from the record."""
     partial: Mapping[str, Any]
     """Why the record is less than the whole task; empty if whole."""
     level: float
@@ -98,7 +98,7 @@ class Breakdown:
     seed: int
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per kind, slice and measure."""
+        """A pandas frame with one row per kind, slice and measure."""
         import pandas as pd
 
         return pd.DataFrame(
@@ -133,17 +133,15 @@ def break_down(
 ) -> Breakdown:
     """Means and 95 % intervals of a task's measures for slices of its queries, kind by kind.
 
-    Intervals are those of :func:`harness.stats.resampling.cluster_bootstrap` (BCa): questions
-    are resampled within a slice, all their queries with them. Which slice a question falls into is
-    taken as given.
+    Intervals are those of :func:`harness.stats.resampling.cluster_bootstrap` (BCa): questions are
+    resampled within a slice, each with all its queries; the assignment of questions to slices is
+    taken as fixed.
 
     Args:
         record: with its per-query table.
-        by: one of :data:`BY`. ``pair`` is of cross settings alone;
-            ``golds`` of multi, and of any kind whose queries differ in their number of relevant
-            passages; the
-            others of every kind. Lengths are split at the quartiles of each query language's
-            questions.
+        by: one of :data:`BY`. ``pair`` applies to cross settings only, ``golds`` (the number of
+            relevant passages) to multi and to any kind whose queries differ in it, the others to
+            every kind. Lengths are split at the quartiles of each query language's questions.
         task: a task of the record; may be left out where there is one.
         measures: of the table; default: those the task shows first.
         seen: languages the model was trained on, instead of those the record names. Only the
@@ -191,9 +189,9 @@ def break_down(
 def _by_kind(
     record: Record, task: Task, measures: Sequence[str] | None
 ) -> Iterator[tuple[Kind, PerQuery]]:
-    """The rows of each kind of setting, with those of ``measures`` that the kind defines.
+    """The rows of each kind of setting, with those of ``measures`` that it defines.
 
-    ``measures`` are by default those that the record shows first.
+    By default the measures are those that the record shows first.
 
     Raises:
         UsageError: the record lacks a measure.
@@ -224,7 +222,7 @@ def _trained(record: Record, stated: Sequence[str] | None) -> frozenset[str]:
     """Primary subtags of the languages seen in training.
 
     For a model of `harness train` these are the languages of that training: a language that only
-    its base has seen is the transfer one asks about.
+    its base has seen is what transfer is measured on.
     """
     model = record.contents.model
     of_record = model.languages if model.training is None else model.training.languages
@@ -240,9 +238,10 @@ def _trained(record: Record, stated: Sequence[str] | None) -> frozenset[str]:
 def _table(
     rows: PerQuery, kind: Kind, division: Division, by: str, draw: Callable[..., Bootstrap]
 ) -> Table:
-    """The slices that have rows; each has a bootstrap of its own, but languages and pairs.
+    """The slices that have rows.
 
-    These come out of one bootstrap of the whole kind, as the record's own intervals do.
+    Languages and pairs share one bootstrap of the whole kind, as the record's own intervals do;
+    every other slice has its own.
     """
     measures = list(rows.values)
     together: Estimates | None = None
@@ -263,7 +262,7 @@ def _table(
 
 
 def _row(name: str, rows: PerQuery, estimates: Estimates, at: tuple[int, ...]) -> Slice:
-    """One slice; ``at`` is where ``estimates`` hold it, without the measure."""
+    """One slice; ``at`` is its index in ``estimates``, without the measure's axis."""
     cells = {}
     for m, (measure, values) in enumerate(rows.values.items()):
         defined = ~np.isnan(values)
@@ -295,11 +294,11 @@ class Division(NamedTuple):
     of: NDArray[np.object_]
     """(R,): the name of the slice that each row is in."""
     names: Sequence[str]
-    """In the order they are shown; some may have no row."""
+    """Names in display order; some may have no row."""
 
 
 def _divisions_of(rows: PerQuery, kind: Kind, by: str, trained: frozenset[str]) -> list[Division]:
-    """How ``rows`` are divided by one of :data:`BY`; empty where that says nothing of their kind.
+    """The divisions of ``rows`` by one of :data:`BY`; empty where it does not apply to their kind.
 
     ``trained`` is the primary subtags of the languages seen in training, for ``seen``.
     """

@@ -1,7 +1,7 @@
-"""Records side by side: differences, how sure they are, where they come from.
+"""Compare records: differences, their uncertainty, and where they come from.
 
-The first record is the baseline. What is compared is the macro mean, per kind of setting and
-measure; a question, with all its queries, is what is resampled and what is swapped.
+The first record is the baseline. Macro means are compared per kind of setting and
+measure; questions, each with all its queries, are resampled and swapped.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class Against:
     verdict: Verdict
     languages: tuple[LanguageComparison, ...]
     pairs: tuple[LanguageComparison, ...]
-    """Of cross settings; else empty."""
+    """Of cross settings; otherwise empty."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class MeasureComparison:
     """One per record but the baseline."""
     pairs: tuple[Pair, ...]
     ranks: tuple[RankSpan, ...]
-    """One per record, 1 = best; empty where neither end is good."""
+    """One per record, 1 = best; empty if neither direction of the measure is better."""
     ties: tuple[tuple[int, ...], ...]
     """Groups of records of which no two are significantly different, highest or best first."""
 
@@ -153,10 +153,11 @@ class KindComparison:
     questions: int
     """Distinct question ids: what is resampled and swapped."""
     smallest_p_value: float
-    """That the permutations can give; times the comparisons it must be below alpha to show any."""
+    """The smallest possible p-value; multiplied by the number of comparisons it must be below
+    alpha."""
     measures: tuple[MeasureComparison, ...]
     lead: str
-    """The measure of ``flips``, and of tables that show one."""
+    """The measure of ``flips``, and of tables that show only one measure."""
     flips: tuple[Change, ...]
 
 
@@ -179,15 +180,15 @@ class Comparison:
     """What :func:`compare` returns."""
 
     mismatches: tuple[Differing, ...]
-    """By what the records do not measure the same thing; not empty only if forced."""
+    """Facts by which the records do not measure the same thing; empty unless forced."""
     records: tuple[Side, ...]
     differing: tuple[Differing, ...]
-    """In what else they differ: what is being compared."""
+    """Other facts that differ: what is being compared."""
     left_out: tuple[str, ...]
-    """Tasks that some record lacks."""
+    """Tasks missing from some record."""
     tasks: tuple[TaskComparison, ...]
     comparisons: int
-    """Number that Holm's correction is over: records pairwise, kinds, measures, tasks."""
+    """Number of comparisons in Holm's correction: pairs of records x kinds x measures x tasks."""
     alpha: float
     power: float
     level: float
@@ -206,15 +207,15 @@ class Comparison:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as JSON values; undefined numbers are ``None``, records are by number."""
+        """Everything as JSON values: undefined numbers are ``None``, records are numbered."""
         document = {"forced": bool(self.mismatches), "note": self.note}
         return document | finite(asdict(self))
 
 
 KEY_BIAS = ("rank_distance", "own_language_first", "other_language_recall@10")
-"""Compared in addition to the measures that a record shows first, if all records have them."""
+"""Compared in addition to the measures shown first, if all records have them."""
 _LEAD = "map"
-"""The default measure of tables that show one, if it is compared."""
+"""The default measure of tables that show only one, if it is compared."""
 
 
 def compare(
@@ -384,7 +385,7 @@ def _texts(task: Task, data_dir: Path | None) -> tuple[Mapping[tuple[str, str], 
 def _recorded(
     task: Task, kind: Kind, measures: Sequence[str]
 ) -> list[Sequence[float | None]] | None:
-    """A record's intervals of its means; ``None`` if it has none like ours."""
+    """The intervals stored in a record; ``None`` if it has none of our level."""
     intervals = task.intervals
     if intervals is None or intervals.level != LEVEL or kind not in intervals.means:
         return None
@@ -397,7 +398,7 @@ def _values(
     resamples: int,
     seed: int,
 ) -> list[list[Value]]:
-    """Macro means with intervals, by measure and record; what is not recorded is drawn."""
+    """Macro means with intervals, by measure and record; missing intervals are bootstrapped."""
     found: list[list[Value]] = [[] for _ in paired.measures]
     for values, intervals in zip(paired.values, recorded, strict=True):
         means = question_shares(paired.rows, values).sum(axis=0)
@@ -497,7 +498,7 @@ def _compared(
 
 
 def verdict(difference: float, adjusted: float, better: Better | None) -> Verdict:
-    """What a difference and its corrected p-value say, in a word."""
+    """The verdict on a difference with its corrected p-value."""
     if difference != difference:
         return "undefined"
     if not adjusted <= ALPHA:
@@ -534,7 +535,7 @@ def _parts(
     m: int,
     better: Better | None,
 ) -> tuple[LanguageComparison, ...]:
-    """One entry per name; ``of`` (R,) says which of ``names`` each row is of."""
+    """One entry per name; ``of`` (R,) is the index in ``names`` of each row's name."""
     defined = ~np.isnan(change)
     sign = np.where(change > EQUAL, 2, np.where(change < -EQUAL, 0, 1))
     cells = of[defined] * 3 + sign[defined]

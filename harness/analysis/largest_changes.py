@@ -13,7 +13,7 @@ from harness.evaluation.record_fields import Partial
 from harness.stats.per_query import Paired
 
 EQUAL = 1e-12
-"""Values closer than this are the same: sums of the same terms in another order."""
+"""Values closer than this are equal: the order of summation differs."""
 
 
 def most_changed(
@@ -21,7 +21,7 @@ def most_changed(
 ) -> list[Change]:
     """The ``n`` questions whose value in some setting differs most from that of record 0.
 
-    Of equal changes that of the question comes first which changed most over all its settings.
+    Ties are broken by the question's mean change over all its settings.
     ``texts`` are by (query language, question id). A question without a change is not listed.
     """
     rows, m = paired.rows, paired.measures.index(measure)
@@ -69,8 +69,7 @@ def question_texts(
 ) -> tuple[Mapping[tuple[str, str], str], str | None]:
     """Texts of a record's questions by (language, id), without touching the network.
 
-    Returns no texts, and why, where the data is not at
-    hand or not that of the record.
+    Returns no texts, and the reason, if the data is not available or is not the record's.
     """
     from harness.data.loading import load
     from harness.data.task import find_task
@@ -109,7 +108,7 @@ class Change:
     baseline: float
     value: float
     changed: int
-    """Settings of the kind in which the question's value is another."""
+    """Settings of the kind in which the question's value changed."""
     settings: int
     """Settings of the kind in which both records define its value."""
     text: str | None

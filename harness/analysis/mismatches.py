@@ -1,4 +1,4 @@
-"""Whether records measure the same thing, and in what else they differ."""
+"""Whether records measure the same thing, and how else they differ."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _TOLD = ("task_digest", "dimensions", "measures")
 _MODEL = ("name", "kind", "similarity", "fingerprint", "prompts", "languages", "parameters")
 _DIGESTS = ("data_digest", "task_digest", "fingerprint", "whole")
 _DIGITS = 12
-"""Of a digest, in a message."""
+"""Characters of a digest shown in a message."""
 
 
 @dataclass(frozen=True)
 class Differing:
-    """One fact that is not the same in all records."""
+    """One fact that differs between records."""
 
     task: str | None
     """``None``: of the model, or of the run as a whole."""
     field: str
     values: tuple[str, ...]
-    """One per record, in their order, as words."""
+    """One text per record, in order."""
 
     def __str__(self) -> str:
         where = f"{self.task} " if self.task else ""
@@ -72,7 +72,7 @@ def shared_tasks(documents: Sequence[Contents], chosen: Sequence[str] = ()) -> l
 
 
 def mismatches(documents: Sequence[Contents], tasks: Sequence[str]) -> list[Differing]:
-    """Everything by which the records do not measure the same thing on ``tasks``."""
+    """All facts by which the records do not measure the same thing on ``tasks``."""
     found: list[Differing] = []
     for task in tasks:
         entries = [_entry(d, task) for d in documents]
@@ -82,7 +82,7 @@ def mismatches(documents: Sequence[Contents], tasks: Sequence[str]) -> list[Diff
 
 
 def other_differences(documents: Sequence[Contents], tasks: Sequence[str]) -> list[Differing]:
-    """In what else the records differ: model, options, device, software, facts of no consequence.
+    """How else the records differ: model, options, device, software, facts of no consequence.
 
     These are what is being compared, so they are not refused.
     """
@@ -90,7 +90,7 @@ def other_differences(documents: Sequence[Contents], tasks: Sequence[str]) -> li
     models = [d.model.to_dict() for d in documents]
     for field in _MODEL:
         values = [x[field] for x in models]
-        if field == "prompts":  # an empty one is none
+        if field == "prompts":  # treat an empty prompt as none
             values = [{role: x for role, x in value.items() if x} for value in values]
         found += _differing(None, field, values)
     for title, tables in (

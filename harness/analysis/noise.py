@@ -40,14 +40,15 @@ Vectors = Mapping[tuple[Role, str], NDArray[np.float32]]
 BATCH_SIZES = (1, 8, 32, 128)
 HALVES: tuple[Dtype, ...] = ("bfloat16", "float16")
 HALF_BATCH_SIZE = 8
-"""Half precision is also tried in batches of this size: processors are slow at it text by text."""
+"""Half precision is also tried in batches of this size: on a CPU single texts are slow."""
 BLOCK = 16
 """Queries of a block of scores in the variant of the search; :data:`harness.search.tiles.ROWS`
 else."""
 FACTOR = 3
-"""A tolerance is this many times the largest drift seen: few variants do not show the worst."""
+"""A tolerance is this many times the largest drift seen: a few variants do not show the worst
+case."""
 LEAST = Decimal("1e-6")
-"""No tolerance is smaller: sums of float64 in another order differ below it."""
+"""The smallest tolerance: below it, float64 sums in another order differ."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Drift:
-    """What one measure of one kind of setting did, against the reference run."""
+    """The drift of one measure of one kind of setting from the reference run."""
 
     kind: str
     measure: str
@@ -78,11 +79,11 @@ class Drift:
     language: str
     """The query language whose mean drifted most."""
     language_mean: float
-    """How far, without sign."""
+    """Its absolute drift."""
     setting: str
     question: str
     query: float
-    """How far the value of the query that moved most (its setting and question) did, unsigned."""
+    """The largest absolute drift of a single query's value in one setting."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class Outcome:
     changed: Mapping[str, float]
     """Kind -> share of its rows (query and setting) with any value that is not the reference's."""
     cosine_distance: float
-    """The greatest between a text's vector and its vector in the reference run."""
+    """The greatest cosine distance between a text's vector and its reference vector."""
     moved: tuple[Drift, ...]
 
 
@@ -108,9 +109,9 @@ class Noise:
     task: str
     partial: Mapping[str, Any]
     nothing: str | None
-    """Why the model has nothing that could be varied; ``None`` where it has."""
+    """Why nothing can be varied with this model; ``None`` if something can."""
     threads: int
-    """Of the reference run."""
+    """Seconds of the reference run."""
     shown: tuple[str, ...]
     """The measures that the task shows first."""
     reference: Mapping[str, Mapping[str, float]]
@@ -121,9 +122,9 @@ class Noise:
         """Measure -> ``mean`` and ``language`` -> proposed tolerance.
 
         Three times the largest drift, over kinds and variants, of a macro mean and of a query
-        language's mean, rounded up to one digit and at least 1e-6. Without ``half`` those variants
-        count that are in float32; with it all, so that it is never the smaller. Empty if ``half``
-        is asked for and no such variant ran.
+        language's mean, rounded up to one digit and at least 1e-6. Without ``half`` only float32
+        variants count; with it all do, so it is never smaller. Empty if ``half`` is requested and
+        no such variant ran.
         """
         ran = [x for x in self.outcomes if x.skipped is None and (half or not x.variant.half)]
         if half and not any(x.variant.half for x in ran):
@@ -141,7 +142,7 @@ class Noise:
         }
 
     def toml(self) -> str:
-        """The tolerances as TOML, to be pasted; empty where nothing could be varied."""
+        """The tolerances as TOML to paste into a policy; empty if nothing could be varied."""
         parts = []
         for name, half in (("float32", False), ("half", True)):
             rows = [
@@ -182,8 +183,8 @@ def measure_noise(
     """Run a model over a task in several equivalent ways and report how far the scores move.
 
     The reference run takes the model's own batch size (or that of ``options``), float32, the
-    threads in force and blocks of :data:`harness.search.tiles.ROWS` queries. Batches are smaller
-    than the model's own by handing it fewer texts at a time, so that this works for every encoder.
+    threads in force and blocks of :data:`harness.search.tiles.ROWS` queries. Smaller batches are
+    made by passing fewer texts at a time, which works for every encoder.
 
     Args:
         model: as :func:`harness.evaluate` takes it.
@@ -247,7 +248,7 @@ def _nothing_to_vary(model: Model, spec: TaskSpec) -> Noise:
 
 
 def _variants(prepared: Prepared, threads: int) -> Iterator[tuple[Variant, str | None]]:
-    """All variants, and why one would vary nothing here."""
+    """All variants, each with the reason if it would change nothing here."""
     yield Variant("run again"), None
     for size in BATCH_SIZES:
         yield Variant(f"batch size {size}", batch_size=size), None
@@ -329,14 +330,14 @@ def _varied(variant: Variant, model: str | object, options: RunOptions) -> Dense
     size = variant.batch_size or options.model.batch_size
     loaded = load_model(model, replace(options.model, batch_size=size, dtype=variant.dtype))
     assert is_dense(loaded)
-    # A model that is in the harness's form already takes no options: it would run as it is.
+    # A loaded model takes no more options: it would run unchanged.
     if variant.half and loaded.facts.get("dtype") != variant.dtype:
         raise UsageError(f"{loaded.name} has no choice of number formats")
     return loaded if variant.batch_size is None else _Batched(loaded, variant.batch_size)
 
 
 class _Batched:
-    """A model that is handed ``size`` texts at a time, whether or not it makes batches itself."""
+    """A model that gets ``size`` texts at a time, whether or not it batches itself."""
 
     def __init__(self, model: DenseModel, size: int) -> None:
         self._model, self._size = model, size
@@ -374,7 +375,7 @@ def in_threads(number: int) -> Iterator[None]:
 
 
 class _Labelled:
-    """Tells of stages under a variant's name."""
+    """Reports stages under a variant's name."""
 
     def __init__(self, progress: Progress, label: str) -> None:
         self._progress, self._label = progress, label
@@ -385,10 +386,10 @@ class _Labelled:
 
 
 def drifts(before: PerQuery, after: PerQuery) -> tuple[tuple[Drift, ...], dict[str, float]]:
-    """What moved, by kind and measure, and kind -> share of its rows that changed at all.
+    """Drifts by kind and measure, and kind -> share of its rows that changed at all.
 
-    Both tables are of the same queries in the same settings. A measure that a kind nowhere defines
-    is left out.
+    Both tables are of the same queries in the same settings. A measure that is undefined on all
+    rows of a kind is left out.
     """
     changed: dict[str, float] = {}
     moved = []

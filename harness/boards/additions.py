@@ -1,7 +1,7 @@
-"""What an addition buys: post-processing, a reranker or translated queries, against without.
+"""What an addition (post-processing, a reranker, translated queries) buys a system.
 
-A record of such a system names the one it was added to. Where that one is on the same board, the
-two are set side by side, question by question.
+A record of such a system names the one it was added to. If that one is on the same board, the two
+are compared question by question.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from harness.stats.resampling import LEVEL
 def additions(
     rows: Sequence[Row], members: Sequence[tuple[Tracked, TrackedTask]], columns: Sequence[Column]
 ) -> tuple[Addition, ...]:
-    """All pairs of a system and the same without its addition.
+    """All pairs of a system and the same system without its addition.
 
     Args:
-        rows: of one board; the first of them are those of ``members``.
+        rows: of one board, beginning with those of ``members``.
         members: the records behind them.
-        columns: in which they are compared, if both have values per question.
+        columns: to compare, if both have values per question.
     """
     found = []
     for row, (tracked, entry) in zip(rows, members, strict=False):
         first = tracked.contents.model.facts.get("first")
-        # One without a fingerprint may have changed in between.
+        # A model without a fingerprint may have changed in between.
         if not isinstance(first, dict) or first["fingerprint"] is None:
             continue
         for base, (plain, other) in zip(rows, members, strict=False):

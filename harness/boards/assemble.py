@@ -1,4 +1,4 @@
-"""From tracked records to boards: which rows go on which board, and in which order."""
+"""Make boards from tracked records: which rows go on which board, in which order."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ METHOD = (
     "exclude."
 )
 _ORDER = ("map", "recall@1", "recall@10", "ndcg@10", "mrr@10", "recall@100", *KEY_BIAS)
-"""Of measures in the main table; others that a task names follow."""
+"""Order of measures in the main table; a task's other measures follow."""
 
 _OF_A_SAMPLE = {"sampled_corpus", "golds_outside_sample", "questions_without_gold"}
 
@@ -50,7 +50,7 @@ Member = tuple[Tracked, TrackedTask]
 
 
 def make_board(found: Leaderboards) -> Board:
-    """Lay records side by side: one board per task, and one across tasks."""
+    """Make one board per task, and one across tasks."""
     groups: dict[tuple[str, ...], list[Member]] = {}
     for tracked in found.records:
         for task in tracked.contents.tasks:
@@ -85,7 +85,7 @@ def _what(task: TrackedTask) -> tuple[str, ...]:
 
 
 def _latest(members: Sequence[Member]) -> list[Member]:
-    """One row for one model with one set of options: of several records the latest.
+    """One row per model and set of options: of several records, the latest.
 
     A model without a fingerprint may have changed in between, so all its records stay.
     """
@@ -99,7 +99,7 @@ def _latest(members: Sequence[Member]) -> list[Member]:
 
 
 def _slugs(groups: Mapping[tuple[str, ...], Sequence[Member]]) -> dict[tuple[str, ...], str]:
-    """Names of boards: the task's for the one that measures all of it for most rows."""
+    """Names of boards: the board of the whole task with most rows gets the task's own name."""
 
     def rank(what: tuple[str, ...]) -> tuple[int, tuple[str, ...]]:
         return (-len(groups[what]), what)
@@ -122,19 +122,19 @@ def _slugs(groups: Mapping[tuple[str, ...], Sequence[Member]]) -> dict[tuple[str
 
 
 def _only_sampled(task: TaskFacts) -> bool:
-    """Whether all that sets it apart from the task is that its corpus is a sample."""
+    """Whether it differs from the whole task only in that its corpus is a sample."""
     return task.partial.sampled_corpus is not None and task.partial.model_fields_set <= _OF_A_SAMPLE
 
 
 def _task_board(
     slug: str, members: list[Member], folder: Path, imported: Sequence[Published]
 ) -> TaskBoard:
-    # What measured most speaks for the board.
+    # The entry that measured most describes the board.
     fullest, task = max(members, key=lambda x: (len(x[1].settings), len(x[1].measures)))
     rows = [measured_row(tracked, own, _redefined(own, task)) for tracked, own in members]
     notes = board_notes(task)
     primary = slug in (task.task, f"{task.task}-sample")
-    # On the board of the same data; of other data on the task's own, with a note.
+    # On the board of the same data; if there is none, on the task's own, with a note.
     here = [x for x in (*published_on(task.task), *imported) if x.task == task.task]
     rows += [published_row(x, task) for x in here if primary or x.data_digest == task.data_digest]
     kinds: list[Kind] = [k for k in KINDS if any(k in own.kinds for _, own in members)]
@@ -175,7 +175,7 @@ def _task_board(
 
 
 def _redefined(own: TrackedTask, other: TrackedTask) -> list[str]:
-    """Measures whose formula is another in two records; where one does not say, none is known."""
+    """Measures that two records define differently; none if a record does not say."""
     here, there = (x.definitions or {} for x in (own, other))
     return [m for m, digest in here.items() if there.get(m, digest) != digest]
 
@@ -197,7 +197,7 @@ def board_notes(task: TaskFacts) -> tuple[str, ...]:
 
 
 def board_title(task: TaskFacts) -> str:
-    """The task's, with what keeps its numbers from being the task's."""
+    """The task's title, with the reason its numbers are not the whole task's."""
     if not task.partial:
         return task.title
     return f"{task.title} ({'sample' if _only_sampled(task) else 'part'})"
@@ -205,7 +205,7 @@ def board_title(task: TaskFacts) -> str:
 
 @cache
 def column_of(kind: Kind, measure: str) -> Column:
-    """The column of one measure of one kind; of a measure that is not known here, by its name."""
+    """The column of one measure of one kind; an unknown measure is labelled by its name."""
     try:
         found = parse_measure(measure)
     except UsageError:
@@ -217,12 +217,12 @@ def column_of(kind: Kind, measure: str) -> Column:
 def _columns(
     kinds: Sequence[Kind], tasks: Sequence[TrackedTask], rows: Sequence[Row]
 ) -> tuple[tuple[Column, ...], tuple[Column, ...]]:
-    """Columns of the main table, and all others of some row."""
+    """Columns of the main table, and all other columns that some row has."""
     names = dict.fromkeys(m for t in tasks for m in (*t.measures, *KEY_BIAS))
     listed = [m for m in _ORDER if m in names] + [m for m in names if m not in _ORDER]
     present = dict.fromkeys(key for row in rows if row.source != "published" for key in row.cells)
     main = [(k, m) for k in kinds for m in listed if f"{k}/{m}" in present]
-    # Published rows can have a measure that no record has: it is a column as well.
+    # A measure that only published rows have is a column as well.
     keys = [key.partition("/") for row in rows for key in row.cells]
     rest = dict.fromkeys((k, m) for k, _, m in keys if k in kinds and (k, m) not in main)
     more = sorted(rest, key=lambda x: KINDS.index(x[0]))
@@ -233,7 +233,7 @@ def _columns(
 
 
 def _sort(kinds: Sequence[Kind], task: TrackedTask, columns: Sequence[Column]) -> Column:
-    """The column that rows are sorted by: that of the multilingual pool if there is one."""
+    """The column that rows are sorted by: that of the multilingual pool, if present."""
     kind = "multi" if "multi" in kinds and "cross" in kinds else kinds[0]
     return next(
         (c for m in task.measures for c in columns if (c.kind, c.measure) == (kind, m)),
@@ -242,7 +242,7 @@ def _sort(kinds: Sequence[Kind], task: TrackedTask, columns: Sequence[Column]) -
 
 
 def _sorted(rows: Sequence[Row], column: Column) -> list[Row]:
-    """Best first; what has no value last, by name."""
+    """Best first; rows without a value last, by name."""
     sign = 1 if column.better == "lower" else -1
 
     def place(row: Row) -> tuple[bool, float, str, str]:

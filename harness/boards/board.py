@@ -18,7 +18,7 @@ Matrix = tuple[tuple[float | None, ...], ...]
 
 
 class Cell(NamedTuple):
-    """A mean, with the ends of its 95 % interval where these are known."""
+    """A mean with the ends of its 95 % interval; these are ``None`` if unknown."""
 
     value: float | None
     low: float | None = None
@@ -31,24 +31,24 @@ class Column(NamedTuple):
     kind: Kind
     measure: str
     label: str
-    """As headers show it: ``mAP``, ``R@10``."""
+    """The label in headers: ``mAP``, ``R@10``."""
     better: Better | None
 
     @property
     def key(self) -> str:
-        """``multi/map``: what cells and rankings are found by, and users order by."""
+        """``multi/map``: the key of cells and rankings, and the name users sort by."""
         return f"{self.kind}/{self.measure}"
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Where a measured row comes from, and what it cost; ``None`` where not known."""
+    """Where a measured row comes from and what it cost; ``None`` where unknown."""
 
     command: str
-    """Makes the row again."""
+    """The command that reproduces the row."""
     fingerprint: str | None
     record_sha256: str
-    """Of the per-query table that every mean can be computed from."""
+    """SHA-256 of the per-query table from which every mean can be recomputed."""
     created: str
     harness: str | None
     """Version of polyglot-harness."""
@@ -58,7 +58,7 @@ class Facts:
     encoded: int
     """Texts encoded in that run; the rest came from the store."""
     texts_per_second: float | None
-    """Encoded texts by seconds inside the model; ``None`` where too few to tell."""
+    """Texts encoded per second inside the model; ``None`` if too few to tell."""
     search_seconds: float | None
     seconds: Mapping[str, float]
     """Stage -> seconds."""
@@ -67,7 +67,7 @@ class Facts:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One model on one task; what is not given is not known, or was not measured."""
+    """One model on one task; missing values are unknown or were not measured."""
 
     id: str
     """The same on every board: the record's name, or that of the published row."""
@@ -80,9 +80,9 @@ class Row:
     alpha: float | None = None
     """Share of monolingual batches in training."""
     seed: int | None = None
-    """Of the training."""
+    """Training seed."""
     trained_on: tuple[str, ...] | None = None
-    """Languages it has seen; ``None`` where not known."""
+    """Languages seen in training; ``None`` if unknown."""
     parameters: int | None = None
     dimensions: int | None = None
     released: str | None = None
@@ -93,15 +93,15 @@ class Row:
     trained_on_task: str | None = None
     """Its training data that are of this task; ``None``: none are known."""
     options: str = ""
-    """What its user set for it, in words; empty if nothing."""
+    """Options set by the user, in words; empty if none."""
     text: str | None = None
-    """What was encoded of a passage; ``None`` where not known."""
+    """The text option: what was encoded of a passage; ``None`` if unknown."""
     notes: tuple[str, ...]
-    """What keeps it from being compared with the others, in words."""
+    """Reasons why it is not comparable with the other rows, in words."""
     comparable: bool
     """Whether its numbers may be ranked with the measured rows of its board."""
     elsewhere: bool
-    """Measured on more than this board's sample: shown apart from its rows, in no order."""
+    """Measured on more than this board's sample: shown in a separate table, unranked."""
     reference: str | None = None
     """Where a published row was published."""
     cells: Mapping[str, Cell]
@@ -122,19 +122,19 @@ class Row:
 
 @dataclass(frozen=True)
 class Ranking:
-    """The comparable rows by one column."""
+    """The ranking of the comparable rows by one column."""
 
     column: str
     order: tuple[str, ...]
     """Ids of the rows that have a rank, best first (highest where neither end is good)."""
     spans: Mapping[str, tuple[int, int]]
-    """Row id -> best and worst rank that the data do not exclude."""
+    """Row id -> best and worst rank compatible with the data."""
     ties: tuple[tuple[str, ...], ...]
     """Largest groups of neighbours in which no two are significantly different."""
     best: tuple[str, ...]
-    """Rows to set in bold: the best value, as it is shown."""
+    """Rows to set in bold: those with the best value as displayed."""
     second: tuple[str, ...]
-    """Rows to underline: the second best value, as it is shown."""
+    """Rows to underline: those with the second best value as displayed."""
     tested: int
     """Pairs of rows that were tested; 0 if records have no values per question."""
     untested: tuple[str, ...] = ()
@@ -142,7 +142,7 @@ class Ranking:
 
 
 class Addition(NamedTuple):
-    """One row, and that of the same system without what was added to it."""
+    """A row, and the row of the same system without the addition."""
 
     row: str
     """Row ids."""
@@ -156,7 +156,7 @@ class TaskBoard:
     """All rows of one task that measure the same thing."""
 
     slug: str
-    """Name of its files: the task's, and what sets it apart from another board of the task."""
+    """Name of its files: the task's, plus what distinguishes it from the task's other boards."""
     task: str
     title: str
     primary: bool
@@ -175,9 +175,9 @@ class TaskBoard:
     passages: Mapping[str, int]
     """Passage language -> passages."""
     columns: tuple[Column, ...]
-    """Those of the main table."""
+    """Columns of the main table."""
     more: tuple[Column, ...]
-    """Further ones of some row: the rest of the bias suite."""
+    """Other columns that some row has: the rest of the bias suite."""
     sort: str
     """Column that the rows are sorted by."""
     rows: tuple[Row, ...]
@@ -186,7 +186,7 @@ class TaskBoard:
     additions: tuple[Addition, ...]
     """Post-processed, reranked or translated pipelines next to the plain models."""
     question_ids: tuple[str, ...] | None
-    """In the order of ``Row.hits``; ``None`` if not available."""
+    """Texts in the order of ``Row.hits``; ``None`` if not available."""
     asked: Mapping[str, str]
     """``mono``, ``multi`` -> question by language, a bit each, base64: has a query in it."""
     per_language_only: bool
@@ -225,7 +225,7 @@ class OverviewRow:
     cells: Mapping[str, Cell]
     """Overview column key -> cell."""
     mean: float | None
-    """Of the retrieval columns; only for rows that have all of them."""
+    """Mean of the retrieval columns; only for rows that have all of them."""
 
 
 @dataclass(frozen=True)
@@ -243,7 +243,7 @@ class Overview:
 
 @dataclass(frozen=True)
 class Board:
-    """Everything that boards are written from."""
+    """All boards, the input of every format."""
 
     tasks: tuple[TaskBoard, ...]
     overview: Overview

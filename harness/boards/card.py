@@ -1,4 +1,4 @@
-"""What a model card says of a model's records: a section, ``model-index`` and ``.eval_results``.
+"""A model's records for its model card: a section, ``model-index`` and ``.eval_results``.
 
 The section has the form of sentence-transformers' own model cards. ``model-index`` is the metadata
 at the top of README.md; ``.eval_results/TASK.yaml`` is the newer form
@@ -40,36 +40,38 @@ HUB_DATASETS: Mapping[str, str] = {
     "xquad": "google/xquad",
     "xquad-r": "google-research-datasets/xquad_r",
 }
-"""Task -> the dataset of the same data on the hub, where its files come from elsewhere."""
+"""Task -> the hub dataset with the same data, for tasks whose files come from elsewhere."""
 _FOLDER = ".eval_results"
 _TASK_TYPE = "information-retrieval"
 
 
 @dataclass(frozen=True)
 class Card:
-    """What is known of one model."""
+    """The facts about one model."""
 
     model: str
     tasks: tuple[tuple[TaskBoard, Row], ...]
 
 
 def make_card(paths: Sequence[Path]) -> Card:
-    """Read records of one model, whole or tracked; of a task in several, the latest counts.
+    """Read records of one model, full or tracked; if several have a task, the latest counts.
 
     Raises:
         RecordError: a record cannot be read or is not valid.
-        UsageError: they are of different models.
+        UsageError: they belong to different models.
     """
     records = [_read(path) for path in paths]
     records.sort(key=lambda x: x.contents.created)
     names = list(dict.fromkeys(x.contents.model.name for x in records))
     prints = {x.contents.model.fingerprint for x in records}
     if len(names) > 1:
-        raise UsageError(f"a card is of one model, these records are of {', '.join(names)}")
+        raise UsageError(
+            f"a model card describes one model, but these records are of {', '.join(names)}"
+        )
     if len(prints) > 1:
         raise UsageError(
-            f"these records of {names[0]} differ in the model's fingerprint: its weights, prompts "
-            "or precision are not the same; name records of one of them"
+            f"these records of {names[0]} have different model fingerprints: its weights, prompts "
+            "or precision differ; give records of only one of them"
         )
     board = make_board(Leaderboards(Path(), records, ()))
     created = {x.name: i for i, x in enumerate(records)}
@@ -126,7 +128,7 @@ def _task(task: TaskBoard, row: Row) -> list[str]:
 
 
 def _metrics(task: TaskBoard, row: Row) -> Grid:
-    """A line per measure, a column per kind of setting, with 95 % intervals."""
+    """One line per measure, one column per kind of setting, with 95 % intervals."""
     by = {(c.measure, c.kind): c for c in task.columns if c.key in row.cells}
     measures = dict.fromkeys(c.measure for c in task.columns if c.key in row.cells)
     lines = []
@@ -228,7 +230,7 @@ def eval_results(
 
 
 def _digits(value: float) -> float:
-    """Enough for any table; a mean of thousands of queries has no more."""
+    """Digits enough for any table; a mean of thousands of queries is not more precise."""
     return float(f"{value:.6g}")
 
 
@@ -241,13 +243,13 @@ def to_yaml(value: Any) -> str:
 
 
 def _on_hub() -> dict[str, str]:
-    """Task -> its dataset on the hub: those above, and those whose files come from it."""
+    """Task -> its hub dataset: those listed above, and those whose files come from one."""
     sources = {spec.name: spec.source.repository for spec in list_tasks()}
     return {name: x for name, x in sources.items() if x is not None} | dict(HUB_DATASETS)
 
 
 def left_out(card: Card, datasets: Mapping[str, str] | None = None) -> list[str]:
-    """A sentence for each task that some of the metadata does not name."""
+    """A sentence for each task missing from some of the metadata."""
     named = {**_on_hub(), **(datasets or {})}
     found = []
     for task, _ in card.tasks:
@@ -278,7 +280,7 @@ def write_card(
         RecordError: the YAML header of README.md cannot be read.
     """
     if not folder.is_dir():
-        raise UsageError(f"{folder} is not a folder; name the folder that the model is in")
+        raise UsageError(f"{folder} is not a folder; give the model's folder")
     path = folder / "README.md"
     text = path.read_text("utf-8") if path.is_file() else f"# {escaped(card.model)}\n"
     content = _with_metadata(_with_section(text, section(card)), model_index(card), path)
@@ -314,7 +316,7 @@ def _with_metadata(text: str, index: list[dict[str, Any]], path: Path) -> str:
     if front_matter is not None and not isinstance(front_matter, dict):
         raise RecordError(f"{path}: its YAML header is not a mapping")
     front = front_matter or {}
-    # What other evaluators found stays; what we said of the same data sets is replaced.
+    # Other evaluators' results stay; our own of the same data sets are replaced.
     ours = {r["dataset"]["name"] for x in index for r in x["results"]}
     for other in front.get("model-index") or []:
         kept = [r for r in other.get("results", []) if r["dataset"].get("name") not in ours]

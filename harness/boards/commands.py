@@ -1,4 +1,4 @@
-"""What ``harness board`` does, step by step."""
+"""The steps of ``harness board``."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from harness.errors import HarnessWarning, UsageError, did_you_mean
 
 README = "README.md"
 HTML = "index.html"
-CHECK_FAILED = "The boards are not what their records give; make them again with: harness board"
+CHECK_FAILED = "The boards do not match their records; make them again with: harness board"
 
 
 def read(leaderboards: Path, *, skip_invalid: bool, tell: Callable[[str], None]) -> Board:
@@ -88,7 +88,7 @@ def add(
 
 
 def _pages(leaderboards: Path, pages: Sequence[Path]) -> list[Path]:
-    """Pages with markers: the folder's README, if it has any, and those named."""
+    """Pages with markers: the folder's README, if it has markers, and the pages given."""
     own = leaderboards / README
     has = own.is_file() and files.START in own.read_text("utf-8")
     return list(dict.fromkeys([*([own] if has else []), *pages]))
@@ -129,12 +129,12 @@ def update_if_any(leaderboards: Path) -> list[Path]:
 
 
 def check(board: Board, leaderboards: Path, pages: Sequence[Path]) -> list[str]:
-    """Lines that say in what the files differ from what the records give; none if in nothing."""
+    """One line per difference between the files and what the records give."""
     found = files.differences(leaderboards, files.board_files(board))
     filled = {str(page): files.injected(page, board) for page in _pages(leaderboards, pages)}
     found += files.differences(Path(), filled)
     lines = [line for difference in found for line in difference.lines]
-    return lines + [f"{path}: no record gives it" for path in files.stale(leaderboards, board)]
+    return lines + [f"{path}: belongs to no record" for path in files.stale(leaderboards, board)]
 
 
 def show(board: Board, *, tasks: Sequence[str], sort: str | None, paper: bool, form: str) -> None:

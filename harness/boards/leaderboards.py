@@ -21,7 +21,7 @@ class Leaderboards:
     refused: Sequence[str]
     """One sentence for each file that is not a valid record, or table of imported rows."""
     imported: Sequence[Published] = ()
-    """Rows from elsewhere."""
+    """Imported rows."""
 
 
 def read_leaderboards(folder: str | Path, *, skip_invalid: bool = False) -> Leaderboards:
@@ -29,7 +29,7 @@ def read_leaderboards(folder: str | Path, *, skip_invalid: bool = False) -> Lead
 
     Args:
         folder: the folder with ``records/``.
-        skip_invalid: leave out what is not valid, and say so in ``refused``.
+        skip_invalid: skip invalid files and list them in ``refused``.
 
     Raises:
         UsageError: there is no such folder, or it has no records.
@@ -53,6 +53,6 @@ def read_leaderboards(folder: str | Path, *, skip_invalid: bool = False) -> Lead
     if refused and not skip_invalid:
         also = "" if len(refused) == 1 else f" ({len(refused)} files are refused)"
         raise RecordError(
-            f"{'; '.join(refused)}{also}; mend or remove it, or build the rest with --skip-invalid"
+            f"{'; '.join(refused)}{also}; fix or remove them, or build the rest with --skip-invalid"
         )
     return Leaderboards(folder, records, refused, imported)

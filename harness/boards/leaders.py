@@ -10,7 +10,7 @@ from harness.console import numbers
 def leaders(
     measure: str, values: Sequence[float | None], better: str | None
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Positions of the best and of the second best value, as they are shown; none if no end is."""
+    """Positions of the best and second best values as displayed; none if no direction is better."""
     if better is None:
         return (), ()
     known = {i: numbers.value(measure, x) for i, x in enumerate(values) if x is not None}

@@ -51,7 +51,7 @@ def make_overview(boards: Sequence[TaskBoard]) -> Overview:
 
 
 def recipe_in_words(row: Row) -> str | None:
-    """``hybrid, alpha 0.5, seed 1``; ``None`` where nothing is known of how it was trained."""
+    """``hybrid, alpha 0.5, seed 1``; ``None`` if its training is unknown."""
     alpha = "" if row.alpha is None else f"alpha {row.alpha:g}"
     seed = "" if row.seed is None else f"seed {row.seed}"
     return ", ".join(x for x in (row.recipe, alpha, seed) if x) or None
@@ -79,7 +79,7 @@ def _repeated(boards: Sequence[TaskBoard]) -> set[str]:
 
 
 def _headline(board: TaskBoard) -> list[Column]:
-    """The main measure of each kind of setting, and rank distance where it is taken."""
+    """The main measure of each kind of setting, and rank distance if it was measured."""
     main = board.sort.partition("/")[2]
     return [
         c

@@ -1,7 +1,7 @@
-"""A board as JSON values: the JSON format, and what the page carries.
+"""A board as JSON values, for the JSON format and the page.
 
-Rows are by position in ``rows`` of their board, cells are ``[value, low, high]``, undefined is
-``null``; matrices are query language by passage language in the order of ``languages``. ``hits``
+Rows are given by position in ``rows`` of their board, cells are ``[value, low, high]``, undefined
+is ``null``; matrices are query language by passage language in the order of ``languages``. ``hits``
 and ``asked`` are base64 of bits, question by language, first bit highest.
 """
 
@@ -86,7 +86,7 @@ def _ranking(ranking: Ranking, position: dict[str, int]) -> dict[str, Any]:
 
 
 def _row(row: Row, main: Collection[str]) -> dict[str, Any]:
-    """A row; by language only its columns of the main table (parquet has the others)."""
+    """A row; values by language only for the main table (parquet has the others)."""
     return {
         "id": row.id,
         "model": row.model,

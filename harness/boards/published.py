@@ -18,11 +18,11 @@ from harness.interop.published import MEAN, Published
 
 @dataclass(frozen=True)
 class Paper:
-    """Where numbers were published, and how they were made."""
+    """Where numbers were published and how they were obtained."""
 
     reference: str
     text: Mapping[str, str]
-    """Task -> what was encoded of a passage; absent where the paper does not say."""
+    """Task -> text option; absent if the paper does not say."""
 
 
 HYBRID = Paper("arXiv 2408.10536", {"xquad-r": "sentence", "mlqa-r": "sentence"})
@@ -34,7 +34,7 @@ _OF_LAREQA = "(LAReQA)"
 
 @cache
 def published() -> tuple[Published, ...]:
-    """All published rows, in the order of the file."""
+    """All published rows in file order."""
     raw = files("harness.boards").joinpath("published.csv").read_text("utf-8")
     rows: dict[tuple[str, str, str], list[dict[str, str]]] = {}
     for line in csv.DictReader(raw.splitlines()):

@@ -22,13 +22,13 @@ from harness.interop.published import ModelFacts, Published
 from harness.stats.means import MacroMean, group_means, or_none
 
 _ENOUGH_TEXTS = 100
-"""Encoded in one run: with fewer, loading and warming up are what is timed."""
+"""Minimum number of texts encoded in one run: with fewer, loading and warm-up dominate."""
 
 
 def measured_row(tracked: Tracked, task: TrackedTask, redefined: Sequence[str] = ()) -> Row:
     """The row of one task of a tracked record.
 
-    ``redefined`` are measures that it took by another formula than its board's other rows.
+    ``redefined`` are measures that it defines differently from its board's other rows.
     """
     contents = tracked.contents
     notes = []
@@ -37,7 +37,7 @@ def measured_row(tracked: Tracked, task: TrackedTask, redefined: Sequence[str] =
     model, training = contents.model, contents.model.training
     if found := _overlap(training, task.task):
         notes.append(f"trained on {plural(found, 'question')} of this task, so not ranked")
-    # What the base knows, where it says, and what was seen since.
+    # Languages of the base model, if stated, and those seen since.
     seen_since = None if training is None else training.languages
     known = [x for x in (model.languages, seen_since) if x is not None]
     trained_on = sorted({x for languages in known for x in languages}) if known else None
@@ -80,7 +80,7 @@ _OF_NO_ACCOUNT = frozenset(("batch_size", "batch_tokens", "concurrency"))
 
 
 def options_in_words(options: Mapping[str, Any]) -> str:
-    """What the user set that is not the usual: ``max length 128, query prompt 'query: '``."""
+    """Options that differ from the defaults: ``max length 128, query prompt 'query: '``."""
     words = []
     for name, value in options.items():
         if name in _OF_NO_ACCOUNT or (name, value) in _USUAL:
@@ -153,7 +153,7 @@ def _top_languages(task: TrackedTask) -> Matrix | None:
 def _seen(
     task: TrackedTask, languages: Mapping[str, tuple[Cell, ...]], trained_on: Sequence[str]
 ) -> dict[str, tuple[float | None, float | None]]:
-    """Column key -> means over the languages seen in training, and over the others."""
+    """Column key -> mean over the languages seen in training, and over the others."""
     unseen = outside(task.languages, trained_on)
     groups = np.array([x in unseen for x in task.languages], np.intp)
     found = {}
@@ -185,8 +185,8 @@ def _facts(contents: TrackedContents, task: TrackedTask) -> Facts:
 
 
 def published_row(row: Published, task: TrackedTask) -> Row:
-    """A published row on the board of ``task``; what its source lacks stays empty."""
-    # A paper's results, and those of mteb's own tasks, are over all data of the task.
+    """A published row on the board of ``task``; missing values stay empty."""
+    # Results of papers and of mteb's own tasks are over all data of the task.
     whole = row.source == "published" or row.published_as is not None
     elsewhere = bool(task.partial) if whole else row.data_digest != task.data_digest
     cells, languages = _published_cells(row, task)

@@ -1,4 +1,4 @@
-"""The regression gate: is a candidate worse than a baseline, where, and is that evidence enough?
+"""The regression gate: is a candidate worse than a baseline, where, and is the evidence enough?
 
 >>> from harness.gate import gate
 >>> gate("results/candidate", "results/baseline").exit_code

@@ -1,7 +1,7 @@
-"""Where regressions come from: a language whose passages got worse drags down all that ask for it.
+"""Where regressions come from: one language's worse passages lower all scores into it.
 
 In cross settings a value of one language is a mean over the others. The language with the largest
-drop is taken out of all of them, then the next, until none that is left drops beyond its limit.
+drop is removed from all of them, then the next, until no remaining value drops beyond its limit.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _Found = tuple[Side, str]
 def attributed(
     policy: Policy, kinds: Sequence[Paired], checks: Sequence[Check], results: Sequence[CheckResult]
 ) -> tuple[list[CheckResult], tuple[str, ...]]:
-    """``results`` with what their regressions come from, and the languages these come from.
+    """``results`` with the sources of their regressions, and the languages responsible.
 
-    Languages that are only watched are named in their cells alone. A regression in the pool of all
-    languages cannot be taken apart: if others are named on the task, ``through`` lists them all.
+    Watched languages are named only in their own checks. A regression in the pool of all languages
+    cannot be split: if languages are named on the task, ``through`` lists them all.
     """
     found = list(results)
     named: dict[str, dict[str, None]] = {}  # by task
@@ -41,7 +41,7 @@ def attributed(
         else:
             direction = policy.rules[check.rule].direction
             groups.setdefault((check.rows, result.measure, direction), []).append(number)
-    # Monolingual settings first: they tell which language of a pair it is.
+    # Monolingual settings first: they show which language of a pair it is.
     for (at, measure, direction), members in sorted(groups.items(), key=lambda x: x[0][0]):
         rows = kinds[at]
         drops = _drops(rows, measure, direction)
@@ -87,7 +87,7 @@ def _drops(paired: Paired, measure: str, direction: Direction) -> FloatArray:
 
 
 def _left(rows: Paired, drops: FloatArray, check: Check, without: Sequence[_Found]) -> float:
-    """The drop of a value once some languages are taken out of it; 0 where nothing is left."""
+    """The drop of a value without some languages; 0 if nothing is left."""
     kept = [
         i
         for i in check.settings
@@ -112,7 +112,7 @@ def _sources(
         rows: of one kind of setting.
         drops: of its settings.
         checks: the regressed values, each with its limit.
-        known: languages that are named already; of equal drops theirs comes first.
+        known: languages that are named already; ties go to them.
     """
     sources: list[_Found] = []
     while True:

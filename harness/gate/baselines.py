@@ -5,7 +5,7 @@
     leaderboards/baselines/NAME/summary.md              the means, for whoever reviews a change
 
 A baseline is a record like any other: `harness show`, `harness compare` and `harness breakdown`
-read it. Its table is what tests need, so it is kept whole for the measures that are.
+read it. The tests need its table, which is complete for the measures that are kept.
 """
 
 from __future__ import annotations
@@ -79,17 +79,17 @@ def where(name_or_path: str, folder: Path = FOLDER) -> Path:
 
 
 def replaceable(name_or_path: str, folder: Path = FOLDER) -> Path:
-    """The folder of a baseline that is to be written, existing or not.
+    """The folder to write a baseline to, existing or not.
 
     Raises:
-        UsageError: it is neither a baseline nor the name of one, but some other record.
+        UsageError: it is a record that is not a baseline.
     """
     found = where(name_or_path, folder)
     found = found.parent if found.is_file() else found
     if found.exists() and not (found / SUMMARY).is_file():
         raise UsageError(
-            f"{found} is not a tracked baseline and is not replaced; give one, or a new name, with "
-            "--baseline"
+            f"{found} is not a tracked baseline, so it is not replaced; give one, or a new name, "
+            "with --baseline"
         )
     return found
 
@@ -117,7 +117,7 @@ def load(name_or_path: str, folder: Path = FOLDER) -> Record:
 
 
 def trimmed(record: Record, measures: Sequence[str]) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """The document of a baseline, and its tables by task: ``record`` with some measures alone.
+    """The document of a baseline and its tables by task: ``record`` reduced to some measures.
 
     Raises:
         UsageError: no task of the record has one of ``measures``.
@@ -199,7 +199,7 @@ def write(record: Record, folder: Path, measures: Sequence[str] = ()) -> list[Pa
 
 
 def summary(contents: Contents, name: str) -> str:
-    """A baseline in Markdown, one number a cell, so that a change of it reads as a change."""
+    """A baseline as Markdown, one number per table cell, so that diffs are readable."""
     model, environment = contents.model, contents.environment
     lines = [
         f"# Baseline {name}",
@@ -216,7 +216,7 @@ def summary(contents: Contents, name: str) -> str:
         lines += ["", f"## {task.title} ({task.task}), text: {task.text}", ""]
         lines += [f"- data {task.data_digest[:12]}, task file {task.task_digest[:12]}"]
         if task.partial:
-            lines += [f"- part of it: {partial(task.partial.to_dict())}"]
+            lines += [f"- partial: {partial(task.partial.to_dict())}"]
         lines += ["", *_means(task)]
     return "\n".join(lines) + "\n"
 
@@ -237,13 +237,13 @@ def _means(task: Task) -> list[str]:
 
 
 def _cells(measures: Sequence[str], values: Mapping[str, float | None]) -> list[str]:
-    """Six digits: two versions of a file show what changed."""
+    """Six digits, so that a diff of two versions shows what changed."""
     found = (values.get(m) for m in measures)
     return [numbers.UNDEFINED if x is None else f"{x:.6g}" for x in found]
 
 
 def check(name: str, folder: Path = FOLDER) -> Record:
-    """Read a baseline and its tables whole.
+    """Read a baseline with its complete tables.
 
     Raises:
         RecordError: its record or one of its tables is damaged.
@@ -251,5 +251,5 @@ def check(name: str, folder: Path = FOLDER) -> Record:
     record = load(name, folder)
     for task in record.tasks:
         if task.per_query is None or len(record.per_query(task.task)) != task.per_query.rows:
-            raise RecordError(f"the table of {task.task} in baseline {name} is not whole")
+            raise RecordError(f"the table of {task.task} in baseline {name} is incomplete")
     return record

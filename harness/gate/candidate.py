@@ -1,4 +1,4 @@
-"""A candidate made on the spot: a model scored the way its baseline was."""
+"""Score a model the way its baseline was scored."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from harness.evaluation.record_fields import Task
 from harness.gate.policy import Policy
 from harness.metrics import BIAS_SUITE
 
-# Of a task's part of a record: what one run has for all of its tasks.
+# Fields of a task's entry that a run has in common for all its tasks.
 _ALIKE = ("partial", "kinds")
 
 
@@ -39,8 +39,8 @@ def produce(
         baseline: what the record will be compared with.
         policy: whose measures are needed.
         tasks: names, or paths of task files; default: all of the baseline's.
-        options: of the model and the machine; what the baseline decides is replaced, but for
-            ``sample``, which asks for a part of a whole baseline's questions.
+        options: of the model and the machine; the baseline's own options replace the rest, except
+            ``sample``, which takes a sample of a complete baseline's questions.
         output: folder for the record; ``None`` writes nothing.
         progress: notified of each stage.
         command: the command line, for the record.
@@ -70,10 +70,10 @@ def produce(
     drawn = part.sample.drawn if part.sample else None
     if options.sample and drawn and options.sample != drawn:
         raise UsageError(
-            f"--sample {options.sample}: the baseline is a sample of {drawn} questions; gate "
-            "against one of the whole task, or leave the flag out"
+            f"--sample {options.sample}: the baseline is itself a sample of {drawn} questions; "
+            "gate against a baseline of the whole task, or drop the flag"
         )
-    # What a record shows first is kept first; the bias suite is computed anyway.
+    # Measures shown first stay first; the bias suite is computed anyway.
     shown = dict.fromkeys(m for e in entries for m in e.measures)
     shown |= dict.fromkeys(r.measure for r in policy.rules if r.measure not in BIAS_SUITE)
     return evaluate(
@@ -87,7 +87,7 @@ def produce(
             limit=part.limit,
             sample=options.sample or drawn,
             measures=tuple(shown),
-            resamples=0,  # the gate draws its own
+            resamples=0,  # the gate resamples by itself
         ),
         output=output,
         progress=progress,
@@ -96,7 +96,7 @@ def produce(
 
 
 def _way(entry: Task, field: str) -> Any:
-    """How a task was run, without what its data decides."""
+    """The options a task was run with, apart from those its data determines."""
     if field == "kinds":
         return entry.kinds
     part = entry.partial

@@ -28,16 +28,16 @@ _STRICT: tuple[Tier, ...] = ("critical", "supporting", "watched")
 
 @dataclass(frozen=True)
 class Check:
-    """One value that a rule is about: the mean over some settings of one kind."""
+    """One value that a rule checks: the mean over some settings of one kind."""
 
     rule: int
     rows: int
-    """Which :class:`Paired`."""
+    """Index of its :class:`Paired` table."""
     side: Side
     unit: str
     tier: Tier
     settings: tuple[int, ...]
-    """Of the rows', over which it is a mean."""
+    """Indices of the settings it is a mean over."""
 
 
 class ValueChange(NamedTuple):
@@ -56,7 +56,7 @@ class ValueChange(NamedTuple):
 
 
 def checks_of(policy: Policy, number: int, rows: Paired, at: int) -> Iterator[Check]:
-    """The values that one rule is about in the rows of one kind of setting."""
+    """The values that one rule checks in the rows of one kind of setting."""
     rule = policy.rules[number]
     if rows.kind not in rule.settings or (rule.tasks and rows.task not in rule.tasks):
         return
@@ -96,7 +96,7 @@ def of_side(setting: Setting, side: Side) -> str | None:
 
 
 def _languages(setting: Setting) -> tuple[str, ...]:
-    """The languages whose users a setting is about."""
+    """The languages whose users a setting concerns."""
     if setting.passage_language in (None, setting.query_language):
         return (setting.query_language,)
     return (setting.query_language, str(setting.passage_language))
@@ -122,8 +122,8 @@ def measured(
 ) -> list[ValueChange]:
     """The change of each of ``checks``.
 
-    Values over the same settings are drawn and swapped together: one bootstrap and one permutation
-    test for the languages of a kind, whatever the number of rules about them.
+    Values over the same settings are resampled and swapped together: one bootstrap and one
+    permutation test for the languages of a kind, however many rules there are.
     """
     found: dict[int, ValueChange] = {}
     groups: dict[tuple[int, Side, tuple[int, ...], float], list[int]] = {}

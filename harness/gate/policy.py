@@ -1,4 +1,4 @@
-"""A gate's policy: which differences are too large, and how sure one has to be. Read strictly."""
+"""A gate's policy: which differences are too large, and how strong the evidence must be."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Direction = Literal["higher", "lower", "same"]
 Inconclusive = Literal["fail", "allow"]
 
 LEAST = 1e-6
-"""No limit is smaller: sums of floating-point numbers in another order differ below it."""
+"""The smallest limit: below it, floating-point sums in another order differ."""
 DEFAULT = "the default policy"
 
 
@@ -35,7 +35,7 @@ def _policy_measure(name: str) -> str:
 
 
 def _listed(value: Any) -> Any:
-    """A single string is a list of one; what is named twice counts once."""
+    """A single string is a list of one; duplicates are dropped."""
     found = [value] if isinstance(value, str) else value
     plain = isinstance(found, list) and all(isinstance(x, str) for x in found)
     return tuple(dict.fromkeys(found)) if plain else found
@@ -50,24 +50,24 @@ Codes = Annotated[tuple[Language, ...], Check(_listed, before=True)]
 
 
 _BETTER_END = cast("Direction", None)
-"""A rule that names no direction: the measure's better end is put in its place."""
+"""A rule without a direction: the measure's better direction is used."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """One rule: what is measured where, and the largest drop that is let through."""
+    """One rule: what is measured where, and the largest drop allowed."""
 
     name: str = ""
-    """As given, else put together from what it is about."""
+    """The name given, or one made from what the rule checks."""
     measure: MeasureName
     tasks: Annotated[tuple[str, ...], Check(_listed, before=True)] = ()
-    """Empty: all that the records share."""
+    """Empty: all tasks that the records share."""
     settings: Kinds = KINDS
     by: By = "mean"
     tier: Tier | None = None
     """``None``: the languages of all tiers."""
     languages: Codes = ()
-    """Empty: all of the tier."""
+    """Empty: all languages of the tier."""
     direction: Direction = _BETTER_END
     max_drop: Size | None = None
     """In the measure's own units."""
@@ -79,10 +79,10 @@ class Rule:
     min_queries: Count
     inconclusive: Inconclusive
     required: bool = True
-    """Whether it is missing, and not just skipped, if neither record has what it is about."""
+    """Whether the rule is missing, not merely skipped, if neither record has what it checks."""
 
     def __post_init__(self) -> None:
-        """Check what keys say together; fill in what follows from others."""
+        """Check keys against each other; fill in what follows from others."""
         measure = parse_measure(self.measure)
         if not self.settings:
             object.__setattr__(self, "settings", KINDS)
@@ -97,16 +97,14 @@ class Rule:
         if direction is None:
             raise WrongKeyError(
                 "direction",
-                f"is missing: neither end of {measure.name} is good; write 'same' to keep it where "
-                "it is, or 'higher' or 'lower'",
+                f"is missing: {measure.name} has no better direction; write 'same' to keep it "
+                "where it is, or 'higher' or 'lower'",
             )
         drop = self.max_drop
         if drop is None and self.max_relative_drop is None:
             raise WrongKeyError("max_drop", "is missing: give it, or max_relative_drop, or both")
         if self.margin is not None and drop is not None and self.margin < drop:
-            raise WrongKeyError(
-                "margin", f"must be at least max_drop, {drop:g}: what passes it fails"
-            )
+            raise WrongKeyError("margin", f"must be at least max_drop, {drop:g}")
         object.__setattr__(self, "direction", direction)
         parts = (
             measure.label, "/".join(self.settings), f"by {self.by}", self.tier,
@@ -115,7 +113,7 @@ class Rule:
         object.__setattr__(self, "name", self.name or " ".join(x for x in parts if x))
 
     def limit(self, baseline: float, tolerance: float) -> float:
-        """The largest drop let through from ``baseline``, never below ``tolerance``."""
+        """The largest drop allowed from ``baseline``, never below ``tolerance``."""
         limits = [] if self.max_drop is None else [self.max_drop]
         if self.max_relative_drop is not None:
             limits.append(self.max_relative_drop * abs(baseline))
@@ -124,27 +122,27 @@ class Rule:
 
 @dataclass(frozen=True, kw_only=True)
 class Tiers:
-    """The languages of each tier; those that none names are supporting."""
+    """The languages of each tier; all others are supporting."""
 
     critical: Codes = ()
     supporting: Codes = ()
     watched: Codes = ()
 
     def __post_init__(self) -> None:
-        """Check that no language is in two of them."""
+        """Check that no language is in two tiers."""
         found: dict[str, Tier] = {}
         for tier in TIERS:
             for language in getattr(self, tier):
                 if language in found:
                     raise WrongKeyError(
-                        tier, f"contains {language!r}, which is {found[language]} already"
+                        tier, f"contains {language!r}, which is in {found[language]} already"
                     )
                 found[language] = tier
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drift:
-    """How far a measure moves by itself: a mean over languages, and a single language's."""
+    """How far a measure drifts by itself: its mean over languages, and a single language's."""
 
     mean: Size = 0.0
     language: Size = 0.0
@@ -179,13 +177,13 @@ class Policy:
     tolerances: Tolerances = Tolerances()
 
     def __post_init__(self) -> None:
-        """Check what rules say together."""
+        """Check the rules against each other."""
         names: list[str] = []
         for number, rule in enumerate(self.rules, 1):
             if rule.name in names:
                 raise WrongKeyError(
                     f"rules[{number}].name",
-                    f"is {rule.name!r} as that of a rule before; name it apart",
+                    f"is {rule.name!r}, the name of an earlier rule; give another",
                 )
             names.append(rule.name)
             if not 0.001 <= rule.alpha <= self.alpha:
@@ -195,18 +193,18 @@ class Policy:
                 )
 
     def tier(self, language: str) -> Tier:
-        """The tier of a language; those that no tier names are supporting."""
+        """The tier of a language; ``supporting`` if no tier lists it."""
         return next((x for x in TIERS if language in getattr(self.tiers, x)), "supporting")
 
     def tolerance(self, measure: str, by: By, *, half: bool) -> float:
-        """How far a value moves by itself, as far as the policy tells."""
+        """How far a value drifts by itself according to the policy, 0 if it does not say."""
         known = self.tolerances.half if half else self.tolerances.float32
         drift = known.get(measure, Drift())
         return max(drift.mean if by == "mean" else drift.language, LEAST)
 
 
 def measures_of(policy: Policy, record: Record) -> list[str]:
-    """The measures of a policy that a record has: what its baseline has to keep."""
+    """The measures of a policy that a record has, which its baseline must keep."""
     measured = {m for task in record.tasks for m in task.all_measures}
     return [m for m in dict.fromkeys(rule.measure for rule in policy.rules) if m in measured]
 
@@ -225,7 +223,7 @@ def read_policy(path: str | Path | None = None) -> Policy:
     values = parse_toml(raw, where, PolicyError)
     values = {"rules": [], "alpha": 0.05, "min_queries": 30, "inconclusive": "fail"} | values
     if isinstance(values["rules"], list):
-        # What a rule leaves out is as the policy says.
+        # A rule's missing keys default to the policy's.
         common = {x: values[x] for x in ("alpha", "min_queries", "inconclusive")}
         values["rules"] = [common | x if isinstance(x, dict) else x for x in values["rules"]]
     policy = read_as(Policy, values, where, PolicyError)

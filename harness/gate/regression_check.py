@@ -1,4 +1,4 @@
-"""A candidate against a baseline, from two records to one verdict."""
+"""Check a candidate against a baseline: two records in, one verdict out."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def gate(
     folder: Path = baselines.FOLDER,
     seed: int = SEED,
 ) -> Gate:
-    """Hold ``candidate`` against ``baseline``.
+    """Check ``candidate`` against ``baseline``.
 
     Args:
         candidate: a record, or the path of one.
@@ -65,7 +65,7 @@ def gate(
     ]
     if not checks:
         raise NotComparableError(
-            f"no rule of {policy.name} is about anything in these records; their measures "
+            f"no rule of {policy.name} applies to these records; their measures "
             f"are {', '.join(base.task(names[0]).measures)}"
         )
     permutations = _permutations(policy, checks)
@@ -78,9 +78,9 @@ def gate(
         seed=seed,
     )
     half = any(x.contents.options.dtype in _HALVES for x in (base, new))
-    cells, comparisons = judge(policy, kinds, checks, moved, half=half)
-    cells, languages = attributed(policy, kinds, checks, cells)
-    found = [_checked(outcome, base, new, names) for outcome in outcomes(policy, checks, cells)]
+    results, comparisons = judge(policy, kinds, checks, moved, half=half)
+    results, languages = attributed(policy, kinds, checks, results)
+    found = [_checked(outcome, base, new, names) for outcome in outcomes(policy, checks, results)]
     return Gate(
         verdict=overall(found),
         candidate=_party(new),
@@ -99,7 +99,7 @@ def gate(
 
 
 def comparable(base: Record, new: Record, policy: Policy, tasks: Sequence[str] = ()) -> list[str]:
-    """The tasks to look at, once it is sure that both records measured the same thing on them.
+    """The tasks to check, after verifying that both records measured the same thing on them.
 
     Raises:
         NotComparableError: a task is missing, or its data, text option or measures changed.
@@ -111,7 +111,7 @@ def comparable(base: Record, new: Record, policy: Policy, tasks: Sequence[str] =
             if task not in names:
                 raise NotComparableError(
                     f"the {party} has no task {task!r} (it has {', '.join(names)}); score it "
-                    "there too, or name with --task what to look at"
+                    "there too, or choose the tasks to check with --task"
                 )
     names = [task for task in in_baseline if not tasks or task in tasks]
     documents = [_contents(x, other, names) for x, other in ((base, new), (new, base))]
@@ -140,9 +140,9 @@ def comparable(base: Record, new: Record, policy: Policy, tasks: Sequence[str] =
 
 
 def _contents(record: Record, other: Record, tasks: Sequence[str]) -> Contents:
-    """A record's contents; where it alone is a sample: that of what the sample was drawn from.
+    """A record's contents; if only this record is a sample, those of the task it was drawn from.
 
-    All passages stay in a sample, so its queries score as they do among all others.
+    A sample keeps all passages, so its queries score as they do in the whole task.
     """
     entries = []
     for task in tasks:
@@ -158,7 +158,7 @@ def _contents(record: Record, other: Record, tasks: Sequence[str]) -> Contents:
 
 
 def _alike(base: Record, new: Record, task: str) -> bool:
-    """Whether both have the same queries: not if one is a sample of the other's."""
+    """Whether both have the same queries, which they do not if only one is a sample."""
     drawn = [x.task(task).partial.sample for x in (base, new)]
     return bool(drawn[0] == drawn[1])
 
@@ -177,14 +177,14 @@ def _holds(record: Record, task: str, measure: str, kinds: Sequence[str] | None 
 
 
 def _permutations(policy: Policy, checks: Sequence[Check]) -> int:
-    """As many as Holm's correction needs: the smallest p-value is then a tenth of alpha."""
+    """Number of permutations that makes the smallest corrected p-value a tenth of alpha."""
     counted = sum(check.tier != "watched" for check in checks)
     strictest = min(rule.alpha for rule in policy.rules)
     return max(policy.resamples, round(10 * max(counted, 1) / strictest))
 
 
 def _checked(outcome: Outcome, base: Record, new: Record, tasks: Sequence[str]) -> Outcome:
-    """An outcome, missing if the rule names what one of the records lacks."""
+    """The outcome, marked missing if the rule names something that a record lacks."""
     rule = outcome.rule
     for task in rule.tasks:
         if task not in tasks:

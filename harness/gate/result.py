@@ -1,4 +1,4 @@
-"""What a gate returns: a verdict for each rule, from verdicts on the values it is about."""
+"""What a gate returns: a verdict per rule, from the verdicts on the values it checks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Verdict = Literal["pass", "regression", "improvement", "inconclusive", "missing"
 Side = Literal["mean", "query", "passage", "pair"]
 
 SCHEMA_VERSION = 1
-"""Of :meth:`Gate.document`."""
+"""Version of :meth:`Gate.document`."""
 EXIT_CODES: Mapping[Verdict, int] = {
     "pass": 0,
     "improvement": 0,
@@ -28,20 +28,20 @@ EXIT_CODES: Mapping[Verdict, int] = {
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One value that a rule is about: candidate against baseline on the questions of both."""
+    """One value that a rule checks: candidate against baseline on the questions of both."""
 
     task: str
     kind: Kind
     measure: str
     side: Side
-    """What the value is a mean over: the kind, a language's queries or passages, or a pair."""
+    """The scope of the mean: the kind, a language's queries or passages, or a pair."""
     unit: str
     """``all`` or a tier, a language, or an ordered pair ``de-en``."""
     tier: Tier
     counts: bool
     """Whether the exit code depends on it; watched languages are only reported."""
     questions: int
-    """Different questions with a value in both records: the pieces of evidence."""
+    """Distinct questions with a value in both records."""
     baseline: float
     candidate: float
     difference: float
@@ -50,24 +50,23 @@ class CheckResult:
     """Lower end of the difference's interval, at 1 - 2 alpha: each end holds at 1 - alpha."""
     high: float
     detectable: float
-    """The true drop that four of five such data sets would show, at alpha over the number of
-    cells."""
+    """The true drop that would be found with 80 % power, at alpha over the number of checks."""
     p_value: float
-    """Of the drop (of the change, for a rule that allows none): paired, one-sided, not
-    corrected."""
+    """p-value of the drop (of any change, if the rule's direction is ``same``): paired, one-sided,
+    not corrected."""
     adjusted: float
-    """Holm over all cells that count."""
+    """Corrected by Holm over all checks that count."""
     adjusted_gain: float
-    """The same for an improvement; NaN for a rule that allows no change."""
+    """The same for an improvement; NaN if the rule's direction is ``same``."""
     limit: float
-    """The largest drop let through, in the measure's units."""
+    """The largest drop allowed, in the measure's units."""
     margin: float
-    """What the interval must stay within to pass."""
+    """The bound the interval must stay within to pass."""
     verdict: Verdict
     reason: str
-    """Why, in words."""
+    """The reason in words."""
     through: tuple[str, ...] = ()
-    """Languages from which this regression comes, where it is not the unit's own."""
+    """Languages that cause this regression, if not its own."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +77,9 @@ class Outcome:
     verdict: Verdict
     cells: tuple[CheckResult, ...]
     note: str | None
-    """Why the rule is missing, or is left out; else ``None``."""
+    """Why the rule is missing or left out; otherwise ``None``."""
     left_out: bool = False
-    """Neither record has what the rule is about, and it is not required."""
+    """Whether neither record has what the rule checks and it is not required."""
 
 
 @dataclass(frozen=True)
@@ -107,11 +106,11 @@ class Gate:
     """Task -> why less than the whole of it was compared; empty if whole."""
     outcomes: tuple[Outcome, ...]
     languages: tuple[str, ...]
-    """The languages that the regressions come from."""
+    """The languages that cause the regressions."""
     differing: tuple[Differing, ...]
-    """In what else the two records differ."""
+    """Other facts in which the two records differ."""
     comparisons: int
-    """Cells that count, over which Holm's correction is."""
+    """Number of checks that count: the family of Holm's correction."""
     alpha: float
     resamples: int
     permutations: int
@@ -119,20 +118,20 @@ class Gate:
 
     @property
     def exit_code(self) -> int:
-        """What `harness gate` ends with."""
+        """The exit code of `harness gate`."""
         return EXIT_CODES[self.verdict]
 
     def cells(self, *verdicts: Verdict) -> Iterator[tuple[Outcome, CheckResult]]:
-        """All cells, of these verdicts if any are named, rule by rule."""
+        """All checks rule by rule; only those with these verdicts, if any are given."""
         for outcome in self.outcomes:
-            for cell in outcome.cells:
-                if not verdicts or cell.verdict in verdicts:
-                    yield outcome, cell
+            for check in outcome.cells:
+                if not verdicts or check.verdict in verdicts:
+                    yield outcome, check
 
     @property
     def regressions(self) -> tuple[CheckResult, ...]:
-        """The cells that make the gate fail."""
-        return tuple(cell for _, cell in self.cells("regression") if cell.counts)
+        """The checks that make the gate fail."""
+        return tuple(check for _, check in self.cells("regression") if check.counts)
 
     def document(self) -> dict[str, Any]:
         """All of it as JSON values; undefined numbers are ``None``."""

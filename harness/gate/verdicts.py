@@ -1,8 +1,8 @@
-"""From the change of a value to a verdict on it, and from these to a verdict on each rule.
+"""Turn the change of each value into a verdict, and these into a verdict on each rule.
 
-A drop is a regression when it is larger than the limit and the paired test says that it is one. It
-passes when it is within the limit and its interval shows that the true one is within the margin.
-Everything else is inconclusive: not a regression as far as one can see, and not shown to be none.
+A drop is a regression if it exceeds the limit and the paired test is significant. It passes if it
+is within the limit and its interval is within the margin. Everything else is inconclusive: neither
+shown to be a regression nor shown to be none.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _SEVERITY: tuple[Verdict, ...] = ("regression", "missing", "inconclusive", "impr
 
 
 class _Drop(NamedTuple):
-    """A change as the rule sees it: what got worse is above 0."""
+    """A change in the rule's direction: worse is above 0."""
 
     size: float
     worst: float
     """Upper end of its interval."""
     p_value: float
     p_gain: float
-    """Of a change for the better; NaN where no change is one."""
+    """p-value of an improvement; NaN if no change counts as one."""
 
 
 def _drop(moved: ValueChange, direction: Direction) -> _Drop:
@@ -52,8 +52,8 @@ def judge(
 ) -> tuple[list[CheckResult], int]:
     """A check for each of ``checks``, and the number of checks that count.
 
-    Holm's correction is over the cells that count; those of watched languages have one of their
-    own, so that reporting them costs the others nothing.
+    Holm's correction is over the checks that count; watched languages are corrected separately, so
+    that reporting them costs the others no power.
 
     Args:
         policy: whose rules ``checks`` are about.
@@ -153,7 +153,7 @@ def _verdict(
 def outcomes(
     policy: Policy, checks: Sequence[Check], results: Sequence[CheckResult]
 ) -> list[Outcome]:
-    """A verdict for each rule: that of its worst cell, cells of watched languages left aside."""
+    """A verdict for each rule: that of its worst check, watched languages excluded."""
     found = []
     for number, rule in enumerate(policy.rules):
         own = tuple(c for check, c in zip(checks, results, strict=True) if check.rule == number)

@@ -18,7 +18,7 @@ from harness.data.task import KINDS, Kind, Setting
 from harness.stats.means import MacroMean
 
 MEAN = "mean"
-"""In place of a language: the mean over them."""
+"""Used in place of a language code for the mean over languages."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class ModelFacts:
     open_weights: bool | None = None
     license: str | None = None
     languages: tuple[str, ...] | None = None
-    """Those it is said to know, by our codes, without scripts."""
+    """Languages the model is said to know: our codes, without scripts."""
     training_data: tuple[str, ...] | None = None
     """Names of data sets, as the source has them."""
 
@@ -45,7 +45,7 @@ class Published:
     """Ours, ``xquad-r``."""
     model: str
     source: Literal["published", "imported"]
-    """In a paper's table, or in a file that was imported."""
+    """Where it is published: in a paper's table or an imported file."""
     origin: str
     """What made the numbers: ``mteb 2.26.24``, or the paper."""
     scores: Mapping[Setting, Mapping[str, float]]
@@ -54,13 +54,13 @@ class Published:
     recipe: str | None = None
     """How it was trained: ``Hybrid``."""
     options: str = ""
-    """What was set for it, in words; empty if nothing."""
+    """Its options in words; empty if none were set."""
     revision: str | None = None
     published_as: str | None = None
     """What the origin calls a task of its own on the same texts, with the split:
     ``XQuADRetrieval validation``; ``None`` where it ran our task."""
     data_digest: str = ""
-    """Of the data as the origin names it; equal to a board's where our own task was run."""
+    """Data revision as the source gives it; equal to a board's digest if our task was run."""
     text: str | None = None
     """What was encoded of a passage; ``None`` where not known."""
     decimals: Mapping[str, int] = field(default_factory=dict)
@@ -73,7 +73,7 @@ class Published:
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        """Equal for rows of which the later replaces the earlier."""
+        """The key of the row: of two rows with one key, the later replaces the earlier."""
         return (self.task, self.model, self.revision or "", self.options)
 
     @property
@@ -119,5 +119,5 @@ class Published:
 
 
 def unique(rows: Iterable[Published]) -> dict[tuple[str, str, str, str], Published]:
-    """By their keys; of rows with one key the last."""
+    """Rows by key; of rows with the same key, the last."""
     return {row.key: row for row in rows}

@@ -47,10 +47,10 @@ def keep(rows: Sequence[Published], leaderboards: Path) -> list[Path]:
     """Write imported rows beside the tracked records.
 
     Returns:
-        The tables written; those that stay as they are are not among them.
+        Paths of the tables that changed.
 
     Raises:
-        RecordError: a table that is there cannot be read, or two rows of a task would have one id.
+        RecordError: an existing table cannot be read, or two rows of a task would have the same id.
         StoreError: the folder cannot be written.
     """
     folder = leaderboards / FOLDER
@@ -157,7 +157,7 @@ def load_all(leaderboards: Path) -> tuple[list[Published], list[str]]:
 
 
 def load(path: Path, facts: Facts | None = None) -> list[Published]:
-    """Read the table of a task; ``facts`` are what is known of models, by name and revision.
+    """Read the table of a task; ``facts`` are the known facts about models, by name and revision.
 
     Raises:
         RecordError: it cannot be read, or is not such a table.
@@ -168,7 +168,7 @@ def load(path: Path, facts: Facts | None = None) -> list[Published]:
             raise ValueError(f"its columns do not start with {', '.join(_HEADER)}")
         columns = [_column(x) for x in header[len(_HEADER) :]]
         if len(set(columns)) < len(columns):
-            raise ValueError("it has a column twice")
+            raise ValueError("it has a duplicate column")
         found = [_row(path.stem, columns, line, facts or {}) for line in lines]
     except (OSError, ValueError, csv.Error) as problem:
         raise _refused(path, problem) from problem
@@ -183,7 +183,7 @@ def _lines(path: Path) -> list[list[str]]:
         raise ValueError("it is empty")
     for i, line in enumerate(lines, 1):
         if len(line) != len(lines[0]):
-            raise ValueError(f"row {i} has {len(line)} values and the first {len(lines[0])}")
+            raise ValueError(f"row {i} has {len(line)} values, the first row {len(lines[0])}")
     return lines
 
 
@@ -285,7 +285,7 @@ def _facts(line: Mapping[str, str]) -> ModelFacts:
 
 
 def _load_json(path: Path) -> Published:
-    """A row as it was kept before there were tables: one file for one model and task."""
+    """A row in the former format: one JSON file per model and task."""
     document = read_json(path, RecordError)
     try:
         if document["format"] != _BEFORE_FORMAT:

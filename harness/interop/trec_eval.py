@@ -1,7 +1,7 @@
 """Runs made by other systems, scored by trec_eval itself (through pytrec_eval).
 
-Any trec_eval measure goes (``ndcg_cut_10``, ``P_5``, ``bpref``), and the harness's own names of
-those it shares with trec_eval (``ndcg@10``, ``map``, ``mrr@10``).
+Any trec_eval measure is accepted (``ndcg_cut_10``, ``P_5``, ``bpref``), also under the harness's
+name for it (``ndcg@10``, ``map``, ``mrr@10``).
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _OURS = {
     "precision@": "P_{}",
     "success@": "success_{}",
 }
-# trec_eval's measures that take one parameter. It ends the whole process over a wrong one, so what
-# reaches it is checked before.
+# trec_eval's measures that take one parameter. trec_eval exits the process on an invalid one, so
+# parameters are checked first.
 _CUTOFF = ("P", "recall", "ndcg_cut", "map_cut", "success", "relative_P")
 _LEVEL = ("iprec_at_recall", "Rprec_mult", "set_F")
 _NOT_NUMBERS = ("runid", "relstring")
@@ -119,11 +119,10 @@ def by_setting(run: Run, qrels: Qrels, settings: Iterable[Setting]) -> Iterator[
     """Cut a run over the passages of several languages into the settings of a task.
 
     Query and passage ids have the form ``language:id``. ``multi`` takes the rankings as they are;
-    ``mono`` and ``cross`` keep the passages of one language: what the run does not hold of them,
-    because it ends before, counts as not retrieved. Left out are queries without a relevant passage
-    in the
-    setting, and settings in which the run retrieves nothing. That a run holds passages of one
-    language alone does not say whether it searched for others: ask for ``multi`` only where it did.
+    ``mono`` and ``cross`` keep the passages of one language: passages that the run does not list,
+    because it is cut off before them, count as not retrieved. Left out are queries without a
+    relevant passage in the setting, and settings in which the run retrieves nothing. A run with
+    passages of only one language may still have searched several: request ``multi`` only if it did.
 
     Raises:
         UsageError: an id without a language.
@@ -144,13 +143,13 @@ def by_setting(run: Run, qrels: Qrels, settings: Iterable[Setting]) -> Iterator[
 
 class _Column(NamedTuple):
     name: str
-    """As it was asked for, or trec_eval's name where one request gives several values."""
+    """The name as requested, or trec_eval's if one request gives several values."""
     request: str
     """The measure requested from trec_eval."""
     answer: str
-    """What it calls the value."""
+    """trec_eval's name of the value."""
     cutoff: int | None
-    """Ranks past it count as not found: only for ``mrr@k``, which trec_eval does not have."""
+    """Cutoff past which ranks count as not found; only for ``mrr@k``, which trec_eval lacks."""
 
 
 def _columns(name: str) -> list[_Column]:
@@ -189,7 +188,7 @@ def _is_cutoff(text: str) -> bool:
 
 
 def _as_dicts(table: Mapping[str, Mapping[str, V]]) -> dict[str, dict[str, V]]:
-    """pytrec_eval takes dictionaries and nothing like them."""
+    """Copies as plain dictionaries, the only mappings that pytrec_eval takes."""
     return {query: dict(row) for query, row in table.items()}
 
 
@@ -209,7 +208,7 @@ def _language(identifier: str, what: str) -> str:
     language, colon, _ = identifier.partition(":")
     if not colon:
         raise UsageError(
-            f"{what} id {identifier!r} names no language; to tell settings apart ids must have the "
-            "form 'de:17-3'"
+            f"{what} id {identifier!r} names no language; to distinguish settings, ids must "
+            "have the form 'de:17-3'"
         )
     return language

@@ -3,9 +3,9 @@
 A run file of a known task uses the ids that exports have: queries ``LANG:QUESTION``, passages
 ``LANG:PASSAGE``. Which setting its rankings belong to follows from them. A file in which queries
 of some language retrieve passages of several languages is a run over the pool of all: ``multi``.
-Else each query language is ``mono``, or ``cross`` into the one language that it retrieves. This is
-not asked query by query: in a ``multi`` run of a biased system some queries, or all of a language,
-retrieve one language alone, and that must not take them out of ``multi``.
+Else each query language is ``mono``, or ``cross`` into the one language that it retrieves. The
+decision is made per file, not per query: in a ``multi`` run of a biased system some queries, or all
+of a language, retrieve only one language, and they still belong to ``multi``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from harness.interop.trec_eval import by_setting, run_scores
 from harness.stats.means import MacroMean
 
 MEASURES = ("map", "recip_rank", "ndcg_cut_10", "recall_1", "recall_10", "recall_100")
-"""What is shown where no measure is named."""
+"""The measures shown by default."""
 
 
 @dataclass(frozen=True)
@@ -35,15 +35,15 @@ class Scored:
 
     path: Path
     setting: Setting | None
-    """``None`` where the task is not known."""
+    """``None`` without a task."""
     queries: int
     """Judged queries, all of which count."""
     missing: int
-    """Those of them that the run lacks: they count as zero."""
+    """Judged queries that the run lacks: they count as zero."""
     unjudged: int
     """Unjudged queries of the run: they do not count."""
     depth: int
-    """Most passages that the run has for one query."""
+    """The largest number of passages that the run has for one query."""
     scores: Mapping[str, float]
     """Measure -> its value over the queries, as trec_eval sums it up."""
 
@@ -120,8 +120,8 @@ def score_with_task(
 
     Args:
         paths: run files; each setting is in at most one of them.
-        data: the task's data. Queries and passages in languages of the task that it does not hold
-            are left out of the runs.
+        data: the task's data. Queries and passages in other languages of the task are dropped from
+            the runs.
         measures: names, trec_eval's or ours.
         settings: kinds (``multi``) or names (``cross/de-en``) to score the runs as, whatever they
             look like; passages of other languages are left out of their rankings. Where one name is
@@ -147,7 +147,7 @@ def score_with_task(
             absent = min(kept - set(offered))
             raise UsageError(
                 f"{path} looks like setting {absent.name}, which task {data.task.name} does not "
-                "have; name the right one with --setting"
+                "have; give the right one with --setting"
             )
         spoken = {query.partition(":")[0] for query in run}
         judged = {q: grades for x in qrels if x in spoken for q, grades in qrels[x].items()}
@@ -156,7 +156,7 @@ def score_with_task(
                 raise UsageError(
                     f"{found[part.setting].path} and {path} both contain setting "
                     f"{part.setting.name}; "
-                    "score one system at a time, one file for each setting, or say with "
+                    "score one system at a time, with one file per setting, or say with "
                     "--setting what they are"
                 )
             found[part.setting] = _scored(path, part.setting, part.run, part.qrels, measures)

@@ -20,16 +20,16 @@ from harness.training.settings import Settings
 from harness.training.training_set import read_data
 
 SAMPLE = 200
-"""Training texts that are encoded to measure."""
+"""Number of training texts encoded for the measurement."""
 BACKWARD = 3
-"""Encodings that a training step takes for each of its texts: forward once, backward twice."""
+"""Cost of a training step per text, in encodings: one forward, two backward."""
 _VALUE_BYTES = 0.5
-"""Of a record's table for each query, setting and measure, compressed: .44 to .66 in the studies
+"""Compressed bytes of a record's table per query, setting and measure: .44 to .66 in the studies
 that come with the harness, where a task has many settings."""
 _RECORD_BYTES = 25_000
-"""Of the record beside it."""
+"""Bytes of the record itself."""
 _COPIES = 4
-"""Of a model's weights while it is trained: two checkpoints, the one being written, the result."""
+"""Copies of a model's weights during training: two checkpoints, one being written, the result."""
 
 
 @dataclass(frozen=True)
@@ -45,25 +45,25 @@ class StudyPlan:
     scored: int
     """Texts that scoring encodes."""
     distinct: int
-    """Texts that are new to a process once in its life."""
+    """Texts that each process encodes only once."""
     first: float
     """Seconds to encode a text for the first time."""
     again: float
     """The same text again: where only a head is trained, the output of the layers below is
     cached."""
     like: int
-    """Cells that are there, by whose time it was reckoned; 0: by encoding alone."""
+    """Finished trials that the time is estimated from; 0: estimated from encoding alone."""
     workers: int
     seconds: float
-    """Until all workers are done, side by side."""
+    """Seconds until all parallel workers are done."""
     disk: int
-    """Bytes that stay."""
+    """Bytes that remain on disk."""
     passing: int
-    """Bytes of models and checkpoints while trials are trained."""
+    """Temporary bytes of models and checkpoints during training."""
 
 
 def plan_study(study: Study, options: StudyOptions, progress: Progress | None = None) -> StudyPlan:
-    """Everything that a run refuses, and what it would take; nothing is trained or left behind.
+    """Check all that a run would check and estimate its cost; trains nothing, writes nothing.
 
     Raises:
         StudyError: as :func:`harness.study.run.run_study`.
@@ -75,7 +75,7 @@ def plan_study(study: Study, options: StudyOptions, progress: Progress | None = 
     check_folder(study, options.output)
     checked = check_study(study, options)
     with tempfile.TemporaryDirectory() as aside:
-        # Pairs have to be made to be counted; where a run has made them they are there.
+        # Pairs must be made to be counted, unless a run has made them already.
         there = (options.output / STUDY).is_file()
         place = options if there else replace(options, output=Path(aside))
         reading = Reading()
@@ -160,7 +160,7 @@ def _workers(options: StudyOptions) -> int:
 def _measure(
     job: Job, reading: Reading, options: StudyOptions, progress: Progress
 ) -> tuple[float, float, int]:
-    """Seconds a text for the first time and again, and the model's bytes."""
+    """Seconds per text the first time and again, and the model's size in bytes."""
     import contextlib
 
     import torch

@@ -1,4 +1,4 @@
-"""What a study is: data sets, axes, arms, tasks and what its page shows; frozen and picklable."""
+"""The definition of a study: data sets, axes, arms, tasks and report; frozen and picklable."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from harness.training.settings import RecipeName, Settings
 _ELSEWHERE = {
     "recipe": "each of [[arms]] names its recipe",
     "data": "each of [[arms]] names its data",
-    "validation": "pairs are held out of the data, as many as 'holdout' says",
+    "validation": "validation pairs are taken from the data; set how many with 'holdout'",
     "seed": "the key 'seeds' does it for the whole study",
 }
-"""Options of a recipe that a study sets by other keys."""
+"""Recipe options that a study sets through other keys."""
 OPTIONS = tuple(x.name for x in fields(Settings) if x.name not in _ELSEWHERE)
 
 Value = str | int | float | bool
-"""Of an axis: what an option is set to, a number of rows, or a point's name."""
+"""A value of an axis: an option's value, a number of rows, or a point's name."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +43,15 @@ class DataSet:
     source: str
     """A format or hub name of ``harness pairs``; ``pairs``: the files are pairs already."""
     files: tuple[str, ...]
-    """Under the data directory, or next to the study file if they begin with a dot."""
+    """Paths in the data directory, or relative to the study file if they begin with a dot."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Fields of :class:`harness.training.sources.conversion.Options`, by name."""
     clean: tuple[str, ...] = ()
-    """Tasks whose questions are taken out."""
+    """Tasks whose questions are removed from the data."""
     code_switch: Mapping[str, Any] | None = None
-    """How words of the queries are put into other languages."""
+    """Code switching: how words of the queries are translated."""
     allow_overlap: bool = False
-    """Whether questions of the tasks scored may stay in it; it is written down."""
+    """Whether questions of the scored tasks may stay in the data; it is reported."""
 
 
 @dataclass(frozen=True)
@@ -59,17 +59,17 @@ class Point:
     """One value of an axis, and what it changes."""
 
     value: Value
-    """As in a trial's ``values``; for a named point its name."""
+    """The value in a trial's ``values``; the name of a named point."""
     train: Mapping[str, Any] = field(default_factory=dict)
     """Recipe options."""
     data: tuple[str, ...] | None = None
     """The arm's data sets instead of its own."""
     rows: Mapping[str, int] = field(default_factory=dict)
-    """Data set -> how many of its rows; 0 leaves it out."""
+    """Data set -> number of its rows; 0 leaves it out."""
 
     @property
     def name(self) -> str:
-        """As in trials and tables."""
+        """The name in trials and tables."""
         return named(self.value)
 
 
@@ -79,21 +79,21 @@ class Axis:
 
     name: str
     label: str
-    """For people, with its unit where it has one."""
+    """The label for readers, with its unit if it has one."""
     points: tuple[Point, ...]
     data: str | None = None
-    """The data set whose amount it is."""
+    """The data set whose amount varies."""
 
     @property
     def numeric(self) -> bool:
-        """Whether its values are numbers, to be drawn at their places."""
+        """Whether its values are numbers on a numeric scale."""
         return all(
             isinstance(x.value, int | float) and not isinstance(x.value, bool) for x in self.points
         )
 
     @property
     def values(self) -> tuple[Value, ...]:
-        """Of its points, in order."""
+        """The values of its points, in order."""
         return tuple(x.value for x in self.points)
 
 
@@ -108,7 +108,7 @@ def _recipe_options(table: Mapping[str, Any]) -> dict[str, Any]:
 
 
 RecipeOptions = Annotated[Mapping[str, Any], Check(_recipe_options)]
-"""Recipe options; their values are looked at trial by trial."""
+"""Recipe options; their values are checked trial by trial."""
 
 
 @dataclass(frozen=True)
@@ -137,10 +137,10 @@ class Scored:
     limit: Annotated[int, at_least(1)] | None = None
     sample: Annotated[int, at_least(1)] | None = None
     domain: Text | None = None
-    """What the task is about, as a point of the axis ``domain`` is named."""
+    """The domain of the task: the name of a point of the axis ``domain``."""
 
     def __post_init__(self) -> None:
-        """Name it as the task is named, unless it has a name."""
+        """Default the name to the task's."""
         default = Path(self.task).stem if self.task.endswith(".toml") else self.task
         object.__setattr__(self, "name", self.name or default)
 
@@ -157,7 +157,7 @@ def _known_measures(names: tuple[str, ...]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class ReportSpec:
-    """What the page of a study shows."""
+    """What the report of a study shows."""
 
     measures: Annotated[Texts, Check(_known_measures)]
     baseline: Text
@@ -166,7 +166,7 @@ class ReportSpec:
     """The axis on the x axis; ``None``: the arms themselves."""
     kinds: Annotated[tuple[Kind, ...], *MANY] = KINDS
     groups: Mapping[str, Languages] = field(default_factory=dict)
-    """Query languages apart."""
+    """Groups of query languages that are reported separately."""
     fit: Literal["saturation"] | None = None
     retention: Mapping[str, Text] | None = None
 
@@ -189,13 +189,13 @@ class Study:
     report: ReportSpec
     scale: str
     scales: tuple[str, ...]
-    """All that the file has, ``small`` first."""
+    """All scales of the file, ``small`` first."""
     where: str
-    """The file, as messages name it."""
+    """The file's name in messages."""
     folder: Path
-    """What paths that begin with a dot are relative to."""
+    """The folder that paths beginning with a dot are relative to."""
     document: Mapping[str, Any]
-    """The file's content once the scale and the seeds are chosen: what ``study.json`` keeps."""
+    """The file's content at the chosen scale and seeds, as kept in ``study.json``."""
 
     @property
     def digest(self) -> str:
@@ -208,7 +208,7 @@ class Study:
 
 
 def named(value: Value) -> str:
-    """A value as in names of trials and in tables: ``0.1``, ``4000``, ``true``."""
+    """A value as written in trial names and tables: ``0.1``, ``4000``, ``true``."""
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)

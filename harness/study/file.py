@@ -1,8 +1,8 @@
-"""A study file: TOML, read strictly; every complaint names the file and the key.
+"""Study files: TOML, read strictly; every error names the file and the key.
 
 A scale changes some of it: the table ``[scale.full]`` is laid over the file where the study is run
-with ``--scale full``, table by table and key by key; lists replace lists. Without one a file is
-read as it stands, which is the scale ``small``.
+with ``--scale full``, table by table and key by key; lists replace lists. Without ``--scale`` the
+file is read unchanged, which is the scale ``small``.
 """
 
 from __future__ import annotations
@@ -65,12 +65,12 @@ def list_studies() -> list[Study]:
 def read_study(
     name_or_path: str | Path, scale: str = SMALL, seeds: Sequence[int] | None = None
 ) -> Study:
-    """Read a study by name (``alpha``), or a file of one's own (``./my-study.toml``).
+    """Read a study by name (``alpha``) or from a user's file (``./my-study.toml``).
 
     Args:
         name_or_path: a name that ``harness study list`` shows, or a path ending in ``.toml``.
         scale: one of the file's.
-        seeds: instead of the file's.
+        seeds: replace the file's.
 
     Raises:
         StudyError: no such study or scale, or its file is wrong.
@@ -90,7 +90,7 @@ def read_study(
         document["seeds"] = list(seeds)
     study = study_from(document, str(path), path.parent, scale, known)
     if study.name != path.stem:
-        raise StudyError(f"{path}: key 'name' must be that of the file, {path.stem!r}")
+        raise StudyError(f"{path}: key 'name' must be the file's name, {path.stem!r}")
     return study
 
 
@@ -106,9 +106,9 @@ def study_from(
     Args:
         document: as TOML or JSON gives it.
         where: the file, for messages.
-        folder: what paths that begin with a dot are relative to.
-        scale: the one that was chosen.
-        scales: all of the file's.
+        folder: the folder that paths beginning with a dot are relative to.
+        scale: the chosen scale.
+        scales: all scales of the file.
 
     Raises:
         StudyError: names file and key.
@@ -129,7 +129,7 @@ def _find(name: str) -> Path:
 
 
 def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """``above`` over ``below``: tables merge key by key, everything else replaces."""
+    """``below`` overridden by ``above``: tables merge key by key, other values are replaced."""
     found = copy.deepcopy(dict(below))
     for key, value in above.items():
         present = found.get(key)

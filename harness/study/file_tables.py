@@ -53,7 +53,7 @@ class _DataTable:
     clean: Texts = ()
     code_switch: Mapping[str, Any] | None = None
     allow_overlap: bool = False
-    # From here on options of harness.training.sources.conversion.
+    # The rest are options of harness.training.sources.conversion.
     languages: Languages | None = None
     pairing: Text | None = None
     part: Text | None = None
@@ -129,7 +129,7 @@ class _Checked:
         self.refuse.unless_different("arms", [x.name for x in table.arms])
         for axis in self.axes:
             if not any(axis in x.axes for x in table.arms):
-                self.refuse(f"axes.{axis}", "belongs to no arm; take it out")
+                self.refuse(f"axes.{axis}", "belongs to no arm; remove it")
         self.refuse.unless_different("score.tasks", [x.name for x in table.score.tasks])
         self.refuse.unless_one_of(
             "report.baseline", table.report.baseline, [x.name for x in table.arms]
@@ -156,14 +156,15 @@ class _Checked:
             for other in ("values", "data"):
                 if getattr(axis, other) is not None:
                     self.refuse(
-                        f"{key}.{other}", "does not go with 'points', which say what they change"
+                        f"{key}.{other}",
+                        "excludes 'points', which say what they change; give one of them",
                     )
             for number, point in enumerate(axis.points, 1):
                 for data in point.data or ():
                     self.refuse.unless_one_of(f"{key}.points[{number}].data", data, self.table.data)
             points = tuple(Point(x.name, train=x.train, data=x.data) for x in axis.points)
         elif not axis.values:
-            self.refuse(f"{key}.values", "must be a list, at least one (or give 'points')")
+            self.refuse(f"{key}.values", "must be a list with at least one item (or give 'points')")
         elif axis.data is not None:
             self.refuse.unless_one_of(f"{key}.data", axis.data, self.table.data)
             points = tuple(self._amount(f"{key}.values", x, axis.data) for x in axis.values)
@@ -182,7 +183,7 @@ class _Checked:
         if name not in OPTIONS:
             hint = did_you_mean(name, OPTIONS) or "; `harness train --help` lists them"
             raise StudyError(
-                f"{self.where}: [axes.{name}] has 'values' and no 'data', a data set whose rows "
+                f"{self.where}: [axes.{name}] has 'values' but no 'data', a data set whose rows "
                 f"they would count, so it must be named as a recipe option{hint}"
             )
         if not isinstance(value, str | int | float):

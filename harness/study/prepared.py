@@ -1,7 +1,6 @@
-"""Everything of a study that needs no training: tasks read, pairs made, trials planned.
+"""All steps of a study before training: read tasks, make pairs, plan trials.
 
-What is impossible is refused here, with the file and the key or trial, before the first step of the
-first training.
+Impossible studies are refused here, before any training step, with the file and the key or trial.
 """
 
 from __future__ import annotations
@@ -34,12 +33,12 @@ from harness.training.training_set import read_data
 _VERSION = 1
 """Increased when the engine trains or scores the same trial differently."""
 _DECIDE = ("polyglot-harness", "torch", "transformers", "sentence-transformers", "tokenizers")
-"""Packages whose versions affect the result of a trial."""
+"""Packages whose versions affect a trial's result."""
 
 
 @dataclass(frozen=True)
 class StudyOptions:
-    """How a study is run; nothing of it changes a number."""
+    """How a study is run; no option changes a number."""
 
     output: Path
     data_dir: Path | None = None
@@ -50,10 +49,10 @@ class StudyOptions:
     keep_models: bool = False
 
     def absolute(self) -> StudyOptions:
-        """The same, with paths that other processes understand, and HARNESS_DATA where it is set.
+        """The same with absolute paths, for other processes, and HARNESS_DATA if set.
 
         Raises:
-            UsageError: the data directory is none.
+            UsageError: the data directory is not a folder.
         """
         named = os.environ.get("HARNESS_DATA")
         data = self.data_dir or (Path(named) if named else None)
@@ -68,18 +67,18 @@ class StudyOptions:
 
 @dataclass(frozen=True)
 class Job:
-    """A trial, or a reference, to be run. Picklable."""
+    """A trial or reference to run. Picklable."""
 
     key: str
     """The name of a trial, or ``reference MODEL``."""
     folder: Path
-    """Where its records and its last file go."""
+    """The folder for its records and its final file."""
     digest: str
-    """Of all that decides its numbers."""
+    """Digest of everything that determines its numbers."""
     model: str
-    """What is scored, or trained further."""
+    """The model that is scored or trained further."""
     settings: Settings | None = None
-    """Options of a trial's training."""
+    """Training settings of a trial."""
     trial: Trial | None = None
     overlap: tuple[Mapping[str, Any], ...] = ()
     """Evaluation questions found in a trial's pairs."""
@@ -87,22 +86,22 @@ class Job:
 
 @dataclass(frozen=True)
 class Task:
-    """A task that models are scored on, looked at."""
+    """A task that models are scored on, once its data was read."""
 
     scored: Scored
     spec: TaskSpec
     options: RunOptions
     facts: Mapping[str, Any]
-    """All that decides its numbers, for digests."""
+    """Everything that determines its numbers, for digests."""
     texts: int
     """Queries and passages."""
     rows: int
-    """Of its table: a query for each setting that it is asked in."""
+    """Rows of its per-query table: one per query and setting."""
 
 
 @dataclass(frozen=True)
 class Ready:
-    """A study that can be run."""
+    """A study ready to run."""
 
     study: Study
     trials: tuple[Trial, ...]
@@ -111,15 +110,15 @@ class Ready:
     """References, then trials seed by seed, so that an interrupted study has complete seeds."""
     data: Mapping[str, Mapping[str, Any]]
     pairs: Mapping[str, int]
-    """Cell -> pairs that it trains on."""
+    """Trial -> number of training pairs."""
     steps: Mapping[str, int]
-    """Cell -> steps, if nothing stops it early."""
+    """Trial -> number of steps without early stopping."""
 
 
 def tasks_of(
     study: Study, options: StudyOptions, places: Places, reading: Reading
 ) -> tuple[Task, ...]:
-    """Every task, read as it will be scored.
+    """Read every task as it will be scored.
 
     Raises:
         StudyError: there is no such task, or its data is not available; names the key.
@@ -148,7 +147,7 @@ def _options(study: Study, scored: Scored, spec: TaskSpec, options: StudyOptions
         offline=options.offline,
         corpus="sampled" if scored.corpus == "sampled" else "whole",
         store=False,
-        resamples=0,  # intervals are of means over seeds, and made for the page
+        resamples=0,  # the report computes intervals itself, for means over seeds
         model=ModelOptions(device=options.device, offline=options.offline),
     )
 
@@ -175,15 +174,15 @@ def _rows(prepared: Prepared) -> int:
 
 @dataclass(frozen=True)
 class Checked:
-    """What :func:`check_study` has found to be right."""
+    """The result of :func:`check_study`."""
 
     trials: tuple[Trial, ...]
     references: Mapping[str, Mapping[str, Any]]
-    """Name -> what tells it from other models."""
+    """Name -> what identifies the model."""
 
 
 def check_study(study: Study, options: StudyOptions) -> Checked:
-    """What the file alone, and the files and models it names, can get wrong.
+    """Check the file, and the files and models it names.
 
     Raises:
         StudyError: see the module.
@@ -219,13 +218,13 @@ def make_ready(
 
     Args:
         study: at the chosen scale.
-        options: where.
+        options: output and data folders.
         progress: notified of stages.
-        checked: what :func:`check_study` found; it is called where this is not given.
-        reading: keeps what is read, for whoever trains and scores in this process.
+        checked: the result of :func:`check_study`; default: it is called.
+        reading: caches what is read, for training and scoring in this process.
 
     Raises:
-        StudyError: anything of it cannot be; nothing has been trained.
+        StudyError: something in it is impossible; nothing has been trained.
     """
     checked, reading = checked or check_study(study, options), reading or Reading()
     trials, places = checked.trials, _places(study, options)
@@ -294,10 +293,10 @@ def make_ready(
 def _bases(
     study: Study, trials: Sequence[Trial], options: StudyOptions, places: Places
 ) -> dict[str, dict[str, Any]]:
-    """Base -> name to load it by, and what tells it from others; each is loaded once.
+    """Base -> the name to load it by and what identifies it; each is loaded once.
 
     Raises:
-        StudyError: one is not there, cannot be loaded, or has no such parts to freeze.
+        StudyError: a base does not exist, cannot be loaded, or lacks the parts to freeze.
     """
     from harness.training.base_model import find_base, load_base
 
@@ -319,14 +318,14 @@ def _bases(
 
 
 def folder_of(model: str) -> str:
-    """A reference's name as that of a folder."""
+    """A reference's name as a folder name."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", model).strip("-.") or "model"
 
 
 class _Planned:
-    """Cells laid out on their data, each way of doing so once, whatever the seed.
+    """Batch plans of trials, one per distinct combination of settings and data, whatever the seed.
 
-    The plan of the batches decides whether a recipe can use its data at all.
+    Planning the batches shows whether a recipe can use its data.
     """
 
     def __init__(self, study: Study, reading: Reading) -> None:
@@ -340,7 +339,7 @@ class _Planned:
         """Plan the batches of a trial, whose files have these digests.
 
         Raises:
-            StudyError: its recipe cannot use its data, or a file is not what was made.
+            StudyError: its recipe cannot use its data, or a file was changed.
         """
         from harness.training.train import planned_steps
 
@@ -358,7 +357,7 @@ class _Planned:
                 if found["sha256"] != digest:
                     raise StudyError(
                         f"{file}: was changed since the study made it; remove it, and the same "
-                        "command makes it again"
+                        "command will make it again"
                     )
             pairs = sum(len(s.rows) for s in data.train.plan.strata)
             self._seen[key] = pairs, planned_steps(settings, data)
@@ -369,4 +368,4 @@ _PLANNED = (
     "recipe", "data", "languages", "alpha", "cross_batches", "language_draw", "epoch",
     "skip_unusable", "holdout", "batch_size", "accumulation", "epochs", "steps",
 )  # fmt: skip
-"""Options that decide whether and how data can be laid out in batches."""
+"""Settings that affect how data is arranged in batches."""

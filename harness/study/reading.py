@@ -1,4 +1,4 @@
-"""What one process of a study has read: every task and file of pairs once, for all its trials."""
+"""Cache of one process of a study: every task and pair file is read once for all trials."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from harness.training.pairs import DataSet, read_examples
 
 
 class Reading:
-    """Tasks and pairs in memory. Both are frozen: whoever gets one may keep it."""
+    """Tasks and pairs in memory. Both are immutable."""
 
     def __init__(self) -> None:
         self._tasks: dict[str, Prepared] = {}
         self._pairs: dict[Path, DataSet] = {}
 
     def task(self, name: str, spec: TaskSpec, options: RunOptions) -> Prepared:
-        """A task as models are scored on it; ``name`` tells it from the study's others.
+        """A task as models are scored on it; ``name`` is its key in the study.
 
         Raises:
-            HarnessError: its data is not there, or nothing is left to run.
+            HarnessError: its data is missing, or nothing is left to run.
         """
         if name not in self._tasks:
             self._tasks[name] = prepare(spec, options)

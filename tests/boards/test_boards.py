@@ -109,7 +109,7 @@ def test_language_table_ends_with_mean_and_median(board: Board) -> None:
     task = task_of(board, "miracl-sample")
     assert task.per_language_only
     grid = language_grid(task, next(c for c in task.columns if c.key == "mono/ndcg@10"))
-    assert grid.heads[-2:] == ("mean", "median")
+    assert grid.headers[-2:] == ("mean", "median")
     for line in grid.rows:
         if line[0].sign:
             continue
@@ -241,7 +241,7 @@ def test_paper_tables_have_the_papers_layout(board: Board) -> None:
         "", "Monolingual mAP", "Cross-lingual mAP", "Multilingual mAP",
     ]  # fmt: skip
     theirs = grids["XQuAD-R: mAP, XLM-R as published (arXiv 2408.10536)"]
-    assert theirs.heads[1:4] == ("X-X-mono", "X-Y", "Hybrid")
+    assert theirs.headers[1:4] == ("X-X-mono", "X-Y", "Hybrid")
     assert [x.text for x in theirs.rows[-1]][-3:] == ["0.5479", "0.5934", "0.5927"]
     assert theirs.rows[-1][0].text == ours.rows[-1][0].text == "Average"
     lareqa = next(g for title, g in grids.items() if title.startswith("LAReQA"))

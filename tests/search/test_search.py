@@ -135,7 +135,7 @@ def test_languages_side_by_side_are_what_each_is_alone(top: int, threads: int) -
     assert sum(done) == sum(map(len, requested.values()))
     for x, found in together.items():
         alone = rank(dense.of(requested[x]), x, relevant[x], pool, top=top, block_tops=tops.get(x))
-        for name in ("ranked_above", "block_rank", "head", "head_scores"):
+        for name in ("ranked_above", "block_rank", "top_k", "top_k_scores"):
             assert (getattr(found, name) == getattr(alone, name)).all()
         assert found.block_top_k.keys() == alone.block_top_k.keys()
         for block in found.block_top_k:

@@ -105,7 +105,7 @@ def results(
     cells = trials_of(study)
     return Results(
         study=study,
-        cells=tuple(result(x) for x in cells if x.name not in missing),
+        trials=tuple(result(x) for x in cells if x.name not in missing),
         references={
             x: {t.name: record(x, {}, t.name) for t in study.scored} for x in study.references
         },

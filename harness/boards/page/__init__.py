@@ -3,9 +3,9 @@
 >>> from harness.boards.page import render
 >>> html = render(to_payload(make_board(read_leaderboards("leaderboards"))))
 
-Scripts, styles and the charting library stand inside the file; its content security policy names
-their digests and allows nothing else. ``page.html.j2`` is the frame, ``scripts/`` what fills it,
-in the order of :data:`SCRIPTS`; there is no build step.
+Scripts, styles and the charting library are inlined; the content security policy lists their
+digests and allows nothing else. ``page.html.j2`` is the frame, ``scripts/`` fills it in the order
+of :data:`SCRIPTS`; there is no build step.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ SCRIPTS = (
     "details.js", "charts.js", "intervals.js", "scatter.js", "heat.js", "versus.js",
     "overview.js", "words.js", "main.js",
 )  # fmt: skip
-"""In the order they are put into the page: each uses those before it."""
+"""Scripts in the order of inclusion: each uses those before it."""
 
 LIMIT = 1_000_000
-"""Bytes that a page should stay under; see :func:`render`."""
+"""Maximum size of a page in bytes; see :func:`render`."""
 
 
 def render(
@@ -45,8 +45,8 @@ def render(
         payload: from :func:`harness.boards.to_payload`, not rounded.
         texts: board -> question id -> its text, shown with the questions that flipped.
         title: the page's heading.
-        limit: bytes; where the page would be larger it leaves out first the questions' texts, then
-            which questions each model answers first, and says so in their place.
+        limit: bytes; a larger page leaves out first the questions' texts, then which questions each
+            model answers first, with a note in their place.
     """
     page = ""
     for document in smaller(page_document(payload, texts)):
@@ -79,7 +79,7 @@ def _render(document: Mapping[str, Any], title: str) -> str:
     return environment.from_string(_asset("page.html.j2")).render(
         title=title,
         policy=policy,
-        # These four are the package's own files or escaped for their place.
+        # These four are the package's own files or escaped.
         style=Markup(style),
         library=Markup(library),
         script=Markup(script),
@@ -101,7 +101,7 @@ def json_in_html(value: Any) -> str:
 
 @cache
 def _asset(name: str) -> str:
-    """A file of the page, as it ships in the package."""
+    """A page file from the package."""
     return files("harness.boards.page").joinpath(*name.split("/")).read_text("utf-8")
 
 
@@ -121,12 +121,12 @@ def _style() -> str:
 
 @cache
 def _script() -> str:
-    """All scripts as one, in a scope of their own, without indentation: that is 15 kB."""
+    """All scripts joined in one scope, without indentation, which saves 15 kB."""
     parts = "\n".join(f"// {name}\n{_asset(f'scripts/{name}')}" for name in SCRIPTS)
     parts = re.sub(r"^ +", "", parts, flags=re.MULTILINE)
     return f'"use strict";\n{{\n{parts}}}\n'
 
 
 def _digest(content: str) -> str:
-    """The source expression that lets a content security policy know ``content``."""
+    """The source expression that allows ``content`` in a content security policy."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"

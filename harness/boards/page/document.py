@@ -1,4 +1,4 @@
-"""What the page carries: a board's payload with its tables of numbers packed."""
+"""The page's data: a board's payload with its tables of numbers packed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.boards.page.packing import pack, pack_ends
 HIT_KINDS = ("mono", "multi")
 
 _GUARD = 3
-"""Further digits of what the page takes means of, when languages are chosen."""
+"""Extra digits of numbers the page averages over the chosen languages."""
 
 Json = Mapping[str, Any]
 
@@ -83,9 +83,9 @@ def _task(task: Json, texts: Mapping[str, str]) -> dict[str, Any]:
 
 
 def smaller(document: Json) -> Iterator[dict[str, Any]]:
-    """``document`` as it is, then with less and less of its questions: texts, hits, all of them."""
+    """``document`` unchanged, then without the questions' texts, hits, and finally questions."""
     tasks: list[dict[str, Any]] = document["tasks"]
-    # Where there are texts, ids would say nothing more.
+    # Next to texts, ids would add nothing.
     with_texts = [{**x, "questionIds": []} if x["questionTexts"] else x for x in tasks]
     yield {**document, "tasks": with_texts}
     tasks = [{**x, "questionTexts": []} for x in tasks]
@@ -104,7 +104,7 @@ def smaller(document: Json) -> Iterator[dict[str, Any]]:
 
 
 def _overview(overview: Json) -> dict[str, Any]:
-    """The board across tasks, its values as they are shown."""
+    """The board across tasks, with values as displayed."""
     columns = overview["columns"]
     decimals = {x["key"]: x["column"]["decimals"] for x in columns}
     return {
@@ -138,7 +138,7 @@ def _array(values: Sequence[Any]) -> Any:
 
 
 def _ranking(ranking: Json, rows: int) -> dict[str, Any]:
-    """Best and worst rank of each row, 0 where it has none; the page orders by value itself."""
+    """Best and worst rank of each row, 0 if it has none; the page sorts by value itself."""
     spans = [0] * (2 * rows)
     for row, (best, worst) in zip(ranking["order"], ranking["spans"], strict=True):
         spans[2 * row : 2 * row + 2] = best, worst

@@ -1,8 +1,8 @@
-"""Numbers as short text: what lets a page of 50 models by 132 settings stay under a megabyte.
+"""Numbers as short text, so that a page of 50 models by 132 settings is under a megabyte.
 
 A number is a whole number of steps of 10^-e, written with a fixed count of digits to the base 64:
-two to five characters where JSON takes eight to twenty. Read back and written with the decimals
-that boards show, it gives the same digits as the number itself, ties included.
+two to five characters where JSON takes eight to twenty. Formatted with the decimals that boards
+show, the unpacked number has the same digits as the original, ties included.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _LETTERS = np.frombuffer(ALPHABET.encode(), np.uint8)
 _WIDEST = 7
 _NEAR = 1e-6
-"""Of a last digit: how near a tie rounding in float64 is not trusted."""
+"""Fraction of a last digit: closer to a tie than this, float64 rounding is not trusted."""
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -29,10 +29,10 @@ def pack(values: FloatArray, decimals: int, guard: int) -> dict[str, Any]:
     Args:
         values: of any shape, rows first; NaN where undefined. Rows without any number are left out.
         decimals: digits after the point that will be shown.
-        guard: further digits to keep, for means that are taken of the numbers.
+        guard: extra digits to keep, for means of the numbers.
 
     Returns:
-        ``rows`` (positions of the rows that are there), ``e`` (the step is 10^-e), ``low`` (in
+        ``rows`` (positions of the rows present), ``e`` (the step is 10^-e), ``low`` (in
         steps), ``width`` (characters a number) and ``text``. The last code means undefined.
     """
     table = values.reshape(len(values), -1)
@@ -51,14 +51,14 @@ def pack(values: FloatArray, decimals: int, guard: int) -> dict[str, Any]:
 
 
 def pack_ends(cells: FloatArray, decimals: int) -> dict[str, Any]:
-    """Ends of intervals, as they are shown: how many last digits each lies off its value.
+    """Ends of intervals as displayed: the distance of each from its value in last digits.
 
     Args:
         cells: ``(rows, ..., 3)``: value, low, high; NaN where undefined.
         decimals: digits after the point that will be shown.
 
     Returns:
-        As :func:`pack`, of ``(value - low, high - value)`` in digits that are shown.
+        As :func:`pack`, of ``(value - low, high - value)`` in displayed digits.
     """
     flat = cells.reshape(-1, 3)
     known = ~np.isnan(flat).any(axis=1)
@@ -69,7 +69,7 @@ def pack_ends(cells: FloatArray, decimals: int) -> dict[str, Any]:
 
 
 def _shown(values: FloatArray, decimals: int) -> IntArray:
-    """``values`` in units of the last digit that Python shows of them."""
+    """``values`` in units of the last digit that Python displays."""
     scaled = values * 10.0**decimals
     found = np.round(scaled).astype(np.int64)
     for i in np.flatnonzero(np.abs(np.abs(scaled) % 1 - 0.5) <= _NEAR):
@@ -81,7 +81,8 @@ def _steps(values: FloatArray, decimals: int, guard: int) -> IntArray:
     """``values`` in steps of 10^-(decimals + guard), such that a browser shows what Python shows.
 
     Rounding twice can cross a tie, and of two equally near decimals Python takes the even one, a
-    browser's ``toFixed`` the one farther from zero. A step is moved by one where that would show.
+    browser's ``toFixed`` the one farther from zero. The number of steps is changed by one where
+    that would be visible.
     """
     if not guard:
         return _shown(values, decimals)
@@ -98,6 +99,6 @@ def _steps(values: FloatArray, decimals: int, guard: int) -> IntArray:
 
 
 def shown_by_browser(value: float, decimals: int) -> str:
-    """What ``value.toFixed(decimals)`` gives in JavaScript (ECMA-262, 21.1.3.3)."""
+    """The result of ``value.toFixed(decimals)`` in JavaScript (ECMA-262, 21.1.3.3)."""
     near = Decimal(value).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP)
     return f"{near:f}"

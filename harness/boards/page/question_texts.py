@@ -12,14 +12,14 @@ from harness.errors import TaskError
 from harness.evaluation.record_fields import Partial
 
 _LANGUAGE = "en"
-"""Of the texts, where a task has it; else its first."""
+"""Preferred language of the texts; if a task lacks it, its first language."""
 
 
 def texts_at_hand(board: Board, data_dir: Path | None = None) -> dict[str, Mapping[str, str]]:
     """Board -> question id -> its text, without touching the network.
 
-    Boards of a sample, of a part or of a large task have none, nor has one whose data at hand is
-    not that of its records.
+    There are none for boards of a sample, of a part or of a large task, nor if the available data
+    is not that of the records.
     """
     found = {}
     for task in board.tasks:
@@ -29,7 +29,7 @@ def texts_at_hand(board: Board, data_dir: Path | None = None) -> dict[str, Mappi
             if find_task(task.task).size != "small":
                 continue
         except TaskError:
-            continue  # a task of someone's own: its file is not here
+            continue  # a user's own task whose file is not available
         language = _LANGUAGE if _LANGUAGE in task.languages else task.languages[0]
         texts, _ = question_texts(
             task.task, task.text, task.languages, Partial(), task.data_digest, data_dir

@@ -1,4 +1,4 @@
-"""The page on this machine alone: a server on the loopback interface that knows one document."""
+"""Serve the page on this machine only: a loopback server with a single document."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(body=False)
 
     def _answer(self, *, body: bool) -> None:
-        # A name that another site makes point here must not read the page through a browser.
+        # Refuse other host names, so that no other site can read the page by DNS rebinding.
         host = (self.headers.get("Host") or "").rpartition(":")[0] or self.headers.get("Host")
         if host not in (HOST, "localhost"):
             self.send_error(HTTPStatus.MISDIRECTED_REQUEST)
@@ -42,14 +42,14 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(self.page)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: requests are the user's own."""
+        """Log nothing: all requests are the user's own."""
 
 
 def server(page: str, port: int = 0) -> ThreadingHTTPServer:
-    """A server of ``page``, not yet running; port 0 takes any that is free.
+    """A server of ``page``, not yet running; port 0 takes any free port.
 
     Raises:
-        UsageError: the port is taken, or not for this user.
+        UsageError: the port is in use or not permitted.
     """
     handler = type("_PageHandler", (_Handler,), {"page": page.encode()})
     try:
@@ -57,12 +57,12 @@ def server(page: str, port: int = 0) -> ThreadingHTTPServer:
     except OSError as problem:
         why = "is taken" if problem.errno == errno.EADDRINUSE else f"({problem.strerror})"
         raise UsageError(
-            f"port {port} {why}; name another with --port, or 0 for any that is free"
+            f"port {port} {why}; choose another with --port, or 0 for any free port"
         ) from problem
 
 
 def serve(page: str, port: int, tell: Callable[[str], None]) -> None:
-    """Serve ``page`` until the user stops it; ``tell`` gets its address once it is there."""
+    """Serve ``page`` until the user stops it; ``tell`` gets the address once it is up."""
     with server(page, port) as running:
         tell(f"http://{HOST}:{running.server_address[1]}/")
         try:

@@ -1,1 +1,1 @@
-"""Boards in every format they are written in."""
+"""Boards in every output format."""

@@ -1,4 +1,4 @@
-"""All files of a leaderboards folder, written or checked."""
+"""Write or check all files of a leaderboards folder."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _MARKERS = re.compile(
     r"(<!-- board:start(?: (?P<task>\S+))? -->\n).*?(<!-- board:end -->)", re.DOTALL
 )
 _SHOWN_LINES = 40
-"""Of one file's difference."""
+"""Lines shown of one file's difference."""
 _SHOWN_WIDTH = 200
-"""Of a line of it."""
+"""Characters shown of a line."""
 
 
 def board_files(board: Board) -> dict[str, bytes]:
-    """Name -> content of every file that is made from the records of a leaderboards folder."""
+    """Name -> content of every file made from the records of a leaderboards folder."""
     found = {
         "all-tasks.md": markdown.overview(board).encode(),
         "all-tasks.tex": latex.overview(board).encode(),
@@ -47,7 +47,7 @@ def board_files(board: Board) -> dict[str, bytes]:
 
 
 def to_json(board: Board, slug: str | None) -> str:
-    """The JSON of one board, or of that across tasks: a line per row, so that changes show."""
+    """The JSON of one board or of that across tasks: a line per row, for readable diffs."""
     payload = to_payload(board)
     tasks = [x for x in payload.pop("tasks") if x["slug"] == slug]
     overview = payload.pop("overview")
@@ -63,7 +63,7 @@ def to_json(board: Board, slug: str | None) -> str:
 
 
 def _object(values: Mapping[str, object]) -> str:
-    """An object with its rows and rankings a line each."""
+    """An object with one line per row and ranking."""
     parts = []
     for key, value in values.items():
         if key == "rows" and isinstance(value, list):
@@ -82,7 +82,7 @@ def _compact(value: object) -> str:
 
 
 def write(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
-    """Write what differs; returns the paths written."""
+    """Write the files that differ; returns the paths written."""
     written = []
     for name, content in files.items():
         path = folder / name
@@ -93,7 +93,7 @@ def write(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
 
 
 def _same(path: Path, content: bytes) -> bool:
-    """Whether a file has this content; for parquet the table counts, not its encoding."""
+    """Whether a file has this content; parquet files are compared as tables."""
     if not path.is_file():
         return False
     present = path.read_bytes()
@@ -111,15 +111,15 @@ def _same(path: Path, content: bytes) -> bool:
 
 @dataclass(frozen=True)
 class Difference:
-    """A file that is not what its records give."""
+    """A file that does not match its records."""
 
     path: Path
     lines: tuple[str, ...]
-    """Unified, from what is there to what should be; shortened."""
+    """Unified diff from the actual to the expected content, shortened."""
 
 
 def differences(folder: Path, files: Mapping[str, bytes]) -> list[Difference]:
-    """Every file of ``folder`` that is missing, or is not as in ``files``."""
+    """Every file of ``folder`` that is missing or differs from ``files``."""
     return [
         Difference(path, tuple(_diff(path, content)))
         for name, content in files.items()
@@ -129,7 +129,7 @@ def differences(folder: Path, files: Mapping[str, bytes]) -> list[Difference]:
 
 def _diff(path: Path, content: bytes) -> Iterable[str]:
     if not path.is_file():
-        yield f"{path}: is not there"
+        yield f"{path}: is missing"
         return
     if path.suffix == ".parquet":
         yield f"{path}: contains another table"
@@ -140,7 +140,7 @@ def _diff(path: Path, content: bytes) -> Iterable[str]:
     found = difflib.unified_diff(before, after, *names, lineterm="", n=1)
     lines = list(found)
     for number, line in enumerate(lines[:_SHOWN_LINES]):
-        # If single lines differ, a changed line is followed by what it should be.
+        # If single lines differ, the diff pairs each line with its replacement.
         other = lines[number + 1] if line[0] == "-" and number + 1 < len(lines) else ""
         if line[0] == "+" and number and lines[number - 1][0] == "-":
             other = lines[number - 1]
@@ -150,7 +150,7 @@ def _diff(path: Path, content: bytes) -> Iterable[str]:
 
 
 def _window(line: str, other: str) -> str:
-    """A long line cut to where it differs from another one."""
+    """A long line cut to the part where it differs from another."""
     if len(line) <= _SHOWN_WIDTH:
         return line
     pairs = zip(line[1:], other[1:], strict=False)
@@ -161,7 +161,7 @@ def _window(line: str, other: str) -> str:
 
 
 def stale(folder: Path, board: Board) -> list[Path]:
-    """Files of boards in ``folder`` that no record gives any more."""
+    """Board files in ``folder`` that belong to no record any more."""
     names = {"all-tasks", *(task.slug for task in board.tasks)}
     if board.verified:
         names.add(verified.NAME)
@@ -205,6 +205,6 @@ def injected(path: Path, board: Board) -> bytes:
     whole, count = _MARKERS.subn(filled, text)
     if not count:
         raise UsageError(
-            f"{path} has no place for a board; put the lines {START} and {END} where it belongs"
+            f"{path} has no markers for a board; put the lines {START} and {END} where it belongs"
         )
     return whole.encode()

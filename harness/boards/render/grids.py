@@ -23,7 +23,7 @@ UNDEFINED = "–"
 
 
 def name_of(row: Row) -> Item:
-    """A row's model, with what its user set for it."""
+    """A row's model with the options set for it."""
     options = f" ({row.options})" if row.options else ""
     return Item(row.model + options, sign=SIGNS[row.source])
 
@@ -37,7 +37,7 @@ def value_item(column: Column, cell: Cell | None, mark: Mark = "") -> Item:
 
 
 def rank_item(board: TaskBoard, row: Row, column: str) -> Item:
-    """The ranks that the data do not exclude: ``1`` or ``2–4``."""
+    """The ranks compatible with the data: ``1`` or ``2–4``."""
     ranking = board.rankings.get(column)
     span = ranking.spans.get(row.id) if ranking else None
     if span is None:
@@ -51,7 +51,7 @@ def parameters_item(number: int | None) -> Item:
 
 
 def headline(board: TaskBoard) -> tuple[Column, ...]:
-    """What the first table of a board shows: the main measure of each kind, and language bias.
+    """Columns of a board's first table: the main measure of each kind, and language bias.
 
     Tasks of a few measures in one kind of setting show them all.
     """
@@ -65,7 +65,7 @@ _BIAS = ("rank_distance", "own_language_first", "other_language_recall@10")
 
 
 def marked(board: TaskBoard, column: Column, row: Row) -> Mark:
-    """Whether a row's value is the best or second of its column."""
+    """The mark of a row's value: best or second of its column."""
     ranking = board.rankings.get(column.key)
     if ranking is None:
         return ""
@@ -322,7 +322,7 @@ def _change(column: Column, before: Cell, after: Cell, difference: Cell | None) 
 
 
 def kind_grid(board: TaskBoard, kind: Kind) -> Grid:
-    """Every measure of one kind of setting that the main table can show."""
+    """All measures of one kind of setting."""
     columns = [c for c in board.columns if c.kind == kind]
     sort = next((c.key for c in columns if c.measure == board.sort.partition("/")[2]), None)
     rows = tuple(
@@ -418,7 +418,7 @@ def _split(row: Row, column: Column) -> bool:
 
 
 def unseen(board: TaskBoard, row: Row) -> list[str]:
-    """Languages of a board that a model is known not to have been trained on."""
+    """Languages of a board that a model was demonstrably not trained on."""
     return [] if row.trained_on is None else outside(board.languages, row.trained_on)
 
 
@@ -454,7 +454,7 @@ def _seconds(value: float | None) -> str:
 
 
 def command_grid(board: TaskBoard) -> Grid | None:
-    """What makes each row again; ``None`` if no row was measured here."""
+    """The command that reproduces each row; ``None`` if no row was measured here."""
     rows = tuple(
         (
             name_of(row),

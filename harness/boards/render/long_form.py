@@ -1,4 +1,4 @@
-"""Boards in long form, one value a line: CSV and parquet.
+"""Boards in long form, one value per line: CSV and parquet.
 
 Parquet has all; CSV omits what would be most of its lines: single pairs of languages, and imported
 rows, which have a table of their own (``published/TASK.csv``).

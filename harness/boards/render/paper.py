@@ -1,4 +1,4 @@
-"""Our rows in the tables of the papers, so that both can be laid side by side.
+"""Our rows in the papers' tables, for comparison with the published ones.
 
 arXiv 2408.10536: mAP of XQuAD-R and MLQA-R by query language, three training recipes side by side
 in each kind of setting; R@1 (R@10 from the pool of all languages) likewise; rank distance; MIRACL
@@ -18,7 +18,7 @@ from harness.console.tables import Grid, Item, Mark
 from harness.interop.published import MEAN
 
 _SIDE_BY_SIDE = 3
-"""Models next to each other: the papers compare three recipes."""
+"""Number of models side by side: the papers compare three recipes."""
 _BLOCKS: tuple[tuple[str, tuple[Column, ...]], ...] = (
     ("mAP", tuple(column_of(k, "map") for k in ("mono", "cross", "multi"))),
     (
@@ -38,9 +38,9 @@ _BLOCKS: tuple[tuple[str, tuple[Column, ...]], ...] = (
 
 
 def paper_grids(board: Board, tasks: Sequence[str] = ()) -> list[Grid]:
-    """Every table of the papers that our rows have numbers for, ours first, then as published.
+    """Every table of the papers that our rows can fill: ours first, then the published one.
 
-    ``tasks`` are names of boards; default all that a paper has tables of.
+    ``tasks`` are names of boards; default: all that a paper has tables for.
     """
     chosen = [x for x in board.tasks if published_on(x.task) and (not tasks or x.slug in tasks)]
     found: list[Grid] = []
@@ -121,7 +121,7 @@ def _table(
 
 
 def _line(columns: Sequence[Column], rows: Sequence[Row], language: int | None) -> list[Item]:
-    """Each column's values of all rows; best in bold and second underlined, as printed."""
+    """The values of all rows by column; best in bold and second underlined, as printed."""
     found: list[Item] = []
     for c in columns:
         values = [_value(row, c, language) for row in rows]

@@ -1,1 +1,1 @@
-"""Tracked records: what a repository keeps of a record, and boards are made from."""
+"""Tracked records: the part of a record kept in a repository, from which boards are made."""

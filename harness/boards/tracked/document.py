@@ -1,10 +1,11 @@
-"""Tracked records: what a repository keeps of a record, and boards are made from.
+"""Tracked records: the part of a record kept in a repository, from which boards are made.
 
     leaderboards/records/MODEL-xxxxxxxx.json      one tracked record, valid against its schema
     leaderboards/questions/TASK-xxxxxxxxxxxx.txt  question ids in the order of every record's rows
 
-No per-query table, but its digest; every mean with its interval; a number per question for paired
-tests, and which queries found a relevant passage first. About 60 kB for XQuAD-R.
+It has the per-query table's digest instead of the table, every mean with its interval, a number per
+question for paired tests, and which queries have a relevant passage at rank 1. About 60 kB for
+XQuAD-R.
 """
 
 from __future__ import annotations
@@ -53,9 +54,9 @@ __all__ = [
 
 VERSION = 1
 FOLDER = "records"
-"""Of tracked records, in a leaderboards folder."""
+"""Subfolder of tracked records in a leaderboards folder."""
 QUESTIONS = "questions"
-"""Of question ids, in a leaderboards folder."""
+"""Subfolder of question ids in a leaderboards folder."""
 
 _DIGITS = 9
 _INTERVAL_DIGITS = 6
@@ -66,7 +67,7 @@ class Tracked:
     """One tracked record."""
 
     name: str
-    """Its file's name without ``.json``."""
+    """The file's name without ``.json``."""
     contents: TrackedContents
     questions: Mapping[str, Questions]
     """Task -> the data about its questions."""
@@ -84,7 +85,7 @@ def parse(raw: bytes | str, where: str) -> TrackedContents:
         if not _is_whole(raw):
             raise
     raise RecordError(
-        f"{where} is a whole record, not a tracked one; add it with harness board add RECORD"
+        f"{where} is a full record, not a tracked one; add it with harness board add RECORD"
     )
 
 
@@ -172,14 +173,14 @@ def _intervals(intervals: Intervals) -> dict[str, Any]:
 
 
 def _rounded(value: float | None, digits: int = _DIGITS) -> float | None:
-    """To significant digits: far below what any board shows or any interval resolves."""
+    """Significant digits: far more than any board shows or any interval resolves."""
     return None if value is None else float(f"{value:.{digits}g}")
 
 
 def add(source: str | Path, leaderboards: Path) -> list[Path]:
     """Write the tracked form of a record into ``leaderboards``; returns the paths written.
 
-    A record of the same model, options and tasks replaces the one that is there.
+    An existing record of the same model, options and tasks is replaced.
 
     Raises:
         RecordError: the record or a table of it cannot be read.
@@ -208,7 +209,7 @@ def _name(record: Record) -> str:
 
 
 def ids_file(task: TrackedTask) -> Path:
-    """Where the question ids of a task are, in a leaderboards folder."""
+    """Path of a task's question ids in a leaderboards folder."""
     return Path(QUESTIONS) / f"{task.task}-{task.questions.ids_sha256[:12]}.txt"
 
 
@@ -224,9 +225,9 @@ def question_ids(task: TrackedTask, leaderboards: Path) -> tuple[str, ...] | Non
     raw = path.read_bytes()
     if hashlib.sha256(raw).hexdigest() != task.questions.ids_sha256:
         raise RecordError(
-            f"{path} does not match the question ids its records name (SHA-256 differs); add one "
+            f"{path} does not match the question ids of its records (SHA-256 differs); add one of "
             "of "
-            "these records again"
+            "them again"
         )
     return tuple(raw.decode().splitlines())
 
@@ -262,7 +263,7 @@ def tracked_of(name: str, raw: bytes | str, where: str) -> Tracked:
 
 
 def _check_lengths(task: TrackedTask, where: str) -> None:
-    """What types cannot say: every measure that has a mean has a score for every setting."""
+    """Check what types cannot: every measure with a mean has a score for every setting."""
     for measure, scores in task.scores.items():
         if len(scores) != len(task.settings):
             raise RecordError(

@@ -1,4 +1,4 @@
-"""The fields of a tracked record as frozen models; those that it shares with a record are its own.
+"""The fields of a tracked record as frozen models; shared ones are those of a record.
 
 ``tracked.schema.json`` is written from these classes, as ``record.schema.json`` is from the
 record's.
@@ -31,7 +31,7 @@ Setting = tuple[Kind, str, str | None, Count, Count]
 
 
 class TrackedIntervals(Bootstrap):
-    """How intervals were made, and the intervals: lower end, upper end, standard error."""
+    """How intervals were computed, and the intervals: lower end, upper end, standard error."""
 
     means: Map[Kind, Map[str, Ends]]
     """Kind of setting -> measure -> interval."""
@@ -43,7 +43,7 @@ class TableDigest(Fields):
     """The per-query table of the record, which is not tracked."""
 
     rows: Count
-    """One per query and setting."""
+    """Number of rows: one per query and setting."""
     sha256: Sha256
     """SHA-256 of the file."""
 
@@ -61,9 +61,9 @@ class PackedQuestions(Fields):
     """Values of single questions, in the order of their ids."""
 
     count: Count
-    """Different questions."""
+    """Number of distinct questions."""
     ids_sha256: Sha256
-    """SHA-256 of the ids, sorted, a line each."""
+    """SHA-256 of the sorted ids, one per line."""
     columns: tuple[tuple[Kind, str, float, float, Packed], ...]
     """Kind, measure, least and greatest value, and for each question (count times its share of the
     macro mean, between these) as 16 bits: high bytes, then low bytes, zlib, base64; 65535 is
@@ -90,14 +90,13 @@ class TrackedTask(TaskFacts):
 
 
 class TrackedContents(RunFacts):
-    """What a repository keeps of a record: all that boards show, without the per-query table."""
+    """A record without its per-query table: everything that boards show."""
 
     version_field = "tracked_version"
 
     tracked_version: Literal[1]
     """Version of this schema; readers refuse a higher one than they know."""
     command: tuple[str, ...] | None
-    """The command line without what changes no number; null where the run was started from
-    Python."""
+    """The command line without options that change no number; null if run from Python."""
     tasks: Annotated[tuple[TrackedTask, ...], Field(min_length=1)]
     """One entry per task, in the order they ran."""

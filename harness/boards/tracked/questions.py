@@ -1,4 +1,4 @@
-"""What a tracked record keeps of its per-query table: a number per question and mean, and hits.
+"""Per-question data of a tracked record: a number per question and mean, and hits.
 
 A macro mean is a sum over questions, each adding its share. The number of questions times a share
 is kept, as a whole number of 16 bits between the column's ends: enough for paired tests between
@@ -34,16 +34,16 @@ _HIT_KINDS = ("mono", "multi")
 
 @dataclass(frozen=True)
 class Hits:
-    """Whether the first passage is relevant, for the queries of one kind: (Q, L) each."""
+    """For the queries of one kind, (Q, L) booleans each."""
 
     asked: NDArray[np.bool_]
-    """Question with a query in that language and a relevant passage in the pool."""
+    """Whether the question has a query in that language and a relevant passage in the pool."""
     hit: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Questions:
-    """A tracked record's data about the Q questions of one task, in the order of their ids."""
+    """A tracked record's data on the Q questions of one task, in the order of their ids."""
 
     count: int
     ids_sha256: str
@@ -53,11 +53,11 @@ class Questions:
     values: FloatArray
     """(Q, columns): Q times the question's share of the macro mean; their mean is that mean."""
     hits: Mapping[str, Hits]
-    """Kind -> hits, for mono and multi, where a measure that tells was taken."""
+    """Kind -> hits, for mono and multi, if a measure that implies them was computed."""
 
 
 def ids_text(ids: Sequence[str]) -> bytes:
-    """Question ids as they are digested and tracked: one a line."""
+    """Question ids as digested and tracked: one per line."""
     return "".join(f"{x}\n" for x in ids).encode()
 
 
@@ -97,7 +97,7 @@ def of_record(record: Record, task: str) -> tuple[Questions, tuple[str, ...]]:
 
 
 def _tells_hits(task: Task) -> list[str]:
-    """Measures whose per-query value says whether the first passage is relevant."""
+    """Measures whose per-query value reveals whether the first passage is relevant."""
     return [
         m
         for m in task.all_measures
@@ -126,12 +126,12 @@ def _hits(
 
 
 def packed(bits: NDArray[np.bool_]) -> str:
-    """Bits row by row, eight a byte, first bit highest, in base64."""
+    """Bits row by row, eight per byte, first bit highest, in base64."""
     return base64.b64encode(np.packbits(bits.ravel()).tobytes()).decode()
 
 
 def unpacked(text: str, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """What :func:`packed` packed.
+    """The inverse of :func:`packed`.
 
     Raises:
         ValueError: it is not base64, or of another size.
@@ -151,7 +151,7 @@ def to_document(questions: Questions) -> dict[str, Any]:
         width = high - low
         scaled = np.zeros(len(values)) if width == 0 else (values - low) / width * _STEPS
         codes = np.where(np.isnan(values), UNDEFINED, np.round(np.nan_to_num(scaled)))
-        # The high bytes of all questions first: they repeat, the low ones hardly do.
+        # The high bytes of all questions first: they repeat, so they compress.
         planes = codes.astype(">u2").view(np.uint8).reshape(-1, 2).T
         raw = zlib.compress(planes.tobytes(), 9)
         columns.append([kind, measure, low, high, base64.b64encode(raw).decode()])
@@ -175,7 +175,7 @@ def from_packed(packed: PackedQuestions, languages: int, where: str) -> Question
     """Read :func:`to_document` back.
 
     Raises:
-        RecordError: something in it is not of the size that the rest says; names ``where``.
+        RecordError: a part has the wrong size; names ``where``.
     """
     count = packed.count
     try:

@@ -1,4 +1,4 @@
-"""What makes a tracked record's numbers again: a command, or for a run from Python the call."""
+"""How to reproduce a tracked record: a command, or a Python call for a run from Python."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from harness.evaluation.reproduction import again, pairs, portable_options, port
 def reproduce(contents: Contents | TrackedContents, name: str) -> str:
     """The command line that scores the model of a record on one of its tasks again.
 
-    It is derived from the options of the run. A run that only Python can do gets the call of
-    :func:`harness.evaluate`. Of records that do not hold all options, written by earlier versions,
-    it is the command that the user typed, or what the options that they hold add up to.
+    It is derived from the options of the run. A run possible only from Python gets the call of
+    :func:`harness.evaluate`. Records of earlier versions do not contain all options: for them it is
+    the command that the user typed, or what follows from the options they contain.
     """
     task = next(x for x in contents.tasks if x.task == name)
     if contents.run is not None:
@@ -41,7 +41,7 @@ def _is_file_of(word: str, task: str) -> bool:
 
 def _derived(run: HowRun, model: ModelFacts, task: TaskFacts) -> str:
     options = portable_options(run.options)
-    if task.text != task.text_default:  # also where Python handed a task over with another text
+    if task.text != task.text_default:  # also if Python passed a task with another text option
         options = replace(options, text=task.text)
     file = next((x for x in run.tasks if _is_file_of(x, task.task)), None)
     return again(options, [portable_word(file) if file else task.task], model.name)

@@ -1,4 +1,4 @@
-"""How tracked records are written: so that a change of one value is a change of one line."""
+"""The text form of tracked records: changing one value changes one line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def text_of(document: Mapping[str, Any]) -> str:
-    """A tracked record as it is written: a line per field, lists of numbers on one line."""
+    """A tracked record as text: one line per field, lists of numbers on one line."""
     return _lines(document, 0) + "\n"
 
 

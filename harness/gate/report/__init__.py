@@ -1,1 +1,1 @@
-"""What a gate found, for people and for machines: terminal, Markdown, GitHub, JUnit."""
+"""The gate's result for people and machines: terminal, Markdown, GitHub, JUnit."""

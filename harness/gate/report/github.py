@@ -14,9 +14,9 @@ from harness.gate import CheckResult, Gate
 from harness.gate.report.tables import SUMMARY_LIMIT, headline, place, to_markdown, verdict_of
 
 LEAST_ROOM = 1000
-"""Bytes; beyond its limit GitHub drops a summary whole."""
+"""Bytes; GitHub drops a larger summary entirely."""
 MOST = 10
-"""Annotations of one level that GitHub shows of one step."""
+"""Annotations of one level that GitHub shows per step."""
 
 
 def on_github(environment: Mapping[str, str]) -> bool:
@@ -25,7 +25,7 @@ def on_github(environment: Mapping[str, str]) -> bool:
 
 
 def run_url(environment: Mapping[str, str]) -> str | None:
-    """The page of this workflow run, where its summary and artifacts are; ``None`` elsewhere."""
+    """URL of this workflow run, with its summary and artifacts; ``None`` outside GitHub."""
     parts = [environment.get(f"GITHUB_{x}") for x in ("SERVER_URL", "REPOSITORY", "RUN_ID")]
     if not on_github(environment) or not all(parts):
         return None
@@ -34,7 +34,7 @@ def run_url(environment: Mapping[str, str]) -> str | None:
 
 
 def annotate(found: Gate, file: str | None = None) -> Iterator[str]:
-    """Workflow commands: an error for each regression or missing rule, a warning where unsure.
+    """Workflow commands: an error per regression or missing rule, a warning per inconclusive one.
 
     GitHub shows ten of each level; the tenth then says how many more there are.
 
@@ -65,11 +65,11 @@ def annotate(found: Gate, file: str | None = None) -> Iterator[str]:
         yield command("notice", headline(found), title="Gate", file=file)
 
 
-def _of(cell: CheckResult, rule: str) -> tuple[str, str]:
-    values = (numbers.value(cell.measure, x) for x in (cell.baseline, cell.candidate))
+def _of(check: CheckResult, rule: str) -> tuple[str, str]:
+    values = (numbers.value(check.measure, x) for x in (check.baseline, check.candidate))
     return (
-        f"Gate: {verdict_of(cell)}, {cell.task} {place(cell)}",
-        f"{numbers.label(cell.measure)} {' -> '.join(values)}: {cell.reason} (rule: {rule})",
+        f"Gate: {verdict_of(check)}, {check.task} {place(check)}",
+        f"{numbers.label(check.measure)} {' -> '.join(values)}: {check.reason} (rule: {rule})",
     )
 
 
@@ -88,7 +88,7 @@ def _property(text: str) -> str:
 
 
 def write_summary(found: Gate, environment: Mapping[str, str]) -> bool:
-    """Append ``found`` to the job's summary, where there is one and it is not full.
+    """Append ``found`` to the job's summary, if there is one and it is not full.
 
     Raises:
         StoreError: the file cannot be written.

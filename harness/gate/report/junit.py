@@ -1,8 +1,8 @@
-"""A gate as JUnit XML: a suite for each rule, a test for each value it is about.
+"""A gate as JUnit XML: a suite for each rule, a test for each value it checks.
 
-JUnit knows no inconclusive. A regression is a failure; what is missing, or inconclusive where the
-policy does not allow it, an error; what is only watched, or allowed, is skipped with its message:
-a test is red exactly where the gate's exit code is not 0.
+JUnit has no inconclusive state. A regression is a failure; a missing value, or an inconclusive one
+that the policy does not allow, is an error; a watched or allowed one is skipped with its message.
+So a test is red exactly if the gate's exit code is not 0.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import xml.etree.ElementTree as ET
 from harness.gate import CheckResult, Gate, Outcome
 from harness.gate.report.tables import place, verdict_of
 
-# Characters that XML 1.0 has no way to write.
+# Characters that XML 1.0 cannot represent.
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NAME = "harness gate"
 
@@ -35,7 +35,7 @@ def to_junit(found: Gate) -> str:
 
 
 def _suite(outcome: Outcome, created: str) -> ET.Element:
-    tests = [_test(outcome, cell) for cell in outcome.cells]
+    tests = [_test(outcome, check) for check in outcome.cells]
     if outcome.note is not None:
         test = ET.Element("testcase", classname=_text(outcome.rule.name), name="rule", time="0")
         kind = "error" if outcome.verdict == "missing" else "skipped"
@@ -49,23 +49,23 @@ def _suite(outcome: Outcome, created: str) -> ET.Element:
     return suite
 
 
-def _test(outcome: Outcome, cell: CheckResult) -> ET.Element:
+def _test(outcome: Outcome, check: CheckResult) -> ET.Element:
     test = ET.Element(
         "testcase",
         classname=_text(outcome.rule.name),
-        name=_text(f"{cell.task} {place(cell)} {cell.measure}"),
+        name=_text(f"{check.task} {place(check)} {check.measure}"),
         time="0",
     )
-    shown = verdict_of(cell)
-    message = cell.reason if shown == cell.verdict else f"{shown}: {cell.reason}"
-    if cell.verdict in ("pass", "improvement"):
+    shown = verdict_of(check)
+    message = check.reason if shown == check.verdict else f"{shown}: {check.reason}"
+    if check.verdict in ("pass", "improvement"):
         return test
-    allowed = cell.verdict == "inconclusive" and outcome.rule.inconclusive == "allow"
-    if not cell.counts or allowed:
-        _result(test, "skipped", cell.verdict, message)
+    allowed = check.verdict == "inconclusive" and outcome.rule.inconclusive == "allow"
+    if not check.counts or allowed:
+        _result(test, "skipped", check.verdict, message)
     else:
-        kind = "failure" if cell.verdict == "regression" else "error"
-        _result(test, kind, cell.verdict, message)
+        kind = "failure" if check.verdict == "regression" else "error"
+        _result(test, kind, check.verdict, message)
     return test
 
 

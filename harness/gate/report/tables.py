@@ -35,8 +35,8 @@ _ALL_WELL = ("pass", "improvement")
 
 def headline(found: Gate) -> str:
     """The verdict in one line: ``REGRESSION in de, es: 4 of 59 values``."""
-    counted = [cell for _, cell in found.cells() if cell.counts]
-    here = sum(cell.verdict == found.verdict for cell in counted)
+    counted = [check for _, check in found.cells() if check.counts]
+    here = sum(check.verdict == found.verdict for check in counted)
     words = [found.verdict.upper()]
     if found.verdict == "regression":
         overall = [c.kind for c in found.regressions if c.side == "mean" and not c.through]
@@ -51,29 +51,29 @@ def headline(found: Gate) -> str:
     return " ".join(words) + (f": {many}" if many else "")
 
 
-def place(cell: CheckResult) -> str:
-    """Where a value is from: ``cross into de`` is a mean over all that ask for German passages."""
+def place(check: CheckResult) -> str:
+    """Where a value is from: ``cross into de`` is the mean over all that search German passages."""
     side = {"mean": "", "query": "from ", "passage": "into ", "pair": ""}
-    way = side[cell.side] if cell.kind == "cross" else ""
-    return f"{cell.kind} {way}{cell.unit}"
+    way = side[check.side] if check.kind == "cross" else ""
+    return f"{check.kind} {way}{check.unit}"
 
 
-def verdict_of(cell: CheckResult) -> str:
-    """The verdict, and what it comes from: ``regression through de``."""
-    word: str = cell.verdict
-    if cell.through:
-        perhaps = "perhaps " if cell.kind == "multi" else ""
-        word += f" {perhaps}through {', '.join(cell.through)}"
-    return word if cell.counts else f"{word} (watched)"
+def verdict_of(check: CheckResult) -> str:
+    """The verdict and its source: ``regression through de``."""
+    word: str = check.verdict
+    if check.through:
+        perhaps = "perhaps " if check.kind == "multi" else ""
+        word += f" {perhaps}through {', '.join(check.through)}"
+    return word if check.counts else f"{word} (watched)"
 
 
 def print_gate(console: Console, found: Gate, *, verbose: bool = False) -> None:
-    """Print ``found``: a line for each rule, below it the values that did not pass, or all."""
+    """Print ``found``: a line per rule, and below it the values that did not pass, or all."""
     console.print(Text(f"Gate: {headline(found)}", _STYLES[found.verdict]))
     for line in _facts(found):
         console.print(line, soft_wrap=True)
     if found.differing:
-        console.print("They differ in")
+        console.print("Differences between the records")
         for fact in found.differing:
             console.print(f"  {_changed(fact)}", soft_wrap=True)
     for task, reasons in found.tasks.items():
@@ -94,9 +94,9 @@ def print_gate(console: Console, found: Gate, *, verbose: bool = False) -> None:
 
 
 def to_markdown(found: Gate, *, limit: int = COMMENT_LIMIT, rest: str | None = None) -> str:
-    """``found`` in Markdown, what matters most first, of at most ``limit`` bytes in UTF-8.
+    """``found`` as Markdown, most important first, at most ``limit`` bytes in UTF-8.
 
-    Where it is cut, the last line says how much is left out and, with ``rest``, links to it.
+    If cut, the last line says how much is left out and, with ``rest``, links to it.
     """
     blocks = [[f"## Gate: {escaped(headline(found))}", ""]]
     blocks += [[f"- {escaped(line)}"] for line in _facts(found)]
@@ -124,7 +124,7 @@ def to_markdown(found: Gate, *, limit: int = COMMENT_LIMIT, rest: str | None = N
             blocks.append(["", f"### {title}", "", header, rule, body[0]])
             blocks += [[row] for row in body[1:]]
     if found.differing:
-        blocks.append(["", "### They differ in", ""])
+        blocks.append(["", "### Differences between the records", ""])
         for fact in found.differing:
             blocks.append([f"- {escaped(_changed(fact))}"])
     blocks.append(["", escaped(_legend(found))])
@@ -132,7 +132,7 @@ def to_markdown(found: Gate, *, limit: int = COMMENT_LIMIT, rest: str | None = N
 
 
 def _cut(blocks: Sequence[Sequence[str]], limit: int, rest: str | None) -> str:
-    """Whole blocks of lines while they fit; a table is cut between its rows."""
+    """Whole blocks of lines as long as they fit; a table is cut between rows."""
     texts = ["".join(f"{line}\n" for line in block) for block in blocks]
     whole = "".join(texts)
     if len(whole.encode()) <= limit:
@@ -177,8 +177,8 @@ def _tally(outcome: Outcome) -> str:
         return f"left out: {outcome.note}"
     if outcome.note is not None:
         return f"{outcome.verdict}: {outcome.note}"
-    counts = Counter(cell.verdict for cell in outcome.cells if cell.counts)
-    watched = sum(not cell.counts for cell in outcome.cells)
+    counts = Counter(check.verdict for check in outcome.cells if check.counts)
+    watched = sum(not check.counts for check in outcome.cells)
     words = [f"{n} {verdict}" for verdict, n in counts.most_common()]
     if watched:
         words.append(f"{watched} only watched")
@@ -188,31 +188,31 @@ def _tally(outcome: Outcome) -> str:
     return f"{outcome.verdict}{allowed} ({', '.join(words)})"
 
 
-def _first(found: Gate, cell: CheckResult) -> list[str]:
-    return [f"{cell.task} {place(cell)}" if len(found.tasks) > 1 else place(cell)]
+def _first(found: Gate, check: CheckResult) -> list[str]:
+    return [f"{check.task} {place(check)}" if len(found.tasks) > 1 else place(check)]
 
 
-def _line(cell: CheckResult, first: Sequence[str]) -> Line:
+def _line(check: CheckResult, first: Sequence[str]) -> Line:
     cells: list[Item | str] = [
         *first,
-        numbers.value(cell.measure, cell.baseline),
-        numbers.value(cell.measure, cell.candidate),
+        numbers.value(check.measure, check.baseline),
+        numbers.value(check.measure, check.candidate),
         Item(
-            signed(cell.measure, cell.difference),
-            interval=numbers.interval(cell.measure, cell.low, cell.high, differences=True),
+            signed(check.measure, check.difference),
+            interval=numbers.interval(check.measure, check.low, check.high, differences=True),
         ),
-        numbers.value(cell.measure, cell.limit),
-        p_value(cell.adjusted_gain if cell.verdict == "improvement" else cell.adjusted),
-        verdict_of(cell),
+        numbers.value(check.measure, check.limit),
+        p_value(check.adjusted_gain if check.verdict == "improvement" else check.adjusted),
+        verdict_of(check),
     ]
-    return Line(cells, "strong" if cell.verdict == "regression" and cell.counts else "")
+    return Line(cells, "strong" if check.verdict == "regression" and check.counts else "")
 
 
 def _grid(found: Gate, cells: Sequence[CheckResult]) -> Grid:
-    """For a terminal: baseline and candidate one below the other, so that the verdict fits."""
+    """For a terminal: baseline above candidate, so that the verdict fits."""
     rows = []
-    for cell in cells:
-        line = _line(cell, _first(found, cell))
+    for check in cells:
+        line = _line(check, _first(found, check))
         name, baseline, candidate, *rest = line.items
         both = Item(f"{baseline.text}\n{candidate.text}")
         rows.append(Line([name, both, *rest], line.style))
@@ -221,9 +221,9 @@ def _grid(found: Gate, cells: Sequence[CheckResult]) -> Grid:
 
 
 def _reasons(found: Gate, cells: Sequence[CheckResult]) -> Iterator[str]:
-    for cell in cells:
-        if cell.verdict not in _ALL_WELL:
-            yield f"{_first(found, cell)[0]}: {cell.reason}"
+    for check in cells:
+        if check.verdict not in _ALL_WELL:
+            yield f"{_first(found, check)[0]}: {check.reason}"
 
 
 def _legend(found: Gate) -> str:
@@ -234,6 +234,7 @@ def _legend(found: Gate) -> str:
         f"interval ({numbers.count(found.resamples)} resamples, seed {found.seed}). p: "
         f"questions swapped ({numbers.count(found.permutations)} times), one-sided, Holm over "
         f"{numbers.plural(found.comparisons, 'value')}: the chance of any false regression is at "
-        f"most {100 * found.alpha:g}%. A value passes when its interval stays within what is let "
-        "through, is a regression when it is beyond and p says so, and is inconclusive else."
+        f"most {100 * found.alpha:g}%. A value passes if its interval stays within what is let "
+        "through, is a regression if it is beyond and p is significant, and is inconclusive "
+        "otherwise."
     )

@@ -37,8 +37,8 @@ META = "model_meta.json"
 _NO_RESULT = "cannot be read as an mteb result file"
 _EXPERIMENTS = "experiments"
 _USUAL, _MORE = 5, 6
-"""Decimals: mteb's evaluator rounds to five, all but MRR, which some versions do not round at all
-and the others to six. More than six are not kept."""
+"""Decimals: mteb's evaluator rounds to five, all but MRR, which some versions round to six and
+others not at all. At most six are kept."""
 _LARGEST = 64 << 20
 """Bytes of a file; the largest that mteb publishes has some 2 MB."""
 _THEIR_MEASURE = re.compile(r"(ndcg|recall|mrr|map|precision)_at_([1-9][0-9]{0,4})")
@@ -56,18 +56,18 @@ Document = Mapping[str, Any]
 
 
 def _printable(text: str) -> str:
-    """In one line, and in UTF-8: names of files and subsets can hold anything."""
+    """On one line and in valid UTF-8: names of files and subsets can contain anything."""
     return re.sub(f"[{_UNPRINTABLE}]", "?", text)
 
 
 class Problems:
-    """What could not be read: one sentence for each kind, with the first example."""
+    """Problems found while reading: one sentence for each kind, with its first example."""
 
     def __init__(self) -> None:
         self._found: dict[str, list[Any]] = {}
 
     def add(self, kind: str, path: Path, detail: str = "") -> None:
-        """One more of a kind."""
+        """Add a problem of this kind."""
         first = _printable(f"{path}: {kind}{detail and f' ({detail})'}")
         self._found.setdefault(kind, [0, first])[0] += 1
 
@@ -81,17 +81,17 @@ class Problems:
 
 @dataclass(frozen=True)
 class Imports:
-    """What was read of some files and folders."""
+    """What was read from some files and folders."""
 
     rows: tuple[Published, ...]
     files: int
-    """Result files of tasks that are known here."""
+    """Number of result files of known tasks."""
     problems: tuple[str, ...]
     """One sentence for each kind."""
 
 
 class _UnreadableError(Exception):
-    """A file that nothing can be taken from: the kind of problem, and its detail."""
+    """Nothing can be read from the file: the kind of problem, and its detail."""
 
     def __init__(self, kind: str, detail: str = "") -> None:
         super().__init__(kind)
@@ -102,7 +102,7 @@ def from_results(path: Path) -> list[Published]:
     """Read result files of our tasks, and of mteb's own that have the same texts.
 
     ``path`` is one file, or a folder in which all such files are taken; files of other tasks in a
-    folder are passed over. Rows hold every nDCG, recall, MRR, mAP and precision that a file has.
+    folder are skipped. Rows contain every nDCG, recall, MRR, mAP and precision value of a file.
 
     Raises:
         RecordError: there is no such file, or nothing can be read of it.
@@ -145,7 +145,7 @@ def read_results(paths: Sequence[Path], *, every: bool = False) -> Imports:
 def _no_results() -> str:
     known = ", ".join(sorted({*our_tasks(), *THEIR_TASKS}))
     return (
-        f"holds no mteb result of {known}; name the file, or the folder that mteb's ResultCache "
+        f"contains no mteb result of {known}; name the file, or the folder that mteb's ResultCache "
         "was given"
     )
 
@@ -159,7 +159,7 @@ class _PublishedRows:
         self.by_key: dict[tuple[str, str, str, str], Published] = {}
 
     def take(self, row: Published, file: Path) -> None:
-        """Keep a row; of two of the same model, revision and task that of the later version."""
+        """Add a row; of two rows of one model, revision and task, keep the later mteb version's."""
         if self._ids.setdefault((row.task, row.id), row.key) != row.key:
             self._problems.add(
                 "is of a model whose name differs from another's in punctuation alone; left out",
@@ -306,7 +306,7 @@ def _of_their_task(
     theirs = THEIR_TASKS[name]
     for split in splits:
         if split not in theirs.splits:
-            problems.add(f"has another split than {' and '.join(theirs.splits)}", path, split[:50])
+            problems.add(f"has splits other than {' and '.join(theirs.splits)}", path, split[:50])
     found = []
     for split, task in theirs.splits.items():
         scores = _scores(name, split, splits.get(split, ()), path, problems)
@@ -380,7 +380,7 @@ def _check_main(
 
 
 def _setting(name: str, split: str, subset: str, path: Path, problems: Problems) -> Setting | None:
-    """The setting of ours that a subset is, or ``None``, said in ``problems``.
+    """Our setting for a subset; ``None``, with an entry in ``problems``, if there is none.
 
     Subsets of two languages name that of the passages first, here and in mteb's MLQARetrieval and
     BelebeleRetrieval.
@@ -426,7 +426,7 @@ def _say_missing(
 def _numbers(
     row: Document, named: Callable[[str], tuple[str, bool] | None], path: Path, problems: Problems
 ) -> Iterator[tuple[str, float]]:
-    """Measures by our names, and their values. Of two names of one, the exact one counts."""
+    """Values by our measure names. If two names mean one measure, the exact name wins."""
     exact: set[str] = set()
     for key, value in row.items():
         name = named(key)
@@ -461,7 +461,7 @@ def _their_measure(key: str) -> tuple[str, bool] | None:
 
 @cache
 def _our_measure(key: str) -> tuple[str, bool] | None:
-    """Ours as they are, with all digits; mteb's names of the same, rounded, where ours are not."""
+    """Our own values with all digits; where they are missing, mteb's rounded ones."""
     if "_mean_" in key:
         return None
     if "@" in key or key in _without_cutoff():
@@ -474,12 +474,12 @@ def _our_measure(key: str) -> tuple[str, bool] | None:
 
 @cache
 def _without_cutoff() -> frozenset[str]:
-    """Measures of ours that are written without one, next to mteb's."""
+    """Our measures, which are written without a cutoff, next to mteb's."""
     return frozenset(x.base for x in families().values() if x.cutoff != "required")
 
 
 class _Models:
-    """What model_meta.json files say, one reading a folder."""
+    """The contents of model_meta.json files, each folder's read once."""
 
     def __init__(self, problems: Problems) -> None:
         self._problems = problems
@@ -563,7 +563,7 @@ def _count(value: Any) -> int | None:
 
 
 def _texts(value: Any) -> tuple[str, ...] | None:
-    """Of a list, or the keys of an object: newer versions of mteb write one, older the other."""
+    """The items of a list or the keys of an object: mteb's versions differ in what they write."""
     if not isinstance(value, list | dict):
         return None
     return tuple(sorted({x for x in value if _is_short(x) and ";" not in x}))

@@ -14,36 +14,36 @@ from harness.data.task import KINDS, Kind, TaskSpec, list_tasks
 SPLIT = "test"
 MAIN_SCORE = "ndcg_at_10"
 _NAMES = {"xquad-r": "XQuADR", "mlqa-r": "MLQAR", "miracl": "MIRACLHarness"}
-"""Task of ours -> its name in mteb, where files named so must not be taken for another task's."""
+"""Our task -> its name in mteb, where the plain name would be that of another task."""
 
 
 def mteb_name(spec: TaskSpec) -> str:
-    """What a task of ours is called in mteb: never the name of one of mteb's own tasks."""
+    """The name of one of our tasks in mteb; never that of one of mteb's own tasks."""
     return _NAMES.get(spec.name, f"Harness-{spec.name}")
 
 
 @cache
 def our_tasks() -> Mapping[str, str]:
-    """Name in mteb -> task of ours."""
+    """Name in mteb -> our task."""
     return {mteb_name(t): t.name for t in list_tasks()}
 
 
 @dataclass(frozen=True)
 class TheirTask:
-    """A task of mteb's own, whose texts and judgements are those of a task of ours."""
+    """A task of mteb's own with the texts and judgements of one of our tasks."""
 
     splits: Mapping[str, str]
-    """Split -> task of ours."""
+    """Split -> our task."""
     main: str = "ndcg@10"
     """Its main score, by our name."""
     kinds: tuple[Kind, ...] = ("mono",)
     """Kinds of setting in which it searches the pool that ours does."""
     other_pool: str = ""
-    """What it searches in the others."""
+    """What it searches in the other kinds of setting."""
     text: str | None = None
-    """What it encodes of a passage, where that is not the default of our task."""
+    """The text option: what it encodes of a passage, if not our task's default."""
     options: str = ""
-    """What sets it apart from the other task of mteb with the same texts."""
+    """How it differs from mteb's other task with the same texts."""
 
 
 _NEUCLIR = "ndcg@20"
@@ -73,7 +73,7 @@ OTHER_TEXTS: Mapping[str, str] = {
     "MMarcoRetrieval": "some 100,000 passages drawn from mMARCO's Chinese collection",
     "MMarcoRetrievalMultilingual": "106,813 passages drawn from mMARCO's collections",
 }
-"""Tasks of mteb's own that are easily taken for one of ours -> what they search."""
+"""mteb's own tasks that look like one of ours -> what they search instead."""
 
 _MIRACL = (
     "MIRACL",
@@ -100,5 +100,5 @@ _OF_TASK: Mapping[str, tuple[str, ...]] = {
 
 
 def training_data_of(task: str) -> frozenset[str]:
-    """What mteb calls training data that are of a task of ours, whichever split of it."""
+    """Names that mteb gives to training data from one of our tasks, whatever the split."""
     return frozenset(_OF_TASK.get(task, ()))

@@ -4,8 +4,8 @@
     FOLDER/results/ORG__NAME/REVISION/model_meta.json
 
 Scores keep all their digits (mteb's own writer rounds to six, its evaluator to five). Measures that
-mean the same go under mteb's names; the rest, mAP over whole rankings and the bias suite among
-them, stand beside them under ours, which mteb's loaders carry along.
+mean the same go under mteb's names; the rest, such as mAP over whole rankings and the bias suite,
+keep our names next to them, and mteb's loaders preserve those.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from harness.interop.mteb.names import MAIN_SCORE, SPLIT, mteb_name
 from harness.interop.mteb.tasks import subset_languages
 
 _SAME = {"ndcg": "ndcg_at_", "recall": "recall_at_", "mrr": "mrr_at_"}
-"""Families of ours that mteb computes too -> what mteb calls them before the cutoff."""
+"""Our measure families that mteb computes too -> mteb's name before the cutoff."""
 _HF_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -92,7 +92,7 @@ def _name_of(task: str) -> str:
 
 
 def write_results(record: Record, folder: Path) -> list[Path]:
-    """Write every task of a record where mteb's ``ResultCache(folder)`` finds it.
+    """Write each task of a record to where mteb's ``ResultCache(folder)`` finds it.
 
     Returns:
         The files written; one of the same model, revision and task is replaced.

@@ -44,7 +44,7 @@ def scoring_of(model: Any) -> Similarity:
 
 
 class TopPassages:
-    """mteb's search protocol over rankings that are there already."""
+    """mteb's search protocol for rankings that exist already."""
 
     def __init__(self, model: Any, rankings: Mapping[str, Mapping[str, float]]) -> None:
         """``rankings``: query id -> passage id -> score."""
@@ -52,7 +52,7 @@ class TopPassages:
         self._rankings = rankings
 
     def index(self, corpus: Any, **given: Any) -> None:
-        """Nothing is left to do."""
+        """Do nothing: the rankings exist already."""
 
     def search(self, queries: Any, **given: Any) -> dict[str, Mapping[str, float]]:
         """The rankings of ``queries``."""
@@ -60,7 +60,7 @@ class TopPassages:
 
 
 class EncodeOnce:
-    """An encoder of mteb's behind mteb's search protocol, with a memory."""
+    """An mteb encoder behind mteb's search protocol; encodes each text once."""
 
     def __init__(self, encoder: Any) -> None:
         """Wrap ``encoder``, an object of mteb's ``EncoderProtocol``.
@@ -73,11 +73,11 @@ class EncodeOnce:
         self._similarity = scoring_of(encoder)
         self._known: dict[bytes, NDArray[np.float32]] = {}
         self.encoded = 0
-        """Texts that the encoder was given."""
+        """Number of texts given to the encoder."""
         self._corpus: Any = None
 
     def index(self, corpus: Any, **given: Any) -> None:
-        """Remember the corpus; it is encoded with the first queries."""
+        """Keep the corpus; it is encoded with the first queries."""
         self._corpus = corpus
 
     def search(
@@ -131,7 +131,7 @@ class EncodeOnce:
     def _vectors(
         self, rows: Any, kind: Any, about: Any, encode_kwargs: Any, num_proc: int | None
     ) -> NDArray[np.float32]:
-        """(n, d) vectors of ``rows``, of length 1 for cosine; what is new is encoded."""
+        """(n, d) float32 vectors of ``rows``, normalised for cosine; only new texts are encoded."""
         from mteb._create_dataloaders import create_dataloader
 
         columns = [x for x in ("title", "text", "instruction") if x in rows.column_names]

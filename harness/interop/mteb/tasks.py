@@ -2,11 +2,11 @@
 
 ``mteb.evaluate(model, tasks=[XQuADR()])`` works unchanged. Where the model is an encoder, its
 texts are encoded once and searched by the harness: subsets get the top 1,000 that mteb keeps, and
-every measure that needs whole rankings (mAP, rank distance, the bias suite) stands beside mteb's
-own in ``task_specific_scores``. Models with a search of their own, and cross-encoders, take mteb's
-path and have no such scores, because what mteb keeps of a ranking is not enough for them.
+the measures that need whole rankings (mAP, rank distance, the bias suite) are in
+``task_specific_scores``. Models with their own search, and cross-encoders, take mteb's path and
+have no such scores, because mteb keeps too little of a ranking.
 
-Where mteb reads texts without blanks at their ends, the encoder gets them as the task has them.
+mteb strips leading and trailing blanks; the encoder gets the texts as they are in the task.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ def metadata_of(
 def from_task_file(name_or_path: str | Path) -> type[BridgedTask]:
     """The class of a task: of one that comes with the harness, or of a task file of one's own.
 
-    Its class attribute ``metadata`` describes the whole task; an instance's has the subsets that
-    were asked for and, as its revision, the digest of the data that was read.
+    Its class attribute ``metadata`` describes the whole task; an instance's has the requested
+    subsets and, as its revision, the digest of the data that was read.
 
     Raises:
         TaskError: no such task, or its file is wrong.
@@ -142,7 +142,7 @@ class BridgedTask(AbsTaskRetrieval):
         self._seen: tuple[Any, dict[str, dict[str, Any]]] = (None, {})
 
     def load_data(self, num_proc: int | None = None, **given: Any) -> None:
-        """Lay the texts out as mteb's datasets; pools and queries are shared between subsets."""
+        """Arrange the texts as mteb's datasets; subsets share pools and queries."""
         if self.data_loaded:
             return
         from datasets import Dataset
@@ -171,7 +171,7 @@ class BridgedTask(AbsTaskRetrieval):
         self.data_loaded = True
 
     def unload_data(self) -> None:
-        """Let go of the datasets, and of the vectors of the last model."""
+        """Release the datasets and the last model's vectors."""
         own = self.metadata
         super().unload_data()
         self.metadata = own  # mteb would go back to the class's, which knows no data
@@ -215,7 +215,7 @@ class BridgedTask(AbsTaskRetrieval):
         if isinstance(model, EncoderProtocol) and not isinstance(model, SearchProtocol):
             made_with = (model, dict(given["encode_kwargs"]))
             if self._searched is None or self._searched.made_with != made_with:
-                self._searched = None  # the last model's vectors go before the next one's come
+                self._searched = None  # free the last model's vectors before encoding with the next
                 self._searched = _Searched(*made_with, self.metadata, self.prepared)
             self._found = self._searched.of(self._by_name[hf_subset].query_language)
             searcher = TopPassages(model, self._found.rankings(self._by_name[hf_subset]))
@@ -293,7 +293,7 @@ class _Searched:
         self._last: _OneLanguage | None = None
 
     def of(self, language: str) -> _OneLanguage:
-        """What was found for the queries of ``language``."""
+        """The search result for the queries of ``language``."""
         if self._last is None or self._last.language != language:
             settings = [s for s in self._prepared.settings if s.query_language == language]
             found = rank(
@@ -322,7 +322,7 @@ class _OneLanguage:
             {language: found},
             prepared.pool,
             settings,
-            # Agreement across query languages cannot be had from one of them.
+            # Agreement across query languages cannot be computed from one of them.
             [m for m in prepared.measures if "rank_correlation" not in m.needs],
             {language: np.zeros(len(found.relevant.questions), np.int32)},
         )

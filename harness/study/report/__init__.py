@@ -15,11 +15,11 @@ def write_report(results: Results, output: str | Path) -> Path:
 
         OUTPUT/index.md          the page
         OUTPUT/NAME.csv          tables, with all digits
-        OUTPUT/plots/NAME.svg    plots, and beside them as PNG
+        OUTPUT/plots/NAME.svg    plots, also as PNG
 
     Args:
-        results: of a study, finished or not: missing trials are named on the page.
-        output: folder, made if it is not there.
+        results: of a study, finished or not: missing trials are listed on the page.
+        output: folder, created if missing.
 
     Returns:
         The page.
@@ -27,7 +27,7 @@ def write_report(results: Results, output: str | Path) -> Path:
     Raises:
         StudyError: no trial is finished.
         UsageError: matplotlib is not installed, or no task has one of the measures.
-        RecordError: a record lacks a table, or is of other data than its neighbours.
+        RecordError: a record lacks a table, or has other data than the other records.
         StoreError: the folder cannot be written.
     """
     from harness.base.files import write_atomically

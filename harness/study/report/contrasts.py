@@ -1,4 +1,4 @@
-"""Differences and ratios between places of a study: the effects that a report shows."""
+"""Differences and ratios between places of a study: the effects in a report."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from harness.study.report.layout import Place
 from harness.study.report.score_tables import Means, ScoreTable
 
 Side = Sequence[Place] | str
-"""Places, whose means are averaged, or the name of a reference."""
+"""One side of a contrast: places whose means are averaged, or a reference's name."""
 
 
 @dataclass(frozen=True)
@@ -29,20 +29,20 @@ class Drawn:
     without: FloatArray
     """``(S, Q, G, M)``."""
     shares: FloatArray
-    """``(Q, H, M)``: averaged over the seeds."""
+    """``(Q, H, M)``, averaged over the seeds."""
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """One side less the other, and one over the other; arrays are ``(G, M)``."""
+    """Difference and ratio of two sides; arrays are ``(G, M)``."""
 
     difference: Crossed
     relative: Crossed
-    """The first side over the second, less 1."""
+    """The first side divided by the second, minus 1."""
     p_value: FloatArray
     """``(H, M)``: paired test over questions, seeds averaged; not corrected."""
     seeds: tuple[int, ...]
-    """Seeds that all places of it share."""
+    """Seeds shared by all its places."""
     raw: FloatArray
     """``(S, G, M)``: the difference of each seed."""
     raw_without: FloatArray
@@ -50,13 +50,13 @@ class Contrast:
 
 
 def seeds_of(score_table: ScoreTable, places: Sequence[Place]) -> tuple[int, ...]:
-    """Seeds with which all of ``places`` are finished."""
+    """Seeds for which all of ``places`` are finished."""
     seed_sets = [set(score_table.cells.get(x, {})) for x in places]
     return tuple(sorted(set.intersection(*seed_sets))) if seed_sets else ()
 
 
 def drawn(score_table: ScoreTable, side: Side, seeds: Sequence[int]) -> Drawn:
-    """The means of a side for each of ``seeds``; a reference has the same for all."""
+    """The means of a side for each of ``seeds``; a reference has the same means for all."""
     if isinstance(side, str):
         means = [[score_table.references[side]]] * len(seeds)
     else:
@@ -73,7 +73,7 @@ def _average(arrays: Sequence[FloatArray]) -> FloatArray:
 
 
 def value_at(score_table: ScoreTable, place: Place) -> Crossed | None:
-    """The means of a place, ``(G, M)``; ``None`` where no seed of it is finished."""
+    """The means of a place, ``(G, M)``; ``None`` if none of its seeds is finished."""
     seeds = seeds_of(score_table, [place])
     if not seeds:
         return None
@@ -87,7 +87,7 @@ def reference_value(means: Means) -> Crossed:
 
 
 def contrast(score_table: ScoreTable, first: Side, second: Side) -> Contrast | None:
-    """``first`` against ``second``, seed by seed; ``None`` where they share no finished seed."""
+    """``first`` against ``second``, seed by seed; ``None`` without a shared finished seed."""
     places = [x for side in (first, second) if not isinstance(side, str) for x in side]
     if any(isinstance(x, str) and x not in score_table.references for x in (first, second)):
         return None
@@ -123,7 +123,7 @@ class Effect:
     low: float
     high: float
     relative: float
-    """Share by which the first side lies above the second."""
+    """Relative difference of the first side from the second."""
     relative_low: float
     relative_high: float
     standardised: float
@@ -131,16 +131,16 @@ class Effect:
     p_value: float
     """Over questions, seeds averaged, after Holm over its family; NaN for single languages."""
     beyond_seeds: bool
-    """Further from 0 than seeds alone would bring it, at the interval's level."""
+    """Whether it is further from 0 than seeds alone explain, at the interval's level."""
     seeds: int
 
     @property
     def significant(self) -> bool:
-        """Told apart: by the questions after Holm, and by seeds and questions together."""
+        """Whether it is significant over questions after Holm and over seeds and questions."""
         return self.p_value <= ALPHA and not self.low <= 0 <= self.high
 
     def verdict(self, better: Better | None) -> Verdict:
-        """As :func:`harness.analysis.compare.verdict`, of what :attr:`told` says is different."""
+        """As :func:`harness.analysis.compare.verdict`, using :attr:`significant`."""
         return verdict(self.difference, self.p_value if self.significant else 1.0, better)
 
 

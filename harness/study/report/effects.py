@@ -1,6 +1,6 @@
-"""All effects of a study: which contrasts are made, and which p-values are corrected together.
+"""All effects of a study: which contrasts are computed, which p-values corrected together.
 
-A family of comparisons is what one question asks of one task: all arms against the baseline (over
+A family of comparisons belongs to one question about one task: all arms against the baseline (over
 the kinds of setting, measures and values of the x axis), for all query languages or for the groups
 of languages. Holm's correction is over a family. Where the x axis holds names and not numbers, its
 values are compared with the first one, in the same arm.
@@ -37,19 +37,19 @@ class Compared:
     measure: str
     series: Series
     point: Value | None
-    """Of the x axis; ``None`` without, or over all of them."""
+    """Value of the x axis; ``None`` without an x axis, or over all values."""
     against: str
-    """What the first side is compared with, in words: an arm, a model, or a value of x."""
+    """The second side in words: an arm, a model, or a value of x."""
     effect: Effect
 
     @property
     def better(self) -> Better | None:
-        """Which end of the measure is good."""
+        """The better direction of the measure."""
         return better_of(self.measure)
 
     @property
     def verdict(self) -> str:
-        """As :meth:`Effect.verdict`."""
+        """See :meth:`Effect.verdict`."""
         return self.effect.verdict(self.better)
 
 
@@ -61,7 +61,7 @@ class Gap:
     score_table: ScoreTable
     series: Series
     point: Value | None
-    """As of :class:`Compared`."""
+    """See :class:`Compared`."""
     against: str
     first: str
     second: str
@@ -81,7 +81,7 @@ class _Pending(NamedTuple):
 def compare_all(
     layout: Layout, all_tables: Sequence[ScoreTable]
 ) -> tuple[list[Compared], list[Gap]]:
-    """Make every comparison of a study, and of those over all values the gaps between groups."""
+    """Compute every comparison of a study, and the gaps between groups of those over all values."""
     pending = [x for score_table in all_tables for x in _of_sheet(layout, score_table)]
     families: dict[object, list[float]] = {}
     for entry in pending:
@@ -206,7 +206,7 @@ def _along(layout: Layout, score_table: ScoreTable, series: Series) -> Iterator[
 
 
 def _gaps(entry: _Pending) -> Iterator[Gap]:
-    """Of effects over all values and between ends: each pair of groups of the study file."""
+    """Gaps of effects over all values and between ends, for each pair of language groups."""
     if entry.question not in ("overall", "ends", "point") and not (
         entry.question == "arm" and entry.point is None
     ):

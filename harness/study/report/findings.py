@@ -1,4 +1,4 @@
-"""Everything that a report says of a study, computed once; tables, plots and text only show it."""
+"""Every number of a report, computed once; tables, plots and text only show it."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class Findings:
     layout: Layout
     all_tables: tuple[ScoreTable, ...]
     values: Mapping[tuple[str, Place], Crossed]
-    """Name of a sheet and place -> its means, ``(G, M)``."""
+    """Name of a score table and place -> its means, ``(G, M)``."""
     references: Mapping[tuple[str, str], Crossed]
-    """Name of a sheet and model -> its means."""
+    """Name of a score table and model -> its means."""
     compared: tuple[Compared, ...]
     gaps: tuple[Gap, ...]
     fits: tuple[Fitted, ...]
@@ -71,13 +71,13 @@ class Findings:
 
     @cached_property
     def measures(self) -> tuple[str, ...]:
-        """Those of the study file that some task has, in its order."""
+        """Measures of the study file that some task has, in file order."""
         scored = {m for score_table in self.all_tables for m in score_table.measures}
         return tuple(m for m in self.layout.study.report.measures if m in scored)
 
     @cached_property
     def marks(self) -> dict[str, str]:
-        """Title of a task whose corpus is a sample -> what must stand beside its numbers."""
+        """Title of a task whose corpus is a sample -> the note shown with its numbers."""
         return {x.title: x.mark for x in self.all_tables if x.mark is not None}
 
 
@@ -85,7 +85,7 @@ def find(results: Results) -> Findings:
     """Compute everything.
 
     Raises:
-        RecordError: a record lacks a table, or holds other questions than its neighbours.
+        RecordError: a record lacks a table, or has other questions than the other records.
         UsageError: no task has one of the report's measures.
     """
     layout = Layout(results.study)

@@ -35,11 +35,12 @@ Form = Literal["flat", "linear", "exponential", "power law"]
 PARAMETERS: dict[Form, int] = {"flat": 1, "linear": 2, "exponential": 3, "power law": 4}
 SATURATING: tuple[Form, ...] = ("exponential", "power law")
 CLEAR = 2.0
-"""By so much AICc must be lower for a curve to be said to saturate."""
+"""A curve is said to saturate if its AICc is lower by at least this."""
 REPLICATES = 1000
 _STEPS = 121
 _SPAN = 8.0
-"""The half amount is searched from the least amount over this to the largest times this."""
+"""The half amount is searched from the smallest amount divided by this to the largest times
+this."""
 _EXPONENTS = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
 
 
@@ -54,20 +55,20 @@ class Bounded:
 
 @dataclass(frozen=True)
 class Fit:
-    """What the amounts say about the form of a curve."""
+    """The form of a curve over amounts."""
 
     form: Form
-    """The form with the least AICc; of those that level off only if it is clear."""
+    """The form with the lowest AICc; one that levels off only if it is clearly better."""
     aicc: dict[Form, float]
-    """Of every form that was tried."""
+    """AICc of every form tried."""
     parameters: tuple[float, ...]
     """a, b, h, d, as far as the form has them."""
     asymptote: Bounded | None
-    """Where it levels off; ``None`` where no such form is clearly better."""
+    """The level it approaches; ``None`` if no such form is clearly better."""
     half: Bounded | None
     """The amount at which half of the change from amount 0 is done."""
     half_limits: tuple[float, float]
-    """Least and largest half amount that was searched: an end of the interval there is open."""
+    """Range of half amounts searched: an interval's end at its edge is open."""
     support: float
     """Share of the replicates in which a form that levels off is clearly better again."""
     amounts: int
@@ -112,7 +113,7 @@ def curve(form: Form, parameters: Sequence[float], x: Array) -> Array:
 
 
 def _shape(form: Form, inner: Sequence[float], x: Array) -> Array:
-    """What ``b`` is multiplied with."""
+    """The factor of ``b``."""
     if form == "linear":
         return x
     if form == "exponential":
@@ -211,7 +212,7 @@ def _families(x: Array, at: Array, root: Array) -> list[_Family]:
         designs = np.linalg.solve(root, np.stack(columns)[:, at])
         bases, upper = np.linalg.qr(designs)
         solvers = np.linalg.pinv(designs)
-        # Where two columns are all but the same, the second says nothing.
+        # If two columns are nearly equal, the second adds nothing.
         known = np.abs(np.diagonal(upper, axis1=1, axis2=2))
         bases = bases * (known > 1e-9 * known.max(axis=1, keepdims=True))[:, None]
         found.append(_Family(form, tuple(grid), bases, solvers))

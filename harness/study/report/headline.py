@@ -1,4 +1,4 @@
-"""What is said of a study as a whole: its headline, and what its data cannot support."""
+"""Statements about a whole study: its headline, and what its data cannot support."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.study.report.score_tables import ALL
 
 
 def headline(findings: Findings) -> Iterator[str]:
-    """What came out, counted over all tasks, kinds and measures."""
+    """The results, counted over all tasks, kinds and measures."""
     if findings.retained:
         yield from _kept(findings)
     yield from _arms(findings)
@@ -43,7 +43,7 @@ def _arms(findings: Findings) -> Iterator[str]:
 
 
 def _best(findings: Findings) -> Iterator[str]:
-    """How often each value of a numeric x axis is the best one or ties with it."""
+    """How often each value of a numeric x axis is the best or ties with it."""
     layout = findings.layout
     if findings.fits:
         return

@@ -12,7 +12,7 @@ from harness.study.report.page import GENERATED
 INDEX = "README.md"
 _TITLE = re.compile(r"^# (.+)$", re.MULTILINE)
 _QUESTION = re.compile(r"^\*\*(.+)\*\*$", re.MULTILINE)
-# What is said of the whole study, before what is said of single measures.
+# Statements about the whole study, before those about single measures.
 _FIRST = re.compile(r"^## What came out\n\n((?:- (?!\*\*).+\n)+)", re.MULTILINE)
 _SAMPLED = re.compile(r"^\*\*.*SAMPLE OF THE CORPUS.*\*\*$", re.MULTILINE)
 
@@ -20,7 +20,8 @@ _SAMPLED = re.compile(r"^\*\*.*SAMPLE OF THE CORPUS.*\*\*$", re.MULTILINE)
 def write_index(folder: str | Path) -> Path:
     """Write ``README.md`` with a line for every page ``FOLDER/*/index.md``, by name.
 
-    Each has its title, question, whether a corpus was sampled, and what its reading says first.
+    Each has its title, question, whether a corpus was sampled, and the first statements of its
+    summary.
 
     Raises:
         StudyError: the folder contains no page of a study.

@@ -16,7 +16,7 @@ class Place:
 
     arm: str
     values: tuple[tuple[str, Value], ...] = ()
-    """Axis and value, in the arm's order."""
+    """Pairs of axis and value, in the arm's order."""
 
     @classmethod
     def of(cls, arm: str, values: Mapping[str, Value]) -> Place:
@@ -32,11 +32,11 @@ class Series:
     other: tuple[tuple[str, Value], ...]
     label: str
     level: bool
-    """The arm lacks the x axis: one value, drawn as a level line."""
+    """Whether the arm lacks the x axis: one value, drawn as a level line."""
 
 
 class Layout:
-    """Series and places of a study, in the order of its file: the same in all its tables."""
+    """Series and places of a study in file order, the same in all its tables."""
 
     def __init__(self, study: Study) -> None:
         self.study = study
@@ -45,22 +45,22 @@ class Layout:
 
     @property
     def numeric(self) -> bool:
-        """Whether the x axis is of numbers."""
+        """Whether the x axis is numeric."""
         return self.axis is not None and self.axis.numeric
 
     @property
     def points(self) -> tuple[Value | None, ...]:
-        """Values on the x axis in order; one that is ``None`` without an x axis."""
+        """Values of the x axis in order; a single ``None`` without an x axis."""
         return (None,) if self.axis is None else self.axis.values
 
     @property
     def axis_name(self) -> str:
-        """Of the x axis, as the study file calls it; its label is for plots and tables."""
+        """Name of the x axis in the study file; plots and tables use its label."""
         return "" if self.axis is None else self.axis.name
 
     @property
     def axis_label(self) -> str:
-        """Of the x axis."""
+        """Label of the x axis."""
         return "" if self.axis is None else self.axis.label
 
     @cached_property
@@ -77,7 +77,7 @@ class Layout:
             yield Series(arm.name, other, ", ".join([arm.name, *marks]), x not in arm.axes)
 
     def place(self, series: Series, point: Value | None) -> Place:
-        """Of a series at a value of the x axis; a level one is the same everywhere."""
+        """The place of a series at a value of the x axis; a level series has only one."""
         values = dict(series.other)
         if self.axis is not None and not series.level and point is not None:
             values[self.axis.name] = point
@@ -85,7 +85,7 @@ class Layout:
         return Place(series.arm, tuple((x, values[x]) for x in order if x in values))
 
     def points_of(self, series: Series) -> tuple[Value | None, ...]:
-        """The values of the x axis that a series has; of a level one ``None``."""
+        """The values of the x axis that a series has; ``None`` for a level series."""
         return (None,) if series.level else self.points
 
     def baseline_of(self, series: Series) -> Series | None:
@@ -100,11 +100,11 @@ class Layout:
         return None
 
     def spell(self, point: Value | None) -> str:
-        """A value of the x axis as tables write it."""
+        """A value of the x axis as written in tables."""
         return "" if point is None else written(point)
 
     def quoted(self, point: Value | None) -> str:
-        """A value of the x axis as sentences write it: names may be words of the sentence."""
+        """A value of the x axis as written in sentences: names are quoted."""
         spelled = self.spell(point)
         return spelled if self.numeric or not spelled else f"\u201c{spelled}\u201d"
 
