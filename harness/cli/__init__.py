@@ -40,7 +40,7 @@ EPILOG = "HARNESS_DEBUG=1 shows the traceback of an error."
 
 
 class _Harness(click.Group):
-    """Turns errors that a user can mend into one sentence; others are bugs and keep a traceback."""
+    """Shows errors that a user can fix as one sentence; others are bugs and keep a traceback."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.obj = ["harness", *args]  # the command line, for the record
@@ -52,14 +52,14 @@ class _Harness(click.Group):
             sys.stdout.flush()
             return result
         except KeyboardInterrupt:
-            click.echo("Stopped; the same command goes on where this one ended.", err=True)
+            click.echo("Stopped; run the same command again to resume.", err=True)
             ctx.exit(130)
         except HarnessError as error:
             _fail(ctx, str(error), error.exit_code)
         except MemoryError:
-            _fail(ctx, "out of memory; set --batch-size lower, or take fewer languages or tasks", 2)
+            _fail(ctx, "out of memory; lower --batch-size, or run fewer languages or tasks", 2)
         except OSError as error:
-            if error.errno == errno.EPIPE:  # the reader of our output is gone: click ends quietly
+            if error.errno == errno.EPIPE:  # the reader of our output has gone: click exits quietly
                 raise
             where = f"{error.filename}: " if error.filename else ""
             _fail(ctx, f"{where}{error.strerror or error}", 2)
@@ -74,7 +74,7 @@ def _fail(ctx: click.Context, message: str, exit_code: int) -> NoReturn:
 
 
 def _abandon_stdout_if_broken() -> None:
-    """Keep Python from trying again at exit, which would end with its own code, 120."""
+    """Keep Python from flushing again at exit, which would exit with its own code, 120."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -90,7 +90,7 @@ def main() -> None:
     """
 
 
-# One a line: two branches that add a command then do not touch the same line.
+# One per line, so that two branches that add a command do not conflict.
 for command in (
     run,
     plan,

@@ -23,17 +23,17 @@ def baseline() -> None:
 @click.argument("record", type=PATH)
 @click.option("--name", metavar="NAME", help="Default: the model's name and the tasks'.")
 @click.option(
-    "--policy", type=PATH, metavar="FILE", help="Keep what this gate.toml needs; can be left out."
+    "--policy", type=PATH, metavar="FILE", help="Keep the measures of this gate.toml; optional."
 )
-@measures_option("Keep it in addition to those that the record shows first; can be repeated.")
+@measures_option("Keep this measure as well as those shown first; can be repeated.")
 @baselines_option()
 def set_baseline(
     record: Path, name: str | None, policy: Path | None, measures: tuple[str, ...], folder: Path
 ) -> None:
     """Make RECORD, a record.json or its folder, a baseline; an existing NAME is replaced.
 
-    Its values by query are kept for the measures that the policy is about (without --policy: the
-    built-in one) and for those that the record shows first.
+    Its per-query values are kept for the measures that the policy checks (default: the built-in
+    policy) and for those that the record shows first.
     """
     from harness.evaluation.record import Record
     from harness.gate import baselines, measures_of, read_policy
@@ -51,7 +51,7 @@ def set_baseline(
 @baselines_option()
 @verbose_option("Also the language x language matrix.")
 def show(name: str, folder: Path, verbose: bool) -> None:
-    """Print the baseline NAME: what it is, who made it, its means; its files are checked."""
+    """Print the baseline NAME: model, origin and means; its files are verified."""
     from harness.cli.views import listings
     from harness.console import consoles
     from harness.evaluation.record_view import print_record

@@ -32,7 +32,9 @@ def _leaderboards_option() -> Decorator:
 
 @click.group(invoke_without_command=True, short_help="Make leaderboards from tracked records.")
 @_leaderboards_option()
-@click.option("--check", is_flag=True, help="Write nothing; exit 1 with a diff if a board is old.")
+@click.option(
+    "--check", is_flag=True, help="Write nothing; exit 1 with a diff if a board is out of date."
+)
 @click.option("--skip-invalid", is_flag=True, help="Leave out records that are not valid.")
 @click.option(
     "--inject",
@@ -43,15 +45,15 @@ def _leaderboards_option() -> Decorator:
     help="Also put the table between the markers of a Markdown page; can be repeated.",
 )
 @tasks_option("Print this board.", "NAME")
-@click.option("--sort", metavar="COLUMN", help="Print in the order of a column: multi/map.")
-@click.option("--paper", is_flag=True, help="Print our rows in the tables of the papers.")
+@click.option("--sort", metavar="COLUMN", help="Print sorted by a column: multi/map.")
+@click.option("--paper", is_flag=True, help="Print our rows in the papers' tables.")
 @click.option(
     "--format",
     "form",
     type=click.Choice(["terminal", "markdown", "latex"]),
     default="terminal",
     show_default=True,
-    help="Of what is printed.",
+    help="Format of the printed board.",
 )
 @click.option(
     "--changed", metavar="REV", help="Print what changed on the boards since a commit of git."
@@ -68,7 +70,7 @@ def _leaderboards_option() -> Decorator:
     type=click.IntRange(0, 65535),
     default=0,
     metavar="N",
-    help="For --serve; any that is free by default.",
+    help="Port for --serve; default: any free one.",
 )
 @data_dir_option
 @click.pass_context
@@ -104,7 +106,7 @@ def board(
         if lines:
             click.echo(commands.CHECK_FAILED, err=True)
             ctx.exit(1)
-        click.echo(f"The boards in {leaderboards} are what their {made.records} records give.")
+        click.echo(f"The boards in {leaderboards} match their {made.records} records.")
     elif serve:
         from harness.boards.page.serving import serve as serve_page
 
@@ -140,7 +142,7 @@ def _print(
 def _open(address: str) -> None:
     import webbrowser
 
-    click.echo(f"{address} shows the boards on this machine; Ctrl+C ends it.")
+    click.echo(f"Serving the boards at {address}; press Ctrl+C to stop.")
     webbrowser.open(address)
 
 
@@ -155,8 +157,8 @@ def _warn(sentence: str) -> None:
 def add(records: tuple[Path, ...], leaderboards: Path, skip_invalid: bool) -> None:
     """Track RECORDs, each a record.json or its folder, and make the boards again.
 
-    What is tracked is small and has no per-query table: means, intervals, digests, and a number per
-    question for the tests between rows.
+    A tracked record is small: means, intervals, digests, and a number per question for tests
+    between rows, but no per-query table.
     """
     from harness.boards import commands
 

@@ -21,8 +21,8 @@ _BY = ("language", "pair", "script", "seen", "length", "golds")
 @click.argument("record", type=PATH)
 @click.option("--by", type=click.Choice(_BY), required=True, help="What to break down by.")
 @click.option("--task", metavar="NAME", help="One task of the record; default: all of them.")
-@measures_option("Instead of the measures shown first: any in the record; can be repeated.")
-@languages_option("With --by seen: languages of the training, where not as recorded", "--seen")
+@measures_option("Any measure of the record, instead of those shown first; can be repeated.")
+@languages_option("With --by seen: the training languages, if not those recorded", "--seen")
 @json_option("Print JSON, with micro means and counts.")
 def breakdown(
     record: Path,
@@ -32,7 +32,7 @@ def breakdown(
     seen: tuple[str, ...] | None,
     as_json: bool,
 ) -> None:
-    """Break the scores of RECORD down, a record.json or its folder.
+    """Break down the scores of RECORD, a record.json or its folder.
 
     One table for each kind of setting. By language: of the query. By pair: every ordered pair of
     cross settings. By script: of the query's language, and whether the passage has the same. By

@@ -19,7 +19,7 @@ def _datasets(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
     for text in value:
         match = re.fullmatch(r"([^=]+)=([\w.-]+/[\w.-]+)", text)
         if match is None:
-            raise click.BadParameter(f"{text!r} must read TASK=ORG/NAME", ctx, param)
+            raise click.BadParameter(f"{text!r} must have the form TASK=ORG/NAME", ctx, param)
         found[match[1]] = match[2]
     return found
 
@@ -37,7 +37,7 @@ def _datasets(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
     type=click.Choice(["section", "model-index", "eval-results"]),
     default="section",
     show_default=True,
-    help="What is printed, without --output.",
+    help="The form to print, without --output.",
 )
 @click.option(
     "--dataset",
@@ -47,7 +47,7 @@ def _datasets(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
     callback=_datasets,
     help="A task's data set on the hub, for .eval_results; can be repeated.",
 )
-@click.option("--source-url", metavar="URL", help="Where .eval_results says the numbers are from.")
+@click.option("--source-url", metavar="URL", help="Source of the numbers named in .eval_results.")
 def card(
     records: tuple[Path, ...],
     output: Path | None,
@@ -55,9 +55,9 @@ def card(
     datasets: dict[str, str],
     source_url: str | None,
 ) -> None:
-    """Say what RECORDs measured of one model, in the forms that model cards take.
+    """Write the results of one model's RECORDs in the forms of model cards.
 
-    A section as sentence-transformers' cards have it, the metadata model-index, and the newer
+    A section like those of sentence-transformers' cards, the metadata model-index, and the newer
     .eval_results. A RECORD is a record.json, its folder, or a tracked record.
     """
     from harness.boards import card as cards

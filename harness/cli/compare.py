@@ -20,9 +20,9 @@ from harness.cli.options import (
 _STDOUT = Path("-")
 
 
-@click.command(short_help="Compare records: differences, and how sure they are.")
+@click.command(short_help="Compare records: differences and their uncertainty.")
 @click.argument("records", nargs=-1, required=True, type=PATH, metavar="RECORD RECORD...")
-@tasks_option("One that all records have; can be repeated. Default: all of these.", "NAME")
+@tasks_option("A task of all records; can be repeated. Default: all shared tasks.", "NAME")
 @measures_option("Instead of the measures shown first and three of language bias; can be repeated.")
 @click.option(
     "--flips",
@@ -33,7 +33,7 @@ _STDOUT = Path("-")
 )
 @data_dir_option
 @click.option(
-    "--force", is_flag=True, help="Compare what is shared of records that measure other things."
+    "--force", is_flag=True, help="Compare what is shared even if records measure different things."
 )
 @file_option("json", "Write JSON; - for stdout.")
 @file_option("markdown", "Write Markdown; - for stdout.")
@@ -52,9 +52,9 @@ def compare(
     the number of comparisons. Records that do not measure the same thing are refused.
     """
     if json_file is not None and json_file == markdown_file:
-        raise click.UsageError("--json and --markdown cannot go to the same file; name another")
+        raise click.UsageError("--json and --markdown need different files")
     if given["data_dir"] is not None and not given["flips"]:
-        raise click.UsageError("--data-dir is for the texts of --flips; say how many to list")
+        raise click.UsageError("--data-dir is only used with --flips; give --flips N")
     from harness.analysis.compare import compare as compare_records
     from harness.cli.views import comparison
     from harness.console import consoles

@@ -24,9 +24,7 @@ _TASKS = click.argument("tasks", nargs=-1, metavar="[TASK]...")
 def data() -> None:
     """Fetch and verify the data of tasks, and say where it is.
 
-    Where no task is named, of those that `harness run` takes by itself.
-
-    `harness run` fetches what it needs by itself.
+    Without a task: the default tasks of `harness run`, which also fetches what it needs.
     """
 
 
@@ -36,11 +34,11 @@ def _specs(names: tuple[str, ...]) -> list[TaskSpec]:
     return [find_task(name) for name in names] or default_tasks()
 
 
-@data.command(short_help="Bring missing files into the cache.")
+@data.command(short_help="Download missing files into the cache.")
 @_TASKS
 @languages_option("Only these languages")
 @data_dir_option
-@click.option("--offline", is_flag=True, help="Never touch the network: only check.")
+@click.option("--offline", is_flag=True, help="Never use the network: only check.")
 @quiet_option()
 def fetch(
     tasks: tuple[str, ...],
@@ -49,7 +47,7 @@ def fetch(
     offline: bool,
     quiet: bool,
 ) -> None:
-    """Bring the files that are missing, or damaged in the cache, into the cache."""
+    """Download files that are missing, or damaged in the cache, into the cache."""
     from harness.cli.views import listings
     from harness.console import consoles
     from harness.console.progress_bars import show_progress
@@ -76,7 +74,7 @@ def fetch(
 def verify(
     tasks: tuple[str, ...], languages: tuple[str, ...] | None, data_dir: Path | None
 ) -> None:
-    """Compare each file with its checksum; ends with an error if one is missing or damaged."""
+    """Compare each file with its checksum; fails if one is missing or damaged."""
     from harness.cli.views import listings
     from harness.console import consoles
     from harness.data import loading as library
@@ -92,16 +90,16 @@ def verify(
         count = sum(file.state in ("missing", "damaged") for _, file in reports)
         raise DataError(
             f"{count} of {len(reports)} files missing or damaged; `harness data fetch "
-            f"{' '.join(bad)}` brings those that have a source"
+            f"{' '.join(bad)}` downloads those that have a source"
         )
 
 
-@data.command(short_help="Say where files are.")
+@data.command(short_help="Show where files are.")
 @_TASKS
 @languages_option("Only these languages")
 @data_dir_option
 def where(tasks: tuple[str, ...], languages: tuple[str, ...] | None, data_dir: Path | None) -> None:
-    """Say where each file is, or where it would be downloaded to."""
+    """Show where each file is, or where it would be downloaded to."""
     from harness.cli.views import listings
     from harness.console import consoles
     from harness.data import loading as library

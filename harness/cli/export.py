@@ -28,7 +28,7 @@ from harness.cli.options import (
     default=Path("mteb"),
     show_default=True,
     metavar="DIR",
-    help="Folder; for mteb the one its ResultCache is given.",
+    help="Folder; for mteb, the one given to its ResultCache.",
 )
 def export(records: tuple[Path, ...], form: str, output: Path) -> None:
     """Write records as result files of mteb, with all their digits.

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _STDOUT = Path("-")
 _BUG = 70
-"""Exit code of a fault in some code (EX_SOFTWARE): 1 is a regression, never a traceback."""
+"""Exit code of a bug (EX_SOFTWARE): 1 means a regression, never a traceback."""
 
 
 @click.command(short_help="Fail if a candidate is worse than a baseline.")
@@ -47,16 +47,18 @@ _BUG = 70
 @click.option(
     "--model", metavar="NAME", help="Instead of CANDIDATE: a model, scored as the baseline was."
 )
-@tasks_option("One that the baseline has; can be repeated. Default: all of these.")
-@sample_option("With --model: N questions drawn, the same always, all passages.")
+@tasks_option("A task of the baseline; can be repeated. Default: all of them.")
+@sample_option("With --model: a fixed sample of N questions, all passages.")
 @click.option("--query-prompt", metavar="TEXT", help="With --model, as `harness run` takes it.")
-@click.option("--passage-prompt", metavar="TEXT", help="The same.")
-@click.option("--batch-size", type=POSITIVE, metavar="N", help="The same.")
+@click.option("--passage-prompt", metavar="TEXT", help="With --model: texts per batch.")
+@click.option("--batch-size", type=POSITIVE, metavar="N", help="With --model: texts per batch.")
 @click.option(
-    "--dtype", type=click.Choice(["float32", "bfloat16", "float16"]), help="The same: float32."
+    "--dtype",
+    type=click.Choice(["float32", "bfloat16", "float16"]),
+    help="With --model: number format.",
 )
-@click.option("--device", metavar="NAME", help="The same: cpu, cuda, cuda:1, mps.")
-@click.option("--max-length", type=POSITIVE, metavar="N", help="The same.")
+@click.option("--device", metavar="NAME", help="With --model: cpu, cuda, cuda:1, mps.")
+@click.option("--max-length", type=POSITIVE, metavar="N", help="With --model: texts per batch.")
 @data_dir_option
 @offline_option
 @click.option("--no-store", is_flag=True, help="Neither read nor keep vectors.")
@@ -64,31 +66,31 @@ _BUG = 70
 @click.option(
     "--update-baseline",
     is_flag=True,
-    help="Make the candidate the baseline, whatever the verdict, and end with 0.",
+    help="Make the candidate the baseline, whatever the verdict, and exit with 0.",
 )
 @baselines_option()
 @file_option("json", "Write JSON; - for stdout.")
 @file_option("markdown", "Write Markdown for a pull request's comment; - for stdout.")
 @file_option("junit", "Write JUnit XML; - for stdout.")
 @click.option(
-    "--details-url", metavar="URL", help="Where the rest is, if the Markdown has to be cut."
+    "--details-url", metavar="URL", help="URL of the whole report, if the Markdown has to be cut."
 )
 @click.option(
     "--github/--no-github",
     default=None,
     help="Annotations and job summary; default: in a GitHub workflow.",
 )
-@verbose_option("Also the values that passed.")
-@quiet_option("Print the verdict alone.")
+@verbose_option("Also print the values that passed.")
+@quiet_option("Print only the verdict.")
 @click.pass_context
 def gate(ctx: click.Context, /, **given: Any) -> None:
-    """Hold CANDIDATE, a record.json or its folder, against a baseline.
+    """Check CANDIDATE, a record.json or its folder, against a baseline.
 
-    A drop is a regression when it is larger than the policy lets through and a paired test over
-    questions says that it is not chance. Too little evidence is inconclusive, not a pass.
+    A drop is a regression if it is larger than the policy allows and a paired test over questions
+    is significant. Too little evidence is inconclusive, not a pass.
 
-    Ends with 0: pass, 1: regression, 2: wrong usage or bad input, 3: inconclusive, 4: not
-    comparable or missing; 70: a fault in the harness or in the model's own code.
+    Exit codes: 0 pass, 1 regression, 2 wrong usage or bad input, 3 inconclusive, 4 not comparable
+    or missing, 70 a bug in the harness or in the model's own code.
     """
     try:
         code = _gate(command=ctx.obj, **given)
@@ -102,7 +104,7 @@ def gate(ctx: click.Context, /, **given: Any) -> None:
 
 @dataclass(frozen=True)
 class _Reports:
-    """Where a verdict goes."""
+    """The outputs of a verdict."""
 
     json_file: Path | None
     markdown_file: Path | None
@@ -114,15 +116,15 @@ class _Reports:
 
     def __post_init__(self) -> None:
         if len(set(self.files)) < len(self.files):
-            raise click.UsageError("--json, --markdown and --junit cannot go to the same file")
+            raise click.UsageError("--json, --markdown and --junit need different files")
 
     @property
     def files(self) -> list[Path]:
-        """Those that are written."""
+        """The files to write."""
         return [x for x in (self.json_file, self.markdown_file, self.junit_file) if x is not None]
 
     def give(self, found: Gate, policy: Path | None) -> None:
-        """Write the files, print to what is left of the consoles, tell GitHub."""
+        """Write the files, print to the remaining consoles, annotate on GitHub."""
         from harness.console import consoles
         from harness.gate.report import github as on_github
         from harness.gate.report.tables import headline, print_gate
@@ -173,7 +175,7 @@ def _gate(
     **given: Any,
 ) -> int:
     if (candidate is None) == (model is None):
-        raise click.UsageError("name the candidate's record, or a --model to score: one of them")
+        raise click.UsageError("give either the candidate's record or a --model to score")
     reports = _Reports(**{name: given.pop(name) for name in _Reports.__dataclass_fields__})
     if candidate is not None:
         _refuse_run_options(given)
@@ -218,7 +220,7 @@ def _refuse_run_options(given: dict[str, Any]) -> None:
     for name, value in given.items():
         if name != "output" and value not in (None, False):
             raise click.UsageError(
-                f"--{name.replace('_', '-')} is for a --model that is scored; the candidate is a "
+                f"--{name.replace('_', '-')} only applies to --model; the candidate is a "
                 "record already"
             )
 

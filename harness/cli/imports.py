@@ -12,7 +12,7 @@ from harness.cli.options import (
 )
 
 
-@click.command("import", short_help="Take another harness's results into the leaderboards.")
+@click.command("import", short_help="Import another harness's results into the leaderboards.")
 @click.argument("paths", nargs=-1, required=True, type=PATH, metavar="FILE|DIR...")
 @click.option(
     "--leaderboards",
@@ -23,13 +23,13 @@ from harness.cli.options import (
     help="Folder with records/ and the boards made from them.",
 )
 def import_(paths: tuple[Path, ...], leaderboards: Path) -> None:
-    """Keep mteb's results as rows, and make the boards again.
+    """Import mteb's results as rows, and make the boards again.
 
-    FILE is a result file of mteb, DIR a folder of them, such as its ResultCache's or a copy of what
-    mteb publishes: of the harness's tasks, and of mteb's own on the same texts. The rows are kept
-    in one table per task, under published/ of the leaderboards, and are marked as imported and
-    never ranked with measured ones; what a file lacks stays empty. What cannot be read is named,
-    one sentence for each kind of problem.
+    FILE is an mteb result file, DIR a folder of them, such as its ResultCache's or a copy of the
+    published ones: of the harness's tasks, and of mteb's own on the same texts. The rows go to one
+    table per task, under published/ of the leaderboards, are marked as imported and never ranked
+    with measured ones; missing values stay empty. Unreadable parts are reported, one sentence for
+    each kind of problem.
     """
     from harness.boards import commands
     from harness.cli.views.imports import shown

@@ -32,7 +32,7 @@ def show(record: Path, verbose: bool) -> None:
 def tasks(tasks: tuple[str, ...], data_dir: Path | None) -> None:
     """List the installed tasks, and whether their data is available.
 
-    With TASK: what one measures, on which languages, from where, and how to cite it.
+    With TASK: what it measures, its languages, its source, and how to cite it.
     """
     from harness.cli.views import listings
     from harness.console import consoles
@@ -49,7 +49,7 @@ def tasks(tasks: tuple[str, ...], data_dir: Path | None) -> None:
 
 @click.command(short_help="List the models.")
 def models() -> None:
-    """List the models that are built in or added by packages, and how to name others."""
+    """List the models that are built in or added by packages, and the forms of other names."""
     from harness.cli.views import listings
     from harness.console import consoles
     from harness.models import FORMS, listing

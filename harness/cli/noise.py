@@ -18,7 +18,7 @@ from harness.cli.options import (
 )
 
 
-@click.command(short_help="How far a model's scores move by themselves.")
+@click.command(short_help="How far a model's scores drift by themselves.")
 @click.option(
     "--model",
     metavar="NAME",
@@ -27,15 +27,15 @@ from harness.cli.options import (
     help="As `harness run --model` takes it.",
 )
 @click.option(
-    "--task", metavar="NAME|FILE", default="demo", show_default=True, help="What is scored."
+    "--task", metavar="NAME|FILE", default="demo", show_default=True, help="The task to score."
 )
 @languages_option("Only these languages of the task")
 @limit_option()
 @device_option
 @data_dir_option
 @offline_option
-@json_option("Print JSON, with the queries that moved.")
-@quiet_option("Print the tolerances alone.")
+@json_option("Print JSON, with the queries that changed.")
+@quiet_option("Print only the tolerances.")
 def noise(
     model: str,
     task: str,
@@ -47,11 +47,11 @@ def noise(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Score a model again and again, and propose tolerances for a gate.
+    """Score a model repeatedly, and propose tolerances for a gate.
 
     The texts are encoded with other batch sizes, number formats and thread counts and searched in
-    blocks of another size, never from the store. What moves is noise. The tolerances, as TOML, are
-    three times the largest movement of a mean and of a language's mean, rounded up.
+    blocks of another size, never from the store. The drift is noise. The tolerances, as TOML, are
+    three times the largest drift of a mean and of a language's mean, rounded up.
     """
     from harness.analysis.noise import measure_noise
     from harness.cli.views.noise import print_noise

@@ -20,7 +20,7 @@ POSITIVE = click.IntRange(min=1)
 
 
 def _read(reader: Callable[[str], Any]) -> Callable[..., Any]:
-    """A callback of click's for a value that is written as ``reader`` takes it."""
+    """A click callback that parses a value with ``reader``."""
 
     def callback(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
         if value is None:
@@ -43,7 +43,7 @@ _languages = _read(option_text.languages)
 
 
 def renamed(words: tuple[str, ...], flag: str, example: str) -> dict[str, str]:
-    """``OLD=NEW`` words of a flag that may be given again, as a mapping."""
+    """``OLD=NEW`` words of a repeatable flag, as a mapping."""
     found: dict[str, str] = {}
     for word in words:
         old, equals, new = word.partition("=")
@@ -74,12 +74,12 @@ def limit_option(what: str = "The first N questions, all passages.") -> Decorato
 
 
 def sample_option(what: str) -> Decorator:
-    """``--sample``: questions that are drawn."""
+    """``--sample``: number of questions to draw."""
     return click.option("--sample", type=POSITIVE, metavar="N", help=what)
 
 
 def output_file_option(what: str) -> Decorator:
-    """``-o``, where a file that is made goes."""
+    """``-o``, the output file."""
     return click.option("-o", "--output", metavar="FILE", required=True, type=PATH, help=what)
 
 
@@ -114,10 +114,10 @@ data_dir_option = click.option(
     "--data-dir",
     type=PATH,
     metavar="DIR",
-    help="Local copy of the data, as DIR/xquad-r/en.json; HARNESS_DATA does the same.",
+    help="Local copy of the data, as DIR/xquad-r/en.json; or set HARNESS_DATA.",
 )
 device_option = click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps.")
-offline_option = click.option("--offline", is_flag=True, help="Never touch the network.")
+offline_option = click.option("--offline", is_flag=True, help="Never use the network.")
 
 
 def baselines_option() -> Decorator:
@@ -139,7 +139,7 @@ def verbose_option(what: str) -> Decorator:
 
 
 def together(*options: Decorator) -> Decorator:
-    """Several options as one decorator, in the order in which help shows them."""
+    """Several options as one decorator, in the order of the help text."""
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         for option in reversed(options):
@@ -164,38 +164,38 @@ model_options = together(
         type=click.Choice(["torch", "onnx", "openvino"]),
         default="torch",
         show_default=True,
-        help="What runs a sentence-transformers model.",
+        help="Backend of a sentence-transformers model.",
     ),
     click.option(
         "--backend-file",
         metavar="NAME",
-        help="Which export of several: onnx/model_O3.onnx.",
+        help="Which of several exports: onnx/model_O3.onnx.",
     ),
-    click.option("--compile", is_flag=True, help="Have torch compile the model first: a minute."),
+    click.option(
+        "--compile", is_flag=True, help="Compile the model with torch first; takes a minute."
+    ),
     click.option(
         "--dtype",
         type=click.Choice(["float32", "bfloat16", "float16"]),
         default="float32",
         show_default=True,
-        help="Numbers that the model computes with.",
+        help="Number format the model computes with.",
     ),
     device_option,
     click.option(
         "--base-url",
         metavar="URL",
-        help="Of the endpoint of http:NAME, as http://localhost:8000/v1.",
+        help="Endpoint of http:NAME, as http://localhost:8000/v1.",
     ),
-    click.option("--concurrency", type=POSITIVE, metavar="N", help="Requests to it at a time."),
-    click.option(
-        "--max-length", type=POSITIVE, metavar="N", help="Tokens of a text that are read."
-    ),
+    click.option("--concurrency", type=POSITIVE, metavar="N", help="Concurrent requests to it."),
+    click.option("--max-length", type=POSITIVE, metavar="N", help="Maximum tokens of a text."),
 )
-"""What a user sets for a model."""
+"""Options of a model."""
 
 
 def engine_options(
-    who: str = "Of large tasks: who encodes. devices: a process per GPU; ray: a Ray cluster.",
-    workers: str = "Processes or actors, if not one per device.",
+    who: str = "Large tasks: who encodes. devices: a process per GPU; ray: a Ray cluster.",
+    workers: str = "Number of processes or actors; default: one per device.",
     default: str | None = "local",
 ) -> Decorator:
     """``--engine`` and ``--workers``."""
@@ -218,28 +218,28 @@ shard_options = together(
         default=8192,
         show_default=True,
         metavar="N",
-        help="Of large tasks: passages encoded and stored at a time.",
+        help="Large tasks: passages encoded and stored at a time.",
     ),
     click.option(
         "--store-dtype",
         type=click.Choice(["float32", "float16"]),
         default="float32",
         show_default=True,
-        help="Numbers that vectors are kept in.",
+        help="Number format of stored vectors.",
     ),
 )
-"""How vectors are kept."""
+"""Options of the vector store."""
 
 text_option = click.option(
-    "--text", metavar="OPTION", help="What is encoded of a passage, where tasks choose."
+    "--text", metavar="OPTION", help="What to encode of a passage, for tasks with a choice."
 )
 memory_option = click.option(
-    "--memory", callback=size, metavar="SIZE", help="For the search: 2G, 500M."
+    "--memory", callback=size, metavar="SIZE", help="Memory for the search: 2G, 500M."
 )
 
 
 def options_of(**given: Any) -> Any:
-    """Options of a run and of its model, from a command's arguments."""
+    """RunOptions and ModelOptions from a command's arguments."""
     from harness.evaluation.options import RunOptions
     from harness.models.base import ModelOptions
 

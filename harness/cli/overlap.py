@@ -27,11 +27,10 @@ from harness.cli.options import (
     multiple=True,
     required=True,
     type=PATH,
-    help="Training pairs, as JSON lines (.jsonl, .jsonl.gz); may be given again.",
+    help="Training pairs, as JSON lines (.jsonl, .jsonl.gz); can be repeated.",
 )
 @tasks_option(
-    "What models are scored on; may be given again. Default: those that `harness run` takes "
-    "by itself."
+    "Evaluation task; can be repeated. Default: those that `harness run` takes by itself."
 )
 @languages_option("Only these languages of the tasks")
 @click.option(
@@ -39,9 +38,11 @@ from harness.cli.options import (
     type=click.Choice(["all", "gold", "none"]),
     default="all",
     show_default=True,
-    help="Compare all passages, the relevant ones, or questions alone.",
+    help="Compare all passages, only the relevant ones, or only questions.",
 )
-@click.option("--ngram", metavar="N", default=13, show_default=True, help="Words in a row.")
+@click.option(
+    "--ngram", metavar="N", default=13, show_default=True, help="Number of consecutive words."
+)
 @click.option(
     "--threshold",
     metavar="X",
@@ -54,7 +55,7 @@ from harness.cli.options import (
     "names",
     metavar="NAME",
     multiple=True,
-    help="A data set the files come from, where their names do not say; for ancestry.",
+    help="A data set the files come from, if their names do not say; for ancestry.",
 )
 @click.option(
     "--hits",
@@ -66,7 +67,7 @@ from harness.cli.options import (
     "--clean",
     metavar="DIR",
     type=PATH,
-    help="Write the files there, without the rows that contain an evaluation question.",
+    help="Write copies of the files there, without rows that contain an evaluation question.",
 )
 @data_dir_option
 @offline_option
@@ -84,8 +85,8 @@ def overlap(
 ) -> None:
     """Look for evaluation questions and passages in training data.
 
-    Texts are compared in a normal form: equal, nearly equal, or with 13 words in a row in common;
-    data sets of common ancestry are named. Ends with 1 where questions are in the data.
+    Texts are compared in a normal form: equal, nearly equal, or sharing 13 consecutive words; data
+    sets of common ancestry are named. Exits with 1 if questions are in the data.
     """
     from harness.cli.views.overlap import print_overlap
     from harness.console import consoles

@@ -23,12 +23,12 @@ from harness.cli.options import (
 
 @click.group(short_help="Training pairs from public data, and their contents.")
 def pairs() -> None:
-    """Make files of training pairs from public data, and say what is in them."""
+    """Make files of training pairs from public data, and show what is in them."""
 
 
-@pairs.command("list", short_help="What pairs can be made from.")
+@pairs.command("list", short_help="List the sources of pairs.")
 def list_sources() -> None:
-    """List the formats that files can have, and the data sets that are fetched by name.
+    """List the file formats, and the data sets that can be fetched by name.
 
     Sizes per language are shown with those of the paper whose recipe this trains (arXiv
     2408.10536).
@@ -44,7 +44,9 @@ def list_sources() -> None:
 @click.argument("files", nargs=-1, metavar="[FILE]...", type=PATH)
 @output_file_option("The file of pairs, .jsonl or .jsonl.gz.")
 @languages_option("Only these languages (bitext: the two of the files)")
-@click.option("--language", metavar="CODE", help="squad: of all files, where names do not say.")
+@click.option(
+    "--language", metavar="CODE", help="squad: language of all files, if their names do not say."
+)
 @click.option("--parallel", is_flag=True, help="squad: files are translations of each other.")
 @click.option(
     "--pairing",
@@ -58,14 +60,14 @@ def list_sources() -> None:
     metavar="PART",
     default="all",
     show_default=True,
-    help="segments: train or test, for a task made of the same file.",
+    help="segments: train or test, for a task made from the same file.",
 )
 @click.option("--label", "labels", metavar="LABEL", multiple=True, help="xnli: only these labels.")
 @click.option(
     "--rename",
     metavar="OLD=NEW",
     multiple=True,
-    help="segments: a language by another code, as zh-CN=zh.",
+    help="segments: rename a language code, as zh-CN=zh.",
 )
 @click.option(
     "--negatives",
@@ -73,11 +75,11 @@ def list_sources() -> None:
     type=click.IntRange(min=0),
     default=1,
     show_default=True,
-    help="Hard negatives to keep of each pair, where the set has any.",
+    help="Hard negatives to keep per pair, if the set has any.",
 )
 @limit_option("The first N rows.")
 @click.option(
-    "--revision", metavar="COMMIT", help="Of a set of the hub, instead of the pinned one."
+    "--revision", metavar="COMMIT", help="Revision of a hub data set, instead of the pinned one."
 )
 @data_dir_option
 @offline_option
@@ -93,7 +95,7 @@ def make(
 ) -> None:
     """Write a file of pairs from SOURCE: a format and its files, or a data set by name.
 
-    `harness pairs list` names both. Where the pairs come from is in FILE.about.json.
+    `harness pairs list` names both. FILE.about.json records where the pairs come from.
     """
     from harness.cli.views.pairs import print_made
     from harness.console import consoles
@@ -112,7 +114,7 @@ def make(
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=PATH)
 @json_option()
 def stats(files: tuple[Path, ...], as_json: bool) -> None:
-    """Count pairs per language and per ordered pair of languages, lengths and duplicates."""
+    """Show pairs per language and per ordered language pair, lengths and duplicates."""
     from harness.cli.views.pairs import print_statistics
     from harness.console import consoles
     from harness.training.pair_statistics import describe
@@ -128,7 +130,7 @@ def stats(files: tuple[Path, ...], as_json: bool) -> None:
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=PATH)
 @output_file_option("The lexicon; its name says the languages, as en-de.tsv.")
 def lexicon(files: tuple[Path, ...], output: Path) -> None:
-    """Find words and their translations in FILE...: de-en.tsv.gz, or JSON lines by language.
+    """Extract words and their translations from FILE...: de-en.tsv.gz, or JSON lines by language.
 
     Word pairs that are each other's best by IBM's Model 1, in both directions. Languages written
     without spaces need a lexicon from elsewhere.
@@ -144,7 +146,7 @@ def lexicon(files: tuple[Path, ...], output: Path) -> None:
     print_lexicon(consoles.console(), output, entries)
 
 
-@pairs.command("code-switch", short_help="Put words of queries into other languages.")
+@pairs.command("code-switch", short_help="Translate words of queries (code switching).")
 @click.argument("file", metavar="FILE", type=PATH)
 @output_file_option("The file of pairs, .jsonl or .jsonl.gz.")
 @click.option(
@@ -161,18 +163,18 @@ def lexicon(files: tuple[Path, ...], output: Path) -> None:
     metavar="CODE",
     default="en",
     show_default=True,
-    help="Queries in this language are mixed; others stay as they are.",
+    help="Mix queries in this language; others stay unchanged.",
 )
-@languages_option("Put words into these languages alone")
+@languages_option("Translate words into these languages only")
 @click.option(
     "--share",
     metavar="P",
     type=click.FloatRange(0, 1),
     default=0.5,
     show_default=True,
-    help="Probability that a word is drawn; one that no lexicon has stays.",
+    help="Probability that a word is replaced; words in no lexicon stay.",
 )
-@click.option("--seed", metavar="N", type=int, default=0, show_default=True, help="Of the draw.")
+@click.option("--seed", metavar="N", type=int, default=0, show_default=True, help="Random seed.")
 def code_switch(
     file: Path,
     output: Path,

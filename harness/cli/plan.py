@@ -20,7 +20,7 @@ from harness.cli.options import (
 )
 
 
-@click.command(short_help="Say what a large task will take, from a short sample.")
+@click.command(short_help="Estimate the cost of a large task from a short sample.")
 @click.option("--model", default="default", metavar="NAME", help="As `harness run` takes it.")
 @click.option("--task", required=True, metavar="NAME|FILE", help="As `harness run` takes it.")
 @languages_option("Only these languages of the task")
@@ -41,9 +41,9 @@ from harness.cli.options import (
 @data_dir_option
 @quiet_option("No progress bar.")
 def plan(model: str, task: str, sample: int, quiet: bool, **given: Any) -> None:
-    """Encode a short sample of a task and say how long all of it will take, by language.
+    """Encode a short sample of a task and estimate the time for all of it, by language.
 
-    Also how much disk the vectors need and how much memory a worker does. Nothing is kept.
+    Also shows the disk space of the vectors and the memory of a worker. Nothing is kept.
     """
     from harness.cli.views.corpus_plan import print_corpus_plan
     from harness.console import consoles

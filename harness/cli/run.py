@@ -43,9 +43,9 @@ from harness.errors import UnfinishedError
 @languages_option("Only these languages of the tasks")
 @click.option("--settings", callback=kinds, metavar="KINDS", help="Some of mono,cross,multi.")
 @limit_option()
-@sample_option("N questions drawn, the same always, all passages.")
+@sample_option("A fixed sample of N questions, all passages.")
 @text_option
-@measures_option("Instead of the task's measures: map, recall@100, ...; can be repeated.")
+@measures_option("Measure instead of the task's own: map, recall@100, ...; can be repeated.")
 @model_options
 @records_option("Folder for records.")
 @click.option("--trec", type=FOLDER, metavar="DIR", help="Write TREC run and qrels files there.")
@@ -55,7 +55,7 @@ from harness.errors import UnfinishedError
     default=100,
     show_default=True,
     metavar="N",
-    help="Passages per query in them; 0 for the whole ranking.",
+    help="Passages per query in the TREC files; 0 for the whole ranking.",
 )
 @click.option(
     "--translate-queries",
@@ -68,9 +68,9 @@ from harness.errors import UnfinishedError
 @click.option(
     "--expand-queries",
     metavar="WRITER",
-    help="Add what a model writes in answer: http:NAME, or command:COMMAND.",
+    help="Append a passage written by a model to each query: http:NAME, or command:COMMAND.",
 )
-@click.option("--expand-url", metavar="URL", help="Of its endpoint, for http:NAME.")
+@click.option("--expand-url", metavar="URL", help="Its endpoint, for http:NAME.")
 @click.option(
     "--treatment",
     "treatments",
@@ -81,7 +81,7 @@ from harness.errors import UnfinishedError
 @click.option(
     "--rerank",
     metavar="NAME",
-    help="A cross-encoder for the first passages of each ranking: ORG/NAME, a ./folder, python:...",
+    help="A cross-encoder for the top passages of each ranking: ORG/NAME, a ./folder, python:...",
 )
 @click.option(
     "--rerank-top",
@@ -89,9 +89,9 @@ from harness.errors import UnfinishedError
     default=100,
     show_default=True,
     metavar="N",
-    help="Passages of each ranking that it reads.",
+    help="Number of top passages it reranks.",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
 @offline_option
 @data_dir_option
 @click.option(
@@ -99,22 +99,22 @@ from harness.errors import UnfinishedError
     type=click.Choice(["whole", "sampled"]),
     default="whole",
     show_default=True,
-    help="Of large tasks: `sampled` takes a sample of the corpus, and every report says so.",
+    help="Large tasks: `sampled` accepts a sample of the corpus, and every report says so.",
 )
 @engine_options()
 @click.option(
     "--shard",
     callback=part,
     metavar="I/N",
-    help="Of large tasks: encode the I-th of N parts, from 0, as one job of an array.",
+    help="Large tasks: encode the I-th of N parts, from 0, as one job of an array.",
 )
 @shard_options
 @click.option(
     "--streamed",
     is_flag=True,
-    help="Search small tasks as large ones are: in bounded memory.",
+    help="Search small tasks like large ones, in bounded memory.",
 )
-@click.option("--no-store", is_flag=True, help="Neither read nor keep vectors.")
+@click.option("--no-store", is_flag=True, help="Neither read nor write stored vectors.")
 @memory_option
 @click.option(
     "--top-k",
@@ -122,7 +122,7 @@ from harness.errors import UnfinishedError
     "top_k",
     type=POSITIVE,
     metavar="N",
-    help="Top passages kept per query; default: as many as the measures look at.",
+    help="Top passages kept per query; default: as many as the measures need.",
 )
 @click.option(
     "--resamples",
@@ -132,7 +132,7 @@ from harness.errors import UnfinishedError
     metavar="N",
     help="Bootstrap resamples for the intervals; 0 for none.",
 )
-@verbose_option("Also intervals, the bias suite and the language x language matrix.")
+@verbose_option("Also print intervals, the bias suite and the language x language matrix.")
 @quiet_option("Print nothing but the record's path.")
 @click.pass_obj
 def run(
@@ -148,9 +148,9 @@ def run(
 ) -> None:
     """Score a model on tasks, encoding each text once.
 
-    Without --model and --task: the built-in encoder on the demo task. With --model alone: the
-    small tasks, less those that ask to be named. Vectors are kept, so that a second run, or one
-    that was stopped, encodes only what is missing.
+    Without --model and --task: the built-in encoder on the demo task. With only --model: the
+    default tasks. Vectors are stored, so that a second run, or one that was stopped, encodes only
+    what is missing.
     """
     from harness.cli.views import listings
     from harness.console import consoles
@@ -181,7 +181,7 @@ def run(
         except UnfinishedError as said:
             click.echo(str(said))
             return
-    # With a reranker: the first stage alone, then both as one system.
+    # With a reranker: the first stage, then both stages as one system.
     for each in (record.before, record):
         if each is not None and quiet:
             click.echo(each.folder)

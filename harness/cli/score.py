@@ -18,11 +18,9 @@ from harness.cli.options import (
 
 @click.command(short_help="Score TREC runs of any system.")
 @click.argument("runs", nargs=-1, required=True, type=PATH, metavar="RUN...")
-@click.option(
-    "--task", metavar="NAME|FILE", help="The task that was searched: scores are by its settings."
-)
-@click.option("--qrels", type=PATH, metavar="FILE", help="TREC judgements, if it is not a task.")
-@measures_option("Any of trec_eval's: map, ndcg_cut_10, P_5, official, ...; can be repeated.")
+@click.option("--task", metavar="NAME|FILE", help="The searched task; scores are by its settings.")
+@click.option("--qrels", type=PATH, metavar="FILE", help="TREC judgements, if not those of a task.")
+@measures_option("Any trec_eval measure: map, ndcg_cut_10, P_5, official, ...; can be repeated.")
 @click.option(
     "--setting",
     "settings",
@@ -49,14 +47,14 @@ def score(
     """Score TREC run files of any system with trec_eval.
 
     Judged queries that a run lacks count as 0. With --task, queries are named LANG:ID (en:q17) and
-    passages LANG:ID, as `harness run --trec` writes them. A run that retrieves one language for the
-    queries of each language is taken as mono or cross, one that retrieves several as multi;
-    --setting says so where that is wrong.
+    passages LANG:ID, as `harness run --trec` writes them. A run that retrieves one language for
+    each query language is taken as mono or cross, one that retrieves several as multi; use
+    --setting if that is wrong.
     """
     if (task is None) == (qrels is None):
-        raise click.UsageError("name either --task or --qrels: what the runs are judged by")
+        raise click.UsageError("give either --task or --qrels, with the judgements of the runs")
     if task is None and (settings or languages):
-        raise click.UsageError("--setting and --languages need --task: qrels alone know neither")
+        raise click.UsageError("--setting and --languages need --task: qrels have neither")
     from harness.cli.views.scores import print_scores
     from harness.console import consoles
     from harness.console.progress_bars import show_progress

@@ -10,9 +10,9 @@ from harness.cli.options import (
 from harness.errors import StoreError
 
 
-@click.group(short_help="Look into the embedding store.")
+@click.group(short_help="Inspect the embedding store.")
 def store() -> None:
-    """Look into the store of vectors (HARNESS_CACHE names another place), and clear it out."""
+    """Inspect and clean up the store of vectors (set HARNESS_CACHE to move it)."""
 
 
 @store.command(name="ls", short_help="List what is stored.")
@@ -26,9 +26,9 @@ def list_() -> None:
     store_listing.print_spaces(consoles.console(), cache_folder(), spaces(cache_folder()))
 
 
-@store.command(short_help="Say how large it is.")
+@store.command(short_help="Show how large it is.")
 def size() -> None:
-    """Say how much disk the vectors of each model take."""
+    """Show the disk space of each model's vectors."""
     from harness.base.cache import cache_folder
     from harness.cli.views import store_listing
     from harness.console import consoles
@@ -40,9 +40,9 @@ def size() -> None:
 @store.command(short_help="Compare every shard with its checksums.")
 @quiet_option("No progress bar.")
 def verify(quiet: bool) -> None:
-    """Compare every finished shard with its checksums; ends with an error if one is damaged.
+    """Compare every finished shard with its checksums; fails if one is damaged.
 
-    A damaged shard loses its manifest: it is never used, and the next run encodes it again.
+    The manifest of a damaged shard is removed: the next run encodes it again.
     """
     from harness.base.cache import cache_folder
     from harness.console import consoles, numbers
@@ -63,28 +63,28 @@ def verify(quiet: bool) -> None:
             f"{len(damaged)} of {shards} shards were damaged; the next run that needs one encodes "
             "it again"
         )
-    out.print(f"{numbers.plural(shards, 'shard')} in {cache_folder()}: whole", soft_wrap=True)
+    out.print(f"{numbers.plural(shards, 'shard')} in {cache_folder()}: intact", soft_wrap=True)
 
 
-@store.command(short_help="Clear out what stopped runs left, and vectors you name.")
+@store.command(short_help="Remove leftovers of stopped runs, and the vectors you name.")
 @click.option(
     "--model",
     "models",
     multiple=True,
     metavar="NAME",
-    help="Also the vectors of this model, as `harness store ls` names it; can be repeated.",
+    help="Also remove this model's vectors, named as in `harness store ls`; can be repeated.",
 )
 @click.option(
     "--older-than",
     type=click.FloatRange(min=0),
     metavar="DAYS",
-    help="Also vectors that were not added to for so long; with --model, only of these models.",
+    help="Also remove vectors unchanged for this long; with --model, only of these models.",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would go, and leave it.")
+@click.option("--dry-run", is_flag=True, help="Show what would be removed, and remove nothing.")
 def prune(models: tuple[str, ...], older_than: float | None, dry_run: bool) -> None:
-    """Clear out what stopped runs left behind: half-written files, dead claims, notes.
+    """Remove leftovers of stopped runs: half-written files, stale claims, notes.
 
-    Finished vectors go only where --model or --older-than says so.
+    Finished vectors are removed only with --model or --older-than.
     """
     from harness.base.cache import cache_folder
     from harness.cli.views.store_listing import print_pruned

@@ -67,21 +67,25 @@ def _seeds(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
     help="Folder of the study.  [results/studies/NAME]",
 )
 @click.option(
-    "--scale", default="small", show_default=True, metavar="NAME", help="One of its file's."
+    "--scale",
+    default="small",
+    show_default=True,
+    metavar="NAME",
+    help="A scale of the study's file.",
 )
-@click.option("--seeds", callback=_seeds, metavar="N,N", help="Instead of the file's.")
+@click.option("--seeds", callback=_seeds, metavar="N,N", help="Seeds instead of the file's.")
 @data_dir_option
 @engine_options(
     "Who runs the trials: this process, one process per GPU (else on the processor), or actors on "
     "a Ray cluster.  [local; devices with --workers]",
-    "Processes or actors.  [as many as there are devices]",
+    "Number of processes or actors.  [one per device]",
     default=None,
 )
 @device_option
 @offline_option
-@click.option("--keep-models", is_flag=True, help="Leave trained models in DIR/models.")
+@click.option("--keep-models", is_flag=True, help="Keep trained models in DIR/models.")
 @click.option("--dry-run", is_flag=True, help="Show trials, time and disk, and train nothing.")
-@quiet_option("Print nothing but the folder.")
+@quiet_option("Print only the folder.")
 @click.pass_obj
 def run(
     command: list[str],
@@ -96,11 +100,11 @@ def run(
     quiet: bool,
     **given: Any,
 ) -> None:
-    """Run the study NAME, or that in FILE: make its pairs, train its trials, score them.
+    """Run the study NAME, or the one in FILE: make its pairs, train its trials, score them.
 
-    Everything that can be refused is refused before the first training. Stopped at any moment, the
-    same command resumes with the unfinished trials; a trial that fails is recorded, the
-    others go on, and the next run tries it again.
+    All errors that can be found early are reported before the first training. If stopped, the same
+    command resumes with the unfinished trials; a failed trial is recorded, the others go on, and
+    the next run tries it again.
     """
     from harness.cli.views.study import print_ran, print_study_plan
     from harness.console import consoles

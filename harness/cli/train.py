@@ -27,49 +27,49 @@ def _choice(*words: str) -> dict[str, Any]:
     return {"type": click.Choice(words)}
 
 
-# Flag, click's arguments, help with the default. What is not given comes from the recipe file, then
-# from harness.training.settings, which is not imported here: it would slow every command's help.
+# Flag, click's arguments, help with the default. Defaults come from the recipe file, then from
+# harness.training.settings, which is not imported here: it would slow down every command's help.
 _OPTIONS: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("--alpha", _NUMBER, "Probability of a batch in one language (hybrid).  [0.5]"),
     ("--cross-batches", _choice("mixed", "single"), "Pairs of languages in a batch.  [mixed]"),
     (
         "--language-draw",
         _choice("uniform", "size", "temperature"),
-        "How languages are drawn.  [uniform]",
+        "Sampling of languages.  [uniform]",
     ),
     ("--language-temperature", _NUMBER, "Languages by size ** (1/T).  [3.33]"),
     (
         "--epoch",
         _choice("once", "drawn"),
-        "Every pair once, or pairs drawn so that alpha and languages hold.  [once]",
+        "Every pair once, or pairs drawn to match alpha and languages.  [once]",
     ),
-    ("--skip-unusable", {"is_flag": True, "default": None}, "Leave out rows the recipe can't use."),
-    ("--holdout", _NUMBER, "Share of the data for validation, without files for it.  [0.05]"),
-    ("--batch-size", _COUNT, "Pairs in a batch.  [100]"),
-    ("--accumulation", _COUNT, "Batches in a step.  [1]"),
+    ("--skip-unusable", {"is_flag": True, "default": None}, "Skip rows the recipe cannot use."),
+    ("--holdout", _NUMBER, "Share of the data for validation, without validation files.  [0.05]"),
+    ("--batch-size", _COUNT, "Pairs per batch.  [100]"),
+    ("--accumulation", _COUNT, "Batches per step.  [1]"),
     ("--cache-batch", _COUNT, "Gradient caching: texts encoded at once.  [none]"),
     ("--epochs", _NUMBER, "Passes over the data.  [3]"),
     ("--steps", _COUNT, "Steps, instead of epochs."),
-    ("--learning-rate", _NUMBER, "Of AdamW.  [3e-5]"),
-    ("--weight-decay", _NUMBER, "Of AdamW.  [0.01]"),
-    ("--warmup", _NUMBER, "Share of the steps.  [0.1]"),
-    ("--schedule", _choice("linear", "cosine", "constant"), "Of the rate.  [linear]"),
-    ("--max-grad-norm", _NUMBER, "Gradients are clipped to it.  [1]"),
-    ("--temperature", _NUMBER, "Of the InfoNCE loss.  [0.05]"),
-    ("--hard-negatives", _COUNT, "Of each pair, where given.  [1]"),
+    ("--learning-rate", _NUMBER, "Learning rate of AdamW.  [3e-5]"),
+    ("--weight-decay", _NUMBER, "Weight decay of AdamW.  [0.01]"),
+    ("--warmup", _NUMBER, "Warm-up, as a share of the steps.  [0.1]"),
+    ("--schedule", _choice("linear", "cosine", "constant"), "Learning rate schedule.  [linear]"),
+    ("--max-grad-norm", _NUMBER, "Gradient clipping norm.  [1]"),
+    ("--temperature", _NUMBER, "Temperature of the InfoNCE loss.  [0.05]"),
+    ("--hard-negatives", _COUNT, "Hard negatives used per pair.  [1]"),
     ("--query-prompt", _TEXT, "Put before each query.  ['Query: ']"),
     ("--passage-prompt", _TEXT, "Put before each passage.  ['Passage: ']"),
-    ("--max-length", _COUNT, "Tokens of a text read in training.  [256]"),
+    ("--max-length", _COUNT, "Maximum tokens of a text in training.  [256]"),
     (
         "--precision",
         _choice("float32", "bfloat16", "float16"),
-        "Numbers of the forward pass.  [float32]",
+        "Number format of the forward pass.  [float32]",
     ),
-    ("--freeze", _MANY | {"metavar": "NAME"}, "Weights that stay; can be repeated."),
+    ("--freeze", _MANY | {"metavar": "NAME"}, "Weights to freeze; can be repeated."),
     ("--evaluate-every", _COUNT, "Steps between validations and checkpoints.  [200]"),
-    ("--patience", _COUNT, "Validations without a lower loss before it stops; 0: never.  [3]"),
+    ("--patience", _COUNT, "Stop after this many validations without a lower loss; 0: never.  [3]"),
     ("--log-every", _COUNT, "Steps between points of the loss curve.  [10]"),
-    ("--seed", _COUNT, "Of batches, held-out pairs and dropout.  [0]"),
+    ("--seed", _COUNT, "Random seed of batches, validation pairs and dropout.  [0]"),
 )
 
 
@@ -79,7 +79,7 @@ def _recipe_options(command: Any) -> Any:
     return command
 
 
-@click.command(short_help="Train a model on hybrid batches, or on those it is compared with.")
+@click.command(short_help="Train a model on hybrid batches, or on the baselines' batches.")
 @click.option(
     "--recipe",
     metavar="NAME|FILE",
@@ -104,14 +104,16 @@ def _recipe_options(command: Any) -> Any:
 @languages_option("Only these languages of the data")
 @_recipe_options
 @tasks_option("Tasks whose questions must not be in the data.  [the available small ones]")
-@click.option("--allow-overlap", is_flag=True, help="Train although they are; it is written down.")
+@click.option(
+    "--allow-overlap", is_flag=True, help="Train even if they are; the model card says so."
+)
 @data_dir_option
 @device_option
 @offline_option
-@click.option("--restart", is_flag=True, help="Throw away what another training left in DIR.")
-@click.option("--keep-checkpoints", is_flag=True, help="Leave them in DIR/.training.")
-@click.option("--dry-run", is_flag=True, help="Say what would be trained on, and do nothing.")
-@quiet_option("Print nothing but the folder.")
+@click.option("--restart", is_flag=True, help="Discard what another training left in DIR.")
+@click.option("--keep-checkpoints", is_flag=True, help="Keep checkpoints in DIR/.training.")
+@click.option("--dry-run", is_flag=True, help="Show what would be trained on, and do nothing.")
+@quiet_option("Print only the folder.")
 @click.pass_obj
 def train(
     command: list[str],
@@ -131,8 +133,8 @@ def train(
 ) -> None:
     """Train BASE on pairs of queries and passages, and write a folder that `harness run` scores.
 
-    Stopped at any moment, the same command goes on from its last checkpoint. What the paper of the
-    recipe (arXiv 2408.10536) states is the default; the model card says what is our choice.
+    If stopped, the same command resumes from the last checkpoint. Defaults are those of the
+    recipe's paper (arXiv 2408.10536); the model card lists our own choices.
     """
     from harness.cli.views.training import print_plan, print_trained
     from harness.console import consoles

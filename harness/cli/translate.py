@@ -27,20 +27,22 @@ from harness.cli.options import (
     "--engine",
     metavar="KIND:WHAT",
     required=True,
-    help="transformers:NAME, ctranslate2:FOLDER or command:COMMAND; {source} and {target} stand "
-    "for the languages.",
+    help="transformers:NAME, ctranslate2:FOLDER or command:COMMAND; {source} and {target} are "
+    "replaced by the languages.",
 )
 @output_file_option("The parallel pairs, .jsonl or .jsonl.gz.")
-@click.option("--from", "source", metavar="CODE", help="Of several languages, which to translate.")
+@click.option(
+    "--from", "source", metavar="CODE", help="The language to translate, if there are several."
+)
 @click.option(
     "--code",
     "codes",
     metavar="CODE=NAME",
     multiple=True,
-    help="What the engine calls a language, as en=eng_Latn.",
+    help="The engine's code of a language, as en=eng_Latn.",
 )
 @click.option("--negatives", is_flag=True, help="Translate hard negatives too.")
-@click.option("--whole", is_flag=True, help="Give models whole texts, not sentence by sentence.")
+@click.option("--whole", is_flag=True, help="Translate whole texts, not sentence by sentence.")
 @click.option("--beams", metavar="N", type=POSITIVE, default=1, show_default=True)
 @click.option(
     "--max-length",
@@ -48,9 +50,9 @@ from harness.cli.options import (
     type=click.IntRange(min=8),
     default=256,
     show_default=True,
-    help="Tokens of a sentence, read or written.",
+    help="Maximum tokens of a sentence, in or out.",
 )
-@click.option("--batch-size", metavar="N", type=POSITIVE, help="Texts at once.")
+@click.option("--batch-size", metavar="N", type=POSITIVE, help="Texts per batch.")
 @device_option
 @limit_option("The first N rows.")
 @offline_option
@@ -70,8 +72,8 @@ def translate(
 ) -> None:
     """Translate the pairs of DATA and write them with the originals, in the parallel format.
 
-    A run that was stopped, at any moment, goes on where it ended. Translations that are empty,
-    copied, cut short, endless or in another script are left out and counted.
+    A stopped run resumes where it ended. Translations that are empty, copied, cut short, endless or
+    in another script are dropped and counted.
     """
     from harness.cli.views.translation import print_translation
     from harness.console import consoles

@@ -139,8 +139,8 @@ def test_the_command(first: Record, second: Record, tmp_path: Path) -> None:
         (["{a}", "nowhere"], "nowhere cannot be read"),
         (["{a}", "{b}", "--task", "x"], "task 'x' is not in all of these records"),
         (["{a}", "{b}", "--measure", "mAP"], "has no measure 'mAP'"),
-        (["{a}", "{b}", "--json", "-", "--markdown", "-"], "cannot go to the same file"),
-        (["{a}", "{b}", "--data-dir", "."], "--data-dir is for the texts of --flips"),
+        (["{a}", "{b}", "--json", "-", "--markdown", "-"], "need different files"),
+        (["{a}", "{b}", "--data-dir", "."], "--data-dir is only used with --flips"),
     ],
 )
 def test_the_command_refuses_in_one_sentence(

@@ -269,7 +269,7 @@ def test_the_command_prints_what_moved_and_the_tolerances(task: str) -> None:
     result = command(task)
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
-    assert lines[0] == "word-bag on tiny: how far scores move by themselves"
+    assert lines[0] == "word-bag on tiny: how far scores drift by themselves"
     assert "float16 skipped: --dtype float16: encode of word-bag takes no 'dtype'" in result.stdout
     assert any(x.startswith("Nothing moved: run again; batch size 1; ") for x in lines)
     printed = result.stdout[result.stdout.index("[tolerances.float32]") :]
@@ -281,7 +281,7 @@ def test_the_command_prints_what_moved_and_the_tolerances(task: str) -> None:
 def test_the_command_shows_the_worst_language(task: str) -> None:
     result = command(task, model="python:test_noise:Blurred")
     lines = result.stdout.splitlines()
-    at = lines.index("mono: movement against the reference")
+    at = lines.index("mono: drift from the reference")
     worst = next(x for x in lines[at:] if x.startswith("  worst language"))
     assert worst.rstrip().endswith(" de")
 

@@ -33,7 +33,7 @@ def board(folder: Path, *arguments: str | Path) -> Result:
 
 def test_boards_are_made_and_checked(boards: Path) -> None:
     missing = board(boards, "--check")
-    assert missing.exit_code == 1 and "is not there" in missing.output
+    assert missing.exit_code == 1 and "is missing" in missing.output
     made = board(boards)
     assert made.exit_code == 0, made.output
     assert {x.name for x in boards.glob("*.*")} >= {
@@ -90,7 +90,7 @@ def test_a_board_that_no_record_gives_any_more_is_found_and_removed(boards: Path
     for name in ("acme-plain-encoder", "long"):
         (boards / "records" / f"{name}.json").unlink()
     found = board(boards, "--check")
-    assert found.exit_code == 1 and "miracl-sample.md: no record gives it" in found.output
+    assert found.exit_code == 1 and "miracl-sample.md: belongs to no record" in found.output
     assert str(boards / "miracl-sample.tex") in board(boards).output
     assert not list(boards.glob("miracl*")) and board(boards, "--check").exit_code == 0
 
@@ -245,6 +245,6 @@ def test_a_task_of_ones_own_is_named_by_its_data_set_on_the_hub() -> None:
 
 def test_a_card_of_several_models_is_refused(tmp_path: Path) -> None:
     refused = harness("card", RECORD, GOLDEN / "records" / "hard.json")
-    assert refused.exit_code == 2 and "a card is of one model" in refused.stderr
+    assert refused.exit_code == 2 and "a model card describes one model" in refused.stderr
     missing = harness("card", RECORD, "--output", tmp_path / "nowhere")
     assert missing.exit_code == 2 and "is not a folder" in missing.stderr

@@ -296,7 +296,7 @@ def test_offline_says_what_is_missing(task: str) -> None:
 def test_ctrl_c_ends_with_130_and_a_word(task: str) -> None:
     result = harness("run", "--model", "python:test_cli:Interrupted", "--task", task)
     assert result.exit_code == 130
-    assert result.stderr == "Stopped; the same command goes on where this one ended.\n"
+    assert result.stderr == "Stopped; run the same command again to resume.\n"
 
 
 @pytest.mark.parametrize(

@@ -140,7 +140,7 @@ def test_2_is_a_wrong_policy(
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("gate", "--baseline", "x"), "name the candidate's record, or a --model to score"),
+        (("gate", "--baseline", "x"), "give either the candidate's record or a --model to score"),
         (("gate", "a", "--model", "b", "--baseline", "x"), "one of them"),
         (("gate", "a", "--baseline", "x", "--sample", "5"), "--sample is for a --model"),
         (("gate", "a"), "Missing option '--baseline'"),

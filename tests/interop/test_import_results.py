@@ -359,7 +359,7 @@ def test_a_broken_file_takes_no_other_with_it(tmp_path: Path, content: bytes) ->
 
 def test_a_folder_without_results_says_what_it_looked_for(tmp_path: Path) -> None:
     done = run(tmp_path, "--leaderboards", tmp_path / "boards")
-    assert done.exit_code == 2 and "holds no mteb result of BelebeleRetrieval" in done.output
+    assert done.exit_code == 2 and "contains no mteb result of BelebeleRetrieval" in done.output
     with pytest.raises(RecordError, match="No such file"):
         from_results(tmp_path / "nothing.json")
 

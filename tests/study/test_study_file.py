@@ -95,7 +95,7 @@ def test_all_studies_that_come_with_the_harness_can_be_read_at_every_scale() -> 
         (("axes", "alpha", "values"), [], "key 'axes.alpha.values' must be a list"),
         (("axes", "alpha", "values"), [0.5, 0.50], "has two of the name '0.5'"),
         (("axes", "alpha", "values"), [1.5], "trial hybrid.alpha=1.5.seed=0: 'alpha' must be betw"),
-        (("axes", "alpa"), {"values": [0.5]}, "[axes.alpa] has 'values' and no 'data'"),
+        (("axes", "alpa"), {"values": [0.5]}, "[axes.alpa] has 'values' but no 'data'"),
         (("arms", 0, "axes"), ["alpha"], "trial mono.alpha=0.seed=0: 'alpha' is for 'recipe' hyb"),
         (("arms", 0, "axes"), ["alpah"], "key 'arms[1].axes' must be one of alpha, not 'alpah'"),
         (("arms", 0, "recipe"), "monno", "key 'arms[1].recipe' must be one of hybrid, mono"),

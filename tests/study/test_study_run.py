@@ -82,7 +82,7 @@ def test_a_study_runs_to_its_end_and_then_has_nothing_left_to_do(tmp_path: Path)
 
     stamps = {x: x.stat().st_mtime_ns for x in output.rglob("cell.json")}
     again = CliRunner().invoke(main, command)
-    assert again.exit_code == 0 and "nothing was left to do" in again.output
+    assert again.exit_code == 0 and "nothing left to do" in again.output
     assert {x: x.stat().st_mtime_ns for x in output.rglob("cell.json")} == stamps
 
     # One arm changes: its cells are done again, the others stay.

@@ -127,7 +127,7 @@ def test_the_same_command_again_does_nothing_and_another_is_refused(
     trained(data, base, output)
     before = weights(output)
     again = harness("train", "--base", base, "--data", data, "--output", output, *QUICK)
-    assert "This training had ended before; nothing was done." in again.output
+    assert "This training was finished before; nothing was done." in again.output
     assert weights(output) == before
     other = ["train", "--base", base, "--data", data, "--output", output, *QUICK, "--seed", "1"]
     refused = harness(*other)

@@ -1,1 +1,1 @@
-"""What the commands return, printed: one module for each kind of result."""
+"""Printing of results: one module for each kind."""

@@ -47,6 +47,6 @@ def _print_table(console: Console, table: Table, *, lengths: bool) -> None:
 
 
 def _item(measure: str, cell: SliceMean) -> Item:
-    """``0.4512 [0.4321, 0.4702]``; without an interval where there is none."""
+    """``0.4512 [0.4321, 0.4702]``, or only the mean if there is no interval."""
     ends = numbers.interval(measure, cell.low, cell.high)
     return Item(numbers.value(measure, cell.mean), interval=ends)

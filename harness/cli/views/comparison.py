@@ -35,7 +35,7 @@ def print_comparison(console: Console, found: Comparison, *, verbose: bool = Fal
     for line in _records(found):
         console.print(line, soft_wrap=True)
     if found.differing:
-        console.print("They differ in")
+        console.print("Differences between the records")
         for fact in found.differing:
             console.print(f"  {_shortened(fact)}")
     for task in found.tasks:
@@ -72,7 +72,10 @@ def to_markdown(found: Comparison) -> str:
         lines += [*(f"- {escaped(str(x))}" for x in found.mismatches), ""]
     lines += [f"- {escaped(x)}" for x in _records(found)]
     if found.differing:
-        lines += ["- They differ in", *(f"  - {escaped(_shortened(x))}" for x in found.differing)]
+        lines += [
+            "- Differences between the records",
+            *(f"  - {escaped(_shortened(x))}" for x in found.differing),
+        ]
     for task in found.tasks:
         lines += ["", f"## {escaped(task.title + _task_facts(task))}"]
         if task.partial:
@@ -93,7 +96,7 @@ def _records(found: Comparison) -> Iterator[str]:
         at = f" ({side.folder})" if side.folder else ""
         yield f"{side.letter}  {side.model}{at}{'' if number else ', the baseline'}"
     if found.left_out:
-        yield f"Not in all of them, and left out: {', '.join(found.left_out)}"
+        yield f"Left out, because not in all records: {', '.join(found.left_out)}"
 
 
 def _shortened(fact: Differing) -> str:
@@ -251,8 +254,8 @@ def _legend(found: Comparison) -> Iterator[str]:
         f"({numbers.count(found.resamples)} times, seed {seed}). p: questions swapped between "
         f"two records ({times} times, or in all ways there are if fewer), Holm over "
         f"{numbers.plural(found.comparisons, 'comparison')}; a verdict needs p at most "
-        f"{found.alpha}. Could detect: the least true difference that {percent(found.power, 0)} of "
-        f"such data sets would show, at {found.alpha} / {numbers.count(found.comparisons)}. By "
+        f"{found.alpha}. Could detect: the smallest true difference that {percent(found.power, 0)} "
+        f"of such data sets would show, at {found.alpha} / {numbers.count(found.comparisons)}. By "
         "language, p is Holm's over the languages of that table."
     )
     for task in found.tasks:
@@ -262,5 +265,5 @@ def _legend(found: Comparison) -> Iterator[str]:
                 yield (
                     f"{task.task} {kind.kind} has {numbers.plural(kind.questions, 'question')}: p "
                     f"cannot fall below {least:.3g} after the correction, so no difference can be "
-                    "shown; compare more questions, or name fewer measures"
+                    "shown; compare more questions or fewer measures"
                 )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def print_corpus_plan(console: Console, plan: CorpusPlan) -> None:
-    """Languages with what they will take, their sum, and what the numbers were made of."""
+    """The cost by language, its sum, and what the estimate is based on."""
     console.print(
         f"{plan.task.title}, {plan.model}: {plan.dimensions} dimensions kept as {plan.store_dtype}"
     )
@@ -57,9 +57,7 @@ def print_corpus_plan(console: Console, plan: CorpusPlan) -> None:
         console.print("* no passage available: the mean of the other languages")
     console.print(f"engine {plan.engine}: {plan.why}")
     console.print(
-        f"memory: {numbers.memory(plan.encode_memory)} for each worker that encodes (peak of the "
+        f"memory: {numbers.memory(plan.encode_memory)} per encoding worker (peak of the "
         f"sample), {numbers.memory(plan.search_memory)} for the search (--memory)"
     )
-    console.print(
-        "disk is that of vectors and ids; the corpus's own files and the search's time come on top"
-    )
+    console.print("disk: vectors and ids only; time: encoding only, without downloads and search")

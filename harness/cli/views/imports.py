@@ -1,4 +1,4 @@
-"""What was imported: how much, and what could not be."""
+"""The result of an import: how much, and which problems."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ def shown(found: Imports) -> Iterator[str]:
     )
     if found.problems:
         kinds = plural(len(found.problems), "kind")
-        yield f"{kinds} of things that are not as expected:"
+        yield f"{kinds} of problems:"
         yield from (f"- {x}" for x in found.problems)

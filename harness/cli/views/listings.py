@@ -1,4 +1,4 @@
-"""What is installed and available, and what a run would do."""
+"""Listings of tasks, models and baselines, and of what a run would do."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from harness.models import Listing, Model
 
 _LISTED = 18
-"""Languages of a task that are listed; of more, their number."""
+"""The most languages that are listed; of more, only their number is shown."""
 
 
 def print_tasks(console: Console, specs: Sequence[tuple[TaskSpec, Sequence[FileReport]]]) -> None:
@@ -40,15 +40,15 @@ def print_tasks(console: Console, specs: Sequence[tuple[TaskSpec, Sequence[FileR
         )
     headers = ("task", "settings", "languages", "data")
     print_grid(console, Grid("", headers, rows, align="lrwl"))
-    console.print("Settings are mono + cross + multi. Tasks with * run only where they are named.")
-    console.print("`harness tasks NAME` says more of one.")
+    console.print("Settings are mono + cross + multi. Tasks with * run only if named with --task.")
+    console.print("`harness tasks NAME` shows the details of one.")
 
 
 def print_task(console: Console, spec: TaskSpec, files: Sequence[FileReport]) -> None:
-    """All that a task's file says of it, and the state of its files."""
+    """Everything in a task's file, and the state of its data files."""
     kinds = [s.kind for s in spec.settings()]
-    optional = f"; where named also {', '.join(spec.optional)}" if spec.optional else ""
-    runs = "where no task is named" if spec.runs_unnamed else "where named"
+    optional = f"; if named, also {', '.join(spec.optional)}" if spec.optional else ""
+    runs = "by default" if spec.runs_unnamed else "where named"
     source = spec.source
     where = source.url or source.folder
     if source.repository is not None:
@@ -81,7 +81,7 @@ def _at_hand(files: Sequence[FileReport]) -> str:
 def print_models(
     console: Console, listings: Sequence[Listing], forms: Sequence[tuple[str, str]]
 ) -> None:
-    """Models by name, then the forms that other models are named in."""
+    """Models by name, then the forms of other model names."""
     rows: list[tuple[str, str, str]] = []
     for x in listings:
         about = x.description if x.available else f"{x.description}\nnot installed: {x.hint}"
@@ -112,7 +112,7 @@ def print_plans(console: Console, model: Model, plans: Sequence[Plan]) -> None:
 
 
 def print_files(console: Console, reports: Sequence[tuple[str, FileReport]]) -> None:
-    """One line per file for people and for ``awk``: task, state, path."""
+    """One line per file, for people and ``awk``: task, state, path."""
     tasks = max(len(task) for task, _ in reports)
     states = max(len(report.state) for _, report in reports)
     for task, report in reports:
@@ -143,7 +143,7 @@ def print_baselines(console: Console, found: Sequence[tuple[str, Contents]], fol
 
 
 def print_baseline(console: Console, contents: Contents) -> None:
-    """Who made a baseline, and of what: versions and digests."""
+    """How a baseline was made: versions and digests."""
     environment, model = contents.environment, contents.model
     console.print(f"made {contents.created} on {environment.platform}", soft_wrap=True)
     console.print(f"{environment.processor}, device {contents.device}", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""How far scores moved, in the terminal, with tolerances to paste."""
+"""Drifts of scores in the terminal, with tolerances to paste."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from harness.search.tiles import ROWS
 
 
 def print_noise(console: Console, found: Noise) -> None:
-    """Print ``found``: the variants, what moved by kind, and the tolerances as TOML."""
+    """Print ``found``: the variants, the drifts by kind, and the tolerances as TOML."""
     title = Text(found.model, "bold")
-    title.append(f" on {found.task}: how far scores move by themselves", "not bold")
+    title.append(f" on {found.task}: how far scores drift by themselves", "not bold")
     console.print(title)
     if found.nothing is not None:
         console.print(found.nothing, soft_wrap=True)
@@ -37,7 +37,7 @@ def print_noise(console: Console, found: Noise) -> None:
         _print_kind(console, found, kind)
     console.print()
     console.print("Tolerances for a gate", style="bold")
-    console.print("3 times the largest movement of a mean, and of a language's mean, rounded up")
+    console.print("3 times the largest drift of a mean, and of a language's mean, rounded up")
     console.print()
     console.print(found.toml(), end="", soft_wrap=True)
 
@@ -47,7 +47,7 @@ def _ran(found: Noise) -> list[Outcome]:
 
 
 def _print_variants(console: Console, found: Noise) -> None:
-    """Share of queries that changed, by kind, and how far the vectors moved."""
+    """Share of queries that changed, by kind, and the largest distance of the vectors."""
     rows = [
         (
             outcome.variant.name,
@@ -63,7 +63,7 @@ def _print_variants(console: Console, found: Noise) -> None:
 
 
 def _print_kind(console: Console, found: Noise, kind: str) -> None:
-    """The movements of the measures shown first, for the variants in which one moved."""
+    """The drifts of the measures shown first, for the variants in which one drifted."""
     measures = [m for m in found.shown if m in found.reference[kind]]
     rows = [
         Row(
@@ -82,15 +82,15 @@ def _print_kind(console: Console, found: Noise, kind: str) -> None:
         rows.append(Row(outcome.variant.name, (), {m: _signed(x.mean) for m, x in here.items()}))
         rows.append(Row("  worst language", (), {m: _language(x) for m, x in here.items()}, "dim"))
         rows.append(Row("  worst query", (), {m: _size(x.query) for m, x in here.items()}, "dim"))
-    console.print(f"{kind}: movement against the reference", style="bold")
+    console.print(f"{kind}: drift from the reference", style="bold")
     if len(rows) > 1:
         print_measures(console, ("",), measures, rows)
     if still:
-        console.print(f"Nothing moved: {'; '.join(still)}")
+        console.print(f"No drift: {'; '.join(still)}")
 
 
 def _size(number: float) -> str:
-    """Two digits: ``1.2e-05``; a plain 0 where nothing moved."""
+    """Two digits: ``1.2e-05``; 0 if there is no drift."""
     return f"{number:.1e}" if number else "0"
 
 

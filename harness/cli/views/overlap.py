@@ -36,7 +36,7 @@ def print_overlap(console: Console, found: Overlap) -> None:
         total = Tally(
             role, "all", *(found.total(role, x) for x in Tally.__dataclass_fields__ if x in _SUMMED)
         )
-        # Languages without a hit say nothing one by one.
+        # Languages without a hit are not listed.
         shown = [x for x in tallies if x.any]
         name = _NAMES[role]
         if role == "passage" and found.passages == "gold":

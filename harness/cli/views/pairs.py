@@ -1,4 +1,4 @@
-"""Training pairs in the terminal: what they can be made from, what was made, what files contain."""
+"""Training pairs in the terminal: sources, files made, contents of files."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def print_sources(console: Console) -> None:
     headers = ("data set", "languages", "pairs per\nlanguage", "in the\npaper", "what it is")
     print_grid(console, Grid("", headers, rows, align="lwwrw"))
     console.print(
-        "Pairs per language are those that the publishers give for the train split; the paper's\n"
+        "Pairs per language are the publishers' numbers for the train split; the paper's\n"
         "(arXiv 2408.10536, table 9) are after its own filter, and in 9 languages by translation."
     )
 
@@ -54,7 +54,7 @@ def print_made(console: Console, made: Made) -> None:
 
 
 def print_lexicon(console: Console, path: Path, entries: Sequence[Entry]) -> None:
-    """How many words, and some of them to look at."""
+    """The number of words, with some examples."""
     console.print(f"{numbers.plural(len(entries), 'word')} in {path}", soft_wrap=True)
     # As many as fit on a line or two, from the whole file.
     for entry in entries[:: max(1, len(entries) // 10)][:10]:
@@ -62,7 +62,7 @@ def print_lexicon(console: Console, path: Path, entries: Sequence[Entry]) -> Non
 
 
 def print_switched(console: Console, made: Made, counts: Mapping[str, int]) -> None:
-    """The file, and how many words are in which language now."""
+    """The file, and the number of words by language."""
     into = {x.removeprefix("into "): n for x, n in counts.items() if x.startswith("into ")}
     console.print(
         f"{numbers.plural(made.rows, 'row')}, {made.form}, in {made.path}: "
@@ -126,4 +126,4 @@ def _print_pairs(console: Console, found: Statistics) -> None:
     console.print()
     mono = sum(count for (q, p), count in found.pairs.items() if q == p)
     cross = sum(found.pairs.values()) - mono
-    console.print(f"Rows ask, columns answer: {mono:,} monolingual, {cross:,} cross-lingual.")
+    console.print(f"Queries down, passages across: {mono:,} monolingual, {cross:,} cross-lingual.")

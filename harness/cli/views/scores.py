@@ -1,4 +1,4 @@
-"""Foreign runs in the terminal."""
+"""Other systems' runs in the terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.console.terminal import Row, print_measures
 from harness.interop.trec_runs import Scored, kind_means
 
 _FEW = 11
-"""Settings up to this number are listed one by one without being asked for."""
+"""Up to this many settings are listed one by one by default."""
 
 
 def print_scores(console: Console, scored: Sequence[Scored], *, verbose: bool = False) -> None:

@@ -17,7 +17,7 @@ from harness.vectors.inventory import Leftover, StoredSpace
 
 
 def print_spaces(console: Console, root: Path, stored: Sequence[StoredSpace]) -> None:
-    """By model, one line per space: what is in it, and how large it is."""
+    """By model, one line per space: its contents and size."""
     if not stored:
         console.print(f"the store in {root} is empty", soft_wrap=True)
         return
@@ -59,9 +59,9 @@ def print_sizes(console: Console, root: Path, stored: Sequence[StoredSpace]) -> 
 
 
 def print_pruned(console: Console, what: Sequence[Leftover], *, dry_run: bool) -> None:
-    """Each thing that goes, then how much that frees."""
+    """Each removed item, then the space freed."""
     for x in what:
         console.print(f"{x.path}  {x.why}", soft_wrap=True)
     freed = numbers.memory(sum(x.bytes for x in what))
     things = numbers.plural(len(what), "thing")
-    console.print(f"{things}, {freed}: {'would go' if dry_run else 'gone'}")
+    console.print(f"{things}, {freed}: {'would be removed' if dry_run else 'removed'}")

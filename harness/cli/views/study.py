@@ -1,4 +1,4 @@
-"""Studies as text on a console: which there are, what one would take, what one has come to."""
+"""Studies on a console: the list, the plan of one, the result of one."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ def print_study_plan(console: Console, plan: StudyPlan) -> None:
         soft_wrap=True,
     )
     if not left:
-        console.print("No training is left.")
+        console.print("No training left to do.")
         return
     console.print(
         f"texts: {plan.trainings:,} in training, {plan.scored:,} in scoring, repeats counted; "
-        f"about {plan.distinct:,} are new to a process once in its life",
+        f"each process encodes about {plan.distinct:,} distinct ones",
         soft_wrap=True,
     )
     workers = plural(plan.workers, "worker")
@@ -75,21 +75,21 @@ def print_study_plan(console: Console, plan: StudyPlan) -> None:
     )
     console.print(f"time: about {duration(plan.seconds)} with {workers}, {how}", soft_wrap=True)
     console.print(
-        f"disk: about {memory(plan.disk)} that stay, and {memory(plan.passing)} while trials are "
+        f"disk: about {memory(plan.disk)} permanently, and {memory(plan.passing)} while trials are "
         "trained",
         soft_wrap=True,
     )
 
 
 def print_ran(console: Console, ran: Ran) -> None:
-    """What a run has come to."""
-    said = f"{ran.done} done in {duration(ran.seconds)}" if ran.done else "nothing was left to do"
+    """The result of a run."""
+    said = f"{ran.done} done in {duration(ran.seconds)}" if ran.done else "nothing left to do"
     console.print(
         f"{ran.trials} trials: {ran.before} were finished before, with references, {said}"
     )
     for name, why in ran.failed.items():
         console.print(f"failed: {name}: {why}", soft_wrap=True, markup=False)
     if ran.failed:
-        console.print("the same command tries those again", soft_wrap=True)
+        console.print("run the same command to try these again", soft_wrap=True)
     console.print(f"study: {ran.folder}", soft_wrap=True)
-    console.print(f"its page: harness study report {ran.folder}", soft_wrap=True)
+    console.print(f"make its page: harness study report {ran.folder}", soft_wrap=True)

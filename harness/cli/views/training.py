@@ -1,4 +1,4 @@
-"""What a training is going to do, and what it did, as text on a console."""
+"""The plan and the result of a training, on a console."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def print_plan(console: Console, settings: Settings, data: TrainingData, steps: 
 
 
 def print_trained(console: Console, trained: Trained) -> None:
-    """What came out: the loss curve as a table, how it ended, where the model is."""
+    """The result: the loss curve as a table, how it ended, where the model is."""
     manifest = trained.manifest
     summary, outcome = manifest["summary"], manifest["outcome"]
     alpha = "" if summary["alpha"] is None else f", alpha {summary['alpha']:g}"
@@ -44,11 +44,11 @@ def print_trained(console: Console, trained: Trained) -> None:
         console.print(f"{found['sentences'][0]}.", soft_wrap=True)
     if not manifest["overlap"]:
         console.print(
-            "The data was not checked for evaluation questions: none were available.",
+            "The data was not checked for evaluation questions: no task's data was available.",
             soft_wrap=True,
         )
     if not trained.fresh:
-        console.print("This training had ended before; nothing was done.")
+        console.print("This training was finished before; nothing was done.")
     console.print(f"\nmodel: {trained.folder}", soft_wrap=True)
     console.print(f"score it: harness run --model {trained.folder}", soft_wrap=True)
 

@@ -1,4 +1,4 @@
-"""What became of translated texts, in the terminal."""
+"""The result of a translation, in the terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.training.translation_checks import REASONS
 
 
 def print_translation(console: Console, done: Translation) -> None:
-    """Texts kept and left out by target language, and the engine of each."""
+    """Texts kept and dropped by target language, and the engine of each."""
     console.print(f"{numbers.plural(done.rows, 'row')} in {done.path}", soft_wrap=True)
     console.print(
         f"{numbers.plural(done.translated, 'text')} translated, {done.cached:,} from the cache"
