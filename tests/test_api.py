@@ -30,7 +30,7 @@ def test_another_name_is_refused() -> None:
 
 
 def test_options_by_name_are_those_of_a_run() -> None:
-    """An option that is added has to be given a type and, where it is text, a reader."""
+    """An option that is added has to be given a type and, where it must be a string, a reader."""
     own = {f.name for f in fields(RunOptions)} - {"model", "named"}
     of_model = {f.name for f in fields(ModelOptions)}
     assert set(typing.get_type_hints(Settings)) == own | of_model
@@ -79,14 +79,14 @@ def test_values_are_written_as_for_the_flags() -> None:
         ({"settings": "mon"}, "'mon' is not one of mono, cross, multi; did you mean 'mono'?"),
         ({"dtype": "float8"}, "dtype='float8' is not one of float32, bfloat16, float16"),
         ({"corpus": "sample"}, "did you mean 'sampled'?"),
-        ({"limit": 0}, "limit=0: it is a whole number, 1 or more"),
-        ({"limit": True}, "limit=True: it is a whole number"),
-        ({"resamples": -1}, "resamples=-1: it is a whole number, 0 or more"),
+        ({"limit": 0}, "limit=0: it must be a whole number, 1 or more"),
+        ({"limit": True}, "limit=True: it must be a whole number"),
+        ({"resamples": -1}, "resamples=-1: it must be a whole number, 0 or more"),
         ({"memory": "much"}, "memory: 'much' is not a size; write it as 2G or 500M"),
         ({"shard": "8/8"}, "shard: '8/8' is not a part"),
-        ({"streamed": "yes"}, "streamed='yes': it is True or False"),
-        ({"query_prompt": 3}, "query_prompt=3: it is text"),
-        ({"languages": 3}, "languages=3: int is not what it takes"),
+        ({"streamed": "yes"}, "streamed='yes': it must be True or False"),
+        ({"query_prompt": 3}, "query_prompt=3: it must be a string"),
+        ({"languages": 3}, "languages=3: int is the wrong type"),
     ],
 )
 def test_a_wrong_option_is_one_sentence(option: dict[str, Any], sentence: str) -> None:

@@ -1,8 +1,8 @@
 """Does a question retrieve the same passages in every language? Scores beyond the top k.
 
 Mean rank correlation compares two rankings over the union of their top k, so it needs the scores of
-each language's query for the other languages' top k. That is a handful of passages per question,
-scored after search; the score matrix is not computed a second time.
+each language's query for the other languages' top k. These are a few passages per question, scored
+after the search; the score matrix is not computed again.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def _first_places(values: NDArray[np.int64]) -> NDArray[np.int64]:
     ordered = np.take_along_axis(values, order, axis=1)
     new = np.ones(values.shape, bool)
     new[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
-    # Stable: the first of equal values is the one that stands first in the row.
+    # Stable: the first of equal values is the one that comes first in the row.
     start = np.maximum.accumulate(np.where(new, np.arange(values.shape[1]), 0), axis=1)
     places = np.empty_like(order)
     np.put_along_axis(places, order, np.take_along_axis(order, start, axis=1), axis=1)

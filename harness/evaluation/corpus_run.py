@@ -42,8 +42,8 @@ from harness.vectors.workers import engines
 from harness.vectors.workers.corpus_encoding import ModelWorker
 
 LEXICAL_BYTES = 48 << 10
-"""Memory that BM25 was measured to take for a passage of MIRACL while its index is built (39 to 46
-thousand bytes): text, words and character n-grams, postings."""
+"""Bytes per MIRACL passage while BM25's index is built (measured: 39 to 46 thousand): text, words
+and character n-grams, postings."""
 
 
 Shards = Mapping[str, Sequence[AnyShard]]
@@ -66,10 +66,10 @@ class HeldShard:
 
 @contextlib.contextmanager
 def store_for(model: DenseModel, store: Store | None, options: RunOptions) -> Iterator[Store]:
-    """Where the shards of a run go: the store, or a temporary folder.
+    """The folder for the shards of a run: the store, or a temporary folder.
 
-    Vectors without a fingerprint, or with ``--no-store``, still have to be on disk while they are
-    searched.
+    Vectors that are not stored (no fingerprint, or ``--no-store``) must still be on disk during the
+    search.
     """
     if store is not None and model.fingerprint is not None:
         yield store
@@ -114,10 +114,10 @@ def encode_corpora(
     progress: Progress,
     queries: Callable[[], Vectors],
 ) -> tuple[Vectors, Shards]:
-    """Encode queries, and what is missing of a task's corpora; open all of it.
+    """Encode queries and the missing passages of a task's corpora; open all shards.
 
     ``queries`` encodes a task's queries. ``counts`` is added to. A run that was stopped and resumed
-    counts as one: what was in the store when it first began is noted there until
+    counts as one: the number of texts stored when it first began is kept until
     :func:`forget_begun`.
 
     Raises:
@@ -147,7 +147,7 @@ def encode_corpora(
         _check_whole(corpora, spaces, options.shard)
     shards: dict[str, list[Shard]] = {}
     for language, space in spaces.items():
-        # Verified when they were looked for, or written since.
+        # Verified when they were found, or written since.
         opened = space.open_all(verify=False)
         shards[language] = [shard for shard in opened if shard is not None]
         if len(shards[language]) < len(space):
@@ -171,7 +171,7 @@ def encode_corpora(
 def part_of(
     pending: Sequence[shard_jobs.ShardJob], spaces: Mapping[str, CorpusSpace], part: tuple[int, int]
 ) -> list[shard_jobs.ShardJob]:
-    """Those of ``pending`` that are the part ``(i, n)``: every n-th shard of all, from the i-th."""
+    """The shards of ``pending`` in part ``(i, n)``: every n-th shard of all, from the i-th."""
     first, before = {}, 0
     for language, space in spaces.items():
         first[language] = before
@@ -225,7 +225,7 @@ def _begun(
     spaces: Mapping[str, CorpusSpace],
     pending: set[tuple[str, int]],
 ) -> int:
-    """How many of a run's distinct texts were stored when it first began; noted until it ends."""
+    """How many of a run's distinct texts were stored when it first began; kept until it ends."""
     note = _note(model, prepared, spaces, store)
     try:
         return int(object_or_empty(note)["from_store"])
@@ -255,7 +255,7 @@ def forget_begun(
 
 
 def with_passages(prepared: Prepared, passages: Mapping[str, Texts]) -> Prepared:
-    """A task over corpora laid out with its passages in memory."""
+    """The layout of a task over corpora with its passages in memory."""
     data = replace(prepared.data, passages=passages)
     pool = Pool.of(data)
     relevant = {x: RelevantPassages.of(data, x, pool) for x in prepared.relevant}
@@ -263,7 +263,7 @@ def with_passages(prepared: Prepared, passages: Mapping[str, Texts]) -> Prepared
 
 
 def read_corpora(prepared: Prepared, options: RunOptions, model: str) -> Prepared:
-    """A task over corpora with all its texts read: for systems that score by index.
+    """A task over corpora with all texts read, for systems that score with an index.
 
     Raises:
         UsageError: they would not fit into the memory budget.
@@ -296,8 +296,8 @@ def shards_of(
 ) -> Iterator[tuple[Vectors, Shards]]:
     """Encode a task over corpora; ``queries`` encodes what it has in memory.
 
-    The passages of a small task, all of which are in memory, make one shard a language. What is
-    yielded is vectors of the queries, and shards that can be read while the block lasts.
+    Passages of a small task, which are in memory, are one shard per language. Yields the query
+    vectors, and shards that can be read within the block.
     """
     with store_for(model, store, options) as place:
         with stages.stage("encode"):

@@ -29,30 +29,30 @@ SAMPLE = 256
 """Passages of each language that are encoded."""
 
 _SHARD_BYTES = 1024
-"""Bytes of a shard besides its vectors and ids: two headers and a manifest, rounded up."""
+"""Bytes of a shard other than vectors and ids: two headers and a manifest, rounded up."""
 _ID_BYTES = 4
-"""By which ids grow from the first passages of a corpus to the last."""
+"""Bytes by which ids grow from the first to the last passages of a corpus."""
 
 
 @dataclass(frozen=True)
 class LanguagePlan:
-    """What one language's passages will take."""
+    """The estimated cost of one language's passages."""
 
     language: str
     passages: int
     measured: int
     """Passages of the sample; 0: none was available, so the others' mean is used."""
     seconds: float
-    """On the machine that was measured, with one worker."""
+    """Seconds on the measured machine with one worker."""
     tokens: int | None
-    """Of the sample; ``None`` where the model does not count."""
+    """Tokens of the sample; ``None`` if the model does not count them."""
     disk: int
     """Bytes."""
 
 
 @dataclass(frozen=True)
 class CorpusPlan:
-    """What a task will take."""
+    """The estimated cost of a task."""
 
     task: TaskSpec
     model: str
@@ -61,17 +61,17 @@ class CorpusPlan:
     store_dtype: str
     engine: str
     machines: float
-    """Times what was measured that the engine has: GPUs, or processors of a cluster."""
+    """Multiple of the measured machine that the engine has: GPUs, or processors of a cluster."""
     why: str
     """What ``machines`` counts, in words."""
     encode_memory: int
-    """Bytes at the peak of the sample: what a worker takes."""
+    """Peak bytes of the sample, which a worker needs."""
     search_memory: int
-    """Bytes that the search keeps within."""
+    """The search's memory budget in bytes."""
 
     @property
     def seconds(self) -> float:
-        """Of encoding, by all workers together."""
+        """Seconds of encoding by all workers together."""
         return sum(x.seconds for x in self.languages) / self.machines
 
     @property
@@ -88,7 +88,7 @@ def plan_corpus(
     sample: int = SAMPLE,
     progress: Progress | None = None,
 ) -> CorpusPlan:
-    """Encode a sample of a task's passages and say what all of them will take.
+    """Encode a sample of a task's passages and estimate the cost of all.
 
     Languages without an available passage get the mean of the others.
 
@@ -175,7 +175,7 @@ def _samples(
         )
     totals = {x: spec.source.corpus.passages.get(x, 0) for x in chosen}
     for x in chosen:
-        if not totals[x]:  # a user's task need not say how large it is
+        if not totals[x]:  # a user's task need not state its size
             totals[x] = len(files.open(x))
     ids = max(len(p.id.encode()) for texts_of in found.values() for p in texts_of) + _ID_BYTES
     return samples, totals, ids

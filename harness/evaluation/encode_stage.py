@@ -1,4 +1,4 @@
-"""The encoding stage of a run: it makes something searchable of any kind of model.
+"""The encoding stage of a run: makes a task searchable with any kind of model.
 
 A model that returns vectors encodes a task's texts through the store, into memory or, for corpora,
 into shards on disk; one that returns scores indexes them. All are searched by one call,
@@ -47,7 +47,7 @@ class Searchable(Protocol):
 
     @property
     def dimensions(self) -> int | None:
-        """Of the vectors; ``None`` for systems without any."""
+        """Dimensions of the vectors; ``None`` for systems without vectors."""
 
     def search(self, options: RunOptions, progress: Progress, keep: Keep) -> Searched:
         """Rank every query's passages; ``keep`` gets each query language's result."""
@@ -149,7 +149,7 @@ def encode(
 
 
 def _index(run: TaskRun, options: RunOptions, progress: Progress) -> ByIndex:
-    """A system that scores by index: corpora are read, texts encoded where it encodes at all."""
+    """A system that scores with an index: corpora are read, texts encoded if it encodes any."""
     task, model = run.task, cast("LexicalModel", run.model)
     if task.data.corpora:
         with run.stages.stage("data"):
@@ -171,8 +171,8 @@ def encode_task(
 ) -> dict[tuple[Role, str], NDArray[np.float32]]:
     """Vectors of a task's texts by (role, language), of length 1 where similarity is cosine."""
     warn_untrained(model, prepared.data.languages)
-    # Rewritten queries are in the language of their new text: what several
-    # languages ask in one is encoded together, equal texts once.
+    # Rewritten queries are in the language of their new text: those of several query languages may
+    # be encoded together, equal texts once.
     groups: dict[tuple[Role, str], list[tuple[str, Sequence[str]]]] = {}
     for role, language, batch in texts_of(prepared):
         groups.setdefault((role, prepared.encoded_in(role, language)), []).append((language, batch))
@@ -182,13 +182,13 @@ def encode_task(
     cosine = model.similarity == "cosine"
 
     def read(group: tuple[Role, str]) -> tuple[encoding.Stored, bool]:
-        """What is stored, and whether it is complete and already of length 1."""
+        """The stored vectors, and whether they are complete and already normalised."""
         found = encoding.look_up(model, *group, texts[group], store)
         if cosine and found.whole is not None:
             normalised(found.whole, out=found.whole)
         return found, found.whole is not None
 
-    # Most of reading is checksums and copies, during which other threads can run.
+    # Reading is mostly checksums and copies, which release Python's lock.
     with ThreadPoolExecutor(READERS) as readers:
         stored = list(readers.map(read, texts))
     vectors: dict[tuple[Role, str], NDArray[np.float32]] = {}
@@ -216,7 +216,7 @@ def encode_task(
 def encode_in_model(
     model: Any, prepared: Prepared, counts: encoding.EncodingCounts, progress: Progress
 ) -> None:
-    """Let a model that returns scores encode a task's texts, if it encodes at all."""
+    """Let a model that returns scores encode a task's texts, if it encodes any."""
     progress.start(f"encode {prepared.spec.name}", counts.distinct, "texts")
     begun = time.perf_counter()
     for role, _, texts in texts_of(prepared):

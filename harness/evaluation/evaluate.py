@@ -1,4 +1,4 @@
-"""``harness.evaluate``: a run with its options by name, called as the flags of ``harness run``."""
+"""``harness.evaluate``: a run with options named like the flags of ``harness run``."""
 
 from __future__ import annotations
 

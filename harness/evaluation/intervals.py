@@ -12,7 +12,7 @@ from harness.stats.per_query import PerQuery
 from harness.stats.resampling import LEVEL, Bootstrap, Estimates, cluster_bootstrap
 
 SEED = 20408
-"""Default seed of every bootstrap and permutation; the record has it."""
+"""Default seed of every bootstrap and permutation; saved in the record."""
 
 
 def bootstrap(table: PerQuery, measures: Sequence[str], *, resamples: int, seed: int) -> Bootstrap:

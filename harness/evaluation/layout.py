@@ -17,10 +17,10 @@ from harness.metrics import BIAS_SUITE, INTRUSION_SUITE, Measure, parse_measures
 
 
 class RewrittenQueries(NamedTuple):
-    """The queries of one language as they are searched, in order."""
+    """The queries of one language as searched, in order."""
 
     language: str
-    """The language they are in."""
+    """The language of the texts."""
     texts: tuple[str, ...]
 
 
@@ -34,9 +34,9 @@ class Prepared:
     relevant: Mapping[str, RelevantPassages]
     """Query language -> relevant passages, for every query language of some setting."""
     shown: tuple[Measure, ...]
-    """The measures to show, of the task or the user."""
+    """The measures to show, chosen by the task or the user."""
     measures: tuple[Measure, ...]
-    """All that are computed: those shown, then the bias suite if there is a multilingual pool."""
+    """All measures computed: those shown, then the bias suite if there is a multilingual pool."""
 
     rewritten: Mapping[str, RewrittenQueries] = field(default_factory=dict)
     """Query language -> its rewritten queries, if any
@@ -91,11 +91,11 @@ def prepare(
     )
     if options.corpus == "sampled" and not any(c.sampled for c in data.corpora.values()):
         raise UsageError(
-            f"--corpus sampled is for a sample of a corpus, but that of task {spec.name} is whole; "
-            "leave it out"
+            f"--corpus sampled is for a sample of a corpus, but task {spec.name} has a whole one; "
+            "drop the flag"
         )
     sides = data.corpora or data.passages
-    # A corpus's pool is not known before the search: until then it lists only relevant passages.
+    # The pool of a corpus is unknown before the search: until then it has only relevant passages.
     pool = Pool.of_ids(_relevant_ids(data)) if data.corpora else Pool.of(data)
     chosen = spec.settings(data.languages, options.settings)
     settings = tuple(
@@ -149,7 +149,7 @@ def refuse_corpora(spec: TaskSpec, what: str) -> None:
 
 
 def texts_of(prepared: Prepared) -> list[tuple[Role, str, Sequence[str]]]:
-    """The texts to encode: (role, language, texts), queries first; nothing of corpora."""
+    """The texts to encode: (role, language, texts), queries first; none of corpora."""
     queries: list[tuple[Role, str, Sequence[str]]] = [
         ("query", x, prepared.query_texts(x)) for x in prepared.relevant
     ]

@@ -49,7 +49,7 @@ class RunOptions:
     trec: Path | None = None
     """Folder for TREC run and qrels files."""
     trec_depth: int = 100
-    """Passages per query in them; 0 for the whole ranking."""
+    """Passages per query in TREC run files; 0 for the whole ranking."""
     treatments: tuple[str, ...] = ()
     """Post-processing of vectors and rankings: see
     :mod:`harness.evaluation.postprocessing`."""
@@ -64,7 +64,7 @@ class RunOptions:
     rerank: str | None = None
     """A reranker for the top k; the run then has a second record, of the pipeline of both."""
     rerank_top: int = 100
-    """Passages of each ranking that it reads."""
+    """Number of top passages that it reranks."""
     corpus: Literal["whole", "sampled"] = "whole"
     """``sampled`` accepts a corpus that is a sample, and says so; ``whole`` refuses one."""
     shard_size: int = PASSAGES
@@ -76,7 +76,7 @@ class RunOptions:
     shard: tuple[int, int] | None = None
     """(i, n): encode every n-th shard from the i-th on, as one job of an array."""
     named: str | None = None
-    """The model as the user named it: workers load it by that. Set by ``evaluate``."""
+    """The model as the user named it, by which workers load it. Set by ``evaluate``."""
     streamed: bool = False
     """Whether a small task is searched like a corpus: in bounded memory."""
     store_dtype: StoreDtype = "float32"
@@ -175,7 +175,7 @@ def _read(name: str, value: Any) -> Any:
         if name in _READERS:
             return _READERS[name](value)
     except TypeError:
-        raise UsageError(f"{name}={value!r}: {type(value).__name__} is not what it takes") from None
+        raise UsageError(f"{name}={value!r}: {type(value).__name__} is the wrong type") from None
     except UsageError as problem:
         raise UsageError(f"{name}: {problem}") from None
     owner = RunOptions if name in RunOptions.__dataclass_fields__ else ModelOptions
@@ -185,12 +185,12 @@ def _read(name: str, value: Any) -> Any:
         hint = did_you_mean(str(value), names)
         raise UsageError(f"{name}={value!r} is not one of {', '.join(names)}{hint}")
     if annotation is bool and not isinstance(value, bool):
-        raise UsageError(f"{name}={value!r}: it is True or False")
+        raise UsageError(f"{name}={value!r}: it must be True or False")
     if annotation in (int, int | None):
         least = 0 if name in _FROM_ZERO else 1
         if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-            raise UsageError(f"{name}={value!r}: it is a whole number, {least} or more")
+            raise UsageError(f"{name}={value!r}: it must be a whole number, {least} or more")
         return int(value)
     if annotation in (str, str | None) and not isinstance(value, str):
-        raise UsageError(f"{name}={value!r}: it is text")
+        raise UsageError(f"{name}={value!r}: it must be a string")
     return value

@@ -1,7 +1,7 @@
-"""A pipeline of several parts, as a record describes it: a post-processed or reranked model.
+"""A record's description of a pipeline: a post-processed or reranked model.
 
-The parts are in its name and its facts, and its fingerprint covers them all: a post-processed model
-is never mistaken for the plain one.
+Name, facts and fingerprint cover all parts, so that a post-processed model is never mistaken for
+the plain one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class PipelineStep(Protocol):
 
     @property
     def name(self) -> str:
-        """As it appears in the pipeline's name."""
+        """Its name within the pipeline's name."""
 
     @property
     def facts(self) -> Mapping[str, Any]:

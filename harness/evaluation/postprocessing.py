@@ -1,12 +1,12 @@
-"""Post-processing: what can be done about language bias without training a model.
+"""Post-processing: reducing language bias without training a model.
 
     balanced         every language gets an equal share of a multilingual ranking
     offset:FILE      each language's mean vector over parallel text is moved to the mean of all
 
-Post-processing is part of a record's model: its name, facts and fingerprint say so, and a board
-compares the row with the plain model. ``offset`` follows the idea of arXiv 2606.18801 (language
-offsets estimated from parallel text and removed); its exact procedure is unknown to us, so ours is
-described below and its numbers are not claimed to be theirs.
+Post-processing is part of a record's model (name, facts and fingerprint), and a board compares the
+row with the plain model. ``offset`` follows the idea of arXiv 2606.18801 (language offsets
+estimated from parallel text and removed); its exact procedure is unknown to us, so ours is
+described below and its numbers are ours, not theirs.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class PostProcessor:
     """One post-processing step; by default each part changes nothing."""
 
     name: str
-    """As it appears in the pipeline's name."""
+    """Its name within the pipeline's name."""
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -73,7 +73,7 @@ class Balanced(PostProcessor):
 
     @property
     def balances(self) -> bool:
-        """Always."""
+        """Always true."""
         return True
 
 
@@ -94,7 +94,7 @@ class Offset(PostProcessor):
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """The file's digest, and what was used of it."""
+        """The file's digest, and which part of it was used."""
         return {
             "name": self.name,
             "parallel_sha256": self.digest,
@@ -142,7 +142,7 @@ def parse_postprocessors(
                 "directly in the store; use it for a task that fits in memory"
             )
     if len(set(specs)) < len(specs):
-        raise UsageError("--treatment is given the same value twice")
+        raise UsageError("--treatment has the same value twice")
     languages = list(dict.fromkeys(x for p in tasks for x in p.data.languages))
     return [parse_postprocessor(x, languages) for x in specs]
 
@@ -150,7 +150,7 @@ def parse_postprocessors(
 def postprocess(
     treatments: Sequence[PostProcessor], vectors: Vectors, model: DenseModel, store: Store | None
 ) -> Vectors:
-    """A task's vectors, post-processed; texts that this has to encode go through the store."""
+    """A task's vectors, post-processed; texts encoded for this go through the store."""
     cosine = model.similarity == "cosine"
 
     def encode(role: Role, language: str, texts: Sequence[str]) -> NDArray[np.float32]:

@@ -28,7 +28,7 @@ def document_of(
     store: Store | None,
     tasks: Sequence[str],
 ) -> dict[str, Any]:
-    """record.json, from its tasks' entries and what produced them.
+    """The document of record.json, from its tasks' entries and what produced them.
 
     ``tasks`` are named as a run takes them.
     """
@@ -66,14 +66,14 @@ def document_of(
 
 
 _NAMED_BY = ("bias", "resamples", "top_k")
-"""Options that make a run another one and stand nowhere else in what names its folder."""
+"""Options that change a run and are not otherwise part of its folder's name."""
 
 
 def folder_name(record: Record) -> str:
-    """``MODEL-xxxxxxxx``: the same for the same model, tasks and options; a rerun replaces it.
+    """``MODEL-xxxxxxxx``: equal for the same model, tasks and options, so that a rerun replaces it.
 
-    A model without a fingerprint is told from others of its name by what it was loaded from, and by
-    its values for single queries: a rerun that gives others gets a folder of its own.
+    A model without a fingerprint is identified by what it was loaded from and by its per-query
+    values: a rerun with other values gets another folder.
     """
     contents = record.contents
     what: dict[str, Any] = {

@@ -6,7 +6,7 @@
 
 Expansion appends what a generative model writes in response to the query (Wang et al., query2doc,
 arXiv 2303.07678; across languages arXiv 2511.19325). Prompt and joining are ours and are in the
-record. What an engine or a model has written is cached, so that nothing is requested twice. A query
+record. Responses are cached, so that nothing is requested twice. A query
 without a response is left unchanged, and counted.
 """
 
@@ -31,11 +31,11 @@ PROMPT = (
     "Give the passage alone.\n\nQuestion: {query}"
 )
 _TOKENS = 128
-"""A model may write for one query."""
+"""Maximum tokens of a response to one query."""
 
 
 class Writer(Protocol):
-    """Something that rewrites texts of one language."""
+    """Rewrites texts of one language."""
 
     batch_size: int
 
@@ -43,7 +43,7 @@ class Writer(Protocol):
         """Everything that changes what it writes; JSON."""
 
     def translate(self, texts: Sequence[str], source: str, target: str) -> list[Translated]:
-        """One text for each, in order; empty if there is none."""
+        """One text for each, in order; an empty string if there is no response."""
 
 
 @dataclass
@@ -55,7 +55,7 @@ class QueryRewriter:
     into: str | None
     """Target language of the queries; ``None``: each stays in its own."""
     join: Callable[[str, str], str]
-    """(query, what was written) -> the rewritten query."""
+    """(query, response) -> the rewritten query."""
     made_by: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """Query language -> the writer's facts."""
     left: int = 0
@@ -81,7 +81,7 @@ class QueryRewriter:
         spoken = {x: prepared.encoded_in("query", x) for x in prepared.relevant}
         texts = {x: prepared.query_texts(x) for x in prepared.relevant}
         todo = [x for x in prepared.relevant if spoken[x] != self.into]
-        # Before the first is written, so that unsupported languages are reported at once.
+        # Before the first request, so that unsupported languages are reported at once.
         for language in todo:
             source = spoken[language]
             self.made_by[language] = self.writer.facts(source, self._target(source))
@@ -140,7 +140,7 @@ def query_rewriters(options: RunOptions) -> list[QueryRewriter]:
         engine = open_engine(translate, where)
         found.append(QueryRewriter(f"queries in {into}", engine, into, lambda query, new: new))
     if expand_url is not None and not (expand or "").startswith("http:"):
-        raise UsageError("--expand-url goes with --expand-queries http:NAME")
+        raise UsageError("--expand-url needs --expand-queries http:NAME")
     if expand is not None:
         found.append(
             QueryRewriter(
@@ -166,7 +166,7 @@ class ChatWriter:
     """A generative model behind an endpoint's ``chat/completions``."""
 
     batch_size = 16
-    """The most responses that a killed run loses."""
+    """The number of responses that a killed run may lose."""
 
     def __init__(self, name: str, url: str | None) -> None:
         """Nothing is sent yet.

@@ -1,4 +1,4 @@
-"""The record: what a run of one model over some tasks measured, and everything that produced it.
+"""The record: the results of a run of one model over some tasks, and everything that produced them.
 
     FOLDER/record.json              versioned, valid against record.schema.json; written last
     FOLDER/TASK.per-query.parquet   one row per query and setting
@@ -83,7 +83,7 @@ def _finite(value: Any) -> Any:
 def _with_ends(
     scores: Mapping[str, float | None], intervals: Mapping[str, Interval]
 ) -> dict[str, float | None]:
-    """Measure -> mean, with the ends of its interval beside it."""
+    """Measure -> mean, followed by the ends of its interval."""
     found: dict[str, float | None] = {}
     for measure, score in scores.items():
         found[measure] = score
@@ -93,7 +93,7 @@ def _with_ends(
 
 
 def _frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """``rows`` as a frame, every measure before the ends of its interval."""
+    """``rows`` as a frame, every measure followed by the ends of its interval."""
     import pandas as pd
 
     columns: list[str] = list(dict.fromkeys(x for row in rows for x in row))
@@ -140,11 +140,11 @@ class Record:
 
     @property
     def tasks(self) -> tuple[Task, ...]:
-        """What each task measured: ``record.tasks[0].encoding.texts``."""
+        """The results by task: ``record.tasks[0].encoding.texts``."""
         return self.contents.tasks
 
     def task(self, name: str) -> Task:
-        """What one task measured.
+        """The results of one task.
 
         Raises:
             RecordError: the record has no such task.
@@ -155,7 +155,7 @@ class Record:
         raise RecordError(f"the record of {self.model} has no task {name!r}")
 
     def _repr_html_(self) -> str:
-        """A record in a notebook looks like in the terminal."""
+        """Show the record in a notebook as in the terminal."""
         from harness.console.notebook import html
         from harness.evaluation.record_view import print_record
 
@@ -299,7 +299,7 @@ class Record:
             raw = file.read_bytes()
         except OSError as problem:
             raise RecordError(
-                f"{file} cannot be read ({problem.strerror}); name a record.json or its folder"
+                f"{file} cannot be read ({problem.strerror}); give a record.json or its folder"
             ) from problem
         document = parse_json(raw, file, RecordError)
         contents = parse(raw, str(file))

@@ -1,4 +1,4 @@
-"""The fields of record.json as frozen models: what a record holds, and what a file must look like.
+"""The fields of record.json as frozen models, which also validate files.
 
 ``record.schema.json`` is written from these classes (:mod:`harness.evaluation.record_schema`): the
 types and bounds here are what files are checked against, the docstrings the schema's descriptions.
@@ -28,7 +28,7 @@ F = TypeVar("F", bound="Fields")
 
 
 class _NeverNull:
-    """Marks a field that a file leaves out or fills; ``null`` is refused."""
+    """Marks a field that a file may omit; ``null`` is refused."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         inner = next(x for x in get_args(source) if x is not type(None))
@@ -36,7 +36,7 @@ class _NeverNull:
 
 
 Absent = Annotated[T | None, _NeverNull()]
-"""``None`` where the file does not have the field, which is never null."""
+"""``None`` if the file omits the field; never null in a file."""
 
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
@@ -45,7 +45,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(min_length=1)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Score = float | None
-"""``None`` where no query defines the measure."""
+"""``None`` if no query defines the measure."""
 ByNumber = Map[Annotated[str, Field(pattern="^[0-9]+$")], Score]
 Timestamp = Annotated[
     str,
@@ -54,14 +54,14 @@ Timestamp = Annotated[
 
 
 class Fields(BaseModel):
-    """One object of a record. Immutable; a field that is not named here is refused."""
+    """One object of a record. Immutable; unknown fields are refused."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True
     )
 
     version_field: ClassVar[str] = ""
-    """Of whole files: the field that holds the version of their schema."""
+    """For whole files: the name of the field with the schema version."""
 
     def to_dict(self) -> dict[str, Any]:
         """The fields that the file has, as JSON values."""
@@ -75,8 +75,8 @@ def fields_of(model: type[F], raw: bytes | str, where: str, what: str, version: 
         model: of the whole file.
         raw: the file's text.
         where: its name, for messages.
-        what: what such a file is called: ``record``.
-        version: the highest version of it that is known.
+        what: the kind of file, for messages: ``record``.
+        version: the highest known version.
 
     Raises:
         RecordError: it does not fit; names ``where`` and the first field that is wrong.
@@ -114,14 +114,14 @@ def _in_words(error: Any) -> str:
 
 
 class Overlap(Fields):
-    """What was found of one task's questions in training data."""
+    """One task's questions found in training data."""
 
     task: str
     """Task whose questions were looked for."""
     questions_found: int
     """Questions that are in the training data, equal or nearly so."""
     sentences: tuple[str, ...]
-    """What was found, in words."""
+    """The findings in words."""
 
 
 class Training(Fields):
@@ -130,21 +130,21 @@ class Training(Fields):
     recipe: str
     """Kind of batches: hybrid, mono, cross, mixed or english."""
     alpha: float | None
-    """Probability of a batch in one language; null where the recipe has no such choice."""
+    """Probability of a monolingual batch; null if the recipe has no such choice."""
     cross_batches: str | None
-    """Whether a cross-lingual batch held many pairs of languages (mixed) or one (single)."""
+    """Whether a cross-lingual batch had many language pairs (mixed) or one (single)."""
     base: str
     """The model that was trained further."""
     languages: tuple[str, ...]
-    """Languages seen in this training; the base may know others."""
+    """Languages seen in this training; the base may have seen others."""
     seed: int
-    """Of batches, held-out pairs and dropout."""
+    """Random seed of batches, validation pairs and dropout."""
     steps: int
-    """Step of the optimiser that the weights are from."""
+    """Optimiser step of the weights."""
     pairs: int
     """Rows of training data that were used."""
     overlap: tuple[Overlap, ...]
-    """Evaluation questions in the training data; empty where none were looked for."""
+    """Evaluation questions in the training data; empty if it was not checked."""
     manifest_sha256: Sha256
     """SHA-256 of the manifest, training.json."""
 
@@ -153,30 +153,30 @@ class ModelFacts(Fields):
     """The model, and everything that changes its numbers."""
 
     name: Name
-    """As boards show it."""
+    """The name shown on boards."""
     kind: Literal["dense", "sparse", "multi-vector", "lexical", "reranked"]
-    """What it makes of a text: a vector (dense, sparse), one a token (multi-vector), or scores
-    alone; or reranked: a first stage and a reranker as one system."""
+    """Output per text: a vector (dense, sparse), one per token (multi-vector), or only scores; or
+    reranked: a first stage and a reranker as one system."""
     similarity: Literal["cosine", "dot"] | None
     """How vectors are compared; null for lexical models."""
     fingerprint: str | None
-    """Digest of everything that changes a vector; null where the encoder offers none."""
+    """Digest of everything that changes a vector; null if the encoder offers none."""
     facts: Map[str, Any]
-    """What the fingerprint is made from: the adapter's own fields."""
+    """The facts the fingerprint is made from: the adapter's own fields."""
     prompts: Map[Role, str]
-    """What is put before the texts of a role; empty string: nothing."""
+    """The prompt put before texts, by role; an empty string for none."""
     languages: tuple[str, ...] | None
-    """Languages it was trained on; null where not known."""
+    """Languages it was trained on; null if unknown."""
     training: Absent[Training] = None
-    """How it was trained, where its folder holds the manifest of harness train."""
+    """How it was trained, if its folder has the manifest of harness train."""
     parameters: Count | None
-    """Number of weights; null where not known."""
+    """Number of weights; null if unknown."""
     stored: bool
     """Whether its vectors were kept in the embedding store."""
 
 
 class ModelSettings(Fields):
-    """What the user set for the model; what is absent was the model's own choice."""
+    """Model options set by the user; absent ones were the model's own defaults."""
 
     query_prompt: Absent[str] = None
     """Put before each query."""
@@ -185,25 +185,25 @@ class ModelSettings(Fields):
     batch_size: Absent[Positive] = None
     """Texts per batch."""
     max_length: Absent[Positive] = None
-    """Tokens of a text that are read."""
+    """Maximum number of tokens of a text."""
     dtype: Absent[Literal["float32", "bfloat16", "float16"]] = None
-    """Numbers that the model computed with."""
+    """Number format the model computed with."""
     device: Absent[str] = None
     """Where the model ran."""
     base_url: Absent[str] = None
-    """The endpoint that was asked."""
+    """URL of the endpoint."""
     concurrency: Absent[Positive] = None
-    """Requests at a time."""
+    """Number of concurrent requests."""
     backend: Absent[Literal["onnx", "openvino"]] = None
-    """What runs the model, where it is not torch."""
+    """Backend that runs the model, if not torch."""
     backend_file: Absent[str] = None
-    """The export that was taken of several."""
+    """The export used, if there are several."""
     compile: Absent[bool] = None
     """Whether torch compiled the model."""
     batch_tokens: Absent[Positive] = None
     """Tokens of a batch, padding included."""
     store_dtype: Absent[Literal["float16"]] = None
-    """Numbers that the store keeps vectors in, where not float32."""
+    """Number format of stored vectors, if not float32."""
 
 
 class Environment(Fields):
@@ -229,7 +229,7 @@ class Sample(Fields):
     of: Positive
     """Questions it was drawn from."""
     whole: Sha256
-    """The data digest of what it was drawn from."""
+    """Data digest of the whole task it was drawn from."""
 
 
 class SampledPassages(Fields):
@@ -245,17 +245,17 @@ class Partial(Fields):
     """Why this is less than the whole task; empty if whole."""
 
     languages: Absent[tuple[str, ...]] = None
-    """The languages it was cut to."""
+    """The languages it was restricted to."""
     limit: Absent[Positive] = None
-    """Questions it was cut to."""
+    """The number of questions it was restricted to."""
     sample: Absent[Sample] = None
     """Questions drawn: a fixed, stratified sample; all passages stay."""
     sampled_corpus: Absent[Annotated[Map[str, SampledPassages], Field(min_length=1)]] = None
-    """Language -> passages searched and in the whole corpus, where it is a sample."""
+    """Language -> passages searched and in the whole corpus, if it is a sample."""
     golds_outside_sample: Absent[Positive] = None
-    """Relevant passages that the sample lacks; they do not count."""
+    """Relevant passages missing from the sample; they are not counted."""
     questions_without_gold: Absent[Positive] = None
-    """Questions left out because no passage answers them."""
+    """Questions left out because they have no relevant passage."""
 
     def __bool__(self) -> bool:
         """Whether anything is missing."""
@@ -263,7 +263,7 @@ class Partial(Fields):
 
 
 class Counts(Fields):
-    """Sizes."""
+    """Sizes of the task."""
 
     questions: Count
     """Different questions."""
@@ -274,7 +274,7 @@ class Counts(Fields):
 
 
 class Encoding(Fields):
-    """What encoding took."""
+    """Cost of encoding."""
 
     texts: Count
     """Texts of the task."""
@@ -287,14 +287,14 @@ class Encoding(Fields):
     model_seconds: Amount
     """Seconds inside the model."""
     tokens: Absent[Count] = None
-    """Tokens of the encoded texts, special ones included; of models that count them."""
+    """Tokens of the encoded texts, special tokens included, if the model counts them."""
     tokens_per_second: Amount | None = None
-    """Of one worker."""
+    """Tokens per second of one worker."""
     padding_share: Share | None = None
-    """Share of padding among the tokens that were computed."""
+    """Share of padding among the tokens computed."""
     matrix_share: Amount | None = None
-    """Operations of the model's matrix products per second, for real tokens, as a share of what
-    bare products reach on the device; null where too little was encoded to tell."""
+    """Operations per second of the model's matrix products for real tokens, as a share of what
+    plain products reach on the device; null if too little was encoded to tell."""
 
 
 class CloseComparisons(Fields):
@@ -322,7 +322,7 @@ class Setting(Fields):
     pool: Count
     """Passages in the pool."""
     scores: Map[str, Score]
-    """Measure -> mean over the queries, for measures that the kind of setting has."""
+    """Measure -> mean over the queries, for measures defined for the kind of setting."""
 
 
 class Means(Fields):
@@ -335,16 +335,16 @@ class Means(Fields):
 
 
 class TopLanguages(Fields):
-    """Which languages stand at the top of the pool of all languages."""
+    """Languages of the top passages in the pool of all languages."""
 
     depth: Count
     """Passages per query that were counted."""
     share: Map[str, Map[str, Share]]
-    """Query language -> passage language -> its share of them."""
+    """Query language -> passage language -> its share of these passages."""
 
 
 class Interval(Fields):
-    """How sure a mean is."""
+    """Uncertainty of a mean."""
 
     percentile: tuple[Score, Score]
     """Lower and upper end, percentile method."""
@@ -355,22 +355,22 @@ class Interval(Fields):
 
 
 class Bootstrap(Fields):
-    """How intervals were made."""
+    """How intervals were computed."""
 
     method: str
-    """What is drawn with replacement."""
+    """The unit drawn with replacement."""
     level: Annotated[float, Field(gt=0, lt=1)]
-    """Share of resamples inside an interval."""
+    """Confidence level: the share of resamples inside an interval."""
     resamples: Positive
     """Number of resamples."""
     seed: Count
     """Seed of the draws."""
     clusters: Count
-    """Different questions drawn from."""
+    """Number of distinct questions drawn from."""
 
 
 class Intervals(Bootstrap):
-    """How intervals were made, and the intervals."""
+    """How intervals were computed, and the intervals."""
 
     means: Map[Kind, Map[str, Interval]]
     """Kind of setting -> measure -> interval of its macro mean."""
@@ -383,7 +383,7 @@ class TrecFiles(Fields):
     """TREC files that were written."""
 
     folder: str
-    """Where."""
+    """Folder of the files."""
     depth: Positive
     """Passages per query at most."""
 
@@ -392,7 +392,7 @@ class TableFile(Fields):
     """The per-query table that every mean can be computed from."""
 
     file: Annotated[str, Field(pattern=r"^[^/\\]+$")]
-    """Its name, beside record.json."""
+    """File name, in the folder of record.json."""
     rows: Count
     """One per query and setting."""
     sha256: Sha256
@@ -400,14 +400,14 @@ class TableFile(Fields):
 
 
 class Usage(Fields):
-    """What an endpoint counted so far in this run."""
+    """An endpoint's counts so far in this run."""
 
     requests: Count
-    """Requests sent, those that were tried again included."""
+    """Requests sent, retries included."""
     retries: Count
-    """Requests tried again."""
+    """Number of retries."""
     tokens: Count
-    """Tokens as the endpoint counts them; 0 where it does not."""
+    """Tokens counted by the endpoint; 0 if it does not count."""
 
 
 class SearchedCorpus(Fields):
@@ -416,11 +416,11 @@ class SearchedCorpus(Fields):
     passages: Positive
     """Passages searched."""
     whole: Positive | None
-    """Passages of the whole corpus; null where the task does not say."""
+    """Passages of the whole corpus; null if the task does not state it."""
     sha256: Sha256
-    """Over the files' contents in order."""
+    """SHA-256 over the files' contents, in order."""
     verified: Literal["hub", "not verified"]
-    """What the files were compared with."""
+    """What the files were verified against."""
 
 
 class Corpora(Fields):
@@ -433,21 +433,21 @@ class Corpora(Fields):
 
 
 class Shards(Fields):
-    """How the corpora were cut and kept in the store."""
+    """How the corpora were divided and stored."""
 
     passages: Positive
     """Passages of a shard."""
     dtype: Literal["float32", "float16"]
-    """Numbers that vectors are kept in."""
+    """Number format of stored vectors."""
 
 
 class TaskFacts(Fields):
-    """What a record and its tracked form both hold of one task."""
+    """Fields of one task shared by a record and its tracked form."""
 
     task: Name
     """The task's name."""
     title: str
-    """The task's name for people."""
+    """The task's display name."""
     task_digest: Sha256
     """SHA-256 of the task file."""
     data_digest: Sha256
@@ -457,9 +457,9 @@ class TaskFacts(Fields):
     license: str
     """Licence of the data."""
     text: str
-    """What was encoded of a passage."""
+    """The text option: what was encoded of a passage."""
     text_default: str
-    """The text option the task's file names."""
+    """The task file's default text option."""
     languages: Annotated[tuple[str, ...], Field(min_length=1)]
     """Languages that took part, in the task's order."""
     kinds: Annotated[tuple[Kind, ...], Field(min_length=1)]
@@ -467,22 +467,21 @@ class TaskFacts(Fields):
     partial: Partial
     """Why this is less than the whole task; empty if whole."""
     counts: Counts
-    """Sizes."""
+    """Sizes of the task."""
     dimensions: Positive | None
     """Width of the vectors; null for lexical models."""
     encoding: Encoding
-    """What encoding took."""
+    """Cost of encoding."""
     usage: Absent[Usage] = None
-    """What the endpoint counted so far in this run; absent where the model has none."""
+    """The endpoint's counts so far in this run; absent if the model has none."""
     corpus: Absent[Corpora] = None
     """The corpora of a large task: what was searched."""
     sampled: Absent[Name] = None
-    """What every report says first: the corpus is a sample. Absent where it is whole."""
+    """Note for every report that the corpus is a sample; absent if it is whole."""
     shards: Absent[Shards] = None
-    """How the corpora were cut and kept in the store."""
+    """How the corpora were divided and stored."""
     prompts: Absent[Map[str, str]] = None
-    """Put before a query and a passage of this task, by role; absent where they are the model's
-    for every task."""
+    """Prompts of this task by role; absent if they are the model's for every task."""
     measures: Annotated[tuple[str, ...], Field(min_length=1)]
     """Measures, in the order shown."""
     definitions: Absent[Map[str, Annotated[str, Field(pattern="^[0-9a-f]{12}$")]]] = None
@@ -493,10 +492,10 @@ class TaskFacts(Fields):
     """Kind of setting -> measure -> median over query languages of each one's mean; for tasks over
     corpora."""
     rank_distance_by_golds: Absent[ByNumber] = None
-    """Number of relevant passages -> macro mean of the rank distance; empty where it was not
+    """Number of relevant passages -> macro mean of the rank distance; empty if it was not
     measured."""
     top_languages: TopLanguages
-    """Which languages stand at the top of the pool of all languages."""
+    """Languages of the top passages in the pool of all languages."""
     close_comparisons: CloseComparisons | None = None
     """Comparisons of scores that float32 products left open: pairs of a query and a passage whose
     score was computed in float64, and exactly. They depend on processor, memory and threads; ranks
@@ -508,48 +507,48 @@ class TaskFacts(Fields):
 
     @property
     def all_measures(self) -> tuple[str, ...]:
-        """Measures that some kind of setting has, those shown and all others."""
+        """All measures of any kind of setting, whether shown or not."""
         return tuple(dict.fromkeys(m for means in self.means.values() for m in means.macro))
 
 
 class Task(TaskFacts):
-    """What one task measured."""
+    """The results of one task."""
 
     settings: Annotated[tuple[Setting, ...], Field(min_length=1)]
     """One entry per setting, in the task's order."""
     rank_distance_by_golds: ByNumber
-    """Number of relevant passages -> macro mean of the rank distance; empty where it was not
+    """Number of relevant passages -> macro mean of the rank distance; empty if it was not
     measured."""
     intervals: Intervals | None
     """Bootstrap intervals of the macro means; null where none were computed."""
     trec: TrecFiles | None
-    """TREC files written; null where none were."""
+    """TREC files written; null if none were."""
     per_query: Absent[TableFile] = None
     """The per-query table that every mean can be computed from; ``None`` before the record is
     saved, never in a file."""
 
 
 class HowRun(Fields):
-    """How the run was started: what the command that makes it again is derived from."""
+    """How the run was started; the command that reproduces it is derived from this."""
 
     tasks: tuple[str, ...]
-    """Names of tasks, of those that do not come along paths of their files."""
+    """Names of built-in tasks, paths of the files of other tasks."""
     options: RunOptions
     """All options of the run and, under model, of the model; ``named`` is the model as the user
-    named it, null where Python handed it over."""
+    named it, null if it was passed as a Python object."""
 
 
 class RunFacts(Fields):
-    """What a record and its tracked form both hold of the run as a whole."""
+    """Fields of the whole run shared by a record and its tracked form."""
 
     created: Timestamp
     """When the run ended, ISO 8601 with offset."""
     model: ModelFacts
     """The model, and everything that changes its numbers."""
     options: ModelSettings
-    """What the user set for the model; what is absent was the model's own choice."""
+    """Model options set by the user; absent ones were the model's own defaults."""
     run: Absent[HowRun] = None
-    """How the run was started; absent in records of versions that did not say so."""
+    """How the run was started; absent in records of earlier versions."""
     device: str
     """Device the model and the search ran on."""
     environment: Environment
@@ -557,13 +556,13 @@ class RunFacts(Fields):
 
 
 class Contents(RunFacts):
-    """What a run of one model over some tasks measured, and everything that produced it."""
+    """The results of a run of one model over some tasks, and everything that produced them."""
 
     version_field = "schema_version"
 
     schema_version: Literal[1]
     """Version of this schema; readers refuse a higher one than they know."""
     command: tuple[str, ...] | None
-    """The command line; null where the run was started from Python."""
+    """The command line; null if the run was started from Python."""
     tasks: Annotated[tuple[Task, ...], Field(min_length=1)]
     """One entry per task, in the order they ran."""

@@ -32,7 +32,7 @@ class _Schema(GenerateJsonSchema):
 
     def dict_schema(self, schema: Any) -> Any:
         found = super().dict_schema(schema)
-        # Patterns of keys bind all keys, as in the models.
+        # Patterns of keys apply to all keys, as in the models.
         for pattern, values in found.pop("patternProperties", {}).items():
             found |= {"propertyNames": {"pattern": pattern}, "additionalProperties": values}
         return found
@@ -67,7 +67,7 @@ def _models() -> list[type[BaseModel]]:
 
 
 def _field_docstrings(model: type) -> dict[str, str]:
-    """Field -> the docstring below it, of ``model`` and the classes that it extends."""
+    """Field -> the docstring below it, in ``model`` and its base classes."""
     found: dict[str, str] = {}
     for cls in reversed(model.__mro__):
         if not cls.__module__.startswith("harness."):

@@ -1,4 +1,4 @@
-"""A record in a terminal or a notebook: one table per task, and with more detail its matrices."""
+"""A record in a terminal or notebook: a table per task, and its matrices if verbose."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from harness.evaluation.record_fields import Contents, Intervals, ModelFacts, Se
 def print_record(
     console: Console, contents: Contents, *, path: Path | None = None, verbose: bool = False
 ) -> None:
-    """Print what a record holds.
+    """Print a record.
 
     Args:
-        console: where to.
+        console: the console to print to.
         contents: of the record.
-        path: where the record lies, if anywhere.
+        path: the record's path, if it was saved.
         verbose: with the language x language matrix, the multi settings one by one, and the share
             of each passage language among the top passages.
     """
@@ -69,7 +69,7 @@ def _print_model(console: Console, model: ModelFacts, options: Mapping[str, Any]
     if model.kind == "dense" and model.fingerprint is None:
         console.print("vectors not stored: the encoder offers no fingerprint", style="yellow")
     elif model.kind == "dense" and not model.stored:
-        console.print("vectors not stored: the run did not want it", style="yellow")
+        console.print("vectors not stored: the run was started without the store", style="yellow")
 
 
 def _print_task(console: Console, task: Task, model: ModelFacts, *, verbose: bool) -> None:
@@ -111,7 +111,7 @@ def _print_task(console: Console, task: Task, model: ModelFacts, *, verbose: boo
 
 
 def _print_kinds(console: Console, task: Task) -> None:
-    """Rows mono, cross, multi: macro means, and micro ones below where they differ as shown."""
+    """Rows mono, cross, multi: macro means, and micro means below if they differ as displayed."""
     rows = []
     for kind, means in task.means.items():
         settings = [s for s in task.settings if s.kind == kind]
@@ -131,7 +131,7 @@ def _print_kinds(console: Console, task: Task) -> None:
 
 
 def _rank_distance_notes(task: Task) -> list[str]:
-    """What the rank distance could be at best and would be by chance."""
+    """The best possible rank distance, and the expected one by chance."""
     from harness.metrics.bias import expected_rank_distance
 
     by_relevant = {int(m): x for m, x in task.rank_distance_by_golds.items()}

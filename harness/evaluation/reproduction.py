@@ -1,7 +1,7 @@
-"""The command, or the Python call, that makes a run again: derived from its options.
+"""The command or Python call that reproduces a run, derived from its options.
 
-Every option of :class:`RunOptions` and :class:`ModelOptions` is the flag of the same name, but for
-those named here.
+Every option of :class:`RunOptions` and :class:`ModelOptions` is the flag of the same name, except
+those listed here.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ FLAGS: Mapping[str, str] = {
     "store": "--no-store",
     "treatments": "--treatment",
 }
-"""Option -> flag, where the flag is not ``--`` and the option's name."""
+"""Option -> flag, if the flag is not ``--`` plus the option's name."""
 
 WITHOUT_FLAG: Mapping[str, str] = {
-    "bias": "only Python leaves the bias suite out",
-    "model": "holds the options of the model, which have flags of their own",
+    "bias": "the bias suite can be left out only from Python",
+    "model": "contains the options of the model, which have their own flags",
 }
 """Option -> why it has no flag."""
 
 REPEATED = frozenset({"measures", "treatments"})
-"""Options whose flag is given once for each value."""
+"""Options whose flag is repeated for each value."""
 
 OF_THE_MACHINE = frozenset(
     {
@@ -40,7 +40,7 @@ OF_THE_MACHINE = frozenset(
         "trec_depth", "workers",
     }
 )  # fmt: skip
-"""Options that change no number: where files are, who computes, how much memory there is."""
+"""Options that change no number: file locations, devices and processes, memory."""
 
 _SHOWN_ALONE = frozenset({"-q", "--quiet", "-v", "--verbose", "--dry-run", "-qv", "-vq"})
 _ALONE = _SHOWN_ALONE | {"--offline", "--no-store", "--compile", "--streamed"}
@@ -54,11 +54,11 @@ def flag_of(option: str) -> str:
 _DROPPED = frozenset({"--output", "--heads", "--top-k", "--resamples"}) | {
     flag_of(x) for x in OF_THE_MACHINE
 }
-"""Flags that a tracked command does without, beside those that only show something."""
+"""Flags left out of a tracked command, besides those that only affect the output."""
 
 
 def changed(options: RunOptions) -> dict[str, Any]:
-    """Options of a run and of its model that are not the default; ``named`` is left out."""
+    """Options of a run and of its model that differ from the default, except ``named``."""
     found = {
         x.name: value
         for owner, group in ((RunOptions, options), (ModelOptions, options.model))
@@ -70,9 +70,9 @@ def changed(options: RunOptions) -> dict[str, Any]:
 
 
 def command_line(options: RunOptions, tasks: Sequence[str]) -> list[str] | None:
-    """The words of ``harness run`` with these options; ``None`` where no command says the same.
+    """The words of ``harness run`` with these options; ``None`` if no command does the same.
 
-    That is so for a model that Python handed over, and for options without a flag.
+    That is the case for a model passed as a Python object, and for options without a flag.
     """
     given = changed(options)
     if options.named is None or given.keys() & WITHOUT_FLAG.keys():
@@ -93,15 +93,15 @@ def command_line(options: RunOptions, tasks: Sequence[str]) -> list[str] | None:
 
 
 def name_of(spec: TaskSpec) -> str:
-    """How a task is named to run it: one that comes along by its name, another by its file."""
+    """How to name a task for a run: a built-in one by name, another by its file."""
     return spec.name if spec.path.parent == task_folder() else str(spec.path)
 
 
 def python_call(options: RunOptions, tasks: Sequence[str], model: str) -> str:
     """The call of :func:`harness.evaluate` with these options.
 
-    ``model`` is its name; a model that Python handed over is the variable ``model``, which a
-    comment explains.
+    ``model`` is its name; a model passed as an object is the variable ``model``, explained by a
+    comment.
     """
     named = "model" if options.named is None else repr(options.named)
     words = [named, f"tasks={list(tasks)!r}"]
@@ -112,13 +112,13 @@ def python_call(options: RunOptions, tasks: Sequence[str], model: str) -> str:
 
 
 def again(options: RunOptions, tasks: Sequence[str], model: str) -> str:
-    """The command that makes a run again, or where there is none the Python call."""
+    """The command that reproduces a run, or the Python call if no command can."""
     words = command_line(options, tasks)
     return python_call(options, tasks, model) if words is None else shlex.join(words)
 
 
 def portable_options(options: RunOptions) -> RunOptions:
-    """``options`` without what changes no number and without folders of one machine."""
+    """``options`` without those that change no number, and without machine-specific folders."""
     standard, of_model = RunOptions(), ModelOptions()
     run = {x.name for x in fields(RunOptions)} & OF_THE_MACHINE
     model = {x.name for x in fields(ModelOptions)} & OF_THE_MACHINE
@@ -135,13 +135,13 @@ def portable_options(options: RunOptions) -> RunOptions:
 
 
 def portable_run(run: HowRun) -> HowRun:
-    """``run`` without what changes no number and without folders of one machine."""
+    """``run`` without options that change no number, and without machine-specific folders."""
     tasks = tuple(map(portable_word, run.tasks))
     return HowRun(tasks=tasks, options=portable_options(run.options))
 
 
 def portable_word(word: str) -> str:
-    """An absolute path, alone or after ``FORM:``, without the folders that only its machine has."""
+    """An absolute path, alone or after ``FORM:``, without machine-specific folders."""
     form, colon, path = word.partition(":")
     if form not in ("embeddings", "offset", "ctranslate2", "mteb"):
         form, colon, path = "", "", word
@@ -152,12 +152,12 @@ def portable_word(word: str) -> str:
 
 
 def portable(command: Sequence[str]) -> list[str]:
-    """``command`` without flags that change no number, and without folders of one machine."""
+    """``command`` without flags that change no number, and without machine-specific folders."""
     return [portable_word(x) for pair in pairs(command[1:], command[:1]) for x in pair]
 
 
 def pairs(words: Sequence[str], first: Sequence[str]) -> Iterator[list[str]]:
-    """Each flag with its value, those that change no number left out; first the bare words."""
+    """Bare words, then each flag with its value, without flags that change no number."""
     yield [*first, *words[:1]]
     at = 1
     while at < len(words):

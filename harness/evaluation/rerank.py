@@ -1,10 +1,9 @@
 """Reranking: reorders the top k of every ranking and updates the ranks of relevant passages.
 
-A reranker reads a query and a passage together, so it is given the first passages of a ranking
-alone. In each setting the head is ordered by the reranker's scores (of equal ones the higher
-passage id first, as everywhere); passages below it stay in place. Ranks stay exact: a relevant
-passage in the top k gets a new one, any other keeps its rank. A pair in the top k of several
-settings is read once.
+A reranker reads a query and a passage together, so it only gets the top passages of a ranking. In
+each setting the top k is ordered by the reranker's scores (ties: higher passage id first, as
+everywhere); passages below it stay in place. Ranks stay exact: a relevant passage in the top k gets
+a new rank, any other keeps its rank. A pair in the top k of several settings is scored once.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from harness.models.reranker import Reranker
 from harness.search.results import SearchResult
 
 _AT_ONCE = 4096
-"""Pairs handed to a reranker at a time."""
+"""Pairs passed to a reranker at a time."""
 
 TopK = tuple[NDArray[np.int32], NDArray[np.float32]]
 
@@ -31,11 +30,11 @@ TopK = tuple[NDArray[np.int32], NDArray[np.float32]]
 def rerank(searched: Searched, reranker: Reranker, top: int, progress: Progress) -> Searched:
     """``searched`` with the best ``top`` of every ranking in the reranker's order.
 
-    Its top k, also within each language, must be ``top`` deep or as deep as their pool. Corpora are
-    read again for the texts of the top k.
+    Its top k, also within each language, must be ``top`` deep or as deep as the pool. The texts are
+    read from the corpora again.
 
     Raises:
-        ModelError: the reranker fails, or gives scores that are no scores.
+        ModelError: the reranker fails, or returns invalid scores.
         DataError: a corpus is damaged, or has changed since it was encoded.
     """
     prepared = searched.task
@@ -67,10 +66,10 @@ def rerank(searched: Searched, reranker: Reranker, top: int, progress: Progress)
                 [[known[texts[i], passages[c]] for c in row] for i, row in enumerate(columns)],
                 np.float32,
             ).reshape(columns.shape)
-            # Best first; of equal scores the lower column, which has the higher passage id.
+            # Best first; ties go to the lower column, which has the higher passage id.
             order = np.lexsort((columns, -scores), axis=1)
             best = np.take_along_axis(columns, order, axis=1)
-            # What lies below keeps its place, and the first stage's scores.
+            # Passages below keep their place and the first stage's scores.
             return (
                 np.concatenate([best, ranked[0][:, top:]], axis=1),
                 np.concatenate(
@@ -84,15 +83,15 @@ def rerank(searched: Searched, reranker: Reranker, top: int, progress: Progress)
             {x: ordered(ranked) for x, ranked in ranks.block_top_k.items()},
             prepared,
         )
-        # Another language asks other texts.
+        # Another query language has other texts.
         known.clear()
     progress.finish()
-    # Scores below the top are the first stage's: whole rankings cannot be correlated.
+    # Scores below the top k are the first stage's: whole rankings cannot be correlated.
     return Searched(without_agreement(prepared), found, None, searched.decisions)
 
 
 def _pairs(found: SearchResult, top: int, multi: bool) -> list[NDArray[np.int32]]:
-    """For each query the columns to be read, each once; the whole pool's where ``multi``."""
+    """For each query the distinct columns to rerank; those of the whole pool if ``multi``."""
     top_ks = [h[0][:, :top] for h in found.block_top_k.values()]
     if multi:
         top_ks.append(found.top_k[:, :top])
@@ -102,8 +101,8 @@ def _pairs(found: SearchResult, top: int, multi: bool) -> list[NDArray[np.int32]
 def _texts(prepared: Prepared, columns: Set[int]) -> dict[int, str]:
     """Column of the pool -> its passage's text, as the first stage read it.
 
-    A pool that was laid out by a search names fewer passages than there are, so they are found by
-    their ids. A corpus is read through once, and no more of it is held than is asked for.
+    A streamed search's pool has only some of the passages, so they are found by id. A corpus is
+    read once, and only the requested texts are kept.
     """
     pool, data = prepared.pool, prepared.data
     needed: dict[str, dict[str, int]] = {x: {} for x in pool.languages}
@@ -159,7 +158,7 @@ def _with_top_k(
 
 
 def _place(ranked: TopK | None, query: int, column: int) -> int | None:
-    """Position of ``column`` in a query's top k, from 0; ``None`` if it is not there."""
+    """Position of ``column`` in a query's top k, from 0; ``None`` if absent."""
     if ranked is None:
         return None
     at = np.flatnonzero(ranked[0][query] == column)

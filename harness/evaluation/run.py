@@ -57,8 +57,8 @@ def run(
 ) -> Record:
     """Score a model on ``tasks``, or on tasks that are ``prepared`` already."""
     setup = load(model, options, progress or Silent())
-    # All tasks are read before the first text is encoded: what is wrong with the last of them does
-    # not come out hours later.
+    # All tasks are read before the first text is encoded, so that an error in the last one is not
+    # reported hours later.
     runs = [lay_out(setup, x) for x in prepared or choose_tasks(tasks, options.text)]
     added = parse_postprocessors(options.treatments, setup.model, [r.task for r in runs])
     setup = replace(setup, postprocessors=added)
@@ -70,7 +70,7 @@ def run(
 
 
 def load(model: str | object, options: RunOptions, progress: Progress) -> Setup:
-    """Load what the run needs besides data; weights are read when they are needed."""
+    """Load what the run needs besides data; weights are read on first use."""
     check_engine(options.engine, options.shard, stored=options.store)
     options = replace(options, named=model if isinstance(model, str) else None)
     return Setup(
@@ -95,7 +95,7 @@ def lay_out(setup: Setup, task: TaskSpec | Prepared) -> TaskRun:
 
 
 def evaluate_task(setup: Setup, run: TaskRun) -> list[Scored]:
-    """A task's part of the record, and of the second record where there is a reranker."""
+    """A task's part of the record, and of the second record if there is a reranker."""
     for rewriter in setup.rewriters:
         with run.stages.stage("queries"):
             run = replace(run, task=rewriter.apply(run.task, setup.progress))
@@ -111,12 +111,12 @@ def search(setup: Setup, run: TaskRun, texts: Searchable) -> Searched:
 
 
 def exporter(setup: Setup, run: TaskRun) -> Exporter:
-    """What writes runs and qrels for trec_eval, if the user wants them."""
+    """The writer of runs and qrels for trec_eval, if requested."""
     return Exporter(setup.options, run.model.name, run.stages)
 
 
 def score(setup: Setup, run: TaskRun, dimensions: int | None, searched: Searched) -> list[Scored]:
-    """Numbers from ranks; once more for the reranked ones, if the run has a reranker."""
+    """Compute the measures from ranks, and again from reranked ones if there is a reranker."""
     described = describe(run, setup.options, dimensions, bound=run.model is not setup.model)
     described["trec"] = exporter(setup, run).summary(searched.task)
     scored = [entry_of(described, measure(run, searched, setup.options))]
@@ -134,7 +134,7 @@ def write(
     command: Sequence[str] | None,
     tasks: Sequence[str],
 ) -> Record:
-    """The record of the model with all that is added to it; with a reranker, of both stages."""
+    """The record of the model with all that was added to it; with a reranker, of both stages."""
     systems = [postprocessed(setup.model, [*setup.rewriters, *setup.postprocessors])]
     if setup.reranker is not None:
         systems.append(reranked(systems[0], setup.reranker, setup.options.rerank_top))

@@ -1,4 +1,4 @@
-"""From ranks to numbers: the per-query table of a task."""
+"""Compute measures from ranks: the per-query table of a task."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from harness.stats.means import MacroMean, group_means
 from harness.stats.per_query import PerQuery
 
 LANGUAGES_DEPTH = 10
-"""Places that the matrix of languages counts, the cutoff of the other measures."""
+"""Depth of the language matrix, the cutoff of the other measures."""
 
 
 @dataclass(frozen=True)
 class _LanguageRows:
-    """The rows of several settings of one query language, as the measures want them."""
+    """The rows of several settings of one query language, as input of the measures."""
 
     kind_settings: NDArray[np.int32]
     row_query: NDArray[np.int64]
@@ -41,7 +41,8 @@ def _rows_by_kind(
 ) -> list[tuple[str, _LanguageRows]]:
     """Split one language's relevant passages into rows: per query and block, and per query (pool).
 
-    ``index`` numbers the settings; ``deepest`` is how far measures look into the top passages.
+    ``index`` numbers the settings; ``deepest`` is the largest cutoff of measures on the top
+    passages.
     """
     queries = len(found.relevant.questions)
     owner = np.repeat(np.arange(queries), np.diff(found.relevant.indptr))
@@ -97,16 +98,16 @@ def _rows_by_kind(
 
 
 def _top_languages(top: NDArray[np.int32], pool: Pool, deepest: int) -> NDArray[np.int64]:
-    """(Q, k) languages of the top passages; -1 past the end of a pool that is shorter."""
+    """(Q, k) languages of the top passages; -1 past the end of a shorter pool."""
     languages = pool.language_of[top].astype(np.int64)
     if top.shape[1] < len(pool):
-        return languages  # what is missing was not kept
+        return languages  # deeper passages were not kept
     past = max(0, deepest - top.shape[1])
     return np.pad(languages, ((0, 0), (0, past)), constant_values=-1)
 
 
 def _narrow(numbers: int) -> type[np.signedinteger[Any]]:
-    """A type for numbers below ``numbers``: numpy sorts the short ones in one sweep."""
+    """The smallest dtype for numbers below ``numbers``: numpy radix-sorts short ones."""
     return np.int16 if numbers <= np.iinfo(np.int16).max else np.int64
 
 
@@ -134,7 +135,7 @@ def per_query(
     deepest = max([m.cutoff or 1 for m in measures if "top_k_languages" in m.needs], default=0)
     last: tuple[str, ...] | None = None
     for language, ranks in found.items():
-        # Parallel tasks ask the same questions in every language.
+        # Parallel tasks have the same questions in every language.
         if ranks.relevant.questions != last:
             last = ranks.relevant.questions
             numbers = np.array([questions.setdefault(q, len(questions)) for q in last], np.int32)
@@ -178,7 +179,7 @@ def _refuse_uninformative(
 def rank_distance_by_golds(table: PerQuery) -> dict[int, float]:
     """Number of relevant passages m, ascending -> macro mean of the rank distance in the pool.
 
-    Rank distance grows with m, so its mean over questions with different m says little alone.
+    Rank distance grows with m, so its mean over questions with different m says little by itself.
     """
     rows = table.of_kind("multi")
     if "rank_distance" not in rows.values:
@@ -194,9 +195,9 @@ def rank_distance_by_golds(table: PerQuery) -> dict[int, float]:
 def top_language_share(
     found: Mapping[str, SearchResult], pool: Pool
 ) -> tuple[int, dict[str, dict[str, float]]]:
-    """Query language -> passage language -> its mean share of the top of the whole pool.
+    """Query language -> passage language -> its mean share of the top passages of the pool.
 
-    Returns the depth used (less than ``LANGUAGES_DEPTH`` where the pool or the heads are shorter)
+    Returns the depth used (less than ``LANGUAGES_DEPTH`` where the pool or the top k is shorter)
     and the shares.
     """
     depth = min([LANGUAGES_DEPTH, len(pool), *(f.top_k.shape[1] for f in found.values())])

@@ -39,40 +39,40 @@ from harness.search.streamed import ShardSearch
 from harness.search.tiles import ROWS, rank_each, worth_compiling
 
 Keep = Callable[[Prepared, SearchResult], SearchResult]
-"""Handed a task as it was searched and each query language's result; returns what is kept of it."""
+"""Gets a task as searched and each query language's result; returns what to keep of it."""
 
 
 def keep_all(task: Prepared, found: SearchResult) -> SearchResult:
-    """Keep a result as it is."""
+    """Keep a result unchanged."""
     return found
 
 
 @dataclass(frozen=True)
 class Searched:
-    """What the measures are computed from."""
+    """The input of the measures."""
 
     task: Prepared
-    """As it was searched: of a corpus, the pool names only the passages that matter."""
+    """The task as searched: for a corpus, the pool has only relevant and top passages."""
     found: Mapping[str, SearchResult]
     """By query language."""
     agreement: Mapping[str, NDArray[np.float64]] | None
-    """Query language -> (Q,) mean rank correlation; ``None`` where no measure asks for it."""
+    """Query language -> (Q,) mean rank correlation; ``None`` if no measure needs it."""
     decisions: Decisions | None = None
-    """What was decided by more than float32 products; ``None`` for systems without vectors."""
+    """Comparisons decided by more than float32 products; ``None`` for systems without vectors."""
 
 
 def export_depth(options: RunOptions, pool: Pool) -> int:
-    """How deep exported rankings go; 0 where nothing is exported."""
+    """The depth of exported rankings; 0 if nothing is exported."""
     return (options.trec_depth or len(pool)) if options.trec else 0
 
 
 def top_k_depth(options: RunOptions, pool: Pool) -> int:
-    """Depth k within single settings: for exports, and for a reranker."""
+    """Depth k within single settings, for exports and rerankers."""
     return max(export_depth(options, pool), options.rerank_top if options.rerank else 0)
 
 
 def looked_at(prepared: Prepared, options: RunOptions) -> int:
-    """How many top passages per query are looked at once search is over."""
+    """Number of top passages per query needed after the search."""
     if options.top_k is not None:
         return options.top_k
     cutoffs = [m.cutoff or 1 for m in prepared.measures if "top_k_languages" in m.needs]
@@ -80,7 +80,7 @@ def looked_at(prepared: Prepared, options: RunOptions) -> int:
 
 
 def _block_tops(prepared: Prepared, depth: int) -> dict[str, dict[str, int]]:
-    """Query language -> passage language -> depth of its head among that language's alone."""
+    """Query language -> passage language -> depth of the top k within that language."""
     tops: dict[str, dict[str, int]] = {}
     for s in prepared.settings:
         if s.passage_language is not None and depth:
@@ -97,14 +97,14 @@ def _agreement(
 
 
 def _compile(progress: Progress, compile_loops: Callable[[], None]) -> None:
-    """Say so while the inner loops are compiled, which a first run spends seconds on."""
+    """Show a progress line while the inner loops are compiled, which takes a first run seconds."""
     progress.start("inner loops (compiled by the first run)", 0, "")
     compile_loops()
     progress.finish()
 
 
 def _threads(device: str) -> int:
-    """Tiles worked on at once: as many as torch has threads; other devices are not shared."""
+    """Number of tiles processed in parallel: torch's threads on the CPU, one on other devices."""
     import torch
 
     return torch.get_num_threads() if device == "cpu" else 1
@@ -115,7 +115,7 @@ def _budget(options: RunOptions) -> int:
 
 
 def cut(found: SearchResult, depth: int, block_top_k: int) -> SearchResult:
-    """``found`` with the top k cut to these depths, to save memory."""
+    """``found`` with the top k truncated to these depths, to save memory."""
     blocks = {
         x: (h[:, :block_top_k], s[:, :block_top_k]) for x, (h, s) in found.block_top_k.items()
     }
@@ -128,7 +128,7 @@ def cut(found: SearchResult, depth: int, block_top_k: int) -> SearchResult:
 
 
 def without_agreement(prepared: Prepared) -> Prepared:
-    """``prepared`` less the measures that need scores of whole rankings."""
+    """``prepared`` without the measures that need scores of whole rankings."""
     measures, shown = (
         tuple(m for m in of if "rank_correlation" not in m.needs)
         for of in (prepared.measures, prepared.shown)
@@ -146,11 +146,11 @@ def search_dense(
     rows: int = ROWS,
     balance: bool = False,
 ) -> Searched:
-    """Search with vectors by (role, language), compared by inner product as they are.
+    """Search with vectors by (role, language), compared by inner product.
 
     ``rows`` is the most queries of one block of scores; results do not depend on it. With
-    ``balance`` rankings of several languages are balanced (:mod:`harness.search.balanced`); no
-    scores are left then to correlate across query languages.
+    ``balance`` rankings of several languages are balanced (:mod:`harness.search.balanced`); then no
+    scores remain to correlate across query languages.
 
     Raises:
         ModelError: vectors are too long for float32.
@@ -272,7 +272,7 @@ def search_lexical(
     progress: Progress,
     keep: Keep = keep_all,
 ) -> Searched:
-    """Search with a system that scores by index: one per pool, or one for all where that is equal.
+    """Search with a system that scores with an index: one per pool, or one for all if equivalent.
 
     Raises:
         UsageError: the memory budget is too small for the pool.

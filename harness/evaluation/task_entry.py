@@ -19,13 +19,13 @@ from harness.stats.means import kind_means, kind_medians, setting_means
 from harness.stats.per_query import PerQuery
 
 Scored = tuple[dict[str, Any], PerQuery]
-"""A task's part of a record, and the table it was made from."""
+"""A task's part of a record, and its per-query table."""
 
 
 def describe(
     run: TaskRun, options: RunOptions, dimensions: int | None, *, bound: bool
 ) -> dict[str, Any]:
-    """What was run: task, data, languages, counts, and what encoding took.
+    """What was run: task, data, languages, counts, and the cost of encoding.
 
     ``bound``: whether the model has prompts of its own for this task.
     """
@@ -61,7 +61,7 @@ def describe(
 
 
 def measure(run: TaskRun, searched: Searched, options: RunOptions) -> Scored:
-    """Every number of a task, with intervals, and what its stages took until now."""
+    """Every number of a task, with intervals, and the time of its stages so far."""
     task = searched.task
     with run.stages.stage("measures"):
         table, numbers = score(task, searched)
@@ -77,19 +77,19 @@ def measure(run: TaskRun, searched: Searched, options: RunOptions) -> Scored:
         **numbers,
         "intervals": uncertainty,
         "close_comparisons": searched.decisions and searched.decisions.summary(),
-        # Of a task that is scored twice each record has what was spent until then.
+        # If a task is scored twice, each record has the time spent until then.
         "seconds": dict(run.stages.seconds),
         "peak_bytes": dict(run.stages.peak_bytes),
     }, table
 
 
 def entry_of(described: dict[str, Any], scored: Scored) -> Scored:
-    """Both parts as the record holds them, and the table."""
+    """Both parts of the record's entry, and the table."""
     return finite({**described, **scored[0]}), scored[1]
 
 
 def score(prepared: Prepared, searched: Searched) -> tuple[PerQuery, dict[str, Any]]:
-    """The per-query table, and the part of the record that is made from it."""
+    """The per-query table, and the part of the record computed from it."""
     found = searched.found
     chars = {
         x: np.fromiter(map(len, prepared.data.queries[x].texts), np.int32)

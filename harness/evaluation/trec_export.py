@@ -1,4 +1,4 @@
-"""TREC run and qrels files of a run, one pair per setting, for trec_eval and everything like it.
+"""TREC run and qrels files of a run, one pair per setting, for trec_eval and similar tools.
 
 Query ids are ``LANG:QUESTION`` and passage ids ``LANG:PASSAGE`` in every file, so that
 ``harness score`` can tell which setting a file is of.
@@ -59,7 +59,7 @@ class TrecExport:
     """``SETTING.run`` and ``SETTING.qrels`` for every setting of a run, in ``folder``."""
 
     folder: Path
-    """Made where missing; files of the same names are replaced, each whole or not at all."""
+    """Created if missing; files of the same names are replaced atomically."""
     prepared: Prepared
     tag: str
     """Last column of the run files; white space becomes ``-``."""
@@ -82,10 +82,10 @@ class TrecExport:
 
 @dataclass(frozen=True)
 class Exporter:
-    """Exports each query language's rankings as they come, if the run exports any.
+    """Exports each query language's rankings as they are computed, if requested.
 
-    Whole rankings of all languages would not fit into memory, so what is kept of one that was
-    written is as deep as what comes after looks.
+    Whole rankings of all languages would not fit into memory, so once written they are truncated to
+    the depth needed later.
     """
 
     options: RunOptions
@@ -93,7 +93,7 @@ class Exporter:
     stages: Stages
 
     def __call__(self, task: Prepared, found: SearchResult) -> SearchResult:
-        """Write ``found``; returns what is kept of it."""
+        """Write ``found``; returns the part to keep."""
         options = self.options
         if options.trec is None:
             return found
@@ -104,7 +104,7 @@ class Exporter:
         return cut(found, max(looked_at(task, options), kept), kept)
 
     def summary(self, task: Prepared) -> dict[str, Any] | None:
-        """What was exported, as a record names it."""
+        """The export's entry in the record."""
         if self.options.trec is None:
             return None
         folder = self.options.trec / task.spec.name

@@ -8,7 +8,7 @@
 
 Other spaces find texts by their digest (:mod:`harness.vectors.store`); these find them by the
 passage's position in its corpus, which saves an index of a hundred million texts. Both share the
-store's folder, its manifests and the rule that what is incomplete does not exist.
+store's folder, its manifests and the rule that an incomplete shard does not exist.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class CorpusSpace:
     passages: int
     """Passages of the whole corpus."""
     size: int
-    """Passages per shard; the last one holds the rest."""
+    """Passages per shard; the last shard has the rest."""
     dtype: StoreDtype
 
     @classmethod
@@ -86,7 +86,7 @@ class CorpusSpace:
         size: int = PASSAGES,
         dtype: StoreDtype = "float32",
     ) -> CorpusSpace:
-        """The space of exactly these facts and this shard size; nothing is written yet."""
+        """The space with exactly these facts and this shard size; nothing is written yet."""
         whole = {**facts, "shard": size, "stored": dtype}
         folder = store.root / "vectors" / digest_of(whole)
         return cls(folder, whole, language, passages, size, dtype)
@@ -171,7 +171,7 @@ class CorpusSpace:
         return Shard(self.folder, number, self.language, manifest)
 
     def open_all(self, *, verify: bool = True) -> list[Shard | None]:
-        """Every shard as :meth:`open` gives it, several at a time."""
+        """Open every shard with :meth:`open`, several at a time."""
         with ThreadPoolExecutor(4) as pool:
             return list(pool.map(lambda n: self.open(n, verify=verify), range(len(self))))
 

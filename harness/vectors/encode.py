@@ -42,7 +42,7 @@ class EncodingCounts:
     """Tokens and padding, if the model reports them."""
 
     def summary(self) -> dict[str, Any]:
-        """As it is in the record."""
+        """The entry in the record."""
         return {
             "texts": self.texts,
             "distinct": self.distinct,
@@ -61,11 +61,11 @@ def space_of(model: DenseModel, role: Role, language: str, store: Store | None) 
 
 def space_facts(model: DenseModel, role: Role, language: str) -> dict[str, Any]:
     """Everything that changes the vectors of one role and language."""
-    # The other role's prompt does not change these vectors: another query prompt must not encode
-    # every passage again.
+    # The other role's prompt does not change these vectors: a new query prompt must not cause every
+    # passage to be encoded again.
     return {
         "model": model.name,
-        # Only what is not in the facts already: adapters derive their fingerprint from them.
+        # Only facts that are not included already: adapters derive their fingerprint from them.
         "fingerprint": None if model.fingerprint == fingerprint(model.facts) else model.fingerprint,
         "facts": {k: v for k, v in model.facts.items() if k != "prompts"},
         "role": role,
@@ -127,7 +127,7 @@ class Stored:
     have: NDArray[np.bool_]
     """(n,)"""
     vectors: NDArray[np.float32] | None
-    """(n, d), zero where there is none; ``None`` where there is none at all."""
+    """(n, d), zero for texts that are not stored; ``None`` if none is stored."""
     whole: NDArray[np.float32] | None = None
     """One row for each requested text, in order, if every one is stored."""
 

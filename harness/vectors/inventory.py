@@ -14,7 +14,8 @@ from harness.base.digests import file_sha256
 from harness.base.reading import object_or_empty
 
 STRAY = 3600.0
-"""Seconds after which a file of no finished shard is a leftover rather than work in progress."""
+"""Seconds after which a file that belongs to no finished shard is a leftover, not work in
+progress."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,11 @@ class StoredSpace:
     """Shard -> its manifest; a manifest that cannot be read is empty."""
     bytes: int
     used: float
-    """When its newest file was written, seconds since 1970."""
+    """Modification time of its newest file, in seconds since 1970."""
 
     @property
     def model(self) -> str:
-        """The model's name, or that of the part of one."""
+        """The name of the model or of the part of it."""
         return str(self.facts.get("model") or self.facts.get("adapter", "?"))
 
     @property
@@ -59,7 +60,7 @@ def spaces(root: Path) -> list[StoredSpace]:
     found = [
         _space_of(folder) for folder in sorted((root / "vectors").glob("*")) if folder.is_dir()
     ]
-    # One without facts and shards belongs to a run that has just begun, or stopped then.
+    # A space without facts and shards belongs to a run that has just begun or stopped.
     found = [x for x in found if x.facts or x.manifests]
     return sorted(found, key=lambda x: (x.model, x.what, x.folder.name))
 
@@ -184,7 +185,7 @@ def chosen(
 
 
 def remove(what: Sequence[Leftover]) -> int:
-    """Remove them; returns the bytes that were freed. A space loses its manifests first."""
+    """Remove them, a space's manifests first; returns the number of bytes freed."""
     freed = 0
     for x in what:
         if x.path.is_dir():

@@ -1,4 +1,4 @@
-"""One shard as a unit of work: the same bytes result whichever worker does it, in any order.
+"""One shard as a unit of work: the result has the same bytes, whichever worker does it and when.
 
 A :class:`ShardJob` says where its passages are and where its vectors go; it can be sent to another
 process or machine that sees the same files. :func:`encode_shard` does one, and doing one twice is
@@ -37,7 +37,7 @@ class ShardJob:
     corpus: Corpus
     space: CorpusSpace
     number: int
-    """Of the shard in its corpus, from 0."""
+    """Number of the shard in its corpus, from 0."""
 
     @property
     def start(self) -> int:
@@ -51,12 +51,12 @@ class ShardJob:
 
     @property
     def key(self) -> tuple[str, int]:
-        """Its own among the shards of a task."""
+        """A key, unique among the shards of a task."""
         return self.language, self.number
 
     @property
     def language(self) -> str:
-        """Of the passages."""
+        """Language of the passages."""
         return self.corpus.language
 
     def __len__(self) -> int:
@@ -73,7 +73,7 @@ def corpus_space(
 ) -> CorpusSpace:
     """The space for a model's vectors of a corpus, in shards of ``size`` passages.
 
-    They are stored as search compares them: of length 1 for cosine similarity.
+    They are stored as compared by search: normalised for cosine similarity.
     """
     facts = {
         **encoding.space_facts(model, "passage", corpus.language),
@@ -89,10 +89,10 @@ def corpus_space(
 def pending_jobs(
     corpora: Mapping[str, Corpus], spaces: Mapping[str, CorpusSpace], *, verify: bool = True
 ) -> list[ShardJob]:
-    """What is left to encode, corpus by corpus in order.
+    """The remaining shards, corpus by corpus in order.
 
     ``spaces`` is :func:`corpus_space` by language. With ``verify`` finished shards are compared
-    with their checksums, and damaged ones are among what is left; otherwise a manifest is trusted.
+    with their checksums, and damaged ones are encoded again; otherwise manifests are trusted.
     """
     jobs = []
     for language, corpus in corpora.items():
@@ -126,7 +126,7 @@ def encode_shard(
     if claim is None:
         return "claimed"
     with claim:
-        # Its former owner may have finished it between our check and our claim.
+        # The previous owner may have finished it between our check and our claim.
         if job.space.finished(job.number):
             return "finished"
         passages = list((reader or CorpusReader(job.corpus)).read(job.start, job.stop))

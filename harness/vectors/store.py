@@ -54,7 +54,7 @@ def _from_npy(content: bytes) -> NDArray[Any]:
 
 
 def as_stored(vectors: NDArray[np.floating[Any]], dtype: StoreDtype) -> NDArray[Any]:
-    """``vectors`` as they are stored.
+    """``vectors`` in the stored dtype.
 
     Raises:
         StoreError: a value does not fit the dtype.
@@ -135,7 +135,7 @@ class Space:
         self._index = None
 
     def refresh(self) -> None:
-        """Look again for shards: another process may have added some."""
+        """Find new shards: another process may have added some."""
         self._shards = self._index = None
 
     def known(self, keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
@@ -166,7 +166,7 @@ class Space:
             here = np.flatnonzero(where[:, 0] == number)
             rows = np.take(vectors, where[here, 1], axis=0)
             have[here] = True
-            if out is None and len(here) == len(keys):  # one shard has all: its rows in order
+            if out is None and len(here) == len(keys):  # one shard contains all rows, in order
                 out = rows.astype(np.float32, copy=False)
                 continue
             if out is None:
@@ -175,7 +175,7 @@ class Space:
         return have, out
 
     def rounded(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """``vectors`` as they will be read back: a run uses the same numbers as the next one.
+        """``vectors`` as they will be read back, so that all runs use the same numbers.
 
         Raises:
             StoreError: a value does not fit the dtype.
@@ -216,7 +216,7 @@ class Store:
         self.dtype: StoreDtype = dtype
 
     def space(self, facts: Mapping[str, Any]) -> Space:
-        """The space of exactly these facts; nothing is written before the first vector is."""
+        """The space with exactly these facts; nothing is written before the first vector."""
         if self.dtype != "float32":
             facts = {**facts, "stored": self.dtype}
         return Space(self.root / "vectors" / digest_of(facts), facts, self.dtype)

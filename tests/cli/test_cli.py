@@ -95,7 +95,7 @@ def test_a_second_run_encodes_nothing_and_no_store_everything(task: str) -> None
     assert "0 encoded, 78 from the store" in again.stdout
     fresh = harness("run", "--model", MODEL, "--task", task, "--no-store")
     assert "78 encoded" in fresh.stdout and "0 from the store" in fresh.stdout
-    assert "vectors not stored: the run did not want it" in fresh.stdout
+    assert "vectors not stored: the run was started without the store" in fresh.stdout
 
 
 def test_quiet_prints_the_path_alone(task: str) -> None:

@@ -229,7 +229,7 @@ def test_taking_offsets_off_undoes_a_shift_between_languages(task: str, tmp_path
     ("model", "treatments", "said"),
     [
         ("bm25", ("balanced",), "for models that return vectors"),
-        ("python:tiny:factory", ("balanced", "balanced"), "is given the same value twice"),
+        ("python:tiny:factory", ("balanced", "balanced"), "is has the same value twice"),
     ],
 )
 def test_what_cannot_be_treated_is_refused(

@@ -233,7 +233,9 @@ def test_a_baseline_that_is_a_sample_decides_the_sample(own_task: str, tmp_path:
     given = {"policy": policy(tmp_path), "tasks": [own_task], "store": False}
     found = assert_no_regression(baseline=base, model=tiny.WordBag(), **given)
     assert found.tasks["tiny"]["sample"]["drawn"] == 35
-    with pytest.raises(UsageError, match="--sample 40: the baseline is itself a sample of 35 questions"):
+    with pytest.raises(
+        UsageError, match="--sample 40: the baseline is itself a sample of 35 questions"
+    ):
         assert_no_regression(baseline=base, model=tiny.WordBag(), sample=40, **given)
     # A whole candidate holds the sample's questions too.
     whole = evaluate(tiny.WordBag(), tasks=[own_task], store=False)

@@ -48,7 +48,10 @@ RULE = '[[rules]]\nmeasure = "map"\nmax_drop = 0.01\n'
         (RULE + 'direction = "up"\n', "must be one of higher, lower, same, not 'up'"),
         (RULE + 'inconclusive = "ok"\n', "must be one of fail, allow, not 'ok'"),
         (RULE + "required = 1\n", "key 'rules[1].required' must be true or false, not 1"),
-        (RULE + RULE, "key 'rules[2].name' is 'mAP mono/cross/multi by mean', the name of an earlier rule"),
+        (
+            RULE + RULE,
+            "key 'rules[2].name' is 'mAP mono/cross/multi by mean', the name of an earlier rule",
+        ),
         (
             RULE.replace("map", "own_language_first"),
             "key 'rules[1].direction' is missing: own_language_first has no better direction",

@@ -234,7 +234,7 @@ def test_progress_of_a_shard_that_failed_is_taken_back(monkeypatch: pytest.Monke
 def test_what_cannot_be_is_refused_in_one_sentence(
     task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(UsageError, match="workers load the model themselves, by its name"):
+    with pytest.raises(UsageError, match="workers load the model by its name"):
         harness.evaluate(Bag(), tasks=[task], engine="devices")
     with pytest.raises(UsageError, match="did you mean 'devices'"):
         harness.evaluate(Bag(), tasks=[task], engine="device")

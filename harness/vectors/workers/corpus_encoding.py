@@ -22,7 +22,7 @@ class ModelWorker:
     """How another process creates the model. Picklable."""
 
     model: str
-    """As the user named it."""
+    """The model's name as given by the user."""
     options: ModelOptions
     task: TaskSpec
     fingerprint: str
@@ -34,7 +34,7 @@ class ModelWorker:
 
     @property
     def device(self) -> str | None:
-        """Where the model computes."""
+        """The device of the model."""
         return self.options.device
 
     def placed(self, *, device: str | None = None, cores: int | None = None) -> ModelWorker:
@@ -47,7 +47,7 @@ class ModelWorker:
         return ShardRunner(self)
 
     def load(self) -> DenseModel:
-        """The model, bound to the task and checked to be the same one.
+        """The model, bound to the task and verified to be the same one.
 
         Raises:
             ModelError: it cannot be loaded, or is a different one here.
@@ -126,7 +126,7 @@ def encode_shards(
 
 
 def _given_up(job: ShardJob, why: str) -> str:
-    """One sentence on a shard that cannot be encoded; all its passages' ids go to a file."""
+    """One sentence on a shard that cannot be encoded; its passage ids are written to a file."""
     ids = [x.id for x in job.corpus.read(job.start, job.stop)]
     path = job.space.folder / f"{job.number:08d}.failed"
     content = {"error": why, "tries": TRIES, "start": job.start, "stop": job.stop, "ids": ids}

@@ -1,6 +1,6 @@
-"""Jobs for whichever worker is free, retried a limited number of times.
+"""Distribute jobs to free workers, retrying failed ones a limited number of times.
 
-:class:`Workers` do one job each at a time, and are all that the loop in :func:`dispatch` knows. A
+:class:`Workers` do one job each at a time; the loop in :func:`dispatch` knows nothing else. A
 :class:`Worker` defines what a job is and how to do it: shards of a corpus
 (:mod:`harness.vectors.workers.corpus_encoding`), trials of a study.
 """
@@ -29,7 +29,7 @@ class Job(Protocol):
 
     @property
     def key(self) -> Hashable:
-        """Its own among all jobs."""
+        """A key, unique among all jobs."""
 
 
 class Answer(NamedTuple):
@@ -44,14 +44,14 @@ class Answer(NamedTuple):
 
 
 class JobRunner(Protocol):
-    """The worker's side: what it loads once and keeps from job to job."""
+    """The worker's side: keeps what it has loaded from job to job."""
 
     def do(self, job: Any) -> Answer:
         """Do one job; errors are in the answer."""
 
 
 class Worker(Protocol):
-    """What another process needs to start. Picklable."""
+    """What a new process needs to start. Picklable."""
 
     @property
     def device(self) -> str | None:
@@ -65,7 +65,7 @@ class Worker(Protocol):
         """The same for another device, or another number of cores."""
 
     def job_runner(self) -> JobRunner:
-        """Begin, in the process that will do the jobs."""
+        """Start, in the process that will do the jobs."""
 
 
 @dataclass(frozen=True)

@@ -28,10 +28,10 @@ __all__ = ["ENGINES", "ModelWorker", "Worker", "check_engine", "encode_jobs", "w
 
 
 def check_engine(engine: str, part: tuple[int, int] | None, *, stored: bool) -> None:
-    """Refuse an unknown engine or an impossible part, before anything is read.
+    """Check the engine and the part, before anything is read.
 
     Raises:
-        UsageError: what it says.
+        UsageError: the engine is unknown, the part is impossible, or it needs the store.
     """
     if engine not in ENGINES:
         raise UsageError(
@@ -80,7 +80,7 @@ def encode_jobs(
             return encode_shards(jobs, alone, None)
     if worker is None or model.fingerprint is None:
         raise UsageError(
-            f"--engine {engine}: workers load the model themselves, by its name, and verify by its "
+            f"--engine {engine}: workers load the model by its name and verify by its "
             f"fingerprint that it is the same; {model.name} is an object in memory or has none"
         )
     with workers_of(engine, worker, min(workers or len(jobs), len(jobs)), workers) as pool:

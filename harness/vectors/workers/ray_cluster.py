@@ -39,7 +39,7 @@ def _import() -> Any:
 
 
 def _connect(ray: Any) -> bool:
-    """Connect to the cluster; returns whether it was not connected already."""
+    """Connect to the cluster unless connected; returns whether this call connected."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to anybody
     if ray.is_initialized():
         return False
