@@ -82,7 +82,7 @@ class Repository(NamedTuple):
         import huggingface_hub
 
         for name in names:
-            with self._explained():
+            with self._explained(file=name):
                 huggingface_hub.hf_hub_download(
                     self.name,
                     name,
@@ -158,19 +158,21 @@ class Repository(NamedTuple):
         return found
 
     @contextmanager
-    def _explained(self, offline: bool = False) -> Iterator[None]:
-        """The hub's errors as one sentence that says what to do."""
+    def _explained(self, offline: bool = False, file: str | None = None) -> Iterator[None]:
+        """The hub's errors as one sentence that says what to do; ``file`` is what is fetched."""
         from huggingface_hub import errors
 
         try:
             yield
         except Exception as error:
-            found = self._sentence(error, errors, offline)
+            found = self._sentence(error, errors, offline, file)
             if found is None:
                 raise
             raise found from error
 
-    def _sentence(self, error: Exception, errors: Any, offline: bool) -> HarnessError | None:
+    def _sentence(
+        self, error: Exception, errors: Any, offline: bool, file: str | None
+    ) -> HarnessError | None:
         complaint = ModelError if self.kind == "model" else DataError
         called = "model" if self.kind == "model" else "data set"
         if isinstance(error, errors.GatedRepoError):
@@ -189,15 +191,24 @@ class Repository(NamedTuple):
             return complaint(f"{self.name}: not a valid hub name ({error})")
         absent = isinstance(error, errors.EntryNotFoundError)
         if absent and not isinstance(error, errors.LocalEntryNotFoundError):
-            return complaint(f"{self}: {first_line(error)}")
+            return complaint(f"{self}: the hub has no file {file or first_line(error)}")
         # The HTTP library's errors differ between hub versions.
         if not isinstance(error, OSError) and "http" not in type(error).__module__:
             return None
         if isinstance(error, errors.LocalEntryNotFoundError):  # says nothing of what went wrong
             error = error.__cause__ if isinstance(error.__cause__, Exception) else error
-        status = getattr(getattr(error, "response", None), "status_code", None)
-        what = "refuses access" if status in (401, 403) else "cannot be reached"
-        why = "offline nothing is fetched" if offline else f"the hub {what} ({first_line(error)})"
+        response = getattr(error, "response", None)
+        status = getattr(response, "status_code", None)
+        if status == 401:
+            return complaint(
+                f"{self}: the hub does not accept the token that you log in with: set another in "
+                "HF_TOKEN, or run hf auth login"
+            )
+        what = "cannot be reached" if status is None else "answered with an error"
+        reason = first_line(error)
+        if response is not None and status == 403:
+            what, reason = "refuses access", response.headers.get("X-Error-Message") or reason
+        why = "offline nothing is fetched" if offline else f"the hub {what} ({reason})"
         found = UnreachableError(f"{self}: {why}")
         found.why = why
         return found

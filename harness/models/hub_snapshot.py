@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from harness.base.hub import Repository, UnreachableError, is_offline
+from harness.base.reading import read_object
 from harness.errors import ModelError
 from harness.models.fingerprint import relevant_files
-from harness.models.sentence_transformer import read_config
+
+CONFIGURATIONS = ("modules.json", "config.json", "adapter_config.json")
+"""A model folder has one of them: sentence-transformers', transformers' or an adapter's."""
 
 NAME = re.compile(r"(?P<repo>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(?P<revision>[\w./-]+))?")
 
@@ -20,16 +24,22 @@ def snapshot(repo: str, revision: str | None, *, offline: bool) -> Path:
     are both.
 
     Raises:
-        ModelError: no such model or revision, no access, no network and no local copy, or an
-            incomplete copy.
+        ModelError: no such model or revision, no access, no network and no local copy, an
+            incomplete copy, or a repository without weights.
     """
     repository = Repository(repo, revision, "model")
     why = "--offline (or HF_HUB_OFFLINE) keeps the harness off the network"
     if not is_offline(offline):
         try:
             names = relevant_files(repository.file_names())
+            if lacking := _lacking(names):
+                raise ModelError(
+                    f"{repository}: not a model that can be loaded: the repository has no "
+                    f"{' and no '.join(lacking)}"
+                )
             # By its name rather than its commit, so that the name resolves offline afterwards.
-            return _whole(repository.snapshot([_literal(name) for name in names]), repository)
+            folder = repository.snapshot([_literal(name) for name in names])
+            return _whole(folder, repository, "the hub does not have the rest")
         except UnreachableError as error:
             why = error.why
     copy = repository.local_copy()
@@ -38,27 +48,35 @@ def snapshot(repo: str, revision: str | None, *, offline: bool) -> Path:
             f"{repository}: no local copy, and {why}; fetch it where there is a network with: "
             f"{repository.command}"
         )
-    return _whole(copy, repository)
+    return _whole(copy, repository, why)
 
 
-def _whole(folder: Path, repository: Repository) -> Path:
-    """Refuse a snapshot that lacks configuration, weights or one of its parts."""
-    missing: list[str] = []
-    if not any((folder / name).is_file() for name in ("modules.json", "config.json")):
+def _lacking(names: Iterable[str]) -> list[str]:
+    """What every model needs and these files do not have: configuration, weights."""
+    names, missing = list(names), []
+    if not any(x in CONFIGURATIONS for x in names):
         missing.append("config.json")
-    weights = [p for ext in ("safetensors", "bin") for p in folder.rglob(f"*.{ext}")]
-    if not weights:
+    if not any(x.endswith((".safetensors", ".bin")) for x in names):
         missing.append("weights (safetensors or pytorch_model.bin)")
+    return missing
+
+
+def _whole(folder: Path, repository: Repository, why: str) -> Path:
+    """Refuse a local copy that lacks configuration, weights or one of its parts.
+
+    ``why`` the rest cannot be fetched now.
+    """
+    missing = _lacking(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
     for index in folder.rglob("*.index.json"):
-        shards = read_config(index).get("weight_map")
+        shards = read_object(index, ModelError).get("weight_map")
         if isinstance(shards, dict):
             missing += sorted(
                 {str(x) for x in shards.values() if not (index.parent / str(x)).is_file()}
             )
     if missing:
         raise ModelError(
-            f"{repository}: the copy in {folder} lacks {', '.join(missing)}; "
-            f"fetch the rest with: {repository.command}"
+            f"{repository}: the copy in {folder} lacks {', '.join(missing)}, and {why}; "
+            f"fetch the rest where there is a network with: {repository.command}"
         )
     return folder
 

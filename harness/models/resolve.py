@@ -291,9 +291,11 @@ def _no_hub_name(prefix: str, model: str) -> NoReturn:
 
 
 def _folder_or_hub(name: str, options: ModelOptions, points: list[str]) -> Model:
+    from harness.models.hub_snapshot import CONFIGURATIONS
+
     path = Path(name).expanduser()
     if path.is_dir():
-        if (path / "modules.json").is_file() or (path / "config.json").is_file():
+        if any((path / x).is_file() for x in CONFIGURATIONS):
             return _of_folder(path, options, name=path.resolve().name)
         hint = f"; did you mean embeddings:{name}?" if (path / "manifest.json").is_file() else ""
         raise ModelError(

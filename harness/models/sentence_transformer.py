@@ -6,7 +6,8 @@ import contextlib
 import time
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from harness.base.reading import read_object
 from harness.data.task import Role
 from harness.errors import HarnessWarning, ModelError, first_line, quoted
+from harness.models import peft_adapter
 from harness.models.base import Backend, ModelOptions, Similarity
 from harness.models.fingerprint import digest_folder, fingerprint, library_versions
 from harness.models.safetensors_header import count_weights
@@ -125,7 +127,7 @@ class SentenceTransformerEncoder(LoadedEncoder):
         """Read the folder's configuration and compute its fingerprint; no weights are loaded.
 
         Args:
-            folder: a folder with ``modules.json`` or ``config.json``.
+            folder: a folder with ``modules.json``, ``config.json`` or ``adapter_config.json``.
             options: the user's settings.
             name: the name on boards.
             revision: commit of a hub model, for the record.
@@ -142,7 +144,9 @@ class SentenceTransformerEncoder(LoadedEncoder):
         files = digest_folder(folder, options.backend)
         if not files:
             raise ModelError(f"{folder}: contains no model files")
-        self.parameters: int | None = count_weights(folder, files)
+        base = peft_adapter.base_facts(folder, name=name, offline=options.offline)
+        # An adapter's base is counted once both are loaded.
+        self.parameters: int | None = count_weights(folder, files) if base is None else None
         pooled = "modules.json" in files
         self._built_in = pooled and is_use_m3(folder)
         self.training: Mapping[str, Any] | None = training_facts(folder)
@@ -164,6 +168,9 @@ class SentenceTransformerEncoder(LoadedEncoder):
         }
         if self._built_in:
             self.facts = {**self.facts, "implementation": IMPLEMENTATION}
+        if base is not None:
+            versions = library_versions(*LIBRARIES, "peft")
+            self.facts = {**self.facts, "base": base, "libraries": versions}
         if options.backend_file is not None:
             self.facts = {**self.facts, "backend_file": options.backend_file}
         if options.compile:
@@ -186,6 +193,7 @@ class SentenceTransformerEncoder(LoadedEncoder):
                 f"{self.name} needs the package {error.name}, which is not installed: "
                 "pip install sentence-transformers"
             ) from error
+        check_tokenizer(self._folder, self.facts["files"], self.name)
         dtype = getattr(torch, self._options.dtype)
         on_torch = self._options.backend == "torch"
         try:
@@ -220,6 +228,30 @@ class SentenceTransformerEncoder(LoadedEncoder):
             # The built-in network accesses its weights directly, which packing does not allow.
             return model
         return self.prepared(model)
+
+
+_TOKENIZERS = (
+    "tokenizer.json", "tokenizer_config.json", "*vocab*", "merges.txt", "*.model", "*.spm",
+    "*.tiktoken", "whitespacetokenizer_config.json", "bag_of_words.json", "processor_config.json",
+    "preprocessor_config.json",
+)  # fmt: skip
+
+
+def check_tokenizer(folder: Path, files: Iterable[str], name: str) -> None:
+    """Refuse a folder without a tokenizer: the library would give it an arbitrary one, or none.
+
+    An adapter without one uses that of its base.
+
+    Raises:
+        ModelError: none of ``files`` is a tokenizer's.
+    """
+    if (folder / peft_adapter.CONFIGURATION).is_file():
+        return
+    if not any(fnmatch(Path(x).name, pattern) for x in files for pattern in _TOKENIZERS):
+        raise ModelError(
+            f"{name}: {folder} contains no tokenizer (tokenizer.json, vocab.txt or a sentencepiece "
+            ".model); save the tokenizer with the model"
+        )
 
 
 def pipeline_for(model: Any, options: ModelOptions) -> Pipeline:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from harness.errors import ModelError, did_you_mean
 from harness.models.fingerprint import digest_folder
+from harness.models.sentence_transformer import check_tokenizer
 from harness.models.trained_folder import is_use_m3
 from harness.training.settings import Settings
 
@@ -83,7 +84,7 @@ def _from_folder(name: str, device: str | None, offline: bool) -> tuple[Any, dic
 
     folder, revision = _find(name, offline)
     files = digest_folder(folder)
-    _check_tokenizer(name, folder, files)
+    check_tokenizer(folder, files, f"--base {name}")
     try:
         if is_use_m3(folder):
             from harness.models.use_m3.module import load_folder
@@ -119,19 +120,6 @@ def _find(name: str, offline: bool) -> tuple[Path, str | None]:
     raise ModelError(
         f"--base {name}: no such folder{hint}; a base is use-m3, a ./folder or ORG/NAME on the hub"
     )
-
-
-_TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "*.model", "vocab.json",
-               "whitespacetokenizer_config.json", "bag_of_words.json")  # fmt: skip
-
-
-def _check_tokenizer(name: str, folder: Path, files: dict[str, str]) -> None:
-    """A transformers folder without its tokenizer would be given an arbitrary one, or none."""
-    if not any(fnmatch(Path(x).name, pattern) for x in files for pattern in _TOKENIZERS):
-        raise ModelError(
-            f"--base {name}: {folder} contains no tokenizer (tokenizer.json, vocab.txt or a "
-            "sentencepiece .model); save the tokenizer with the model"
-        )
 
 
 def _limit(model: Any, longest: int) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from loopback_hub import Hub, point_at
+from loopback_hub import Hub, hub_on_loopback, point_at, refusal
 
 from harness.base.hub import Repository, UnreachableError
 from harness.errors import DataError, HarnessError, ModelError
@@ -18,10 +18,11 @@ COMMIT = "c" * 40
 @pytest.fixture
 def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """A hub that has one file."""
-    found = Hub({f"{COMMIT}/here.txt": b"content"})
-    point_at(found, tmp_path, monkeypatch)
-    yield found
-    found.close()
+    with hub_on_loopback() as found:
+        for kind in ("model", "dataset"):
+            found.put(kind, "org/set", {"here.txt": b"content"}, commit=COMMIT)
+        point_at(found, tmp_path, monkeypatch)
+        yield found
 
 
 def test_a_file_is_fetched_into_the_hubs_cache(served: Hub) -> None:
@@ -50,13 +51,13 @@ def test_what_the_hub_refuses_is_one_sentence(
     code: str,
     message: str,
 ) -> None:
-    served.refuses = status, code
+    served.refuses = refusal(status, code)
     with pytest.raises(error, match=message):
         Repository("org/set", COMMIT, kind).fetch(["here.txt"])
 
 
 def test_no_access_for_another_reason_is_not_called_an_unreachable_hub(served: Hub) -> None:
-    served.refuses = 403, "Other"
+    served.refuses = refusal(403, "Other")
     with pytest.raises(UnreachableError, match=r"the hub refuses access \(.*403"):
         Repository("org/set", COMMIT, "dataset").fetch(["here.txt"])
 

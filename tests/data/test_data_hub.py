@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from loopback_hub import Hub, point_at
+from loopback_hub import Hub, hub_on_loopback, point_at
 from tiny_miracl import write_miracl
 
 from harness.base.hub import Repository
@@ -28,16 +28,14 @@ def remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Hu
     """The tiny task's files on a hub, nothing at hand, and the task that names the hub."""
     write_miracl(tmp_path / "made", whole={"sw": 60, "yo": 60})
     made = tmp_path / "made"
-    files = {
-        f"{CORPUS if 'corpus' in p.parts[-2] else TOPICS}/"
-        f"{p.relative_to(made / 'data').as_posix()}": p.read_bytes()
-        for p in (made / "data").rglob("*")
-        if p.is_file()
-    }
+    topics: dict[str, bytes] = {}
+    corpus: dict[str, bytes] = {}
+    for p in (made / "data").rglob("*"):
+        if p.is_file():
+            files = corpus if "corpus" in p.parts[-2] else topics
+            files[p.relative_to(made / "data").as_posix()] = p.read_bytes()
     sums = "".join(
-        f'"{name.partition("/")[2]}" = "{hashlib.sha256(raw).hexdigest()}"\n'
-        for name, raw in files.items()
-        if name.startswith(TOPICS)
+        f'"{name}" = "{hashlib.sha256(raw).hexdigest()}"\n' for name, raw in topics.items()
     )
     text = (made / "tiny-miracl.toml").read_text()
     text = text.replace(
@@ -49,15 +47,16 @@ def remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Hu
     path = tmp_path / "elsewhere" / "tiny-miracl.toml"
     path.parent.mkdir()
     path.write_text(text)
-    found = Hub(files)
-    point_at(found, tmp_path, monkeypatch)
-    yield found, read_task(path)
-    found.close()
+    with hub_on_loopback() as found:
+        found.put("dataset", "org/topics", topics, commit=TOPICS)
+        found.put("dataset", "org/corpus", corpus, commit=CORPUS)
+        point_at(found, tmp_path, monkeypatch)
+        yield found, read_task(path)
 
 
 def downloaded(found: Hub) -> list[str]:
-    """Names of the files that were asked for, each once."""
-    return sorted({x.partition("/")[2] for x in found.requested})
+    """Names of the files that were downloaded, each once."""
+    return sorted({x.partition("/")[2].partition("/")[2] for x in found.downloads})
 
 
 def test_what_is_missing_comes_from_the_hub_and_is_verified(
@@ -71,13 +70,13 @@ def test_what_is_missing_comes_from_the_hub_and_is_verified(
     assert data.corpora["sw"].verified == "hub"
     assert len(downloaded(found)) == 4 and all("sw" in x for x in downloaded(found))
     assert told
-    found.requested.clear()
+    found.requests.clear()
     again = library.load(task, languages=("sw",), offline=True)
     assert again.digest == data.digest
     assert again.corpora["sw"].verified == "hub"
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert library.load(task, languages=("sw",)).digest == data.digest
-    assert found.requested == []
+    assert found.requests == []
 
 
 def test_offline_what_is_missing_names_the_command(remote: tuple[Hub, TaskSpec]) -> None:

@@ -1,0 +1,44 @@
+"""Adapters (LoRA and other methods of the package peft): small weights on top of a base model.
+
+An adapter's folder names its base, and sentence-transformers loads both. The base changes the
+vectors as much as the adapter does, so its files are facts of the model, too. The base is taken at
+its main branch, as sentence-transformers takes it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from harness.base.reading import read_object
+from harness.errors import ModelError
+from harness.models.fingerprint import digest_folder
+from harness.models.hub_snapshot import NAME, snapshot
+
+CONFIGURATION = "adapter_config.json"
+
+
+def base_facts(folder: Path, *, name: str, offline: bool) -> dict[str, Any] | None:
+    """Name, commit and digests of an adapter's base, which is fetched if needed.
+
+    ``None`` if the folder is not an adapter's.
+
+    Raises:
+        ModelError: the folder does not say what its base is, or the base cannot be had.
+    """
+    path = folder / CONFIGURATION
+    if not path.is_file():
+        return None
+    stated = read_object(path, ModelError).get("base_model_name_or_path")
+    if not isinstance(stated, str) or not stated:
+        raise ModelError(f"{name}: {path} does not name the adapter's base model")
+    local = Path(stated).expanduser()
+    if local.is_dir():
+        return {"name": stated, "revision": None, "files": digest_folder(local)}
+    if NAME.fullmatch(stated) is None:
+        raise ModelError(f"{name} is an adapter for {stated}: there is no such folder")
+    try:
+        found = snapshot(stated, None, offline=offline)
+    except ModelError as error:
+        raise ModelError(f"{name} is an adapter for {error}") from error
+    return {"name": stated, "revision": found.name, "files": digest_folder(found)}
