@@ -140,12 +140,13 @@ def run(
 @study.command(short_help="Tables, plots and a page from a study's folder.")
 @click.argument("folder", type=FOLDER, metavar="DIR")
 @click.option("--output", type=FOLDER, metavar="DIR", help="Folder for the page.  [DIR/report]")
-def report(folder: Path, output: Path | None) -> None:
+@click.option("--png/--no-png", default=True, help="Plots as PNG too.  [--png]")
+def report(folder: Path, output: Path | None, png: bool) -> None:
     """Make the page of the study in DIR, finished or not."""
     from harness.study.report import write_report
     from harness.study.results import load_results
 
-    click.echo(write_report(load_results(folder), output or folder / "report"))
+    click.echo(write_report(load_results(folder), output or folder / "report", png=png))
 
 
 @study.command(short_help="List the pages of studies in a folder.")

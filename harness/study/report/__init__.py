@@ -10,7 +10,7 @@ PAGE = "index.md"
 """Name of the page."""
 
 
-def write_report(results: Results, output: str | Path) -> Path:
+def write_report(results: Results, output: str | Path, *, png: bool = True) -> Path:
     """Write page, tables and plots; the same results give the same bytes.
 
         OUTPUT/index.md          the page
@@ -20,6 +20,7 @@ def write_report(results: Results, output: str | Path) -> Path:
     Args:
         results: of a study, finished or not: missing trials are listed on the page.
         output: folder, created if missing.
+        png: whether plots are written as PNG too.
 
     Returns:
         The page.
@@ -44,7 +45,7 @@ def write_report(results: Results, output: str | Path) -> Path:
         )
     folder = Path(output)
     findings = find(results)
-    plots = draw(findings)
+    plots = draw(findings, png=png)
     for plot in plots:
         for form, raw in plot.files.items():
             write_atomically(folder / "plots" / f"{plot.name}.{form}", raw)

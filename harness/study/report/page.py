@@ -52,7 +52,8 @@ def page(findings: Findings, passages: Sequence[Passage], plots: Sequence[Plot])
 
 def _figure(plot: Plot) -> str:
     image = f"![{escaped(plot.title)}](plots/{plot.name}.svg)"
-    return f"{image}\n\n{escaped(plot.caption)} ([PNG](plots/{plot.name}.png))\n"
+    png = f" ([PNG](plots/{plot.name}.png))" if "png" in plot.files else ""
+    return f"{image}\n\n{escaped(plot.caption)}{png}\n"
 
 
 def _marks(findings: Findings) -> Iterator[str]:

@@ -41,7 +41,7 @@ def scores(axes: Any, findings: Findings, panel: Panel, measure: str) -> None:
     layout, score_table = findings.layout, panel.score_table
     at = (score_table.groups.index(panel.group), score_table.measures.index(measure))
     if layout.axis is None:
-        _dots(axes, findings, panel, at)
+        _dots(axes, findings, panel, at, measure)
         return
     looks = style.looks(layout)
     offsets = _offsets([x for x in layout.series if not x.level], layout)
@@ -50,14 +50,14 @@ def scores(axes: Any, findings: Findings, panel: Panel, measure: str) -> None:
         if series.level:
             found = findings.values.get((score_table.name, layout.place(series, None)))
             if found is not None:
-                levels.append((_numbers(found, at), looks[series], series.label))
+                levels.append((_numbers(found, at, measure), looks[series], series.label))
             continue
         rows, dots = [], []
         for x, point in zip(style.scaled_x(layout), layout.points, strict=True):
             place = layout.place(series, point)
             found = findings.values.get((score_table.name, place))
             if found is not None and not np.isnan(found.value[at]):
-                rows.append((x, *_numbers(found, at)))
+                rows.append((x, *_numbers(found, at, measure)))
                 dots += [(x, float(v.values[at])) for v in score_table.cells[place].values()]
         if rows:
             shift = _shifted(axes, offsets[series])
@@ -69,7 +69,7 @@ def scores(axes: Any, findings: Findings, panel: Panel, measure: str) -> None:
                 )  # fmt: skip
                 _cover(axes, np.array(dots))
     for number, model in enumerate(score_table.references):
-        numbers = _numbers(findings.references[score_table.name, model], at)
+        numbers = _numbers(findings.references[score_table.name, model], at, measure)
         levels.append((numbers, style.reference_look(number), untrained(model)))
     _levels(axes, levels)
     _curves(axes, findings, panel, measure)
@@ -116,10 +116,10 @@ def differences(
                 markerfacecolor="white",
             )  # fmt: skip
     if layout.axis is None:
-        axes.axvline(0, color="0.2", linewidth=0.8)
+        axes.axvline(0, color=style.INK, linewidth=0.8)
         _rows(axes, [x.label for x in series])
         return
-    axes.axhline(0, color="0.2", linewidth=0.8)
+    axes.axhline(0, color=style.INK, linewidth=0.8)
     _levels(axes, levels)
     style.set_x(axes, layout, small=panel.small)
     axes.autoscale_view(scalex=False)
@@ -133,8 +133,8 @@ def retention(axes: Any, findings: Findings, panel: Panel, measure: str) -> None
     found = [x for x in findings.retained if x.score_table is score_table]
     for row, one in enumerate(found):
         value, low, high = (float(x[m]) for x in (one.ratio.value, one.ratio.low, one.ratio.high))
-        _dot(axes, row, (value, low, high), looks[one.series])
-    axes.axvline(1, color="0.2", linewidth=0.8)
+        _dot(axes, row, (value, max(low, 0.0), high), looks[one.series])
+    axes.axvline(1, color=style.INK, linewidth=0.8)
     _rows(axes, [f"{x.series.label}, {wording.named(x.away)}" for x in found])
 
 
@@ -152,8 +152,14 @@ def _effect(x: Compared) -> _Numbers:
     return (factor * x.effect.difference, factor * x.effect.low, factor * x.effect.high)
 
 
-def _numbers(found: Crossed, at: tuple[int, int]) -> _Numbers:
-    return (float(found.value[at]), float(found.low[at]), float(found.high[at]))
+def _numbers(found: Crossed, at: tuple[int, int], measure: str) -> _Numbers:
+    """A mean with its interval, which ends where the measure does.
+
+    Its ends are computed from a spread over few seeds, which knows nothing of that.
+    """
+    least, most = wording.bounds(measure)
+    low, high = np.clip((found.low[at], found.high[at]), least, most)
+    return (float(found.value[at]), float(low), float(high))
 
 
 def _shifted(axes: Any, points: float) -> Any:
@@ -226,7 +232,7 @@ def _curves(axes: Any, findings: Findings, panel: Panel, measure: str) -> None:
             )  # fmt: skip
 
 
-def _dots(axes: Any, findings: Findings, panel: Panel, at: tuple[int, int]) -> None:
+def _dots(axes: Any, findings: Findings, panel: Panel, at: tuple[int, int], measure: str) -> None:
     """Without an x axis: a row per arm and reference."""
     layout, score_table = findings.layout, panel.score_table
     names: list[str] = []
@@ -234,7 +240,7 @@ def _dots(axes: Any, findings: Findings, panel: Panel, at: tuple[int, int]) -> N
         place = layout.place(series, None)
         found = findings.values.get((score_table.name, place))
         if found is not None:
-            _dot(axes, len(names), _numbers(found, at), look)
+            _dot(axes, len(names), _numbers(found, at, measure), look)
             seeds = [float(v.values[at]) for v in score_table.cells[place].values()]
             axes.scatter(
                 seeds, [len(names) + 0.22] * len(seeds), s=7, color=look.colour, alpha=0.6,
@@ -243,7 +249,12 @@ def _dots(axes: Any, findings: Findings, panel: Panel, at: tuple[int, int]) -> N
             names.append(series.label)
     for number, model in enumerate(score_table.references):
         look = style.Look(style.reference_look(number).colour, "s", "-")
-        _dot(axes, len(names), _numbers(findings.references[score_table.name, model], at), look)
+        _dot(
+            axes,
+            len(names),
+            _numbers(findings.references[score_table.name, model], at, measure),
+            look,
+        )
         names.append(untrained(model))
     _rows(axes, names)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from textwrap import fill
 from typing import Any
 
@@ -24,14 +24,16 @@ _DOTS = f"with {_INTERVALS}; small dots are single seeds, level lines have no su
 
 @dataclass(frozen=True)
 class Plot:
-    """One figure in both forms."""
+    """One figure."""
 
     name: str
     """Of its files, without ending."""
     title: str
-    """For those who cannot see it."""
+    """What it shows, for those who cannot see it."""
     caption: str
     files: dict[str, bytes]
+    """Ending -> contents."""
+    figure: Any = None
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,8 @@ class _Kind:
     """Values run from left to right, and rows are arms."""
 
 
-def draw(findings: Findings) -> list[Plot]:
-    """All plots, in the order of the page.
+def draw(findings: Findings, *, png: bool = True) -> list[Plot]:
+    """All plots, in the order of the page; ``png``: in that form too.
 
     Raises:
         UsageError: matplotlib is not installed.
@@ -56,7 +58,8 @@ def draw(findings: Findings) -> list[Plot]:
     import matplotlib as mpl
 
     with mpl.rc_context(style.RC):
-        return [x for measure in findings.measures for x in _of_measure(findings, measure)]
+        figures = [x for measure in findings.measures for x in _of_measure(findings, measure)]
+        return [replace(x, files=style.saved(x.figure, png=png), figure=None) for x in figures]
 
 
 def _of_measure(findings: Findings, measure: str) -> Iterator[Plot]:
@@ -178,8 +181,25 @@ def _figure(findings: Findings, measure: str, kind: _Kind, drawn: Sequence[Panel
             ncols=_side_by_side(names, width * across),
         )  # fmt: skip
     slug = measure.replace("@", "-at-").replace("_", "-")
-    title = kind.caption.split(", ")[0]
-    return Plot(f"{slug}{kind.suffix}", title, _caption(kind, drawn), style.saved(figure))
+    described = _described(findings, kind, drawn, _in_order(findings, handles))
+    return Plot(f"{slug}{kind.suffix}", described, _caption(kind, drawn), {}, figure)
+
+
+def _described(
+    findings: Findings, kind: _Kind, drawn: Sequence[Panel], names: Sequence[str]
+) -> str:
+    """For those who cannot see a plot: what is drawn, over what, for whom, in which panels."""
+    layout = findings.layout
+    over = "" if kind.flat or layout.axis is None else f" by {layout.axis_label}"
+    panels = [x.title.replace("\n", ", ") for x in drawn]
+    where = f"{len(panels)} panels" if len(panels) > _NAMED else f"{listed(panels)}"
+    of = f", for {listed(list(names))}" if names else ""
+    what = kind.caption.split(", ")[0]
+    return f"Plot of {what}{over}{of} ({where}); the numbers are in the tables of this page"
+
+
+_NAMED = 4
+"""Panels that a description names."""
 
 
 def _in_order(findings: Findings, names: Iterable[str]) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,14 +21,23 @@ _PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#
 _KNOWN = {"mono": 0, "cross": 1, "hybrid": 2}
 _MARKERS = "os^DvPX"
 _DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 1.5, 1.5, 1.5)))
-_GREYS = ("0.25", "0.5", "0.65")
+_GREYS = ("0.45", "0.55", "0.65")
+INK = "#767676"
+"""Of text and axes: readable on white and on black, as plots have no background of their own."""
 DPI = 150
 LETTER = 0.075
 """Inches that a letter takes, about."""
 _ATTRIBUTE = re.compile(r'="[^"]*"')
+_FONTS = re.compile(r"font-family: 'DejaVu Sans'[^;\"]*")
+_STYLE = re.compile(r'style="([^"]*)"')
+_IDS = re.compile(r' id="[A-Za-z.0-9]+_[0-9]+"')
+"""Matplotlib's names of groups, which nothing refers to."""
 _LONG = re.compile(r"-?\d+\.\d{3,}")
 RC: dict[str, Any] = {
     "font.size": 9,
+    **dict.fromkeys(
+        ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK
+    ),
     # Matplotlib's own, and for who has not got it those of like widths.
     "font.sans-serif": ["DejaVu Sans", "Verdana", "sans-serif"],
     "axes.titlesize": 9.5,
@@ -154,21 +164,41 @@ def new_figure(width: float, height: float) -> Any:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def saved(figure: Any) -> dict[str, bytes]:
-    """The figure as ``svg`` and ``png``, the same bytes for the same figure."""
+def saved(figure: Any, *, png: bool = True) -> dict[str, bytes]:
+    """The figure as ``svg`` and, if asked for, ``png``: the same bytes for the same figure.
+
+    It has no background, so that a page's own shows.
+    """
     from PIL import Image
 
     drawn, pixels, small = io.BytesIO(), io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None})
-    figure.set_layout_engine("none")  # what it found stays as it is
-    figure.savefig(pixels, format="png", dpi=DPI)
-    # Few colours are used, and a palette of them is a third of the size.
-    image = Image.open(pixels).convert("RGB")
-    image.quantize(128, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
-    # A hundredth of a point is more than anyone sees, and half of the size.
-    text = _ATTRIBUTE.sub(
-        lambda found: _LONG.sub(lambda x: f"{float(x[0]):.2f}", found[0]), drawn.getvalue().decode()
+    figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
+    files = {"svg": _compact(drawn.getvalue().decode()).encode()}
+    if png:
+        figure.set_layout_engine("none")  # what it found stays as it is
+        figure.savefig(pixels, format="png", dpi=DPI, transparent=True)
+        # Few colours are used, and a palette of them is a third of the size.
+        image = Image.open(pixels).convert("RGBA")
+        method = Image.Quantize.FASTOCTREE  # the one that keeps transparency
+        image.quantize(128, method, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+        files["png"] = small.getvalue()
+    return files
+
+
+def _compact(text: str) -> str:
+    """An SVG without what nobody sees: half of its size."""
+    # A hundredth of a point is more than anyone sees.
+    text = _ATTRIBUTE.sub(lambda found: _LONG.sub(lambda x: f"{float(x[0]):.2f}", found[0]), text)
+    # A dozen names of fonts stand at every text.
+    text = _FONTS.sub("font-family: 'DejaVu Sans', Verdana, sans-serif", text)
+    text = _IDS.sub("", text)
+    # Few styles stand at many elements: each is written once.
+    counts = Counter(_STYLE.findall(text))
+    names = {x: f"s{i}" for i, (x, n) in enumerate(sorted(counts.items())) if n > 2}
+    text = _STYLE.sub(
+        lambda found: f'class="{names[found[1]]}"' if found[1] in names else found[0], text
     )
-    # Indents are a tenth of what is left, and Git would complain of spaces at the end of lines.
-    lines = "\n".join(x.strip() for x in text.split("\n"))
-    return {"svg": lines.encode(), "png": small.getvalue()}
+    rules = "\n".join(f".{name}{{{rule}}}" for rule, name in names.items())
+    text = text.replace("</style>", f"{rules}\n</style>", 1)
+    # Git would complain of spaces at the end of lines; indents are a tenth of what is left.
+    return "\n".join(x.strip() for x in text.split("\n"))

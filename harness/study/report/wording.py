@@ -20,6 +20,17 @@ def in_ranks(measure: str) -> bool:
     return measure == "rank_distance"
 
 
+_SIGNED = frozenset(("map_change_without_own", "mean_rank_correlation", "ndcg_drop"))
+"""Measures that can be below 0."""
+
+
+def bounds(measure: str) -> tuple[float, float]:
+    """The least and the greatest value that a measure can have."""
+    if in_ranks(measure):
+        return 0.0, float("inf")
+    return (-1.0 if measure.partition("@")[0] in _SIGNED else 0.0), 1.0
+
+
 def unit(measure: str) -> str:
     """Of a difference."""
     return "ranks" if in_ranks(measure) else "points"
