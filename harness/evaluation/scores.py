@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ from harness.metrics.ranks import RelevantRanks
 from harness.search.results import SearchResult
 from harness.stats.means import MacroMean, group_means
 from harness.stats.per_query import PerQuery
+
+Qrels: TypeAlias = Mapping[str, Mapping[str, int]]
 
 LANGUAGES_DEPTH = 10
 """Depth of the language matrix, the cutoff of the other measures."""
@@ -38,6 +40,7 @@ def _rows_by_kind(
     query_language: int,
     agreement: NDArray[np.float64] | None,
     deepest: int,
+    judged: _Judged | None,
 ) -> list[tuple[str, _LanguageRows]]:
     """Split one language's relevant passages into rows: per query and block, and per query (pool).
 
@@ -85,6 +88,10 @@ def _rows_by_kind(
             n_languages=max(len(pool.languages), query_language + 1),
         )
         queries_here = owner[pick[first]]
+        if judged is not None:
+            block_here = None if kinds == ("multi",) else here[first]
+            top_k_judged = judged.of(found, queries_here, block_here, pool)
+            relevant = replace(relevant, top_k_judged=top_k_judged)
         if kinds == ("multi",):
             relevant = replace(
                 relevant,
@@ -106,6 +113,53 @@ def _top_languages(top: NDArray[np.int32], pool: Pool, deepest: int) -> NDArray[
     return np.pad(languages, ((0, 0), (0, past)), constant_values=-1)
 
 
+@dataclass(frozen=True)
+class _Judged:
+    """Which passages are judged for the queries of one language."""
+
+    keys: NDArray[np.int64]
+    """Of each judged passage in the pool: query * N + column, ascending."""
+    deepest: int
+    """The largest cutoff of measures that need it."""
+
+    @classmethod
+    def among(cls, questions: Sequence[str], qrels: Qrels, pool: Pool, deepest: int) -> _Judged:
+        """From the judgements of ``questions``; judged passages outside the pool do not matter."""
+        keys = [
+            query * len(pool) + column
+            for query, question in enumerate(questions)
+            for passage in qrels.get(question, {})
+            if (column := pool.column.get(passage)) is not None
+        ]
+        return cls(np.sort(np.array(keys, np.int64)), deepest)
+
+    def of(
+        self,
+        found: SearchResult,
+        queries: NDArray[np.int64],
+        block: NDArray[np.int64] | None,
+        pool: Pool,
+    ) -> NDArray[np.int64]:
+        """:attr:`RelevantRanks.top_k_judged` of rows ``(R, k)``, each one of ``queries``.
+
+        ``block`` (R,) is the index of the passage language; ``None``: the pool of all languages.
+        The search keeps every ranking as deep as needed, so a shorter one is a whole pool.
+        """
+        top_ks = [(np.arange(len(queries)), found.top_k)]
+        if block is not None:
+            top_ks = [
+                (np.flatnonzero(block == i), found.block_top_k[x][0])
+                for i, x in enumerate(pool.languages)
+                if (block == i).any()
+            ]
+        out = np.full((len(queries), self.deepest), -1, np.int64)
+        for rows, top_k in top_ks:
+            columns = top_k[queries[rows], : self.deepest].astype(np.int64)
+            keys = queries[rows, None] * len(pool) + columns
+            out[rows, : columns.shape[1]] = np.isin(keys, self.keys)
+        return out
+
+
 def _narrow(numbers: int) -> type[np.signedinteger[Any]]:
     """The smallest dtype for numbers below ``numbers``: numpy radix-sorts short ones."""
     return np.int16 if numbers <= np.iinfo(np.int16).max else np.int64
@@ -118,11 +172,13 @@ def per_query(
     measures: Sequence[Measure],
     query_chars: Mapping[str, NDArray[np.int32]],
     agreement: Mapping[str, NDArray[np.float64]] | None = None,
+    qrels: Qrels | None = None,
 ) -> PerQuery:
     """Every measure for every query of every setting, except queries without a relevant passage.
 
     ``query_chars`` is query language -> (Q,) lengths of the texts. ``agreement`` is what
     :func:`harness.evaluation.agreement.question_agreement` gives, for the measure that needs it.
+    ``qrels`` is question -> {global passage id: grade}, for measures of judged passages.
     """
     questions: dict[str, int] = {}
     columns: dict[str, list[NDArray[Any]]] = {
@@ -133,6 +189,7 @@ def per_query(
     languages = list(pool.languages) + [x for x in found if x not in pool.languages]
     index = {s: i for i, s in enumerate(settings)}
     deepest = max([m.cutoff or 1 for m in measures if "top_k_languages" in m.needs], default=0)
+    judged_depth = max([m.cutoff or 1 for m in measures if "top_k_judged" in m.needs], default=0)
     last: tuple[str, ...] | None = None
     for language, ranks in found.items():
         # Parallel tasks have the same questions in every language.
@@ -141,7 +198,10 @@ def per_query(
             numbers = np.array([questions.setdefault(q, len(questions)) for q in last], np.int32)
         own = None if agreement is None else agreement[language]
         place = languages.index(language)
-        for kind, part in _rows_by_kind(ranks, pool, index, place, own, deepest):
+        known = None
+        if judged_depth and qrels is not None:
+            known = _Judged.among(ranks.relevant.questions, qrels, pool, judged_depth)
+        for kind, part in _rows_by_kind(ranks, pool, index, place, own, deepest, known):
             columns["setting"].append(part.kind_settings)
             columns["question"].append(numbers[part.row_query])
             columns["relevant"].append(np.diff(part.relevant.indptr).astype(np.int32))

@@ -66,16 +66,18 @@ def export_depth(options: RunOptions, pool: Pool) -> int:
     return (options.trec_depth or len(pool)) if options.trec else 0
 
 
-def top_k_depth(options: RunOptions, pool: Pool) -> int:
-    """Depth k within single settings, for exports and rerankers."""
-    return max(export_depth(options, pool), options.rerank_top if options.rerank else 0)
+def kept_depth(prepared: Prepared, options: RunOptions) -> int:
+    """Depth k within single settings that is needed after an export: for rerankers and measures."""
+    cutoffs = [m.cutoff or 1 for m in prepared.measures if "top_k_judged" in m.needs]
+    return max([options.rerank_top if options.rerank else 0, *cutoffs])
 
 
 def looked_at(prepared: Prepared, options: RunOptions) -> int:
     """Number of top passages per query needed after the search."""
     if options.top_k is not None:
         return options.top_k
-    cutoffs = [m.cutoff or 1 for m in prepared.measures if "top_k_languages" in m.needs]
+    of_top_k = {"top_k_languages", "top_k_judged"}
+    cutoffs = [m.cutoff or 1 for m in prepared.measures if of_top_k & {*m.needs}]
     return max([LANGUAGES_DEPTH, AGREEMENT_DEPTH, *cutoffs])
 
 
@@ -168,7 +170,7 @@ def search_dense(
     for x, texts in prepared.data.passages.items():
         passages[column_of[at : at + len(texts)]] = vectors["passage", x]
         at += len(texts)
-    depth = top_k_depth(options, pool)
+    depth = max(export_depth(options, pool), kept_depth(prepared, options))
     top, tops = max(looked_at(prepared, options), depth), _block_tops(prepared, depth)
     dense = DenseScores(passages, options.model.device or "cpu", rows=rows)
     scores = {x: dense.of(vectors["query", x]) for x in prepared.relevant}
@@ -231,7 +233,7 @@ def search_shards(
     device = options.model.device or "cpu"
     whole = sum(len(s) for held in shards.values() for s in held)
     exported = (options.trec_depth or whole) if options.trec else 0
-    depth = max(exported, options.rerank_top if options.rerank else 0)
+    depth = max(exported, kept_depth(prepared, options))
     searches: dict[str, set[str]] = {x: set() for x in prepared.relevant}
     for s in prepared.settings:
         searches[s.query_language] |= (
@@ -282,7 +284,7 @@ def search_lexical(
     in_file_order = [t for x in data.passages.values() for t in x.texts]
     passages = [in_file_order[i] for i in pool.rows]
     texts = {x: prepared.query_texts(x) for x in prepared.relevant}
-    depth = top_k_depth(options, pool)
+    depth = max(export_depth(options, pool), kept_depth(prepared, options))
     queries = sum(len(g.questions) for g in prepared.relevant.values())
     apart = getattr(model, "pool_matters", True)
     passes = 1 + len(pool.languages) if apart else 1

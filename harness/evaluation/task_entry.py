@@ -96,7 +96,13 @@ def score(prepared: Prepared, searched: Searched) -> tuple[PerQuery, dict[str, A
         for x in prepared.relevant
     }
     table = per_query(
-        found, prepared.pool, prepared.settings, prepared.measures, chars, searched.agreement
+        found,
+        prepared.pool,
+        prepared.settings,
+        prepared.measures,
+        chars,
+        searched.agreement,
+        prepared.data.qrels,
     )
     means = setting_means(table)
     queries = np.bincount(table.setting, minlength=len(table.settings))

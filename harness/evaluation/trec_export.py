@@ -17,7 +17,7 @@ from harness.data.task_data import global_id
 from harness.data.trec import Ranking, write_qrels, write_run
 from harness.evaluation.layout import Prepared
 from harness.evaluation.options import RunOptions
-from harness.evaluation.search_stage import cut, export_depth, looked_at
+from harness.evaluation.search_stage import cut, export_depth, kept_depth, looked_at
 from harness.search.results import SearchResult
 
 
@@ -100,7 +100,7 @@ class Exporter:
         with self.stages.stage("export"):
             folder, depth = options.trec / task.spec.name, export_depth(options, task.pool)
             TrecExport(folder, task, self.tag, depth).write(found)
-        kept = options.rerank_top if options.rerank else 0
+        kept = kept_depth(task, options)
         return cut(found, max(looked_at(task, options), kept), kept)
 
     def summary(self, task: Prepared) -> dict[str, Any] | None:

@@ -64,15 +64,15 @@ def families() -> dict[str, Family]:
     return found
 
 
-_IR_MEASURES = {"AP": "map", "nDCG": "ndcg", "R": "recall", "RR": "mrr"}
-"""Names that ir_measures has for measures of ours."""
+_IR_MEASURES = {"AP": "map", "Judged": "judged", "nDCG": "ndcg", "R": "recall", "RR": "mrr"}
+"""ir_measures' names of our measures."""
 
 
 def parse_measure(name: str) -> Measure:
     """Return the measure called ``name``: ``"ndcg@10"``, ``"map"``, ``"rank_distance"``.
 
-    The names that ir_measures has for the same are taken too: ``"nDCG@10"``, ``"AP"``, ``"R@100"``,
-    ``"RR@10"``.
+    ir_measures' names are accepted too: ``"nDCG@10"``, ``"AP"``, ``"R@100"``, ``"RR@10"``,
+    ``"Judged@10"``.
 
     Raises:
         UsageError: no such measure, or a cutoff that is missing, superfluous or not a whole number

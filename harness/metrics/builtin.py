@@ -35,9 +35,13 @@ def _languages(relevant: RelevantRanks) -> tuple[IntArray, IntArray, IntArray, I
     )
 
 
-def _top_k(relevant: RelevantRanks, k: int) -> IntArray:
-    """Languages of the top k."""
-    top_k = _have(relevant.top_k_languages)
+def _top_k(top_k: IntArray | None, k: int) -> IntArray:
+    """The first k columns of a ``(Q, K)`` field about the top passages.
+
+    Raises:
+        UsageError: K is below k.
+    """
+    top_k = _have(top_k)
     if top_k.shape[1] < k:
         raise UsageError(
             f"only the top {top_k.shape[1]} of each ranking was kept; a cutoff of {k} needs more"
@@ -49,7 +53,7 @@ def _top(base: str, label: str, column: int, better: Better | None) -> Family:
     """One column of the four-way split."""
 
     def function(relevant: RelevantRanks, _: int | None) -> FloatArray:
-        top = _top_k(relevant, 1)[:, 0]
+        top = _top_k(relevant.top_k_languages, 1)[:, 0]
         table = bias.top_split(
             relevant.ranks, relevant.indptr, top, _have(relevant.query_languages)
         )
@@ -65,13 +69,15 @@ def _scaled_rank_distance(relevant: RelevantRanks, _: int | None) -> FloatArray:
 
 
 def _own_share(relevant: RelevantRanks, k: int | None) -> FloatArray:
-    shares = exposure.language_shares(_top_k(relevant, _have(k)), _have(relevant.n_languages))
+    shares = exposure.language_shares(
+        _top_k(relevant.top_k_languages, _have(k)), _have(relevant.n_languages)
+    )
     return shares[range(relevant.queries), _have(relevant.query_languages)]
 
 
 def _rank_fairness(relevant: RelevantRanks, k: int | None) -> FloatArray:
     return exposure.rank_fairness(
-        _top_k(relevant, _have(k)),
+        _top_k(relevant.top_k_languages, _have(k)),
         _have(relevant.relevant_languages),
         relevant.indptr,
         _have(relevant.n_languages),
@@ -130,6 +136,14 @@ RETRIEVAL: tuple[Family, ...] = (
     _at("recall", "Recall", retrieval.recall),
     _at("precision", "Precision", retrieval.precision),
     _at("success", "Success", retrieval.success),
+    Family(
+        "judged",
+        "Judged",
+        lambda g, k: retrieval.judged(_top_k(g.top_k_judged, _have(k)), _have(k)),
+        better=None,
+        cutoff="required",
+        needs=("top_k_judged",),
+    ),
     Family(
         "mrr",
         "MRR",

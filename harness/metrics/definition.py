@@ -59,6 +59,7 @@ def _probe(depth: int) -> RelevantRanks:
         relevant_languages=np.array([x for owners in _OWNERS for x in owners], np.int64),
         query_languages=(queries % LANGUAGES).astype(np.int64),
         top_k_languages=((queries[:, None] + places**2 // 3) % LANGUAGES).astype(np.int64),
+        top_k_judged=((queries[:, None] + places) % 3 == 0).astype(np.int64),
         rank_correlation=(queries - 3) / 10,
         n_languages=LANGUAGES,
     )

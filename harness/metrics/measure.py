@@ -32,7 +32,7 @@ class Family:
     kinds: tuple[Kind, ...] = KINDS
     """The kinds of setting it is defined for."""
     needs: tuple[str, ...] = ()
-    """Fields of :class:`RankedGolds` beyond ranks and indptr that must not be ``None``."""
+    """Fields of :class:`RelevantRanks` beyond ranks and indptr that must not be ``None``."""
     refusal: Callable[[RelevantRanks], str | None] | None = None
     """Returns why it is not informative for such data, or ``None``."""
 

@@ -33,6 +33,9 @@ class RelevantRanks:
     """``(Q,)``: language number of each query."""
     top_k_languages: IntArray | None = None
     """``(Q, k)``: language number of the passage at each of the top k ranks; -1 past the pool."""
+    top_k_judged: IntArray | None = None
+    """``(Q, k)``: whether the passage at each of the top k ranks is judged for the query: 1 or 0;
+    -1 past the pool."""
     rank_correlation: NDArray[np.float64] | None = None
     """``(Q,)``: :func:`harness.metrics.consistency.mean_rank_correlation`, which needs scores."""
     own_ranks: IntArray | None = None
@@ -51,6 +54,7 @@ class RelevantRanks:
             ("own_ranks", relevant),
             ("query_languages", queries),
             ("top_k_languages", queries),
+            ("top_k_judged", queries),
             ("rank_correlation", queries),
         ):
             given = getattr(self, name)

@@ -64,6 +64,21 @@ def success(ranks: IntArray, indptr: IntArray, k: int) -> FloatArray:
     return np.where(np.isnan(first), np.nan, first <= k)
 
 
+def judged(top_k_judged: IntArray, k: int) -> FloatArray:
+    """Share of the top ``k`` that is judged, relevant or not; ``(Q,)``.
+
+    Where it is low, the other measures say little: an unjudged passage counts as not relevant. A
+    pool of fewer than ``k`` passages is divided by its size. Source: ir_measures' ``Judged@k``.
+
+    Args:
+        top_k_judged: ``(Q, at least k)``: 1 if the passage at the rank is judged, 0 if it is not,
+            -1 past the end of the pool.
+        k: the cutoff.
+    """
+    top = top_k_judged[:, :k]
+    return divide((top == 1).sum(axis=1), (top >= 0).sum(axis=1))
+
+
 def reciprocal_rank(ranks: IntArray, indptr: IntArray, k: int | None = None) -> FloatArray:
     """``1 / rank`` of the first relevant passage; 0 if it is below ``k``. Its mean is MRR@k.
 

@@ -6,10 +6,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import ir_measures
 import pytest
 from tiny import LANGUAGES, WordBag, write_task
 
 import harness
+from harness.data.loading import load
+from harness.data.task import read_task
 from harness.data.trec import read_run
 
 
@@ -75,3 +78,57 @@ def test_shares_of_the_top_are_of_all_its_places(
         places = Counter(x for languages in rankings.values() for x in languages[:depth])
         wanted = {x: places[x] / (len(rankings) * depth) for x in LANGUAGES}
         assert top.share[language] == pytest.approx(wanted, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [("dense", {}), ("bm25", {}), ("dense", {"streamed": True})],
+    ids=["dense", "by index", "streamed"],
+)
+def test_judged_is_that_of_ir_measures(tmp_path: Path, model: str, options: dict[str, Any]) -> None:
+    """In every kind of setting, with judgements of grade 0 and a pool smaller than a cutoff."""
+    task = write_task(tmp_path, questions=6)
+    judgements = tmp_path / "data" / "qrels.tsv"
+    zeros = [f"q{n:02d}\ten\td{m:02d}\t0" for n in range(6) for m in range(n, n + 4)]
+    judgements.write_text("\n".join([judgements.read_text().strip(), *zeros]) + "\n")
+    record = harness.evaluate(
+        WordBag() if model == "dense" else "bm25",
+        tasks=[str(task)],
+        measures=("Judged@3", "judged@5", "judged@500"),
+        bias=False,
+        resamples=0,
+        trec=tmp_path / "trec",
+        trec_depth=0,
+        **options,
+    )
+    known = load(read_task(task)).qrels
+    table = record.per_query("tiny").set_index(["setting", "question"])
+    measures = {k: ir_measures.parse_measure(f"Judged@{k}") for k in (3, 5, 500)}
+    seen: set[float] = set()
+    for setting in table.index.unique(0):
+        run = read_run(tmp_path / "trec" / "tiny" / f"{setting.replace('/', '.')}.run")
+        # Ties in the order of the file: ir_measures breaks them by ascending id.
+        ordered = {
+            query.partition(":")[2]: {
+                passage: -float(place)
+                for place, (passage, _) in enumerate(
+                    sorted(scores.items(), key=lambda x: (x[1], x[0]), reverse=True)
+                )
+            }
+            for query, scores in run.items()
+        }
+        judged = {q: known[q] for q in ordered}
+        for x in ir_measures.iter_calc(list(measures.values()), judged, ordered):
+            k = next(k for k, measure in measures.items() if measure == x.measure)
+            found = table.loc[(setting, x.query_id), f"judged@{k}"]
+            assert found == pytest.approx(x.value, abs=1e-12), (setting, x)
+            seen.add(round(float(found), 6))
+    assert len(seen) > 5
+    assert "Judged@3" in str(record)
+
+
+def test_judged_has_its_depth_whatever_is_kept_besides(tmp_path: Path) -> None:
+    task = str(write_task(tmp_path))
+    options = {"tasks": [task], "measures": ("judged@5",), "bias": False, "resamples": 0}
+    few, all_ = (harness.evaluate(WordBag(), **options, top_k=k).per_query() for k in (2, None))
+    assert few.equals(all_)

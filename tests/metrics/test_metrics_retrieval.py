@@ -177,3 +177,12 @@ def test_single_gold_shortcut_equals_the_general_path() -> None:
 def test_unknown_measures_say_what_would_be_right(name: str, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         parse_measure(name)
+
+
+def test_judged_by_hand() -> None:
+    """Two of three judged; one of the two that a small pool has; nothing judged; no pool."""
+    flags = np.array([[1, 0, 1, 0], [0, 1, -1, -1], [0, 0, 0, 1], [-1, -1, -1, -1]])
+    relevant = RelevantRanks(np.array([1, 2, 5, 1]), np.arange(5), top_k_judged=flags)
+    found = parse_measure("Judged@3").per_query(relevant)
+    np.testing.assert_array_equal(found, [2 / 3, 1 / 2, 0.0, np.nan])
+    assert parse_measure("judged@3").name == "judged@3" and parse_measure("Judged@3").better is None
