@@ -48,6 +48,20 @@ def part(value: str | Sequence[int]) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+def numbers(value: str | Iterable[float]) -> tuple[float, ...]:
+    """``0,0.5,1``, or a sequence of numbers.
+
+    Raises:
+        UsageError: a word is not a number.
+    """
+    try:
+        return tuple(float(x) for x in (value.split(",") if isinstance(value, str) else value))
+    except ValueError:
+        raise UsageError(
+            f"{value!r} is not a list of numbers; write them with commas between, as in 0,0.5,1"
+        ) from None
+
+
 def languages(value: str | Iterable[str]) -> tuple[str, ...]:
     """Language codes: ``en,de``, or a sequence.
 

@@ -40,6 +40,8 @@ part = _read(option_text.part)
 kinds = _read(lambda value: option_text.some_of(value, KINDS))
 """``mono,multi`` as a tuple."""
 _languages = _read(option_text.languages)
+numbers = _read(option_text.numbers)
+"""``0,0.5,1`` as a tuple."""
 
 
 def renamed(words: tuple[str, ...], flag: str, example: str) -> dict[str, str]:

@@ -18,6 +18,7 @@ from harness.cli.options import (
     measures_option,
     memory_option,
     model_options,
+    numbers,
     offline_option,
     options_of,
     part,
@@ -76,7 +77,14 @@ from harness.errors import UnfinishedError
     "treatments",
     multiple=True,
     metavar="NAME",
-    help="balanced, or offset:FILE with parallel texts; can be repeated.",
+    help="balanced, or with parallel texts offset:FILE, center:FILE, shift:FILE@a, "
+    "shift-both:FILE@a, lir:FILE@r; can be repeated.",
+)
+@click.option(
+    "--sweep",
+    callback=numbers,
+    metavar="VALUES",
+    help="A record for each a or r of the --treatment, as in 0,0.5,1, and one table of all.",
 )
 @click.option(
     "--rerank",
@@ -140,6 +148,7 @@ def run(
     /,
     model: str | None,
     tasks: tuple[str, ...],
+    sweep: tuple[float, ...] | None,
     dry_run: bool,
     output: Path,
     verbose: bool,
@@ -168,6 +177,12 @@ def run(
             from harness.evaluation.dry_run import plan
 
             listings.print_plans(out, *plan(model or "default", chosen, options=options))
+            return
+        if sweep is not None:
+            from harness.evaluation.sweep import sweep as search_each
+
+            found = search_each(model or "default", chosen, options, sweep, output, progress)
+            listings.print_sweep(out, found, quiet=quiet)
             return
         try:
             record = stages.run(

@@ -23,7 +23,8 @@ from harness.data.task import Role
 from harness.evaluation.corpus_run import Shards, Vectors, read_corpora, shards_of
 from harness.evaluation.layout import Prepared, texts_of
 from harness.evaluation.options import RunOptions
-from harness.evaluation.postprocessing import PostProcessor, postprocess
+from harness.evaluation.postprocessing.apply import move_shards, move_vectors, moves_of
+from harness.evaluation.postprocessing.step import Fit, PostProcessor
 from harness.evaluation.search_stage import (
     Keep,
     Searched,
@@ -49,22 +50,33 @@ class Searchable(Protocol):
     def dimensions(self) -> int | None:
         """Dimensions of the vectors; ``None`` for systems without vectors."""
 
+    def postprocessed(self, steps: Sequence[PostProcessor], fit: Fit) -> Searchable:
+        """The same texts with their vectors and rankings post-processed; this one stays."""
+
     def search(self, options: RunOptions, progress: Progress, keep: Keep) -> Searched:
         """Rank every query's passages; ``keep`` gets each query language's result."""
 
 
 @dataclass(frozen=True)
 class InMemory:
-    """All vectors by (role, language); rankings of several languages may be balanced."""
+    """All vectors by (role, language)."""
 
     task: Prepared
     vectors: Vectors
-    balance: bool
+    balance: bool = False
+    """Whether rankings of several languages are balanced."""
 
     @property
     def dimensions(self) -> int:
         """Of the vectors."""
         return int(next(iter(self.vectors.values())).shape[1])
+
+    def postprocessed(self, steps: Sequence[PostProcessor], fit: Fit) -> InMemory:
+        """See :class:`Searchable`."""
+        balance = any(x.balances for x in steps)
+        moves = moves_of(steps, list(self.vectors), fit)
+        task = without_agreement(self.task) if balance else self.task
+        return InMemory(task, move_vectors(self.vectors, moves), balance)
 
     def search(self, options: RunOptions, progress: Progress, keep: Keep) -> Searched:
         """See :class:`Searchable`."""
@@ -78,15 +90,31 @@ class InShards:
     task: Prepared
     vectors: Vectors
     shards: Shards
+    balance: bool = False
+    """Whether rankings of several languages are balanced."""
 
     @property
     def dimensions(self) -> int:
         """Of the vectors."""
         return int(next(iter(self.vectors.values())).shape[1])
 
+    def postprocessed(self, steps: Sequence[PostProcessor], fit: Fit) -> InShards:
+        """See :class:`Searchable`."""
+        balance = any(x.balances for x in steps)
+        queries = {place: held for place, held in self.vectors.items() if place[0] == "query"}
+        moves = moves_of(steps, [*queries, *(("passage", x) for x in self.shards)], fit)
+        return InShards(
+            without_agreement(self.task) if balance else self.task,
+            move_vectors(queries, moves),
+            move_shards(self.shards, moves),
+            balance,
+        )
+
     def search(self, options: RunOptions, progress: Progress, keep: Keep) -> Searched:
         """See :class:`Searchable`."""
-        return search_shards(self.task, self.vectors, self.shards, options, progress, keep)
+        return search_shards(
+            self.task, self.vectors, self.shards, options, progress, keep, balance=self.balance
+        )
 
 
 @dataclass(frozen=True)
@@ -96,6 +124,10 @@ class ByIndex:
     task: Prepared
     model: LexicalModel
     dimensions: int | None
+
+    def postprocessed(self, steps: Sequence[PostProcessor], fit: Fit) -> ByIndex:
+        """Itself: there are no vectors to post-process, which is checked before the run starts."""
+        return self
 
     def search(self, options: RunOptions, progress: Progress, keep: Keep) -> Searched:
         """See :class:`Searchable`."""
@@ -122,7 +154,6 @@ def encode(
     run: TaskRun,
     options: RunOptions,
     store: Store | None,
-    postprocessors: Sequence[PostProcessor],
     progress: Progress,
 ) -> Iterator[Searchable]:
     """Encode a task's texts; the result can be searched within the block.
@@ -142,10 +173,18 @@ def encode(
             yield InShards(task, vectors, shards)
     else:
         with run.stages.stage("encode"):
-            made = encode_task(model, task, store, run.counts, progress)
-            vectors = dict(postprocess(postprocessors, made, model, store))
-        balance = any(p.balances for p in postprocessors)
-        yield InMemory(without_agreement(task) if balance else task, vectors, balance)
+            vectors = encode_task(model, task, store, run.counts, progress)
+        yield InMemory(task, vectors)
+
+
+def postprocess(
+    texts: Searchable, run: TaskRun, steps: Sequence[PostProcessor], fit: Fit
+) -> Searchable:
+    """``texts`` with the vectors and rankings post-processed; themselves without ``steps``."""
+    if not steps:
+        return texts
+    with run.stages.stage("encode"):
+        return texts.postprocessed(steps, fit)
 
 
 def _index(run: TaskRun, options: RunOptions, progress: Progress) -> ByIndex:

@@ -140,10 +140,16 @@ def portable_run(run: HowRun) -> HowRun:
     return HowRun(tasks=tasks, options=portable_options(run.options))
 
 
+_BEFORE_A_PATH = frozenset(
+    {"embeddings", "ctranslate2", "mteb", "offset", "center", "shift", "shift-both", "lir"}
+)
+"""Forms ``FORM:PATH`` of a value."""
+
+
 def portable_word(word: str) -> str:
     """An absolute path, alone or after ``FORM:``, without machine-specific folders."""
     form, colon, path = word.partition(":")
-    if form not in ("embeddings", "offset", "ctranslate2", "mteb"):
+    if form not in _BEFORE_A_PATH:
         form, colon, path = "", "", word
     absolute = Path(path).is_absolute() or PureWindowsPath(path).is_absolute()
     if path.startswith("~") or absolute:

@@ -13,11 +13,13 @@ from typing import cast
 from harness.base.progress import Progress, Silent, Stages
 from harness.data.task import TaskSpec
 from harness.evaluation.corpus_run import forget_begun
-from harness.evaluation.encode_stage import Searchable, TaskRun, encode
+from harness.evaluation.encode_stage import Searchable, TaskRun, encode, postprocess
 from harness.evaluation.layout import Prepared, choose_tasks, prepare
 from harness.evaluation.options import RunOptions
 from harness.evaluation.pipeline import postprocessed, reranked
-from harness.evaluation.postprocessing import PostProcessor, parse_postprocessors
+from harness.evaluation.postprocessing.apply import fit_for
+from harness.evaluation.postprocessing.specs import parse_postprocessors
+from harness.evaluation.postprocessing.step import PostProcessor
 from harness.evaluation.provenance import document_of, folder_name
 from harness.evaluation.query_rewriting import QueryRewriter, query_rewriters
 from harness.evaluation.record import Record
@@ -99,8 +101,9 @@ def evaluate_task(setup: Setup, run: TaskRun) -> list[Scored]:
     for rewriter in setup.rewriters:
         with run.stages.stage("queries"):
             run = replace(run, task=rewriter.apply(run.task, setup.progress))
-    with encode(run, setup.options, setup.store, setup.postprocessors, setup.progress) as texts:
-        searched = search(setup, run, texts)
+    with encode(run, setup.options, setup.store, setup.progress) as texts:
+        fit = fit_for(run.model, setup.store)
+        searched = search(setup, run, postprocess(texts, run, setup.postprocessors, fit))
     return score(setup, run, texts.dimensions, searched)
 
 

@@ -23,9 +23,9 @@ from harness.evaluation.layout import Prepared
 from harness.evaluation.options import RunOptions
 from harness.evaluation.scores import LANGUAGES_DEPTH
 from harness.models.base import LexicalModel
-from harness.search.balanced import balanced, rounds_for
+from harness.search.balanced import balanced, rounds_for, rounds_in
 from harness.search.corpus_rows import Shard
-from harness.search.exact import Decisions
+from harness.search.exact import Decider, Decisions
 from harness.search.in_memory import (
     DenseScores,
     check_memory,
@@ -181,10 +181,8 @@ def search_dense(
     def finished(found: SearchResult) -> SearchResult:
         if not balance:
             return keep(prepared, found)
-        x = found.language
-        plain = balanced(found, pool, scores[x].decider(compiled), scores[x].margin, top)
-        kept = {y: (h[:, :depth], s[:, :depth]) for y, (h, s) in plain.block_top_k.items()}
-        return keep(prepared, replace(plain, block_top_k={y: kept[y] for y in tops.get(x, {})}))
+        own = scores[found.language]
+        return keep(prepared, _balanced(found, pool, own.decider(compiled), own.margin, top, tops))
 
     queries = sum(len(g.questions) for g in prepared.relevant.values())
     if compiled:
@@ -223,8 +221,12 @@ def search_shards(
     options: RunOptions,
     progress: Progress,
     keep: Keep = keep_all,
+    *,
+    balance: bool = False,
 ) -> Searched:
     """Search corpora as they are stored in shards, with query vectors by (role, language).
+
+    With ``balance`` as :func:`search_dense`.
 
     Raises:
         DataError: a relevant passage is not among the passages.
@@ -239,6 +241,12 @@ def search_shards(
         searches[s.query_language] |= (
             set(shards) if s.passage_language is None else {s.passage_language}
         )
+    top, tops = max(looked_at(prepared, options), depth), _block_tops(prepared, depth)
+    pooled = {s.query_language for s in prepared.settings if s.passage_language is None}
+    sizes = np.array([sum(map(len, held)) for held in shards.values()])
+    if balance:
+        rounds = dict.fromkeys(shards, max(depth, rounds_in(sizes, top)))
+        searched_tops = tops | dict.fromkeys(pooled, rounds)
     search = ShardSearch(
         shards,
         {x: vectors["query", x] for x in prepared.relevant},
@@ -247,8 +255,8 @@ def search_shards(
             for x, relevant in prepared.relevant.items()
         },
         searches,
-        top=max(looked_at(prepared, options), depth),
-        block_tops=_block_tops(prepared, depth),
+        top=top,
+        block_tops=searched_tops if balance else tops,
         memory=_budget(options),
         device=device,
         threads=_threads(device),
@@ -260,11 +268,35 @@ def search_shards(
     progress.finish()
     relevant = {x: f.relevant for x, f in streamed.found.items()}
     laid_out = replace(prepared, pool=streamed.pool, relevant=relevant)
+    if balance:
+        found = {
+            x: _balanced(f, streamed.pool, *streamed.decider(x), top, tops) if x in pooled else f
+            for x, f in streamed.found.items()
+        }
+        kept = {x: keep(laid_out, f) for x, f in found.items()}
+        return Searched(laid_out, kept, None, streamed.decisions)
     query_vectors = {x: vectors["query", x] for x in prepared.relevant}
     scores_at = dense_scores_at(query_vectors, streamed.vectors, streamed.decisions, compiled=True)
     agreement = _agreement(prepared, streamed.found, scores_at)
     found = {x: keep(laid_out, f) for x, f in streamed.found.items()}
     return Searched(laid_out, found, agreement, streamed.decisions)
+
+
+def _balanced(
+    found: SearchResult,
+    pool: Pool,
+    decider: Decider,
+    margin: NDArray[np.float32],
+    top: int,
+    tops: Mapping[str, Mapping[str, int]],
+) -> SearchResult:
+    """``found`` balanced; of single languages it keeps only as deep a top k as ``tops`` says."""
+    plain = balanced(found, pool, decider, margin, top)
+    kept = {
+        y: (plain.block_top_k[y][0][:, :k], plain.block_top_k[y][1][:, :k])
+        for y, k in tops.get(found.language, {}).items()
+    }
+    return replace(plain, block_top_k=kept)
 
 
 def search_lexical(

@@ -23,8 +23,13 @@ from harness.search.results import SearchResult
 
 def rounds_for(pool: Pool, k: int) -> int:
     """Depth of each language's top k that the top ``k`` of a balanced ranking needs."""
+    return rounds_in(pool.sizes, k)
+
+
+def rounds_in(sizes: NDArray[np.int64], k: int) -> int:
+    """:func:`rounds_for` a pool with so many passages of each language."""
     rounds = 0
-    while np.minimum(pool.sizes, rounds).sum() < min(k, len(pool)):
+    while np.minimum(sizes, rounds).sum() < min(k, sizes.sum()):
         rounds += 1
     return rounds
 

@@ -129,6 +129,30 @@ class ShardDecider(Decider):
         return real_score(self.queries[query], found[0])
 
 
+class ColumnDecider(ShardDecider):
+    """A decider that is asked for columns of a pool; ``number_of`` (C,) are their passages."""
+
+    def __init__(
+        self,
+        queries: NDArray[np.float32],
+        corpus: Corpus,
+        longest: float,
+        decisions: Decisions,
+        number_of: NDArray[np.int64],
+    ) -> None:
+        super().__init__(queries, corpus, longest, decisions)
+        self._number_of = number_of
+
+    def _parts(
+        self, query: NDArray[np.int64], vector: NDArray[np.int64]
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32], Any, Any]]:
+        return super()._parts(query, self._number_of[vector])
+
+    def real(self, query: int, vector: int) -> Fraction:
+        """See :class:`harness.search.exact.Decider`."""
+        return super().real(query, int(self._number_of[vector]))
+
+
 def best_candidates(
     corpus: Corpus,
     language: int,

@@ -132,6 +132,17 @@ def lengths(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
     return length
 
 
+def along(vectors: NDArray[np.float64], direction: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n,) inner products of (n, d) ``vectors`` with ``direction`` (d,).
+
+    Summed in the order of :func:`inner`, so that a row's does not depend on the rows around it.
+    """
+    out = np.empty(len(vectors))
+    for rows in _chunks(len(vectors), vectors.shape[1]):
+        out[rows] = _fold(vectors[rows] * direction)
+    return out
+
+
 def normalised(
     vectors: NDArray[np.float32], out: NDArray[np.float32] | None = None
 ) -> NDArray[np.float32]:

@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from harness.base.progress import resident_memory
 from harness.data.pool import Pool, RelevantPassages
 from harness.errors import DataError, UsageError
-from harness.search.candidates import Corpus, PassQueries, ShardDecider
+from harness.search.candidates import ColumnDecider, Corpus, PassQueries, ShardDecider
 from harness.search.corpus_rows import PassageRows, Shard
-from harness.search.exact import Decisions, check_lengths, inner, product_error
+from harness.search.exact import Decider, Decisions, check_lengths, inner, product_error
 from harness.search.one_language import Scanned, scan, scan_bytes
 from harness.search.results import SearchResult
 from harness.search.streamed_queries import AllQueries, Judged, TopPassages, language_of
@@ -52,6 +52,8 @@ class Streamed:
     """Vectors (n, d) of columns (n,), read again from their shards."""
     decisions: Decisions
     """Counts of decisions beyond float32 so far."""
+    decider: Callable[[str], tuple[Decider, NDArray[np.float32]]]
+    """For columns and a query language's queries, with their margins (Q,)."""
 
 
 class ShardSearch:
@@ -337,13 +339,19 @@ class ShardSearch:
                 },
             )
         row_of = np.concatenate(known)[pool.rows]
+        number_of = self._corpus.starts[pool.language_of] + row_of
 
         def vectors(columns: NDArray[np.int64]) -> NDArray[np.float32]:
-            return self._corpus.vectors(
-                self._corpus.starts[pool.language_of[columns]] + row_of[columns]
-            )
+            return self._corpus.vectors(number_of[columns])
 
-        return Streamed(pool, found, vectors, self._decisions)
+        def decider(language: str) -> tuple[Decider, NDArray[np.float32]]:
+            queries = asked.vectors[asked.span(language)]
+            of_columns = ColumnDecider(
+                queries, self._corpus, self._longest, self._decisions, number_of
+            )
+            return of_columns, 2 * product_error(queries, self._longest)
+
+        return Streamed(pool, found, vectors, self._decisions, decider)
 
 
 def search_shards(

@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tiny
+import tiny_miracl
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import harness
+from harness.cli import main
 from harness.data.pool import Pool, RelevantPassages
+from harness.data.task import find_task
 from harness.data.trec import read_qrels, read_run
 from harness.errors import DataError, UsageError
-from harness.evaluation.postprocessing import Offset, parse_postprocessor
+from harness.evaluation.layout import prepare
+from harness.evaluation.options import RunOptions
+from harness.evaluation.postprocessing.apply import move_vectors, moves_of
+from harness.evaluation.postprocessing.move import Move
+from harness.evaluation.postprocessing.offset import Offset
+from harness.evaluation.postprocessing.specs import parse_postprocessor
+from harness.evaluation.postprocessing.step import Fit
 from harness.evaluation.record import Record
+from harness.evaluation.sweep import sweep
 from harness.search.balanced import balanced, rounds_for
 from harness.search.in_memory import DenseScores
 from harness.search.tiles import rank
@@ -90,6 +102,11 @@ def parallel(path: Path, rows: int = 100, **change: object) -> Path:
     return path
 
 
+def moved(step: Any, vectors: Any, encode: Any, *, cosine: bool) -> Any:
+    """``vectors`` after one step."""
+    return move_vectors(vectors, moves_of([step], list(vectors), Fit(encode, cosine)))
+
+
 def test_offsets_bring_the_languages_means_together(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     shift = {"en": rng.normal(size=8), "de": rng.normal(size=8)}
@@ -100,26 +117,29 @@ def test_offsets_bring_the_languages_means_together(tmp_path: Path) -> None:
         return (meaning + shift[language]).astype(np.float32)
 
     offset = parse_postprocessor(f"offset:{parallel(tmp_path / 'p.jsonl')}", ("en", "de"))
-    assert isinstance(offset, Offset) and set(offset.texts) == {"en", "de"}
+    assert isinstance(offset, Offset) and set(offset.texts.sides) == {"en", "de"}
     texts = ["a"] * 40
     before = {(r, x): encode(r, x, texts) for r in ("query", "passage") for x in shift}
-    after = offset.vectors(before, encode, cosine=False)
+    after = moved(offset, before, encode, cosine=False)
     for role in ("query", "passage"):
         np.testing.assert_allclose(after[role, "en"], after[role, "de"], atol=1e-5)
         # The middle of the languages stays where it was.
         middle = [sum(v[role, x].mean(0) for x in shift) / 2 for v in (before, after)]
         np.testing.assert_allclose(*middle, atol=1e-5)
-    unit = offset.vectors(before, encode, cosine=True)
-    np.testing.assert_allclose(np.linalg.norm(unit["query", "en"], axis=1), 1, atol=1e-6)
+    scaled = moved(offset, before, encode, cosine=True)
+    np.testing.assert_allclose(np.linalg.norm(scaled["query", "en"], axis=1), 1, atol=1e-6)
 
 
 def test_a_language_that_the_file_lacks_is_not_moved(tmp_path: Path) -> None:
     offset = parse_postprocessor(f"offset:{parallel(tmp_path / 'p.jsonl')}", ("en", "de", "th"))
     vectors = {("query", x): np.ones((2, 3), np.float32) for x in ("en", "de", "th")}
-    moved = offset.vectors(
-        vectors, lambda r, x, t: np.full((len(t), 3), len(x + t[0]), np.float32), cosine=False
+    after = moved(
+        offset,
+        vectors,
+        lambda r, x, t: np.full((len(t), 3), len(x + t[0]), np.float32),
+        cosine=False,
     )
-    assert np.array_equal(moved["query", "th"], vectors["query", "th"])
+    assert np.array_equal(after["query", "th"], vectors["query", "th"])
 
 
 @pytest.mark.parametrize(
@@ -138,7 +158,7 @@ def test_what_is_no_treatment_is_refused(spec: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("rows", "change", "said"),
     [
-        (99, {}, "has 99 parallel texts; offsets need 100"),
+        (99, {}, "has 99 parallel texts; 100 or more are needed"),
         (100, {"line7": {"en": "a"}}, "line 8: its languages differ from line 1's by 'de'"),
         (100, {"line3": {"en": "a", "de": " "}}, "line 4: the text in 'de' is empty"),
         (100, {"line0": ["no"], "line1": 3}, "line 1"),
@@ -229,7 +249,7 @@ def test_taking_offsets_off_undoes_a_shift_between_languages(task: str, tmp_path
     ("model", "treatments", "said"),
     [
         ("bm25", ("balanced",), "for models that return vectors"),
-        ("python:tiny:factory", ("balanced", "balanced"), "is has the same value twice"),
+        ("python:tiny:factory", ("balanced", "balanced"), "has the same value twice"),
     ],
 )
 def test_what_cannot_be_treated_is_refused(
@@ -237,3 +257,222 @@ def test_what_cannot_be_treated_is_refused(
 ) -> None:
     with pytest.raises(UsageError, match=said):
         run(task, *treatments, model=model)
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    scaled: np.ndarray = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return scaled
+
+
+LANGUAGES = ("en", "de", "zh")
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Parallel texts of the task's words."""
+    rows = [{x: f"{x} {a} then {b}" for x in LANGUAGES} for a in tiny.WORDS for b in tiny.WORDS]
+    path = tmp_path_factory.mktemp("parallel") / "texts@home.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in rows))
+    return path
+
+
+def by_hand(kind: str, role: str, x: str, z: np.ndarray, sides: dict[str, np.ndarray]) -> object:
+    """Each procedure from its definition, in float64; ``sides`` are unit vectors of the texts."""
+    if kind == "center":
+        return unit(z - sides[x].mean(0))
+    if kind == "lir":
+        c = np.linalg.svd(sides[x], full_matrices=False)[2][:2].T
+        return unit(z - z @ c @ c.T)
+    moved = role == "passage" or kind == "shift-both"
+    return z - 0.75 * (sides[x] - sides["en"]).mean(0) * moved
+
+
+@pytest.mark.parametrize("kind", ["shift", "shift-both", "center", "lir"])
+def test_ranks_are_those_of_a_few_lines_of_numpy(kind: str, task: str, fitted: Path) -> None:
+    """Rank of every relevant passage in the pool of all languages, from the definitions."""
+    model = tiny.WordBag(bias=1.5)
+    number = {"center": "", "lir": "@2"}.get(kind, "@0.75")
+    record = run(task, f"{kind}:{fitted}{number}", model=model, measures=("mrr@100",))
+    table = record.per_query("tiny").set_index(["setting", "question"])["mrr@100"]
+    assert record.model.startswith(f"word-bag + {kind}")
+    texts = [json.loads(line) for line in fitted.read_text().splitlines()]
+    data = prepare(find_task(task), RunOptions()).data
+    vectors = {}
+    for x in LANGUAGES:
+        for role, side in (("query", data.queries[x]), ("passage", data.passages[x])):
+            sides = {
+                y: unit(model.encode([t[y] for t in texts], role=role, language=y).astype(float))
+                for y in LANGUAGES
+            }
+            z = unit(model.encode(side.texts, role=role, language=x).astype(float))
+            vectors[role, x] = by_hand(kind, role, x, z, sides)
+    pool = np.concatenate([vectors["passage", x] for x in LANGUAGES])
+    ids = [f"{x}:{i}" for x in LANGUAGES for i in data.passages[x].ids]
+    checked = 0
+    for x in LANGUAGES:
+        for question, scores_ in zip(
+            data.queries[x].ids, vectors["query", x] @ pool.T, strict=True
+        ):
+            relevant = [ids.index(p) for p, grade in data.qrels[question].items() if grade]
+            others = np.delete(scores_, relevant)
+            best = max(scores_[relevant])
+            if np.abs(others - best).min() > 1e-6:  # ties are tested elsewhere
+                rank = 1 + int((others > best).sum())
+                assert table[f"multi/{x}", question] == pytest.approx(1 / rank), (x, question)
+                checked += 1
+    assert checked > 5
+
+
+@pytest.mark.parametrize(
+    "specs",
+    [("balanced",), ("offset",), ("shift@0.5", "balanced"), ("center", "lir@1")],
+    ids=" ".join,
+)
+def test_streamed_search_gives_the_same_ranks(
+    specs: tuple[str, ...], task: str, fitted: Path
+) -> None:
+    named = [
+        f"{kind}:{fitted}{at}{number}" if kind != "balanced" else kind
+        for kind, at, number in (x.partition("@") for x in specs)
+    ]
+    one, two = (run(task, *named, model=tiny.WordBag(bias=1.5), streamed=x) for x in (False, True))
+    assert scores(one) == scores(two)
+    assert one.document["model"] == two.document["model"]
+    plain = run(task, model=tiny.WordBag(bias=1.5))
+    assert scores(plain) != scores(one)
+
+
+def test_corpora_in_shards_are_post_processed(tmp_path: Path) -> None:
+    """Whatever the shards; and none of what is in the store is changed by it."""
+    task = tiny_miracl.write_miracl(tmp_path, languages=("sw", "yo"))
+    path = tmp_path / "parallel.jsonl"
+    words = [f"{a} {b}" for a in tiny.WORDS for b in tiny.WORDS]
+    path.write_text("\n".join(json.dumps({x: f"{x} {w}" for x in ("sw", "yo")}) for w in words))
+    both: dict[str, Any] = {"settings": ("mono", "multi"), "resamples": 0, "tasks": [str(task)]}
+    specs = (f"center:{path}", "balanced")
+
+    def found(*specs: str, size: int = 16) -> list[dict[str, Any]]:
+        model = tiny.WordBag(bias=3)
+        record = harness.evaluate(model, treatments=specs, shard_size=size, **both)
+        settings: list[dict[str, Any]] = record.document["tasks"][0]["settings"]
+        return settings
+
+    plain = found()
+    first = found(*specs)
+    assert first == found(*specs, size=7)
+    assert first != plain == found()
+    # Only relevant passages of the query's language: in the pool others are in the way.
+    gained = [
+        b["scores"]["ndcg@10"] - a["scores"]["ndcg@10"]
+        for a, b in zip(plain, found(specs[0]), strict=True)
+        if a["kind"] == "multi"
+    ]
+    assert any(gained)
+
+
+def test_a_move_of_a_vector_does_not_depend_on_those_around_it() -> None:
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(3000, 33)).astype(np.float32)
+    directions = np.linalg.qr(rng.normal(size=(33, 3)))[0].T
+    move = Move(offset=rng.normal(size=33), directions=directions, unit=True)
+    whole = move(vectors)
+    assert np.array_equal(whole[1700:1701], move(vectors[1700:1701]))
+    assert np.array_equal(whole[::7], move(vectors[::7]))
+    assert np.abs(np.linalg.norm(whole, axis=1) - 1).max() < 1e-6
+
+
+def test_what_a_step_is_fitted_on_is_what_the_steps_before_leave(task: str, fitted: Path) -> None:
+    """A second centring has nothing left to subtract: the mean of unit vectors has moved on."""
+    texts = parse_postprocessor(f"center:{fitted}", LANGUAGES)
+    model = tiny.WordBag(bias=2)
+
+    def encode(role: str, language: str, texts: Any) -> Any:
+        return model.encode(texts, role=role, language=language)
+
+    place = ("query", "de")
+    moves = moves_of([texts, texts], [place], Fit(encode, cosine=False))[place]  # type: ignore[list-item, arg-type]
+    first, second = moves
+    assert np.abs(first.offset).max() > 0.1 and np.abs(second.offset).max() < 1e-6  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ("shift:{}@-1", "must be 0 or more"),
+        ("lir:{}@1.5", "must be a whole number of directions"),
+        ("lir", "write balanced or"),
+        ("centre:{}", "did you mean 'center'"),
+    ],
+)
+def test_a_number_out_of_range_is_refused(spec: str, said: str, fitted: Path) -> None:
+    with pytest.raises(UsageError, match=said):
+        parse_postprocessor(spec.format(fitted), LANGUAGES)
+
+
+def test_more_directions_than_dimensions_are_refused(task: str, fitted: Path) -> None:
+    with pytest.raises(UsageError, match="24 directions of 100 texts' vectors with 24 dimensions"):
+        run(task, f"lir:{fitted}@24")
+
+
+def test_the_source_language_has_to_be_in_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    path.write_text("\n".join(json.dumps({"de": f"a {i}", "zh": f"b {i}"}) for i in range(100)))
+    with pytest.raises(UsageError, match="has no texts in 'en'"):
+        parse_postprocessor(f"shift:{path}", LANGUAGES)
+
+
+def test_nothing_is_fitted_on_the_tasks_own_questions(task: str, tmp_path: Path) -> None:
+    asked = prepare(find_task(task), RunOptions()).data.queries["de"].texts[2]
+    rows = [{"en": f"a {i}", "de": asked if i == 70 else f"b {i}"} for i in range(100)]
+    path = tmp_path / "p.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    with pytest.raises(UsageError, match="line 71: the text in 'de' is a question of task tiny"):
+        run(task, f"center:{path}")
+
+
+class TestSweep:
+    def test_each_value_has_the_record_that_a_run_with_it_has(
+        self, task: str, fitted: Path, tmp_path: Path
+    ) -> None:
+        model = tiny.WordBag(bias=1.5)
+        options = RunOptions(treatments=(f"shift:{fitted}",), resamples=50)
+        found = sweep(model, [task], options, (0.0, 0.5, 1.0), tmp_path)
+        texts = len(set(model.requested))
+        assert len(model.requested) == texts, "each text is encoded once"
+        for value, record in zip(found.values, found.records, strict=True):
+            spec = f"shift:{fitted}@{value:g}"
+            alone = harness.evaluate(model, tasks=[task], treatments=spec, resamples=50)
+            assert scores(record) == scores(alone)
+            assert record.document["model"] == alone.document["model"]
+            assert record.document["run"] == alone.document["run"]
+            assert record.folder is not None and (record.folder / "record.json").is_file()
+        assert len({x.folder for x in found.records}) == 3
+        assert [scores(found.records[0])] == [scores(run(task, model=model))]
+
+    def test_the_command_prints_one_table(self, task: str, fitted: Path, tmp_path: Path) -> None:
+        words = ["run", "--model", "python:tiny:factory", "--task", task, "--no-store"]
+        words += ["--resamples", "40", "--output", str(tmp_path)]
+        words += ["--treatment", f"lir:{fitted}@3", "--sweep", "0,2"]
+        result = CliRunner().invoke(main, words, env={"COLUMNS": "160"})
+        assert result.exit_code == 0, result.output
+        lines = result.output.splitlines()
+        assert lines[0] == "Tiny" and any(x.split()[:1] == ["lir"] for x in lines)
+        rows = [line.split()[0] for line in lines if line.strip()[:1] in ("0", "2")]
+        assert rows == ["0", "2"] and "[" in result.output
+        assert len(list(tmp_path.glob("*/record.json"))) == 2
+        record = json.loads(next(tmp_path.glob("*lir-2*/record.json")).read_text())
+        assert f"lir:{fitted}@2" in record["command"] and "--sweep" not in record["command"]
+
+    @pytest.mark.parametrize(
+        ("treatments", "values", "said"),
+        [
+            (("balanced",), (0.0,), "goes through the number of one --treatment of"),
+            ((), (0.0,), "goes through the number of one"),
+            (("shift:x",), (1.0, 1.0), "each once"),
+        ],
+    )
+    def test_what_cannot_be_swept_is_refused(
+        self, treatments: tuple[str, ...], values: tuple[float, ...], said: str, task: str
+    ) -> None:
+        with pytest.raises(UsageError, match=said):
+            sweep(tiny.WordBag(), [task], RunOptions(treatments=treatments), values)

@@ -43,7 +43,7 @@ OTHER: dict[str, Any] = {
     "store": False,
     "trec": Path("runs"),
     "trec_depth": 0,
-    "treatments": ("balanced", "offset:a b.tsv"),
+    "treatments": ("balanced", "offset:a b.tsv", "lir:a b.tsv@2"),
     "translate_queries": "command:translate --fast",
     "into": "de",
     "expand_queries": "http:writer",
@@ -91,7 +91,7 @@ def parsed(words: list[str]) -> tuple[RunOptions, tuple[str, ...]]:
     context = run_command.make_context("run", words[2:])
     given = dict(context.params)
     model, tasks = given.pop("model"), given.pop("tasks")
-    for name in ("dry_run", "output", "verbose", "quiet"):
+    for name in ("dry_run", "output", "verbose", "quiet", "sweep"):
         given.pop(name)
     return replace(_options(**given), named=model), tasks
 
@@ -122,7 +122,11 @@ def test_the_command_of_all_options_reads_as_all_of_them() -> None:
 
 def test_a_command_on_a_board_is_without_what_changes_no_number() -> None:
     options = options_with(
-        **OTHER | {"named": "/srv/models/m", "treatments": ("offset:/srv/texts.tsv",)}
+        **OTHER
+        | {
+            "named": "/srv/models/m",
+            "treatments": ("offset:/srv/texts.tsv", "shift-both:/srv/texts.tsv@0.5"),
+        }
     )
     kept = parsed(shlex.split(again(portable_options(options), ["demo"], "m")))[0]
     machine = {x: getattr(RunOptions(), x) for x in OF_THE_MACHINE - {"concurrency"}}
@@ -130,7 +134,7 @@ def test_a_command_on_a_board_is_without_what_changes_no_number() -> None:
         options,
         **machine,
         named="./m",
-        treatments=("offset:./texts.tsv",),
+        treatments=("offset:./texts.tsv", "shift-both:./texts.tsv@0.5"),
         model=replace(options.model, concurrency=None, offline=False),
     )
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from harness.data.task import TaskSpec
     from harness.evaluation.dry_run import Plan
     from harness.evaluation.record_fields import Contents
+    from harness.evaluation.sweep import Sweep
     from harness.models import Listing, Model
 
 _LISTED = 18
@@ -157,3 +158,13 @@ def print_baseline(console: Console, contents: Contents) -> None:
         definitions = task.definitions or {}
         console.print(f"{task.task}: " + ", ".join(f"{m} {x}" for m, x in definitions.items()))
     console.print()
+
+
+def print_sweep(console: Console, sweep: Sweep, *, quiet: bool = False) -> None:
+    """A table for each task, a row for each value; with ``quiet`` the records' paths alone."""
+    for grid in () if quiet else sweep.tables():
+        print_grid(console, grid)
+        console.print()
+    for value, record in zip(sweep.values, sweep.records, strict=True):
+        name = "" if quiet else f"record of {value:g}: "
+        console.print(f"{name}{record.folder}", soft_wrap=True, highlight=False)

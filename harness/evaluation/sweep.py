@@ -1,0 +1,134 @@
+"""A post-processing step at several strengths: texts are encoded once, each value is searched once.
+
+Every value has a record of its own, the same that a run with that value would write; the table that
+lays them side by side shows quality beside bias, never bias alone.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.base.progress import Progress, Silent
+from harness.console import numbers
+from harness.console.tables import Grid, Item
+from harness.data.task import Kind, TaskSpec
+from harness.errors import UsageError
+from harness.evaluation import run as one_run
+from harness.evaluation.corpus_run import forget_begun
+from harness.evaluation.encode_stage import TaskRun, encode, postprocess
+from harness.evaluation.layout import choose_tasks
+from harness.evaluation.options import RunOptions
+from harness.evaluation.postprocessing.apply import fit_for
+from harness.evaluation.postprocessing.specs import (
+    parse_postprocessors,
+    swept,
+    with_number,
+    written,
+)
+from harness.evaluation.record import Record
+from harness.evaluation.record_fields import Task
+from harness.evaluation.reproduction import command_line, name_of
+from harness.evaluation.task_entry import Scored
+
+BESIDE_QUALITY = (
+    "rank_distance", "own_language_first", "own_language_share@10", "other_language_recall@10",
+    "intrusion",
+)  # fmt: skip
+"""The measures of bias that a sweep's table shows, of those that the task has."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Records by value, in the order of the values."""
+
+    step: str
+    """The step as it was named, without its number."""
+    values: tuple[float, ...]
+    records: tuple[Record, ...]
+
+    def tables(self) -> list[Grid]:
+        """A table for each task: a row for each value."""
+        tasks = self.records[0].contents.tasks
+        return [_table(self, number, task) for number, task in enumerate(tasks)]
+
+
+def sweep(
+    model: str | object,
+    tasks: Sequence[str | TaskSpec] | None,
+    options: RunOptions,
+    values: Sequence[float],
+    output: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Sweep:
+    """Score a model with one of its post-processing steps at each of ``values``.
+
+    Arguments are those of :func:`harness.evaluation.run.run`; ``options.treatments`` has one step
+    that takes a number.
+
+    Raises:
+        HarnessError: as :func:`harness.evaluate`; there is no such step, or a value occurs twice.
+    """
+    if options.trec or options.rerank:
+        raise UsageError("--sweep writes no TREC files and has no reranker; run one value alone")
+    if not values or len(set(values)) < len(values):
+        raise UsageError("--sweep needs values, each once, as 0,0.5,1")
+    at = swept(options.treatments)
+    setup = one_run.load(model, options, progress or Silent())
+    runs = [one_run.lay_out(setup, x) for x in choose_tasks(tasks, options.text)]
+    setups = []
+    for value in values:
+        treatments = [*options.treatments]
+        treatments[at] = with_number(treatments[at], value)
+        added = parse_postprocessors(treatments, setup.model, [r.task for r in runs])
+        own = replace(setup.options, treatments=tuple(treatments))
+        setups.append(replace(setup, options=own, postprocessors=added))
+    scored = [_of_task(setups, run) for run in runs]
+    names = [name_of(r.task.spec) for r in runs]
+    records = tuple(
+        one_run.write(one, results, output, command_line(one.options, names), names)
+        for one, results in zip(setups, zip(*scored, strict=True), strict=True)
+    )
+    for r in runs:
+        forget_begun(r.model, r.task, setup.store, options)
+    return Sweep(options.treatments[at].partition(":")[0], tuple(values), records)
+
+
+def _of_task(setups: Sequence[one_run.Setup], run: TaskRun) -> list[list[Scored]]:
+    """A task's part of each value's record."""
+    setup = setups[0]
+    for rewriter in setup.rewriters:
+        with run.stages.stage("queries"):
+            run = replace(run, task=rewriter.apply(run.task, setup.progress))
+    found = []
+    with encode(run, setup.options, setup.store, setup.progress) as texts:
+        fit = fit_for(run.model, setup.store)
+        for one in setups:
+            # What was spent before belongs to every value, what follows to one.
+            own = replace(run, stages=copy.deepcopy(run.stages))
+            searched = one_run.search(one, own, postprocess(texts, own, one.postprocessors, fit))
+            found.append(one_run.score(one, own, texts.dimensions, searched))
+    return found
+
+
+def _table(sweep: Sweep, number: int, task: Task) -> Grid:
+    quality = "map" if "map" in task.measures else task.measures[0]
+    columns: list[tuple[Kind, str]] = [(kind, quality) for kind in task.means]
+    pooled = task.means.get("multi")
+    if pooled is not None:
+        columns += [("multi", x) for x in BESIDE_QUALITY if x in pooled.macro]
+    rows: list[list[Item | str]] = []
+    for value, record in zip(sweep.values, sweep.records, strict=True):
+        own = record.contents.tasks[number]
+        rows.append([written(value), *(_cell(own, kind, x) for kind, x in columns)])
+    over = [("", 1), *((kind, 1) for kind, _ in columns)]
+    heads = [sweep.step, *(numbers.label(x) for _, x in columns)]
+    return Grid(task.title, heads, rows, over=over, align="l")
+
+
+def _cell(task: Task, kind: Kind, measure: str) -> Item:
+    means = task.intervals.means.get(kind, {}) if task.intervals is not None else {}
+    ends = numbers.interval(measure, *means[measure].bca) if measure in means else None
+    return Item(numbers.value(measure, task.means[kind].macro.get(measure)), interval=ends)
