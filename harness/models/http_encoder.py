@@ -1,7 +1,9 @@
 """Encoders behind an OpenAI-compatible HTTP endpoint: ``--model http:NAME --base-url URL``.
 
-Requests go to ``URL/embeddings``, several at a time (:mod:`harness.models.endpoint`). Responses are
-stored as they arrive, even if the run is then stopped, so that no text is paid for twice.
+Where NAME contains ``{role}``, it is replaced by ``query`` or ``passage``: servers that put prompts
+before the texts themselves have a name for each role. Requests go to ``URL/embeddings``, several at
+a time (:mod:`harness.models.endpoint`). Responses are stored as they arrive, even if the run is
+then stopped, so that no text is paid for twice.
 """
 
 from __future__ import annotations
@@ -100,7 +102,7 @@ class HttpEncoder:
         found: dict[int, NDArray[np.float32]] = {}
         with ThreadPoolExecutor(self._options.concurrency or _CONCURRENCY) as pool:
             pending: dict[Future[NDArray[np.float32]], range] = {
-                pool.submit(self._finish, [given[i] for i in part]): part for part in parts
+                pool.submit(self._finish, [given[i] for i in part], role): part for part in parts
             }
             done, running = wait(pending, return_when=FIRST_EXCEPTION)
             for future in running:
@@ -123,29 +125,30 @@ class HttpEncoder:
             raise UnfinishedError(f"{where}: {problems[0]}", (at, vectors))
         return np.ascontiguousarray(vectors, np.float32)
 
-    def _finish(self, texts: list[str]) -> NDArray[np.float32]:
+    def _finish(self, texts: list[str], role: Role) -> NDArray[np.float32]:
         """Vectors of one request's texts, halving the request as often as necessary.
 
         A server that refuses one text as well has other reasons than the size, and those are shown.
         """
         if len(texts) > self._most:
-            return self._halved(texts)
-        body = {"model": self.name, "input": texts, **self._format}
+            return self._halved(texts, role)
+        body = {"model": self.name.replace("{role}", role), "input": texts, **self._format}
         try:
             return self._endpoint.ask("embeddings", body, lambda x: _vectors(x, len(texts)))
         except RefusedError as problem:
             if "encoding_format" in str(problem) and "encoding_format" in body:
                 self._format = {}
-                return self._finish(texts)
+                return self._finish(texts, role)
             if len(texts) == 1:
                 raise ModelError(f"{problem}, first for the text {quoted(texts[0])}") from None
-            found = self._halved(texts)
+            found = self._halved(texts, role)
             self._most = min(self._most, len(texts) - 1)
             return found
 
-    def _halved(self, texts: list[str]) -> NDArray[np.float32]:
+    def _halved(self, texts: list[str], role: Role) -> NDArray[np.float32]:
         half = len(texts) // 2
-        return np.concatenate([self._finish(texts[:half]), self._finish(texts[half:])])
+        halves = texts[:half], texts[half:]
+        return np.concatenate([self._finish(x, role) for x in halves])
 
 
 def _vectors(document: Any, count: int) -> NDArray[np.float32]:

@@ -55,11 +55,7 @@ def hub(
     served: Hub, files: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Hub:
     """A hub with the model ``org/tiny`` and nothing else; nothing is fetched yet."""
-    served.repositories.clear()
-    served.requests.clear()
-    served.downloads.clear()
-    served.sent.clear()
-    served.breaks, served.stalls, served.refuses = {}, {}, None
+    served.clear()
     served.put("model", "org/tiny", files)
     point_at(served, tmp_path, monkeypatch)
     return served

@@ -99,6 +99,14 @@ class Hub:
         self._thread.start()
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
+    def clear(self) -> None:
+        """A hub without repositories, that nothing was requested from."""
+        self.repositories.clear()
+        self.requests.clear()
+        self.downloads.clear()
+        self.sent.clear()
+        self.breaks, self.stalls, self.refuses = {}, {}, None
+
     def put(
         self,
         kind: Literal["model", "dataset"],
