@@ -12,8 +12,8 @@ after an installation compiles them: take the second) and computes every measure
 whole rankings. The model's weights are loaded before either clock starts. On a machine with other
 work to do, set OMP_NUM_THREADS=1: threads that wait for each other count as CPU seconds.
 
-mteb rounds means to 5 decimals and keeps 1,000 hits, so its mAP lacks the golds below. A query
-whose nDCG@10 differs is put down to ties where moving its golds' scores by no more than 1e-6 in
+mteb rounds means to 5 decimals and keeps 1,000 hits, so its mAP lacks the relevant passages below.
+A query whose nDCG@10 differs counts as a tie where moving their scores by no more than 1e-6 in
 mteb's own ranking gives our value too: equal texts need not get equal scores there, since the last
 bit depends on the shape of the product.
 """
@@ -157,7 +157,7 @@ class PerQuery:
 
 
 def explained_by_ties(ours: float, relevant: dict[str, int], hits: dict[str, float]) -> bool:
-    """Whether nDCG@10 can be ``ours`` if the golds' scores move by at most :data:`NEAR`."""
+    """Whether nDCG@10 can be ``ours`` if relevant passages' scores move by at most :data:`NEAR`."""
     import pytrec_eval
 
     # Two "queries", worst and best: every gold moved down, every gold moved up.
@@ -183,20 +183,20 @@ def mteb_task(data: TaskData, settings: Sequence[Setting], per_query: PerQuery) 
         }
 
     def subset(setting: Setting) -> dict[str, Any]:
-        asked, searched = setting.query_language, setting.passage_language
+        language, searched = setting.query_language, setting.passage_language
         corpus = rows(data.passages, data.languages if searched is None else [searched])
         present = set(corpus["id"])
         qrels = {
-            global_id(asked, question): relevant
-            for question in data.queries[asked].ids
+            global_id(language, question): relevant
+            for question in data.queries[language].ids
             if (
                 relevant := {
                     p: g for p, g in data.qrels[question].items() if p in present and g > 0
                 }
             )
         }
-        # A query without a gold in this subset is not part of it.
-        queries = Dataset.from_dict(rows(data.queries, [asked]))
+        # A query without a relevant passage in this subset is not part of it.
+        queries = Dataset.from_dict(rows(data.queries, [language]))
         return {
             "corpus": Dataset.from_dict(corpus),
             "queries": queries.select([n for n, i in enumerate(queries["id"]) if i in qrels]),

@@ -128,8 +128,8 @@ def _table(kinds: Sequence[Kind], systems: Sequence[str], seeds: int) -> list[st
 
 
 def _shown(kind: Kind) -> list[str]:
-    wanted = ["map", *BIAS] if kind.kind == "multi" else ["map"]
-    return [m for m in wanted if m in kind.measures]
+    names = ["map", *BIAS] if kind.kind == "multi" else ["map"]
+    return [m for m in names if m in kind.measures]
 
 
 def _name(measure: str) -> str:

@@ -33,7 +33,7 @@ BATCH_SIZES, THREADS = (2, 5, 16, 64, 256), (1, 2, 3, 4)
 
 
 @dataclass
-class Bench:
+class GateRuns:
     """One encoder on one task: what is scored, its vectors, and a record to hold others against."""
 
     prepared: Any
@@ -42,7 +42,7 @@ class Bench:
     base: Any
 
     @classmethod
-    def of(cls, given: argparse.Namespace) -> Bench:
+    def of(cls, given: argparse.Namespace) -> GateRuns:
         """Encode the task, from the store where it holds the vectors."""
         from harness.base.progress import Silent
         from harness.evaluation.encode_stage import encode_task
@@ -115,7 +115,7 @@ def swapped(vectors: Vectors, one: str, other: str) -> Vectors:
     return {**vectors, first: vectors[second], second: vectors[first]}
 
 
-def repooled(job_runner: Bench, how: str) -> Vectors:
+def repooled(runs: GateRuns, how: str) -> Vectors:
     """The built-in encoder with another pooling over tokens.
 
     ``mean``: its sum is divided by the number of tokens, not by its square root. ``first``: the
@@ -144,7 +144,7 @@ def repooled(job_runner: Bench, how: str) -> Vectors:
 
         network.token_norm.register_forward_hook(first_alone)
     model.fingerprint = None
-    return encode_task(model, job_runner.prepared, None, EncodingCounts(), Silent())
+    return encode_task(model, runs.prepared, None, EncodingCounts(), Silent())
 
 
 def rounded(vectors: Vectors) -> Vectors:
@@ -152,25 +152,25 @@ def rounded(vectors: Vectors) -> Vectors:
     return {at: x.astype(np.float16).astype(np.float32) for at, x in vectors.items()}
 
 
-def plant(job_runner: Bench, pooling: str = "mean") -> dict[str, Callable[[], Vectors]]:
+def plant(runs: GateRuns, pooling: str = "mean") -> dict[str, Callable[[], Vectors]]:
     """Name -> the vectors of a candidate that something was done to."""
     return {
-        "noise on de": lambda: noisy(job_runner.vectors, 0.75, 1, lambda _, x: x == "de"),
-        "de and es swapped": lambda: swapped(job_runner.vectors, "de", "es"),
-        f"{pooling} pooling": lambda: repooled(job_runner, pooling),
-        "float16 rounding": lambda: rounded(job_runner.vectors),
+        "noise on de": lambda: noisy(runs.vectors, 0.75, 1, lambda _, x: x == "de"),
+        "de and es swapped": lambda: swapped(runs.vectors, "de", "es"),
+        f"{pooling} pooling": lambda: repooled(runs, pooling),
+        "float16 rounding": lambda: rounded(runs.vectors),
     }
 
 
-def print_planted(job_runner: Bench, verbose: bool) -> None:
+def print_planted(runs: GateRuns, verbose: bool) -> None:
     """A line for each candidate, and its regressions by rule."""
     from harness.gate import gate
     from harness.gate.report.tables import headline, place, verdict_of
 
-    for name, make in plant(job_runner).items():
-        record = job_runner.record(make())
+    for name, make in plant(runs).items():
+        record = runs.record(make())
         begun = time.perf_counter()
-        found = gate(record, job_runner.base)
+        found = gate(record, runs.base)
         print(f"{name}: {headline(found)} (gate: {time.perf_counter() - begun:.1f} s)")
         for outcome in found.outcomes:
             cells = [c for c in outcome.cells if verbose or c.verdict != "pass"]
@@ -182,7 +182,7 @@ def print_planted(job_runner: Bench, verbose: bool) -> None:
                 )
 
 
-def print_reencoded(job_runner: Bench, model: str) -> None:
+def print_reencoded(runs: GateRuns, model: str) -> None:
     """How the same model fares against itself, 20 times."""
     from harness.analysis.noise import in_threads
     from harness.base.progress import Silent
@@ -196,11 +196,11 @@ def print_reencoded(job_runner: Bench, model: str) -> None:
     for size in BATCH_SIZES:
         for threads in THREADS:
             with in_threads(threads):
-                loaded = load(model, replace(job_runner.options.model, batch_size=size))
-                vectors = encode_task(loaded, job_runner.prepared, None, EncodingCounts(), Silent())
-                found = gate(job_runner.record(vectors), job_runner.base)
+                loaded = load(model, replace(runs.options.model, batch_size=size))
+                vectors = encode_task(loaded, runs.prepared, None, EncodingCounts(), Silent())
+                found = gate(runs.record(vectors), runs.base)
             verdicts.append(found.verdict)
-            moved = max(float(np.abs(vectors[x] - job_runner.vectors[x]).max()) for x in vectors)
+            moved = max(float(np.abs(vectors[x] - runs.vectors[x]).max()) for x in vectors)
             largest = max(largest, moved)
             changed = sum(c.difference != 0 for _, c in found.cells())
             print(
@@ -211,7 +211,7 @@ def print_reencoded(job_runner: Bench, model: str) -> None:
     print(f"{len(verdicts)} encodings: {counts}; vectors moved by at most {largest:.1e}")
 
 
-def print_equal(job_runner: Bench, pairs: int, share: float, folder: Path | None) -> None:
+def print_equal(runs: GateRuns, pairs: int, share: float, folder: Path | None) -> None:
     """How often one of two equally good systems is called a regression."""
     from harness.gate import gate, read_policy
 
@@ -227,8 +227,7 @@ def print_equal(job_runner: Bench, pairs: int, share: float, folder: Path | None
         sizes = []
         for pair in range(pairs):
             one, other = (
-                job_runner.record(noisy(job_runner.vectors, share, 2 * pair + side, where))
-                for side in (0, 1)
+                runs.record(noisy(runs.vectors, share, 2 * pair + side, where)) for side in (0, 1)
             )
             found = gate(other, one, bare, seed=pair)
             rung += found.verdict == "regression"
@@ -271,13 +270,13 @@ def main() -> None:
     parser.add_argument("--noise", type=float, default=0.3, help="length, of unit vectors")
     parser.add_argument("-v", "--verbose", action="store_true", help="planted: all values")
     given = parser.parse_args()
-    job_runner = Bench.of(given)
+    runs = GateRuns.of(given)
     if given.what == "planted":
-        print_planted(job_runner, given.verbose)
+        print_planted(runs, given.verbose)
     elif given.what == "reencoded":
-        print_reencoded(job_runner, given.model)
+        print_reencoded(runs, given.model)
     else:
-        print_equal(job_runner, given.pairs, given.noise, given.policy)
+        print_equal(runs, given.pairs, given.noise, given.policy)
 
 
 if __name__ == "__main__":

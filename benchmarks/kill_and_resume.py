@@ -145,7 +145,7 @@ def kill_and_resume(work: Work, place: Path, kills: int, seed: int) -> Seen:
     alone = work.start(place / "alone")
     if alone.wait() != 0:
         raise SystemExit("the undisturbed run failed")
-    wanted = outcome(place / "alone", work)
+    expected = outcome(place / "alone", work)
     seen.shards = sum(
         len(list(x.glob("0*.json"))) for x in work.folder_of(place / "alone").values()
     )
@@ -183,7 +183,9 @@ def kill_and_resume(work: Work, place: Path, kills: int, seed: int) -> Seen:
         seen.faults += unchanged(manifests, stamps(spaces))
         seen.runs_finished += 1
         found = outcome(folder, work)
-        seen.faults += [f"run {number}: {k} differs" for k in wanted if found.get(k) != wanted[k]]
+        seen.faults += [
+            f"run {number}: {k} differs" for k in expected if found.get(k) != expected[k]
+        ]
         seen.faults += encoded_again(work, folder)
         seen.encoded += len((folder / "log").read_text().splitlines())
     return seen

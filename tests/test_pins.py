@@ -200,7 +200,7 @@ def test_digests_of_the_studies_that_come_with_the_harness() -> None:
 
 
 @pytest.mark.usefixtures("versions_of_1")
-def test_digests_of_the_cells_of_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_digests_of_the_trials_of_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A trial with the same digest is not trained again."""
     monkeypatch.delenv("HARNESS_DATA", raising=False)
     document = changed("train", "base", to="use-m3") | {"seeds": [0]}
@@ -230,7 +230,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train(settings, folder / "tuned", device="cpu", overlaps=Overlaps(())).folder
 
 
-def test_a_trained_folder_holds_the_same_files_and_names_the_same_module(trained: Path) -> None:
+def test_a_trained_folder_has_the_same_files_and_names_the_same_module(trained: Path) -> None:
     """``identity`` in ``training.json`` tells whether this training has already run here."""
     check("trained files", sorted(x.name for x in trained.iterdir()))
     assert json.loads((trained / "modules.json").read_text()) == [

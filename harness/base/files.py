@@ -77,7 +77,7 @@ def _renamed(path: Path) -> Iterator[IO[bytes]]:
 def locked(path: Path) -> Iterator[None]:
     """Hold a lock that the system releases when the process ends, however it ends."""
     with path.open("a+b") as file:
-        # Some cluster file systems have no locks; what is done under one is also checked otherwise.
+        # Some cluster file systems have no locks; work done under a lock is also checked otherwise.
         with contextlib.suppress(OSError):
             if sys.platform == "win32":
                 import msvcrt

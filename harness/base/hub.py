@@ -28,7 +28,7 @@ class UnreachableError(DataError):
 
 
 def is_offline(requested: bool = False) -> bool:
-    """Whether the network is off limits: ``requested`` so, or by HF_HUB_OFFLINE.
+    """Whether the network must not be used: by request, or by HF_HUB_OFFLINE.
 
     The variable is read at each call; the hub's library reads it once, at its import.
     """
@@ -50,7 +50,7 @@ class Repository(NamedTuple):
 
     @property
     def command(self) -> str:
-        """What fetches it without the harness."""
+        """The command that fetches it without the harness."""
         kind = " --repo-type dataset" if self.kind == "dataset" else ""
         revision = f" --revision {self.revision}" if self.revision else ""
         return f"hf download {self.name}{kind}{revision}"
@@ -73,7 +73,7 @@ class Repository(NamedTuple):
         return str(found)
 
     def fetch(self, names: Sequence[str], progress: Progress | None = None) -> None:
-        """Bring files into the hub's cache; those that are there stay as they are.
+        """Download files into the hub's cache; existing ones stay unchanged.
 
         Raises:
             HarnessError: no access, or no such repository, revision or file.
@@ -111,7 +111,7 @@ class Repository(NamedTuple):
         return Path(folder)
 
     def local_copy(self) -> Path | None:
-        """The folder of what the hub's cache has of it, whole or not; ``None``: nothing."""
+        """The folder of its files in the hub's cache, complete or not, if any."""
         import huggingface_hub
         from huggingface_hub import errors
 
@@ -138,7 +138,7 @@ class Repository(NamedTuple):
         return [x.rfilename for x in found.siblings or ()]
 
     def paths_info(self, names: Sequence[str]) -> list[Any]:
-        """What the hub says of each of these files that it has, in the hub library's own type.
+        """The hub's metadata of each of these files that exists, in the hub library's own type.
 
         Raises:
             HarnessError: no access, or no such repository or revision.
@@ -208,14 +208,14 @@ class Repository(NamedTuple):
         reason = first_line(error)
         if response is not None and status == 403:
             what, reason = "refuses access", response.headers.get("X-Error-Message") or reason
-        why = "offline nothing is fetched" if offline else f"the hub {what} ({reason})"
+        why = "nothing is downloaded offline" if offline else f"the hub {what} ({reason})"
         found = UnreachableError(f"{self}: {why}")
         found.why = why
         return found
 
 
 def _bar(progress: Progress | None) -> Any:
-    """A class that draws nothing and hands the hub's counts of bytes on to ``progress``."""
+    """A progress bar class that draws nothing and passes the hub's byte counts to ``progress``."""
     from tqdm.auto import tqdm
 
     class Bar(tqdm):

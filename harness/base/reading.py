@@ -1,4 +1,4 @@
-"""Files of JSON and TOML: whatever is wrong with one is a single sentence that names it."""
+"""Read JSON and TOML files; every error is one sentence that names the file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def read_bytes(path: Path, complaint: type[HarnessError]) -> bytes:
 
 
 def parse_json(raw: bytes, where: Path | str, complaint: type[HarnessError]) -> Any:
-    """What the bytes of ``where`` hold as JSON.
+    """Parse the bytes of ``where`` as JSON.
 
     Raises:
         complaint: not UTF-8, not JSON, or nested too deeply.
@@ -38,7 +38,7 @@ def parse_json(raw: bytes, where: Path | str, complaint: type[HarnessError]) -> 
 
 
 def parse_toml(raw: bytes, where: Path | str, complaint: type[HarnessError]) -> dict[str, Any]:
-    """What the bytes of ``where`` hold as TOML; a byte order mark is dropped.
+    """Parse the bytes of ``where`` as TOML; a byte order mark is dropped.
 
     Raises:
         complaint: not UTF-8, not TOML, or nested too deeply.
@@ -62,19 +62,19 @@ def read_json(path: Path, complaint: type[HarnessError]) -> Any:
 
 
 def read_object(path: Path, complaint: type[HarnessError]) -> dict[str, Any]:
-    """What a file holds as a JSON object.
+    """Read a file as a JSON object.
 
     Raises:
-        complaint: it cannot be read, is no JSON, or JSON of another kind.
+        complaint: it cannot be read, is not JSON, or is not an object.
     """
     found = read_json(path, complaint)
     if not isinstance(found, dict):
-        raise complaint(f"{path}: must hold a JSON object")
+        raise complaint(f"{path}: must contain a JSON object")
     return found
 
 
 def object_or_empty(path: Path) -> dict[str, Any]:
-    """What a file of a cache holds as a JSON object; empty if there is none, or it is damaged."""
+    """Read a cache file as a JSON object; empty if it is missing or damaged."""
     try:
         return read_object(path, HarnessError)
     except HarnessError:
@@ -82,7 +82,7 @@ def object_or_empty(path: Path) -> dict[str, Any]:
 
 
 def read_toml(path: Path, complaint: type[HarnessError]) -> dict[str, Any]:
-    """What a file holds as TOML.
+    """Read a file as TOML.
 
     Raises:
         complaint: it cannot be read, or as :func:`parse_toml`.

@@ -1,8 +1,8 @@
-"""Tables of a TOML or JSON file read as dataclasses: every complaint names the file and the key.
+"""Read tables of a TOML or JSON file as dataclasses; every error names the file and the key.
 
-A dataclass says all there is to know of its table: names, types, defaults, and what else has to
-hold of a value (:class:`Check`), or of several together (``__post_init__`` raises
-:class:`WrongKeyError`). pydantic does the checking; it is imported when the first file is read.
+A dataclass defines its table: names, types, defaults, and constraints on one value (:class:`Check`)
+or on several (``__post_init__`` raises :class:`WrongKeyError`). pydantic does the checking; it is
+imported when the first file is read.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 
 class WrongKeyError(ValueError):
-    """Raised by ``__post_init__``: what is wrong with the key of a table, ``key`` from there on."""
+    """Raised by ``__post_init__`` for a wrong key; ``key`` is relative to the table."""
 
     def __init__(self, key: str, what: str) -> None:
         super().__init__(what)
@@ -42,14 +42,14 @@ class WrongKeyError(ValueError):
 
 @dataclass(frozen=True)
 class Check:
-    """In ``Annotated``: ``function`` returns the value to take, or raises ValueError saying why.
+    """In ``Annotated``: ``function`` returns the value to use or raises ValueError.
 
     The message goes on after the key: ``must be a plain name, not 'a/b'``.
     """
 
     function: Callable[[Any], Any]
     before: bool = False
-    """Before the type is checked, of the value as the file has it."""
+    """Whether to run before the type check, on the raw value."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         from pydantic_core import core_schema
@@ -66,7 +66,7 @@ def _not_empty(value: str) -> str:
 
 
 def different(values: Sequence[Any]) -> Sequence[Any]:
-    """For :class:`Check`: no value twice."""
+    """For :class:`Check`: no duplicates."""
     for position, value in enumerate(values):
         if value in values[:position]:
             raise ValueError(f"names {value!r} twice")
@@ -112,18 +112,18 @@ def above(least: float) -> Check:
 
 
 MANY = (Check(_at_least_one), Check(different))
-"""For lists of other things: different ones, at least one."""
+"""For lists of other things: distinct, at least one."""
 Text = Annotated[str, Check(_not_empty)]
-"""A string that is not empty."""
+"""A non-empty string."""
 Texts = Annotated[tuple[str, ...], *MANY]
-"""Different strings, at least one."""
+"""Distinct strings, at least one."""
 Language = Annotated[str, Check(_language)]
 Languages = Annotated[tuple[Language, ...], *MANY]
 
 
 @dataclass(frozen=True)
 class Complaints:
-    """Refuses keys for what has to hold between them, once each by itself has been read."""
+    """Checks constraints between keys after each has been read."""
 
     where: Path | str
     complaint: type[HarnessError]
@@ -138,7 +138,7 @@ class Complaints:
         raise self.complaint(f"{self.where}: key {self.prefix + key!r} {what}")
 
     def within(self, table: str) -> Complaints:
-        """Complaints about the keys of a table."""
+        """Raises errors about the keys of a table."""
         return Complaints(self.where, self.complaint, f"{self.prefix}{table}.")
 
     def unless_one_of(self, key: str, value: str, known: Iterable[str]) -> None:
@@ -149,10 +149,10 @@ class Complaints:
             self(key, f"must be one of {', '.join(choices)}, not {value!r}{hint}")
 
     def unless_different(self, key: str, names: Sequence[str]) -> None:
-        """Refuse ``key`` where two tables of it have one name."""
+        """Refuse ``key`` if two of its tables have the same name."""
         for at, name in enumerate(names):
             if name in names[:at]:
-                self(key, f"has two of the name {name!r}; give each a name of its own")
+                self(key, f"has two entries named {name!r}; give each its own name")
 
 
 def read_as(
@@ -167,8 +167,8 @@ def read_as(
     from pydantic import ValidationError
 
     try:
-        # By way of JSON, where lists are tuples and tables dataclasses, and nothing else is made
-        # into something else.
+        # Validate as JSON, where lists become tuples and tables dataclasses, and nothing else is
+        # converted.
         found: T = _adapter(cast("Any", kind)).validate_json(json.dumps(values, default=_no_json))
     except ValidationError as refused:
         errors = refused.errors(include_url=False)
@@ -179,7 +179,7 @@ def read_as(
 
 
 def refusal(hint: Any, value: Any) -> str | None:
-    """What is wrong with a value for a type, in the words of :func:`read_as`; ``None``: nothing."""
+    """The error of a value for a type, in the words of :func:`read_as`; ``None`` if it is valid."""
     from pydantic import ValidationError
 
     try:
@@ -218,7 +218,7 @@ def _tables(hint: Any) -> list[Any]:
 
 
 def _sentence(kind: Any, error: Mapping[str, Any]) -> tuple[str, str]:
-    """The key as the file writes it, and what is wrong with it."""
+    """The key as written in the file, and the error."""
     path: list[str | int] = list(error["loc"])
     if path and path[-1] == "[key]":
         path.pop()

@@ -1,1 +1,1 @@
-"""What every printed view needs: numbers, tables, matrices, progress bars."""
+"""Building blocks of printed views: numbers, tables, matrices, progress bars."""

@@ -6,7 +6,7 @@ from rich.console import Console
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console that takes texts as they are: brackets in a model's name are no markup.
+    """A console without markup, so that brackets in a model's name are printed as they are.
 
     Colours, and their absence, follow the terminal and NO_COLOR; 80 columns where there is none.
     """

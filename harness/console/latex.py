@@ -10,7 +10,7 @@ from textwrap import wrap
 from harness.console.tables import Grid, Item, ends, one_line
 
 _LONGEST = 40
-"""Of a name that fits on one line."""
+"""Maximum characters of a name on one line."""
 _WRAPPED = r"p{0.4\linewidth}"
 _SIGNS = {"†": r"\dag", "‡": r"\ddag", "◆": r"$\diamond$"}
 _LETTERS = {

@@ -1,4 +1,4 @@
-"""What a terminal shows, as HTML for a notebook."""
+"""Terminal output as HTML for a notebook."""
 
 from __future__ import annotations
 

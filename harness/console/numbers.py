@@ -1,4 +1,4 @@
-"""How numbers are written, the same in every table, page and sentence."""
+"""Number formats, the same in every table, page and sentence."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def label(measure: str) -> str:
 
 
 def decimals(measure: str) -> int:
-    """Four, as papers print them; rank distances count passages and get one."""
+    """Decimals of a measure: four, as in papers; one for rank distances, which count passages."""
     return 1 if measure == "rank_distance" else 4
 
 
@@ -106,7 +106,7 @@ def seconds(took: float) -> str:
 
 
 def duration(took: float) -> str:
-    """Seconds as a person plans with them: ``45 s``, ``12 min``, ``3.4 h``, ``12.5 days``."""
+    """Seconds as a rough duration: ``45 s``, ``12 min``, ``3.4 h``, ``12.5 days``."""
     if took < 90:
         return f"{took:.0f} s"
     if took < 5400:

@@ -64,7 +64,7 @@ class Bars:
         self._files: dict[str, TaskID] = {}
 
     def start(self, stage: str, total: int, unit: str) -> None:
-        """A stage begins; a total of 0 shows that something goes on, not how much."""
+        """A stage begins; with a total of 0 the bar shows activity, not the amount."""
         self._total = total
         self._stage = self._bars.add_task(stage, total=total or None, unit=unit)
 
@@ -81,13 +81,13 @@ class Bars:
             self._stage = None
 
     def download(self, name: str, done: int, total: int | None) -> None:
-        """Bytes of one file, as :func:`harness.data.loading.fetch` tells them."""
+        """Bytes of one file, as reported by :func:`harness.data.loading.fetch`."""
         if name not in self._files:
             self._files[name] = self._bars.add_task(name, total=total, unit="bytes")
         self._bars.update(self._files[name], completed=done, total=total)
 
     def note(self, line: str) -> None:
-        """A line that stays, above the bars."""
+        """Print a permanent line above the bars."""
         self._bars.console.print(Text(line), soft_wrap=True)
 
     @contextmanager
@@ -104,7 +104,7 @@ class Quiet(Silent):
         self._console = console
 
     def note(self, line: str) -> None:
-        """A line that stays, unless output is switched off."""
+        """Print a permanent line, unless output is switched off."""
         if self._console is not None:
             self._console.print(Text(line), soft_wrap=True)
 

@@ -32,7 +32,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Line:
-    """One row; a plain sequence of cells will do where it is like the others."""
+    """One row; a plain sequence of cells can be used for an ordinary row."""
 
     cells: Sequence[Item | str]
     style: Style = ""
@@ -65,7 +65,7 @@ class Grid:
 
     @property
     def names(self) -> int:
-        """How many columns from the left name a row."""
+        """Number of columns from the left that name a row."""
         return len(self.align) - len(self.align.lstrip("l"))
 
     def lines(self) -> Iterator[Line]:

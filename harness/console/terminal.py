@@ -19,9 +19,9 @@ _MARKS = {"": "", "best": "bold", "second": "underline"}
 _STYLES = {"": "", "strong": "bold", "dim": "dim"}
 _GAP = 2
 _LONGEST = 40
-"""Of a name; longer ones go on below."""
+"""Maximum width of a name; longer ones wrap."""
 _SHORTEST = 12
-"""What words are wrapped to before columns go on below."""
+"""The width to which words are wrapped before columns continue below."""
 
 
 class _Column(NamedTuple):
@@ -59,10 +59,10 @@ def print_measures(
     """Print ``rows``, one column per measure; measures go down and rows across if that is narrower.
 
     Args:
-        console: where to.
+        console: the console to print to.
         headers: headers of the name and of each count.
         measures: in order.
-        rows: each with ``len(heads) - 1`` counts.
+        rows: each with ``len(headers) - 1`` counts.
         label: a measure's name -> its header.
     """
     lines = [
@@ -83,7 +83,7 @@ def print_grid(
     that do not fit go on below, with the names again.
 
     Args:
-        console: where to.
+        console: the console to print to.
         grid: the table.
         intervals: whether they are shown.
         fixed: the first columns that are shown again; those with names at least.

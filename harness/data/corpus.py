@@ -284,7 +284,7 @@ def scan(path: Path) -> CorpusFile:
 
 
 def _scan(path: Path, *, ending: str) -> dict[str, Any]:
-    # The hub's cache stores content under names without an ending.
+    # The hub's cache stores content under names without an extension.
     sha, content = hashlib.sha256(), hashlib.sha256()
     lines, last = 0, b"\n"
     for block in _unpacked(path, sha, ending):

@@ -246,7 +246,9 @@ def data_directories(data_dir: str | Path | None) -> list[tuple[Origin, Path]]:
             continue
         root = Path(value).expanduser()
         if not root.is_dir():
-            raise UsageError(f"{origin}: {root} is not a folder; it must hold one folder per task")
+            raise UsageError(
+                f"{origin}: {root} is not a folder; it must contain one folder per task"
+            )
         found.append((origin, root))
     return found
 

@@ -15,7 +15,7 @@ from harness.data.trec import tie_order
 
 @dataclass(frozen=True)
 class Pool:
-    """All passages of a task, columns in tie order; each language is one run of columns."""
+    """All passages of a task, columns in tie order; each language is one range of columns."""
 
     ids: NDArray[np.object_]
     """(N,) global passage ids, descending."""

@@ -259,7 +259,7 @@ class MtebEncoder:
         prompts = self._prompts()
         options = replace(
             self._options,
-            dtype="float32",  # it is loaded in the one that was asked for
+            dtype="float32",  # it is loaded in the requested one
             device=None,
             query_prompt=prompts["query"],
             passage_prompt=prompts["passage"],

@@ -162,7 +162,7 @@ class Pipeline:
         device = self.model.device
         features = {k: v.to(device) for k, v in self._features(tokens).items()}
         constant = self._constant[role, prompt]
-        assert constant is not None  # `fits` was asked
+        assert constant is not None  # `fits` was checked
         try:
             with torch.inference_mode():
                 given = self.model({**features, **constant}, task=_TASKS[role])

@@ -1,4 +1,4 @@
-"""How sure a mean over seeds and questions is, with few seeds and many questions.
+"""The uncertainty of a mean over few seeds and many questions.
 
 Both are samples: another seed would have trained another model, and other questions would have
 been answered better or worse. The two are crossed, every seed answers every question, so a value is
@@ -11,19 +11,19 @@ and the mean over S seeds and Q questions has the variance
 
 Resampling seeds with replacement (the pigeonhole bootstrap, Owen 2007, or any bootstrap over two
 ways of clustering) is too narrow with three seeds: three draws of three values have two thirds of
-their variance, and no draw shows how badly three values tell it. Here each part is estimated on its
-own and has the quantile that its own degrees of freedom ask for (Banerjee 1960):
+their variance, and no draw shows how poorly three values estimate it. Here each part is estimated
+separately, with the quantile for its own degrees of freedom (Banerjee 1960):
 
     half width = sqrt(t(S - 1)^2 * V_seeds + t(Q - 1)^2 * V_questions)
 
-``V_seeds`` is the variance of the seeds' means over S, which holds ``var(rest)`` as well;
+``V_seeds`` is the variance of the seeds' means over S, which includes ``var(rest)``;
 ``V_questions`` the jackknife variance over questions of the mean over seeds, less the share of
 ``var(rest)`` that is counted already. For two normal parts the interval covers at least what it
 says, whatever their sizes; ``benchmarks/study_coverage.py`` measures it.
 
-A statistic need not be a mean: what comes in are its values with and without each question, so
-that a ratio or a difference between groups of languages is handled in the same way. A question in
-all its languages is one question, as everywhere in the harness.
+A statistic need not be a mean: the input are its values with and without each question, so that a
+ratio or a difference between groups of languages is handled in the same way. A question in all its
+languages is one question, as everywhere in the harness.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Crossed:
     value: FloatArray
     """``(...)``: mean over the seeds; NaN where undefined."""
     low: FloatArray
-    """``(...)``: lower end of the interval; with one seed over questions alone."""
+    """``(...)``: lower end of the interval; with one seed, over questions only."""
     high: FloatArray
     seeds_error: FloatArray
     """``(...)``: standard error from the seeds; NaN with one seed."""
@@ -59,7 +59,7 @@ class Crossed:
     questions' shares in it, seeds averaged."""
     seeds: int
     questions: FloatArray
-    """``(...)``: questions that move the statistic."""
+    """``(...)``: number of questions that affect the statistic."""
 
 
 def crossed(values: FloatArray, without: FloatArray, level: float = LEVEL) -> Crossed:

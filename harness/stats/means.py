@@ -137,7 +137,7 @@ def kind_medians(
 
 
 def _kinds(table: PerQuery) -> Iterator[tuple[Kind, MacroMean, NDArray[np.intp]]]:
-    """Each kind, the mean over its settings, and their places among the table's settings."""
+    """Each kind, the mean over its settings, and their indices among the table's settings."""
     for kind in table.kinds:
         chosen = [i for i, s in enumerate(table.settings) if s.kind == kind]
         macro = MacroMean(tuple(table.settings[i] for i in chosen))
@@ -148,7 +148,7 @@ def question_shares(table: PerQuery, values: FloatArray) -> FloatArray:
     """What each question adds to the macro means of ``values`` (R, M): (Q, M), summing to them.
 
     ``values`` are of the rows of ``table``, which are of one kind of setting. A measure that is
-    nowhere defined is NaN.
+    undefined everywhere is NaN.
     """
     found = np.full((len(table.questions), values.shape[1]), np.nan)
     of = table.language_of

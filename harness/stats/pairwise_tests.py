@@ -1,12 +1,12 @@
-"""All pairs of systems tested for a difference of macro means, corrected for their number.
+"""Test all pairs of systems for a difference of macro means, corrected for their number.
 
-The difference of two macro means is a sum over questions, each adding its share. If two systems
-are alike, the labels can be swapped within any question, which turns the sign of its share: that is
-the permutation test of a comparison (:func:`paired_tests`). Boards take its Student form instead of
+The difference of two macro means is a sum over questions, each adding its share. If two systems are
+equal, the labels can be swapped within any question, which flips the sign of its share: this is the
+permutation test of a comparison (:func:`paired_tests`). Boards take its Student form instead of
 draws (:func:`paired_p_values`), so that all pairs of 200 models cost one matrix product: with D the
-sum and S the sum of squares of the questions' shares of the difference, z = D / sqrt(S) and
-t = z * sqrt((n - 1) / (n - z * z)) on n - 1 degrees of freedom, which is the paired t-test over
-questions where all weigh the same.
+sum and S the sum of squares of the questions' shares of the difference, z = D / sqrt(S) and t = z *
+sqrt((n - 1) / (n - z * z)) on n - 1 degrees of freedom, which is the paired t-test over questions
+where all weigh the same.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ class PairwiseTests:
     adjusted: tuple[FloatArray, ...]
     """Holm over all pairs, measures and kinds."""
     smallest: tuple[float, ...]
-    """Per kind: the least p-value that its permutations can give."""
+    """Per kind: the smallest p-value that its permutations can give."""
     comparisons: int
     permutations: int
-    """Drawn, where not all could be tried."""
+    """Number of permutations drawn, unless all were tried."""
 
 
 def paired_tests(kinds: Sequence[Paired], resamples: int, seed: int) -> PairwiseTests:
     """Test all pairs of records for a difference of macro means.
 
-    At least ``resamples`` permutations are drawn; more where Holm's correction over many
-    comparisons would otherwise ask for p-values that so few cannot give.
+    At least ``resamples`` permutations are drawn; more if Holm's correction over many comparisons
+    needs smaller p-values than these can give.
     """
     pairs = tuple(combinations(range(len(kinds[0].values)), 2))
     shares = [
@@ -56,7 +56,7 @@ def paired_tests(kinds: Sequence[Paired], resamples: int, seed: int) -> Pairwise
         for x in kinds
     ]
     comparisons = sum(int((~np.isnan(x[0])).sum()) for x in shares)
-    # The least p-value, times the comparisons, then lies at a tenth of alpha.
+    # The smallest p-value times the comparisons is then a tenth of alpha.
     permutations = max(resamples, round(10 * comparisons / ALPHA))
     differences, p_values, smallest = [], [], []
     for x in shares:
@@ -93,7 +93,7 @@ def paired_p_values(shares: FloatArray) -> FloatArray:
 
     Args:
         shares: what each of n questions adds to each model's macro mean, ``(K, n)`` (to a common
-            factor); a model with a NaN is compared with none.
+            factor); a model with a NaN is not compared.
 
     Returns:
         Symmetric ``(K, K)``; NaN on the diagonal and where there is nothing to compare.
@@ -107,7 +107,7 @@ def paired_p_values(shares: FloatArray) -> FloatArray:
     gram = x @ x.T
     own = np.diag(gram)
     squares = np.maximum(own[:, None] + own[None, :] - 2 * gram, 0.0)
-    # What rounding leaves of the squares of equal rows.
+    # Rounding errors of the squares of equal rows.
     equal = squares <= 1e-12 * (own[:, None] + own[None, :])
     difference = means[:, None] - means[None, :]
     z2 = np.where(equal, 0.0, difference**2 / np.where(equal, 1.0, squares))

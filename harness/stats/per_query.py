@@ -1,7 +1,7 @@
 """The per-query table: one row per query and setting of a task, with the value of every measure.
 
-A run fills it, a record keeps it as parquet, and everything that is computed of a record starts
-from it: means, intervals, slices, comparisons.
+A run fills it, a record keeps it as parquet, and everything computed from a record starts with it:
+means, intervals, slices, comparisons.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FACTS = (
 
 
 class Levels(TypedDict):
-    """What the rows of a table are resampled and averaged by, as arguments of the resampling."""
+    """The clusters and groups of a table's rows, as arguments of the resampling."""
 
     clusters: NDArray[np.integer[Any]]
     """(R,) the question of each row."""
@@ -101,7 +101,7 @@ class PerQuery:
         )
 
     def take(self, rows: NDArray[np.bool_]) -> PerQuery:
-        """Only ``rows`` (R,), with the settings and questions that are left."""
+        """Only ``rows`` (R,), with the remaining settings and questions."""
         used, setting = np.unique(self.setting[rows], return_inverse=True)
         left, question = np.unique(self.question[rows], return_inverse=True)
         return replace(
@@ -122,7 +122,7 @@ class PerQuery:
         return found
 
     def select(self, measures: Sequence[str]) -> PerQuery:
-        """All rows with no other values than those of ``measures``."""
+        """All rows with only the values of ``measures``."""
         return replace(self, values={m: self.values[m] for m in measures})
 
     def with_sorted_questions(self) -> PerQuery:
@@ -174,7 +174,7 @@ class PerQuery:
         columns |= {name: pa.array(values) for name, values in self.values.items()}
         text = [n for n, c in columns.items() if isinstance(c, pa.DictionaryArray)]
         sink = io.BytesIO()
-        # Least and greatest values let readers skip row groups; there is one, so nobody could.
+        # Statistics let readers skip row groups; there is only one.
         pq.write_table(
             pa.table(columns),
             sink,
@@ -195,7 +195,7 @@ class PerQuery:
             settings: those of the task, in its order; the table has rows of no other.
 
         Raises:
-            ValueError: they are not such a table.
+            ValueError: ``raw`` is not such a table.
         """
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -232,7 +232,7 @@ def _numbers(column: Any) -> NDArray[Any]:
 
 
 def _codes(column: Any) -> tuple[NDArray[np.int64], list[str]]:
-    """(R,) position of each row's text in the list of distinct texts returned beside it."""
+    """(R,) index of each row's text in the list of distinct texts, and that list."""
     import pyarrow as pa
 
     if not pa.types.is_dictionary(column.type):
@@ -251,7 +251,7 @@ def _whole(column: Any) -> Any:
 
 
 def _side_by_side(rows: NDArray[np.bool_]) -> slice | NDArray[np.bool_]:
-    """``rows`` as a slice where they lie side by side, as those of one kind usually do."""
+    """``rows`` as a slice if they are contiguous, as those of one kind usually are."""
     first, n = int(rows.argmax()) if len(rows) else 0, int(np.count_nonzero(rows))
     return slice(first, first + n) if rows[first : first + n].all() else rows
 
@@ -271,17 +271,17 @@ class Paired:
 
     @property
     def settings(self) -> tuple[Setting, ...]:
-        """As of ``rows``."""
+        """Clusters and groups of ``rows``."""
         return self.rows.settings
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """Query languages, as of ``rows``."""
+        """Query languages of ``rows``."""
         return self.rows.languages
 
     @property
     def measures(self) -> tuple[str, ...]:
-        """Of ``values``."""
+        """The measures of ``values``."""
         return tuple(self.rows.values)
 
     @cached_property
@@ -291,7 +291,7 @@ class Paired:
 
 
 def aligned(tables: Sequence[PerQuery]) -> list[PerQuery]:
-    """The rows that all of ``tables`` hold, in the same order and numbered alike.
+    """The rows common to all of ``tables``, in the same order and numbering.
 
     Settings are in the first one's order, questions in that of their ids. Values, relevant passages
     and lengths stay each table's own.

@@ -1,7 +1,7 @@
 """Intervals and paired tests for queries that are not independent.
 
-A question has a query in up to 11 languages, and these rise and fall together. What is resampled
-is therefore the question (a cluster of queries), never the single query.
+A question has a query in up to 11 languages, whose values are correlated. Therefore questions
+(clusters of queries) are resampled, never single queries.
 
 The statistic is the macro mean: the mean over groups (query languages) of the mean over a group's
 queries. If a query language has several settings, these are the groups, the language is their
@@ -32,7 +32,7 @@ _BLOCK_BYTES = 32 << 20
 _NORMAL = NormalDist()
 
 _ROUNDING = 1e-12
-"""How far apart two equal sums of a resample may be, relative to the value, or to 1."""
+"""Tolerance for equal sums of a resample, relative to the value, or to 1."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,7 @@ class Estimates:
     def interval(self, at: tuple[int, ...], clusters: int) -> tuple[float, float]:
         """The ends of the BCa interval of one value, to which ``clusters`` contribute.
 
-        NaN with fewer than two: one cluster, however often it is drawn, is always itself and says
-        nothing of others.
+        NaN with fewer than two: resamples of a single cluster do not vary.
         """
         low, high = self.bca[at] if clusters > 1 else (np.nan, np.nan)
         return float(low), float(high)
@@ -200,11 +199,9 @@ def paired_permutation_test(
 
     Under the null hypothesis the labels "first" and "second" can be exchanged within any cluster,
         which flips the sign of the differences of all its queries at once. The two-sided p-value is
-    the
-        share of sign assignments with a difference at least as large as the observed one; the
-    observed
-        one is counted among them, so it is never 0 (Phipson and Smyth 2010). With few clusters
-        (``2 ** C`` no more than ``resamples``) all assignments are tried.
+        the share of sign assignments with a difference at least as large as the observed one; the
+        observed one is counted among them, so it is never 0 (Phipson and Smyth 2010). With few
+        clusters (``2 ** C`` no more than ``resamples``) all assignments are tried.
 
     Args:
         first: per-query values, ``(Q, M)`` or ``(Q,)``; higher or lower may be better.

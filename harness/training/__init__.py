@@ -1,1 +1,1 @@
-"""Training: pairs of queries and passages, batches, the recipe, and what it leaves behind."""
+"""Training: pairs of queries and passages, batches, the recipe, and the model folder."""

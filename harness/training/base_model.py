@@ -1,4 +1,4 @@
-"""The model that is trained: found by name, brought into sentence-transformers' form."""
+"""The base model of a training: found by name, loaded as a sentence-transformers model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Base(NamedTuple):
     model: Any
     """The ``SentenceTransformer``."""
     longest: int | None
-    """Its own length limit, which the trained model gets back: texts are cut for training alone."""
+    """Its own length limit, restored after training: texts are only truncated for training."""
     facts: dict[str, Any]
     """Name, revision and digests, for the manifest."""
 
@@ -29,7 +29,7 @@ def load_base(settings: Settings, *, device: str | None, offline: bool) -> Base:
     """The base model with the recipe's prompts, length limit and frozen parts.
 
     Raises:
-        ModelError: it cannot be found or loaded, has no tokenizer, or no part of a name to freeze.
+        ModelError: it cannot be found or loaded, has no tokenizer, or lacks a part to freeze.
     """
     name = settings.base
     if not name:
@@ -123,20 +123,20 @@ def _find(name: str, offline: bool) -> tuple[Path, str | None]:
 
 
 def _limit(model: Any, longest: int) -> None:
-    """The length limit, where the model reads no fewer tokens already."""
+    """The length limit, unless the model's own is shorter."""
     own = model.max_seq_length
     if own is None or own > longest:
         set_limit(model, longest)
 
 
 def set_limit(model: Any, longest: int | None) -> None:
-    """Set the number of tokens that are read, where the model has such a limit."""
-    with contextlib.suppress(AttributeError):  # static embeddings read texts whole
+    """Set the maximum number of tokens, if the model has such a limit."""
+    with contextlib.suppress(AttributeError):  # static embeddings read whole texts
         model.max_seq_length = longest
 
 
 def _freeze(model: Any, patterns: tuple[str, ...]) -> list[str]:
-    """Take the weights that ``patterns`` name out of the training; their names."""
+    """Freeze the weights that ``patterns`` name; returns their names."""
     names = [name for name, _ in model.named_parameters()]
     frozen: set[str] = set()
     for pattern in patterns:

@@ -1,4 +1,4 @@
-"""Rows of one group that fell into one batch are moved apart."""
+"""Separate rows of one group that are in the same batch."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def keep_apart(
 ) -> list[Ints] | None:
     """The same batches with no two rows of a group in any; each keeps its cell.
 
-    A row that is one too many changes places with a row of another batch where both may go; where
-    there is none, it moves into a batch of fewer than ``limit`` rows.
+    A surplus row is swapped with a row of another batch if both fit; otherwise it moves into a
+    batch of fewer than ``limit`` rows.
 
     Args:
         batches: row numbers of each batch.
@@ -32,7 +32,7 @@ def keep_apart(
         limit: most rows of a batch.
 
     Returns:
-        ``None`` where no such change is found.
+        ``None`` if no such change is found.
     """
     members = [rows.tolist() for rows in batches]
     counts = [Counter(group[rows].tolist()) for rows in batches]

@@ -1,4 +1,4 @@
-"""The batches of one epoch, from the data, the settings, the seed and the epoch's number alone.
+"""The batches of one epoch, determined by data, settings, seed and the epoch's number.
 
 Two ways to make an epoch. ``once``: every row exactly once; where rows have a choice, batches are
 monolingual with probability alpha and languages follow the draw. ``drawn``: as many batches as the
@@ -46,10 +46,10 @@ class Plan:
     """The batches of any epoch."""
 
     def __init__(self, rows: PairRows, settings: Settings, *, processes: int = 1) -> None:
-        """Lay the data out.
+        """Arrange the data into strata.
 
         Args:
-            rows: rows that the recipe can use; others are passed over.
+            rows: rows that the recipe can use; others are skipped.
             settings: of the sampler.
             processes: the number of batches is a multiple of it.
 
@@ -109,12 +109,12 @@ class Plan:
         for m, c, n in zip(mono, cross, self.counts, strict=True):
             of[m, c] += n
         alpha, low, high = self.settings.alpha, of[True, False] / total, 1 - of[False, True] / total
-        # One batch more or less is within what a draw would give, so it is not refused.
+        # One batch more or less is within the variation of a draw, so it is accepted.
         if not low - 1 / total <= alpha <= high + 1 / total:
             reach = f"{low:.2f}" if low == high else f"{low:.2f} to {high:.2f}"
             raise UsageError(
-                f"--alpha {alpha:g} cannot be had with every pair once: the data have pairs in one "
-                f"language alone and pairs across languages alone that give {reach}; set --alpha "
+                f"--alpha {alpha:g} is impossible with every pair once: the data have pairs in one "
+                f"language only and pairs across languages only, which allow {reach}; set --alpha "
                 "within it, or --epoch drawn, which repeats the scarcer pairs"
             )
         free = of[True, True]
@@ -127,7 +127,7 @@ class Plan:
         mode = self.cells.is_mono == (rng.random() < share)
         among = feasible & mode if (feasible & mode).any() else feasible
         weights = self.weights * among
-        if not weights.any():  # languages of no weight: any will do
+        if not weights.any():  # all weights are 0: choose any
             weights = among.astype(np.float64)
         return int(rng.choice(len(weights), p=weights / weights.sum()))
 
@@ -162,7 +162,8 @@ class Plan:
     def _greedy(self, stratum: Stratum, size: int, share: float, rng: Random) -> Iterator[Batch]:
         """Rows that differ in what they can be: draw a cell that can still fill a batch, fill it.
 
-        What is left when none can goes into cells of ``home``: at most one more batch for each.
+        Rows left when no cell can fill a batch go to cells of ``home``: at most one more batch
+        each.
         """
         order = rng.permutation(len(stratum.rows))
         queues = [
@@ -205,8 +206,8 @@ class Plan:
         )
         if moved is None:
             raise UsageError(
-                f"{self.rows.names[stratum.data_set]}: so many rows share ids or passages that "
-                f"batches of {self.settings.batch_size} cannot keep them apart; "
+                f"{self.rows.names[stratum.data_set]}: too many rows share ids or passages: "
+                f"batches of {self.settings.batch_size} cannot separate them; "
                 "give a smaller --batch-size"
             )
         return [Batch(rows, b.cell) for rows, b in zip(moved, batches, strict=True)]
@@ -214,7 +215,7 @@ class Plan:
     def _drawn(self, rng: Random) -> Iterator[Batch]:
         """Independent batches: kind, data set by size, language; rows from a shuffled queue.
 
-        Strata of one data set are drawn from together.
+        Strata of one data set are sampled together.
         """
         n = len(self.rows.names)
         cells = self.cells.count
@@ -322,7 +323,7 @@ def _batch_size(stratum: Stratum, limit: int) -> int:
 
 
 def check_epochs(plan: Plan, epochs: Sequence[int]) -> None:
-    """Make the batches of ``epochs`` once, so that what cannot be made is known before training.
+    """Make the batches of ``epochs`` once, so that errors appear before training.
 
     Raises:
         UsageError: see :meth:`Plan.epoch`.

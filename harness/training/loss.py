@@ -62,7 +62,7 @@ class InfoNCE(CachedLossMixin, nn.Module):
     def calculate_loss(
         self, reps: Sequence[Sequence[Tensor]], labels: Any = None, *, with_backward: bool = False
     ) -> Tensor:
-        """The loss from the vectors of the parts, optionally with gradients."""
+        """The loss from the vectors of the chunks, optionally with gradients."""
         queries, passages = (torch.cat(list(parts)) for parts in reps)
         loss = info_nce(queries, passages, self.temperature)
         if with_backward:

@@ -1,4 +1,4 @@
-"""The model card of a trained model: what went in, what came out, and how to use it."""
+"""The model card of a trained model: its data, results and use."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ _COLUMNS = ("step", "epoch", "loss", "validation_loss", "learning_rate")
 
 
 def write_folder(model: Any, folder: Path, work: Path, manifest: Mapping[str, Any]) -> None:
-    """Write everything; a process killed on the way leaves no manifest.
+    """Write everything; a process killed before the end leaves no manifest.
 
     Raises:
         StoreError: the folder cannot be written.
@@ -43,7 +43,7 @@ def write_folder(model: Any, folder: Path, work: Path, manifest: Mapping[str, An
 
 
 def curve_table(points: Sequence[Mapping[str, Any]]) -> str:
-    """The loss curve as comma-separated values; empty where a step has no such number."""
+    """The loss curve as CSV; a field is empty if a step has no such number."""
     out = io.StringIO()
     writer = csv.DictWriter(out, _COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()

@@ -28,10 +28,10 @@ class Side:
     distinct: int
     """Texts that differ in more than case, punctuation and spaces."""
     median: float
-    """Of lengths in characters, as is all that follows."""
+    """Median length in characters; the following fields are lengths too."""
     mean: float
     high: float
-    """95 of 100 texts are no longer."""
+    """95th percentile."""
     longest: int
 
 
@@ -49,7 +49,7 @@ class Statistics:
     negatives: int
     """Rows with at least one hard negative."""
     repeated: int
-    """Pairs of one query and one passage language whose texts an earlier pair has."""
+    """Pairs of one query and one passage language with the same texts as an earlier pair."""
     copies: int
     """Pairs whose query and passage are the same text."""
 

@@ -1,4 +1,4 @@
-"""Training pairs in the two forms that are read: parallel and monolingual JSON lines.
+"""Training pairs in their two forms: parallel and monolingual JSON lines.
 
     {"id": "q1", "query": {"en": "...", "de": "..."}, "passage": {"en": "...", "de": "..."},
      "passage_id": "p7", "negatives": {"en": ["..."]}}
@@ -7,9 +7,9 @@
 
 ``passage_id`` and ``negatives`` are optional. A file has one of the formats; a name ending in
 ``.gz`` is read and written compressed. The ``id`` is the parallel id: rows that share it are
-translations or other answers of one question, and never meet in a batch. Rows that share a
-``passage_id`` never do either. A parallel row may lack languages, on one side or on both: whether
-a recipe can use it is the recipe's to say.
+translations or other answers of one question, and never meet in a batch. Neither do rows that share
+a ``passage_id``. A parallel row may lack languages on one side or both; the recipe decides whether
+it can use the row.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _OPTIONAL = ("passage_id", "negatives")
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One question and its answer, in as many languages as it has."""
+    """One query and its passage, in one or more languages."""
 
     id: str
     """Parallel id: no two rows with the same one meet in a batch."""
@@ -56,7 +56,7 @@ class Example:
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """Languages that have query and passage, in the query's order."""
+        """Languages with both query and passage, in the query's order."""
         return tuple(x for x in self.query if x in self.passage)
 
     @property
@@ -182,7 +182,7 @@ def raw_lines(path: Path) -> Iterator[bytes]:
             yield from file
     except (OSError, EOFError, zlib.error) as error:
         if packed and not isinstance(error, FileNotFoundError | PermissionError):
-            raise DataError(f"{path}: not a whole gzip file ({error})") from error
+            raise DataError(f"{path}: incomplete gzip file ({error})") from error
         raise DataError(f"{path}: cannot be read ({_reason(error)})") from error
 
 
@@ -196,7 +196,7 @@ def _one_form(document: Document, row: Row, form: Form | None) -> Form:
     if form is not None and found != form:
         raise document.error(
             f"line {row.line}",
-            f"is a {found} row, the ones above are {form}; put the two forms into two files",
+            f"is a {found} row, but the rows above are {form}; put the two forms into two files",
         )
     return found
 
@@ -267,7 +267,7 @@ def _language(document: Document, where: str, value: Any) -> str:
 
 def _id(document: Document, where: str, name: str, value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise document.error(where, f"{name} must be a string that is not empty, not {value!r}")
+        raise document.error(where, f"{name} must be a non-empty string, not {value!r}")
     return value
 
 

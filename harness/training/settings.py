@@ -1,8 +1,8 @@
-"""What a training is: every option with its default, and where the default comes from.
+"""Training settings: every option with its default and the source of the default.
 
-``PAPER`` marks what arXiv 2408.10536 states, ``OURS`` what it leaves open and we chose. A recipe
-file is TOML with the same names; what is unknown, of another type or out of range is refused with
-the name of the file or flag.
+``PAPER`` marks values stated in arXiv 2408.10536, ``OURS`` our own choices. A recipe file is TOML
+with the same names; unknown options, wrong types and values out of range are refused with the name
+of the file or flag.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Precision = Literal["float32", "bfloat16", "float16"]
 
 RECIPES: Mapping[str, str] = {
     "hybrid": "batches in one language with probability alpha, else across languages",
-    "mono": "every batch in one language (X-X-mono)",
+    "mono": "each batch in one language (X-X-mono)",
     "cross": "query and passage of every pair in different languages (X-Y)",
     "mixed": "query and passage in the same language, languages mixed in a batch (X-X)",
     "english": "English alone (En-En)",
@@ -50,7 +50,7 @@ class Settings:
     base: str = field(default="", metadata=_said(PAPER, "The model that is trained further."))
     data: tuple[str, ...] = field(default=(), metadata=_said(PAPER, "Files of training pairs."))
     validation: tuple[str, ...] = field(
-        default=(), metadata=_said(PAPER, "Files of held-out pairs.")
+        default=(), metadata=_said(PAPER, "Files of validation pairs.")
     )
     languages: tuple[Language, ...] = field(
         default=(), metadata=_said(OURS, "Only these languages of the data.")
@@ -64,7 +64,7 @@ class Settings:
     )
     language_draw: LanguageDraw = field(
         default="uniform",
-        metadata=_said(PAPER, "Languages are drawn alike, by their size, or between the two."),
+        metadata=_said(PAPER, "Languages are drawn uniformly, by size, or in between."),
     )
     language_temperature: Annotated[float, above(0)] = field(
         default=3.33,
@@ -75,7 +75,7 @@ class Settings:
     epoch: Epoch = field(
         default="once",
         metadata=_said(
-            OURS, "Each pair once per epoch, or pairs drawn so that alpha and languages hold."
+            OURS, "Each pair once per epoch, or pairs drawn to match alpha and languages."
         ),
     )
     skip_unusable: bool = field(
@@ -86,9 +86,7 @@ class Settings:
     )
     holdout: Annotated[float, at_least(0, 0.5)] = field(
         default=0.05,
-        metadata=_said(
-            OURS, "Without validation files: share of the data held out for validation loss."
-        ),
+        metadata=_said(OURS, "Without validation files: share of the data used for validation."),
     )
     batch_size: Annotated[int, at_least(2)] = field(
         default=100, metadata=_said(PAPER, "Pairs in a batch, for each process.")
@@ -118,26 +116,27 @@ class Settings:
         default="linear", metadata=_said(OURS, "How the learning rate falls.")
     )
     max_grad_norm: Annotated[float, at_least(0)] = field(
-        default=1.0, metadata=_said(OURS, "Gradients are clipped to this length; 0: never.")
+        default=1.0, metadata=_said(OURS, "Gradients are clipped to this norm; 0: never.")
     )
     temperature: Annotated[float, above(0)] = field(
-        default=0.05, metadata=_said(OURS, "Of the InfoNCE loss; cosines are divided by it.")
+        default=0.05,
+        metadata=_said(OURS, "Temperature of the InfoNCE loss; cosines are divided by it."),
     )
     hard_negatives: Count = field(
-        default=1, metadata=_said(OURS, "Hard negatives of each pair, where given.")
+        default=1, metadata=_said(OURS, "Hard negatives used per pair, if given.")
     )
     query_prompt: str = field(default="Query: ", metadata=_said(PAPER, "Put before each query."))
     passage_prompt: str = field(
         default="Passage: ", metadata=_said(PAPER, "Put before each passage.")
     )
     max_length: Annotated[int, at_least(4)] = field(
-        default=256, metadata=_said(OURS, "Tokens of a text that are read in training.")
+        default=256, metadata=_said(OURS, "Maximum tokens of a text in training.")
     )
     precision: Precision = field(
-        default="float32", metadata=_said(OURS, "Numbers of the forward pass.")
+        default="float32", metadata=_said(OURS, "Number format of the forward pass.")
     )
     freeze: tuple[str, ...] = field(
-        default=(), metadata=_said(OURS, "Parts whose weights stay: names, with * at will.")
+        default=(), metadata=_said(OURS, "Parts to freeze: names, * as a wildcard.")
     )
     evaluate_every: Annotated[int, at_least(1)] = field(
         default=200, metadata=_said(OURS, "Steps between validations and checkpoints.")
@@ -152,7 +151,7 @@ class Settings:
         default=10, metadata=_said(OURS, "Steps between points of the loss curve.")
     )
     seed: Annotated[int, at_least(0, 2**31 - 1)] = field(
-        default=0, metadata=_said(OURS, "Of batches, held-out pairs and dropout.")
+        default=0, metadata=_said(OURS, "Random seed of batches, validation pairs and dropout.")
     )
 
     def __post_init__(self) -> None:
@@ -172,11 +171,11 @@ class Settings:
 
     @property
     def mono_share(self) -> float:
-        """The recipe's share of batches in one language."""
+        """The recipe's share of monolingual batches."""
         return {"hybrid": self.alpha, "cross": 0.0}.get(self.recipe, 1.0)
 
     def sampler(self) -> dict[str, Any]:
-        """What decides about the batches, for the manifest."""
+        """The settings that determine the batches, for the manifest."""
         names = (
             "recipe", "alpha", "cross_batches", "language_draw", "language_temperature",
             "epoch", "batch_size", "languages", "skip_unusable", "holdout", "seed",

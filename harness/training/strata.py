@@ -1,4 +1,4 @@
-"""Which batches a row of the training data can be in.
+"""The kinds of batches that a row of the training data can be in.
 
 A *cell* is a kind of batch: one language (``mono``), any language of the row's own on both
 sides (``mixed``), or two languages (``cross``: many pairs of them in one batch, or one ordered
@@ -176,7 +176,7 @@ class Stratum:
 def strata_of(rows: PairRows, cells: RecipeCells, batch_size: int) -> tuple[list[Stratum], Ints]:
     """The strata, in order of data sets, and the rows that fit no cell.
 
-    Rows without a choice that would not fill a batch join those of their data set that have one.
+    Rows without a choice that would not fill a batch join those of their data set with a choice.
     """
     masks = np.concatenate([rows.query, rows.passage], axis=1)
     kinds, signature = np.unique(masks, axis=0, return_inverse=True)
@@ -231,10 +231,10 @@ def language_weights(rows: PairRows, settings: Settings) -> NDArray[np.float64]:
 
 
 def check_usable(rows: PairRows, examples: Sequence[Example], unusable: Ints, recipe: str) -> None:
-    """Refuse rows that the recipe cannot use.
+    """Raise for rows that the recipe cannot use.
 
     Raises:
-        UsageError: says how many, names one, and what would be right.
+        UsageError: the message says how many, names one, and what would be right.
     """
     if not len(unusable):
         return

@@ -1,12 +1,11 @@
-"""One training from settings to a model folder: read, check, train, save, say what was done.
+"""One training from settings to a model folder: read, check, train, save, report.
 
     OUTPUT/                    a sentence-transformers folder
-    OUTPUT/training.json       the manifest, written last: with it the folder is whole
+    OUTPUT/training.json       the manifest, written last: the folder is complete once it exists
     OUTPUT/loss-curve.csv, .svg
     OUTPUT/.training/          checkpoints, until the training has ended
 
-The same call again goes on from the last whole checkpoint, and does nothing where the folder is
-whole.
+The same call resumes from the last complete checkpoint, and does nothing if the folder is complete.
 """
 
 from __future__ import annotations
@@ -42,18 +41,18 @@ class Trained:
     folder: Path
     manifest: Mapping[str, Any]
     fresh: bool
-    """``False``: the folder was whole already, and nothing was done."""
+    """``False``: the folder was complete already, and nothing was done."""
 
 
 class Overlaps(NamedTuple):
-    """What is looked for before the training starts."""
+    """The overlap check before the training."""
 
     tasks: Sequence[str] | None = None
     """Tasks whose questions must not be in the data; ``None``: the available small ones."""
     allowed: bool = False
     data_dir: Path | None = None
     found: Sequence[Mapping[str, Any]] | None = None
-    """What an earlier look at the same data found: nothing is looked for again."""
+    """The result of an earlier check of the same data, used instead of a new one."""
 
 
 def train(
@@ -69,22 +68,22 @@ def train(
     command: Sequence[str] | None = None,
     read: Callable[[Path], DataSet] = read_examples,
 ) -> Trained:
-    """Train a model, or go on where the same training was stopped.
+    """Train a model, or resume where the same training was stopped.
 
     Args:
         settings: the recipe.
         output: folder for the model.
         device: a torch device; ``None``: a GPU if there is one.
         offline: never touch the network.
-        overlaps: what must not be in the data; default: questions of the available small tasks.
-        restart: throw away what another training left in ``output``.
+        overlaps: the overlap check; default: questions of the available small tasks.
+        restart: discard what another training left in ``output``.
         keep_checkpoints: leave them below ``output``.
         progress: gets the number of steps.
         command: the command line, for the manifest.
         read: reads a file of pairs, or has it in memory.
 
     Raises:
-        HarnessError: anything the caller can mend, in one sentence.
+        HarnessError: anything the caller can fix, in one sentence.
     """
     folder, work = Path(output), Path(output) / WORK
     progress = progress or Silent()
@@ -139,7 +138,7 @@ def first_process() -> bool:
 
 
 def _identity(settings: Settings, data: TrainingData) -> dict[str, Any]:
-    """What makes two calls the same training: files by content, everything else by value."""
+    """The identity of a training: files by content, everything else by value."""
     chosen = asdict(settings)
     chosen["data"] = [x["sha256"] for x in data.files if x["role"] == "train"]
     chosen["validation"] = [x["sha256"] for x in data.files if x["role"] == "validation"]
@@ -147,7 +146,7 @@ def _identity(settings: Settings, data: TrainingData) -> dict[str, Any]:
 
 
 def _whole(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The manifest of a folder that this very training has finished.
+    """The manifest of a folder if this same training has finished it.
 
     Raises:
         UsageError: another training has.
@@ -164,7 +163,7 @@ def _whole(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _clear(folder: Path, work: Path, identity: Mapping[str, Any]) -> None:
-    """Throw away what a training of ours left in ``folder``.
+    """Discard what one of our trainings left in ``folder``.
 
     Raises:
         UsageError: it contains something else.
@@ -216,7 +215,7 @@ def _sign(work: Path, identity: Mapping[str, Any]) -> None:
 def _look_for_overlap(
     settings: Settings, overlaps: Overlaps, progress: Progress
 ) -> list[dict[str, Any]]:
-    """Refuse evaluation questions in the training data; what was found, for the manifest."""
+    """Refuse evaluation questions in the training data; returns the findings for the manifest."""
     if not first_process():
         return []
     if overlaps.found is not None:
@@ -237,7 +236,7 @@ def _look_for_overlap(
 
 
 def planned_steps(settings: Settings, data: TrainingData) -> int:
-    """Steps of the optimiser, if nothing stops them early."""
+    """Optimiser steps without early stopping."""
     if settings.steps:
         return settings.steps
     each = len(data.train.plan) // _processes()
@@ -253,7 +252,7 @@ def _run(
     device: str | None,
     progress: Progress,
 ) -> tuple[Any, int]:
-    """Train to the end; the trainer, and the step that it went on from."""
+    """Train to the end; returns the trainer and the step it resumed from."""
     from transformers import EarlyStoppingCallback, set_seed
 
     from harness.training.batches import HybridBatchSampler, PairCollator
@@ -302,8 +301,8 @@ def _outcome(trainer: Any, settings: Settings, seconds: float, resumed_at: int) 
     if early:
         said = (
             f"Stopped early at step {state.global_step:,} of {state.max_steps:,}: the validation "
-            f"loss was not lower in {settings.patience} validations running; the weights are those "
-            f"of step {best:,}, where it was lowest."
+            f"loss did not improve in {settings.patience} consecutive validations; the weights are "
+            f"those of step {best:,}, where it was lowest."
         )
     elif best and best != state.global_step:
         said = (
@@ -327,7 +326,7 @@ def _outcome(trainer: Any, settings: Settings, seconds: float, resumed_at: int) 
 
 
 def _curve(history: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """One point a step that has one: training loss since the last, validation loss, rate."""
+    """One point per logged step: training loss since the last, validation loss, learning rate."""
     points: dict[int, dict[str, Any]] = {}
     names = {"loss": "loss", "eval_loss": "validation_loss", "learning_rate": "learning_rate"}
     for entry in history:

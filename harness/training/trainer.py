@@ -19,7 +19,7 @@ from harness.errors import ModelError
 from harness.training.batches import HybridBatchSampler
 
 WHOLE = "whole.json"
-"""Written last into a checkpoint: with it the checkpoint is whole."""
+"""Written last into a checkpoint: the checkpoint is complete once it exists."""
 
 
 class RecipeTrainer(SentenceTransformerTrainer):
@@ -81,7 +81,7 @@ class RecipeTrainer(SentenceTransformerTrainer):
 
 
 class _Epochs(TrainerCallback):
-    """Tells the sampler its epoch, whatever wraps it."""
+    """Passes the epoch on to the sampler, whatever wraps it."""
 
     def __init__(self, sampler: HybridBatchSampler) -> None:
         self._sampler = sampler
@@ -113,7 +113,7 @@ class ProgressCallback(TrainerCallback):
     def on_log(
         self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any
     ) -> None:
-        """Nothing good comes after a loss that is not a number."""
+        """Stop: training cannot recover from a loss that is not a number."""
         loss = (logs or {}).get("loss")
         if loss is not None and not math.isfinite(loss):
             raise ModelError(
@@ -128,7 +128,7 @@ class ProgressCallback(TrainerCallback):
 
 
 class Checkpoints(TrainerCallback):
-    """Marks a checkpoint as whole once all of it is on disk."""
+    """Marks a checkpoint as complete once all of it is on disk."""
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """The trainer has written a checkpoint."""
@@ -142,6 +142,6 @@ class Checkpoints(TrainerCallback):
 
 
 def last_whole(folder: Path) -> Path | None:
-    """The latest whole checkpoint below ``folder``."""
+    """The latest complete checkpoint below ``folder``."""
     found = [path.parent for path in folder.glob(f"checkpoint-*/{WHOLE}")]
     return max(found, key=lambda path: int(path.name.split("-")[1]), default=None)

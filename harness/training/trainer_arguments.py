@@ -1,4 +1,4 @@
-"""Our settings in the words of the trainer, and a trainer that keeps quiet."""
+"""Our settings as the trainer's arguments, and its output silenced."""
 
 from __future__ import annotations
 

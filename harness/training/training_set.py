@@ -1,4 +1,4 @@
-"""The data of one training: files read, rows checked against the recipe, some held out."""
+"""The data of one training: read files, check rows against the recipe, split off validation."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class TrainingData:
 def read_data(
     settings: Settings, *, processes: int = 1, read: Callable[[Path], DataSet] = read_examples
 ) -> TrainingData:
-    """Read, check and lay out everything before the first step.
+    """Read, check and plan everything before the first step.
 
     ``read`` reads a file of pairs, or has it in memory.
 
@@ -145,7 +145,7 @@ def _side(rows: PairRows, examples: Sequence[Example], settings: Settings, proce
 def _validation(
     rows: PairRows, examples: Sequence[Example], settings: Settings, processes: int
 ) -> Side:
-    """Held-out pairs in batches of the recipe's kinds, or in the kinds they can be in.
+    """Validation pairs in batches of the recipe's kinds, or of other kinds that they fit.
 
     A recipe's validation pairs need not be of its own kind: SQuADShifts is English whatever is
     trained.

@@ -1,12 +1,12 @@
 """Parallel pairs from monolingual ones: ``harness translate``.
 
-Rows stream by in windows. Of each window the texts that have never been translated go to the
+Rows are processed in windows. Of each window the texts that have never been translated go to the
 engine, longest first, batch by batch into its memory
-(:mod:`~harness.models.translation.memory`); then the window's rows are written from there. What
-cannot stand (:mod:`~harness.training.translation_checks`) is left out of its row, counted by
-reason and language. The original texts stay as they are.
+(:mod:`~harness.models.translation.memory`); then the window's rows are written from there. Rejected
+translations (:mod:`~harness.training.translation_checks`) are left out of their row, counted by
+reason and language. The original texts stay unchanged.
 
-Beside ``FILE.jsonl`` lie ``FILE.jsonl.about.json`` with the engine of each target language and its
+Next to ``FILE.jsonl`` are ``FILE.jsonl.about.json`` with the engine of each target language and its
 counts, and ``FILE.jsonl.translations.jsonl``: for each row, in order, which engine and model its
 texts are from, and which were left out and why.
 """
@@ -39,7 +39,7 @@ from harness.training.translation_checks import REASONS, Reason, verdict
 __all__ = ["REASONS", "Translation", "translate_file", "translations_path"]
 
 WINDOW = 2000
-"""Rows that are looked at together."""
+"""Rows processed together."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Translation:
     engines: Mapping[str, Mapping[str, Any]]
     """Target language -> the engine's facts."""
     translated: int
-    """Texts that went to an engine."""
+    """Number of texts sent to an engine."""
     cached: int
     """Texts that an earlier run, or an earlier row, had translated."""
 
@@ -91,7 +91,7 @@ def translate_file(
     Raises:
         UsageError: a language, a file name or an option is wrong.
         DataError: ``data`` is missing or malformed, or a row lacks ``source``.
-        ModelError: the engine is not there, or failed.
+        ModelError: the engine is missing, or failed.
         StoreError: the disk is full or not writable.
     """
     _check(output, data, targets, source)
@@ -182,7 +182,7 @@ class _Work:
         return self.source
 
     def _translate(self, window: Sequence[Example]) -> None:
-        """Have every text of the window in the memories."""
+        """Translate every text of the window into the memories."""
         untranslated: dict[tuple[str, str], list[str]] = {}
         for example in window:
             for target in self.targets:
@@ -193,7 +193,7 @@ class _Work:
             missing = memory.missing(texts)
             self.cached += len(texts) - len(missing)
             self.translated += len(missing)
-            # Longest first: batches are of about equal lengths, and memory runs out soon if ever.
+            # Longest first: batches have about equal lengths, and memory runs out early if at all.
             missing.sort(key=lambda x: (-len(x), x))
             for start in range(0, len(missing), self.engine.batch_size):
                 batch = missing[start : start + self.engine.batch_size]
@@ -201,7 +201,7 @@ class _Work:
                 self.progress.advance(len(batch))
 
     def _texts(self, example: Example, target: str) -> Iterator[tuple[str, str]]:
-        """What has to be translated of a row: source language and text."""
+        """The texts of a row to translate: source language and text."""
         source = self._from(example)
         if target not in example.query:
             yield source, example.query[source]
@@ -258,11 +258,11 @@ def _check(output: Path, data: Path, targets: Sequence[str], source: str | None)
     if not output.name.endswith((".jsonl", ".jsonl.gz")):
         raise UsageError(f"--output {output}: must end in .jsonl or .jsonl.gz")
     if output.resolve() == data.resolve():
-        raise UsageError(f"--output {output}: is the data itself, which stays as it is")
+        raise UsageError(f"--output {output}: is the input file; give another name")
     for language in (*targets, *([] if source is None else [source])):
         if not is_language(language):
             raise UsageError(f"{language!r} is not a language code, as en, de or zh-Hant")
     if not targets:
-        raise UsageError("--to: name at least one language")
+        raise UsageError("--to: give at least one language")
     if source in targets:
         raise UsageError(f"--to {source}: is the language that is translated from")

@@ -1,4 +1,4 @@
-"""Checks of translations: errors of engines that show without knowing the languages.
+"""Checks of translations: engine errors that are visible without knowing the languages.
 
     empty       nothing came back
     copied      the source, unchanged but for case, punctuation and spaces
@@ -7,8 +7,8 @@
     script      fewer than 3 in 10 letters are of a script that the target language is written in
 
 Lengths are compared in letters: a Han character counts as three letters of an alphabet,
-kana and Hangul for two. The bounds are ours, wide on purpose: what they catch is wrong, what passes
-may still be. Texts without letters (numbers) may be copied, and texts of up to twenty letters'
+kana and Hangul for two. The bounds are ours and wide on purpose: rejected texts are wrong, accepted
+ones may be too. Texts without letters (numbers) may be copied, and texts of up to twenty letters'
 worth may be of any length.
 """
 

@@ -137,7 +137,7 @@ def test_a_record_without_known_languages_says_so_and_takes_them() -> None:
     assert break_down(by_hand(None), "seen", seen=["en"]).seen == ("en",)
 
 
-def test_by_golds_by_hand() -> None:
+def test_by_number_of_relevant_passages_by_hand() -> None:
     found = break_down(by_hand(), "golds")
     assert [x.kind for x in found.tables] == ["multi"]  # one gold everywhere else
     rows = rows_of(found, "multi")
@@ -264,7 +264,7 @@ def test_what_cannot_be_broken_down_is_refused() -> None:
         break_down(record, "language")
 
 
-def test_frame_and_document_hold_every_cell() -> None:
+def test_frame_and_document_have_every_value() -> None:
     found = break_down(by_hand(), "language", resamples=50)
     frame = found.to_frame().set_index(["kind", "part", "measure"])
     assert len(frame) == 2 + 2 + 4

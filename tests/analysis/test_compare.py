@@ -64,7 +64,7 @@ def test_wins_and_losses_by_hand(by_hand: Comparison) -> None:
     assert (en.adjusted, de.adjusted) == (1.0, 1.0)  # 2 * 0.5 and then not less
 
 
-def test_flips_by_hand(by_hand: Comparison) -> None:
+def test_largest_changes_by_hand(by_hand: Comparison) -> None:
     flips = by_hand.tasks[0].kinds[0].flips
     # Each changed by 0.5; q01 in two of its settings, so it comes first. q00 did not change.
     assert [(x.question, x.setting, x.baseline, x.value) for x in flips] == [
@@ -109,7 +109,7 @@ def macro(values: np.ndarray, groups: np.ndarray, parents: Sequence[str]) -> flo
 
 
 @pytest.mark.parametrize("kind", ["mono", "cross", "multi"])
-def test_p_value_is_that_of_all_swaps_where_languages_lack_golds(
+def test_p_value_is_that_of_all_swaps_where_languages_lack_relevant_passages(
     first: Record, second: Record, kind: str
 ) -> None:
     """The last question has no gold in zh, and one value is undefined."""
@@ -239,7 +239,7 @@ def test_verdicts(difference: float, adjusted: float, better: Any, word: str) ->
     assert verdict(difference, adjusted, better) == word
 
 
-def test_more_permutations_where_the_correction_asks_for_them(tmp_path: Path) -> None:
+def test_more_permutations_if_the_correction_needs_them(tmp_path: Path) -> None:
     base = mono(tmp_path, 20)
     found = compare([base, base], measures=["map"], resamples=50)
     # One comparison at alpha 0.05: a p-value of 1 / 201 is a tenth of it.
@@ -308,7 +308,7 @@ def test_no_task_in_common_is_refused_even_by_force(first: Record) -> None:
         compare([first, other], force=True)
 
 
-def test_tables_that_hold_other_queries_are_refused(first: Record) -> None:
+def test_tables_of_other_queries_are_refused(first: Record) -> None:
     table = first.tables["tiny"]
     cut = {n: getattr(table, n)[:-1] for n in ("setting", "question", "relevant", "query_chars")}
     values = {m: v[:-1] for m, v in table.values.items()}

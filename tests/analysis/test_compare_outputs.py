@@ -163,7 +163,7 @@ def test_the_command_refuses_and_is_forced(first: Record, tmp_path: Path) -> Non
     assert done.exit_code == 0 and done.stdout.startswith("FORCED")
 
 
-def test_flips_have_texts_where_the_data_is_at_hand() -> None:
+def test_largest_changes_have_texts_if_the_data_is_available() -> None:
     records = [
         evaluate(tiny.WordBag(b), tasks=["demo"], settings=("mono", "cross"), store=False,
                  languages=("en", "de"), resamples=0)

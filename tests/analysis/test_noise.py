@@ -193,9 +193,7 @@ def test_half_precision_has_tolerances_of_its_own(task: str) -> None:
         (3.4, 20.0),  # rank distances: 10.2, up
     ],
 )
-def test_tolerances_are_three_times_the_movement_rounded_up(
-    movement: float, proposed: float
-) -> None:
+def test_tolerances_are_three_times_the_drift_rounded_up(movement: float, proposed: float) -> None:
     assert tolerance(movement) == proposed
 
 

@@ -63,6 +63,8 @@ def test_no_access_for_another_reason_is_not_called_an_unreachable_hub(served: H
 
 
 def test_offline_nothing_is_fetched(served: Hub) -> None:
-    with pytest.raises(UnreachableError, match=f"^org/set@{COMMIT}: offline nothing is fetched$"):
+    with pytest.raises(
+        UnreachableError, match=f"^org/set@{COMMIT}: nothing is downloaded offline$"
+    ):
         Repository("org/set", COMMIT, "dataset").snapshot(["*"], offline=True)
     assert served.requests == []

@@ -17,7 +17,7 @@ from harness.errors import PolicyError, StoreError
         (b'{\n"a": "\xb6"}', "line 2 is not UTF-8; save the file as UTF-8"),
         (b'{"a": 1', "not valid JSON (Expecting ',' delimiter: line 1 column 8 (char 7))"),
         (b"9" * 5000, "not valid JSON (Exceeds the limit"),
-        (b"[]", "must hold a JSON object"),
+        (b"[]", "must contain a JSON object"),
     ],
 )
 def test_json(tmp_path: Path, content: bytes, says: str) -> None:

@@ -136,7 +136,7 @@ def test_the_folders_own_readme_is_kept_true_unasked(boards: Path) -> None:
         ("<!-- board:start nope -->\n<!-- board:end -->\n", "'nope'"),
     ],
 )
-def test_a_page_without_a_place_for_the_board_is_told(
+def test_a_page_without_markers_for_the_board_is_refused(
     boards: Path, tmp_path: Path, text: str, words: str
 ) -> None:
     page = tmp_path / "page.md"

@@ -35,7 +35,7 @@ def task_of(board: Board, slug: str) -> TaskBoard:
     return next(x for x in board.tasks if x.slug == slug)
 
 
-def test_an_addition_stands_beside_the_system_without_it(tmp_path: Path) -> None:
+def test_an_addition_is_shown_with_the_system_without_it(tmp_path: Path) -> None:
     from scipy.stats import ttest_rel
 
     # Two languages, all questions in both: each weighs the same, so it is the paired t-interval.
@@ -118,7 +118,7 @@ def test_language_table_ends_with_mean_and_median(board: Board) -> None:
         assert float(line[-1].text) == pytest.approx(np.median(values), abs=1e-4)
 
 
-def test_seen_and_unseen_languages_are_told_apart(board: Board) -> None:
+def test_seen_and_unseen_languages_are_distinguished(board: Board) -> None:
     row = next(r for r in task_of(board, "xquad-r").rows if r.trained_on is not None)
     mono = {x: c.value for x, c in zip(("en", "de", "zh"), row.languages["mono/map"], strict=True)}
     assert row.trained_on == ("de", "en")
@@ -155,7 +155,7 @@ def test_a_row_of_another_formula_is_marked_and_not_ranked() -> None:
     assert task.rankings["multi/map"].order == ("hard",)
 
 
-def test_how_a_model_was_trained_stands_in_its_row_and_leaks_are_told() -> None:
+def test_a_row_says_how_its_model_was_trained_and_names_leaks() -> None:
     one = load(GOLDEN / "records" / "hard.json")
     training = TRAINING | {"languages": ["zh"]}
     model = one.contents.model.to_dict() | {"languages": ["en"], "training": training}

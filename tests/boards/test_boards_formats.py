@@ -118,7 +118,7 @@ def test_latex_compiles(made: dict[str, bytes], tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout[-2000:]
 
 
-def test_csv_and_parquet_hold_the_values_of_the_record(made: dict[str, bytes]) -> None:
+def test_csv_and_parquet_have_the_values_of_the_record(made: dict[str, bytes]) -> None:
     import pyarrow.parquet as pq
 
     record = json.loads((GOLDEN / "records" / "hard.json").read_text())

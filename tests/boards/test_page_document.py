@@ -251,7 +251,7 @@ def test_texts_are_those_of_the_data_that_the_records_name(real_data: Path) -> N
     assert texts_at_hand(golden_board(), real_data) == {}  # its xquad-r is another
 
 
-def test_board_writes_the_page_and_check_does_not_ask_for_it(tmp_path: Path) -> None:
+def test_board_writes_the_page_and_check_does_not_need_it(tmp_path: Path) -> None:
     for name in ("records", "questions"):
         shutil.copytree(GOLDEN / name, tmp_path / name)
     made = CliRunner().invoke(main, ["board", "--leaderboards", str(tmp_path)])
@@ -284,7 +284,7 @@ def test_serve_shows_the_page_and_writes_nothing(
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_the_document_holds_every_row_of_the_payload() -> None:
+def test_the_document_has_every_row_of_the_payload() -> None:
     payload = to_payload(golden_board())
     document = page_document(payload)
     assert [[r["id"] for r in t["rows"]] for t in document["tasks"]] == [

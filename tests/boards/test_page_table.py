@@ -256,7 +256,7 @@ def test_models_stand_side_by_side_across_tasks(page: Opened, board: Board) -> N
     assert page.tab.locator(".across tbody tr").count() == 1
 
 
-def test_the_address_holds_the_view(
+def test_the_address_encodes_the_view(
     page: Opened, browser: Any, board: Board, tmp_path: Path
 ) -> None:
     page.tab.locator("#kind input[value=cross]").check()

@@ -150,7 +150,7 @@ def test_what_is_not_valid_is_named_and_refused(
     assert words in str(refusal.value)
 
 
-def test_a_whole_record_in_place_of_a_tracked_one_is_told(
+def test_a_full_record_in_place_of_a_tracked_one_is_refused(
     made: tuple[Record, Path, Path],
 ) -> None:
     assert made[0].folder is not None

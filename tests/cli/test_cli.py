@@ -306,7 +306,7 @@ def test_ctrl_c_ends_with_130_and_a_word(task: str) -> None:
         (MemoryError(), "out of memory"),
     ],
 )
-def test_the_machine_s_limits_are_told_in_a_sentence(
+def test_the_machine_s_limits_are_reported_in_a_sentence(
     task: str, monkeypatch: pytest.MonkeyPatch, error: BaseException, sentence: str
 ) -> None:
     def run(*_: Any, **__: Any) -> None:

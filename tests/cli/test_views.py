@@ -158,7 +158,7 @@ def test_micro_means_show_where_they_differ() -> None:
     assert rows[-4:] == ["mono", "cross", "micro", "multi"]
 
 
-def test_rank_distance_stands_beside_what_it_could_be() -> None:
+def test_rank_distance_is_shown_with_its_best_and_chance_values() -> None:
     # (N + 1)(m - 1) / (m + 1) for XQuAD-R's 11 golds among 13,014 sentences: 10,846.
     assert (
         "Rank distance, 11 relevant passages among 13,014: best 10, chance 10845.8; read with mAP"

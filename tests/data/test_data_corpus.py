@@ -42,7 +42,9 @@ def test_official_files_are_read_as_they_are_meant(tmp_path: Path) -> None:
         ("text", "sw river river told of in 0"),
     ],
 )
-def test_title_and_text_are_joined_as_asked(tmp_path: Path, option: str, text: str) -> None:
+def test_title_and_text_are_joined_by_the_text_option(
+    tmp_path: Path, option: str, text: str
+) -> None:
     """And another joint is other data."""
     path = write_miracl(tmp_path)
     data = load(read_task(path, text=option))
@@ -156,7 +158,7 @@ def test_an_empty_passage_stays_in_the_corpus(tmp_path: Path, blank: str | None)
     assert [next(held).text for _ in range(2)] == ["T", ""]
 
 
-def test_a_sample_is_refused_unless_it_is_wanted(tmp_path: Path) -> None:
+def test_a_sample_is_refused_unless_it_is_requested(tmp_path: Path) -> None:
     """And then it is noted, with the golds and questions that it lacks."""
     kept = [n for n in range(60) if n not in (0, 25, 2)]
     task = read_task(write_miracl(tmp_path, only=kept, whole={"sw": 60, "yo": 60}))

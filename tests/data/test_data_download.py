@@ -197,7 +197,7 @@ def test_a_server_that_stays_busy(server: Server, target: Path) -> None:
     assert left(target) == set()
 
 
-def test_a_file_that_is_not_there_is_asked_for_once(server: Server, target: Path) -> None:
+def test_a_missing_file_is_requested_once(server: Server, target: Path) -> None:
     with pytest.raises(DataError, match=r"/gone\.bin: the server answered 404 Not Found"):
         download(server.url + "gone.bin", target, sha256=SHA)
     assert len(server.requests) == 1

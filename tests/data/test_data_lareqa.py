@@ -157,7 +157,7 @@ def small(tmp_path: Path, change: Change | None = None) -> TaskSpec:
     return read_task(path)
 
 
-def test_passages_questions_and_parallel_golds(tmp_path: Path) -> None:
+def test_passages_questions_and_parallel_sets(tmp_path: Path) -> None:
     data = load(small(tmp_path))
     assert data.passages["en"].ids == ("0-0", "0-1", "0-2")
     assert data.passages["en"].texts == ("Tea is hot.", "Ice is cold.", "Sun.")
@@ -180,7 +180,9 @@ def test_a_sentence_with_its_paragraph(tmp_path: Path) -> None:
     ("start", "gold"),
     [(0, "0-0"), (10, "0-0"), (12, "0-1"), (23, "0-1"), (28, "0-2")],  # ends are exclusive
 )
-def test_the_gold_is_where_the_answer_starts(tmp_path: Path, start: int, gold: str) -> None:
+def test_the_relevant_passage_is_where_the_answer_starts(
+    tmp_path: Path, start: int, gold: str
+) -> None:
     def change(paragraph: dict[str, Any]) -> None:
         paragraph["qas"] = [question("q1", "?", start, CONTEXT["en"][start:])]
 

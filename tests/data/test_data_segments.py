@@ -60,7 +60,7 @@ def write(folder: Path, *, pairing: str = "heading", more: str = "", packed: boo
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_headings_ask_for_their_paragraphs(packed: bool, tmp_path: Path) -> None:
+def test_headings_are_queries_for_their_paragraphs(packed: bool, tmp_path: Path) -> None:
     data = load(read_task(write(tmp_path, packed=packed)))
     assert data.queries["en"].texts == ("Find Bar", "Match Case")
     assert data.queries["zh"].texts == ("大小写",)
@@ -70,7 +70,7 @@ def test_headings_ask_for_their_paragraphs(packed: bool, tmp_path: Path) -> None
     assert data.qrels == {"0": {"en:1": 1, "de:1": 1}, "4": {"en:1": 1, "de:1": 1}}
 
 
-def test_sentences_ask_for_the_next(tmp_path: Path) -> None:
+def test_sentences_are_queries_for_the_next(tmp_path: Path) -> None:
     data = load(read_task(write(tmp_path, pairing="next")), languages=["en"])
     assert data.queries["en"].ids == ("1",)
     assert data.qrels == {"1": {"en:2": 1}}

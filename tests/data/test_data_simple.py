@@ -68,7 +68,7 @@ def beir(tmp_path: Path) -> TaskSpec:
     return task(tmp_path, "beir", ["en"], "title-space-text")
 
 
-def test_a_judgement_holds_in_every_language_that_has_the_passage(tmp_path: Path) -> None:
+def test_a_judgement_applies_in_every_language_that_has_the_passage(tmp_path: Path) -> None:
     data = load(simple(tmp_path))
     assert data.qrels == {
         "q1": {"en:p1": 1, "de:p1": 1},
@@ -79,7 +79,7 @@ def test_a_judgement_holds_in_every_language_that_has_the_passage(tmp_path: Path
     assert data.partial == {}
 
 
-def test_a_judgement_with_a_language_holds_there_alone(tmp_path: Path) -> None:
+def test_a_judgement_with_a_language_applies_only_there(tmp_path: Path) -> None:
     spec = simple(tmp_path)
     (tmp_path / "data" / "qrels.tsv").write_text(
         "query-id\tlanguage\tpassage-id\tscore\nq1\tde\tp1\t1\nq1\ten\tp2\t1\n"
@@ -118,7 +118,7 @@ def test_line_separators_inside_a_text_do_not_end_a_line(tmp_path: Path) -> None
     assert load(spec).queries["en"].texts == ("a\u2028b\u0085c",)
 
 
-def test_questions_without_gold_are_left_out_and_counted(tmp_path: Path) -> None:
+def test_questions_without_a_relevant_passage_are_left_out_and_counted(tmp_path: Path) -> None:
     spec = simple(tmp_path)
     # q-en is judged, but nothing is relevant; q1 is not judged at all in one language less.
     (tmp_path / "data" / "qrels.tsv").write_text(
@@ -131,7 +131,7 @@ def test_questions_without_gold_are_left_out_and_counted(tmp_path: Path) -> None
         load(spec, languages=["en"])
 
 
-def test_golds_of_languages_left_out_are_dropped(tmp_path: Path) -> None:
+def test_relevant_passages_of_languages_left_out_are_dropped(tmp_path: Path) -> None:
     data = load(simple(tmp_path), languages=["de"])
     assert data.qrels == {"q1": {"de:p1": 1}, "q-de": {"de:p-de": 1, "de:p2": 0}}
     assert data.partial == {"languages": ["de"]}

@@ -158,7 +158,7 @@ def write_collection(folder: Path, text: str = TSV) -> TaskSpec:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_one_table_of_judgements_holds_in_every_language(tmp_path: Path, stream: bool) -> None:
+def test_one_table_of_judgements_applies_in_every_language(tmp_path: Path, stream: bool) -> None:
     told = "\n[source.corpus.passages]\nde = 3\nen = 3\n" if stream else ""
     spec = write_collection(tmp_path, TSV + told)
     data = library.load(spec)

@@ -61,7 +61,7 @@ def test_the_sample_never_changes() -> None:
     assert found == {"q2", "q5", "q9"}
 
 
-def test_mlqa_r_keeps_its_golds_and_languages(real_data: Path) -> None:
+def test_mlqa_r_keeps_its_numbers_of_relevant_passages_and_languages(real_data: Path) -> None:
     whole = load(find_task("mlqa-r"), data_dir=real_data)
     part = load(find_task("mlqa-r"), data_dir=real_data, sample=200)
     counts = [Counter(map(len, x.qrels.values())) for x in (whole, part)]

@@ -73,7 +73,9 @@ def test_exported_runs_scored_by_trec_eval_are_the_record(tmp_path: Path, model:
     assert set(frame.columns) >= {"ndcg@10", "recall@100", "mrr@10", "intrusion", "ndcg_drop@10"}
 
 
-def test_the_pool_pushes_golds_down_by_the_foreign_passages_above_them(tmp_path: Path) -> None:
+def test_the_pool_pushes_relevant_passages_down_by_those_of_other_languages_above(
+    tmp_path: Path,
+) -> None:
     """Intrusion and nDCG drop from the exported rankings, by hand."""
     task = write_miracl(tmp_path)
     record = harness.evaluate(

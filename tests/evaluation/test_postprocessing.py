@@ -150,7 +150,7 @@ def test_a_language_that_the_file_lacks_is_not_moved(tmp_path: Path) -> None:
         ("x", "not known"),
     ],
 )
-def test_what_is_no_treatment_is_refused(spec: str, said: str) -> None:
+def test_an_unknown_postprocessing_is_refused(spec: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         parse_postprocessor(spec, ("en", "de"))
 

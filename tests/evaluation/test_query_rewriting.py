@@ -33,7 +33,7 @@ def scores(record: Record) -> dict[str, dict[str, float]]:
     return {r["setting"]: r["scores"] for r in record.document["tasks"][0]["settings"]}
 
 
-def test_translated_queries_are_asked_as_english_ones(task: str) -> None:
+def test_translated_queries_are_encoded_as_english_ones(task: str) -> None:
     plain, translated = run(task), run(task, translate_queries=TO_ENGLISH, into="en")
     before, after = scores(plain), scores(translated)
     for setting, like in (("cross/de-en", "mono/en"), ("mono/de", "cross/en-de")):
@@ -51,7 +51,7 @@ def test_translated_queries_are_asked_as_english_ones(task: str) -> None:
     assert digests[0] == digests[1]
 
 
-def test_a_system_without_vectors_asks_translated_queries_too(task: str) -> None:
+def test_a_system_without_vectors_searches_translated_queries_too(task: str) -> None:
     before, after = (
         scores(run(task, "bm25")),
         scores(run(task, "bm25", translate_queries=TO_ENGLISH)),
@@ -69,7 +69,7 @@ def test_what_was_translated_is_not_translated_again(task: str, tmp_path: Path) 
     assert len(log.read_text().splitlines()) == 20  # ten questions in de and in zh, once
 
 
-def test_what_several_languages_ask_in_one_is_encoded_once(task: str) -> None:
+def test_equal_translations_of_several_languages_are_encoded_once(task: str) -> None:
     """Without a store, too: the translations of this task's questions are the English ones."""
     model = tiny.WordBag(bias=1.0)
     record = run(task, model, translate_queries=TO_ENGLISH, store=False)

@@ -139,7 +139,7 @@ def test_a_command_on_a_board_is_without_what_changes_no_number() -> None:
     )
 
 
-def test_a_saved_record_holds_all_options(tmp_path: Path) -> None:
+def test_a_saved_record_has_all_options(tmp_path: Path) -> None:
     task = str(tiny.write_task(tmp_path / "own"))
     given: dict[str, Any] = {"languages": ("en", "de"), "measures": ("map",), "resamples": 30}
     record = harness.evaluate("bm25", task, output=tmp_path / "out", **given)

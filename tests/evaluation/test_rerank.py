@@ -152,7 +152,7 @@ def test_a_reranker_that_prefers_the_querys_language_shows_it(task: str) -> None
     assert before["rank_distance"] > after["rank_distance"]
 
 
-def test_a_pair_is_read_once_and_only_pairs_of_heads(task: str) -> None:
+def test_a_pair_is_scored_once_and_only_pairs_in_the_top_k(task: str) -> None:
     run(task, "fair", rerank_top=3)
     read = MADE[-1].read
     assert set(read.values()) == {1}
@@ -225,7 +225,7 @@ def test_a_streamed_search_reads_the_passages_it_found(task: str) -> None:
     assert scores(streamed) != scores(streamed.before)
 
 
-def test_the_heads_of_a_corpus_are_read_again(tmp_path: Path) -> None:
+def test_the_top_passages_of_a_corpus_are_read_again(tmp_path: Path) -> None:
     """Passages of two gzipped files a language, in the task's form of title and text."""
     task = str(tiny_miracl.write_miracl(tmp_path))
     record = run(

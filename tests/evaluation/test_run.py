@@ -67,7 +67,7 @@ def test_every_setting_equals_trec_eval_on_the_whole_exported_ranking(
             )
 
 
-def test_a_query_without_gold_in_a_language_is_left_out_there(tmp_path: Path) -> None:
+def test_a_query_without_a_relevant_passage_in_a_language_is_left_out_there(tmp_path: Path) -> None:
     """The last question has no Chinese gold: 9 queries where zh is searched, 10 elsewhere."""
     frame = harness.evaluate(WordBag(), tasks=[str(write_task(tmp_path))]).to_frame()
     counts = frame.set_index("setting").queries

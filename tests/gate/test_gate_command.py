@@ -191,7 +191,7 @@ def test_a_baselines_name_is_a_name(base: Path) -> None:
     assert not Path("leaderboards").exists()
 
 
-def test_a_damaged_baseline_is_told_of(base: Path) -> None:
+def test_a_damaged_baseline_is_reported(base: Path) -> None:
     harness("baseline", "set", base, "--name", "b")
     table = Path("leaderboards/baselines/b/tiny.per-query.parquet")
     table.write_bytes(table.read_bytes()[1:])

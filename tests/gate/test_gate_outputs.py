@@ -242,7 +242,7 @@ def test_a_baseline_that_is_a_sample_decides_the_sample(own_task: str, tmp_path:
     assert gate(whole, base, policy(tmp_path)).verdict == "pass"
 
 
-def test_two_tasks_are_told_apart(own_task: str, tmp_path: Path) -> None:
+def test_two_tasks_are_distinguished(own_task: str, tmp_path: Path) -> None:
     other = str(tiny.write_task(tmp_path / "b", name="other", questions=60, languages=("en", "de")))
     record = evaluate(tiny.WordBag(), tasks=[own_task, other], store=False)
     found = gate(record, record, policy(tmp_path))

@@ -77,7 +77,7 @@ def test_each_end_of_the_interval_holds_at_one_minus_alpha(base: Record, tmp_pat
 
 
 @pytest.mark.parametrize(("direction", "sides"), [("higher", 1), ("lower", 1), ("same", 2)])
-def test_the_detectable_drop_is_one_sided_unless_no_change_is_wanted(
+def test_the_detectable_drop_is_one_sided_unless_any_change_counts(
     base: Record, tmp_path: Path, direction: str, sides: int
 ) -> None:
     """At alpha over the two languages, with a power of .8."""

@@ -110,7 +110,7 @@ def test_one_regression_outweighs_all_else(base: Record, tmp_path: Path) -> None
     assert found.exit_code == 1
 
 
-def test_what_neither_record_holds_is_missing_unless_it_is_not_required(
+def test_what_neither_record_has_is_missing_unless_it_is_optional(
     base: Record, tmp_path: Path
 ) -> None:
     gone = '[[rules]]\nname = "gone"\nmeasure = "recall@7"\nmax_drop = 0\n'
@@ -218,7 +218,7 @@ def test_differences_and_p_values_are_those_of_compare(
         assert cell.p_value == pytest.approx(half, abs=0.03)
 
 
-def test_the_documents_numbers_are_the_cells(base: Record, tmp_path: Path) -> None:
+def test_the_documents_numbers_are_those_of_the_checks(base: Record, tmp_path: Path) -> None:
     found: Gate = gate(moved(base, de=SURE), base, policy(tmp_path))
     document = found.document()
     assert (document["schema_version"], document["exit_code"]) == (1, 1)
@@ -253,7 +253,7 @@ def fallen(record: Record, *pairs: str) -> Record:
     return with_values(record, values)
 
 
-def test_a_language_whose_passages_fell_is_named_and_not_who_asks_for_them(
+def test_a_language_whose_passages_got_worse_is_named_and_not_the_query_languages(
     crossed: Record, tmp_path: Path
 ) -> None:
     """Pairs into de fall by 0.1: half of what is asked from en, and from es, falls."""

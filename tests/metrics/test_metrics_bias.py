@@ -101,7 +101,7 @@ def test_edges(
         assert found == pytest.approx(expected, abs=1e-15, nan_ok=True)
 
 
-def test_several_golds_per_language() -> None:
+def test_several_relevant_passages_per_language() -> None:
     # Own golds at 1 and 6, others at 3 and 9: pairs won are (1,3), (1,9), (6,9) of four.
     assert value("own_language_pairs", [6, 3, 9, 1], [0, 1, 2, 0], 0) == 3 / 4
     assert value("own_language_first", [6, 3, 9, 1], [0, 1, 2, 0], 0) == 1
@@ -109,7 +109,7 @@ def test_several_golds_per_language() -> None:
     assert value("map_without_own", [6, 3, 9, 1], [0, 1, 2, 0], 0) == (1 / 2 + 2 / 7) / 2
 
 
-def test_pool_that_holds_golds_only_has_no_scaled_distance() -> None:
+def test_pool_of_relevant_passages_only_has_no_scaled_distance() -> None:
     relevant = RelevantRanks(np.array([1, 2]), np.array([0, 2]), pool_size=2)
     assert np.isnan(parse_measure("scaled_rank_distance").per_query(relevant)).all()
     assert parse_measure("rank_distance").per_query(relevant).tolist() == [1]
@@ -133,7 +133,7 @@ def test_four_way_split_of_the_top_passage(rank: int, top: int, expected: str) -
         assert found == (name == expected)
 
 
-def test_four_way_split_needs_a_gold_to_be_wrong_about() -> None:
+def test_four_way_split_needs_a_relevant_passage() -> None:
     assert math.isnan(value("top_wrong_own", [], [], 0, top_k_languages=np.array([[0]])))
 
 
@@ -266,7 +266,7 @@ def test_a_pool_of_one_language() -> None:
         assert found == pytest.approx(wanted, nan_ok=True), name
 
 
-def test_heads_must_be_as_deep_as_the_cutoff() -> None:
+def test_the_top_k_must_be_as_deep_as_the_cutoff() -> None:
     with pytest.raises(
         UsageError, match="only the top 3 of each ranking was kept; a cutoff of 10 needs more"
     ):

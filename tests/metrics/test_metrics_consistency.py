@@ -47,7 +47,7 @@ def test_spearman_equals_scipys(one: list[Any], two: list[Any]) -> None:
             assert found[i] == pytest.approx(spearmanr(a, b).statistic, abs=1e-12)
 
 
-def test_union_holds_each_passage_once() -> None:
+def test_union_has_each_passage_once() -> None:
     passages, valid = top_k_union(np.array([[5, 2], [7, -1]]), np.array([[2, 9], [7, -1]]))
     assert [p[v].tolist() for p, v in zip(passages, valid, strict=True)] == [[2, 5, 9], [7]]
 

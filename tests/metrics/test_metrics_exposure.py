@@ -29,7 +29,7 @@ def test_rank_fairness_by_hand() -> None:
     np.testing.assert_allclose(found, [1 - half, 1 - half, 0, math.nan], atol=1e-15)
 
 
-def test_rank_fairness_is_1_where_attention_mirrors_the_golds() -> None:
+def test_rank_fairness_is_1_where_attention_mirrors_the_relevant_passages() -> None:
     heads, relevant = np.array([[0], [1]]), np.array([0, 0, 1])
     assert rank_fairness(heads, relevant, np.array([0, 2, 3]), 2).tolist() == [1, 1]
     # Place 1 has attention 1, place 3 has 1/2 (place 2 is left open): two golds against one.

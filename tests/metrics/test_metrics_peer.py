@@ -72,7 +72,7 @@ def test_a_grade_that_a_query_lacks_takes_no_weight_away() -> None:
     assert found[0] == pytest.approx(kruskal([1, 3], [2, 4]).pvalue, abs=1e-12)
 
 
-def test_one_gold_per_language_is_refused_with_the_constant_it_would_be() -> None:
+def test_one_relevant_passage_per_language_is_refused_with_the_constant_it_would_be() -> None:
     # H = n - 1 = 10 at 10 degrees of freedom.
     assert chi2.sf(10, 10) == pytest.approx(0.4405, abs=5e-5)
     relevant = RelevantRanks(
@@ -96,7 +96,7 @@ def test_it_is_offered_where_one_query_can_tell() -> None:
     assert math.isnan(found[0]) and found[1] == pytest.approx(kruskal([1, 2], [3]).pvalue)
 
 
-def test_no_queries_and_no_golds() -> None:
+def test_no_queries_and_no_relevant_passages() -> None:
     empty = np.array([], dtype=np.int64)
     assert peer(empty, np.array([0]), empty, 3).shape == (0,)
     assert np.isnan(peer(empty, np.array([0, 0]), empty, 3)).all()

@@ -128,7 +128,7 @@ def test_graded_ndcg_by_hand() -> None:
     assert parse_measure("ndcg@10").per_query(relevant) == pytest.approx(expected, abs=1e-15)
 
 
-def test_queries_without_golds_are_undefined_and_leave_their_neighbours_alone() -> None:
+def test_queries_without_relevant_passages_are_undefined_and_do_not_affect_others() -> None:
     # Empty first, in the middle and last.
     relevant = RelevantRanks(np.array([1, 2, 3]), np.array([0, 0, 1, 1, 3, 3]), pool_size=5)
     expected = {
@@ -153,7 +153,7 @@ def test_no_queries_at_all() -> None:
         assert parse_measure(name).per_query(relevant).shape == (0,)
 
 
-def test_single_gold_shortcut_equals_the_general_path() -> None:
+def test_shortcut_for_one_relevant_passage_equals_the_general_path() -> None:
     # The same query beside one with two golds takes the other path through average precision.
     alone = parse_measure("map").per_query(one([7]))
     beside = RelevantRanks(np.array([7, 1, 2]), np.array([0, 1, 3]))

@@ -87,7 +87,7 @@ def test_a_replaced_file_is_seen(tmp_path: Path, settled: None) -> None:
     assert digest_file(path) == hashlib.sha256(b"two").hexdigest()
 
 
-def test_a_file_that_has_just_changed_is_not_remembered(tmp_path: Path, hashed: list[str]) -> None:
+def test_a_file_that_has_just_changed_is_not_cached(tmp_path: Path, hashed: list[str]) -> None:
     path = tmp_path / "model.safetensors"
     path.write_bytes(b"weights")
     digest_file(path)

@@ -77,7 +77,7 @@ def test_vectors_come_in_the_order_of_the_texts_by_several_requests(
     assert (model.usage.requests, model.usage.retries, model.usage.tokens) == (3, 0, 60)
 
 
-def test_a_rate_limit_is_kept_for_as_long_as_the_server_asks(endpoint: Endpoint, url: str) -> None:
+def test_a_rate_limit_waits_as_long_as_the_server_says(endpoint: Endpoint, url: str) -> None:
     endpoint.faults = [
         status(429, {"Retry-After": "7"}),
         status(503, {"Retry-After": formatdate(time() + 20, usegmt=True)}),
@@ -109,7 +109,7 @@ def half(texts: list[str]) -> Answer:
     ],
     ids=["half an answer", "hangs up", "no JSON", "no vectors", "one too few", "broken"],
 )
-def test_a_broken_answer_is_asked_for_again(endpoint: Endpoint, url: str, fault: Any) -> None:
+def test_a_broken_answer_is_requested_again(endpoint: Endpoint, url: str, fault: Any) -> None:
     endpoint.faults = [fault]
     model = encoder(url)
     np.testing.assert_allclose(encode(model), wanted(TEXTS), atol=1e-6)
@@ -122,7 +122,7 @@ def test_a_server_that_never_answers_well_is_given_up(endpoint: Endpoint, url: s
         encode(encoder(url))
 
 
-def test_an_answer_that_is_late_is_asked_for_again(
+def test_a_late_answer_is_requested_again(
     endpoint: Endpoint, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import threading

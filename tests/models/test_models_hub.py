@@ -184,7 +184,7 @@ def hub_error(kind: str) -> Exception:
         ("GatedRepoError", "accept this model's terms"),
     ],
 )
-def test_the_hubs_answers_are_told(hub: FakeHub, kind: str, message: str) -> None:
+def test_the_hubs_errors_are_reported(hub: FakeHub, kind: str, message: str) -> None:
     hub.failure = hub_error(kind)
     with pytest.raises(ModelError, match=message):
         load("org/tiny@v9")

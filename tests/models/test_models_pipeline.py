@@ -46,7 +46,7 @@ def test_vectors_are_the_librarys(library: Any) -> None:
         np.testing.assert_allclose(got, library.encode(requested), rtol=0, atol=2e-6)
 
 
-def test_bits_do_not_depend_on_cores_or_on_what_else_is_asked(
+def test_bits_do_not_depend_on_cores_or_on_other_texts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A chunk of few texts stands for the whole: one core, three, twice, and in a longer list."""

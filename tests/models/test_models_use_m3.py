@@ -102,7 +102,7 @@ def test_translations_are_close_and_others_are_not(encoder: use_m3.UseM3Encoder)
     assert (tea @ bridge).max() < 0.4
 
 
-def test_batches_hold_each_text_once_within_the_budget() -> None:
+def test_batches_have_each_text_once_within_the_budget() -> None:
     lengths = np.random.default_rng(0).integers(1, 60, 500)
     for most in (None, 7):
         batches = use_m3.batches_by_length(lengths, 256, most)

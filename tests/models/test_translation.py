@@ -359,7 +359,7 @@ def test_memories_are_of_one_engine_each() -> None:
         (["--to", "en", "--from", "en", "--engine", "command:cat"], "is the language that is"),
         (["--to", "de", "--engine", "command:cat", "-o", "DATA"], "is the data itself"),
         (["--to", "de", "--engine", "transformers:no/such model"], "no such folder, and not a"),
-        (["--engine", "command:cat"], "--to: name at least one language"),
+        (["--engine", "command:cat"], "--to: give at least one language"),
     ],
 )
 def test_bad_input_is_one_sentence(arguments: list[str], message: str, tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ class Marian:
     supported_language_codes = (">>deu<<", ">>cmn_Hans<<", ">>cmn_Hant<<")
 
 
-def test_a_marian_model_of_several_targets_is_told_before_each_text() -> None:
+def test_a_marian_model_of_several_targets_gets_the_target_before_each_text() -> None:
     assert _languages(Marian(), "opus", "en", "de", {"de": "deu"}) == ({}, ">>deu<< ")
     assert _languages(Marian(), "opus", "en", "zh", {"zh": "cmn_Hant"}) == ({}, ">>cmn_Hant<< ")
     with pytest.raises(UsageError, match="opus translates into deu, cmn_Hans, cmn_Hant, not 'fr'"):

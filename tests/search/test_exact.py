@@ -281,7 +281,7 @@ def test_exact_keys_are_the_score(a: list[float], b: list[float]) -> None:
         assert Fraction(keys.high[0]) + Fraction(keys.low[0]) == real
 
 
-def test_scores_that_two_numbers_cannot_hold_are_told_apart() -> None:
+def test_scores_beyond_the_precision_of_two_floats_are_ordered() -> None:
     """1 + 2**-70 + 2**-140 against 1 + 2**-70: equal keys, other scores; integers decide."""
     vectors = np.array([[1, 2.0**-70, 0], [1, 2.0**-70, 2.0**-140], [1, 2.0**-70, 0]], np.float32)
     query = np.ones((1, 3), np.float32)

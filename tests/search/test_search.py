@@ -42,7 +42,7 @@ def cases(draw: st.DrawFn) -> tuple[Pool, np.ndarray, list[list[int]]]:
 @pytest.mark.parametrize("loops", ["cpu", "device"])
 @settings(deadline=None, max_examples=60)
 @given(case=cases(), k=st.integers(1, 130))
-def test_ranks_and_heads_equal_those_of_sorting(loops: str, case: tuple, k: int) -> None:
+def test_ranks_and_top_k_equal_those_of_sorting(loops: str, case: tuple, k: int) -> None:
     """Ranks in the pool, in each language, and heads are what sorting all scores gives."""
     import torch
 
@@ -78,7 +78,7 @@ def test_ranks_and_heads_equal_those_of_sorting(loops: str, case: tuple, k: int)
 
 @pytest.mark.parametrize("k", [1, 10, 32, 33, 200])
 @pytest.mark.parametrize("ties", ["none", "many", "all", "one lane"])
-def test_heads_of_long_rows(k: int, ties: str) -> None:
+def test_top_k_of_long_rows(k: int, ties: str) -> None:
     """Rows much longer than the lanes they are looked at by, from no ties to nothing else."""
     rng = np.random.default_rng(k)
     width = 2_999

@@ -258,7 +258,7 @@ def test_more_queries_than_fit_take_several_passes(monkeypatch: pytest.MonkeyPat
         search_shards(cut(corpus, 100), queries, judged, memory=2**20)
 
 
-def test_thousands_of_equal_passages_are_settled_by_id() -> None:
+def test_thousands_of_ties_are_broken_by_id() -> None:
     """More passages tie at the end of the head than there is room for candidates."""
     rng = np.random.default_rng(1)
     vectors = np.tile(rng.standard_normal((1, 8)).astype(np.float32), (3000, 1))
@@ -277,7 +277,7 @@ def test_thousands_of_equal_passages_are_settled_by_id() -> None:
         assert found.found["en"].pool_rank.tolist() == [3000 - 7]
 
 
-def test_a_gold_that_was_not_encoded_is_named() -> None:
+def test_a_relevant_passage_that_was_not_encoded_is_named() -> None:
     corpus, queries, judged = random_corpus()
     judged["en"]["en3"] = {"de:nowhere": 1}
     with pytest.raises(DataError, match=r"'de:nowhere' is judged relevant, .* 431 passages of de"):

@@ -94,7 +94,7 @@ def test_comparisons_that_were_not_made_count_as_ties() -> None:
 
 
 @given(st.integers(1, 6), st.randoms(use_true_random=False))
-def test_every_system_is_in_a_group_and_no_group_holds_a_found_difference(
+def test_every_system_is_in_a_group_and_no_group_has_a_significant_difference(
     n: int, random: object
 ) -> None:
     rng = np.random.default_rng(random.randrange(2**32))

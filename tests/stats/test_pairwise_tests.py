@@ -42,7 +42,7 @@ def test_it_agrees_with_the_permutation_test_of_compare(unequal: bool) -> None:
         assert closed == pytest.approx(drawn, abs=3 * np.sqrt(drawn * (1 - drawn) / 20_000) + 0.003)
 
 
-def test_equal_models_are_never_told_apart_and_unknown_ones_never_tested() -> None:
+def test_equal_models_are_never_significantly_different_and_unknown_ones_never_tested() -> None:
     values = np.random.default_rng(1).random(50)
     shares = np.stack([values, values, np.full(50, np.nan), values + 0.5])
     found = paired_p_values(shares)

@@ -74,7 +74,7 @@ def test_a_kind_keeps_its_settings_and_a_part_only_those_it_has_rows_of() -> Non
     assert rows_of(scattered.of_kind("mono")) == [("mono/de", "q2", 0.5), ("mono/en", "q2", 1.0)]
 
 
-def test_aligned_tables_hold_the_shared_rows_in_one_order() -> None:
+def test_aligned_tables_have_the_shared_rows_in_one_order() -> None:
     first = table(ROWS)
     # Other settings, other questions, another order; values are each table's own.
     second = table(

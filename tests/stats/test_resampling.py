@@ -222,7 +222,7 @@ def test_equal_systems_have_p_value_1_and_the_order_does_not_matter() -> None:
     assert one.macro.p_value.min() >= 1 / 10_001
 
 
-def test_intervals_cover_the_truth_and_equal_systems_are_seldom_told_apart() -> None:
+def test_intervals_cover_the_truth_and_equal_systems_rarely_differ_significantly() -> None:
     # The simulation of benchmarks/interval_coverage.py, smaller: with 400 draws a coverage of .95
     # has a standard error of .011, and so has a rejection rate of .05.
     path = Path(__file__).parents[2] / "benchmarks" / "interval_coverage.py"

@@ -18,7 +18,7 @@ def study_of(document: dict[str, Any]) -> Any:
     return study_from(document, "tiny.toml", Path())
 
 
-def test_cells_are_arms_by_values_by_seeds_in_the_order_of_the_file() -> None:
+def test_trials_are_arms_by_values_by_seeds_in_the_order_of_the_file() -> None:
     cells = trials_of(study_of(STUDY))
     assert [x.name for x in cells] == [
         "mono.seed=0",
@@ -33,7 +33,7 @@ def test_cells_are_arms_by_values_by_seeds_in_the_order_of_the_file() -> None:
     assert (settings.alpha, settings.seed, settings.data) == (0.5, 1, ("a.jsonl",))
 
 
-def test_amounts_and_points_say_what_a_cell_trains_on() -> None:
+def test_amounts_and_points_say_what_a_trial_trains_on() -> None:
     document = changed("axes", to={})
     document["data"]["more"] = {"format": "pairs", "files": ["./more.jsonl"]}
     document["axes"] = {
@@ -93,14 +93,14 @@ def test_all_studies_that_come_with_the_harness_can_be_read_at_every_scale() -> 
         (("data", "rows", "files"), None, "key 'data.rows.files' is missing"),
         (("data", "rows", "limit"), 0, "key 'data.rows.limit' must be at least 1, not 0"),
         (("axes", "alpha", "values"), [], "key 'axes.alpha.values' must be a list"),
-        (("axes", "alpha", "values"), [0.5, 0.50], "has two of the name '0.5'"),
+        (("axes", "alpha", "values"), [0.5, 0.50], "has two entries named '0.5'"),
         (("axes", "alpha", "values"), [1.5], "trial hybrid.alpha=1.5.seed=0: 'alpha' must be betw"),
         (("axes", "alpa"), {"values": [0.5]}, "[axes.alpa] has 'values' but no 'data'"),
         (("arms", 0, "axes"), ["alpha"], "trial mono.alpha=0.seed=0: 'alpha' is for 'recipe' hyb"),
         (("arms", 0, "axes"), ["alpah"], "key 'arms[1].axes' must be one of alpha, not 'alpah'"),
         (("arms", 0, "recipe"), "monno", "key 'arms[1].recipe' must be one of hybrid, mono"),
         (("arms", 0, "data"), ["xnli"], "key 'arms[1].data' must be one of rows, not 'xnli'"),
-        (("arms", 1, "name"), "mono", "key 'arms' has two of the name 'mono'"),
+        (("arms", 1, "name"), "mono", "key 'arms' has two entries named 'mono'"),
         (("arms", 1, "train"), {"alpha": 0.1}, "key 'arms[2].train.alpha' is also set by the axis"),
         (("arms", 1, "axes"), [], "key 'axes.alpha' belongs to no arm"),
         (("score", "tasks", 0, "corpus"), "half", "key 'score.tasks[1].corpus' must be one of"),
@@ -117,7 +117,7 @@ def test_what_cannot_be_is_refused_with_file_and_key(
     assert str(caught.value).startswith("tiny.toml: ") and said in str(caught.value)
 
 
-def test_two_cells_of_one_name_are_refused() -> None:
+def test_two_trials_of_one_name_are_refused() -> None:
     document = changed("arms", 1, "name", to="mono.seed=0")
     document["arms"][1] |= {"recipe": "mono", "axes": []}
     document["arms"][0]["name"] = "mono seed=0"

@@ -115,7 +115,7 @@ def amounts() -> Findings:
     )
 
 
-def test_a_change_from_end_to_end_is_told_and_none_is_not_called_one(
+def test_a_change_from_end_to_end_is_reported_only_if_significant(
     amounts: Findings,
 ) -> None:
     text = said(sentences.from_end_to_end, amounts).split("\n")
@@ -135,7 +135,7 @@ def test_levelling_off_is_said_of_the_arm_that_does_and_of_no_other(amounts: Fin
     assert said(sentences.best_value, amounts) == ""
 
 
-def test_a_gap_between_groups_of_languages_is_told_only_where_there_is_one(
+def test_a_gap_between_groups_of_languages_is_reported_only_if_significant(
     amounts: Findings,
 ) -> None:
     text = said(sentences.low_and_high, amounts)
@@ -147,7 +147,7 @@ def test_a_gap_between_groups_of_languages_is_told_only_where_there_is_one(
     assert same == "No effect is shown to differ between low and high."
 
 
-def test_samples_and_unfinished_cells_are_named_and_nothing_where_all_is_whole(
+def test_samples_and_unfinished_trials_are_named_and_nothing_if_all_is_complete(
     amounts: Findings,
 ) -> None:
     text = joined(headline.cautions(amounts))
@@ -161,7 +161,7 @@ def test_one_seed_is_said_to_say_nothing_of_others() -> None:
     assert "an interval is over questions alone" in text
 
 
-def test_values_of_an_axis_of_names_are_held_against_the_first() -> None:
+def test_values_of_an_axis_of_names_are_compared_with_the_first() -> None:
     content = planted.document(("hybrid",), axes=NAMES, x="domain", baseline="hybrid")
     worse = found(content, lambda arm, values, *_: 0.4 if values["domain"] == "home" else 0.35)
     text = said(sentences.against_first, worse)

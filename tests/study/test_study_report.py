@@ -52,7 +52,7 @@ def test_the_same_results_give_the_same_bytes(folder: Path, tmp_path: Path) -> N
     assert [x for x in names if (folder / x).read_bytes() != (tmp_path / x).read_bytes()] == []
 
 
-def test_the_page_has_what_was_asked_found_and_run(folder: Path) -> None:
+def test_the_page_has_question_results_and_settings(folder: Path) -> None:
     text = (folder / "index.md").read_text()
     heads = re.findall("^##? (.+)$", text, re.MULTILINE)
     assert heads == [
@@ -95,7 +95,7 @@ def test_plots_are_text_with_labelled_axes_and_of_one_order(folder: Path) -> Non
     assert all(x.stat().st_size < 150_000 for x in folder.glob("plots/*"))
 
 
-def test_tables_hold_every_number_of_the_page(folder: Path) -> None:
+def test_tables_have_every_number_of_the_page(folder: Path) -> None:
     with (folder / "values.csv").open() as file:
         values = list(csv.DictReader(file))
     hybrid = [
@@ -115,7 +115,7 @@ def test_tables_hold_every_number_of_the_page(folder: Path) -> None:
     assert verdicts <= {"better", "worse", "no difference shown"}
 
 
-def test_a_study_without_a_finished_cell_is_refused(tmp_path: Path) -> None:
+def test_a_study_without_a_finished_trial_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="no trial of the study is finished"):
         write_report(replace(results(), trials=()), tmp_path)
 

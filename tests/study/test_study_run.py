@@ -140,7 +140,7 @@ def test_killed_at_any_moment_and_run_again_a_study_comes_to_the_same(
     assert outcome(output) == outcome(whole)
 
 
-def test_a_cell_that_fails_is_written_down_and_the_others_go_on(tmp_path: Path) -> None:
+def test_a_failed_trial_is_recorded_and_the_others_go_on(tmp_path: Path) -> None:
     document = changed("arms", 0, "train", to={"learning_rate": 1e30, "log_every": 1})
     document["seeds"] = [0]
     study, output = write_study(tmp_path / "study", document), tmp_path / "out"

@@ -188,7 +188,7 @@ def test_thai_letters_are_quarters_of_words() -> None:
     ]
 
 
-def test_training_stops_at_leaked_questions_unless_told(tiny_task: Path) -> None:
+def test_training_stops_at_leaked_questions_unless_allowed(tiny_task: Path) -> None:
     task = load(read_task(tiny_task))
     clean = find_overlap([task], texts(("query", "en", "nothing like it at all")))
     require_unseen(clean, allowed=False)
@@ -268,7 +268,7 @@ def test_the_command(tiny_task: Path, tmp_path: Path) -> None:
     }
 
 
-def test_clean_leaves_out_the_rows_that_hold_a_question(tiny_task: Path, tmp_path: Path) -> None:
+def test_clean_leaves_out_the_rows_that_contain_a_question(tiny_task: Path, tmp_path: Path) -> None:
     task = load(read_task(tiny_task))
     pairs = [("why is that", "because"), (f"{task.queries['en'].texts[0]}!", "an answer")]
     leaky = write_pairs(tmp_path / "leaky.jsonl", *pairs)

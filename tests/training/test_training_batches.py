@@ -31,7 +31,7 @@ def test_an_index_is_a_row_and_its_two_languages() -> None:
     assert found[1 * 4 + 1 * 2 + 0] == Pair("frag b", "say b", ("no b",))
 
 
-def test_texts_get_their_prompts_and_golds_come_first() -> None:
+def test_texts_get_their_prompts_and_positives_come_first() -> None:
     collate = PairCollator(as_texts, Settings(hard_negatives=1))
     found = collate([Pair("q1", "p1", ("n1", "n1b")), Pair("q2", "p2", ())])
     assert found == {
@@ -40,7 +40,7 @@ def test_texts_get_their_prompts_and_golds_come_first() -> None:
     }
 
 
-def test_a_hard_negative_that_is_a_gold_of_the_batch_is_none() -> None:
+def test_a_hard_negative_that_is_a_positive_of_the_batch_is_dropped() -> None:
     batch = [Pair("q1", "p1", ("p2", "n1", "n2")), Pair("q2", "p2", ("p1", "n1"))]
     found = PairCollator(as_texts, Settings(hard_negatives=2, passage_prompt=""))(batch)
     # Of q1: p2 is q2's gold, n1 and n2 stay; of q2: p1 is q1's gold, n1 is there already.
@@ -49,7 +49,7 @@ def test_a_hard_negative_that_is_a_gold_of_the_batch_is_none() -> None:
     assert none["passage_input_ids"] == ["p1", "p2"]
 
 
-def test_held_out_passages_are_in_no_training_batch(tmp_path: Path) -> None:
+def test_validation_passages_are_in_no_training_batch(tmp_path: Path) -> None:
     data = write_rows(tmp_path / "pairs.jsonl", pairs(80))
     found = read_data(Settings(data=(str(data),), batch_size=8, holdout=0.2))
     assert found.validation is not None

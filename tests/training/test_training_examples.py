@@ -70,7 +70,7 @@ def test_what_is_written_is_read_back(tmp_path: Path, form: str, row: dict[str, 
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        (PARALLEL | {"id": ""}, "line 1: id must be a string that is not empty, not ''"),
+        (PARALLEL | {"id": ""}, "line 1: id must be a non-empty string, not ''"),
         (PARALLEL | {"query": {"en": "  "}}, "line 1: query in 'en' is empty"),
         (PARALLEL | {"query": {}}, "query must map languages to texts"),
         (PARALLEL | {"query": "Who?"}, "query must map languages to texts"),
@@ -79,7 +79,7 @@ def test_what_is_written_is_read_back(tmp_path: Path, form: str, row: dict[str, 
         (PARALLEL | {"negative": {}}, "key 'negative' is unknown; did you mean 'negatives'?"),
         (MONOLINGUAL | {"negatives": "He."}, "negatives must be a list of texts, not 'He.'"),
         (MONOLINGUAL | {"passage": ""}, "line 1: passage is empty"),
-        (MONOLINGUAL | {"passage_id": 7}, "passage_id must be a string that is not empty, not 7"),
+        (MONOLINGUAL | {"passage_id": 7}, "passage_id must be a non-empty string, not 7"),
         ({"id": "q1", "language": "en", "query": "Who?"}, "line 1: key 'passage' is missing"),
         ("[1]\n", "line 1: must be a JSON object"),
         ("", "contains no training pairs"),
@@ -96,7 +96,9 @@ def test_a_mistake_is_named_with_file_and_line(tmp_path: Path, row: object, said
 
 def test_the_two_forms_do_not_mix_in_one_file(tmp_path: Path) -> None:
     path = written(tmp_path, PARALLEL, MONOLINGUAL)
-    with pytest.raises(DataError, match=r"line 2: is a monolingual row, the ones above are par"):
+    with pytest.raises(
+        DataError, match=r"line 2: is a monolingual row, but the rows above are par"
+    ):
         read_examples(path)
 
 

@@ -81,7 +81,7 @@ OPTIONS = st.fixed_dictionaries(
 
 @settings(max_examples=250, deadline=None)
 @given(any_data(), OPTIONS, st.integers(1, 3))
-def test_what_holds_for_any_data(
+def test_invariants_for_any_data(
     sets: list[DataSet], options: dict[str, Any], processes: int
 ) -> None:
     rows, examples = rows_of(sets)
@@ -158,7 +158,7 @@ def test_the_share_of_batches_in_one_language_is_alpha(alpha: float, seed: int, 
     assert low <= mono <= high
 
 
-def test_alpha_holds_over_all_data_where_some_has_no_choice() -> None:
+def test_alpha_is_met_over_all_data_where_some_has_no_choice() -> None:
     sets = [parallel("a", 3000), monolingual("b", "en", 1000)]
     plan = Plan(rows_of(sets)[0], Settings(batch_size=10))
     batches = plan.epoch(0)
@@ -190,7 +190,7 @@ def test_an_alpha_out_of_the_datas_reach_is_refused_or_drawn() -> None:
         ("temperature", {"en": 3**0.5 / (3**0.5 + 1), "de": 1 / (3**0.5 + 1)}),
     ],
 )
-def test_languages_are_drawn_as_asked(draw: str, expected: dict[str, float]) -> None:
+def test_languages_are_drawn_as_set(draw: str, expected: dict[str, float]) -> None:
     sets = [monolingual("a", "en", 300), monolingual("a2", "de", 100)]
     examples = [x for s in sets for x in s.examples]
     rows, _ = rows_of([data_set("both", examples)])
@@ -217,7 +217,7 @@ def test_data_sets_are_drawn_by_their_rows_whatever_their_languages() -> None:
     assert low <= sum(of_one) <= high
 
 
-def test_a_mixed_cross_batch_holds_many_pairs_of_languages_drawn_alike() -> None:
+def test_a_mixed_cross_batch_has_many_language_pairs_drawn_uniformly() -> None:
     rows, _ = rows_of([parallel("a", 1200)])
     sampler = HybridBatchSampler(Plan(rows, Settings(recipe="cross", batch_size=60)))
     pairs = [divmod(index % 16, 4) for batch in sampler for index in batch]

@@ -111,7 +111,7 @@ def test_a_base_without_tokenizer(tmp_path: Path, base: Path) -> None:
     assert "contains no tokenizer (tokenizer.json, vocab.txt or a sentencepiece .model)" in said
 
 
-def test_an_output_that_holds_something_else(tmp_path: Path, base: Path) -> None:
+def test_an_output_that_contains_something_else(tmp_path: Path, base: Path) -> None:
     data = write_rows(tmp_path / "pairs.jsonl", ROWS)
     output = tmp_path / "thesis"
     output.mkdir()

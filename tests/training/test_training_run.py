@@ -112,8 +112,8 @@ def test_the_curve_is_printed_and_the_end_said_plainly(
     )  # fmt: skip
     assert found.exit_code == 0, found.output
     said = (
-        "Stopped early at step 6 of 30: the validation loss was not lower in 1 validations "
-        "running; the weights are those of step 3, where it was lowest."
+        "Stopped early at step 6 of 30: the validation loss did not improve in 1 "
+        "consecutive validations; the weights are those of step 3, where it was lowest."
     )
     assert said in found.output
     assert "validation loss" in found.output

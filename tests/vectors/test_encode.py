@@ -59,7 +59,7 @@ def test_each_text_is_encoded_once_ever(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stored", [[], ["two"], ["two", "one"], ["two", "one", "four", "three"]])
-def test_copies_get_their_rows_whatever_the_store_holds(stored: list[str], tmp_path: Path) -> None:
+def test_copies_get_their_rows_whatever_is_stored(stored: list[str], tmp_path: Path) -> None:
     """None, some or all of the texts, with copies among either, and from shards in any order."""
     texts = ["one", "two", "one", "three", "two", "two", "four"]
     for text in stored:

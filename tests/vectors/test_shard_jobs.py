@@ -49,7 +49,7 @@ def files(space: CorpusSpace) -> dict[str, bytes]:
     return found
 
 
-def test_shards_hold_the_corpus_in_order(tmp_path: Path) -> None:
+def test_shards_contain_the_corpus_in_order(tmp_path: Path) -> None:
     """Vectors of length 1 in file order under their ids; equal texts have equal rows."""
     model, corpora, spaces = setup(tmp_path)
     todo = shard_jobs.pending_jobs(corpora, spaces)

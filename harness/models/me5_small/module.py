@@ -1,6 +1,6 @@
 """``me5-small`` as a ``SentenceTransformer``, and as a folder of one.
 
-What encodes keeps the word table in 4-bit blocks and is not for training. :func:`write_folder`
+The encoding model keeps the word table in 4-bit blocks and cannot be trained. :func:`write_folder`
 writes the same model as an ordinary sentence-transformers folder, all weights float32 and
 trainable, that loads without the harness and without the package.
 """
@@ -34,7 +34,7 @@ class TokenEmbeddings(Module):
 
     @property
     def max_seq_length(self) -> int:
-        """Tokens that are read of a text, special ones included."""
+        """Maximum tokens of a text, special tokens included."""
         return int(self.tokenizer.model_max_length)
 
     @max_seq_length.setter
@@ -44,7 +44,7 @@ class TokenEmbeddings(Module):
     def preprocess(
         self, inputs: Sequence[str], prompt: str | None = None, **kwargs: Any
     ) -> dict[str, Tensor]:
-        """Token ids, padded, and a mask of where they are: int64 (texts, longest)."""
+        """Padded token ids and the attention mask: int64 (texts, longest)."""
         texts = [prompt + text for text in inputs] if prompt else list(inputs)
         made = self.tokenizer(texts, padding=True, truncation=True, return_tensors="pt")
         return dict(made)
@@ -62,7 +62,7 @@ class TokenEmbeddings(Module):
         return int(self.auto_model.config.hidden_size)
 
     def save(self, output_path: str, *args: Any, **kwargs: Any) -> None:
-        """Refuse: a table in blocks is nothing that transformers could load.
+        """Always refuse: transformers cannot load a table in blocks.
 
         Raises:
             ModelError: always.
@@ -74,7 +74,7 @@ class TokenEmbeddings(Module):
 
 
 def make_model(path: Path, device: str | None) -> Any:
-    """The ``SentenceTransformer`` of a weights file, to encode with.
+    """The ``SentenceTransformer`` of a weights file, for encoding.
 
     Raises:
         OSError, ValueError: the file cannot be read, or is not such a file.
@@ -93,7 +93,7 @@ def write_folder(path: Path, folder: Path, prompts: Mapping[str, str]) -> None:
 
     Args:
         path: the package's file.
-        folder: made if it is not there.
+        folder: created if missing.
         prompts: by the names that sentence-transformers gives roles: ``query``, ``document``.
 
     Raises:

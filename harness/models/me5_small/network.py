@@ -48,11 +48,11 @@ def make_network(file: WeightsFile, *, table: bool = False) -> Any:
     """The ``BertModel`` with the file's weights, without a pooling layer.
 
     Args:
-        file: where they are.
+        file: the weights file.
         table: whether the word table becomes a float32 ``nn.Embedding``, as training needs it.
 
     Raises:
-        ValueError: the file lacks an array, or holds one of another shape.
+        ValueError: the file lacks an array, or has one of another shape.
     """
     from transformers import BertConfig, BertModel
 
@@ -81,7 +81,7 @@ def make_network(file: WeightsFile, *, table: bool = False) -> Any:
         network.embeddings.word_embeddings = BlockEmbedding(blocks)
         state["embeddings.word_embeddings.blocks"] = blocks
     network.load_state_dict(state, assign=True)
-    # Buffers that are no weights have no place in a state.
+    # Buffers that are not weights do not belong in the state.
     places = torch.arange(sizes.positions).expand((1, -1))
     network.embeddings.position_ids = places
     network.embeddings.token_type_ids = torch.zeros_like(places)

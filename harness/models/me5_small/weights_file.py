@@ -15,7 +15,7 @@ In this order (the package's ``e5.c`` reads the same):
 A block is 32 weights: a scale, float16, and 16 bytes. The low four bits of byte *j* are weight *j*,
 its high four bits weight *j* + 16; a weight is (bits - 8) x scale.
 
-The file is mapped into memory: what is not asked for is not read.
+The file is mapped into memory: only the requested parts are read.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ ZERO = 8
 
 
 class Sizes(NamedTuple):
-    """Of the encoder, in the file's order."""
+    """Sizes of the encoder, in the file's order."""
 
     hidden: int
     layers: int
@@ -61,11 +61,11 @@ class Vocabulary(NamedTuple):
     padding: int
     unknown: int
     normalisation: dict[int, str]
-    """What single characters (code points) are replaced by before the text is cut."""
+    """Code point -> its replacement, applied before the text is tokenised."""
 
 
 class Place(NamedTuple):
-    """Where an array lies in the file."""
+    """The location of an array in the file."""
 
     blocks: bool
     values: int

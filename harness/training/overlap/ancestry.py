@@ -1,8 +1,8 @@
-"""Which training data stems from an evaluation set's own questions, whatever its texts look like.
+"""Training data derived from an evaluation set's own questions, whatever its texts look like.
 
-A translated, shortened or rewritten question is none that a comparison of texts finds. Where a data
-set is known to come from the same source as a task, the table next to this module says so, each
-line with its publication.
+A comparison of texts does not find translated, shortened or rewritten questions. The table next to
+this module lists data sets that are known to share their source with a task, each with its
+publication.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class Kinship:
     evaluation: Texts
     training: Texts
     languages: tuple[Language, ...]
-    """Those it holds for; empty: all."""
+    """Languages it applies to; empty: all."""
     what: Text
     source: Text
     unlike: tuple[str, ...] = ()
-    """Training names that begin alike and are something else."""
+    """Training names with the same beginning that mean something else."""
 
 
 @dataclass(frozen=True)
@@ -43,21 +43,21 @@ class Ancestor(NamedTuple):
     """Training data that shares ancestry with a task."""
 
     data: str
-    """As the training data is named; several names have commas between."""
+    """Names of the training data, separated by commas."""
     languages: tuple[str, ...]
-    """The task's languages that it holds for."""
+    """The task's languages it applies to."""
     what: str
     source: str
 
     @property
     def sentence(self) -> str:
-        """For a person."""
+        """A sentence for users."""
         return f"{self.data} shares ancestry in {', '.join(self.languages)}: {self.what}"
 
 
 @cache
 def table() -> tuple[Kinship, ...]:
-    """The table, as it ships."""
+    """The table in the package."""
     file = importlib.resources.files(__package__).joinpath("ancestry.toml")
     values = parse_toml(file.read_bytes(), "ancestry.toml", DataError)
     return read_as(_File, values, "ancestry.toml", DataError).kinship
@@ -66,7 +66,7 @@ def table() -> tuple[Kinship, ...]:
 def ancestors(
     task: str, languages: Iterable[str], data: Iterable[str], of_data: Iterable[str] = ()
 ) -> tuple[Ancestor, ...]:
-    """What the table knows of ``data`` and ``task``.
+    """The table's entries for ``data`` and ``task``.
 
     Args:
         task: the task's name.

@@ -6,11 +6,11 @@
 
 Evaluation texts are kept in memory, training data is streamed: ten million pairs need no more
 memory than ten. Every training text, whatever its role and language, is compared with every
-evaluation text of every language, so that wrong language codes hide nothing. Three ways: equal in
-normal form (:mod:`~harness.training.overlap.normal_form`); n words in a row in common, by default
-13, characters where a script has no spaces (Brown et al. 2020, arXiv 2005.14165, appendix C); near
-duplicates (:mod:`~harness.training.overlap.minhash`). Whatever hashes propose is compared as text
-before it counts.
+evaluation text of every language, so that wrong language codes hide nothing. Texts match if they
+are equal in normal form (:mod:`~harness.training.overlap.normal_form`); n words in a row in common,
+by default 13, characters where a script has no spaces (Brown et al. 2020, arXiv 2005.14165,
+appendix C); near duplicates (:mod:`~harness.training.overlap.minhash`). Candidates found by hashes
+are compared as text before they count.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ __all__ = [
 NGRAM = 13
 THRESHOLD = 0.8
 EXAMPLES = 3
-"""Hits that are kept for each task, role and kind."""
+"""Number of hits kept per task, role and kind."""
 _CHARACTERS = 200_000  # of a batch: enough for numpy, little for the memory
 
 
@@ -63,7 +63,7 @@ class Text(NamedTuple):
     """One text of the training data."""
 
     data: str
-    """The file it is from, as messages name it."""
+    """The file's name in messages."""
     row: str
     role: Role
     language: str
@@ -115,11 +115,11 @@ def find_overlap(
     """Compare training texts with tasks; one answer per task, all from one pass.
 
     Args:
-        tasks: what models will be scored on, loaded.
+        tasks: evaluation tasks, loaded.
         texts: the training data, read once.
-        data: further names that the training data is known by, for ancestry; those that ``texts``
-            name are known anyway.
-        ngram: words in a row that count as overlap.
+        data: additional names of the training data, for ancestry; those in ``texts`` are used
+            anyway.
+        ngram: number of consecutive words that count as overlap.
         threshold: least similarity of a near duplicate.
         on_hit: called with every pair of an evaluation text and a training text, once per kind.
         progress: gets the number of training texts.
@@ -143,10 +143,11 @@ def find_overlap(
 
 
 def require_unseen(overlaps: Iterable[Overlap], *, allowed: bool) -> None:
-    """Stop where evaluation questions are in the training data, equal or nearly so.
+    """Raise if evaluation questions are in the training data, equal or nearly so.
 
     Raises:
-        DataError: some are, and ``allowed`` is false; says how many, where, and what to do.
+        DataError: some are, and ``allowed`` is false; the message says how many, where, and what to
+            do.
     """
     if allowed:
         return
@@ -175,7 +176,7 @@ def _batches(texts: Iterable[Text]) -> Iterator[list[Text]]:
 
 
 class _Search:
-    """Evaluation texts laid out to be found, and what has been found so far."""
+    """Evaluation texts indexed for search, and the hits so far."""
 
     def __init__(
         self,
@@ -277,7 +278,7 @@ class _Search:
                 yield number, owner, gram
 
     def overlap(self, number: int, names: Sequence[str]) -> Overlap:
-        """What was found of one task."""
+        """The overlap with one task."""
         task = self.tasks[number]
         groups: dict[tuple[Role, str], list[int]] = {}
         for at, text in enumerate(self.sought):

@@ -24,7 +24,7 @@ class Evaluation(NamedTuple):
     languages: tuple[str, ...]
     queries: Mapping[str, Texts]
     passages: Mapping[str, Texts]
-    """Those that ``scope`` says."""
+    """Passages selected by ``scope``."""
     scope: Scope
     """``none`` also if no passage is available."""
 
@@ -66,12 +66,10 @@ def evaluation(
 
 
 def at_hand(data_dir: str | Path | None = None) -> list[Evaluation]:
-    """The tasks that come with the harness and whose files can be read without a network.
+    """The built-in tasks whose files are available offline.
 
-    Those that ask to be named (``default = false``) are not looked at.
-
-    What training looks at where nobody says what the model will be scored on: questions, and of
-    small tasks the relevant passages, so that it takes seconds.
+    Tasks with ``default = false`` are skipped. This is the default check of training: questions,
+    and the relevant passages of small tasks, so that it takes seconds.
     """
     found = []
     for spec in list_tasks():

@@ -1,4 +1,4 @@
-"""What a comparison of training data with an evaluation set found, as data and as sentences."""
+"""The result of comparing training data with an evaluation set, as data and as sentences."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ ROLES: tuple[Role, ...] = ("query", "passage")
 
 
 class Hit(NamedTuple):
-    """One evaluation text and one training text that are too much alike."""
+    """A matching pair of an evaluation text and a training text."""
 
     kind: Kind
     task: str
     role: Role
-    """Of the evaluation text, as are ``language``, ``id`` and ``text``."""
+    """Role of the evaluation text; ``language``, ``id`` and ``text`` are also its."""
     language: str
     id: str
     text: str
     data: str
-    """The training file, as are all that follow."""
+    """The training file; the following fields are about the training text."""
     row: str
     training_role: Role
     training_language: str
     training_text: str
     detail: float | str
-    """Similarity of near duplicates, the shared words of n-grams, 1.0 where equal."""
+    """Similarity of near duplicates, the shared words of n-grams, 1.0 for equal texts."""
 
     def document(self) -> dict[str, Any]:
         """For JSON."""
@@ -46,15 +46,15 @@ class Tally:
     language: str
     texts: int
     long_enough: int
-    """Those with at least one n-gram; the rest cannot be found by one."""
+    """Number of texts long enough for an n-gram; shorter ones cannot be found by one."""
     exact: int
-    """Equal in normal form."""
+    """Number of texts equal in normal form."""
     near: int
-    """At least as similar as the threshold; counts the equal ones too."""
+    """Number of texts at least as similar as the threshold, equal ones included."""
     ngram: int
-    """With an n-gram in common."""
+    """Number of texts with a shared n-gram."""
     any: int
-    """Found in one of the three ways."""
+    """Number of texts found in any of the three ways."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,9 @@ class Overlap:
     data: tuple[str, ...]
     tallies: tuple[Tally, ...]
     compared: Mapping[Role, int]
-    """Training texts that were looked at, by role."""
+    """Number of training texts compared, by role."""
     training: Mapping[Role, Mapping[Kind, int]]
-    """Role of the evaluation text -> training texts with a hit; equal ones are near ones too."""
+    """Role of the evaluation text -> training texts with a hit; equal ones also count as near."""
     ancestors: tuple[Ancestor, ...]
     examples: tuple[Hit, ...]
     """A few hits of every kind and role."""
@@ -99,15 +99,15 @@ class Overlap:
         shared = self.total("query", "ngram")
         if shared:
             found.append(
-                f"{shared:,} questions of {self.task} share {self.ngram} words in a row with it"
+                f"{shared:,} questions of {self.task} share {self.ngram} consecutive words with it"
             )
         if self.passages == "none":
             return [*found, f"No passage of {self.task} was compared", *kin]
         near, grams = self.total("passage", "near"), self.total("passage", "ngram")
         which = "passages" if self.passages == "all" else "relevant passages"
         found.append(
-            f"Of {n_passages:,} {which} of {self.task} it holds {near:,}, and shares {self.ngram} "
-            f"words in a row with {grams:,}"
+            f"Of {n_passages:,} {which} of {self.task} it contains {near:,}, and shares "
+            f"{self.ngram} consecutive words with {grams:,}"
         )
         return found + kin
 

@@ -1,4 +1,4 @@
-"""Near duplicates of a fixed set of texts: MinHash finds candidates, counting decides.
+"""Near duplicates of a fixed set of texts: MinHash proposes candidates, exact counts decide.
 
 The similarity of two texts is the Jaccard similarity of their bags of character 5-grams in normal
 form: the size of the intersection over the size of the union, repeats counted. MinHash with banded
@@ -35,7 +35,7 @@ _CACHED = 1 << 15  # elements
 
 
 class Filter:
-    """A set of hashes that forgets which is which: one bit each, in 8 to 16 times their number."""
+    """An approximate set of hashes (a Bloom filter with one hash): 8 to 16 bits per element."""
 
     def __init__(self, hashes: Hashes) -> None:
         bits = max(10, len(hashes).bit_length() + 3)
@@ -44,13 +44,13 @@ class Filter:
         self._seen[hashes >> self._shift] = True
 
     def maybe(self, hashes: Hashes) -> NDArray[np.bool_]:
-        """Whether each may be in the set: true for all that are, and for 1 in 8 that are not."""
+        """Whether each may be in the set: true for all members, and for 1 in 8 others."""
         found: NDArray[np.bool_] = self._seen[hashes >> self._shift]
         return found
 
 
 class Table:
-    """Hashes to find again, each with the number of the text that has it."""
+    """An index of hashes, each with the number of its text."""
 
     def __init__(self, hashes: Hashes, owners: Positions) -> None:
         order = np.argsort(hashes, kind="stable")
@@ -59,7 +59,7 @@ class Table:
         self._filter = Filter(hashes)
 
     def find(self, hashes: Hashes) -> tuple[Positions, Positions, Positions]:
-        """Positions in ``hashes`` that are here, and where their owners start and end."""
+        """Positions in ``hashes`` that are indexed, and the start and end of their owners."""
         at = np.flatnonzero(self._filter.maybe(hashes))
         start = np.searchsorted(self._hashes, hashes[at], "left")
         end = np.searchsorted(self._hashes, hashes[at], "right")
@@ -67,12 +67,12 @@ class Table:
         return at[hit], start[hit], end[hit]
 
     def owners(self, start: int, end: int) -> NDArray[np.int32]:
-        """The owners in one of the ranges that :meth:`find` gives."""
+        """The owners in one of the ranges returned by :meth:`find`."""
         return self._owners[start:end]
 
 
 class Near(NamedTuple):
-    """A text of a batch, a text of the set, and how similar they are."""
+    """A text of a batch, a text of the set, and their similarity."""
 
     number: int
     owner: int
@@ -80,7 +80,7 @@ class Near(NamedTuple):
 
 
 class NearDuplicates:
-    """The texts of ``batch``, to be found when something similar to them comes by.
+    """An index of the texts of ``batch`` for finding similar texts.
 
     Args:
         batch: the set.

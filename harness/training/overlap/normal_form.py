@@ -1,4 +1,4 @@
-"""Texts made comparable, many at a time: what still differs afterwards is wording, not typing.
+"""Normalise texts for comparison: afterwards only the wording differs, not the typing.
 
 A text is put in NFKC, folded to lower case and cut into words; punctuation, spaces, control and
 format characters fall away, letters, marks, digits and symbols stay. Where a script is written
@@ -42,7 +42,7 @@ _INVERSE = pow(_BASE, -1, 2**64)
 
 @cache
 def _classes() -> NDArray[np.uint8]:
-    """What each code point is: part of a word, between words, dropped, or a word of its own."""
+    """The class of each code point: part of a word, between words, dropped, or a word by itself."""
     found = np.full(sys.maxunicode + 1, _LETTER, np.uint8)
     for start, end in _UNSPACED_RANGES:
         found[start : end + 1] = _UNSPACED
@@ -84,10 +84,10 @@ class Batch:
         return self.codes[start:end].astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
 
     def hashes(self, starts: Positions, ends: Positions | int) -> Hashes:
-        """Of the spans from each start to its end: equal spans have equal hashes wherever they are.
+        """Hashes of the spans from each start to its end; equal spans have equal hashes.
 
-        A polynomial in the code points modulo 2^64, mixed. Unequal spans collide by chance alone
-        (1 in 2^64), unless somebody means them to.
+        A polynomial in the code points modulo 2^64, mixed. Unequal spans collide only by chance (1
+        in 2^64), unless crafted to collide.
         """
         inverses = _powers(_INVERSE, len(self.codes) + 1)
         # Not self._sums[a:b]: starts are positions, in any order.

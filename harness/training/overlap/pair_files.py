@@ -1,4 +1,4 @@
-"""Files of training pairs against tasks by name: what `harness overlap` and training ask for."""
+"""Compare files of training pairs with tasks by name, for `harness overlap` and training."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def check_files(
         tasks: names or files of tasks; ``None``: every small task that comes with the harness.
         languages: of the tasks, as in :func:`harness.data.loading.load`.
         passages: ``all``, the relevant ones (``gold``; large tasks get them for ``all``), ``none``.
-        ngram: words in a row that count as overlap.
+        ngram: number of consecutive words that count as overlap.
         threshold: least similarity of a near duplicate.
-        names: data sets that the files come from, for ancestry, besides those that the facts beside
-            the files name.
-        hits: file that every hit is written to, one JSON object a line; complete or not there.
+        names: data sets that the files come from, for ancestry, besides those named in their
+            ``.about.json``.
+        hits: file that every hit is written to, one JSON object per line; written atomically.
         clean: folder that every file is written to without the rows whose id has an evaluation
             question in it, equal or nearly so.
         data_dir: as in :func:`harness.data.loading.load`.
@@ -97,7 +97,7 @@ def check_files(
         for file in map(Path, files):
             left_out = leaked.get(stem(file), set())
             rows = (x for x in stream_examples(file) if x.id not in left_out)
-            # Where every row goes, so does what an earlier run may have left.
+            # If no row is left, remove what an earlier run may have written.
             (clean / file.name).unlink(missing_ok=True)
             write_stream(clean / file.name, rows, form_of(file))
     return found

@@ -2,11 +2,11 @@
 
 Model 1 (Brown et al. 1993, The Mathematics of Statistical Machine Translation, section 4.1) gives
 the probability t(f|e) that the word e is translated by f, by expectation maximisation over all
-sentence pairs, whatever the order of the words. It is run in both directions, and only pairs stay
-that are each other's best: the usual intersection. What is rare in one direction is a guess.
+sentence pairs, whatever the order of the words. It is run in both directions, and only pairs that
+are each other's best are kept: the usual intersection. What is rare in one direction is a guess.
 
-Of a sentence each word counts once; words are casefolded, and given back as most texts write
-them. Languages written without spaces have no words here.
+Each word of a sentence counts once; words are casefolded, and returned in their most frequent form.
+Languages written without spaces have no words here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from harness.training.sources.file_forms import pair_of
 from harness.training.sources.lexicon import words
 
 ROUNDS = 5
-"""Of expectation maximisation; Model 1's estimates hardly move after."""
+"""Rounds of expectation maximisation; Model 1's estimates hardly change after these."""
 LONGEST = 40
 """Words of a sentence; longer ones say little about single words."""
 TOGETHER = 2
@@ -131,7 +131,7 @@ def _entries(one: _Side, other: _Side) -> list[Entry]:
 
 
 class _Side:
-    """The words of one language: numbers, sentences, and how they are written."""
+    """The words of one language: their numbers, sentences and surface forms."""
 
     def __init__(self) -> None:
         self.ids: dict[str, int] = {}

@@ -2,11 +2,12 @@
 
 "Boosting Zero-shot Cross-lingual Retrieval by Training on Artificially Code-Switched Data"
 (arXiv 2305.05295) trains on English queries in which each word, with a probability, is put into a
-language drawn at random: what is learnt across languages then needs no translated pairs, only
-words. So here, with two differences: the language of a word is drawn among those whose lexicon has
-it, for small lexicons would else change few words; and queries alone are mixed, not passages.
+language drawn at random: learning across languages then needs no translated pairs, only words. This
+is our version, with two differences: the language of a word is drawn among those whose lexicon has
+it, since small lexicons would otherwise change few words; and queries alone are mixed, not
+passages.
 
-A mixed query keeps the language of its row: an English question is one of English still, though
+A mixed query keeps the language of its row: an English question still counts as English, even if
 half of its words are not. What is drawn depends on the seed and on the row alone, not on the rows
 around it.
 """
@@ -35,19 +36,19 @@ from harness.training.sources.lexicon import Lexicon, read_lexicons, together, w
 
 @dataclass(frozen=True)
 class Switching:
-    """What is to be mixed, and how."""
+    """Options of code switching."""
 
     lexicons: tuple[str, ...] = ()
-    """Files, as MUSE's."""
+    """Lexicon files, as MUSE's."""
     bitext: tuple[str, ...] = ()
     """Sentences and their translations, from which lexicons are made: ``de-en.tsv``, or JSON lines
     of language -> text."""
     languages: tuple[str, ...] = ()
-    """Languages that words are put into; none named: all that the lexicons have."""
+    """Target languages of words; none given: all languages of the lexicons."""
     source: str = "en"
-    """Language of the queries that are mixed; queries in others stay as they are."""
+    """Language of the queries to mix; other queries stay unchanged."""
     share: float = 0.5
-    """Probability that a word is drawn; one that no lexicon has stays."""
+    """Probability that a word is replaced; words in no lexicon stay."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -133,8 +134,8 @@ def switched(
         rows: in either form.
         lexicon: has the source language.
         switching: the options.
-        counts: told of ``queries`` mixed, their ``words``, those ``drawn``, and, of these, those
-            ``not in a lexicon`` and those put ``into LANGUAGE``.
+        counts: gets the numbers of ``queries`` mixed, their ``words``, those ``drawn``, and, of
+            these, those ``not in a lexicon`` and those put ``into LANGUAGE``.
     """
     targets = switching.languages or lexicon.targets(switching.source)
     tables = {x: lexicon.entries.get((switching.source, x), {}) for x in targets}
@@ -202,7 +203,7 @@ def _some(
 ) -> Iterator[Example]:
     yield from rows
     if not counts.get("queries"):
-        raise DataError(f"{pairs}: no query is in {source}, so that there is nothing to mix")
+        raise DataError(f"{pairs}: no query is in {source}, so there is nothing to mix")
 
 
 def _random(switching: Switching, row: str, text: str) -> random.Random:
@@ -232,7 +233,7 @@ def _mixed(
         language = rng.choice(able)
         translation = rng.choice(tables[language][key])
         counts[f"into {language}"] += 1
-        # A name, or the first word of a question, keeps its capital.
+        # Keep the capital of a name or of a question's first word.
         capital = word[0].isupper() and translation.islower()
         parts += [text[end : match.start()], translation.capitalize() if capital else translation]
         end = match.end()

@@ -1,7 +1,7 @@
 """Training pairs from files in the forms that public collections come in.
 
-Every converter takes files and yields :class:`~harness.training.pairs.Example`; what it has to
-leave out it counts. Ids begin with the name of the file, so that several make one file of pairs.
+Every converter takes files, yields :class:`~harness.training.pairs.Example` and counts what it
+leaves out. Ids begin with the name of the file, so that several make one file of pairs.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ def squad(
             query_side, passage_side = merged.setdefault(question, ({}, {}))
             if query_side.get(code, text) != text:
                 raise DataError(
-                    f"{file}: two questions have the id {question!r}, so that it cannot say which "
-                    "are translations; leave --parallel away"
+                    f"{file}: two questions have the id {question!r}, so it is unclear which "
+                    "are translations; drop --parallel"
                 )
             query_side[code], passage_side[code] = text, passage
     for question, (query_side, passage_side) in merged.items():

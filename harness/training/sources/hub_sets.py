@@ -137,7 +137,7 @@ def fetch(
     data_dir: str | Path | None = None,
     offline: bool = False,
 ) -> Fetched:
-    """Bring a set's files of ``languages`` here, or find them here.
+    """Find a set's files of ``languages``, downloading them if needed.
 
     Raises:
         UsageError: no such set, or none in one of the languages.

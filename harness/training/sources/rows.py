@@ -1,7 +1,8 @@
 """Rows of public data sets to training pairs: one function per schema.
 
-Pure: rows in, pairs out. Each docstring gives the fields of a row; a row without them is an error
-that names the data set, what cannot be a pair (no answer, no relevant passage) is counted.
+Pure functions: rows in, pairs out. Each docstring gives the fields of a row; a row without them is
+an error that names the data set, and a row that cannot be a pair (no answer, no relevant passage)
+is counted.
 """
 
 from __future__ import annotations
