@@ -21,14 +21,22 @@ tree that reaches the command line is a bug in the harness.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 
 class HarnessError(Exception):
-    """Base of everything a user can cause. ``exit_code`` is the command's exit code."""
+    """Base of everything a user can cause. ``exit_code`` is the command's exit code.
+
+    As text it is :func:`readable`, whatever the values in it were.
+    """
 
     exit_code = 2
+
+    def __str__(self) -> str:
+        """The sentence."""
+        return readable(super().__str__())
 
 
 class UsageError(HarnessError):
@@ -115,6 +123,21 @@ class HarnessWarning(UserWarning):
 
 LONGEST_QUOTE = 80
 """Characters of a value in a message."""
+
+
+_LONG = re.compile(r"'[^'\n]{161,}'|\"[^\"\n]{161,}\"|[^\s'\"]{401,}")
+_LONGEST_MESSAGE = 2000
+
+
+def readable(message: str) -> str:
+    """``message`` without control characters, and with at most a line of each value in it.
+
+    A quoted value of more than 160 characters is cut, and so is a word of more than 400, which is
+    longer than paths are.
+    """
+    shown = "".join(x if x.isprintable() or x == "\n" else f"\\x{ord(x):02x}" for x in message)
+    shown = _LONG.sub(lambda found: f"{found[0][:LONGEST_QUOTE]}...{found[0][-1]}", shown)
+    return shown if len(shown) <= _LONGEST_MESSAGE else f"{shown[:_LONGEST_MESSAGE]}..."
 
 
 def one_line(text: str, longest: int = 2 * LONGEST_QUOTE) -> str:

@@ -100,14 +100,18 @@ class RelevantPassages:
 
     @classmethod
     def of(cls, data: TaskData, language: str, pool: Pool) -> RelevantPassages:
-        """The relevant passages of every query in ``language``, in the queries' order."""
+        """The relevant passages of every query in ``language``, in the queries' order.
+
+        Those that the pool lacks have no column and are left out
+        (:mod:`harness.evaluation.absent`).
+        """
         questions = data.queries[language].ids
         columns: list[int] = []
         grades: list[int] = []
         indptr = [0]
         for question in questions:
             for passage, grade in data.qrels.get(question, {}).items():
-                if grade > 0:
+                if grade > 0 and passage in pool.column:
                     columns.append(pool.column[passage])
                     grades.append(grade)
             indptr.append(len(columns))

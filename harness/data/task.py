@@ -234,12 +234,13 @@ def default_tasks() -> list[TaskSpec]:
     return [spec for spec in list_tasks() if spec.runs_unnamed]
 
 
-def find_task(name_or_path: str, *, text: str | None = None) -> TaskSpec:
+def find_task(name_or_path: str | Path, *, text: str | None = None) -> TaskSpec:
     """Find a task by name (``xquad-r``), or read a task file (``./my-task.toml``).
 
     Raises:
         TaskError: no such task, or its file is wrong.
     """
+    name_or_path = str(name_or_path)
     if name_or_path.endswith(".toml"):
         return read_task(name_or_path, text=text)
     known = sorted(path.stem for path in task_folder().glob("*.toml"))

@@ -159,12 +159,12 @@ def encode_corpora(
     counts.texts += total
     for language, held in shards.items():
         for shard in held:
-            counts.distinct += shard.manifest["distinct"]
+            counts.distinct += shard.distinct
             if (language, shard.number) in fresh:
                 counts.seconds += shard.manifest["seconds"]
                 counts.work += Work.stored(shard.manifest["work"], shard.manifest["seconds"])
     counts.from_store = before
-    counts.encoded = counts.distinct - before
+    counts.encoded = max(0, counts.distinct - before)
     return vectors, shards
 
 
@@ -239,7 +239,7 @@ def _begun(
     for language, space in spaces.items():
         for number in range(len(space)):
             shard = None if (language, number) in pending else space.open(number, verify=False)
-            found += 0 if shard is None else shard.manifest["distinct"]
+            found += 0 if shard is None else shard.distinct
     write_atomically(note, json.dumps({"from_store": found}).encode())
     return found
 

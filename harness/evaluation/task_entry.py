@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.evaluation.absent import with_absent
 from harness.evaluation.corpus_run import corpus_entry
 from harness.evaluation.encode_stage import TaskRun, is_dense
 from harness.evaluation.intervals import intervals
@@ -96,7 +97,7 @@ def score(prepared: Prepared, searched: Searched) -> tuple[PerQuery, dict[str, A
         for x in prepared.relevant
     }
     table = per_query(
-        found,
+        with_absent(prepared, found),
         prepared.pool,
         prepared.settings,
         prepared.measures,

@@ -115,7 +115,11 @@ def _at(
 ) -> Family:
     """A retrieval measure that needs a cutoff."""
     return Family(
-        base, label, lambda g, k: function(g.ranks, g.indptr, _have(k)), cutoff="required"
+        base,
+        label,
+        lambda g, k: function(g.ranks, g.indptr, _have(k)),
+        cutoff="required",
+        counts_absent=True,
     )
 
 
@@ -132,7 +136,12 @@ def _own(
 
 
 RETRIEVAL: tuple[Family, ...] = (
-    Family("map", "mAP", lambda g, _: retrieval.average_precision(g.ranks, g.indptr)),
+    Family(
+        "map",
+        "mAP",
+        lambda g, _: retrieval.average_precision(g.ranks, g.indptr),
+        counts_absent=True,
+    ),
     _at("recall", "Recall", retrieval.recall),
     _at("precision", "Precision", retrieval.precision),
     _at("success", "Success", retrieval.success),
@@ -149,12 +158,14 @@ RETRIEVAL: tuple[Family, ...] = (
         "MRR",
         lambda g, k: retrieval.reciprocal_rank(g.ranks, g.indptr, k),
         cutoff="optional",
+        counts_absent=True,
     ),
     Family(
         "ndcg",
         "nDCG",
         lambda g, k: retrieval.ndcg(g.ranks, g.indptr, k, g.grades),
         cutoff="optional",
+        counts_absent=True,
     ),
 )
 

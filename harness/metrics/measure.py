@@ -33,6 +33,9 @@ class Family:
     """The kinds of setting it is defined for."""
     needs: tuple[str, ...] = ()
     """Fields of :class:`RelevantRanks` beyond ranks and indptr that must not be ``None``."""
+    counts_absent: bool = False
+    """Whether relevant passages that the pool lacks count, with rank
+    :data:`harness.metrics.ranks.NEVER`; others are given those of the pool alone."""
     refusal: Callable[[RelevantRanks], str | None] | None = None
     """Returns why it is not informative for such data, or ``None``."""
 
@@ -60,6 +63,8 @@ class Measure:
                 than the cutoff.
         """
         self._check(relevant)
+        if not self.family.counts_absent:
+            relevant = relevant.present()
         return self.family.function(relevant, self.cutoff)
 
     def refusal(self, relevant: RelevantRanks) -> str | None:
@@ -72,7 +77,7 @@ class Measure:
             UsageError: as :meth:`per_query`.
         """
         self._check(relevant)
-        return None if self.family.refusal is None else self.family.refusal(relevant)
+        return None if self.family.refusal is None else self.family.refusal(relevant.present())
 
     def _check(self, relevant: RelevantRanks) -> None:
         missing = [x for x in self.needs if getattr(relevant, x) is None]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.stats.ragged import IntArray
+
+NEVER = 2**31 - 1
+"""The rank of a relevant passage that the corpus lacks: below every cutoff, with a gain of 0."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,8 @@ class RelevantRanks:
     """
 
     ranks: IntArray
-    """``(G,)``: rank of each relevant passage in the full pool of its query, 1 = best."""
+    """``(G,)``: rank of each relevant passage in the full pool of its query, 1 = best;
+    :data:`NEVER` for one that the pool lacks."""
     indptr: IntArray
     """``(Q + 1,)``: query q has the entries ``indptr[q]`` to ``indptr[q + 1]``."""
     grades: NDArray[Any] | None = None
@@ -63,6 +67,21 @@ class RelevantRanks:
         if self.pool_size is not None and np.shape(self.pool_size) not in ((), (queries,)):
             raise ValueError(f"pool_size must be one number or have {queries} entries")
 
+    def present(self) -> RelevantRanks:
+        """Without relevant passages that the pool lacks; all queries stay."""
+        kept = np.flatnonzero(self.ranks < NEVER)
+        if len(kept) == len(self.ranks):
+            return self
+        before = np.concatenate([[0], np.cumsum(self.ranks < NEVER)])
+        return replace(
+            self,
+            ranks=self.ranks[kept],
+            indptr=before[self.indptr],
+            grades=None if self.grades is None else self.grades[kept],
+            relevant_languages=_taken(self.relevant_languages, kept),
+            own_ranks=_taken(self.own_ranks, kept),
+        )
+
     @property
     def queries(self) -> int:
         """Q, the number of queries."""
@@ -77,3 +96,7 @@ class RelevantRanks:
     def head_languages(self) -> IntArray | None:
         """The former name of :attr:`top_k_languages`."""
         return self.top_k_languages
+
+
+def _taken(values: IntArray | None, kept: IntArray) -> IntArray | None:
+    return None if values is None else values[kept]

@@ -4,7 +4,8 @@ Each takes the relevant passages of Q queries in CSR layout (see :mod:`harness.s
 
 ``ranks``
     Integer array ``(G,)``: the rank of each relevant passage in the full pool, 1 = best, distinct
-    within a query. Those of a query may come in any order.
+    within a query. Those of a query may come in any order. :data:`harness.metrics.ranks.NEVER`,
+    any number of times, for one that the pool lacks: it is never retrieved.
 ``indptr``
     Integer array ``(Q + 1,)``.
 ``grades``
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.metrics.ranks import NEVER
 from harness.stats.ragged import (
     FloatArray,
     IntArray,
@@ -39,13 +41,18 @@ def average_precision(ranks: IntArray, indptr: IntArray) -> FloatArray:
     """
     relevant = counts(indptr)
     if relevant.max(initial=0) <= 1:
-        return divide(segment_sum(1.0 / ranks, indptr), relevant)
+        return divide(segment_sum(_found(ranks) / ranks, indptr), relevant)
     owner = owners(indptr)
     # One sort for all queries: ranks ascending within each query, queries in order.
     span = int(ranks.max()) + 1
     ascending = np.sort(owner * span + ranks) - owner * span
     place = np.arange(1, len(ranks) + 1) - np.repeat(indptr[:-1], relevant)
-    return divide(segment_sum(place / ascending, indptr), relevant)
+    return divide(segment_sum(_found(ascending) * place / ascending, indptr), relevant)
+
+
+def _found(ranks: IntArray) -> FloatArray:
+    """1 for a rank, 0 for a relevant passage that the pool lacks."""
+    return (ranks < NEVER).astype(np.float64)
 
 
 def recall(ranks: IntArray, indptr: IntArray, k: int) -> FloatArray:
@@ -85,7 +92,7 @@ def reciprocal_rank(ranks: IntArray, indptr: IntArray, k: int | None = None) -> 
     Source: trec_eval's ``recip_rank`` (no cutoff), ir_measures' ``RR@k``.
     """
     first = segment_min(ranks, indptr)
-    value = 1.0 / first
+    value = np.where(first >= NEVER, 0.0, 1.0) / first
     return value if k is None else np.where(first > k, 0.0, value)
 
 
@@ -103,7 +110,7 @@ def ndcg(
     """
     if grades is not None and (np.asarray(grades) == 1).all():
         grades = None
-    inside = np.flatnonzero(ranks <= k) if k is not None else np.arange(len(ranks))
+    inside = np.flatnonzero(ranks <= k if k is not None else ranks < NEVER)
     gain = 1.0 / np.log2(ranks[inside] + 1.0)
     if grades is not None:
         gain *= grades[inside]

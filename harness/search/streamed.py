@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from harness.base.progress import resident_memory
 from harness.data.pool import Pool, RelevantPassages
-from harness.errors import DataError, UsageError
+from harness.errors import UsageError
 from harness.search.candidates import ColumnDecider, Corpus, PassQueries, ShardDecider
 from harness.search.corpus_rows import PassageRows, Shard
 from harness.search.exact import Decider, Decisions, check_lengths, inner, product_error
@@ -140,11 +140,10 @@ class ShardSearch:
         """Search; ``progress`` gets the number of :attr:`passages` of each finished step.
 
         Raises:
-            DataError: a relevant passage is not among the passages.
             UsageError: the memory budget is too small for a single query.
         """
-        asked = self._asked
         gold_language, relevant_row = self._locate()
+        asked = self._asked
         number = self._corpus.starts[gold_language] + relevant_row
         query_of = np.repeat(np.arange(len(asked.vectors)), np.diff(asked.indptr))
         relevant_scores, longest = self._score(query_of, number)
@@ -197,23 +196,20 @@ class ShardSearch:
         return scores, longest
 
     def _locate(self) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
-        """Language number and row of each relevant passage."""
+        """Language number and row of each relevant passage; those not there are left out."""
         asked = self._asked
         place = {x: i for i, x in enumerate(self.languages)}
         language = np.array([place[language_of(p)] for p in asked.passages], np.int16)
-        row = np.zeros(len(language), np.int64)
+        row = np.full(len(language), -1)
         for number, rows in enumerate(self._rows):
             here = np.flatnonzero(language == number)
             local = [asked.passages[g].partition(":")[2].encode() for g in here.tolist()]
             found = rows.find(set(local))
             for g, name in zip(here.tolist(), local, strict=True):
-                if name not in found:
-                    raise DataError(
-                        f"passage {asked.passages[g]!r} is judged relevant, but it is not among "
-                        f"the {len(rows):,} passages of {self.languages[number]} that were encoded"
-                    )
-                row[g] = found[name]
-        return language, row
+                row[g] = found.get(name, -1)
+        there = row >= 0
+        self._asked = asked.only(there)
+        return language[there], row[there]
 
     def _keep(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,16 @@ class AllQueries:
             np.array(indptr, np.int64),
             tuple(passages),
             np.array(grades, np.int64),
+        )
+
+    def only(self, kept: NDArray[np.bool_]) -> AllQueries:
+        """With some of the relevant passages; ``kept`` is (G,)."""
+        before = np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)
+        return replace(
+            self,
+            indptr=before[self.indptr],
+            passages=tuple(p for p, keep in zip(self.passages, kept, strict=True) if keep),
+            grades=self.grades[kept],
         )
 
     def span(self, language: str) -> slice:

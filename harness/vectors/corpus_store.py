@@ -60,6 +60,11 @@ class Shard:
     def __len__(self) -> int:
         return int(self.manifest["shape"][0])
 
+    @property
+    def distinct(self) -> int:
+        """Number of different texts among its passages."""
+        return int(self.manifest.get("distinct", len(self)))
+
 
 @dataclass(frozen=True)
 class CorpusSpace:
@@ -159,6 +164,9 @@ class CorpusSpace:
             start, stop = self.bounds(number)
             if (manifest["shape"][0], manifest["dtype"]) != (stop - start, self.dtype):
                 raise ValueError("its manifest is for another shard size")
+            distinct = manifest.get("distinct", 0)
+            if type(distinct) is not int or not 0 <= distinct <= stop - start:
+                raise ValueError("its manifest is damaged")
             if verify:
                 for suffix, key in ((".npy", "sha256"), (".ids.npy", "ids_sha256")):
                     if file_sha256(self.folder / f"{name}{suffix}") != manifest[key]:

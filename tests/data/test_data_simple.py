@@ -254,7 +254,7 @@ def test_beir(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("row", "message"),
-    [("c\td1\t1\n", "line 5: there is no query 'c'"), ("a\td9\t1\n", "there is no passage 'd9'")],
+    [("c\td1\t1\n", "line 5: there is no query 'c'"), ("a\td1\tx\n", "score must be an integer")],
 )
 def test_a_judgement_of_nothing_in_beir(tmp_path: Path, row: str, message: str) -> None:
     spec = beir(tmp_path)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+import pytrec_eval
 from loopback_hub import Hub, point_at
 from mteb.abstasks.retrieval_dataset_loaders import RetrievalDatasetLoader
 from mteb_published import published
@@ -17,6 +19,7 @@ from tiny_tables import Rows, write_repository, write_rows
 import harness
 from harness.data import loading as library
 from harness.data.task import TaskSpec, find_task, read_task
+from harness.data.trec import read_qrels, read_run
 from harness.errors import DataError, TaskError
 
 COMMIT = "c" * 40
@@ -335,10 +338,39 @@ def test_each_task_that_mteb_has_names_mtebs_repository_and_subsets() -> None:
             assert split in metadata.eval_splits
 
 
-def test_a_relevant_passage_that_a_stream_lacks_is_named(tmp_path: Path) -> None:
-    spec = write_collection(tmp_path, TSV + "\n[source.corpus.passages]\nde = 3\nen = 3\n")
-    (tmp_path / "data" / "qrels.tsv").write_text("7\t0\t0\t1\n9\t0\t77\t1\n")
-    with pytest.raises(DataError, match="passage 'de:77' is judged relevant, but it is not among"):
-        harness.evaluate(
-            WordBag(), tasks=[spec], settings=("mono",), languages=("de",), store=False
-        )
+@pytest.mark.parametrize("stream", ["", "\n[source.corpus.passages]\nde = 3\nen = 3\n"])
+@pytest.mark.parametrize("model", ["dense", "bm25"])
+def test_a_relevant_passage_that_the_corpus_lacks_is_never_found(
+    tmp_path: Path, stream: str, model: str
+) -> None:
+    """As trec_eval counts it, whatever searches: half of what there is to find, and a query."""
+    spec = write_collection(tmp_path, TSV + stream)
+    whole = "7\t0\t0\t1\n9\t0\t1\t1\n"
+    values = []
+    for more in ("", "7\t0\t77\t1\n9\t0\t78\t0\n"):
+        (tmp_path / "data" / "qrels.tsv").write_text(whole + more)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            record = harness.evaluate(
+                WordBag() if model == "dense" else "bm25",
+                tasks=[spec],
+                settings=("mono",),
+                languages=("de",),
+                measures=("map", "recall@100", "ndcg@10", "mrr", "ndcg"),
+                store=False,
+                trec=tmp_path / "trec",
+                resamples=0,
+            )
+        said = [str(x.message) for x in told if "never found" in str(x.message)]
+        assert len(said) == bool(more) and all("'de:77' for query" in x for x in said)
+        table = record.table("tables")
+        values.append({m: table.values[m].tolist() for m in table.values})
+        judged = read_qrels(tmp_path / "trec" / "tables" / "mono.de.qrels")
+        run = read_run(tmp_path / "trec" / "tables" / "mono.de.run")
+        theirs = pytrec_eval.RelevanceEvaluator(judged, {"map", "recall_100", "ndcg"}).evaluate(run)
+        for ours, name in (("map", "map"), ("recall@100", "recall_100"), ("ndcg", "ndcg")):
+            expected = sorted(x[name] for x in theirs.values())
+            assert sorted(table.values[ours]) == pytest.approx(expected, abs=1e-12)
+    before, after = values
+    assert after["map"][0] == before["map"][0] / 2 and after["mrr"] == before["mrr"]
+    assert after["recall@100"] == [0.5, 1.0]

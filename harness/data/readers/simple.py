@@ -94,9 +94,12 @@ def read_beir(
 ) -> Reading:
     """Read BEIR's layout. Queries without a judgement belong to other splits and are left out.
 
+    A relevant passage that the corpus lacks stays in the judgements: it counts as never found
+    (:mod:`harness.evaluation.absent`).
+
     Raises:
-        DataError: a file is malformed, or a judgement names an unknown query or passage; names
-            file, line and id.
+        DataError: a file is malformed, or a judgement names an unknown query; names file, line and
+            id.
     """
     (language,) = languages
     passages = _texts(open_file("corpus.jsonl"), "_id", None, spec.text)
@@ -106,10 +109,11 @@ def read_beir(
     qrels: dict[str, dict[str, int]] = {}
     for row in table(document, ("query-id", "corpus-id", "score")):
         query, passage, grade = _judgement(document, row, "corpus-id")
-        for what, value, known in (("query", query, query_ids), ("passage", passage, passage_ids)):
-            if value not in known:
-                raise document.error(f"line {row.line}", f"there is no {what} {value!r}")
+        if query not in query_ids:
+            raise document.error(f"line {row.line}", f"there is no query {query!r}")
         judged = qrels.setdefault(query, {})
+        if passage not in passage_ids and grade <= 0:
+            continue
         _put(document, row, judged, query, global_id(language, passage), grade)
     kept = [at for at, query in enumerate(queries.ids) if query in qrels]
     return Reading({language: queries.take(kept)}, {language: passages}, qrels)

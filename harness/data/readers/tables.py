@@ -10,8 +10,9 @@ task file (``[source.paths]``). This is the layout of mteb's repositories and of
 Ids may be numbers. A table of judgements per language is about that language's passages; a single
 one for all languages holds in each of them. Queries without a judgement belong to other splits and
 are left out. Judgements of irrelevance may concern passages of a larger collection that are not in
-the table, and are then dropped. Titles are joined as the task's text option says; as in mteb, the
-result is stripped, and a passage may be empty.
+the table, and are then dropped; a relevant passage that is not there counts as never found. Titles
+are joined as the task's text option says; as in mteb, the result is stripped, and a passage may be
+empty.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def read(spec: TaskSpec, languages: Sequence[str], open_file: Callable[[str], Do
     """Read the tables of each language; streamed passages are left to the corpus.
 
     Raises:
-        DataError: a table is malformed, or a relevant passage is missing.
+        DataError: a table is malformed.
     """
     source = spec.source
     queries: dict[str, Texts] = {}
@@ -70,13 +71,8 @@ def read(spec: TaskSpec, languages: Sequence[str], open_file: Callable[[str], Do
         queries[language] = Texts(tuple(ids.values()), tuple(query_texts[x] for x in ids))
         there = set(passages[language].ids) if language in passages else None
         for row in judged[name]:
-            if there is not None and row.passage not in there:
-                if row.grade <= 0:
-                    continue
-                raise DataError(
-                    f"{name}: line {row.line}: passage {row.passage!r} is relevant for query "
-                    f"{row.query!r}, but is not among the passages in {language}"
-                )
+            if there is not None and row.passage not in there and row.grade <= 0:
+                continue
             found = qrels.setdefault(_question(spec, language, row.query), {})
             passage = global_id(language, row.passage)
             if passage in found:
