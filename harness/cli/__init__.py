@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
+import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import click
@@ -48,12 +52,13 @@ class _Harness(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()
-            return result
-        except KeyboardInterrupt:
+            with _terminable():
+                result = super().invoke(ctx)
+                sys.stdout.flush()
+                return result
+        except KeyboardInterrupt as stopped:
             click.echo("Stopped; run the same command again to resume.", err=True)
-            ctx.exit(130)
+            ctx.exit(128 + (signal.SIGTERM if isinstance(stopped, _Terminated) else signal.SIGINT))
         except HarnessError as error:
             _fail(ctx, str(error), error.exit_code)
         except MemoryError:
@@ -63,6 +68,31 @@ class _Harness(click.Group):
                 raise
             where = f"{error.filename}: " if error.filename else ""
             _fail(ctx, f"{where}{error.strerror or error}", 2)
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, as a scheduler or a container sends it: it ends a command as Ctrl-C does."""
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM raise within the block; only where nobody else has asked for it."""
+    ours = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    )
+    if not ours:
+        yield
+        return
+
+    def stop(_: int, __: object) -> NoReturn:
+        raise _Terminated
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _fail(ctx: click.Context, message: str, exit_code: int) -> NoReturn:

@@ -6,12 +6,13 @@ Each stage is a function here, in the order in which they run; the modules they 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
 from harness.base.progress import Progress, Silent, Stages
 from harness.data.task import TaskSpec
+from harness.errors import StoreError
 from harness.evaluation.corpus_run import forget_begun
 from harness.evaluation.encode_stage import Searchable, TaskRun, encode, postprocess
 from harness.evaluation.layout import Prepared, choose_tasks, prepare
@@ -46,6 +47,7 @@ class Setup:
     reranker: Reranker | None
     progress: Progress
     postprocessors: Sequence[PostProcessor] = ()
+    export_problems: list[StoreError] = field(default_factory=list)
 
 
 def run(
@@ -68,6 +70,9 @@ def run(
     record = write(setup, results, output, command, [name_of(r.task.spec) for r in runs])
     for r in runs:
         forget_begun(r.model, r.task, setup.store, options)
+    if setup.export_problems:
+        where = "" if output is None else f" (the record is complete, in {output})"
+        raise StoreError(f"{setup.export_problems[0]}{where}")
     return record
 
 
@@ -115,7 +120,7 @@ def search(setup: Setup, run: TaskRun, texts: Searchable) -> Searched:
 
 def exporter(setup: Setup, run: TaskRun) -> Exporter:
     """The writer of runs and qrels for trec_eval, if requested."""
-    return Exporter(setup.options, run.model.name, run.stages)
+    return Exporter(setup.options, run.model.name, run.stages, setup.export_problems)
 
 
 def score(setup: Setup, run: TaskRun, dimensions: int | None, searched: Searched) -> list[Scored]:

@@ -15,6 +15,7 @@ from harness.base.progress import Stages
 from harness.data.task import Setting
 from harness.data.task_data import global_id
 from harness.data.trec import Ranking, write_qrels, write_run
+from harness.errors import StoreError
 from harness.evaluation.layout import Prepared
 from harness.evaluation.options import RunOptions
 from harness.evaluation.search_stage import cut, export_depth, kept_depth, looked_at
@@ -91,21 +92,35 @@ class Exporter:
     options: RunOptions
     tag: str
     stages: Stages
+    problems: list[StoreError]
+    """Why files could not be written: a full disk must not cost the run its record, so the first
+    problem is added here, and nothing more is exported."""
 
     def __call__(self, task: Prepared, found: SearchResult) -> SearchResult:
         """Write ``found``; returns the part to keep."""
         options = self.options
         if options.trec is None:
             return found
-        with self.stages.stage("export"):
-            folder, depth = options.trec / task.spec.name, export_depth(options, task.pool)
-            TrecExport(folder, task, self.tag, depth).write(found)
+        if not self.problems:
+            self._export(task, found)
         kept = kept_depth(task, options)
         return cut(found, max(looked_at(task, options), kept), kept)
 
+    def _export(self, task: Prepared, found: SearchResult) -> None:
+        assert self.options.trec is not None
+        with self.stages.stage("export"):
+            folder, depth = (
+                self.options.trec / task.spec.name,
+                export_depth(self.options, task.pool),
+            )
+            try:
+                TrecExport(folder, task, self.tag, depth).write(found)
+            except StoreError as problem:
+                self.problems.append(problem)
+
     def summary(self, task: Prepared) -> dict[str, Any] | None:
-        """The export's entry in the record."""
-        if self.options.trec is None:
+        """The export's entry in the record; ``None`` if there is none, or it is incomplete."""
+        if self.options.trec is None or self.problems:
             return None
         folder = self.options.trec / task.spec.name
         return {"folder": str(folder), "depth": export_depth(self.options, task.pool)}

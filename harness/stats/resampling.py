@@ -130,7 +130,8 @@ def cluster_bootstrap(
         level: coverage of the intervals.
 
     Returns:
-        Means with intervals; a mean without a defined value is NaN with a NaN interval.
+        Means with intervals; a mean without a defined value is NaN with a NaN interval, and so is
+        the interval of a single cluster, which says nothing about their spread.
     """
     table = _Table.of(values, clusters, groups, n_groups, parents)
     rng = np.random.Generator(np.random.PCG64(seed))
@@ -147,6 +148,9 @@ def cluster_bootstrap(
         table.sums.sum(axis=0) - table.sums, table.counts.sum(axis=0) - table.counts
     )
     found = _intervals(value, draws, without, level)
+    if n < 2:
+        for part in found[1:]:
+            part[...] = np.nan
     of_groups, of_parents, macro = zip(*(table.split(x) for x in found), strict=True)
     return Bootstrap(
         macro=Estimates(*macro),

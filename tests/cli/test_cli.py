@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import re
+import resource
+import signal
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +19,7 @@ import tiny
 from click.testing import CliRunner, Result
 
 from harness.cli import main
+from harness.data.trec import write_run
 from harness.evaluation.options import RunOptions
 from harness.models.base import ModelOptions
 
@@ -329,3 +334,43 @@ def test_a_bug_keeps_its_traceback(task: str, monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr("harness.evaluation.run.run", run)
     assert isinstance(harness("run").exception, AssertionError)
+
+
+def test_a_termination_says_what_ctrl_c_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scheduler's SIGTERM: one sentence and its exit code, and the handler is put back."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    def terminated() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+
+    monkeypatch.setattr("harness.data.task.list_tasks", terminated)
+    result = CliRunner().invoke(main, ["tasks"])
+    assert (result.exit_code, result.output) == (
+        143, "Stopped; run the same command again to resume.\n",
+    )  # fmt: skip
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_full_disk_under_trec_keeps_the_record(tmp_path: Path) -> None:
+    """The file is named, and the scores that were computed are saved all the same."""
+    task = tiny.write_task(tmp_path, questions=4, distractors=4)
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    arguments = ["run", "--task", str(task), "--model", "bm25", "--output", str(tmp_path / "o")]
+    written = write_run
+
+    def full(path: Path, *rest: object, **more: object) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (64, limit[1]))
+        try:
+            written(path, *rest, **more)  # type: ignore[arg-type]
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("harness.evaluation.trec_export.write_run", full)
+        result = CliRunner().invoke(main, [*arguments, "--trec", str(tmp_path / "t"), "-q"])
+    assert result.exit_code == 2
+    assert re.search(r"Error: \S+mono\.en\.run could not be written: File too large", result.output)
+    (record,) = (tmp_path / "o").glob("*/record.json")
+    assert json.loads(record.read_text())["tasks"][0]["trec"] is None

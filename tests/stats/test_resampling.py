@@ -252,3 +252,11 @@ def test_leaving_one_out_is_leaving_its_rows_out() -> None:
         )
         assert found.macro_without[cluster] == pytest.approx(expected.macro.value)
         assert found.parents_without[cluster] == pytest.approx(expected.parents.value)
+
+
+def test_one_question_has_no_interval() -> None:
+    """It says nothing about the spread of questions; an interval of width zero would."""
+    found = cluster_bootstrap(np.array([0.5, 0.7]), np.array([3, 3]), np.array([0, 1]), 2, seed=0)
+    assert found.macro.value[0] == pytest.approx(0.6)
+    assert np.isnan(found.macro.percentile).all() and np.isnan(found.macro.standard_error).all()
+    assert np.isnan(found.groups.bca).all()

@@ -14,6 +14,7 @@ import planted
 import pytest
 
 from harness.errors import StudyError, UsageError
+from harness.stats.multiple_tests import holm
 from harness.study.report import write_report
 from harness.study.report.index import write_index
 from harness.study.results import Results
@@ -113,6 +114,20 @@ def test_tables_have_every_number_of_the_page(folder: Path) -> None:
     with (folder / "differences.csv").open() as file:
         verdicts = {x["verdict"] for x in csv.DictReader(file)}
     assert verdicts <= {"better", "worse", "no difference shown"}
+
+
+def test_holm_can_be_recomputed_from_the_columns(folder: Path) -> None:
+    """Over all comparisons of one sort on a task, as the page says: the best value's, too."""
+    families: dict[tuple[str, ...], list[tuple[float, float]]] = {}
+    with (folder / "differences.csv").open() as file:
+        for row in csv.DictReader(file):
+            if row["p"]:
+                name = (row["task"], row["question"], str(row["languages"] == "all"))
+                families.setdefault(name, []).append((float(row["p"]), float(row["p_holm"])))
+    assert len(next(v for k, v in families.items() if k[1] == "best")) > 2
+    for values in families.values():
+        raw, corrected = (list(x) for x in zip(*values, strict=True))
+        assert corrected == pytest.approx(holm(raw).tolist(), nan_ok=True)
 
 
 def test_a_study_without_a_finished_trial_is_refused(tmp_path: Path) -> None:

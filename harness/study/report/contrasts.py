@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -130,6 +131,11 @@ class Effect:
     """Cohen's d_z over questions."""
     p_value: float
     """Over questions, seeds averaged, after Holm over its family; NaN for single languages."""
+    uncorrected: float
+    """The same before Holm."""
+    standard_error_seeds: float
+    standard_error_questions: float
+    """The two parts of the interval's width."""
     beyond_seeds: bool
     """Whether it is further from 0 than seeds alone explain, at the interval's level."""
     seeds: int
@@ -157,6 +163,9 @@ def effect(found: Contrast, group: int, measure: int, adjusted: float) -> Effect
         relative_high=float(r.high[at]),
         standardised=float(d.standardised[at]),
         p_value=adjusted,
+        uncorrected=float(found.p_value[at]) if group < len(found.p_value) else math.nan,
+        standard_error_seeds=float(d.seeds_error[at]),
+        standard_error_questions=float(d.questions_error[at]),
         beyond_seeds=bool(d.beyond_seeds[at]),
         seeds=len(found.seeds),
     )

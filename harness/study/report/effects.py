@@ -116,8 +116,7 @@ def _cells(entry: _Pending) -> list[tuple[int, str]]:
 
 
 def _family(entry: _Pending, group: int) -> tuple[object, ...]:
-    own = (entry.score_table.kind, entry.series, entry.measures) if entry.question == "best" else ()
-    return (entry.score_table.key, entry.question, group == 0, *own)
+    return (entry.score_table.key, entry.question, group == 0)
 
 
 def _of_sheet(layout: Layout, score_table: ScoreTable) -> Iterator[_Pending]:

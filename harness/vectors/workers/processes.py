@@ -129,6 +129,7 @@ def _work(worker: Worker, pipe: Connection) -> None:
     """The main loop of a process: jobs in, outcomes or errors out."""
     # Ctrl-C reaches all processes of a terminal; the first one ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     job_runner = worker.job_runner()
     while True:
         try:
