@@ -125,7 +125,7 @@ LONGEST_QUOTE = 80
 """Characters of a value in a message."""
 
 
-_LONG = re.compile(r"'[^'\n]{161,}'|\"[^\"\n]{161,}\"|[^\s'\"]{401,}")
+_VALUE = re.compile(r"(?<!\w)('[^'\n]*'|\"[^\"\n]*\")(?!\w)|[^\s'\"]{401,}")
 _LONGEST_MESSAGE = 2000
 
 
@@ -136,8 +136,12 @@ def readable(message: str) -> str:
     longer than paths are.
     """
     shown = "".join(x if x.isprintable() or x == "\n" else f"\\x{ord(x):02x}" for x in message)
-    shown = _LONG.sub(lambda found: f"{found[0][:LONGEST_QUOTE]}...{found[0][-1]}", shown)
+    shown = _VALUE.sub(lambda found: _short(found[0]), shown)
     return shown if len(shown) <= _LONGEST_MESSAGE else f"{shown[:_LONGEST_MESSAGE]}..."
+
+
+def _short(value: str) -> str:
+    return value if len(value) <= 2 * LONGEST_QUOTE else f"{value[:LONGEST_QUOTE]}...{value[-1]}"
 
 
 def one_line(text: str, longest: int = 2 * LONGEST_QUOTE) -> str:

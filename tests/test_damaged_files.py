@@ -39,3 +39,6 @@ def test_a_bug_in_a_reader_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> Non
     assert damage.trouble(reader(damage.HarnessError("x.json: not JSON"))) is None
     quoted = str(damage.HarnessError(f"key '{'x' * 5000}' \x1b[31m is unknown"))
     assert quoted == f"key '{'x' * 79}...' \\x1b[31m is unknown"
+    known = ", ".join(f"name-{n}" for n in range(60))
+    sentence = f"the task's file has no 'x': known are {known}; did you mean 'name-1'?"
+    assert str(damage.HarnessError(sentence)) == sentence

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +17,8 @@ from harness.data.locations import FileReport, TaskFiles
 from harness.data.readers import lareqa, miracl, question_rows, segments, simple, squad, tables
 from harness.data.sampling import draw_questions
 from harness.data.task import TaskSpec
-from harness.data.task_data import Reading, TaskData, Texts, global_id
-from harness.errors import DataError, UsageError, did_you_mean
+from harness.data.task_data import Reading, TaskData, Texts, global_id, local_question_id
+from harness.errors import DataError, HarnessWarning, UsageError, did_you_mean, quoted
 
 __all__ = [
     "FileReport",
@@ -106,6 +107,7 @@ def load(
     for corpus in opened.values():
         refuse_repeated_ids(corpus)
 
+    _warn_of_own_passages(spec, reading)
     partial: dict[str, object] = {}
     if len(chosen) < len(spec.languages):
         partial["languages"] = list(chosen)
@@ -145,6 +147,30 @@ def load(
         corpora=opened,
     )
     return whole if sample is None else _sampled(whole, sample)
+
+
+def _warn_of_own_passages(spec: TaskSpec, reading: Reading) -> None:
+    """Warn of queries that are passages of the corpus, unless the task says what to do."""
+    if spec.source.ignore_identical_ids is not None or spec.reader not in ("beir", "tables"):
+        return
+    for language, side in reading.passages.items():
+        texts = dict(zip(side.ids, side.texts, strict=True))
+        queries = reading.queries[language]
+        same = [
+            question
+            for question, text in zip(queries.ids, queries.texts, strict=True)
+            if (own := texts.get(local_question_id(spec, language, question)))
+            and text.strip() in own
+        ]
+        if same:
+            warnings.warn(
+                f"task {spec.name!r}: {len(same)} of {len(queries)} queries in {language} are "
+                f"passages of the corpus under their own id, the first {quoted(same[0])}, and find "
+                "themselves: ignore_identical_ids = true under [source] leaves them out of their "
+                "own rankings, as BEIR and mteb do; false keeps them, without this warning",
+                HarnessWarning,
+                stacklevel=3,
+            )
 
 
 def _sampled(whole: TaskData, number: int) -> TaskData:

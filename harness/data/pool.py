@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.task_data import TaskData, global_id
+from harness.data.task_data import TaskData, global_id, local_question_id
 from harness.data.trec import tie_order
+
+Qrels = Mapping[str, int]
+"""Global passage id -> grade."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,20 @@ class Pool:
         )
 
 
+OWN = 2**30
+"""The grade of a query's own passage where the task ignores it: it is searched for, like a relevant
+passage, to be taken out of the ranking (:mod:`harness.search.own_passages`)."""
+
+
+def with_own(data: TaskData, language: str, question: str, languages: Iterable[str]) -> Qrels:
+    """The judgements of a question, with the passages of its own id as :data:`OWN` if ignored."""
+    judged = data.qrels.get(question, {})
+    if not data.task.source.ignore_identical_ids:
+        return judged
+    local = local_question_id(data.task, language, question)
+    return {**judged, **{global_id(x, local): OWN for x in languages}}
+
+
 @dataclass(frozen=True)
 class RelevantPassages:
     """The relevant passages of one query language's queries as columns of a pool (CSR)."""
@@ -110,7 +127,7 @@ class RelevantPassages:
         grades: list[int] = []
         indptr = [0]
         for question in questions:
-            for passage, grade in data.qrels.get(question, {}).items():
+            for passage, grade in with_own(data, language, question, pool.languages).items():
                 if grade > 0 and passage in pool.column:
                     columns.append(pool.column[passage])
                     grades.append(grade)

@@ -27,6 +27,14 @@ def question_id(language: str, qid: str) -> str:
     return f"{language}-{qid}"
 
 
+def local_question_id(spec: TaskSpec, language: str, question: str) -> str:
+    """The id of a question in its own file: :func:`question_id` undone."""
+    prefix = question_id(language, "")
+    if spec.reader in ("miracl", "tables") and not (spec.source.parallel and spec.source.paths):
+        return question.removeprefix(prefix)
+    return question
+
+
 @dataclass(frozen=True)
 class Texts:
     """The texts of one role in one language, in file order; ``ids`` are unique and local."""

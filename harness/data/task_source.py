@@ -118,6 +118,8 @@ class Source:
     """Language -> ``{code}`` in these patterns, if different."""
     checksums: Literal["files", "hub"] = "files"
     """``hub``: each file is compared with the hub's checksum for it at the revision."""
+    ignore_identical_ids: bool | None = None
+    """Whether a query's ranking leaves out the passage with its own id; ``None``: not stated."""
     parallel: bool = True
     """Whether the same question id in several languages is one question."""
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -207,6 +209,7 @@ class SourceTable:
     codes: (
         Mapping[str, Annotated[str, _form(r"[\w.-]+", "the language's name in files")]] | None
     ) = None
+    ignore_identical_ids: bool | None = None
     parallel: bool | None = None
     rows: _RowsTable | None = None
     corpus: _CorpusTable | None = None
@@ -226,6 +229,7 @@ def source_from(
         "segments": layout.one_file,
         "rows": reader == "rows",
         "parallel": layout.stream is not None,
+        "ignore_identical_ids": reader in ("beir", "tables"),
         "corpus": layout.corpus is not None or layout.stream is not None,
         "paths": bool(layout.roles),
         "codes": bool(layout.roles),
@@ -253,6 +257,7 @@ def source_from(
         paths=_paths(table.paths or {}, layout, refuse.within("paths")),
         codes=_known(table.codes or {}, languages, refuse.within("codes")),
         checksums=table.checksums,
+        ignore_identical_ids=table.ignore_identical_ids,
         parallel=table.parallel is not False,
         keys=_row_keys(table.rows),
     )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from harness.base.environment import memory_size
 from harness.base.progress import Progress
-from harness.data.pool import Pool
+from harness.data.pool import Pool, with_own
 from harness.data.task import Role
 from harness.evaluation.agreement import DEPTH as AGREEMENT_DEPTH
 from harness.evaluation.agreement import (
@@ -34,6 +34,7 @@ from harness.search.in_memory import (
     rank_with_own_indexes,
 )
 from harness.search.one_language import compile_loops
+from harness.search.own_passages import without_own
 from harness.search.results import SearchResult
 from harness.search.streamed import ShardSearch
 from harness.search.tiles import ROWS, rank_each, worth_compiling
@@ -70,6 +71,18 @@ def kept_depth(prepared: Prepared, options: RunOptions) -> int:
     """Depth k within single settings that is needed after an export: for rerankers and measures."""
     cutoffs = [m.cutoff or 1 for m in prepared.measures if "top_k_judged" in m.needs]
     return max([options.rerank_top if options.rerank else 0, *cutoffs])
+
+
+def _depths(
+    prepared: Prepared, options: RunOptions, depth: int
+) -> tuple[int, dict[str, dict[str, int]]]:
+    """How deep to rank the whole pool, and each language; ``depth`` is needed in both.
+
+    One deeper where a query's own passage will be taken out.
+    """
+    more = 1 if prepared.spec.source.ignore_identical_ids else 0
+    top = max(looked_at(prepared, options), depth) + more
+    return top, _block_tops(prepared, depth + more if depth else 0)
 
 
 def looked_at(prepared: Prepared, options: RunOptions) -> int:
@@ -171,7 +184,7 @@ def search_dense(
         passages[column_of[at : at + len(texts)]] = vectors["passage", x]
         at += len(texts)
     depth = max(export_depth(options, pool), kept_depth(prepared, options))
-    top, tops = max(looked_at(prepared, options), depth), _block_tops(prepared, depth)
+    top, tops = _depths(prepared, options, depth)
     dense = DenseScores(passages, options.model.device or "cpu", rows=rows)
     scores = {x: dense.of(vectors["query", x]) for x in prepared.relevant}
     compiled = dense.device == "cpu" and any(
@@ -180,9 +193,10 @@ def search_dense(
 
     def finished(found: SearchResult) -> SearchResult:
         if not balance:
-            return keep(prepared, found)
+            return keep(prepared, without_own(found))
         own = scores[found.language]
-        return keep(prepared, _balanced(found, pool, own.decider(compiled), own.margin, top, tops))
+        found = _balanced(found, pool, own.decider(compiled), own.margin, top, tops)
+        return keep(prepared, without_own(found))
 
     queries = sum(len(g.questions) for g in prepared.relevant.values())
     if compiled:
@@ -241,7 +255,7 @@ def search_shards(
         searches[s.query_language] |= (
             set(shards) if s.passage_language is None else {s.passage_language}
         )
-    top, tops = max(looked_at(prepared, options), depth), _block_tops(prepared, depth)
+    top, tops = _depths(prepared, options, depth)
     pooled = {s.query_language for s in prepared.settings if s.passage_language is None}
     sizes = np.array([sum(map(len, held)) for held in shards.values()])
     if balance:
@@ -251,7 +265,7 @@ def search_shards(
         shards,
         {x: vectors["query", x] for x in prepared.relevant},
         {
-            x: {q: prepared.data.qrels.get(q, {}) for q in relevant.questions}
+            x: {q: with_own(prepared.data, x, q, shards) for q in relevant.questions}
             for x, relevant in prepared.relevant.items()
         },
         searches,
@@ -273,12 +287,12 @@ def search_shards(
             x: _balanced(f, streamed.pool, *streamed.decider(x), top, tops) if x in pooled else f
             for x, f in streamed.found.items()
         }
-        kept = {x: keep(laid_out, f) for x, f in found.items()}
+        kept = {x: keep(laid_out, without_own(f)) for x, f in found.items()}
         return Searched(laid_out, kept, None, streamed.decisions)
     query_vectors = {x: vectors["query", x] for x in prepared.relevant}
     scores_at = dense_scores_at(query_vectors, streamed.vectors, streamed.decisions, compiled=True)
     agreement = _agreement(prepared, streamed.found, scores_at)
-    found = {x: keep(laid_out, f) for x, f in streamed.found.items()}
+    found = {x: keep(laid_out, without_own(f)) for x, f in streamed.found.items()}
     return Searched(laid_out, found, agreement, streamed.decisions)
 
 
@@ -322,7 +336,7 @@ def search_lexical(
     passes = 1 + len(pool.languages) if apart else 1
     progress.start(f"search {prepared.spec.name}", queries * passes, "queries")
     whole = index_pool(model, passages, pool)
-    top, tops = max(looked_at(prepared, options), depth), _block_tops(prepared, depth)
+    top, tops = _depths(prepared, options, depth)
     if apart:
         found = rank_with_own_indexes(
             model,
@@ -347,6 +361,6 @@ def search_lexical(
             progress=progress.advance,
         )
     progress.finish()
-    found = {x: keep(prepared, f) for x, f in found.items()}
+    found = {x: keep(prepared, without_own(f)) for x, f in found.items()}
     agreement = _agreement(prepared, found, lexical_scores_at(whole, texts))
     return Searched(prepared, found, agreement)

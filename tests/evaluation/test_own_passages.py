@@ -1,0 +1,85 @@
+"""Queries that are passages of the corpus: left out of their own rankings, and only of those."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+
+import pytest
+import pytrec_eval
+import tiny
+
+import harness
+from harness.data.loading import load
+from harness.data.task import read_task
+from harness.data.trec import read_qrels, read_run
+from harness.errors import HarnessWarning
+
+TASK = """\
+name = "arguments"
+title = "x"
+description = "x"
+reader = "beir"
+languages = ["en"]
+settings = ["mono"]
+text = "text"
+measures = ["map", "recall@1", "ndcg@10", "mrr"]
+license = "CC0-1.0"
+[source]
+folder = "data"
+"""
+IGNORE = "ignore_identical_ids = true\n"
+
+
+def write(folder: Path, more: str = "") -> Path:
+    """Twelve passages, six of which are queries; each is answered by two others."""
+    (folder / "data" / "qrels").mkdir(parents=True, exist_ok=True)
+    texts = {f"p{n}": f"{tiny.WORDS[n % 10]} {tiny.WORDS[(3 * n + 1) % 10]} {n}" for n in range(12)}
+    for name, ids in (("corpus", list(texts)), ("queries", list(texts)[:6])):
+        lines = "".join(json.dumps({"_id": x, "text": texts[x]}) + "\n" for x in ids)
+        (folder / "data" / f"{name}.jsonl").write_text(lines)
+    judged = "".join(f"p{n}\tp{m % 12}\t1\n" for n in range(6) for m in (n + 1, n + 7))
+    (folder / "data" / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\n" + judged)
+    task = folder / "task.toml"
+    task.write_text(TASK + more)
+    return task
+
+
+@pytest.mark.parametrize("way", ["dense", "streamed", "lexical"])
+def test_the_own_passage_is_left_out_of_its_own_ranking(tmp_path: Path, way: str) -> None:
+    """As trec_eval scores the whole rankings without it; and an export scores what is recorded."""
+    found = {}
+    for name, more in (("with", "ignore_identical_ids = false\n"), ("without", IGNORE)):
+        record = harness.evaluate(
+            "bm25" if way == "lexical" else tiny.WordBag(),
+            tasks=[str(write(tmp_path, more))],
+            trec=tmp_path / name,
+            streamed=way == "streamed",
+            resamples=0,
+        )
+        found[name] = record.table("arguments").values
+    folder = tmp_path / "with" / "arguments"
+    whole, judged = read_run(folder / "mono.en.run"), read_qrels(folder / "mono.en.qrels")
+    cut = {q: {p: s for p, s in row.items() if p != q} for q, row in whole.items()}
+    assert all(len(row) == 11 for row in cut.values())
+    exported = read_run(tmp_path / "without" / "arguments" / "mono.en.run")
+    for run in (cut, exported):
+        theirs = pytrec_eval.RelevanceEvaluator(judged, {"map", "recall_1", "ndcg_cut_10"})
+        values = theirs.evaluate(run)
+        for ours, name in (("map", "map"), ("recall@1", "recall_1"), ("ndcg@10", "ndcg_cut_10")):
+            expected = sorted(x[name] for x in values.values())
+            assert sorted(found["without"][ours]) == pytest.approx(expected, abs=1e-12)
+    assert found["without"]["map"].mean() > found["with"]["map"].mean()
+
+
+def test_queries_that_find_themselves_are_a_warning_until_the_task_says(tmp_path: Path) -> None:
+    with pytest.warns(HarnessWarning, match=r"6 of 6 queries in en are passages .* first 'p0'"):
+        load(read_task(write(tmp_path)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load(read_task(write(tmp_path, IGNORE)))
+        queries = tmp_path / "data" / "queries.jsonl"  # equal ids of other texts mean nothing
+        queries.write_text("".join(f'{{"_id": "p{n}", "text": "other {n}"}}\n' for n in range(6)))
+        (tmp_path / "task.toml").write_text(TASK)
+        load(read_task(tmp_path / "task.toml"))
