@@ -29,6 +29,7 @@ Run: TypeAlias = Mapping[str, Mapping[str, float]]
 
 RUN_COLUMNS = "query Q0 passage rank score tag"
 QRELS_COLUMNS = "query 0 passage grade"
+_GRADE = re.compile(rb"[+-]?[0-9]{1,9}")
 _QRELS_HEADERS = (
     (b"query-id", b"corpus-id", b"score"),
     (b"query-id", b"passage-id", b"score"),
@@ -141,7 +142,7 @@ def read_qrels(path: str | Path) -> dict[str, dict[str, int]]:
         query, passage, raw = fields[0], fields[-2], fields[-1]
         if number == 1 and tuple(fields) in _QRELS_HEADERS:
             continue
-        if not (raw.isdigit() or (raw[:1] in (b"-", b"+") and raw[1:].isdigit())):
+        if _GRADE.fullmatch(raw) is None:
             raise RunFileError(
                 f"{path}, line {number}: the grade must be a whole number, not {_show(raw)}"
             )

@@ -128,6 +128,7 @@ def test_bad_run_files_are_named_with_their_line(tmp_path: Path, content: bytes,
         (b"q 0\n", r"qrels, line 1: expected 4 columns .* found 2"),
         (b"q a 1\nq 0 b 1\n", r"qrels, line 2: expected 3 columns, as in the first line, found 4"),
         (b"q 0 a 1\nq 0 b 0.5\n", r"qrels, line 2: the grade must be a whole number, not '0.5'"),
+        (b"q 0 a %s\n" % (b"9" * 400), r"qrels, line 1: the grade must be a whole number, not '99"),
         (b"q 0 a 1\nq 0 a 1\n", r"qrels, line 2: passage 'a' is judged twice for query 'q'"),
     ],
 )
