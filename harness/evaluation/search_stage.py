@@ -243,7 +243,6 @@ def search_shards(
     With ``balance`` as :func:`search_dense`.
 
     Raises:
-        DataError: a relevant passage is not among the passages.
         UsageError: the memory budget is too small.
     """
     device = options.model.device or "cpu"

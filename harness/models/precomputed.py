@@ -30,7 +30,7 @@ from harness.base.files import write_atomically
 from harness.base.reading import read_object
 from harness.base.strict import Check, Text, WrongKeyError, read_as
 from harness.data.task import Role
-from harness.errors import ModelError, did_you_mean
+from harness.errors import ModelError, did_you_mean, first_line
 from harness.models.base import ModelOptions, Similarity
 from harness.models.fingerprint import digest_file, fingerprint
 from harness.models.wrapped import refuse_codes
@@ -205,8 +205,10 @@ class PrecomputedEncoder:
         path = self._folder / entry.file
         try:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise ModelError(f"{path}: not a readable .npy array ({error})") from error
+        except Exception as error:
+            # numpy parses a header as Python, so a damaged one may raise tokenize.TokenError,
+            # SyntaxError, MemoryError and others.
+            raise ModelError(f"{path}: not a readable .npy array ({first_line(error)})") from error
         if array.shape != (entry.rows, self.dimensions) or array.dtype.kind != "f":
             raise ModelError(
                 f"{path}: {MANIFEST} promises floats of shape "

@@ -370,7 +370,8 @@ def search_shards(
         shards: passage language -> its shards, in order.
         queries: query language -> (Q, d) float32.
         judged: query language -> question -> {global passage id: grade}; in the order of the
-            vectors. Relevant passages in a language that the query does not search are left out.
+            vectors. Relevant passages in a language that the query does not search are left out,
+            and so are those that are not among the passages.
         searches: query language -> the passage languages searched with its queries; together they
             are its pool. Default: every language.
         top: k in that pool.
@@ -384,7 +385,6 @@ def search_shards(
             :attr:`ShardSearch.passages`.
 
     Raises:
-        DataError: a relevant passage is not among the passages.
         UsageError: the memory budget is too small for a single query.
     """
     return ShardSearch(

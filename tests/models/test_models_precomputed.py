@@ -144,6 +144,17 @@ def test_options_that_would_change_the_vectors_are_refused(folder: Path) -> None
         load(f"embeddings:{folder}", ModelOptions(query_prompt="query: "))
 
 
+@pytest.mark.parametrize("header", [b"[" * 60, b"\xa0'", b"(" * 60 + b"\x00"])
+def test_a_damaged_header_is_one_sentence(folder: Path, header: bytes) -> None:
+    """Numpy reads it as Python, with errors of its tokenizer and parser."""
+    path = folder / "queries.en.npy"
+    raw = path.read_bytes()
+    at = raw.index(b"'shape'")
+    path.write_bytes(raw[:at] + header + raw[at + len(header) :])
+    with pytest.raises(ModelError, match=r"queries\.en\.npy: not a readable \.npy array"):
+        load(f"embeddings:{folder}").encode(TEXTS, role="query", language="en")
+
+
 def test_writer_refuses_what_does_not_fit(tmp_path: Path) -> None:
     target = tmp_path / "new"
     with pytest.raises(ModelError, match=r"3 texts need an array of shape \(3, width\), not"):

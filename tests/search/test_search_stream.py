@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from harness.data.pool import Pool, RelevantPassages
 from harness.data.trec import tie_order
-from harness.errors import DataError, StoreError, UsageError
+from harness.errors import StoreError, UsageError
 from harness.metrics import retrieval
 from harness.search.in_memory import DenseScores
 from harness.search.one_language import scan_bytes
@@ -277,11 +277,14 @@ def test_thousands_of_ties_are_broken_by_id() -> None:
         assert found.found["en"].pool_rank.tolist() == [3000 - 7]
 
 
-def test_a_relevant_passage_that_was_not_encoded_is_named() -> None:
+def test_a_relevant_passage_that_was_not_encoded_has_no_rank() -> None:
+    """It is left to the measures, which count it as never found; no other rank changes."""
     corpus, queries, judged = random_corpus()
-    judged["en"]["en3"] = {"de:nowhere": 1}
-    with pytest.raises(DataError, match=r"'de:nowhere' is judged relevant, .* 431 passages of de"):
-        search_shards(cut(corpus, 100), queries, judged)
+    before = search_shards(cut(corpus, 100), queries, judged).found["en"]
+    judged["en"]["en3"] = {**judged["en"]["en3"], "de:nowhere": 1}
+    after = search_shards(cut(corpus, 100), queries, judged).found["en"]
+    np.testing.assert_array_equal(after.relevant.indptr, before.relevant.indptr)
+    np.testing.assert_array_equal(after.pool_rank, before.pool_rank)
 
 
 def test_only_what_a_query_searches_counts() -> None:

@@ -18,7 +18,7 @@ from harness.base import leases
 from harness.data.corpus import Corpus
 from harness.data.loading import load
 from harness.data.task import read_task
-from harness.errors import DamagedShardWarning, ShardError, StoreError
+from harness.errors import DamagedShardWarning, DataError, ShardError, StoreError
 from harness.models import load as load_model
 from harness.vectors import shard_jobs
 from harness.vectors.corpus_store import CorpusSpace
@@ -209,11 +209,10 @@ def test_a_claim_is_kept_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_an_id_twice_in_a_shard_is_an_error(tmp_path: Path) -> None:
-    """A run could not name the passage that it found."""
+    """A run could not name the passage that it found; nothing is encoded."""
     write_miracl(tmp_path, only=[50, 51, 52, 51, 54])
-    model, corpora, spaces = setup(tmp_path)
-    with pytest.raises(ShardError, match="docid '17#0' occurs twice in the corpus in sw"):
-        encode_jobs("local", model, None, shard_jobs.pending_jobs(corpora, spaces))
+    with pytest.raises(DataError, match="passages 2 and 4 in sw have the same id '17#0'"):
+        setup(tmp_path)
 
 
 def test_an_unusable_vector_stops_its_shard_alone(tmp_path: Path) -> None:
