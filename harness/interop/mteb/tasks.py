@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from harness.base.languages import with_script
 from harness.data.task import Kind, Role, Setting, TaskSpec, find_task
 from harness.data.task_data import TaskData, global_id
+from harness.evaluation.absent import with_absent
 from harness.evaluation.layout import Prepared, prepare, refuse_corpora, texts_of
 from harness.evaluation.options import RunOptions
 from harness.evaluation.scores import per_query
@@ -34,6 +35,7 @@ from harness.models.base import Similarity
 from harness.models.mteb_registry import encode_with_mteb
 from harness.search.exact import normalised
 from harness.search.in_memory import DenseScores
+from harness.search.own_passages import without_own
 from harness.search.results import SearchResult
 from harness.search.tiles import rank
 from harness.stats.means import MacroMean, setting_means
@@ -307,7 +309,7 @@ class _Searched:
                 },
                 scored=True,
             )
-            self._last = _OneLanguage(language, found, settings, self._prepared)
+            self._last = _OneLanguage(language, without_own(found), settings, self._prepared)
         return self._last
 
 
@@ -319,7 +321,7 @@ class _OneLanguage:
     ) -> None:
         self.language, self._found, self._prepared = language, found, prepared
         table = per_query(
-            {language: found},
+            with_absent(prepared, {language: found}),
             prepared.pool,
             settings,
             # Agreement across query languages cannot be computed from one of them.
