@@ -29,6 +29,8 @@ RESAMPLES = 10_000
 LEVEL = 0.95
 # Weights of one block of resamples, in bytes: small compared with a search's score blocks.
 _BLOCK_BYTES = 32 << 20
+_COPIES = 8  # of a block's statistics at a time, about
+_COLUMNS = 64
 _NORMAL = NormalDist()
 
 _ROUNDING = 1e-12
@@ -137,7 +139,7 @@ def cluster_bootstrap(
     rng = np.random.Generator(np.random.PCG64(seed))
     n = table.clusters
     draws = np.empty((resamples, table.columns))
-    for rows in _blocks(resamples, n):
+    for rows in _blocks(resamples, max(n, _COPIES * table.columns)):
         size = rows.stop - rows.start
         drawn = rng.integers(n, size=(size, n)) + np.arange(size)[:, None] * n
         weights = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
@@ -358,6 +360,12 @@ def _blocks(rows: int, width: int) -> Iterator[slice]:
         yield slice(start, min(start + step, rows))
 
 
+def _parts(columns: int) -> Iterator[slice]:
+    """Slices of the columns, none of a single one: numpy sums that in another order."""
+    ends = [*range(_COLUMNS, columns - 1, _COLUMNS), columns]
+    return map(slice, [0, *ends], ends)
+
+
 def _intervals(
     value: FloatArray, draws: FloatArray, without: FloatArray, level: float
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
@@ -365,10 +373,7 @@ def _intervals(
 
     ``draws`` is ``(B, columns)``, ``without`` (``(C, columns)``) the jackknife.
     """
-    spread = np.sqrt(mean_along((draws - mean_along(draws, 0)) ** 2, 0))
-    ascending = np.ascontiguousarray(draws.T)  # sorting then runs along contiguous rows
-    ascending.sort(axis=1)  # NaN last
-    defined = ascending.shape[1] - np.isnan(ascending).sum(axis=1)
+    spread, defined = np.empty(len(value)), np.empty(len(value), np.int64)
     percentile, bca = np.full((2, len(value), 2), np.nan)
     tails = ((1 - level) / 2, (1 + level) / 2)
     normal_tails = [_NORMAL.inv_cdf(t) for t in tails]
@@ -377,8 +382,13 @@ def _intervals(
     acceleration = np.nan_to_num(
         divide((influence**3).sum(axis=0), 6 * (influence**2).sum(axis=0) ** 1.5)
     )
+    # Some columns at a time: a copy of all draws would be most of a small run's memory.
+    for part in _parts(len(value)):
+        some = draws[:, part]
+        spread[part] = np.sqrt(mean_along((some - mean_along(some, 0)) ** 2, 0))
+        defined[part] = len(some) - np.isnan(some).sum(axis=0)
     for j in np.flatnonzero(defined):
-        column = ascending[j, : defined[j]]
+        column = np.sort(draws[:, j])[: defined[j]]  # NaN last
         percentile[j] = [_quantile(column, x) for x in tails]
         # Draws equal to the value count half: otherwise few distinct values would shift the
         # interval.

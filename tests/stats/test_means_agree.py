@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from harness.analysis.noise import drifts
 from harness.data.task import KINDS, Kind, Setting
-from harness.gate.differences import asks, measured
+from harness.gate.differences import checks_of, measured
 from harness.gate.policy import read_policy
 from harness.interop.published import Published
 from harness.interop.trec_runs import Scored
@@ -137,7 +137,7 @@ def test_every_mean_of_a_table_is_the_same(
             path = folder / f"{by}.toml"
             path.write_text(RULE.format(by=by))
             policy = read_policy(path)
-            checks = [x for x in asks(policy, 0, pair, 0) if x.side != "passage"]
+            checks = [x for x in checks_of(policy, 0, pair, 0) if x.side != "passage"]
             changes = measured([pair], checks, policy.rules, resamples=2, permutations=2, seed=1)
             found_by_unit = {
                 check.unit: change
