@@ -207,6 +207,23 @@ def test_facts_come_along_and_training_on_the_task_is_marked(tmp_path: Path, dat
     assert (rows["xquad"].trained, rows["miracl"].trained) == ("XQuADRetrieval", None)
 
 
+def test_training_of_a_model_that_it_was_made_from_counts(tmp_path: Path) -> None:
+    data = {"training_datasets": ["XQuADRetrieval"]}
+    for model, meta in (
+        ("acme__base", data),
+        ("acme__middle", {"adapted_from": "acme/base"}),
+        ("acme__top", {"adapted_from": "acme/middle", "training_datasets": ["NQ"]}),
+        ("acme__loop", {"adapted_from": "acme/loop"}),
+    ):
+        put(tmp_path, result("XQuADRetrieval", validation=[scored("de")]), meta=meta, model=model)
+    rows = {r.model: r.trained for r in read_results([tmp_path]).rows}
+    through = "XQuADRetrieval, through acme/base"
+    assert rows == {
+        "acme/base": "XQuADRetrieval", "acme/middle": through, "acme/top": through,
+        "acme/loop": None,
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("meta", [None, {}, "[]", "", '{"name": 3}', '{"name": "\\ud800"}', "{"])
 def test_without_a_readable_model_meta_the_folders_name_the_model(
     tmp_path: Path, meta: Any

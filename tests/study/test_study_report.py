@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import planted
 import pytest
 
@@ -94,6 +95,35 @@ def test_plots_are_text_with_labelled_axes_and_of_one_order(folder: Path) -> Non
     assert legend == ["mono", "cross", "hybrid", "use-m3, untrained"]
     assert not re.search(r"\d{4}-\d\d-\d\dT", text)
     assert all(x.stat().st_size < 150_000 for x in folder.glob("plots/*"))
+
+
+def test_plots_have_no_background_and_say_what_they_show(folder: Path, tmp_path: Path) -> None:
+    text = (folder / "plots" / "map.svg").read_text()
+    assert "fill: #ffffff" not in text.split("</style>")[0]
+    page = (folder / "index.md").read_text()
+    (words,) = re.findall(r"!\[(.*)\]\(plots/map.svg\)", page)
+    assert "mAP by temperature of the loss, for mono, cross, hybrid" in words and "table" in words
+    write_report(results(), tmp_path, png=False)
+    assert (
+        not list(tmp_path.glob("plots/*.png")) and ".png" not in (tmp_path / "index.md").read_text()
+    )
+
+
+@pytest.mark.parametrize(
+    ("measure", "expected"),
+    [("map", (0.5, 0.0, 1.0)), ("rank_distance", (0.5, 0.0, 1.5)),
+     ("mean_rank_correlation", (0.5, -0.5, 1.0))],
+)  # fmt: skip
+def test_intervals_in_plots_end_where_the_measure_does(
+    measure: str, expected: tuple[float, float, float]
+) -> None:
+    from types import SimpleNamespace
+
+    from harness.study.report.panels import _numbers
+
+    ends = {"value": 0.5, "low": -0.5, "high": 1.5}
+    found = SimpleNamespace(**{k: np.full((1, 1), x) for k, x in ends.items()})
+    assert _numbers(found, (0, 0), measure) == expected  # type: ignore[arg-type]
 
 
 def test_tables_have_every_number_of_the_page(folder: Path) -> None:
