@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -228,7 +229,8 @@ def published_of(
         raise NotComparableError(
             f"nothing is published of {task}; name mteb's result files with --against FOLDER"
         )
-    wanted = named or own.removeprefix("mteb:").removeprefix("hub:")
+    weights = _OF_MODEL.search(str(scored.run.model.facts.get("weights", "")))
+    wanted = named or (weights[1] if weights else own.removeprefix("mteb:").removeprefix("hub:"))
     found = [x for x in here if x.model == wanted]
     by_name = False
     if not found and named is None:
@@ -251,6 +253,10 @@ def published_of(
         return (row.revision == revision, not row.options, version)
 
     return max(found, key=place), by_name
+
+
+_OF_MODEL = re.compile(r"weights of ([\w.-]+/[\w.-]*\w)")
+"""In the facts of a built-in model: whose weights it has."""
 
 
 def _last(name: str) -> str:
