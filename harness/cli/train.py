@@ -57,15 +57,19 @@ _OPTIONS: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("--max-grad-norm", _NUMBER, "Gradient clipping norm.  [1]"),
     ("--temperature", _NUMBER, "Temperature of the InfoNCE loss.  [0.05]"),
     ("--hard-negatives", _COUNT, "Hard negatives used per pair.  [1]"),
-    ("--query-prompt", _TEXT, "Put before each query.  ['Query: ']"),
-    ("--passage-prompt", _TEXT, "Put before each passage.  ['Passage: ']"),
+    ("--query-prompt", _TEXT, "Put before each query.  ['Query: '; me5-small: its own]"),
+    ("--passage-prompt", _TEXT, "Put before each passage.  ['Passage: '; me5-small: its own]"),
     ("--max-length", _COUNT, "Maximum tokens of a text in training.  [256]"),
     (
         "--precision",
         _choice("float32", "bfloat16", "float16"),
         "Number format of the forward pass.  [float32]",
     ),
-    ("--freeze", _MANY | {"metavar": "NAME"}, "Weights to freeze; can be repeated."),
+    (
+        "--freeze",
+        _MANY | {"metavar": "NAME"},
+        "Weights to freeze, or none; can be repeated.  [none; me5-small: word_embeddings]",
+    ),
     ("--evaluate-every", _COUNT, "Steps between validations and checkpoints.  [200]"),
     ("--patience", _COUNT, "Stop after this many validations without a lower loss; 0: never.  [3]"),
     ("--log-every", _COUNT, "Steps between points of the loss curve.  [10]"),
@@ -87,7 +91,9 @@ def _recipe_options(command: Any) -> Any:
     show_default=True,
     help="hybrid, mono, cross, mixed, english, or a recipe file ending in .toml.",
 )
-@click.option("--base", metavar="NAME", help="use-m3, a ./folder or ORG/NAME on the hub.")
+@click.option(
+    "--base", metavar="NAME", help="me5-small, use-m3, a ./folder or ORG/NAME on the hub."
+)
 @click.option(
     "--data", multiple=True, metavar="FILE", help="Training pairs as JSON lines; can be repeated."
 )

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from harness.errors import StudyError, UsageError
 from harness.study.definition import Arm, Point, Study, Value, named
-from harness.training.settings import Settings
+from harness.training.settings import Settings, made
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._=+-]+")
 
@@ -43,7 +43,7 @@ class Trial:
         Raises:
             UsageError: an option's value is out of range, or does not go with the recipe.
         """
-        return Settings(**{**self.options, "data": tuple(files)})
+        return made({**self.options, "data": tuple(files)})
 
 
 def trials_of(study: Study) -> tuple[Trial, ...]:

@@ -11,7 +11,8 @@ from harness.errors import ModelError, did_you_mean
 from harness.models.fingerprint import digest_folder
 from harness.models.sentence_transformer import check_tokenizer
 from harness.models.trained_folder import is_use_m3
-from harness.training.settings import Settings
+from harness.training.built_in import BUILT_IN, built_in
+from harness.training.settings import NOTHING, Settings
 
 
 class Base(NamedTuple):
@@ -33,9 +34,9 @@ def load_base(settings: Settings, *, device: str | None, offline: bool) -> Base:
     """
     name = settings.base
     if not name:
-        raise ModelError("no base model; give --base NAME, as --base use-m3 or --base xlm-roberta")
-    if name in ("use-m3", "default"):
-        model, facts = _built_in(device)
+        raise ModelError("no base model; give --base NAME, as in --base me5-small")
+    if (own := built_in(name)) is not None:
+        model, facts = own.load(device), {"name": own.name} | own.facts()
     else:
         model, facts = _from_folder(name, device, offline)
     model.prompts = {"query": settings.query_prompt, "document": settings.passage_prompt}
@@ -55,28 +56,10 @@ def find_base(name: str, offline: bool) -> dict[str, Any]:
     Raises:
         ModelError: it cannot be found.
     """
-    if name in ("use-m3", "default"):
-        return _built_in_facts()
+    if (own := built_in(name)) is not None:
+        return own.facts()
     folder, revision = _find(name, offline)
     return {"revision": revision, "files": digest_folder(folder)}
-
-
-def _built_in_facts() -> dict[str, Any]:
-    from harness.models.fingerprint import digest_file
-    from harness.models.use_m3.encoder import resource
-
-    files = {x: digest_file(resource(x)) for x in ("weights.npz", "sp.model")}
-    return {"revision": None, "files": files}
-
-
-def _built_in(device: str | None) -> tuple[Any, dict[str, Any]]:
-    from sentence_transformers import SentenceTransformer
-
-    from harness.models.use_m3.module import UseM3Module
-
-    facts = _built_in_facts()
-    model = SentenceTransformer(modules=[UseM3Module.pretrained()], device=device)
-    return model, {"name": "use-m3"} | facts
 
 
 def _from_folder(name: str, device: str | None, offline: bool) -> tuple[Any, dict[str, Any]]:
@@ -116,9 +99,10 @@ def _find(name: str, offline: bool) -> tuple[Path, str | None]:
         folder = snapshot(match["repo"], match["revision"], offline=offline)
         return folder, folder.name
     siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-    hint = did_you_mean(path.name, [*siblings, "use-m3"])
+    hint = did_you_mean(path.name, [*siblings, *BUILT_IN])
     raise ModelError(
-        f"--base {name}: no such folder{hint}; a base is use-m3, a ./folder or ORG/NAME on the hub"
+        f"--base {name}: no such folder{hint}; a base is {', '.join(BUILT_IN)}, a ./folder or "
+        "ORG/NAME on the hub"
     )
 
 
@@ -136,7 +120,12 @@ def set_limit(model: Any, longest: int | None) -> None:
 
 
 def _freeze(model: Any, patterns: tuple[str, ...]) -> list[str]:
-    """Freeze the weights that ``patterns`` name; returns their names."""
+    """Freeze the weights that ``patterns`` name; returns their names.
+
+    Layers below the lowest trained weight need no backward pass, and autograd makes none.
+    """
+    if patterns == NOTHING:
+        patterns = ()
     names = [name for name, _ in model.named_parameters()]
     frozen: set[str] = set()
     for pattern in patterns:

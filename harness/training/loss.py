@@ -19,6 +19,8 @@ from sentence_transformers.base.losses.gradcache import CachedLossMixin
 from torch import Tensor, nn
 from torch.nn import functional
 
+from harness.training.packing import Packing
+
 
 def info_nce(queries: Tensor, passages: Tensor, temperature: float) -> Tensor:
     """The loss, a scalar.
@@ -43,20 +45,28 @@ class InfoNCE(CachedLossMixin, nn.Module):
             model: gives ``sentence_embedding`` for the features of a batch of texts.
             temperature: above 0.
             cache_batch: texts encoded at once under gradient caching (Gao et al. 2021, arXiv
-                2101.06983); 0: the whole batch at once, without caching.
+                2101.06983); 0, or no fewer than a batch's: all at once, without caching.
         """
         super().__init__()
         self.model = model
         self.temperature = temperature
         self.mini_batch_size = cache_batch
         self.uses_gradient_cache = cache_batch > 0
+        self._packing: Packing | None = None
 
     def forward(self, features: Iterable[dict[str, Tensor]], labels: Tensor | None) -> Tensor:
         """The loss of one batch: ``features`` of the queries, then of the passages."""
-        if self.uses_gradient_cache:
-            loss: Tensor = self.forward_cached(list(features), labels)
+        columns = list(features)
+        if self.uses_gradient_cache and sum(map(_texts, columns)) > self.mini_batch_size:
+            loss: Tensor = self.forward_cached(columns, labels)
             return loss
-        queries, passages = (self.model(x)["sentence_embedding"] for x in features)
+        # Made here because the trainer puts another model, a wrapper, in place of ours.
+        if self._packing is None or self._packing.model is not self.model:
+            self._packing = Packing(self.model)
+        vectors = self._packing.vectors(columns)
+        if vectors is None:
+            vectors = [self.model(x)["sentence_embedding"] for x in columns]
+        queries, passages = vectors
         return info_nce(queries, passages, self.temperature)
 
     def calculate_loss(
@@ -73,3 +83,7 @@ class InfoNCE(CachedLossMixin, nn.Module):
     def get_config_dict(self) -> dict[str, Any]:
         """For model cards."""
         return {"temperature": self.temperature, "cache_batch": self.mini_batch_size}
+
+
+def _texts(column: dict[str, Tensor]) -> int:
+    return next(len(x) for x in column.values() if isinstance(x, Tensor))

@@ -32,6 +32,18 @@ RECIPES: Mapping[str, str] = {
     "english": "English alone (En-En)",
 }
 PAPER, OURS = "arXiv 2408.10536", "our choice"
+NOTHING = ("none",)
+"""``freeze`` of a training that changes every weight, whatever its base."""
+OF_BASE: Mapping[str, Mapping[str, Any]] = {
+    "me5-small": {
+        # As the model was trained.
+        "query_prompt": "query: ",
+        "passage_prompt": "passage: ",
+        # The word table: 96 of 118 million weights, of which a batch uses some hundred rows.
+        "freeze": ("word_embeddings",),
+    }
+}
+"""Defaults of a base that are not those of every base."""
 
 
 def _said(source: str, what: str) -> dict[str, str]:
@@ -136,7 +148,8 @@ class Settings:
         default="float32", metadata=_said(OURS, "Number format of the forward pass.")
     )
     freeze: tuple[str, ...] = field(
-        default=(), metadata=_said(OURS, "Parts to freeze: names, * as a wildcard.")
+        default=(),
+        metadata=_said(OURS, "Parts to freeze: names, * as a wildcard; none: train all."),
     )
     evaluate_every: Annotated[int, at_least(1)] = field(
         default=200, metadata=_said(OURS, "Steps between validations and checkpoints.")
@@ -230,11 +243,25 @@ def _beside(recipe: Path, name: Any) -> Any:
 
 
 def sources(settings: Settings) -> dict[str, str]:
-    """Option -> where its value comes from: the paper, the harness, or the user."""
-    return {
-        x.name: x.metadata["source"] if getattr(settings, x.name) == x.default else "set here"
-        for x in fields(settings)
-    }
+    """Option -> where its value comes from: the paper, the harness, the base, or the user."""
+    of_base = OF_BASE.get(settings.base, {})
+
+    def source(name: str, default: Any, otherwise: str) -> str:
+        value = getattr(settings, name)
+        if name in of_base and value == of_base[name]:
+            return "the base"
+        return otherwise if value == default else "set here"
+
+    return {x.name: source(x.name, x.default, x.metadata["source"]) for x in fields(settings)}
+
+
+def made(options: Mapping[str, Any]) -> Settings:
+    """Settings of ``options``; what they leave open is as the base needs it (:data:`OF_BASE`).
+
+    Raises:
+        UsageError: a value is out of range.
+    """
+    return Settings(**{**OF_BASE.get(options.get("base", ""), {}), **options})
 
 
 def settings_from(recipe: str, given: Mapping[str, Any]) -> Settings:
@@ -244,10 +271,10 @@ def settings_from(recipe: str, given: Mapping[str, Any]) -> Settings:
         UsageError: an unknown recipe, a file that cannot be used, a value out of range.
     """
     if recipe.endswith(".toml"):
-        return Settings(**(read_recipe(Path(recipe)) | dict(given)))
+        return made(read_recipe(Path(recipe)) | dict(given))
     if recipe not in RECIPES:
         raise UsageError(
             f"--recipe {recipe}: must be one of {', '.join(RECIPES)} or a file ending in .toml"
             f"{did_you_mean(recipe, RECIPES)}"
         )
-    return Settings(**({"recipe": recipe} | dict(given)))
+    return made({**given, "recipe": recipe})

@@ -21,6 +21,9 @@ from harness.models.me5_small.module import make_model, write_folder
 from harness.models.me5_small.network import BlockEmbedding
 from harness.models.me5_small.tokenizer import make_tokenizer, normaliser
 from harness.models.me5_small.weights_file import WeightsFile
+from harness.training.base_model import load_base
+from harness.training.settings import settings_from
+from harness.training.train import Overlaps, train
 
 HIDDEN, INNER, LAYERS, WORDS, POSITIONS = 64, 96, 2, 12, 16
 PIECES = {
@@ -315,3 +318,35 @@ def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     line = next(x for x in listing() if x.name == "me5-small")
     assert not line.available
     assert "[demo]" in line.hint
+
+
+def test_is_a_base_to_train_with_its_own_prompts_and_its_word_table_frozen(
+    tiny: tuple[Path, dict[str, np.ndarray]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(me5_small, "weights_path", lambda: tiny[0])
+    data = tmp_path / "pairs.jsonl"
+    rows = (
+        {"id": f"q{i}", "query": {"en": "tea " * i + "a"}, "passage": {"en": "a tea" + "ß" * i}}
+        for i in range(1, 9)
+    )
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    options = {"base": "me5-small", "data": (str(data),), "steps": 2, "batch_size": 4}
+    options |= {"holdout": 0.0, "patience": 0, "max_length": 8, "learning_rate": 0.01}
+    settings = settings_from("mono", options)
+    assert settings_from("mono", {**options, "query_prompt": ""}).query_prompt == ""
+    manifest = train(settings, tmp_path / "tuned", device="cpu", overlaps=Overlaps(())).manifest
+    assert manifest["base"]["frozen"] == ["0.auto_model.embeddings.word_embeddings.weight"]
+    of_the_base = [k for k, source in manifest["sources"].items() if source == "the base"]
+    assert sorted(of_the_base) == ["freeze", "passage_prompt", "query_prompt"]
+    model = load(str(tmp_path / "tuned"))
+    assert dict(model.prompts) == {"query": "query: ", "passage": "passage: "}
+    state = model._load()[0].auto_model.state_dict()  # type: ignore[attr-defined]
+    _, numbers = tiny
+    table, dense = (
+        state["embeddings.word_embeddings.weight"],
+        state["encoder.layer.0.output.dense.weight"],
+    )
+    np.testing.assert_array_equal(table.numpy(), numbers["emb.word"])
+    assert np.abs(dense.numpy() - numbers["l0.fo.w"]).max() > 1e-4
+    free = settings_from("mono", {**options, "freeze": ("none",)})
+    assert load_base(free, device="cpu", offline=True).facts["frozen"] == []

@@ -11,11 +11,11 @@ WORDS = [f"w{i}" for i in range(40)]
 LANGUAGES = ("en", "de", "zh")
 
 
-def write_base(folder: Path) -> Path:
+def write_base(folder: Path, kind: str = "bert") -> Path:
     """A transformers encoder of one layer with dropout, and its word-level tokenizer."""
     import torch
     from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+    from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
     marks = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
     known = [*marks, "Query", "Passage", ":", *LANGUAGES, *WORDS]
@@ -25,14 +25,16 @@ def write_base(folder: Path) -> Path:
         tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", model_max_length=32
     )
     torch.manual_seed(7)
-    model = BertModel(
-        BertConfig(
+    model = AutoModel.from_config(
+        AutoConfig.for_model(
+            kind,
             vocab_size=len(known),
             hidden_size=16,
             num_hidden_layers=1,
             num_attention_heads=2,
             intermediate_size=32,
             max_position_embeddings=32,
+            pad_token_id=0,
         )
     )
     model.save_pretrained(folder)

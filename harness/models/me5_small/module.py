@@ -99,21 +99,35 @@ def write_folder(path: Path, folder: Path, prompts: Mapping[str, str]) -> None:
     Raises:
         OSError, ValueError: the file cannot be read, or is not such a file.
     """
+    trainable_model(path, prompts, "cpu").save(str(folder), create_model_card=False)
+
+
+def trainable_model(path: Path, prompts: Mapping[str, str], device: str | None) -> Any:
+    """The ``SentenceTransformer`` of the weights file ``path``, all of it float32 and trainable.
+
+    Args:
+        path: the package's file.
+        prompts: by the names that sentence-transformers gives roles: ``query``, ``document``.
+        device: a torch device; ``None``: a GPU if there is one.
+
+    Raises:
+        OSError, ValueError: the file cannot be read, or is not such a file.
+    """
     file = WeightsFile(path)
     longest = file.sizes.positions
+    # The library makes its first module from a folder alone.
     with tempfile.TemporaryDirectory() as parts:
         make_network(file, table=True).save_pretrained(parts)
         make_tokenizer(file.vocabulary, longest).save_pretrained(parts)
         first = Transformer(parts, max_seq_length=longest)
     # The loader adds a pooling layer, drawn at random, that nothing reads.
     first.auto_model.pooler = None
-    model = SentenceTransformer(
+    return SentenceTransformer(
         modules=[first, *_after(file)],
-        device="cpu",
+        device=device,
         prompts=dict(prompts),
         similarity_fn_name="cosine",
     )
-    model.save(str(folder), create_model_card=False)
 
 
 def _after(file: WeightsFile) -> list[Any]:
