@@ -60,7 +60,7 @@ def test_the_page_has_question_results_and_settings(folder: Path) -> None:
     assert heads == [
         "A planted study",
         "What came out",
-        "Plots",
+        "More plots",
         "Tables",
         "What the data can and cannot support",
         "How it was run",

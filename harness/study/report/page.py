@@ -13,9 +13,11 @@ from harness.errors import HarnessError
 from harness.study.definition import Study
 from harness.study.file import list_studies, read_study
 from harness.study.report import tables
+from harness.study.report.answer import answer
 from harness.study.report.findings import Findings
 from harness.study.report.layout import listed
 from harness.study.report.plots import Plot
+from harness.study.report.published_rows import NOTE, published_grids
 from harness.study.report.sentences import Passage
 
 GENERATED = "<!-- Written by `harness study report`; changes here are lost. -->"
@@ -29,18 +31,21 @@ METHOD = (
 
 def page(findings: Findings, passages: Sequence[Passage], plots: Sequence[Plot]) -> str:
     """The whole page."""
-    study = findings.layout.study
+    study, said = findings.layout.study, answer(findings)
     parts = [
         f"# {escaped(study.title)}\n\n{GENERATED}\n",
         f"**{escaped(study.question)}**\n",
+        *([] if said is None else [f"{escaped(said)}\n"]),
         *_marks(findings),
+        *(_figure(x) for x in plots[:1]),
         "## What came out\n",
         _reading(passages),
-        "## Plots\n",
-        *(_figure(x) for x in plots),
+        *(["## More plots\n"] if plots[1:] else []),
+        *(_figure(x) for x in plots[1:]),
         "## Tables\n",
         f"{METHOD}\n",
         *_tables(findings),
+        *_published(findings),
         "## What the data can and cannot support\n",
         f"{study.about.strip()}\n",
         "## How it was run\n",
@@ -93,6 +98,14 @@ def _tables(findings: Findings) -> Iterator[str]:
                 found = made(findings, score_table, measure)
                 if found is not None:
                     yield folded(_caption(found, score_table.mark), table(found))
+
+
+def _published(findings: Findings) -> Iterator[str]:
+    grids = list(published_grids(findings))
+    if grids:
+        yield f"### Published\n\n{NOTE}\n"
+    for grid in grids:
+        yield f"*{escaped(grid.title)}*\n\n{table(grid)}"
 
 
 def _caption(grid: Grid, mark: str | None) -> str:

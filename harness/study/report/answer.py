@@ -1,0 +1,72 @@
+"""The sentence that a page opens with: what the study answers to its own question, by rule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.console.numbers import plural
+from harness.study.report import headline, wording
+from harness.study.report.effects import Compared
+from harness.study.report.findings import Findings
+from harness.study.report.layout import listed
+from harness.study.report.score_tables import ALL
+
+
+def answer(findings: Findings) -> str | None:
+    """One sentence; ``None`` where nothing can be compared yet.
+
+    Along an axis of numbers, with a single arm: which values are never significantly worse than the
+    best one, and what changes from the first to the last. Otherwise what the reading says first.
+    """
+    layout = findings.layout
+    ends = [x for x in findings.compared if x.question == "ends" and x.group == ALL]
+    if not layout.numeric or len(layout.series) != 1 or not ends:
+        return next(iter(headline.headline(findings)), None)
+    parts = [_values(findings), _changes(findings, ends)]
+    said = "; ".join(x for x in parts if x)
+    if all(len(x) == 1 for s in findings.all_tables for x in s.cells.values()):
+        return (
+            "With one seed for each value nothing can be said of another training; in these "
+            f"trainings {said}."
+        )
+    return f"{said[0].upper()}{said[1:]}."
+
+
+def _values(findings: Findings) -> str:
+    """Which values of x are the best one, or not significantly different from it, and how often."""
+    layout = findings.layout
+    found = [x for x in findings.compared if x.question == "best" and x.group == ALL]
+    of = {(x.score_table.name, x.measure) for x in found}
+    if not of:
+        return ""
+    behind = {p: sum(x.effect.told and x.point == p for x in found) for p in layout.points}
+    there = {p for p in layout.points if any(layout.place(layout.series[0], p) in s.cells
+                                             for s in findings.all_tables)}  # fmt: skip
+    counts = {p: len(of) - behind[p] for p in layout.points if p in there}
+    most = max(counts.values())
+    total = plural(len(of), "comparison")
+    if min(counts.values()) == most:
+        return f"no value of {layout.axis_name} is shown to be worse than another in {total}"
+    best = listed([layout.spell(p) for p, n in counts.items() if n == most])
+    rest = listed([f"{layout.spell(p)} in {n}" for p, n in counts.items() if n != most])
+    return (
+        f"{layout.axis_name} {best} is the best value or not significantly different from it in "
+        f"{most} of {total} ({rest})"
+    )
+
+
+def _changes(findings: Findings, ends: Sequence[Compared]) -> str:
+    """What the last value of x changes against the first."""
+    axis = findings.layout.axis_name
+    span = f"from {axis} {ends[0].against} to {findings.layout.spell(ends[0].point)}"
+    told = [
+        f"{wording.subject(x.score_table, x.measure)} changes by "
+        f"{wording.difference(x.measure, x.effect.difference)} {wording.unit(x.measure)}"
+        for x in ends
+        if x.effect.told
+    ]
+    if not told:
+        return f"{span} no change is shown"
+    rest = len(ends) - len(told)
+    silent = f", and no change is shown in {rest} of {plural(len(ends), 'comparison')}"
+    return f"{span} {listed(told)}{silent if rest else ''}"
