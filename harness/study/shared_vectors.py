@@ -47,6 +47,8 @@ class SharedVectors:
         Raises:
             HarnessError: the base or a task cannot be read.
         """
+        if settings.base == "me5-small":  # shares nothing; do not load it only to find out
+            return
         prompts = settings.query_prompt, settings.passage_prompt
         base_of = (settings.base, settings.freeze, *prompts)
         if not self._is_new(*base_of, settings.data, settings.languages, settings.max_length):
