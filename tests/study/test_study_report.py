@@ -14,9 +14,10 @@ import numpy as np
 import planted
 import pytest
 
+from harness.boards.published import published_on
 from harness.errors import StudyError, UsageError
 from harness.stats.multiple_tests import holm
-from harness.study.report import write_report
+from harness.study.report import published_rows, write_report
 from harness.study.report.index import write_index
 from harness.study.results import Results
 
@@ -194,3 +195,47 @@ def test_the_index_lists_pages_with_what_they_say_first(folder: Path, tmp_path: 
     assert "cross against mono: better in 0" in text and "SAMPLE OF THE CORPUS" in text
     with pytest.raises(StudyError, match="contains no report of a study"):
         write_index(tmp_path)
+
+
+def answered(tmp_path: Path, seeds: tuple[int, ...]) -> str:
+    """The page of a study in which mono rises by .1 along the axis, and multi stays."""
+    content = planted.document(
+        ["hybrid"],
+        axes={"alpha": {"label": "alpha", "values": [0.0, 0.5, 1.0]}},
+        seeds=seeds,
+        x="alpha",
+        kinds=["mono", "multi"],
+        baseline="hybrid",
+    )
+
+    def mean(arm: str, values: Mapping[str, Any], kind: str, language: str) -> float:
+        return 0.4 + 0.1 * values["alpha"] * (kind == "mono")
+
+    return write_report(planted.results(content, mean), tmp_path).read_text()
+
+
+def test_a_page_opens_with_the_answer_and_one_plot(tmp_path: Path) -> None:
+    lines = [x for x in answered(tmp_path, (0, 1, 2)).splitlines() if x]
+    assert lines[2] == "**Is what was planted found?**"
+    assert lines[3].startswith(
+        "Alpha 1 is the best value or not significantly different from it in 2 of 2 comparisons "
+        "(0 in 1 and 0.5 in 1); from alpha 0 to 1 Planted, mono mAP changes by +"
+    )
+    assert lines[3].endswith(" points, and no change is shown in 1 of 2 comparisons.")
+    assert lines[4].startswith("![mAP](plots/map.svg)")
+
+
+def test_an_answer_from_one_seed_says_what_it_is_worth(tmp_path: Path) -> None:
+    assert (
+        "With one seed for each value nothing can be said of another training; in these trainings "
+        "alpha 1 is the best"
+    ) in answered(tmp_path, (0,))
+
+
+def test_published_rows_stand_beside_a_study_of_alpha(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(published_rows, "published_on", lambda _: published_on("xquad-r"))
+    text = answered(tmp_path, (0,))
+    assert "| XLM-R | Hybrid | 0.7977 | 0.5927 |" in text and "| LaBSE | X-Y |" in text
+    assert "LAReQA" not in text
