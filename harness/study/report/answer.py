@@ -39,7 +39,7 @@ def _values(findings: Findings) -> str:
     of = {(x.score_table.name, x.measure) for x in found}
     if not of:
         return ""
-    behind = {p: sum(x.effect.told and x.point == p for x in found) for p in layout.points}
+    behind = {p: sum(x.effect.significant and x.point == p for x in found) for p in layout.points}
     there = {p for p in layout.points if any(layout.place(layout.series[0], p) in s.cells
                                              for s in findings.all_tables)}  # fmt: skip
     counts = {p: len(of) - behind[p] for p in layout.points if p in there}
@@ -59,14 +59,14 @@ def _changes(findings: Findings, ends: Sequence[Compared]) -> str:
     """What the last value of x changes against the first."""
     axis = findings.layout.axis_name
     span = f"from {axis} {ends[0].against} to {findings.layout.spell(ends[0].point)}"
-    told = [
+    significant = [
         f"{wording.subject(x.score_table, x.measure)} changes by "
         f"{wording.difference(x.measure, x.effect.difference)} {wording.unit(x.measure)}"
         for x in ends
-        if x.effect.told
+        if x.effect.significant
     ]
-    if not told:
+    if not significant:
         return f"{span} no change is shown"
-    rest = len(ends) - len(told)
+    rest = len(ends) - len(significant)
     silent = f", and no change is shown in {rest} of {plural(len(ends), 'comparison')}"
-    return f"{span} {listed(told)}{silent if rest else ''}"
+    return f"{span} {listed(significant)}{silent if rest else ''}"
