@@ -357,7 +357,7 @@ def _quarters(rows: PerQuery) -> NDArray[np.int64]:
     """(R,) 0 to 3: the quarter of its query language's questions that each query's length is in.
 
     A length that equals a quartile belongs below it. Quartiles are of questions, not of rows: a
-    question falls into one quarter of its language, in however many settings it is asked.
+    question is in one quarter of its language, whatever the number of settings.
     """
     language_of = _by_setting(rows, lambda query, _: query)
     quarter = np.zeros(len(language_of), np.int64)

@@ -120,7 +120,7 @@ class Repository(NamedTuple):
                 self.name, repo_type=self.kind, revision=self.revision, local_files_only=True
             )
         except (errors.LocalEntryNotFoundError, errors.HFValidationError) as error:
-            # Newer hub versions call a copy incomplete that lacks files nobody needs.
+            # Newer hub versions call a copy incomplete if it lacks files that are not needed.
             folder = getattr(error, "snapshot_path", None)
         return None if folder is None else Path(folder)
 

@@ -53,7 +53,7 @@ def parse_toml(raw: bytes, where: Path | str, complaint: type[HarnessError]) -> 
 
 
 def read_json(path: Path, complaint: type[HarnessError]) -> Any:
-    """What a file holds as JSON.
+    """Read a file as JSON.
 
     Raises:
         complaint: it cannot be read, or as :func:`parse_json`.

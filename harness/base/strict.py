@@ -197,7 +197,7 @@ def _value_adapter(hint: Any) -> Any:
 
 
 def _no_json(value: Any) -> list[str]:
-    return [str(value)]  # dates and times, which no table of ours holds
+    return [str(value)]  # dates and times, which none of our tables has
 
 
 @cache

@@ -185,7 +185,7 @@ class CorpusFiles:
         return DataError(
             f"task {self.spec.name!r} in {language} needs {names[0]}{rest}, which are missing, "
             f"and --offline forbids downloads: run `{self._command} --languages {language}` where "
-            "there is a network, or point --data-dir (or HARNESS_DATA) at a folder that holds "
+            "there is a network, or point --data-dir (or HARNESS_DATA) at a folder with "
             f"{self.spec.source.folder}/{names[0]}"
         )
 

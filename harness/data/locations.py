@@ -208,7 +208,7 @@ class TaskFiles:
             f"task {task!r} needs {names}, which {is_are} missing, and --offline forbids "
             f"downloads: run `{self.command}` where there is a network, {by_hand}or point "
             "--data-dir "
-            f"(or HARNESS_DATA) at a folder that holds {source.folder}/{first.name}{rest}"
+            f"(or HARNESS_DATA) at a folder with {source.folder}/{first.name}{rest}"
         )
 
     def _damaged(self, report: FileReport) -> DataError:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def global_id(language: str, local_id: str) -> str:
     """The id of a passage or query in a pool of several languages: ``de:17-3``.
 
-    Every pool, run file and tie uses it, so that one order holds in all settings.
+    Every pool, run file and tie uses it, so that all settings have the same order.
     """
     return f"{language}:{local_id}"
 

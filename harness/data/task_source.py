@@ -195,7 +195,7 @@ class _CorpusTable:
 
 @dataclass(frozen=True)
 class SourceTable:
-    """``[source]`` as a task file has it; :func:`source_from` says what has to hold in it."""
+    """``[source]`` as in a task file; :func:`source_from` checks its constraints."""
 
     folder: Text
     url: Text | None = None

@@ -1,8 +1,8 @@
 """The one total order, relevance judgements, and TREC run and qrels files.
 
-The order is trec_eval's and holds everywhere in the harness: score descending, compared as float32
-(trec_eval keeps scores as C floats), ties by passage id descending in the order of UTF-8 bytes.
-Python compares strings by code point, which is the same order.
+The order is trec_eval's and is used everywhere in the harness: score descending, compared as
+float32 (trec_eval keeps scores as C floats), ties by passage id descending in the order of UTF-8
+bytes. Python compares strings by code point, which is the same order.
 """
 
 from __future__ import annotations

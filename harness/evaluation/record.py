@@ -113,7 +113,7 @@ class Record:
     """One model's results."""
 
     document: dict[str, Any]
-    """record.json as JSON values; :attr:`contents` holds the same, typed."""
+    """record.json as JSON values; :attr:`contents` has the same, typed."""
     tables: dict[str, PerQuery] = field(default_factory=dict, repr=False)
     folder: Path | None = None
     before: Record | None = field(default=None, repr=False)

@@ -47,7 +47,7 @@ class CheckResult:
     difference: float
     """Candidate minus baseline."""
     low: float
-    """Lower end of the difference's interval, at 1 - 2 alpha: each end holds at 1 - alpha."""
+    """Lower end of the difference's interval of level 1 - 2 alpha: each end has level 1 - alpha."""
     high: float
     detectable: float
     """The true drop that would be found with 80 % power, at alpha over the number of checks."""

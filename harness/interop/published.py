@@ -1,7 +1,7 @@
 """Published results: one model on one task, with numbers that were not measured here.
 
 Tables of papers come with the harness (:mod:`harness.boards.published`); what other harnesses
-publish is imported and kept in tables beside the tracked records
+publish is imported and kept in tables next to the tracked records
 (:mod:`harness.interop.published_tables`). What a source lacks (intervals, values per question,
 what produced it) stays empty on a board, and its rows are never ranked with measured ones.
 """
@@ -84,7 +84,7 @@ class Published:
         return f"{self.source}-{words}"
 
     def means(self) -> Mapping[Kind, Mapping[str, float]]:
-        """Kind -> measure -> macro mean: as printed, else over what ``scores`` holds.
+        """Kind -> measure -> macro mean: as printed, otherwise the mean of ``scores``.
 
         Settings are averaged by query language first, then the languages.
         """

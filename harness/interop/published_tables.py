@@ -1,4 +1,4 @@
-"""Imported results, kept beside the tracked records: one table per task, and one of models.
+"""Imported results, kept next to the tracked records: one table per task, and one of models.
 
     LEADERBOARDS/published/TASK.csv     a line per row, a column per measure and setting
     LEADERBOARDS/published/models.csv   a line per model and revision: what is published about it
@@ -44,7 +44,7 @@ _BEFORE_FORMAT = 1
 
 
 def keep(rows: Sequence[Published], leaderboards: Path) -> list[Path]:
-    """Write imported rows beside the tracked records.
+    """Write imported rows next to the tracked records.
 
     Returns:
         Paths of the tables that changed.
@@ -99,7 +99,7 @@ def _table(rows: Sequence[Published]) -> Iterable[Sequence[str]]:
 
 
 def _name(setting: Setting) -> str:
-    """``cross/de>en``: language codes can hold a hyphen."""
+    """``cross/de>en``: language codes can contain a hyphen."""
     if setting.kind == "cross":
         return f"cross/{setting.query_language}>{setting.passage_language}"
     return setting.name
@@ -300,7 +300,7 @@ def _load_json(path: Path) -> Published:
             for x in document["settings"]
         }
         if not scores:
-            raise ValueError("it holds no settings")
+            raise ValueError("it contains no settings")
         known = {x: document[x] for x in ("task", "model", "revision", "origin", "data_digest")}
         return Published(scores=scores, source="imported", **known)
     except (KeyError, TypeError, AttributeError, ValueError) as problem:

@@ -129,7 +129,7 @@ def score_with_task(
 
     Raises:
         RunFileError: a file is malformed or names a passage that the task does not have.
-        UsageError: a setting or measure is unknown, nothing is left to score, or two files hold the
+        UsageError: a setting or measure is unknown, nothing is left to score, or two files have the
             same setting.
     """
     offered = data.task.settings(data.languages)

@@ -1,7 +1,7 @@
 """The definition of a measure as a digest of twelve digits, so that a record says what it measured.
 
 A measure is computed on a fixed input, and the digest is that of the values. A change of the
-formula changes the digest, so nobody can forget to bump a version.
+formula changes the digest, so no version number can be forgotten.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How passages in other languages push down a query's own: the full pool against its own language.
+"""How passages in other languages push down a query's own: full pool versus same language.
 
 If questions are answered in their own language only (as in MIRACL), a pool of several languages
 adds passages that can only be wrong. Both measures compare a relevant passage's rank in that pool

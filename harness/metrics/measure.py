@@ -1,4 +1,4 @@
-"""What a measure is: a named formula, independent of the registry."""
+"""The definition of a measure: a named formula, independent of the registry."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Family:
     base: str
     """The name before ``@``: lower case, no ``@``."""
     label: str
-    """As tables show it, before the cutoff: ``nDCG``."""
+    """The label in tables, before the cutoff: ``nDCG``."""
     function: Function
     better: Better | None = "higher"
     """``None`` if neither direction is better (a share of languages, say)."""
@@ -42,14 +42,14 @@ class Family:
 
 @dataclass(frozen=True)
 class Measure:
-    """One measure, as :func:`harness.metrics.parse_measure` gives it."""
+    """One measure, returned by :func:`harness.metrics.parse_measure`."""
 
     name: str
     """Canonical: ``ndcg@10``, ``map``."""
     base: str
     cutoff: int | None
     label: str
-    """As tables show it: ``nDCG@10``."""
+    """The label in tables: ``nDCG@10``."""
     better: Better | None
     kinds: tuple[Kind, ...]
     needs: tuple[str, ...]
@@ -70,7 +70,7 @@ class Measure:
     def refusal(self, relevant: RelevantRanks) -> str | None:
         """Return why the measure is not informative for any of these queries; ``None`` if it is.
 
-        If it is not, its values are NaN. If that holds for all queries of a task, refuse the
+        If it is not, its values are NaN. If that is so for all queries of a task, refuse the
         measure.
 
         Raises:

@@ -1,6 +1,6 @@
 """Fingerprints: one digest over everything that changes a model's vectors.
 
-A fingerprint is the SHA-256 of a ``facts`` mapping in canonical JSON. Facts hold digests of file
+A fingerprint is the SHA-256 of a ``facts`` mapping in canonical JSON. Facts contain digests of file
 contents, never only names or dates, so two models cannot share one and a changed file changes it.
 Nothing here imports torch or loads weights.
 

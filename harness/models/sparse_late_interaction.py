@@ -82,7 +82,7 @@ class ScoringEncoder:
         }
         files = digest_folder(folder)
         if not files:
-            raise ModelError(f"{folder}: holds no model files")
+            raise ModelError(f"{folder}: contains no model files")
         self.parameters: int | None = count_weights(folder, files)
         self.facts: Mapping[str, Any] = {
             "adapter": f"sentence-transformers {_LIBRARY[kind]}",

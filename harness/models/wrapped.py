@@ -164,7 +164,7 @@ def _parameters(encode: Callable[..., Any], name: str) -> tuple[frozenset[str], 
         raise ModelError(
             f"{name}: encode must take the texts first: encode(texts, *, role, language)"
         )
-    # The first positional parameter holds the texts, whatever it is called.
+    # The first positional parameter is the texts, whatever its name.
     first = positional[0].name if positional else ""
     return frozenset(named) - {first}, any(p.kind is p.VAR_KEYWORD for p in found)
 

@@ -78,7 +78,7 @@ class MacroMean:
         return np.array([number[s.query_language] for s in self.settings], np.intp)
 
     def by_language(self, by_setting: Sequence[float | None] | FloatArray) -> dict[str, float]:
-        """Query language -> mean over its settings; ``by_setting`` (S,) may hold ``None``."""
+        """Query language -> mean over its settings; ``by_setting`` (S,) may contain ``None``."""
         values = np.array(by_setting, np.float64)
         means = group_means(values, self._groups, len(self.languages))
         return dict(zip(self.languages, means.tolist(), strict=True))

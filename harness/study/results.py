@@ -32,36 +32,36 @@ CELLS, DATA, MODELS, REFERENCES = "cells", "data", "models", "references"
 
 @dataclass(frozen=True)
 class TrialResult:
-    """A trial that is trained and scored."""
+    """A finished trial."""
 
     trial: Trial
     training: Mapping[str, Any]
     """``steps``, ``weights_of_step``, ``said``, ``seconds``, ``validation_loss``, ``pairs``,
     ``languages`` and ``overlap`` of the training."""
     records: Mapping[str, Record]
-    """By the names of ``study.scored``."""
+    """Records by name of ``study.scored``."""
     seconds: Mapping[str, float]
-    """Stage -> what it took."""
+    """Stage -> seconds."""
 
 
 @dataclass(frozen=True)
 class Results:
-    """What a study has come to."""
+    """The results of a study."""
 
     study: Study
     trials: tuple[TrialResult, ...]
-    """In the study's order; of an unfinished study those that are there."""
+    """Finished trials, in the study's order."""
     references: Mapping[str, Mapping[str, Record]]
     """Model -> scored task -> record, in the study's order."""
     missing: tuple[Trial, ...]
-    """Cells that are not there yet, or failed."""
+    """Trials that are unfinished or failed."""
     failed: Mapping[str, str]
     """Name of a trial -> why it failed."""
     data: Mapping[str, Mapping[str, Any]]
     """Data set -> its ``.about.json``: rows, where it comes from, overlap, languages."""
     folder: Path
     harness: str
-    """Version that the study was last run with."""
+    """Version of the harness that last ran the study."""
 
 
 def load_results(folder: str | Path) -> Results:
@@ -120,7 +120,7 @@ def read_head(folder: Path) -> dict[str, Any]:
     """``study.json``.
 
     Raises:
-        StudyError: there is none, or it is of another form.
+        StudyError: it is missing, or has another format.
     """
     path = folder / STUDY
     if not path.is_file():
@@ -144,7 +144,7 @@ def read_whole(path: Path, digest: str | None) -> dict[str, Any] | None:
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
-    """Whole or not at all.
+    """Write JSON atomically.
 
     Raises:
         StoreError: the folder cannot be written.

@@ -38,16 +38,16 @@ Tell = Callable[[str], None]
 
 @dataclass
 class Ran:
-    """What a call has come to."""
+    """The result of a call."""
 
     folder: Path
     trials: int
-    """All of the study."""
+    """Number of trials of the study."""
     before: int
-    """Cells and references that were there."""
+    """Number of trials and references finished before."""
     done: int = 0
     failed: dict[str, str] = field(default_factory=dict)
-    """Name -> why."""
+    """Name -> reason."""
     seconds: float = 0.0
 
 
@@ -63,14 +63,14 @@ def run_study(
 
     Args:
         study: at the chosen scale.
-        options: where, and by whom.
+        options: output folder, engine and workers.
         progress: notified of stages; those of trials only if they run in this process.
         tell: called with a line for each finished trial.
         command: the command line, for records.
 
     Raises:
-        StudyError: the study cannot be as it is, or the folder is another's; nothing was trained.
-        UsageError: an engine that there is not.
+        StudyError: the study is impossible, or the folder belongs to another; nothing was trained.
+        UsageError: an unknown engine.
     """
     progress, tell = progress or Silent(), tell or _nobody
     options = options.absolute()
@@ -99,10 +99,10 @@ def run_study(
 
 
 def check_folder(study: Study, output: Path) -> None:
-    """The folder is new, or this study's, at this scale.
+    """Check that the folder is new, or is this study's at this scale.
 
     Raises:
-        StudyError: it is not.
+        StudyError: it is neither.
     """
     if (output / STUDY).is_file():
         head = read_head(output)
@@ -125,7 +125,7 @@ _LOCK = ".lock"
 
 @contextmanager
 def alone_in(output: Path) -> Iterator[None]:
-    """Pairs are made and the study written by one at a time; others wait and find it done."""
+    """A lock: one process makes pairs and writes the study, others wait and find it done."""
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -211,7 +211,7 @@ def _work(
         tell(f"{job.key}: failed: {why}")
         unfinished.discard(job.key)
     for name in sorted(unfinished) if rest else ():
-        ran.failed[name] = "not tried any more, as too many workers died"
+        ran.failed[name] = "not attempted, because too many workers died"
     ran.seconds = time.perf_counter() - begun
 
 
@@ -221,7 +221,7 @@ def _spent(seconds: Mapping[str, float]) -> str:
 
 
 def _threads(options: StudyOptions) -> int | None:
-    """Threads of each of several workers: last bits depend on them."""
+    """Threads per worker: last bits depend on their number."""
     given = os.environ.get("OMP_NUM_THREADS", "")
     if given.isdecimal():
         return int(given)

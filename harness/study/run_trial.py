@@ -54,7 +54,7 @@ class TrialWorker:
 class TrialRunner:
     """Runs trials one after the other, keeping what they share: texts read, trunks computed.
 
-    ``reading`` holds what this process has read before.
+    ``reading`` is this process's cache of what was read.
     """
 
     def __init__(
@@ -71,14 +71,14 @@ class TrialRunner:
         self._begun = False
 
     def close(self) -> None:
-        """No trial comes after this."""
+        """Called after the last trial."""
         self._shared.close()
 
     def do(self, job: Job) -> Answer:
         """Run a trial or a reference, unless it is finished or another process is running it.
 
-        What goes wrong with it is written beside it and is an outcome like another; it is done
-        again when the study is run again.
+        Errors are recorded in its folder and are an outcome like any other; a failed trial is
+        repeated when the study is run again.
         """
         self._begin()
         last = CELL if job.trial else REFERENCE
@@ -94,7 +94,7 @@ class TrialRunner:
                 found = self._trial(job) if job.trial else self._reference(job)
             except HarnessError as error:
                 return self._failed(job, str(error), None)
-            except Exception as error:  # whatever it is, the other trials continue
+            except Exception as error:  # whatever the error, the other trials continue
                 why = f"{type(error).__name__}: {error}"
                 return self._failed(job, why, traceback.format_exc())
             write_json(job.folder / last, {**self._head(job), **found})
@@ -209,9 +209,9 @@ def remove_model(output: Path, name: str) -> None:
 
 
 def _clean_place(output: Path, job: Job) -> Path:
-    """The folder of a trial's model: new, or with what this very training left when it stopped.
+    """The folder of a trial's model: new, or with what this same training left.
 
-    Beside it stands which training that is: one of other settings or data is thrown away.
+    A file next to it identifies the training: one with other settings or data is discarded.
     """
     model = _place(output, job.key)
     beside = model.with_name(f"{job.key}.json")

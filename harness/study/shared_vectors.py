@@ -1,4 +1,4 @@
-"""What all trials compute identically, computed before the first.
+"""Compute what all trials share before the first trial.
 
 Where only the head of the built-in encoder is trained, its inputs are the same in every trial. They
 are computed once, by all workers together, and stay in the store for the next study on the same
@@ -20,17 +20,17 @@ from harness.training.settings import Settings
 from harness.vectors.store import Store
 
 MOST = 400_000
-"""Texts of a set or task that are computed beforehand: 2 KiB each in memory. Of larger ones each
-text is computed when it is met."""
+"""Maximum texts of a set or task to compute beforehand, 2 KiB each in memory. Those of larger ones
+are computed on first use."""
 
 
 class SharedVectors:
-    """What is computed already for a process's trials; for trials of new inputs, more is.
+    """The vectors computed so far for a process's trials; trials with new inputs add to them.
 
     Args:
         tasks: that every trial is scored on.
         options: of the study.
-        reading: where tasks and pairs come from.
+        reading: the cache of tasks and pairs.
         progress: gets the number of texts.
     """
 
@@ -42,7 +42,7 @@ class SharedVectors:
         self._done: set[tuple[object, ...]] = set()
 
     def precompute(self, settings: Settings) -> None:
-        """Compute what a trial's training and scoring will be given, where that can be.
+        """Compute the inputs of a trial's training and scoring, if they can be shared.
 
         Raises:
             HarnessError: the base or a task cannot be read.
@@ -77,7 +77,7 @@ class SharedVectors:
 def _compute(module: Any, texts: Sequence[str], store: Store, progress: Progress) -> None:
     if len(texts) > MOST:
         return
-    progress.start("compute what trials share", len(texts), "texts")
+    progress.start("compute shared vectors", len(texts), "texts")
     module.prime(texts, store, progress.advance)
     progress.finish()
 

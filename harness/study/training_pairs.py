@@ -1,7 +1,7 @@
 """The pairs of a study, made once for all trials: converted, cleaned, checked, cut.
 
     OUT/data/NAME.jsonl.gz               the set
-    OUT/data/NAME.jsonl.gz.about.json    where it comes from; written last, with what was asked for
+    OUT/data/NAME.jsonl.gz.about.json    where it comes from; written last, with the options
     OUT/data/NAME.ROWS.jsonl.gz          the first rows of it, in an order of its own
 
 The order is that of the SHA-256 of the set's digest and the row's place: the same for every arm and
@@ -43,12 +43,12 @@ from harness.training.sources.hub_sets import HUB
 
 _VERSION = 1
 _TAKES_LANGUAGES = ("bitext", "segments", *HUB)
-"""Sources that choose languages themselves; of others rows are cut to them."""
+"""Sources that select languages themselves; rows of others are cut to the languages."""
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where a study's data are and go."""
+    """Input and output folders of a study's data."""
 
     study: Study
     output: Path
@@ -83,14 +83,14 @@ class Places:
 
 
 def check_sources(places: Places, names: Iterable[str] | None = None) -> None:
-    """Every file of every set is there.
+    """Check that every file of every set exists.
 
     Args:
         places: of the study.
         names: sets that some trial trains on; ``None``: all.
 
     Raises:
-        StudyError: one is not; names the key and where it was looked for.
+        StudyError: one is missing; names the key and the place.
     """
     study = places.study
     for data in study.data.values():
@@ -118,7 +118,7 @@ def check_sources(places: Places, names: Iterable[str] | None = None) -> None:
 
 
 def _switching(study: Study, data: DataSet) -> Switching | None:
-    """How queries are mixed, if they are.
+    """The options of code switching, if any.
 
     Raises:
         StudyError: an unknown key or a wrong value; names it.
@@ -132,7 +132,7 @@ def _switching(study: Study, data: DataSet) -> Switching | None:
 
 
 class Evaluations:
-    """Texts of tasks that pairs are compared with, each read once."""
+    """Evaluation texts that pairs are compared with, each task read once."""
 
     def __init__(self, places: Places) -> None:
         self._places = places
@@ -250,7 +250,7 @@ def _made(
 
 
 def _remove(work: Path) -> None:
-    """What making a set left aside."""
+    """Rows left out when making a set."""
     about_path(work).unlink(missing_ok=True)
     for left in work.parent.glob(f"*{work.name}"):
         left.unlink()
@@ -306,7 +306,7 @@ def _write(path: Path, rows: Iterable[Example], form: Form) -> tuple[int, str]:
 
 
 def _noting(rows: Iterable[Example], languages: dict[str, None]) -> Iterator[Example]:
-    """The rows; their languages, in order of first appearance, stand in ``languages`` after."""
+    """The rows; afterwards ``languages`` has their languages, in order of first appearance."""
     for x in rows:
         languages |= dict.fromkeys((*x.query, *x.passage))
         yield x
@@ -320,7 +320,7 @@ def _looked_through(
     evaluations: Evaluations,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Held against the tasks that models will be scored on, once; refused where they leak."""
+    """Compare pairs with the evaluation tasks, once; raise if they leak."""
     path = places.made(data.name)
     key = digest_of({"rows": facts["sha256"], "tasks": [x.digest for x in scored]})
     seen = facts["study"].get("overlap", {})
@@ -352,7 +352,7 @@ def _looked_through(
 
 
 def cut(places: Places, portion: Portion, facts: Mapping[str, Any]) -> tuple[Path, str]:
-    """The file of a portion, made where it is not there, and the SHA-256 of its content.
+    """The file of a portion, made if missing, and the SHA-256 of its content.
 
     Raises:
         StudyError: the set has fewer rows.

@@ -16,7 +16,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._=+-]+")
 
 
 class Portion(NamedTuple):
-    """A data set of a trial, or its first rows in an order of its own."""
+    """A data set of a trial, or its first rows in a fixed order."""
 
     data: str
     rows: int | None = None
@@ -28,13 +28,13 @@ class Trial:
     """One training: an arm, a value of each of its axes, a seed."""
 
     name: str
-    """``ARM.AXIS=VALUE.seed=N``, fit to be the name of a folder."""
+    """``ARM.AXIS=VALUE.seed=N``, usable as a folder name."""
     arm: str
     values: Mapping[str, Value]
     """Axis -> value; of a named point its name. Axes that the arm lacks are not in it."""
     seed: int
     options: Mapping[str, Any]
-    """What :class:`~harness.training.settings.Settings` is given, but for its data."""
+    """The fields of :class:`~harness.training.settings.Settings`, except its data."""
     data: tuple[Portion, ...]
 
     def settings(self, files: Sequence[str] = ()) -> Settings:
@@ -59,7 +59,7 @@ def trials_of(study: Study) -> tuple[Trial, ...]:
             for seed in study.seeds:
                 trial = _trial(study, arm, points, seed)
                 _check(study, trial)
-                # Folders of some systems do not tell upper case from lower.
+                # Some file systems ignore case.
                 other = found.setdefault(trial.name.lower(), trial)
                 if other is not trial:
                     raise StudyError(
@@ -113,5 +113,5 @@ def _at(trial: Trial) -> str:
 
 
 def in_keys(error: Exception) -> str:
-    """What a message says of flags, said of keys of the file."""
+    """A message about flags, rephrased for keys of the file."""
     return re.sub(r"(?<!\S)--([a-z][a-z-]*)", lambda m: repr(m[1].replace("-", "_")), str(error))

@@ -1,6 +1,6 @@
 """From the plan of an epoch to the tensors of a batch: sampler, data set, collator.
 
-A row is drawn with its languages, so an index stands for all three:
+A row is drawn with its languages, so an index encodes all three:
 ``(row * L + query language) * L + passage language``.
 """
 

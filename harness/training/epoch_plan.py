@@ -3,7 +3,7 @@
 Two ways to make an epoch. ``once``: every row exactly once; where rows have a choice, batches are
 monolingual with probability alpha and languages follow the draw. ``drawn``: as many batches as the
 rows would fill, each drawn independently (kind of batch, data set by size, language), so that alpha
-and the languages hold for any data; a row may occur several times or not at all.
+and the languages are met for any data; a row may occur several times or not at all.
 
 In both a batch has rows of one data set, no two of the same group, and the number of batches is
 the same in every epoch.
@@ -99,7 +99,7 @@ class Plan:
         return [batches[i] for i in rng.permutation(len(batches))]
 
     def _mono_shares(self) -> list[float]:
-        """Probability of a batch in one language in each stratum, so that alpha holds over all."""
+        """Probability of a monolingual batch in each stratum, so that alpha is met overall."""
         mono = [bool(self.cells.is_mono[s.cells].any()) for s in self.strata]
         cross = [bool((~self.cells.is_mono[s.cells]).any()) for s in self.strata]
         if self.settings.recipe != "hybrid":

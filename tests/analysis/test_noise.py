@@ -269,7 +269,7 @@ def test_the_command_prints_what_moved_and_the_tolerances(task: str) -> None:
     lines = result.stdout.splitlines()
     assert lines[0] == "word-bag on tiny: how far scores drift by themselves"
     assert "float16 skipped: --dtype float16: encode of word-bag takes no 'dtype'" in result.stdout
-    assert any(x.startswith("Nothing moved: run again; batch size 1; ") for x in lines)
+    assert any(x.startswith("No drift: run again; batch size 1; ") for x in lines)
     printed = result.stdout[result.stdout.index("[tolerances.float32]") :]
     assert tomllib.loads(printed)["tolerances"]["float32"]["ndcg@10"]["mean"] == 1e-6
     quiet = command(task, "-q")

@@ -258,7 +258,7 @@ def test_a_record_without_the_main_score_is_refused(task_file: Path) -> None:
     [
         (lambda d: d.update(task_name="NFCorpus"), "is not of a task of the harness"),
         (lambda d: d["scores"]["test"][0].update(hf_subset="mono/xx"), "has no setting 'mono/xx'"),
-        (lambda d: d.update(scores={}), "holds no scores of the test split"),
+        (lambda d: d.update(scores={}), "contains no scores of the test split"),
     ],
 )
 def test_a_result_file_that_does_not_fit_is_refused(

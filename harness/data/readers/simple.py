@@ -8,8 +8,8 @@ Simple layout, for each language LANG:
   optionally, ``language``.
 
 A query id in several languages is the same question, a passage id in several languages the same
-passage in translation. A judgement holds in every language whose passages have its passage id; with
-a ``language``, only for that language's passages.
+passage in translation. A judgement applies to every language whose passages have its passage id;
+with a ``language``, only for that language's passages.
 
 BEIR layout (Thakur et al. 2021, arXiv 2104.08663), one language per task: ``corpus.jsonl`` and
 ``queries.jsonl`` with ``_id``, ``text`` and, for passages, ``title``; ``qrels/test.tsv``.

@@ -43,7 +43,7 @@ _LARGEST = 64 << 20
 """Bytes of a file; the largest that mteb publishes has some 2 MB."""
 _THEIR_MEASURE = re.compile(r"(ndcg|recall|mrr|map|precision)_at_([1-9][0-9]{0,4})")
 _SHORT = {"ndcg@10", "recall@1", "recall@10", "recall@100", "mrr@10", "map@1000"}
-"""Measures of mteb's own tasks that tables hold; mteb's mAP looks at 1,000 passages at most."""
+"""Measures of mteb's own tasks in tables; mteb's mAP uses at most 1,000 passages."""
 _CODE = r"[a-z]{2,3}(?:[_-][A-Z][a-z]{3})?"
 _SUBSET = re.compile(rf"(?:[a-z]+[.])?({_CODE})(?:[-.]({_CODE}))?")
 _UNPRINTABLE = r"\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
@@ -115,7 +115,7 @@ def read_results(paths: Sequence[Path], *, every: bool = False) -> Imports:
 
     Args:
         paths: files, and folders in which every result file of a task that is known here is taken.
-        every: take all measures of mteb's own tasks, not only those that tables hold.
+        every: take all measures of mteb's own tasks, not only those shown in tables.
 
     Raises:
         RecordError: nothing can be read: no file, or none of a task that is known here.
@@ -291,7 +291,7 @@ def _of_our_task(
             problems.add(_TWICE, path, setting.name)
         scores[setting] = values
     if not scores:
-        raise _UnreadableError(f"holds no scores of the {SPLIT} split")
+        raise _UnreadableError(f"contains no scores of the {SPLIT} split")
     return Published(task, "", "imported", "", scores)
 
 
@@ -330,7 +330,7 @@ def _of_their_task(
             )
         )
     if not found:
-        raise _UnreadableError(f"holds no scores of the {' or '.join(theirs.splits)} split")
+        raise _UnreadableError(f"contains no scores of the {' or '.join(theirs.splits)} split")
     return found
 
 
@@ -448,7 +448,7 @@ def _is_score(value: Any) -> bool:
     return (
         isinstance(value, int | float)
         and not isinstance(value, bool)
-        and abs(value) < 1e15  # not NaN, not infinite, and a float can hold it
+        and abs(value) < 1e15  # not NaN, not infinite, and within the range of a float
     )
 
 

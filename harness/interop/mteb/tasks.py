@@ -180,7 +180,7 @@ class BridgedTask(AbsTaskRetrieval):
         self._searched = self._found = None
 
     def evaluate(self, model: Any, *args: Any, **given: Any) -> Any:
-        """As mteb does, with each kind's mean over its settings beside every subset of the kind.
+        """As mteb does, adding each kind's mean over its settings to every subset of the kind.
 
         mteb calls this once a subset and keeps what it gets: the means in subsets that were scored
         before are brought up to date in place.

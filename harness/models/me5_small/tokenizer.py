@@ -2,8 +2,8 @@
 
 Characters are replaced by the file's map (sentencepiece's ``nmt_nfkc``, single characters alone),
 runs of spaces become one, a space is put before the text, and the most probable pieces are taken.
-The library merges neighbouring characters that no piece holds into one unknown token, as XLM-R does
-and the package's engine does not.
+The library merges neighbouring characters that are in no piece into one unknown token, as XLM-R
+does and the package's engine does not.
 """
 
 from __future__ import annotations

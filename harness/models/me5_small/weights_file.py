@@ -100,7 +100,7 @@ class WeightsFile:
             raise ValueError(f"ends early ({error})") from error
 
     def array(self, name: str, *shape: int) -> NDArray[np.float32]:
-        """The array ``name``, float32, blocks as the numbers they stand for.
+        """The array ``name`` as float32, blocks decoded.
 
         Raises:
             ValueError: no such array, or it is not of ``shape``.
@@ -116,7 +116,7 @@ class WeightsFile:
         return weights.reshape(shape)
 
     def blocks(self, name: str, rows: int, width: int) -> NDArray[np.uint8]:
-        """The blocks of a matrix as they lie in the file: (rows, width / 32 * 18), uint8.
+        """The blocks of a matrix as in the file: (rows, width / 32 * 18), uint8.
 
         Raises:
             ValueError: no such array, not of this shape, or not in blocks.

@@ -2,7 +2,7 @@
 
 A family of comparisons belongs to one question about one task: all arms against the baseline (over
 the kinds of setting, measures and values of the x axis), for all query languages or for the groups
-of languages. Holm's correction is over a family. Where the x axis holds names and not numbers, its
+of languages. Holm's correction is over a family. Where the x axis has names and not numbers, its
 values are compared with the first one, in the same arm.
 """
 

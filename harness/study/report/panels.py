@@ -17,8 +17,7 @@ from harness.study.report.layout import Layout, Series
 from harness.study.report.score_tables import ScoreTable
 
 _APART, _ROOM = 3.2, 100.0
-"""Points between what stands at one place of an x axis of numbers; of one of names, its share of
-this room."""
+"""Points between marks at one place of a numeric x axis; for names, their share of the width."""
 _BESIDE = 4.0
 """Points from a mean to the dots of its seeds."""
 _Numbers = tuple[float, float, float]

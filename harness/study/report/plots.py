@@ -1,4 +1,4 @@
-"""The plots of a study: scores, differences from the baseline, and what is left away from home."""
+"""The plots of a study: scores, differences from the baseline, and retention."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Plot:
 
 @dataclass(frozen=True)
 class _Kind:
-    """What all plots of one kind share."""
+    """Settings shared by all plots of one kind."""
 
     suffix: str
     caption: str
@@ -139,7 +139,7 @@ def _language(score_table: ScoreTable, language: str) -> str:
 
 
 def _columns(drawn: Sequence[Panel], kind: _Kind) -> int:
-    """Panels beside each other: a column per group of languages, or per kind of setting."""
+    """Panels side by side: a column per group of languages, or per kind of setting."""
     if kind.suffix == "-languages":
         return min(5, len(drawn))
     kinds = len({x.score_table.kind for x in drawn})
@@ -225,7 +225,7 @@ def _label(
         return
     axes.grid(axis="y", alpha=0.3, linewidth=0.6)
     if first:
-        # Small panels are not as high as the label is long.
+        # The label may be longer than a small panel is high.
         label = kind.value_label.replace(" (", "\n(") if small else kind.value_label
         axes.set_ylabel(label)
     if last:

@@ -1,9 +1,9 @@
-"""How much of a score is left away from home: without training in a domain, or in a language.
+"""Retention: the share of a score kept without training in a domain or language ("home").
 
 A model's home on a task is the training in the task's own domain. Retention is the score of an arm
 trained elsewhere over the score of the same arm with the same seed trained at home, both on the
 same task and questions; the ratio is taken again without each question and for each seed. 1 is no
-loss. Measures of which less is better have none.
+loss. Measures where lower is better have no retention.
 
 Where values of an axis of names are named as groups of languages are (those that a training leaves
 out), each has a home in its group: the first value of the axis, which leaves none out.
@@ -39,12 +39,12 @@ class Retained:
     against: str | None
     """The baseline's series; ``None`` for the baseline itself, or where it is not finished."""
     difference: Crossed | None
-    """Its ratio less the baseline's, seed by seed."""
+    """Its ratio minus the baseline's, seed by seed."""
     seeds: int
 
 
 def retentions(layout: Layout, all_tables: Sequence[ScoreTable]) -> list[Retained]:
-    """Of every arm on every task, and group of languages, that has a home on the x axis."""
+    """Retention of every arm on every task and group of languages with a home on the x axis."""
     axis = layout.axis
     if axis is None or layout.numeric:
         return []

@@ -42,19 +42,19 @@ class ScoreTable:
     """All models of a study on one kind of setting of one task."""
 
     key: str
-    """As the study file names the task; with the kind it is the sheet's name."""
+    """The task's name in the study file; with the kind it is the table's name."""
     task: str
     title: str
     kind: Kind
     mark: str | None
     """The note wherever its numbers are shown: that the corpus is a sample."""
     notes: tuple[str, ...]
-    """What else keeps its numbers from being the task's."""
+    """Other reasons why its numbers are not the whole task's."""
     measures: tuple[str, ...]
     groups: tuple[str, ...]
-    """``all``, then those of the study file that the task has, then single languages."""
+    """``all``, then the study file's groups that the task has, then single languages."""
     tested: int
-    """How many of ``groups`` are no single languages: H."""
+    """H, the number of ``groups`` that are not single languages."""
     members: Mapping[str, tuple[str, ...]]
     """Group -> its query languages."""
     questions: tuple[str, ...]
@@ -74,7 +74,7 @@ class ScoreTable:
 
 
 def read_score_tables(results: Results) -> tuple[ScoreTable, ...]:
-    """A sheet per scored task and kind, in the order of the study file.
+    """A score table per scored task and kind, in the order of the study file.
 
     Raises:
         RecordError: a record lacks a table, or has other questions than the others of its task.
@@ -139,8 +139,8 @@ def _of_task(
                 or paired.measures != score_table.measures
             ):
                 raise RecordError(
-                    f"{record.folder}: has other questions of {score_table.task} than the other "
-                    "records of this study; run the study again into another folder"
+                    f"{record.folder}: has different questions of {score_table.task} than the "
+                    "other records of this study; run the study again into another folder"
                 )
             means = _means(paired, score_table)
             if isinstance(at, str):

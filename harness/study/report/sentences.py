@@ -1,9 +1,9 @@
 """Sentences about a study, made from its numbers by rule.
 
-Every rule looks at findings and speaks, or does not; none knows which study it reads. A difference
-is claimed only where it is significantly different: the paired test over questions is at most .05
+Every rule turns findings into sentences, or says nothing, whatever the study. A difference is
+claimed only where it is significantly different: the paired test over questions is at most .05
 after Holm, and the interval over seeds and questions together leaves 0 out. Where the data cannot
-tell, a sentence says that instead of nothing. docs/studies.md lists the rules.
+tell, a sentence says so. docs/studies.md lists the rules.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from harness.study.report.score_tables import ALL, ScoreTable
 
 @dataclass(frozen=True)
 class Passage:
-    """What is said of one measure on one kind of setting of one task; or of the whole study."""
+    """Sentences about one measure on one kind of setting of one task, or about the whole study."""
 
     subject: str
     """Empty: of the whole study."""
@@ -36,7 +36,7 @@ Rule = Callable[[Findings, ScoreTable, str], Iterator[str]]
 
 
 def read(findings: Findings) -> list[Passage]:
-    """All that the rules say, the whole study first."""
+    """All sentences, those about the whole study first."""
     found = [Passage("", tuple(headline.headline(findings)))]
     for score_table in findings.all_tables:
         for measure in score_table.measures:
@@ -105,12 +105,12 @@ def _compared(name: str, x: Compared, over: str = "") -> str:
 
 
 def _good(x: Compared) -> str:
-    """For measures of which less is better, which way that is."""
+    """The direction, for measures where lower is better."""
     return f", which is {x.verdict}" if x.better == "lower" else ""
 
 
 def _where(group: str) -> str:
-    """A group of languages before what is said of it; nothing for all."""
+    """A group of languages as a prefix; empty for all languages."""
     return "" if group == ALL else f"({group}) "
 
 
@@ -124,9 +124,9 @@ def _of(spell: Spelled, significant: Sequence[Compared], of: int) -> str:
 
 
 def best_value(findings: Findings, score_table: ScoreTable, measure: str) -> Iterator[str]:
-    """The best value of a numeric x axis and which others the data do not tell from it.
+    """The best value of a numeric x axis and the values not significantly different from it.
 
-    Where curves are fitted they say it, and this rule does not speak.
+    Not used where curves are fitted.
     """
     layout = findings.layout
     if findings.fits:
@@ -175,7 +175,7 @@ def from_end_to_end(findings: Findings, score_table: ScoreTable, measure: str) -
 def against_first(findings: Findings, score_table: ScoreTable, measure: str) -> Iterator[str]:
     """On an x axis of names, every value against the first one, arm by arm.
 
-    Where tasks have a home on the axis, what is kept away from it says more, and this is silent.
+    Not used where tasks have a home on the axis: retention says more.
     """
     layout = findings.layout
     if findings.by_domain:
@@ -254,7 +254,7 @@ def _levels_off(x: Fitted, measure: str) -> str:
 
 
 _FEW_GROUPS = 3
-"""More groups have more pairs than anyone reads."""
+"""The most groups whose pairs are listed."""
 
 
 def low_and_high(findings: Findings, score_table: ScoreTable, measure: str) -> Iterator[str]:

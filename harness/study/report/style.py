@@ -1,4 +1,4 @@
-"""How plots look: colours, markers, axes, and the same bytes for the same figure.
+"""The style of plots: colours, markers, axes; the same figure gives the same bytes.
 
 Colours are those of Okabe and Ito (2008), distinguishable with any colour vision; markers and
 dashes differ as well, so nothing is lost in grey. A recipe has the same colour in every study.
@@ -26,7 +26,7 @@ INK = "#767676"
 """Of text and axes: readable on white and on black, as plots have no background of their own."""
 DPI = 150
 LETTER = 0.075
-"""Inches that a letter takes, about."""
+"""Approximate width of a letter in inches."""
 _ATTRIBUTE = re.compile(r'="[^"]*"')
 _FONTS = re.compile(r"font-family: 'DejaVu Sans'[^;\"]*")
 _STYLE = re.compile(r'style="([^"]*)"')
@@ -150,7 +150,7 @@ def _tick(point: Value, small: bool) -> str:
 
 
 def new_figure(width: float, height: float) -> Any:
-    """A figure that no window knows of.
+    """A figure without a window.
 
     Raises:
         UsageError: matplotlib is not installed.
@@ -165,7 +165,7 @@ def new_figure(width: float, height: float) -> Any:
 
 
 def saved(figure: Any, *, png: bool = True) -> dict[str, bytes]:
-    """The figure as ``svg`` and, if asked for, ``png``: the same bytes for the same figure.
+    """The figure as ``svg`` and, on request, ``png``: the same bytes for the same figure.
 
     It has no background, so that a page's own shows.
     """
@@ -186,13 +186,13 @@ def saved(figure: Any, *, png: bool = True) -> dict[str, bytes]:
 
 
 def _compact(text: str) -> str:
-    """An SVG without what nobody sees: half of its size."""
+    """An SVG without invisible parts: half of its size."""
     # A hundredth of a point is more than anyone sees.
     text = _ATTRIBUTE.sub(lambda found: _LONG.sub(lambda x: f"{float(x[0]):.2f}", found[0]), text)
-    # A dozen names of fonts stand at every text.
+    # Every text has a dozen font names.
     text = _FONTS.sub("font-family: 'DejaVu Sans', Verdana, sans-serif", text)
     text = _IDS.sub("", text)
-    # Few styles stand at many elements: each is written once.
+    # Many elements share a few styles: each is written once.
     counts = Counter(_STYLE.findall(text))
     names = {x: f"s{i}" for i, (x, n) in enumerate(sorted(counts.items())) if n > 2}
     text = _STYLE.sub(

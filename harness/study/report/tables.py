@@ -1,4 +1,4 @@
-"""The tables of a study: as files for other programs, and as grids for its page."""
+"""The tables of a study, as CSV files and as grids for its page."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Cell = str | int | float | bool | None
 
 
 def csv_files(findings: Findings) -> dict[str, bytes]:
-    """Name -> content of every table for other programs; numbers with all their digits."""
+    """Name -> content of every CSV table; numbers with all their digits."""
     made = {
         "values.csv": list(_values(findings)),
         "differences.csv": list(_differences(findings)),
@@ -291,7 +291,7 @@ def _difference_row(findings: Findings, x: Compared) -> tuple[str, ...]:
 
 
 def fit_grid(findings: Findings, score_table: ScoreTable, measure: str) -> Grid | None:
-    """The forms that were fitted, and where those that level off do so."""
+    """The fitted forms, and the levels of those that level off."""
     found = [x for x in findings.fits if x.score_table is score_table and x.measure == measure]
     if not found:
         return None
@@ -319,7 +319,7 @@ def fit_grid(findings: Findings, score_table: ScoreTable, measure: str) -> Grid 
 
 
 def retention_grid(findings: Findings, score_table: ScoreTable, measure: str) -> Grid | None:
-    """What each arm keeps away from home."""
+    """The retention of each arm."""
     m = score_table.measures.index(measure)
     rows = []
     for x in findings.retained:

@@ -1,4 +1,4 @@
-"""How numbers, measures and tasks of a study are written, the same in tables, plots and text."""
+"""Formats of numbers, measures and tasks of a study, the same in tables, plots and text."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def unit(measure: str) -> str:
 
 
 def axis_title(measure: str) -> str:
-    """As an axis shows it: with its unit where it has one, and which end is good."""
+    """The axis label: with its unit, if any, and the better direction."""
     better = better_of(measure)
     more = {"higher": "higher is better", "lower": "lower is better", None: ""}[better]
     parts = [x for x in ("ranks" if in_ranks(measure) else "", more) if x]
@@ -74,7 +74,7 @@ def signed(number: float, digits: int = 2) -> str:
 
 
 def _signed(text: str) -> str:
-    """With a minus sign as typeset; what rounds to nothing has no sign."""
+    """With a typographic minus sign; numbers that round to zero have no sign."""
     return text.replace("-", "\u2212") if text.strip("+-0.") else text.lstrip("+-")
 
 

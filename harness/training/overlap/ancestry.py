@@ -84,8 +84,8 @@ def ancestors(
             shared = tuple(
                 x
                 for x in languages
-                # A translation carries its source everywhere; what is said of single languages
-                # holds in those that the training data has.
+                # A translation has its source in all languages; entries for single languages apply
+                # to those that the training data has.
                 if not kin.languages
                 or (
                     primary_subtag(x) in kin.languages and (not given or primary_subtag(x) in given)

@@ -51,8 +51,8 @@ class Entry(NamedTuple):
 def sentences(file: Path, pair: tuple[str, str]) -> Iterator[tuple[str, str]]:
     """Sentence pairs of a file: tab-separated text, or JSON lines of language -> text.
 
-    A tab-separated file holds the two languages that its name says, in that order, in its last two
-    columns. Of JSON lines those are taken that have both.
+    A tab-separated file has the two languages in its name, in that order, in its last two columns.
+    Of JSON lines, those with both languages are used.
 
     Raises:
         DataError: the file is missing or malformed.

@@ -47,7 +47,8 @@ def examples(
     """One row for each query and relevant passage, in all of ``languages``.
 
     The triples name a pair once for each of its negatives, one after the other or far apart: a pair
-    comes when it is first named, with as many of the negatives that follow at once as are wanted.
+    is yielded when first named, with up to the requested number of the negatives that directly
+    follow.
 
     Raises:
         DataError: a file is missing or malformed.
