@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests: real data where it is at hand, and no network ever."""
+"""Fixtures shared by all tests: real data where it is available, and no network ever."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ import pytest
 from tiny import write_task
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
-# A part of a script, beside it, is no script.
+# A part of a script, next to it, is no script.
 SCRIPTS = [x for x in sorted(BENCHMARKS.glob("*.py")) if "__main__" in x.read_text("utf-8")]
 
 
@@ -81,8 +81,8 @@ def test_mteb_gives_the_same_numbers_where_ties_are_everywhere(
             assert scores[measure] == pytest.approx(theirs, abs=5.1e-6), (subset, measure)
     # Neither side is trivially right or wrong.
     assert all(0.05 < scores["ndcg@10"] < 0.95 for scores in found.ours.scores.values())
-    # Three times 10 + 10 + 9 queries in one language, for one of the ten has no Chinese gold, and
-    # three times 10 in the pool. In 68 of the 117 the order of ties decides the value.
+    # Three times 10 + 10 + 9 queries in one language, for one of the ten has no Chinese relevant
+    # passage, and three times 10 in the pool. In 68 of the 117 the order of ties decides the value.
     assert found.ties == (117, 0, 0)
     # mteb: those queries, 9 pools of 22 passages and 3 of 66. The harness: per language 10 queries,
     # 10 passages and the 6 different ones among 12 distractors.

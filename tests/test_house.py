@@ -34,7 +34,7 @@ HEAVY = [
     "torch",
     "transformers",
 ]
-# What lies in the package beside its rooms.
+# What lies in the package next to its rooms.
 LOOSE = {"__init__.py", "__main__.py", "errors.py", "testing.py", "py.typed"}
 # No room: its documented name stays importable.
 ALIASES = {"bridge_mteb"}

@@ -23,7 +23,7 @@ from harness.errors import RecordError, UsageError
 from harness.evaluation.record import Record
 from harness.stats.per_query import PerQuery
 
-# (setting, question, golds, characters, map, rank distance)
+# (setting, question, relevant passages, characters, map, rank distance)
 HAND = [
     (Setting("mono", "en", "en"), "q1", 1, 10, 0.2, math.nan),
     (Setting("mono", "en", "en"), "q2", 1, 20, 0.4, math.nan),
@@ -139,7 +139,7 @@ def test_a_record_without_known_languages_says_so_and_takes_them() -> None:
 
 def test_by_number_of_relevant_passages_by_hand() -> None:
     found = break_down(by_hand(), "golds")
-    assert [x.kind for x in found.tables] == ["multi"]  # one gold everywhere else
+    assert [x.kind for x in found.tables] == ["multi"]  # one relevant passage everywhere else
     rows = rows_of(found, "multi")
     assert means(rows) == pytest.approx(
         {"2 relevant passages": 0.3, "3 relevant passages": (0.9 + 0.6) / 2}
@@ -191,7 +191,7 @@ def test_a_single_question_has_no_interval() -> None:
 
 @pytest.fixture(scope="module")
 def record(tmp_path_factory: pytest.TempPathFactory) -> Record:
-    """Ten questions in en, de and zh; the last has no Chinese gold."""
+    """Ten questions in en, de and zh; the last has no Chinese relevant passage."""
     task = str(tiny.write_task(tmp_path_factory.mktemp("task")))
     return harness.evaluate(tiny.WordBag(bias=2.0), tasks=[task], store=False)
 

@@ -112,7 +112,7 @@ def macro(values: np.ndarray, groups: np.ndarray, parents: Sequence[str]) -> flo
 def test_p_value_is_that_of_all_swaps_where_languages_lack_relevant_passages(
     first: Record, second: Record, kind: str
 ) -> None:
-    """The last question has no gold in zh, and one value is undefined."""
+    """The last question has no relevant passage in zh, and one value is undefined."""
     first, second = (Record(copy.deepcopy(x.document), dict(x.tables)) for x in (first, second))
     table = first.tables["tiny"]
     hole = table.values["map"].copy()

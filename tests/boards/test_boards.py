@@ -1,4 +1,4 @@
-"""Boards: which rows stand on them, how they are significantly different, and what is published."""
+"""Boards: which rows are on them, how they are significantly different, and what is published."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ def test_payload_is_json_and_its_hits_can_be_unpacked(board: Board) -> None:
     row = next(x for x in task["rows"] if x["hits"])
     hits, asked = unpacked(row["hits"]["mono"], shape), unpacked(task["asked"]["mono"], shape)
     rate = np.mean([hits[asked[:, j], j].mean() for j in range(shape[1])])
-    # One gold per language: R@1 is the share of hits.
+    # One relevant passage per language: R@1 is the share of hits.
     assert rate == pytest.approx(row["cells"]["mono/recall@1"][0], abs=1e-9)
 
 

@@ -45,7 +45,7 @@ class Interrupted:
 
 @pytest.fixture
 def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The tiny task's file, with the current directory beside it."""
+    """The tiny task's file, with the current directory next to it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HARNESS_DATA", raising=False)
     monkeypatch.delenv("HARNESS_DEBUG", raising=False)
@@ -74,11 +74,12 @@ def test_run_prints_a_summary_and_writes_a_record(task: str) -> None:
     lines = result.stdout.splitlines()
     assert lines[0] == "word-bag"
     assert lines[1].startswith("dense, cosine similarity, fingerprint ")
-    # 3 languages, 10 questions, of which one has no gold in zh.
+    # 3 languages, 10 questions, of which one has no relevant passage in zh.
     rows = {line.split()[0]: line.split()[1:3] for line in lines if line[:5] in KINDS}
     assert rows == {"mono": ["3", "29"], "cross": ["6", "58"], "multi": ["3", "30"]}
     assert "mAP" in result.stdout and "nDCG@10" in result.stdout
-    # 66 passages, 3 golds: (66 + 1)(3 - 1) / (3 + 1) = 33.5; the question with 2: 67 / 3.
+    # 66 passages, 3 relevant passages: (66 + 1)(3 - 1) / (3 + 1) = 33.5; the question with 2: 67 /
+    # 3.
     assert re.search(
         r"^  3 relevant passages: [0-9.]+, best 2, chance 33.5$", result.stdout, re.MULTILINE
     )

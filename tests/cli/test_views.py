@@ -159,7 +159,7 @@ def test_micro_means_show_where_they_differ() -> None:
 
 
 def test_rank_distance_is_shown_with_its_best_and_chance_values() -> None:
-    # (N + 1)(m - 1) / (m + 1) for XQuAD-R's 11 golds among 13,014 sentences: 10,846.
+    # (N + 1)(m - 1) / (m + 1) for XQuAD-R's 11 relevant passages among 13,014 sentences: 10,846.
     assert (
         "Rank distance, 11 relevant passages among 13,014: best 10, chance 10845.8; read with mAP"
         in " ".join(printed(document()).split())

@@ -1,4 +1,4 @@
-"""One grid in every form: what stands where, and what is never cut off."""
+"""One grid in every form: what is where, and what is never cut off."""
 
 from __future__ import annotations
 

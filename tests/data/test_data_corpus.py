@@ -65,7 +65,7 @@ def test_any_cut_gives_the_same_passages(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_was_left_halfway_reads_on_rightly(tmp_path: Path) -> None:
-    """After an error in the middle of a shard the same reader is asked for it again."""
+    """After an error in the middle of a shard the same reader reads it again."""
     found = corpus(tmp_path)
     reader = CorpusReader(found)
     next(reader.read(0, 20))
@@ -159,7 +159,7 @@ def test_an_empty_passage_stays_in_the_corpus(tmp_path: Path, blank: str | None)
 
 
 def test_a_sample_is_refused_unless_it_is_requested(tmp_path: Path) -> None:
-    """And then it is noted, with the golds and questions that it lacks."""
+    """And then it is noted, with the relevant passages and questions that it lacks."""
     kept = [n for n in range(60) if n not in (0, 25, 2)]
     task = read_task(write_miracl(tmp_path, only=kept, whole={"sw": 60, "yo": 60}))
     with pytest.raises(DataError, match=r"57 of the 60 passages in sw .*--corpus sampled"):
@@ -176,7 +176,7 @@ def test_a_sample_is_refused_unless_it_is_requested(tmp_path: Path) -> None:
 
 
 def test_judged_passages_alone_are_refused_even_as_a_sample(tmp_path: Path) -> None:
-    """24 golds and 12 judged wrong: nothing else to rank."""
+    """24 relevant passages and 12 judged wrong: nothing else to rank."""
     judged = sorted({m for q in range(12) for m in (2 * q, 2 * q + 25, 2 * q + 1)})
     task = read_task(write_miracl(tmp_path, only=judged, whole={"sw": 60, "yo": 60}))
     with pytest.raises(DataError, match="every available passage in sw is a judged one"):
@@ -204,7 +204,7 @@ def test_the_task_that_ships_says_what_miracl_is() -> None:
 
 
 def test_real_sample_reads_whole(real_data: Path) -> None:
-    """3,611 and 2,647 passages, 120 and 53 questions with a gold: counted without the loader."""
+    """3,611 and 2,647 passages, 120 and 53 answerable questions: counted without the loader."""
     if not (real_data / "miracl").is_dir():
         pytest.skip("MIRACL's sample is not in HARNESS_DATA")
     data = load(find_task("miracl"), languages=("sw", "yo"), data_dir=real_data, sampled=True)

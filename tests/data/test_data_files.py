@@ -63,7 +63,7 @@ def test_a_file_without_checksum_never_comes_from_two_places(tmp_path: Path) -> 
     (copy / "de.json").unlink()
     with pytest.raises(DataError, match=r"'own' needs de\.json, which is not in .*copies/own: put"):
         load(spec, data_dir=tmp_path / "copies")
-    # A data directory for other tasks does not stand in the way.
+    # A data directory for other tasks is not in the way.
     (tmp_path / "others").mkdir()
     assert load(spec, data_dir=tmp_path / "others").passages["en"].texts == ("Tea.",)
 

@@ -25,7 +25,7 @@ TOPICS, CORPUS = "a" * 40, "b" * 40
 
 @pytest.fixture
 def remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Hub, TaskSpec]]:
-    """The tiny task's files on a hub, nothing at hand, and the task that names the hub."""
+    """The tiny task's files on a hub, nothing available, and the task that names the hub."""
     write_miracl(tmp_path / "made", whole={"sw": 60, "yo": 60})
     made = tmp_path / "made"
     topics: dict[str, bytes] = {}
@@ -116,7 +116,7 @@ def test_a_file_that_is_not_what_the_hub_says_is_refused(remote: tuple[Hub, Task
 def test_a_copy_of_ones_own_comes_first_and_is_never_filled_up(
     remote: tuple[Hub, TaskSpec], tmp_path: Path
 ) -> None:
-    """One of two files: a sample, refused or taken as such; the hub is not asked for the other."""
+    """One of two files: a sample, refused or accepted; the other is not requested."""
     found, task = remote
     folder = tmp_path / "mirror" / "tiny" / "miracl-corpus-v1.0-sw"
     folder.mkdir(parents=True)

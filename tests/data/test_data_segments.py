@@ -157,5 +157,5 @@ def test_the_help_task_that_ships(real_data: Path, tmp_path: Path) -> None:
     make_pairs("segments", [source], tmp_path / "train.jsonl", options)
     for line in (tmp_path / "train.jsonl").read_text().splitlines():
         assert part_of(int(json.loads(line)["id"].rsplit(":", 1)[1])) == "train"
-    # A task that anyone can train on, and nobody can fetch, is none of those run unasked.
+    # A task that anyone can train on and that cannot be fetched is not run by default.
     assert spec.name not in {x.name for x in choose_tasks(None, None)}

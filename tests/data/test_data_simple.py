@@ -284,7 +284,7 @@ def test_the_demo_task_loads_without_a_network(monkeypatch: pytest.MonkeyPatch) 
     data = load(spec, offline=True)
     assert data.languages == spec.languages
     assert data.partial == {}
-    # A parallel set: the same questions and passages in every language, a gold in each.
+    # A parallel set: the same questions and passages in every language, a relevant passage in each.
     for language in data.languages:
         assert data.queries[language].ids == data.queries["en"].ids
         assert data.passages[language].ids == data.passages["en"].ids

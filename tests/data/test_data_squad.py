@@ -1,4 +1,4 @@
-"""Paragraphs of SQuAD's JSON, and questions that stand beside their passages."""
+"""Paragraphs of SQuAD's JSON, and questions that stand next to their passages."""
 
 from __future__ import annotations
 

@@ -169,7 +169,7 @@ def test_one_table_of_judgements_applies_in_every_language(tmp_path: Path, strea
     assert data.qrels == {"7": {"de:0": 1, "en:0": 1}, "9": {"de:1": 1, "en:1": 1}}
     entry = harness.evaluate(WordBag(), tasks=[spec], store=False).document["tasks"][0]
     scores = {x["setting"]: x["scores"]["map"] for x in entry["settings"]}
-    # Of "german tea" and its passages, the words in common decide: the gold has both.
+    # Of "german tea" and its passages, the words in common decide: the relevant passage has both.
     assert scores["mono/de"] == scores["mono/en"] == 1.0
     assert set(scores) == {"mono/de", "mono/en", "cross/de-en", "cross/en-de"}
 

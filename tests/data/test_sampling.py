@@ -65,7 +65,8 @@ def test_mlqa_r_keeps_its_numbers_of_relevant_passages_and_languages(real_data: 
     whole = load(find_task("mlqa-r"), data_dir=real_data)
     part = load(find_task("mlqa-r"), data_dir=real_data, sample=200)
     counts = [Counter(map(len, x.qrels.values())) for x in (whole, part)]
-    # 65, 263 and 820 ids of 1,148 have 2, 3 and 4 golds; 200 of them, in shares: 11, 46, 143.
+    # 65, 263 and 820 ids of 1,148 have 2, 3 and 4 relevant passages; 200 of them, in shares: 11,
+    # 46, 143.
     assert counts[0] == {2: 65, 3: 263, 4: 820}
     assert counts[1] == pytest.approx({2: 11, 3: 46, 4: 143}, abs=1.5)
     assert part.passages == whole.passages

@@ -87,7 +87,7 @@ def test_a_system_that_ignores_language_agrees_perfectly() -> None:
 
 
 def test_scores_from_an_index_are_taken_at_the_same_places() -> None:
-    """What an index gives for a whole pool, cut to the columns that are asked for."""
+    """What an index gives for a whole pool, cut to the columns that are requested."""
 
     class Index:
         """Scores known in advance: the length of the text times the column."""

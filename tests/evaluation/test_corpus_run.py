@@ -153,7 +153,7 @@ def test_a_whole_corpus_is_not_a_sample(tmp_path: Path) -> None:
 
 
 def test_the_command_line_refuses_a_sample_in_one_sentence(tmp_path: Path) -> None:
-    """The real material is one, where it is at hand; here it is made."""
+    """The real material is one, where it is available; here it is made."""
     task = str(write_miracl(tmp_path, only=range(50), whole={"sw": 60, "yo": 60}))
     done = CliRunner().invoke(main, ["run", "--model", "bm25", "--task", task])
     assert done.exit_code == 2

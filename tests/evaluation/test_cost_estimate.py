@@ -34,7 +34,7 @@ class Steady(WordBag):
 
 
 def write(folder: Path) -> str:
-    """A task in three languages; of one no passage is at hand."""
+    """A task in three languages; of one no passage is available."""
     task = write_miracl(folder, languages=tuple(WHOLE), whole=WHOLE)
     shutil.rmtree(folder / "data" / "miracl-corpus-v1.0-te")
     return str(task)
@@ -48,7 +48,7 @@ def test_a_plan_is_the_measured_rate_times_the_whole(tmp_path: Path) -> None:
     assert {x: p.measured for x, p in by.items()} == {"sw": 24, "yo": 24, "te": 0}
     for language, passages in WHOLE.items():
         assert by[language].seconds >= 0.002 * passages
-    # Nothing at hand: the mean of the others' seconds per passage.
+    # Nothing available: the mean of the others' seconds per passage.
     each = [by[x].seconds / WHOLE[x] for x in ("sw", "yo")]
     assert by["te"].seconds == pytest.approx(sum(each) / 2 * WHOLE["te"])
     assert plan.seconds == sum(x.seconds for x in plan.languages)

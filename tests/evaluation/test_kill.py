@@ -29,7 +29,7 @@ class Slow(WordBag):
 
 @pytest.fixture(scope="module")
 def benchmark() -> Iterator[Any]:
-    """The script that kills, importable by what it starts, and this file beside it."""
+    """The script that kills, importable by what it starts, and this file next to it."""
     folders = (Path(__file__).parent, ROOT / "tests" / "support")
     here = os.pathsep.join([*map(str, folders), os.environ.get("PYTHONPATH", "")])
     with pytest.MonkeyPatch.context() as patch:

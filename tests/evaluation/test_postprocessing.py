@@ -35,7 +35,7 @@ from harness.search.tiles import rank
 
 
 def places(row: list[float], starts: list[int]) -> list[int]:
-    """Place of each passage of one query, from 0, by its rank; the head says the same."""
+    """Place of each passage of one query, from 0, by its rank; the top k says the same."""
     languages = tuple(f"l{i}" for i in range(len(starts) - 1))
     ids = np.array([str(i) for i in range(len(row))], object)
     pool = Pool(ids, languages, np.array(starts, np.int64), np.arange(len(row)), {})

@@ -1,4 +1,4 @@
-"""Reranked heads: exact ranks, pairs read once, and the numbers before beside those after."""
+"""Reranked top k: exact ranks, pairs read once, and the numbers before and after."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def scores(record: Record) -> dict[str, dict[str, float]]:
 
 @pytest.mark.parametrize("top", [1, 3, 1000])
 def test_trec_eval_gives_the_same_numbers(task: str, tmp_path: Path, top: int) -> None:
-    """The first stage's whole exported ranking, its head put in order here by the definition."""
+    """The first stage's whole exported ranking, its top k put in order here by the definition."""
     record = run(task, "fair", rerank_top=top, trec=tmp_path, trec_depth=0)
     check_by_definition(record, tmp_path / "tiny", _texts(Path(task).parent / "data"), top)
 
@@ -140,12 +140,12 @@ def test_the_record_before_is_that_of_the_first_stage_alone(task: str) -> None:
 
 
 def test_a_reranker_that_prefers_the_querys_language_shows_it(task: str) -> None:
-    """Every query's own-language passages come first: its own gold outranks all others."""
+    """Own-language passages come first: the own relevant passage ranks above all others."""
     record = run(task, "partial_to_its_own", rerank_top=1000)
     assert record.before is not None
     for name, values in scores(record).items():
         if name.startswith("multi/"):
-            # All golds of the question in other languages lie below the own one.
+            # All relevant passages of the question in other languages lie below the own one.
             assert values["own_language_first"] == 1.0
     fair_record = run(task, "fair", rerank_top=1000)
     after, before = scores(fair_record)["multi/en"], scores(record)["multi/en"]
@@ -218,7 +218,7 @@ def test_scores_that_are_none_are_refused(monkeypatch: pytest.MonkeyPatch, task:
 
 
 def test_a_streamed_search_reads_the_passages_it_found(task: str) -> None:
-    """Its pool names golds and heads alone; numbers are those of the search in memory."""
+    """Its pool has only relevant and top passages; numbers equal those of the search in memory."""
     held, streamed = (run(task, "fair", rerank_top=3, streamed=x) for x in (False, True))
     assert scores(streamed) == scores(held)
     assert streamed.before is not None

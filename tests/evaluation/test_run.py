@@ -68,7 +68,7 @@ def test_every_setting_equals_trec_eval_on_the_whole_exported_ranking(
 
 
 def test_a_query_without_a_relevant_passage_in_a_language_is_left_out_there(tmp_path: Path) -> None:
-    """The last question has no Chinese gold: 9 queries where zh is searched, 10 elsewhere."""
+    """The last question has no relevant passage in zh: 9 queries where zh is searched, else 10."""
     frame = harness.evaluate(WordBag(), tasks=[str(write_task(tmp_path))]).to_frame()
     counts = frame.set_index("setting").queries
     for setting, queries in counts.items():
@@ -182,7 +182,7 @@ def test_top_language_share_sums_to_one_and_shows_bias(tmp_path: Path) -> None:
 
 
 def test_peer_is_refused_where_it_is_a_constant(tmp_path: Path) -> None:
-    """One gold per language: H is N - 1 whatever the ranking, and the message says so."""
+    """One relevant passage per language: H is always N - 1, and the message says so."""
     task = str(write_task(tmp_path))
     with pytest.raises(UsageError, match=r"'peer' is refused here: .*one"):
         harness.evaluate(WordBag(), tasks=[task], measures=("map", "peer"))

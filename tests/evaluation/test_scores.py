@@ -1,4 +1,4 @@
-"""What a record holds of the per-query table beside the means of its settings."""
+"""What a record holds of the per-query table next to the means of its settings."""
 
 from __future__ import annotations
 

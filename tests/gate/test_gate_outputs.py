@@ -178,7 +178,7 @@ def test_on_github_annotations_and_a_summary_come_by_themselves(
     assert done.exit_code == 1
     assert len(re.findall("^::error ", done.stdout, re.MULTILINE)) == 2
     assert summary.read_text().startswith("before\n## Gate: REGRESSION in de")
-    # Standard output is for what was asked for; annotations then go to standard error.
+    # Standard output is for what was requested; annotations then go to standard error.
     piped = harness("gate", new, *flags, "--json", "-", **here)
     assert json.loads(piped.stdout) and piped.stderr.startswith("::error ")
     silent = harness("gate", new, *flags, "--no-github", **here)

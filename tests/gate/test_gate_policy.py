@@ -62,7 +62,7 @@ RULE = '[[rules]]\nmeasure = "map"\nmax_drop = 0.01\n'
         ),
         (
             '[tiers]\ncritical = ["de"]\nwatched = ["de"]\n' + RULE,
-            "key 'tiers.watched' contains 'de', which is critical already",
+            "key 'tiers.watched' contains 'de', which is in critical already",
         ),
         ('[tiers]\ncritcal = ["de"]\n' + RULE, "key 'tiers.critcal' is unknown; did you mean"),
         ("[tolerances.float23]\n" + RULE, "key 'tolerances.float23' is unknown; did you mean"),

@@ -142,7 +142,7 @@ def test_two_splits_are_two_rows(tmp_path: Path) -> None:
     assert {r.task: r.scores[mono("de")]["ndcg@10"] for r in found.rows} == {
         "mlqa": 0.5, "mlqa-dev": 0.75,
     }  # fmt: skip
-    assert any("another split than test and validation (train)" in x for x in found.problems)
+    assert any("splits other than test and validation (train)" in x for x in found.problems)
 
 
 def test_experiments_are_rows_of_their_own(tmp_path: Path) -> None:
@@ -416,7 +416,7 @@ def test_an_import_replaces_its_own_rows_and_leaves_the_others(tmp_path: Path) -
     [
         (lambda t: t[: len(t) - 5], "row 2 has"),
         (lambda t: t.replace("mono/de", "mono/"), "is not a measure and a setting"),
-        (lambda t: t.replace("mono/en", "mono/de"), "has a column twice"),
+        (lambda t: t.replace("mono/en", "mono/de"), "has a duplicate column"),
         (lambda t: t.replace("model,", "name,"), "columns do not start with model"),
         (lambda t: t.replace(",0,1", ",nan,1"), "'nan' is not a score"),
         (lambda t: t.replace(",0,1", ",x,1"), "could not convert"),
@@ -466,7 +466,7 @@ def test_rows_kept_by_earlier_versions_stay_readable(tmp_path: Path) -> None:
 
 
 def test_published_rows_are_checked_with_the_real_files(real_data: Path, tmp_path: Path) -> None:
-    """Ten rows drawn by chance, each compared with its file, which is read here anew."""
+    """Ten rows drawn by chance, each compared with its file, which is read here again."""
     folder = real_data / "mteb-results"
     if not folder.is_dir():
         pytest.skip(f"{folder} is not there: a copy of what mteb publishes")

@@ -28,7 +28,7 @@ def test_missing_queries_count_as_zero_and_unjudged_ones_not_at_all() -> None:
     found = run_scores(RUN, QRELS, ["map", "ndcg@10", "mrr"])
     assert found.queries == ("q1", "q2", "q3")
     assert (found.missing, found.unjudged) == (("q3",), ("q9",))
-    # By hand: q1 has golds at 2 and 3, q2 at 2.
+    # By hand: q1 has relevant passages at 2 and 3, q2 at 2.
     ideal = 2 + 1 / math.log2(3)
     expected = {
         "map": [(1 / 2 + 2 / 3) / 2, 1 / 2, 0],
@@ -136,7 +136,7 @@ def test_a_run_is_cut_into_the_settings_it_speaks_about() -> None:
         name: run_scores(p.run, p.qrels, ["map"]).values["map"].tolist()
         for name, p in parts.items()
     }
-    # cross/de-en has no gold for question 2.
+    # cross/de-en has no relevant passage for question 2.
     assert values == {
         "mono/de": [1, 1],
         "mono/en": [1 / 2],

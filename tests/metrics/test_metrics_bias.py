@@ -41,8 +41,8 @@ def discount(*ranks: int) -> float:
     return sum(1 / math.log2(r + 1) for r in ranks)
 
 
-# One query in language 0 with golds in languages 0, 1, 2 at ranks 2, 1, 7; and the same question
-# asked in language 2. Worked by hand from the definitions.
+# One query in language 0 with relevant passages in languages 0, 1, 2 at ranks 2, 1, 7; and the same
+# question asked in language 2. Worked by hand from the definitions.
 BY_HAND = [
     ("rank_distance", 6, 6),
     ("scaled_rank_distance", (6 - 2) / (20 - 3), (6 - 2) / (20 - 3)),
@@ -55,7 +55,7 @@ BY_HAND = [
         (discount(2) + 0.5 * discount(1)) / (1 + 0.5 * discount(2, 3)),
         (0.5 * discount(1, 2)) / (1 + 0.5 * discount(2, 3)),
     ),
-    # Without the gold at 2: 1 and 6; without the one at 7: 1 and 2.
+    # Without the relevant passage at 2: 1 and 6; without the one at 7: 1 and 2.
     ("map_without_own", (1 + 2 / 6) / 2, 1),
     ("map_change_without_own", (1 + 2 / 6) / 2 - (1 + 1 + 3 / 7) / 3, 1 - (1 + 1 + 3 / 7) / 3),
     ("other_language_recall@1", 1 / 2, 1 / 2),
@@ -72,7 +72,8 @@ def test_by_hand(name: str, asked_in_0: float, asked_in_2: float) -> None:
 
 
 EDGES = [
-    # name, one gold (own), one gold (other), own language without gold, golds in own only
+    # name, one relevant passage (own), one relevant passage (other), own language without relevant
+    # passage, relevant passages in own only
     ("rank_distance", NAN, NAN, 3, 3),
     ("scaled_rank_distance", NAN, NAN, 2 / 18, 2 / 18),
     ("own_language_first", NAN, NAN, NAN, NAN),
@@ -102,7 +103,8 @@ def test_edges(
 
 
 def test_several_relevant_passages_per_language() -> None:
-    # Own golds at 1 and 6, others at 3 and 9: pairs won are (1,3), (1,9), (6,9) of four.
+    # Own relevant passages at 1 and 6, others at 3 and 9: pairs won are (1,3), (1,9), (6,9) of
+    # four.
     assert value("own_language_pairs", [6, 3, 9, 1], [0, 1, 2, 0], 0) == 3 / 4
     assert value("own_language_first", [6, 3, 9, 1], [0, 1, 2, 0], 0) == 1
     # Without 1 and 6 the others stand at 2 and 7.
@@ -153,7 +155,7 @@ def test_spread_leaves_out_what_is_undefined() -> None:
 
 @st.composite
 def queries(draw: st.DrawFn) -> RelevantRanks:
-    """Queries with zero to six golds in up to three languages, pool of 12."""
+    """Queries with zero to six relevant passages in up to three languages, pool of 12."""
     ranks: list[int] = []
     indptr = [0]
     for _ in range(draw(st.integers(1, 5))):
@@ -236,7 +238,7 @@ def test_random_rankings_meet_the_closed_forms(pool: int, m: int) -> None:
 
 
 def test_expected_rank_distance_of_xquad_r() -> None:
-    # metrics: m = 11 golds in a pool of 13,014 passages give 10,846.
+    # metrics: m = 11 relevant passages in a pool of 13,014 passages give 10,846.
     assert round(float(expected_rank_distance(11, 13014))) == 10846
     assert expected_rank_distance(1, 100) == 0
     np.testing.assert_allclose(expected_rank_distance(np.array([2, 3]), 11), [4.0, 6.0])

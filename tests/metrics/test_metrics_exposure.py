@@ -24,7 +24,8 @@ def test_rank_fairness_by_hand() -> None:
     relevant, indptr = np.array([0, 1, 0, 1, 1]), np.array([0, 2, 4, 5, 5])
     heads = np.array([[0], [0], [0], [0]])
     found = rank_fairness(heads, relevant, indptr, 2)
-    # All attention on one of two languages with a gold each: JSD((1, 0), (1/2, 1/2)) in bits.
+    # All attention on one of two languages with a relevant passage each: JSD((1, 0), (1/2, 1/2)) in
+    # bits.
     half = (math.log2(4 / 3) + 0.5 * math.log2(2 / 3) + 0.5 * math.log2(2)) / 2
     np.testing.assert_allclose(found, [1 - half, 1 - half, 0, math.nan], atol=1e-15)
 
@@ -32,7 +33,8 @@ def test_rank_fairness_by_hand() -> None:
 def test_rank_fairness_is_1_where_attention_mirrors_the_relevant_passages() -> None:
     heads, relevant = np.array([[0], [1]]), np.array([0, 0, 1])
     assert rank_fairness(heads, relevant, np.array([0, 2, 3]), 2).tolist() == [1, 1]
-    # Place 1 has attention 1, place 3 has 1/2 (place 2 is left open): two golds against one.
+    # Place 1 has attention 1, place 3 has 1/2 (place 2 is left open): two relevant passages against
+    # one.
     heads = np.array([[0, -1, 1]])
     assert rank_fairness(heads, relevant, np.array([0, 3]), 2) == pytest.approx(1)
 
@@ -40,7 +42,7 @@ def test_rank_fairness_is_1_where_attention_mirrors_the_relevant_passages() -> N
 def test_rank_fairness_weighs_the_top_more() -> None:
     relevant, indptr = np.array([0, 0, 1] * 2), np.array([0, 3, 6])
     top, bottom = rank_fairness(np.array([[0, 0, 1], [1, 0, 0]]), relevant, indptr, 2)
-    assert top > bottom  # two thirds of the golds are in language 0
+    assert top > bottom  # two thirds of the relevant passages are in language 0
 
 
 @given(

@@ -39,7 +39,7 @@ class Case(NamedTuple):
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """Runs over whole pools with many tied scores (equal texts), one or many golds, with grades."""
+    """Runs over whole pools with many ties (equal texts), one or many graded relevant passages."""
     queries = draw(st.integers(1, 4))
     qrels: dict[str, dict[str, int]] = {}
     run: dict[str, dict[str, float]] = {}
@@ -101,7 +101,7 @@ def one(ranks: list[int], **fields: Any) -> RelevantRanks:
     return RelevantRanks(np.array(ranks), np.array([0, len(ranks)]), **fields)
 
 
-# Worked by hand from the definitions; golds at ranks 2, 5 and 4 (in any order).
+# Worked by hand from the definitions; relevant passages at ranks 2, 5 and 4 (in any order).
 BY_HAND = {
     "map": (1 / 2 + 2 / 4 + 3 / 5) / 3,
     "recall@1": 0.0,
@@ -154,7 +154,8 @@ def test_no_queries_at_all() -> None:
 
 
 def test_shortcut_for_one_relevant_passage_equals_the_general_path() -> None:
-    # The same query beside one with two golds takes the other path through average precision.
+    # The same query next to one with two relevant passages takes the other path through average
+    # precision.
     alone = parse_measure("map").per_query(one([7]))
     beside = RelevantRanks(np.array([7, 1, 2]), np.array([0, 1, 3]))
     assert parse_measure("map").per_query(beside)[0] == alone[0] == 1 / 7

@@ -135,7 +135,7 @@ def test_which_files_matter() -> None:
     ]
     assert relevant_files(names) == [
         "1_Pooling/config.json",
-        "2_Dense/pytorch_model.bin",  # no safetensors beside it
+        "2_Dense/pytorch_model.bin",  # no safetensors next to it
         "config.json",
         "custom_st.py",
         "model.safetensors",

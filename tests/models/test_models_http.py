@@ -88,7 +88,7 @@ def test_a_rate_limit_waits_as_long_as_the_server_says(endpoint: Endpoint, url: 
     np.testing.assert_allclose(encode(model), wanted(TEXTS), atol=1e-6)
     assert waited[0] == 7
     assert 15 < waited[1] <= 20
-    assert 0 < waited[2] <= 60  # nothing asked for: its own, growing wait
+    assert 0 < waited[2] <= 60  # nothing requested: its own, growing wait
     assert model.usage.retries == 3
 
 

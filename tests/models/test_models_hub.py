@@ -122,7 +122,7 @@ def test_a_copy_without_the_files_nobody_needs_is_whole(
 
 
 class FakeHub:
-    """Stands in for the hub: knows one repository, and notes what is asked for."""
+    """Stands in for the hub: knows one repository, and notes what is requested."""
 
     def __init__(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.cache = cache

@@ -62,7 +62,7 @@ def test_with_one_seed_the_interval_is_over_questions_and_says_nothing_of_seeds(
 
 @pytest.mark.parametrize("share", [0.0, 1.0, 16.0])
 def test_three_seeds_cover_whatever_their_share(share: float) -> None:
-    """benchmarks/study_coverage.py at more draws: never below .95, where drawing anew has .79."""
+    """benchmarks/study_coverage.py at more draws: never below .95, where drawing again has .79."""
     rng = np.random.default_rng(int(share))
     questions, draws = 50, 600
     y = (

@@ -50,7 +50,7 @@ def with_values(record: Record, values: Values, *, measure: str = "map") -> Reco
 
 
 def mono(tmp_path: Path, questions: int, languages: Sequence[str] = ("en", "de")) -> Record:
-    """A record of monolingual settings alone, every question with a gold in each language."""
+    """A record of monolingual settings, every question with a relevant passage per language."""
     path = tiny.write_task(tmp_path, questions=questions, languages=languages)
     return evaluate(tiny.WordBag(), tasks=[str(path)], settings=("mono",), store=False)
 

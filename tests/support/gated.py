@@ -28,7 +28,7 @@ max_drop = 0.05
 
 
 def base_record(folder: Path, languages: Sequence[str] = LANGUAGES) -> Record:
-    """Monolingual settings alone, every question with a gold in each language; mAP 0.5 in all."""
+    """Monolingual settings, each question with one relevant passage per language; mAP 0.5."""
     record = mono(folder, QUESTIONS, languages)
     return with_values(record, {f"mono/{x}": [0.5] * QUESTIONS for x in languages})
 

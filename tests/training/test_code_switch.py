@@ -198,7 +198,7 @@ def test_nothing_to_mix(tmp_path: Path) -> None:
 
 
 def test_a_study_mixes_a_set(tmp_path: Path) -> None:
-    """Made once, with counts beside it; wrong keys and missing files are refused by name."""
+    """Made once, with counts next to it; wrong keys and missing files are refused by name."""
     pairs = tmp_path / "pairs.jsonl"
     write_stream(pairs, [row("The house is old", i) for i in range(9)], "parallel")
     lexicon(tmp_path, "en-de.tsv", *(f"{a}\t{b}" for a, b in BITEXT))

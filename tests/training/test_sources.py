@@ -39,7 +39,7 @@ def made(source: str, files: list[Path], tmp_path: Path, **options: Any) -> list
 
 
 def test_squad(tmp_path: Path) -> None:
-    # TyDi QA GoldP numbers questions anew in each part; SQuAD 2 has questions without an answer.
+    # TyDi QA GoldP numbers questions again in each part; SQuAD 2 has questions without an answer.
     file = squad_file(
         tmp_path / "tydiqa.goldp.sw.train.json.gz",
         {"id": "12", "question": "Nini?", "answers": [{"text": "bridge", "answer_start": 8}]},

@@ -225,7 +225,7 @@ def test_a_limit_takes_the_first_rows(mirror: Lay, tmp_path: Path) -> None:
 def test_from_the_hub_at_the_pinned_revision(
     mirror: Lay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The hub library's one call is stood in for; what it is asked for is what counts."""
+    """The hub library's one call is stood in for; the requests are what counts."""
     import huggingface_hub
 
     root = mirror("natural-questions", "pair/train-0.parquet", {"query": "q", "answer": "a"})

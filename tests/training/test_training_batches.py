@@ -43,7 +43,8 @@ def test_texts_get_their_prompts_and_positives_come_first() -> None:
 def test_a_hard_negative_that_is_a_positive_of_the_batch_is_dropped() -> None:
     batch = [Pair("q1", "p1", ("p2", "n1", "n2")), Pair("q2", "p2", ("p1", "n1"))]
     found = PairCollator(as_texts, Settings(hard_negatives=2, passage_prompt=""))(batch)
-    # Of q1: p2 is q2's gold, n1 and n2 stay; of q2: p1 is q1's gold, n1 is there already.
+    # Of q1: p2 is q2's relevant passage, n1 and n2 stay; of q2: p1 is q1's relevant passage, n1 is
+    # there already.
     assert found["passage_input_ids"] == ["p1", "p2", "n1", "n2"]
     none = PairCollator(as_texts, Settings(hard_negatives=0, passage_prompt=""))(batch)
     assert none["passage_input_ids"] == ["p1", "p2"]

@@ -46,7 +46,7 @@ def command(*arguments: object) -> Result:
 
 
 def fetched(name: str, folder: Path, *more: str) -> dict[str, Any]:
-    """The pairs of a set, as a file, and what the file beside it says."""
+    """The pairs of a set, as a file, and what the file next to it says."""
     out = folder / f"{name}.jsonl"
     done = command("pairs", "make", name, "--output", out, *more)
     assert done.exit_code == 0, done.output

@@ -16,7 +16,7 @@ from harness.vectors.store import Store
 
 
 class Letters:
-    """A deterministic dense model that counts what it is asked for."""
+    """A deterministic dense model that counts requested texts."""
 
     name = "letters"
     similarity = "cosine"

@@ -24,7 +24,7 @@ def filled(root: Path, texts: list[str]) -> np.ndarray:
 
 
 def test_what_is_put_is_found_by_text_in_any_order(tmp_path: Path) -> None:
-    """A new process finds each text's own vector, whatever was stored beside it."""
+    """A new process finds each text's own vector, whatever was stored next to it."""
     vectors = filled(tmp_path, ["a", "b", "c"])
     have, found = Store(tmp_path).space(FACTS).get(text_keys(["c", "x", "a"]))
     assert have.tolist() == [True, False, True]
