@@ -117,7 +117,7 @@ def test_offline_says_what_is_missing_and_how_to_get_it(tmp_path: Path, own_cach
         assert f"`harness data fetch {tmp_path / 'far.toml'}`" in message
         place = own_cache / "data" / "far" / "v1" / "en.json"
         assert f"download http://127.0.0.1:9/en.json to {place}" in message
-        assert "a folder that holds far-r/en.json" in message
+        assert "a folder with far-r/en.json" in message
     # What the message says works.
     put(own_cache / "data" / "far" / "v1")
     assert load(spec, offline=True).languages == ("en", "de")
@@ -169,5 +169,5 @@ def test_of_many_missing_files_the_first_are_named(tmp_path: Path) -> None:
         load(find_task("belebele"), data_dir=tmp_path, offline=True)
     said = str(caught.value)
     assert "data/arb_Latn.jsonl and 116 more files, which are missing" in said
-    assert "a folder that holds belebele/data/acm_Arab.jsonl, from https://" in said
+    assert "a folder with belebele/data/acm_Arab.jsonl, from https://" in said
     assert said.endswith("and the other 121 next to it") and "snapshots" not in said

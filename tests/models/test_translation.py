@@ -357,7 +357,7 @@ def test_memories_are_of_one_engine_each() -> None:
         ),
         (["--to", "de", "--engine", "ctranslate2:nowhere"], "not a CTranslate2 model"),
         (["--to", "en", "--from", "en", "--engine", "command:cat"], "is the language that is"),
-        (["--to", "de", "--engine", "command:cat", "-o", "DATA"], "is the data itself"),
+        (["--to", "de", "--engine", "command:cat", "-o", "DATA"], "is the input file"),
         (["--to", "de", "--engine", "transformers:no/such model"], "no such folder, and not a"),
         (["--engine", "command:cat"], "--to: give at least one language"),
     ],
