@@ -166,7 +166,7 @@ def _vectors(document: Any, count: int) -> NDArray[np.float32]:
         index, times = Counter(order).most_common(1)[0]
         what = f"index {index} for {times}" if times > 1 else f"index {max(order)} for one"
         raise ModelError(
-            f"answered with {what} of {count} texts, so that its vectors cannot be told apart; "
+            f"answered with {what} of {count} texts, so its vectors cannot be assigned to texts; "
             "with --batch-size 1 they can"
         )
     if any(v.ndim != 1 or len(v) != len(vectors[0]) for v in vectors):

@@ -22,10 +22,11 @@ from harness.study.report.sentences import Passage
 
 GENERATED = "<!-- Written by `harness study report`; changes here are lost. -->"
 METHOD = (
-    "In brackets 95 % intervals over seeds and questions together. Told apart: the paired test "
-    "over questions gives at most .05 after Holm's correction, and that interval leaves 0 out. d_z "
-    "is Cohen's effect size over questions; *seeds*: whether the difference is beyond what the "
-    "spread over seeds alone explains at 95 %. Exact numbers are in the CSV files of this folder."
+    "In brackets 95 % intervals over seeds and questions together. Significantly different: "
+    "the paired test over questions gives at most .05 after Holm's correction, and that interval "
+    "excludes 0. d_z is Cohen's effect size over questions; *seeds*: whether the difference is "
+    "beyond what the spread over seeds alone explains at 95 %. Exact numbers are in the CSV files "
+    "of this folder."
 )
 
 
