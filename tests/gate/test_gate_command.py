@@ -141,10 +141,13 @@ def test_2_is_a_wrong_policy(
     ("arguments", "told"),
     [
         (("gate", "--baseline", "x"), "give either the candidate's record or a --model to score"),
-        (("gate", "a", "--model", "b", "--baseline", "x"), "one of them"),
-        (("gate", "a", "--baseline", "x", "--sample", "5"), "--sample is for a --model"),
+        (
+            ("gate", "a", "--model", "b", "--baseline", "x"),
+            "give either the candidate's record or a --model",
+        ),
+        (("gate", "a", "--baseline", "x", "--sample", "5"), "--sample only applies to --model"),
         (("gate", "a"), "Missing option '--baseline'"),
-        (("gate", "a", "--baseline", "x", "--json", "o", "--junit", "o"), "to the same file"),
+        (("gate", "a", "--baseline", "x", "--json", "o", "--junit", "o"), "need different files"),
     ],
 )
 def test_2_is_wrong_usage(base: Path, arguments: tuple[str, ...], told: str) -> None:
@@ -229,7 +232,7 @@ def test_updating_never_replaces_a_record_that_is_no_baseline(base: Path) -> Non
     for named in (base, base / "record.json"):
         before = (base / "record.json").read_bytes()
         message = fails(gate(base, named, "--update-baseline"), 2)
-        assert message.startswith(f"{base} is not a tracked baseline and is not replaced")
+        assert message.startswith(f"{base} is not a tracked baseline, so it is not replaced")
         assert (base / "record.json").read_bytes() == before
 
 
