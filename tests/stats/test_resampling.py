@@ -118,11 +118,7 @@ def test_constant_values_have_an_interval_of_no_width() -> None:
     assert found.standard_error[0] == pytest.approx(0, abs=1e-12)
 
 
-def test_a_single_question_and_rare_languages_do_not_break_it() -> None:
-    one = cluster_bootstrap(
-        np.array([0.2, 0.4]), np.array([7, 7]), np.array([0, 1]), 2, seed=1, resamples=20
-    )
-    assert one.macro.bca[0] == pytest.approx([0.3, 0.3])
+def test_a_language_with_one_question_does_not_break_it() -> None:
     # Language 1 is asked once: resamples without that question leave it out of the mean.
     rare = cluster_bootstrap(
         np.array([0.0, 1.0, 0.5]), np.array([0, 1, 1]), np.array([0, 0, 1]), 2, seed=1

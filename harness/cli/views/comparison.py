@@ -260,7 +260,7 @@ def _legend(found: Comparison) -> Iterator[str]:
     )
     for task in found.tasks:
         for kind in task.kinds:
-            least = kind.smallest_p_value * found.comparisons
+            least = min(1.0, kind.smallest_p_value * found.comparisons)
             if least > found.alpha:
                 yield (
                     f"{task.task} {kind.kind} has {numbers.plural(kind.questions, 'question')}: p "
