@@ -29,7 +29,7 @@ from torch.utils.data import RandomSampler
 
 from harness.training.batches import HybridBatchSampler, PairCollator, PairDataset
 from harness.training.epoch_plan import Plan
-from harness.training.loss import InfoNCE
+from harness.training.losses.info_nce import InfoNCE
 from harness.training.pairs import DataSet, Example
 from harness.training.settings import Settings
 from harness.training.strata import rows_of

@@ -29,7 +29,7 @@ import torch
 
 from harness.training.base_model import load_base
 from harness.training.batches import HybridBatchSampler, PairCollator
-from harness.training.loss import InfoNCE
+from harness.training.losses.info_nce import InfoNCE
 from harness.training.packing import Packing
 from harness.training.settings import Settings, made
 from harness.training.train import Overlaps, train

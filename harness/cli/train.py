@@ -56,6 +56,9 @@ _OPTIONS: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("--schedule", _choice("linear", "cosine", "constant"), "Learning rate schedule.  [linear]"),
     ("--max-grad-norm", _NUMBER, "Gradient clipping norm.  [1]"),
     ("--temperature", _NUMBER, "Temperature of the InfoNCE loss.  [0.05]"),
+    ("--teacher", {"metavar": "NAME"}, "Any encoder, of English texts (mimo)."),
+    ("--distillation", _NUMBER, "Weight of the term beside InfoNCE.  [lakda 0.5, mimo 0.8]"),
+    ("--alignment", _NUMBER, "Share of the steps that are stage 1 (mimo).  [0.5]"),
     ("--hard-negatives", _COUNT, "Hard negatives used per pair.  [1]"),
     ("--query-prompt", _TEXT, "Put before each query.  ['Query: '; me5-small: its own]"),
     ("--passage-prompt", _TEXT, "Put before each passage.  ['Passage: '; me5-small: its own]"),
@@ -89,7 +92,8 @@ def _recipe_options(command: Any) -> Any:
     metavar="NAME|FILE",
     default="hybrid",
     show_default=True,
-    help="hybrid, mono, cross, mixed, english, or a recipe file ending in .toml.",
+    help="hybrid, mono, cross, mixed, english, xlco, lakda, mimo, or a recipe file ending in "
+    ".toml.",
 )
 @click.option(
     "--base", metavar="NAME", help="me5-small, use-m3, a ./folder or ORG/NAME on the hub."

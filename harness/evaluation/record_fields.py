@@ -143,6 +143,8 @@ class Training(Fields):
     """Optimiser step of the weights."""
     pairs: int
     """Rows of training data that were used."""
+    teacher: Absent[str] = None
+    """The encoder whose vectors it was trained towards, if the recipe has one."""
     overlap: tuple[Overlap, ...]
     """Evaluation questions in the training data; empty if it was not checked."""
     manifest_sha256: Sha256

@@ -38,6 +38,8 @@ def training_facts(folder: Path) -> dict[str, Any] | None:
     manifest = parse_json(raw, path, ModelError)
     try:
         facts = {name: manifest["summary"][name] for name in _FACTS}
+        if "teacher" in manifest["summary"]:
+            facts["teacher"] = manifest["summary"]["teacher"]
         facts["overlap"] = [
             {
                 "task": x["task"],

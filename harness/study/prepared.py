@@ -265,7 +265,7 @@ def make_ready(
             {
                 **common,
                 "settings": json.loads(
-                    json.dumps({**asdict(settings), "data": None, "base": None})
+                    json.dumps({**settings.document(), "data": None, "base": None})
                 ),
                 "pairs": [portions[x][1] for x in trial.data],
                 "base": bases[base]["facts"],

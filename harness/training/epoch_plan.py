@@ -263,6 +263,9 @@ class Plan:
         if batch.cell == n:
             same = _choose((query & passage) * self.of_language, query & passage, rng)
             return same, same
+        if batch.cell == self.cells.apart:
+            first = _choose(query * self.of_language, query, rng)
+            return first, _choose(passage * self.of_language, passage, rng)
         if batch.cell == n + 1:
             able = query[:, :, None] & passage[:, None, :] & ~np.eye(n, dtype=bool)
             weights = able * np.outer(self.of_language, self.of_language)
@@ -270,6 +273,12 @@ class Plan:
         else:
             chosen = np.full(size, batch.cell - n - 2)
         return chosen // n, chosen % n
+
+    def second_languages(self, batch: Batch, first: Ints, rng: Random) -> Ints:
+        """(rows,) another language of each query of ``batch``, whose ``first`` (rows,) is taken."""
+        able = self.rows.query[batch.rows].copy()
+        able[np.arange(len(first)), first] = False
+        return _choose(able * self.of_language, able, rng)
 
 
 class _Cycle:

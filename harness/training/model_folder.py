@@ -10,16 +10,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from harness.base.files import write_atomically
 from harness.models.trained_folder import MANIFEST
 from harness.training.model_card import model_card
 
 CURVE = "loss-curve"
+PROJECTION = "training.projection.npy"
 _COLUMNS = ("step", "epoch", "loss", "validation_loss", "learning_rate")
 
 
-def write_folder(model: Any, folder: Path, work: Path, manifest: Mapping[str, Any]) -> None:
+def write_folder(
+    model: Any, folder: Path, work: Path, manifest: Mapping[str, Any], *, projection: Any = None
+) -> None:
     """Write everything; a process killed before the end leaves no manifest.
+
+    ``projection`` is a linear layer that was trained beside the model and is not part of it; its
+    (t, d) weights are left for whoever wants to look at them.
 
     Raises:
         StoreError: the folder cannot be written.
@@ -34,6 +42,10 @@ def write_folder(model: Any, folder: Path, work: Path, manifest: Mapping[str, An
         if target.is_dir():
             shutil.rmtree(target)
         path.replace(target)
+    if projection is not None:
+        raw = io.BytesIO()
+        np.save(raw, projection.weight.detach().float().cpu().numpy())
+        write_atomically(folder / PROJECTION, raw.getvalue())
     points = manifest["outcome"]["curve"]
     write_atomically(folder / f"{CURVE}.csv", curve_table(points).encode())
     write_atomically(folder / f"{CURVE}.svg", draw_curve(points, manifest["outcome"]))

@@ -17,7 +17,7 @@ from harness.base.reading import read_toml
 from harness.base.strict import Language, above, at_least, refusal
 from harness.errors import UsageError, did_you_mean
 
-RecipeName = Literal["hybrid", "mono", "cross", "mixed", "english"]
+RecipeName = Literal["hybrid", "mono", "cross", "mixed", "english", "xlco", "lakda", "mimo"]
 CrossBatches = Literal["mixed", "single"]
 LanguageDraw = Literal["uniform", "size", "temperature"]
 Epoch = Literal["once", "drawn"]
@@ -30,6 +30,9 @@ RECIPES: Mapping[str, str] = {
     "cross": "query and passage of every pair in different languages (X-Y)",
     "mixed": "query and passage in the same language, languages mixed in a batch (X-X)",
     "english": "English alone (En-En)",
+    "xlco": "query and passage of every pair in languages drawn apart (XLCO)",
+    "lakda": "as xlco, and a question ranks passages alike in two languages (LaKDA)",
+    "mimo": "as xlco, and vectors agree with an English teacher's, in two stages (MIMO)",
 }
 PAPER, OURS = "arXiv 2408.10536", "our choice"
 NOTHING = ("none",)
@@ -44,6 +47,28 @@ OF_BASE: Mapping[str, Mapping[str, Any]] = {
     }
 }
 """Defaults of a base that are not those of every base."""
+_LAKDA, _MIMO = "Yang et al., MRL 2024", "arXiv 2605.31171"
+
+OWN_DEFAULTS: Mapping[str, Mapping[str, tuple[Any, str]]] = {
+    "lakda": {"distillation": (0.5, _LAKDA)},
+    "mimo": {
+        "distillation": (0.8, _MIMO),
+        "temperature": (0.05, _MIMO),
+        "learning_rate": (2e-5, _MIMO),
+        "batch_size": (2048, _MIMO),
+        "cache_batch": (64, OURS),
+        "epochs": (1.0, _MIMO),
+        "patience": (0, OURS),
+    },
+}
+"""Recipe -> option -> the default that it has instead, and where that comes from."""
+
+_ADDED: Mapping[str, tuple[str, ...]] = {
+    "teacher": ("mimo",),
+    "distillation": ("lakda", "mimo"),
+    "alignment": ("mimo",),
+}
+"""Option -> the recipes that have it; others do not know of it."""
 
 
 def _said(source: str, what: str) -> dict[str, str]:
@@ -134,6 +159,16 @@ class Settings:
         default=0.05,
         metadata=_said(OURS, "Temperature of the InfoNCE loss; cosines are divided by it."),
     )
+    teacher: str = field(
+        default="", metadata=_said(_MIMO, "Of mimo: the frozen English teacher, any encoder.")
+    )
+    distillation: Share = field(
+        default=0.5,
+        metadata=_said(_LAKDA, "Of lakda and mimo: weight of the term beside InfoNCE."),
+    )
+    alignment: Share = field(
+        default=0.5, metadata=_said(OURS, "Of mimo: share of the steps that are stage 1.")
+    )
     hard_negatives: Count = field(
         default=1, metadata=_said(OURS, "Hard negatives used per pair, if given.")
     )
@@ -182,10 +217,27 @@ class Settings:
                 f"--alpha is for --recipe hybrid; {self.recipe} has no choice between batches"
             )
 
+        for name, recipes in _ADDED.items():
+            if self.recipe not in recipes and getattr(self, name) != _default(name):
+                raise UsageError(f"{flag(name)} is for --recipe {' or '.join(recipes)}")
+        if self.recipe == "mimo" and not self.teacher:
+            raise UsageError(
+                "--recipe mimo needs an English teacher; give --teacher NAME, any dense encoder"
+            )
+
+    def document(self) -> dict[str, Any]:
+        """All options that the recipe has, by name: what identifies a training."""
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if self.recipe in _ADDED.get(name, (self.recipe,))
+        }
+
     @property
     def mono_share(self) -> float:
         """The recipe's share of monolingual batches."""
-        return {"hybrid": self.alpha, "cross": 0.0}.get(self.recipe, 1.0)
+        apart = dict.fromkeys(("cross", "xlco", "lakda", "mimo"), 0.0)
+        return {"hybrid": self.alpha, **apart}.get(self.recipe, 1.0)
 
     def sampler(self) -> dict[str, Any]:
         """The settings that determine the batches, for the manifest."""
@@ -243,8 +295,9 @@ def _beside(recipe: Path, name: Any) -> Any:
 
 
 def sources(settings: Settings) -> dict[str, str]:
-    """Option -> where its value comes from: the paper, the harness, the base, or the user."""
-    of_base = OF_BASE.get(settings.base, {})
+    """Option -> where its value comes from: a paper, the harness, the base, or the user."""
+    of_base, own = OF_BASE.get(settings.base, {}), OWN_DEFAULTS.get(settings.recipe, {})
+    recipe_has = settings.document()
 
     def source(name: str, default: Any, otherwise: str) -> str:
         value = getattr(settings, name)
@@ -252,16 +305,24 @@ def sources(settings: Settings) -> dict[str, str]:
             return "the base"
         return otherwise if value == default else "set here"
 
-    return {x.name: source(x.name, x.default, x.metadata["source"]) for x in fields(settings)}
+    return {
+        x.name: source(x.name, *own.get(x.name, (x.default, x.metadata["source"])))
+        for x in fields(settings)
+        if x.name in recipe_has
+    }
 
 
 def made(options: Mapping[str, Any]) -> Settings:
-    """Settings of ``options``; what they leave open is as the base needs it (:data:`OF_BASE`).
+    """Settings of ``options``; what they leave open is as the recipe and the base need it.
+
+    See :data:`OWN_DEFAULTS` and :data:`OF_BASE`.
 
     Raises:
-        UsageError: a value is out of range.
+        UsageError: a value is out of range, or the recipe does not have an option.
     """
-    return Settings(**{**OF_BASE.get(options.get("base", ""), {}), **options})
+    own = OWN_DEFAULTS.get(str(options.get("recipe", "hybrid")), {})
+    of_recipe = {name: value for name, (value, _) in own.items()}
+    return Settings(**{**of_recipe, **OF_BASE.get(options.get("base", ""), {}), **options})
 
 
 def settings_from(recipe: str, given: Mapping[str, Any]) -> Settings:

@@ -106,13 +106,14 @@ def groups_of(examples: Sequence[Example]) -> Ints:
 class RecipeCells:
     """The cells of a recipe, by number, and which of them a row can be in.
 
-    0 to L-1: mono in that language; L: mixed; L+1: cross, many pairs; then the L x L ordered pairs.
+    0 to L-1: mono in that language; L: mixed; L+1: cross, many pairs; then the L x L ordered pairs;
+    last, languages drawn apart.
     """
 
     def __init__(self, recipe: RecipeName, languages: Sequence[str], *, single: bool) -> None:
         self.recipe, self.languages, self.single = recipe, tuple(languages), single
         n = len(self.languages)
-        self.count = n + 2 + n * n
+        self.count = n + 2 + n * n + 1
         self.is_mono = np.arange(self.count) <= n
 
     def allowed(self, query: Bools, passage: Bools) -> Bools:
@@ -130,16 +131,29 @@ class RecipeCells:
         if self.recipe in ("hybrid", "cross"):
             pairs = query[:, :, None] & passage[:, None, :] & ~np.eye(n, dtype=bool)
             if self.single:
-                found[:, n + 2 :] = pairs.reshape(len(query), n * n)
+                found[:, n + 2 : self.apart] = pairs.reshape(len(query), n * n)
             else:
                 found[:, n + 1] = pairs.any((1, 2))
+        elif self.recipe in ("xlco", "lakda", "mimo"):
+            able = query.any(1) & passage.any(1)
+            if self.recipe == "lakda":
+                able &= query.sum(1) > 1
+            if self.recipe == "mimo":
+                english = np.array([x == "en" for x in self.languages], bool)
+                able &= both[:, english].any(1)
+            found[:, self.apart] = able
         return found
+
+    @property
+    def apart(self) -> int:
+        """The cell of queries and passages in languages drawn apart."""
+        return self.count - 1
 
     def weights(self, of_language: NDArray[np.float64]) -> NDArray[np.float64]:
         """(cells,) how likely each is to be drawn among those of its mode."""
         n = len(self.languages)
         pairs = np.outer(of_language, of_language) * (1 - np.eye(n))
-        return np.concatenate([of_language, [1.0, 1.0], pairs.ravel()])
+        return np.concatenate([of_language, [1.0, 1.0], pairs.ravel(), [1.0]])
 
     def name(self, cell: int) -> str:
         """``mono/de``, ``mixed``, ``cross``, ``cross/de-en``."""
@@ -148,6 +162,8 @@ class RecipeCells:
             return f"mono/{self.languages[cell]}"
         if cell < n + 2:
             return ("mixed", "cross")[cell - n]
+        if cell == self.apart:
+            return "apart"
         a, b = divmod(cell - n - 2, n)
         return f"cross/{self.languages[a]}-{self.languages[b]}"
 
@@ -243,6 +259,9 @@ def check_usable(rows: PairRows, examples: Sequence[Example], unusable: Ints, re
         "cross": "a query and a passage in different languages",
         "english": "a query and a passage in English",
         "hybrid": "a query and a passage",
+        "xlco": "a query and a passage",
+        "lakda": "a query in two languages and a passage",
+        "mimo": "a query and a passage in English, for the teacher",
     }.get(recipe, "a query and a passage in the same language")
     raise UsageError(
         f"{rows.names[rows.data_set[unusable[0]]]}: {len(unusable):,} of {len(rows):,} rows cannot "

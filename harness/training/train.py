@@ -3,6 +3,7 @@
     OUTPUT/                    a sentence-transformers folder
     OUTPUT/training.json       the manifest, written last: the folder is complete once it exists
     OUTPUT/loss-curve.csv, .svg
+    OUTPUT/training.projection.npy   of mimo: what was trained beside the model and is not in it
     OUTPUT/.training/          checkpoints, until the training has ended
 
 The same call resumes from the last complete checkpoint, and does nothing if the folder is complete.
@@ -16,7 +17,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +29,7 @@ from harness.errors import ModelError, UsageError
 from harness.models.trained_folder import MANIFEST
 from harness.training.pairs import DataSet, read_examples
 from harness.training.settings import Settings
+from harness.training.teacher import Teacher, encode_teacher
 from harness.training.training_set import TrainingData, read_data
 
 WORK = ".training"
@@ -53,6 +55,14 @@ class Overlaps(NamedTuple):
     data_dir: Path | None = None
     found: Sequence[Mapping[str, Any]] | None = None
     """The result of an earlier check of the same data, used instead of a new one."""
+
+
+class Machine(NamedTuple):
+    """Where a training runs."""
+
+    device: str | None
+    """``None``: a GPU if there is one."""
+    offline: bool
 
 
 def train(
@@ -103,15 +113,25 @@ def train(
     if first_process():
         _sign(work, identity)
     started = time.time()
-    trainer, resumed_at = _run(settings, data, base.model, work, device, progress)
+    machine = Machine(device, offline)
+    trainer, resumed_at, teacher = _run(settings, data, base.model, work, machine, progress)
     outcome = _outcome(trainer, settings, time.time() - started, resumed_at)
     manifest = _manifest(settings, data, base.facts, seen, outcome, identity, command)
+    if teacher is not None:
+        manifest["teacher"] = teacher.facts
+        manifest["summary"]["teacher"] = settings.teacher
     if trainer.is_world_process_zero():
         from harness.training.base_model import set_limit
         from harness.training.model_folder import write_folder
 
         set_limit(trainer.model, base.longest)
-        write_folder(trainer.model, folder, work, manifest)
+        write_folder(
+            trainer.model,
+            folder,
+            work,
+            manifest,
+            projection=getattr(trainer.loss, "projection", None),
+        )
         if not keep_checkpoints:
             shutil.rmtree(work, ignore_errors=True)
     return Trained(folder, manifest, fresh=True)
@@ -139,7 +159,7 @@ def first_process() -> bool:
 
 def _identity(settings: Settings, data: TrainingData) -> dict[str, Any]:
     """The identity of a training: files by content, everything else by value."""
-    chosen = asdict(settings)
+    chosen = settings.document()
     chosen["data"] = [x["sha256"] for x in data.files if x["role"] == "train"]
     chosen["validation"] = [x["sha256"] for x in data.files if x["role"] == "validation"]
     return {"settings": json.loads(json.dumps(chosen)), "processes": _processes()}
@@ -244,40 +264,81 @@ def planned_steps(settings: Settings, data: TrainingData) -> int:
     return math.ceil(settings.epochs * updates)
 
 
+def _teacher(
+    settings: Settings,
+    data: TrainingData,
+    machine: Machine,
+    progress: Progress,
+) -> Teacher | None:
+    """The vectors of the recipe's teacher, if it has one."""
+    if not settings.teacher:
+        return None
+    sides = [data.train] if data.validation is None else [data.train, data.validation]
+    examples = [x for side in sides for x in side.pairs.examples]
+    return encode_teacher(
+        settings.teacher,
+        examples,
+        device=machine.device,
+        offline=machine.offline,
+        progress=progress,
+    )
+
+
 def _run(
     settings: Settings,
     data: TrainingData,
     model: Any,
     work: Path,
-    device: str | None,
+    machine: Machine,
     progress: Progress,
-) -> tuple[Any, int]:
-    """Train to the end; returns the trainer and the step it resumed from."""
+) -> tuple[Any, int, Teacher | None]:
+    """Train to the end; returns the trainer, the step it resumed from, and the teacher."""
     from transformers import EarlyStoppingCallback, set_seed
 
     from harness.training.batches import HybridBatchSampler, PairCollator
-    from harness.training.loss import InfoNCE
-    from harness.training.trainer import Checkpoints, ProgressCallback, RecipeTrainer, last_whole
+    from harness.training.losses.for_recipe import loss_of
+    from harness.training.trainer import (
+        Checkpoints,
+        ProgressCallback,
+        RecipeTrainer,
+        Stages,
+        last_whole,
+    )
     from harness.training.trainer_arguments import arguments, quiet_libraries
 
-    set_seed(settings.seed)
     steps = planned_steps(settings, data)
     validated = data.validation is not None
+    with quiet_libraries():
+        args = arguments(
+            settings,
+            work,
+            steps,
+            validated=validated,
+            processes=_processes(),
+            device=machine.device,
+        )
+    # Of several processes the first encodes, and the others find its vectors in the store.
+    with args.main_process_first(local=False, desc="teacher"):
+        teacher = _teacher(settings, data, machine, progress)
+    # After the teacher, whose weights may be drawn before they are read: the same seed is the same
+    # training, whether the store has the teacher's vectors or not.
+    set_seed(settings.seed)
+    loss = loss_of(settings, model, teacher)
     callbacks: list[Any] = [ProgressCallback(progress, steps, validated=validated), Checkpoints()]
+    if settings.recipe == "mimo":
+        callbacks.append(Stages(loss, round(settings.alignment * steps)))
     if validated and settings.patience:
         callbacks.append(EarlyStoppingCallback(settings.patience))
     with quiet_libraries():
         trainer = RecipeTrainer(
             model=model,
-            args=arguments(
-                settings, work, steps, validated=validated, processes=_processes(), device=device
-            ),
+            args=args,
             train_dataset=data.train.pairs,
             eval_dataset=data.validation.pairs if data.validation else None,
             train_sampler=HybridBatchSampler(data.train.plan),
             eval_sampler=HybridBatchSampler(data.validation.plan) if data.validation else None,
-            loss=InfoNCE(model, settings.temperature, settings.cache_batch),
-            data_collator=PairCollator(model.preprocess, settings),
+            loss=loss,
+            data_collator=PairCollator(model.preprocess, settings, teacher),
             callbacks=callbacks,
         )
         checkpoint = last_whole(work)
@@ -290,7 +351,7 @@ def _run(
                 "the device is out of memory; give a smaller --batch-size, or --cache-batch 16, "
                 "which keeps only so many texts in memory at once"
             ) from error
-    return trainer, int(checkpoint.name.split("-")[1]) if checkpoint else 0
+    return trainer, int(checkpoint.name.split("-")[1]) if checkpoint else 0, teacher
 
 
 def _outcome(trainer: Any, settings: Settings, seconds: float, resumed_at: int) -> dict[str, Any]:
@@ -371,7 +432,7 @@ def _manifest(
             "steps": outcome["weights_of_step"],
             "pairs": sum(len(s.rows) for s in plan.strata),
         },
-        "settings": asdict(settings)
+        "settings": settings.document()
         | {
             name: [Path(x).name for x in getattr(settings, name)] for name in ("data", "validation")
         },

@@ -18,6 +18,8 @@ from harness.base.progress import Progress
 from harness.errors import ModelError
 from harness.training.batches import HybridBatchSampler
 
+PROJECTION = "projection.pt"
+"""In a checkpoint: what a loss trains beside the model."""
 WHOLE = "whole.json"
 """Written last into a checkpoint: the checkpoint is complete once it exists."""
 
@@ -77,7 +79,15 @@ class RecipeTrainer(SentenceTransformerTrainer):
         target = Path(output_dir or self.args.output_dir)
         target.mkdir(parents=True, exist_ok=True)
         self.model.save_pretrained(str(target), create_model_card=False)
+        if (projection := getattr(self.loss, "projection", None)) is not None:
+            torch.save(projection.state_dict(), target / PROJECTION)
         torch.save(self.args, target / "training_args.bin")
+
+    def _load_from_checkpoint(self, checkpoint_path: str) -> None:
+        super()._load_from_checkpoint(checkpoint_path)
+        if (projection := getattr(self.loss, "projection", None)) is not None:
+            path = Path(checkpoint_path) / PROJECTION
+            projection.load_state_dict(torch.load(path, weights_only=True))
 
 
 class _Epochs(TrainerCallback):
@@ -89,6 +99,18 @@ class _Epochs(TrainerCallback):
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         # A whole number at the start of an epoch, a fraction where training is resumed within one.
         self._sampler.set_epoch(int((state.epoch or 0) + 1e-9))
+
+
+class Stages(TrainerCallback):
+    """Switches a loss of two stages; a resumed training is in the stage of its step."""
+
+    def __init__(self, loss: Any, first: int) -> None:
+        """``first`` steps are stage 1."""
+        self._loss, self._first = loss, first
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """A step of the optimiser begins."""
+        self._loss.aligning = state.global_step < self._first
 
 
 class ProgressCallback(TrainerCallback):

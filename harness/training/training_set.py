@@ -107,7 +107,9 @@ def seen_languages(plan: Plan) -> tuple[str, ...]:
             # A language counts where the other side has another one.
             seen |= (query & (passage.sum(1, keepdims=True) > passage)).any(0)
             seen |= (passage & (query.sum(1, keepdims=True) > query)).any(0)
-        for cell in cells[cells > n + 1] - n - 2:
+        if (cells == plan.cells.apart).any():
+            seen |= query.any(0) | passage.any(0)
+        for cell in cells[(cells > n + 1) & (cells < plan.cells.apart)] - n - 2:
             seen[[cell // n, cell % n]] = True
     return tuple(x for x, here in zip(plan.rows.languages, seen, strict=True) if here)
 
@@ -139,7 +141,7 @@ def _hold_out(rows: PairRows, kept: Ints, settings: Settings) -> tuple[Ints, Int
 
 def _side(rows: PairRows, examples: Sequence[Example], settings: Settings, processes: int) -> Side:
     plan = Plan(rows, settings, processes=processes)
-    return Side(PairDataset(examples, rows.languages), plan)
+    return Side(PairDataset(examples, rows.languages, second=settings.recipe == "lakda"), plan)
 
 
 def _validation(
@@ -160,5 +162,5 @@ def _validation(
     cells = RecipeCells(own.recipe, rows.languages, single=own.cross_batches == "single")
     unusable = strata_of(rows, cells, size)[1]
     if len(unusable):
-        own = replace(own, recipe="hybrid", alpha=0.5)
+        own = replace(own, recipe="hybrid", alpha=0.5, teacher="", distillation=0.5, alignment=0.5)
     return _side(rows, examples, own, processes)

@@ -15,7 +15,7 @@ from harness.models.use_m3.encoder import UseM3Encoder
 from harness.models.use_m3.module import TYPE, UseM3Module, load_folder, shared_trunk
 from harness.models.use_m3.network import UseM3Network
 from harness.models.use_m3.shared_trunk import Memory
-from harness.training.loss import InfoNCE
+from harness.training.losses.info_nce import InfoNCE
 from harness.vectors.store import Store
 
 TEXTS = [

@@ -27,7 +27,7 @@ def test_an_index_is_a_row_and_its_two_languages() -> None:
         Example("b", {"de": "frag b"}, {"en": "say b"}, negatives={"en": ("no b",)}),
     ]
     found = PairDataset(rows, ("en", "de"))
-    assert found[0 * 4 + 0 * 2 + 1] == Pair("ask", "sag", ())
+    assert found[0 * 4 + 0 * 2 + 1] == Pair("ask", "sag", (), english=("ask", "say"))
     assert found[1 * 4 + 1 * 2 + 0] == Pair("frag b", "say b", ("no b",))
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from harness.training.loss import InfoNCE, info_nce
+from harness.training.losses.info_nce import InfoNCE, info_nce
 
 # Two pairs and one hard negative, temperature 1/2, unit vectors in the plane. Cosines by hand:
 #   q1 = (1, 0): p1 = (1, 0) 1,    p2 = (0, 1) 0,  n = (-1, 0) -1

@@ -10,7 +10,7 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Pooling
 from tiny_training import WORDS, write_base
 
-from harness.training.loss import InfoNCE, info_nce
+from harness.training.losses.info_nce import InfoNCE, info_nce
 from harness.training.packing import Packing
 
 QUERIES = ["w1", "Query: w2 w3 w4", "w5 w6", "w9 w9 w9 w9 w9 w9", "w7 w8"]
