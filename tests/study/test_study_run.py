@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -84,6 +85,12 @@ def test_a_study_runs_to_its_end_and_then_has_nothing_left_to_do(tmp_path: Path)
     again = CliRunner().invoke(main, command)
     assert again.exit_code == 0 and "nothing left to do" in again.output
     assert {x: x.stat().st_mtime_ns for x in output.rglob("cell.json")} == stamps
+
+    # A copy without the pairs goes on elsewhere: they are made again, the same.
+    copy = tmp_path / "copy"
+    shutil.copytree(output, copy, ignore=shutil.ignore_patterns("data"))
+    moved = CliRunner().invoke(main, [*command[:4], str(copy), "--offline"])
+    assert moved.exit_code == 0 and "nothing left to do" in moved.output
 
     # One arm changes: its cells are done again, the others stay.
     document = changed("arms", 0, "train", to={"learning_rate": 1e-3}) | {"seeds": [0]}
