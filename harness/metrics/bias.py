@@ -76,6 +76,43 @@ def expected_rank_distance(
     return (n + 1) * (m - 1) / (m + 1)
 
 
+def max_rank(ranks: IntArray, indptr: IntArray) -> FloatArray:
+    """The rank at which all m relevant passages have been retrieved, in ranks; shape ``(Q,)``.
+
+    Minimum m, maximum N. NaN without relevant passages. What rank distance leaves out: a model that
+    ranks all of them equally badly has a great one.
+    Source: Max@R of arXiv 2604.05684.
+    """
+    return np.where(counts(indptr) < 1, np.nan, segment_max(ranks, indptr))
+
+
+def scaled_max_rank(ranks: IntArray, indptr: IntArray, pool_size: int | NDArray[Any]) -> FloatArray:
+    """:func:`max_rank` scaled to [0, 1]: ``(max - m) / (N - m)``, shape ``(Q,)``.
+
+    A random ranking has ``m / (m + 1)`` on average, since the greatest of m distinct ranks drawn
+    from 1 to N has mean ``m (N + 1) / (m + 1)``.
+
+    Args:
+        ranks: as in :func:`max_rank`.
+        indptr: as in :func:`max_rank`.
+        pool_size: N, one number for all queries or one each (``(Q,)``).
+
+    Returns:
+        NaN without relevant passages, or if the pool has no other passages.
+    """
+    relevant = counts(indptr)
+    return divide(max_rank(ranks, indptr) - relevant, np.asarray(pool_size) - relevant)
+
+
+def complete(ranks: IntArray, indptr: IntArray, k: int) -> FloatArray:
+    """1 if all relevant passages are in the top ``k``, else 0; shape ``(Q,)``.
+
+    Always 0 with more than ``k`` of them. NaN without relevant passages.
+    Source: Complete@k of arXiv 2604.05684.
+    """
+    return np.where(counts(indptr) < 1, np.nan, segment_max(ranks, indptr) <= k)
+
+
 def own_language_first(
     ranks: IntArray, indptr: IntArray, relevant_languages: IntArray, query_languages: IntArray
 ) -> FloatArray:

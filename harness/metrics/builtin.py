@@ -68,6 +68,11 @@ def _scaled_rank_distance(relevant: RelevantRanks, _: int | None) -> FloatArray:
     return bias.scaled_rank_distance(relevant.ranks, relevant.indptr, relevant.pool_size)
 
 
+def _scaled_max_rank(relevant: RelevantRanks, _: int | None) -> FloatArray:
+    assert relevant.pool_size is not None  # Family.needs guarantees it
+    return bias.scaled_max_rank(relevant.ranks, relevant.indptr, relevant.pool_size)
+
+
 def _own_share(relevant: RelevantRanks, k: int | None) -> FloatArray:
     shares = exposure.language_shares(
         _top_k(relevant.top_k_languages, _have(k)), _have(relevant.n_languages)
@@ -185,6 +190,15 @@ BIAS: tuple[Family, ...] = (
         kinds=MULTI,
         needs=("pool_size",),
     ),
+    Family("max_rank", "Max rank", lambda g, _: bias.max_rank(g.ranks, g.indptr), better="lower"),
+    Family(
+        "scaled_max_rank",
+        "Scaled max rank",
+        _scaled_max_rank,
+        better="lower",
+        needs=("pool_size",),
+    ),
+    _at("complete", "Complete", bias.complete),
     _own("own_language_first", "Own language first", bias.own_language_first, None),
     _own("own_language_pairs", "Own language ahead", bias.own_language_pairs, None),
     _top("top_right_own", "Top right, own language", 0, None),

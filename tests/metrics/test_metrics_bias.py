@@ -17,6 +17,7 @@ from harness.metrics.bias import (
     language_ndcg,
     spread,
 )
+from harness.metrics.ranks import NEVER
 from harness.stats.resampling import cluster_bootstrap
 
 NAN = math.nan
@@ -46,6 +47,10 @@ def discount(*ranks: int) -> float:
 BY_HAND = [
     ("rank_distance", 6, 6),
     ("scaled_rank_distance", (6 - 2) / (20 - 3), (6 - 2) / (20 - 3)),
+    ("max_rank", 7, 7),
+    ("scaled_max_rank", (7 - 3) / (20 - 3), (7 - 3) / (20 - 3)),
+    ("complete@6", 0, 0),
+    ("complete@7", 1, 1),
     ("own_language_first", 0, 0),
     ("own_language_pairs", 1 / 2, 0),
     ("own_language_ndcg@10", discount(2), discount(7)),
@@ -76,6 +81,10 @@ EDGES = [
     # passage, relevant passages in own only
     ("rank_distance", NAN, NAN, 3, 3),
     ("scaled_rank_distance", NAN, NAN, 2 / 18, 2 / 18),
+    ("max_rank", 4, 4, 4, 4),
+    ("scaled_max_rank", 3 / 19, 3 / 19, 2 / 18, 2 / 18),
+    ("complete@3", 0, 0, 0, 0),
+    ("complete@4", 1, 1, 1, 1),
     ("own_language_first", NAN, NAN, NAN, NAN),
     ("own_language_pairs", NAN, NAN, NAN, NAN),
     ("own_language_ndcg", discount(4), NAN, NAN, discount(1, 4) / discount(1, 2)),
@@ -115,6 +124,33 @@ def test_pool_of_relevant_passages_only_has_no_scaled_distance() -> None:
     relevant = RelevantRanks(np.array([1, 2]), np.array([0, 2]), pool_size=2)
     assert np.isnan(parse_measure("scaled_rank_distance").per_query(relevant)).all()
     assert parse_measure("rank_distance").per_query(relevant).tolist() == [1]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.sets(st.integers(1, 20), min_size=1, max_size=5), st.integers(1, 20))
+def test_reach_agrees_with_recall_and_rank_distance(at: set[int], k: int) -> None:
+    ranks, m = sorted(at), len(at)
+    found = {
+        name: value(name, ranks, [x % 3 for x in range(m)], 0)
+        for name in ("max_rank", "scaled_max_rank", f"complete@{k}", f"recall@{k}", "rank_distance")
+    }
+    assert found[f"complete@{k}"] == (found[f"recall@{k}"] == 1) == (found["max_rank"] <= k)
+    assert 0 <= found["scaled_max_rank"] <= 1
+    assert (found["scaled_max_rank"] == 0) == (ranks == list(range(1, m + 1)))
+    if m > 1:
+        assert found["max_rank"] - min(at) == found["rank_distance"]
+
+
+def test_a_passage_that_the_corpus_lacks_leaves_a_query_incomplete() -> None:
+    relevant = RelevantRanks(np.array([1, NEVER]), np.array([0, 2]), pool_size=20)
+    assert parse_measure("complete@10").per_query(relevant).tolist() == [0]
+    # A rank that does not exist has no place in a mean of ranks.
+    assert parse_measure("max_rank").per_query(relevant).tolist() == [1]
+
+
+def test_reach_is_undefined_without_relevant_passages() -> None:
+    for name in ("max_rank", "scaled_max_rank", "complete@10"):
+        assert math.isnan(value(name, [], [], 0))
 
 
 def test_scaled_distance_runs_from_0_to_1() -> None:
