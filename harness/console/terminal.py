@@ -103,6 +103,11 @@ def print_grid(
     if intervals and _taken(columns) > console.width:
         columns = _columns(grid, lines, "\n")
         blocks = list(_blocks(columns, names, console.width))
+        if turn and len(blocks) > 1:
+            turned = _turned(grid, lines)
+            if _taken(_columns(turned, list(turned.lines()), "\n")) <= console.width:
+                print_grid(console, turned)
+                return
     for number, block in enumerate(blocks):
         if number:
             console.print()

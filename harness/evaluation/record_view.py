@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,13 @@ from rich.text import Text
 from harness.base.languages import outside
 from harness.console import numbers
 from harness.console.matrices import print_matrix
-from harness.console.terminal import Row, print_measures
+from harness.console.tables import Grid, Item
+from harness.console.terminal import Row, print_grid, print_measures
 from harness.evaluation.partial import partial
-from harness.evaluation.record_fields import Contents, Intervals, ModelFacts, Setting, Task
+from harness.evaluation.record_fields import Contents, ModelFacts, Setting, Task
+
+_FEW = 200
+"""With fewer questions a line says how wide the intervals are."""
 
 
 def print_record(
@@ -96,7 +100,7 @@ def _print_task(console: Console, task: Task, model: ModelFacts, *, verbose: boo
         console.print(f"The model was not trained on {', '.join(untrained)}.", style="yellow")
     console.print()
     _print_kinds(console, task)
-    for note in _rank_distance_notes(task):
+    for note in (*_certainty(task), *_bounds(task)):
         console.print(note, style="dim")
     console.print(_work(task, dense=model.kind == "dense"))
     if verbose and (speed := _speed(task)):
@@ -120,7 +124,12 @@ def _print_kinds(console: Console, task: Task) -> None:
             {m: numbers.value(m, values.get(m)) for m in task.measures}
             for values in (means.macro, means.micro)
         )
-        rows.append(Row(kind, counts, macro))
+        ends = {} if task.intervals is None else task.intervals.means.get(kind, {})
+        cells = {
+            m: Item(text, interval=numbers.interval(m, *ends[m].bca)) if m in ends else text
+            for m, text in macro.items()
+        }
+        rows.append(Row(kind, counts, cells))
         medians = (task.medians or {}).get(kind)
         if medians is not None:
             shown = {m: numbers.value(m, medians.get(m)) for m in task.measures}
@@ -128,6 +137,49 @@ def _print_kinds(console: Console, task: Task) -> None:
         if micro != macro:
             rows.append(Row("  micro", ("", ""), micro, "dim"))
     print_measures(console, ("", "settings", "queries"), task.measures, rows)
+
+
+def _certainty(task: Task) -> Iterator[str]:
+    """What the intervals are, and what so many questions cannot tell."""
+    found = task.intervals
+    if found is None:
+        return
+    questions = numbers.plural(found.clusters, "question")
+    yield f"In brackets: {numbers.percent(found.level, 0)} intervals, {found.method}, {questions}"
+    measure = "map" if "map" in task.measures else task.measures[0]
+    widths = {
+        kind: high - low
+        for kind, means in found.means.items()
+        if measure in means
+        and None not in (low := means[measure].bca[0], high := means[measure].bca[1])
+    }
+    if found.clusters < 2:
+        yield "One question says nothing about others: there is no interval."
+    elif widths and found.clusters < _FEW:
+        kind, width = max(widths.items(), key=lambda x: x[1])
+        yield (
+            f"So few questions leave much open: {kind} {numbers.label(measure)} is known to about "
+            f"\N{PLUS-MINUS SIGN}{numbers.value(measure, width / 2)}"
+        )
+
+
+def _bounds(task: Task) -> Iterator[str]:
+    """The best possible recall in the pool of all languages, and what chance gives."""
+    by_relevant = sorted(int(m) for m in task.rank_distance_by_golds)
+    pool = max([s.pool for s in task.settings if s.kind == "multi"], default=0)
+    cutoffs = [int(x.partition("@")[2]) for x in task.measures if x.startswith("recall@")]
+    for k in cutoffs:
+        if not pool or not any(m > k for m in by_relevant):
+            continue
+        best = [f"{numbers.value('recall', min(1, k / m))}" for m in by_relevant]
+        ways = ", ".join(
+            f"{x} with {m}" if len(best) > 1 else x for m, x in zip(by_relevant, best, strict=True)
+        )
+        several = (
+            f" with {by_relevant[0]} relevant passages" if len(best) == 1 else " relevant passages"
+        )
+        yield (f"Multi R@{k}: at most {ways}{several}, chance {numbers.value('recall', k / pool)}")
+    yield from _rank_distance_notes(task)
 
 
 def _rank_distance_notes(task: Task) -> list[str]:
@@ -174,28 +226,8 @@ def _speed(task: Task) -> str | None:
     return ", ".join(parts)
 
 
-def _print_intervals(console: Console, found: Intervals, measures: Sequence[str]) -> None:
-    """The ends of each macro mean's interval, bias-corrected and accelerated."""
-    console.print()
-    console.print(
-        f"{numbers.percent(found.level, 0)} intervals of the means, {found.method}",
-        style="bold",
-    )
-    rows = [
-        Row(
-            kind,
-            (),
-            {m: " - ".join(numbers.value(m, end) for end in x.bca) for m, x in means.items()},
-        )
-        for kind, means in found.means.items()
-    ]
-    print_measures(console, ("",), measures, rows)
-
-
 def _print_details(console: Console, task: Task) -> None:
     measures = task.measures
-    if task.intervals is not None:
-        _print_intervals(console, task.intervals, measures)
     measure = "map" if "map" in measures else measures[0]
     pairs = {
         (s.query_language, s.passage_language): s.scores.get(measure)
@@ -216,12 +248,7 @@ def _print_details(console: Console, task: Task) -> None:
     multi = [s for s in task.settings if s.kind == "multi"]
     if multi:
         _print_settings(console, "multi: one pool of all languages", multi, measures)
-    macro = task.means["multi"].macro if "multi" in task.means else {}
-    further = {m: numbers.value(m, x) for m, x in macro.items() if m not in measures}
-    if further:
-        console.print()
-        console.print("multi: language bias", style="bold")
-        print_measures(console, ("",), list(further), [Row("multi", (), further)])
+    _print_bias(console, task)
     shares = task.top_languages.share
     if multi and shares:
         console.print()
@@ -233,6 +260,37 @@ def _print_details(console: Console, task: Task) -> None:
         query_languages = [x for x in task.languages if x in shares]
         passage_languages = [x for x in task.languages if x in shares[query_languages[0]]]
         print_matrix(console, query_languages, passage_languages, percent, lambda x: f"{x:.1f}")
+
+
+def _print_bias(console: Console, task: Task) -> None:
+    """The bias measures of multi: which direction is better, and what no preference would give."""
+    from harness.metrics import better_of, neutral_of
+
+    macro = task.means["multi"].macro if "multi" in task.means else {}
+    further = [m for m in macro if m not in task.measures]
+    if not further:
+        return
+    relevant = {int(m) for m in task.rank_distance_by_golds}
+    pools = {s.pool for s in task.settings if s.kind == "multi"}
+    one = len(relevant) == 1 and len(pools) == 1
+    rows = []
+    for m in further:
+        neutral = neutral_of(m, min(relevant), min(pools)) if one else None
+        rows.append(
+            (
+                numbers.label(m),
+                numbers.value(m, macro[m]),
+                "" if neutral is None else numbers.value(m, neutral),
+                better_of(m) or "neither",
+                m,
+            )
+        )
+    console.print()
+    console.print("multi: language bias", style="bold")
+    headers = ("", "multi", "neutral", "better", "--measure")
+    print_grid(console, Grid("", headers, rows, align="lrrll"))
+    note = "Neutral: without preference for a language; rank distances: by chance. See docs/bias.md"
+    console.print(note, style="dim")
 
 
 def _print_settings(

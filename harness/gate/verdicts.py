@@ -124,7 +124,7 @@ def _verdict(
 ) -> tuple[Verdict, str]:
     """The verdict on one value, and why."""
     (worse, better), (limit, margin) = adjusted, bounds
-    what = "change" if rule.direction == "same" else "drop"
+    what = {"same": "change", "higher": "drop", "lower": "rise"}[rule.direction]
     if drop.size != drop.size:
         return "missing", "no question has a value in both records"
     size, most = amount(drop.size), amount(limit)

@@ -25,6 +25,7 @@ __all__ = [
     "RelevantRanks",
     "better_of",
     "families",
+    "neutral_of",
     "parse_measure",
     "parse_measures",
 ]
@@ -113,6 +114,21 @@ def better_of(name: str) -> Better | None:
         return parse_measure(name).better
     except UsageError:
         return None
+
+
+def neutral_of(name: str, relevant: int, pool: int) -> float | None:
+    """A measure's value without preference for a language; ``None`` where it has none.
+
+    Args:
+        name: of the measure.
+        relevant: number of a query's relevant passages, one per language.
+        pool: number of passages.
+    """
+    try:
+        neutral = parse_measure(name).family.neutral
+    except UsageError:
+        return None
+    return None if neutral is None else neutral(relevant, pool)
 
 
 def parse_measures(names: Iterable[str]) -> tuple[Measure, ...]:

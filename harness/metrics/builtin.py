@@ -113,6 +113,11 @@ def _peer_refusal(relevant: RelevantRanks) -> str | None:
     return peer_refusal(relevant.indptr, languages, n_languages, grades=relevant.grades)
 
 
+def _equal_share(relevant: int, _: int) -> float:
+    """The share of one language if all that have a relevant passage are equal."""
+    return 1 / relevant
+
+
 def _at(
     base: str,
     label: str,
@@ -133,10 +138,17 @@ def _own(
     label: str,
     function: Callable[[IntArray, IntArray, IntArray, IntArray], FloatArray],
     better: Better | None,
+    neutral: Callable[[int, int], float] | None = None,
 ) -> Family:
     """A measure that compares the query's language with the others, without cutoff."""
     return Family(
-        base, label, lambda g, _: function(*_languages(g)), better, "none", MULTI, LANGUAGES
+        base,
+        label,
+        lambda g, _: function(*_languages(g)),
+        better,
+        kinds=MULTI,
+        needs=LANGUAGES,
+        neutral=neutral,
     )
 
 
@@ -181,6 +193,7 @@ BIAS: tuple[Family, ...] = (
         lambda g, _: bias.rank_distance(g.ranks, g.indptr),
         better="lower",
         kinds=MULTI,
+        neutral=lambda m, n: float(bias.expected_rank_distance(m, n)),
     ),
     Family(
         "scaled_rank_distance",
@@ -189,6 +202,7 @@ BIAS: tuple[Family, ...] = (
         better="lower",
         kinds=MULTI,
         needs=("pool_size",),
+        neutral=lambda m, _: (m - 1) / (m + 1),
     ),
     Family("max_rank", "Max rank", lambda g, _: bias.max_rank(g.ranks, g.indptr), better="lower"),
     Family(
@@ -199,8 +213,8 @@ BIAS: tuple[Family, ...] = (
         needs=("pool_size",),
     ),
     _at("complete", "Complete", bias.complete),
-    _own("own_language_first", "Own language first", bias.own_language_first, None),
-    _own("own_language_pairs", "Own language ahead", bias.own_language_pairs, None),
+    _own("own_language_first", "Own language first", bias.own_language_first, None, _equal_share),
+    _own("own_language_pairs", "Own language ahead", bias.own_language_pairs, None, lambda *_: 0.5),
     _top("top_right_own", "Top right, own language", 0, None),
     _top("top_right_other", "Top right, other language", 1, None),
     _top("top_wrong_own", "Top wrong, own language", 2, "lower"),
@@ -227,6 +241,7 @@ BIAS: tuple[Family, ...] = (
         "mAP change without own",
         bias.average_precision_change_without_own,
         None,
+        lambda *_: 0.0,
     ),
     Family(
         "other_language_recall",
@@ -244,6 +259,7 @@ BIAS: tuple[Family, ...] = (
         cutoff="required",
         kinds=MULTI,
         needs=("top_k_languages", "query_languages", "n_languages"),
+        neutral=_equal_share,
     ),
     Family(
         "rank_fairness",
@@ -252,6 +268,7 @@ BIAS: tuple[Family, ...] = (
         cutoff="required",
         kinds=MULTI,
         needs=("top_k_languages", "relevant_languages", "n_languages"),
+        neutral=lambda *_: 1.0,
     ),
     Family(
         "mean_rank_correlation",

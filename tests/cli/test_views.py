@@ -170,28 +170,77 @@ def test_rank_distance_is_shown_with_its_best_and_chance_values() -> None:
     assert ", chance" not in printed(document(measures=["map"], rank_distance_by_golds={}))
 
 
-def test_intervals_stand_below_in_detail() -> None:
+def intervals(clusters: int = 1190) -> dict[str, Any]:
     def ends(low: float, high: float) -> dict[str, Any]:
         return {"percentile": [0.0, 1.0], "bca": [low, high], "standard_error": 0.01}
 
-    found = {
+    return {
         "method": "cluster bootstrap over question ids",
         "level": 0.95,
         "resamples": 10_000,
         "seed": 1,
-        "clusters": 1190,
+        "clusters": clusters,
         "means": {
             "mono": dict.fromkeys(MEASURES[:-1], ends(0.7421, 0.77391)),
+            "cross": dict.fromkeys(MEASURES[:-1], ends(0.45, 0.55)),
             "multi": dict.fromkeys(MEASURES, ends(0.4, 0.6))
             | {"rank_distance": ends(1200.04, 1300.06)},
         },
         "languages": {},
     }
-    text = printed(document(intervals=found), verbose=True)
-    assert "95% intervals of the means, cluster bootstrap over question ids" in text
-    assert re.search(r"^mAP +0\.7421 - 0\.7739  0\.4000 - 0\.6000$", text, re.MULTILINE)
-    assert re.search(r"^Rank distance +-  1200\.0 - 1300\.1$", text, re.MULTILINE)
-    assert "intervals" not in printed(document(intervals=found))
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_intervals_stand_beside_the_means_or_below_where_there_is_no_room(width: int) -> None:
+    text = printed(document(intervals=intervals()), width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "95% intervals, cluster bootstrap over question ids, 1,190 questions" in text
+    if width == 80:
+        mean = (
+            r"^mAP +0\.7581 +0\.5000 +0\.5000\n"
+            r" +\[0\.7421, 0\.7739\]  \[0\.4500, 0\.5500\] +\[0\.4000, 0\.6000\]$"
+        )
+        assert re.search(mean, text, re.MULTILINE)
+    else:
+        assert "0.7581 [0.7421, 0.7739]" in text and "1234.6 [1200.0, 1300.1]" in text
+    assert "[" not in printed(document())
+
+
+@pytest.mark.parametrize(
+    ("questions", "words"),
+    [
+        (1190, None),
+        (24, "multi mAP is known to about ±0.1000"),
+        (1, "One question says nothing about others"),
+    ],
+)
+def test_few_questions_are_said_to_leave_much_open(questions: int, words: str | None) -> None:
+    text = " ".join(printed(document(intervals=intervals(questions))).split())
+    assert ("known to" in text or "One question" in text) == (words is not None)
+    assert words is None or words in text
+
+
+def test_the_best_recall_of_the_pool_is_said() -> None:
+    # Of eleven relevant passages, one fits on the first rank and ten in the top ten.
+    text = printed(document())
+    assert "Multi R@1: at most 0.0909 with 11 relevant passages, chance 0.0001\n" in text
+    assert "Multi R@10: at most 0.9091 with 11 relevant passages, chance 0.0008\n" in text
+    several = printed(document(rank_distance_by_golds={"1": 0.0, "2": 3.0}))
+    assert "Multi R@1: at most 1.0000 with 1, 0.5000 with 2 relevant passages" in several
+    assert "R@10: at most" not in several
+
+
+def test_bias_measures_have_a_direction_and_a_neutral_value() -> None:
+    record = document()
+    macro = record["tasks"][0]["means"]["multi"]["macro"]
+    macro |= {"own_language_first": 0.6, "own_language_pairs": 0.7, "top_wrong_own": 0.2}
+    text = printed(record, verbose=True)
+    for row in (
+        r"Own language first +0\.6000 +0\.0909 +neither +own_language_first",
+        r"Own language ahead +0\.7000 +0\.5000 +neither +own_language_pairs",
+        r"Top wrong, own language +0\.2000 +lower +top_wrong_own",
+    ):
+        assert re.search(f"^{row}$", text, re.MULTILINE)
 
 
 def test_what_the_run_took() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from rich.console import Console
 from rich.text import Text
@@ -31,6 +33,8 @@ _STYLES = {
 }
 _HEADERS = ("", "baseline", "candidate", "difference", "let\nthrough", "p\n(Holm)", "verdict")
 _ALL_WELL = ("pass", "improvement")
+_NAMED = 3
+"""Up to this many languages are named beside a verdict in a terminal."""
 
 
 def headline(found: Gate) -> str:
@@ -86,11 +90,40 @@ def print_gate(console: Console, found: Gate, *, verbose: bool = False) -> None:
         console.print(title, soft_wrap=True)
         shown = [c for c in outcome.cells if verbose or c.verdict not in _ALL_WELL]
         if shown:
-            print_grid(console, _grid(found, shown))
+            print_grid(console, _grid(found, shown, verbose=verbose))
             for line in _reasons(found, shown):
                 console.print(line, style="dim", soft_wrap=True)
+    following = list(_next_steps(found))
+    if following:
+        console.print()
+        console.print("What next", style="bold")
+        for line in following:
+            console.print(f"  {line}", soft_wrap=True)
     console.print()
     console.print(_legend(found), style="dim")
+
+
+def _next_steps(found: Gate) -> Iterator[str]:
+    """What to do about a verdict that is no pass."""
+    baseline, candidate = (
+        shlex.quote(x.where) if x.where else x_name
+        for x, x_name in ((found.baseline, "BASELINE"), (found.candidate, "CANDIDATE"))
+    )
+    failing = found.regressions or [c for _, c in found.cells("inconclusive") if c.counts]
+    if failing:
+        measure = failing[0].measure
+        yield f"questions that changed most: harness compare {baseline} {candidate} " + (
+            f"--measure {measure} --flips 10"
+        )
+    if found.verdict == "regression":
+        yield f"a change that is meant: harness baseline set {candidate} --name NAME"
+        yield "a limit that is too strict: max_drop in gate.toml, see docs/gate.md"
+    elif found.verdict == "inconclusive":
+        yield "more evidence: more questions (no --sample, all languages, more tasks)"
+        yield 'a doubt that may pass: inconclusive = "allow" in the rule, see docs/gate.md'
+    elif found.verdict == "missing":
+        yield "score the candidate on the baseline's tasks: harness gate --model NAME"
+        yield "a rule that may be absent: required = false in gate.toml, see docs/gate.md"
 
 
 def to_markdown(found: Gate, *, limit: int = COMMENT_LIMIT, rest: str | None = None) -> str:
@@ -208,12 +241,15 @@ def _line(check: CheckResult, first: Sequence[str]) -> Line:
     return Line(cells, "strong" if check.verdict == "regression" and check.counts else "")
 
 
-def _grid(found: Gate, cells: Sequence[CheckResult]) -> Grid:
+def _grid(found: Gate, cells: Sequence[CheckResult], *, verbose: bool) -> Grid:
     """For a terminal: baseline above candidate, so that the verdict fits."""
     rows = []
     for check in cells:
         line = _line(check, _first(found, check))
         name, baseline, candidate, *rest = line.items
+        if not verbose and len(check.through) > _NAMED:
+            named = replace(check, through=check.through[:_NAMED])
+            rest[-1] = Item(f"{verdict_of(named)} and {len(check.through) - _NAMED} more")
         both = Item(f"{baseline.text}\n{candidate.text}")
         rows.append(Line([name, both, *rest], line.style))
     headers = ("", "\n".join(_HEADERS[1:3]), *_HEADERS[3:])
@@ -221,8 +257,9 @@ def _grid(found: Gate, cells: Sequence[CheckResult]) -> Grid:
 
 
 def _reasons(found: Gate, cells: Sequence[CheckResult]) -> Iterator[str]:
+    """Why a value is in doubt; for a regression the table has every number of the reason."""
     for check in cells:
-        if check.verdict not in _ALL_WELL:
+        if check.verdict in ("inconclusive", "missing"):
             yield f"{_first(found, check)[0]}: {check.reason}"
 
 
