@@ -147,12 +147,11 @@ def _certainty(task: Task) -> Iterator[str]:
     questions = numbers.plural(found.clusters, "question")
     yield f"In brackets: {numbers.percent(found.level, 0)} intervals, {found.method}, {questions}"
     measure = "map" if "map" in task.measures else task.measures[0]
-    widths = {
-        kind: high - low
-        for kind, means in found.means.items()
-        if measure in means
-        and None not in (low := means[measure].bca[0], high := means[measure].bca[1])
-    }
+    widths = {}
+    for kind, means in found.means.items():
+        low, high = means[measure].bca if measure in means else (None, None)
+        if low is not None and high is not None:
+            widths[kind] = high - low
     if found.clusters < 2:
         yield "One question says nothing about others: there is no interval."
     elif widths and found.clusters < _FEW:
