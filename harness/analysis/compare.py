@@ -99,8 +99,14 @@ class Against:
     record: int
     difference: float
     low: float
-    """Lower end of the difference's 95 % BCa interval."""
+    """Lower end of the difference's 95 % BCa interval, which counts this comparison alone."""
     high: float
+    corrected_level: float
+    """Coverage at which Holm's correction tests this difference: 1 - alpha over the comparisons
+    that remain when it is its turn."""
+    corrected_low: float
+    """Lower end of the BCa interval with that coverage; NaN if the resamples are too few for it."""
+    corrected_high: float
     standard_error: float
     p_value: float
     """Paired permutation of questions, two-sided, not corrected."""
@@ -413,13 +419,27 @@ def _values(
 
 
 def _bootstrap(
-    rows: PerQuery, values: FloatArray, resamples: int, seed: int
-) -> tuple[FloatArray, FloatArray]:
-    """BCa intervals (M, 2) and standard errors (M,) of the macro means of ``values`` (R, M)."""
-    macro = cluster_bootstrap(values, **rows.levels, seed=seed, resamples=resamples).macro
+    rows: PerQuery,
+    values: FloatArray,
+    resamples: int,
+    seed: int,
+    levels: FloatArray | None = None,
+) -> tuple[FloatArray, FloatArray, FloatArray | None]:
+    """BCa intervals (M, 2) and standard errors (M,) of the macro means of ``values`` (R, M).
+
+    With ``levels`` (M,), also the intervals of these coverages.
+    """
+    found = cluster_bootstrap(
+        values, **rows.levels, seed=seed, resamples=resamples, macro_levels=levels
+    )
+    macro = found.macro
     questions = np.array([len(np.unique(rows.question[~np.isnan(x)])) for x in values.T])
     ends = np.array([macro.interval((m,), n) for m, n in enumerate(questions)])
-    return ends.reshape(-1, 2), np.where(questions < 2, np.nan, macro.standard_error)
+    corrected = found.macro_at
+    if corrected is not None:
+        corrected = np.where(questions[:, None] < 2, np.nan, corrected)
+    errors = np.where(questions < 2, np.nan, macro.standard_error)
+    return ends.reshape(-1, 2), errors, corrected
 
 
 def _compared(
@@ -435,7 +455,10 @@ def _compared(
     against: list[list[Against]] = [[] for _ in paired.measures]
     for k in range(1, len(paired.values)):
         change = paired.values[k] - paired.values[0]
-        ends, errors = _bootstrap(rows, change, resamples, seed)
+        pair = tests.pairs.index((0, k))
+        levels = 1 - tests.levels[number][pair]
+        ends, errors, corrected = _bootstrap(rows, change, resamples, seed, levels)
+        assert corrected is not None
         detectable = smallest_detectable_difference(errors, alpha=ALPHA / tests.comparisons)
         swapped = paired_permutation_test(
             paired.values[k],
@@ -444,7 +467,6 @@ def _compared(
             seed=seed,
             resamples=resamples,
         )
-        pair = tests.pairs.index((0, k))
         for m in range(len(paired.measures)):
             difference = float(tests.differences[number][pair, m])
             adjusted = float(tests.adjusted[number][pair, m])
@@ -454,6 +476,9 @@ def _compared(
                     difference=difference,
                     low=float(ends[m, 0]),
                     high=float(ends[m, 1]),
+                    corrected_level=float(levels[m]),
+                    corrected_low=float(corrected[m, 0]),
+                    corrected_high=float(corrected[m, 1]),
                     standard_error=float(errors[m]),
                     p_value=float(tests.p_values[number][pair, m]),
                     adjusted=adjusted,

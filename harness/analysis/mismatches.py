@@ -16,7 +16,13 @@ _SAME = ("data_digest", "text", "languages", "kinds", "partial")
 # Of a task: worth mentioning, but the shared numbers mean the same.
 _TOLD = ("task_digest", "dimensions", "measures")
 _MODEL = ("name", "kind", "similarity", "fingerprint", "prompts", "languages", "parameters")
-_DIGESTS = ("data_digest", "task_digest", "fingerprint", "whole")
+_TRAINING = (
+    "recipe", "alpha", "cross_batches", "base", "teacher", "languages", "pairs", "steps", "seed",
+    "manifest_sha256",
+)  # fmt: skip
+_DIGESTS = ("data_digest", "task_digest", "fingerprint", "whole", "manifest_sha256")
+_LISTED = 12
+"""Lists up to this length are written out, longer ones if only their lengths would be equal."""
 _DIGITS = 12
 """Characters of a digest shown in a message."""
 
@@ -93,6 +99,10 @@ def other_differences(documents: Sequence[Contents], tasks: Sequence[str]) -> li
         if field == "prompts":  # treat an empty prompt as none
             values = [{role: x for role, x in value.items() if x} for value in values]
         found += _differing(None, field, values)
+    trained = [x.get("training") for x in models]
+    if any(trained):
+        for field in _TRAINING:
+            found += _differing(None, f"training {field}", [(x or {}).get(field) for x in trained])
     for title, tables in (
         ("option ", [d.options.to_dict() for d in documents]),
         ("", [d.environment.packages for d in documents]),
@@ -117,8 +127,8 @@ def _differing(task: str | None, field: str, values: Sequence[Any]) -> list[Diff
     if all(x == values[0] for x in values):
         return []
     written = [_written(field, x) for x in values]
-    if len(set(written)) == 1:  # digests that share their first digits
-        written = [str(x) for x in values]
+    if len(set(written)) == 1:  # digests that share their first digits, lists of one length
+        written = [" ".join(map(str, x)) if isinstance(x, list) else str(x) for x in values]
     return [Differing(task, field.replace("_", " "), tuple(written))]
 
 
@@ -140,5 +150,5 @@ def _written(field: str, value: Any) -> str:
         )
         return ("part of it: " if field == "partial" else "") + " and ".join(parts)
     if isinstance(value, list):
-        return " ".join(map(str, value))
-    return str(value)[:_DIGITS] if field in _DIGESTS else str(value)
+        return f"{len(value)} of them" if len(value) > _LISTED else " ".join(map(str, value))
+    return str(value)[:_DIGITS] if field.endswith(_DIGESTS) else str(value)

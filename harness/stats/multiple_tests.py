@@ -29,6 +29,30 @@ def holm(p_values: ArrayLike) -> FloatArray:
     return _back(p, order, stepped)
 
 
+def holm_levels(p_values: ArrayLike, alpha: float = ALPHA) -> FloatArray:
+    """Return the level at which Holm's procedure tests each comparison.
+
+    It is alpha over the number of comparisons that remain: all but those with smaller p-values,
+    and, from the first that is not significant on, all but the significant ones. An interval of
+    coverage 1 - level agrees with the corrected verdict, but for what the interval and the test
+    differ in.
+
+    Args:
+        p_values: any shape; NaN marks a comparison that was not made.
+        alpha: of the whole family.
+
+    Returns:
+        Same shape, NaN where ``p_values`` is.
+    """
+    p, order = _ascending(p_values)
+    significant = int((holm(p) <= alpha).sum())
+    ascending = p.ravel()[order]
+    smaller = np.minimum(np.searchsorted(ascending, ascending, "left"), significant)
+    found = np.full(p.size, np.nan)
+    found[order] = alpha / np.maximum(len(order) - smaller, 1)
+    return found.reshape(p.shape)
+
+
 def benjamini_hochberg(p_values: ArrayLike) -> FloatArray:
     """Adjust p-values so that the expected share of false findings stays below alpha.
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.stats.means import question_shares
-from harness.stats.multiple_tests import ALPHA, holm, rank_spans, tie_groups
+from harness.stats.multiple_tests import ALPHA, holm, holm_levels, rank_spans, tie_groups
 from harness.stats.per_query import Paired
 from harness.stats.ragged import FloatArray
 from harness.stats.resampling import paired_permutation_test
@@ -35,6 +35,8 @@ class PairwiseTests:
     p_values: tuple[FloatArray, ...]
     adjusted: tuple[FloatArray, ...]
     """Holm over all pairs, measures and kinds."""
+    levels: tuple[FloatArray, ...]
+    """Level at which Holm tests each (:func:`harness.stats.multiple_tests.holm_levels`)."""
     smallest: tuple[float, ...]
     """Per kind: the smallest p-value that its permutations can give."""
     comparisons: int
@@ -74,14 +76,18 @@ def paired_tests(kinds: Sequence[Paired], resamples: int, seed: int) -> Pairwise
         differences.append(found.macro.value.reshape(len(pairs), -1))
         p_values.append(found.macro.p_value.reshape(len(pairs), -1))
         smallest.append(2 / found.resamples if found.exact else 1 / (found.resamples + 1))
-    flat = holm(np.concatenate([x.ravel() for x in p_values]))
+    together = np.concatenate([x.ravel() for x in p_values])
     ends = np.cumsum([x.size for x in p_values])[:-1]
-    adjusted = [x.reshape(len(pairs), -1) for x in np.split(flat, ends)]
+    adjusted, levels = (
+        tuple(x.reshape(len(pairs), -1) for x in np.split(flat, ends))
+        for flat in (holm(together), holm_levels(together))
+    )
     return PairwiseTests(
         pairs=pairs,
         differences=tuple(differences),
         p_values=tuple(p_values),
-        adjusted=tuple(adjusted),
+        adjusted=adjusted,
+        levels=levels,
         smallest=tuple(smallest),
         comparisons=comparisons,
         permutations=permutations,

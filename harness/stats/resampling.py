@@ -31,6 +31,8 @@ LEVEL = 0.95
 _BLOCK_BYTES = 32 << 20
 _COPIES = 8  # of a block's statistics at a time, about
 _COLUMNS = 64
+_LEAST_BEYOND = 2
+"""Resamples that must be expected beyond an end for an interval to mean anything."""
 _NORMAL = NormalDist()
 
 _ROUNDING = 1e-12
@@ -73,6 +75,8 @@ class Bootstrap:
     resamples: int
     level: float
     seed: int
+    macro_at: FloatArray | None = None
+    """``(M, 2)``: BCa intervals of the macro means, each at its own of ``macro_levels``."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,7 @@ def cluster_bootstrap(
     parents: IntArray | None = None,
     resamples: int = RESAMPLES,
     level: float = LEVEL,
+    macro_levels: FloatArray | None = None,
 ) -> Bootstrap:
     """Resample whole clusters and return intervals for macro and group means.
 
@@ -130,6 +135,8 @@ def cluster_bootstrap(
         parents: the parent of each group, ``(L,)``, from 0: the query language of each setting.
         resamples: B, number of resamples.
         level: coverage of the intervals.
+        macro_levels: also intervals of the macro means with these coverages, ``(M,)``; NaN where
+            fewer than two resamples are expected beyond an end.
 
     Returns:
         Means with intervals; a mean without a defined value is NaN with a NaN interval, and so is
@@ -150,8 +157,13 @@ def cluster_bootstrap(
         table.sums.sum(axis=0) - table.sums, table.counts.sum(axis=0) - table.counts
     )
     found = _intervals(value, draws, without, level)
+    macro_at = None
+    if macro_levels is not None:
+        last = slice(len(value) - table.measures, None)
+        macro_at = _intervals(value[last], draws[:, last], without[:, last], macro_levels)[3]
+        macro_at[(1 - macro_levels) / 2 * resamples < _LEAST_BEYOND] = np.nan
     if n < 2:
-        for part in found[1:]:
+        for part in (*found[1:], *(() if macro_at is None else (macro_at,))):
             part[...] = np.nan
     of_groups, of_parents, macro = zip(*(table.split(x) for x in found), strict=True)
     return Bootstrap(
@@ -162,6 +174,7 @@ def cluster_bootstrap(
         resamples=resamples,
         level=level,
         seed=seed,
+        macro_at=macro_at,
     )
 
 
@@ -367,16 +380,16 @@ def _parts(columns: int) -> Iterator[slice]:
 
 
 def _intervals(
-    value: FloatArray, draws: FloatArray, without: FloatArray, level: float
+    value: FloatArray, draws: FloatArray, without: FloatArray, level: float | FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Value, standard error, percentile and BCa interval of each column.
 
-    ``draws`` is ``(B, columns)``, ``without`` (``(C, columns)``) the jackknife.
+    ``draws`` is ``(B, columns)``, ``without`` (``(C, columns)``) the jackknife, ``level`` one
+    number or one per column.
     """
     spread, defined = np.empty(len(value)), np.empty(len(value), np.int64)
     percentile, bca = np.full((2, len(value), 2), np.nan)
-    tails = ((1 - level) / 2, (1 + level) / 2)
-    normal_tails = [_NORMAL.inv_cdf(t) for t in tails]
+    levels = np.broadcast_to(np.asarray(level, dtype=np.float64), value.shape)
     # Acceleration: skewness of the clusters' influence (Efron and Tibshirani 1993, eq. 14.15).
     influence = np.nan_to_num(mean_along(without, 0) - without)
     acceleration = np.nan_to_num(
@@ -389,6 +402,8 @@ def _intervals(
         defined[part] = len(some) - np.isnan(some).sum(axis=0)
     for j in np.flatnonzero(defined):
         column = np.sort(draws[:, j])[: defined[j]]  # NaN last
+        tails = ((1 - float(levels[j])) / 2, (1 + float(levels[j])) / 2)
+        normal_tails = [_NORMAL.inv_cdf(t) for t in tails]
         percentile[j] = [_quantile(column, x) for x in tails]
         # Draws equal to the value count half: otherwise few distinct values would shift the
         # interval.

@@ -23,6 +23,7 @@ from harness.analysis.mismatches import letters
 from harness.cli.views.comparison import to_markdown
 from harness.errors import RecordError, UsageError
 from harness.evaluation.record import Record
+from harness.stats.multiple_tests import holm_levels
 
 # Three questions, two languages: what each number must be, by hand.
 BEFORE = {"mono/en": [1.0, 0.5, 0.0], "mono/de": [0.5, 0.5, 0.5]}
@@ -183,6 +184,25 @@ def test_detectable_difference_is_of_the_corrected_test(first: Record, second: R
     x = only(compare([first, second]), "cross").against[0]
     assert x.standard_error > 0
     assert x.detectable == pytest.approx(factor * x.standard_error)
+
+
+def test_corrected_intervals_have_the_level_of_holm_s_test(first: Record, second: Record) -> None:
+    found = compare([first, second])
+    every = [one.against[0] for k in found.tasks[0].kinds for one in k.measures]
+    levels = sorted(1 - x.corrected_level for x in every)
+    assert levels[0] == pytest.approx(0.05 / found.comparisons)
+    for x in every:
+        if x.corrected_low == x.corrected_low:
+            assert x.corrected_low <= x.low and x.high <= x.corrected_high
+    significant = sum(x.adjusted <= 0.05 for x in every)
+    assert levels[-1] <= 0.05 / (found.comparisons - significant) + 1e-12
+
+
+def test_holm_s_levels_by_hand() -> None:
+    # Four comparisons: .001 at .05/4 and .01 at .05/3 are significant, .03 at .05/2 is not, and
+    # what follows is tested at the level at which the procedure stopped.
+    levels = holm_levels([0.03, 0.001, 0.4, 0.01, np.nan])
+    assert levels == pytest.approx([0.025, 0.0125, 0.025, 0.05 / 3, np.nan], nan_ok=True)
 
 
 def test_three_records_have_ranks_and_tie_groups(tmp_path: Path) -> None:

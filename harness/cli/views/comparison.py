@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
 from harness.analysis.compare import (
+    Against,
     Comparison,
     KindComparison,
     LanguageComparison,
@@ -20,7 +24,7 @@ from harness.console.markdown import escaped
 from harness.console.markdown import rows as markdown_rows
 from harness.console.matrices import print_matrix
 from harness.console.numbers import p_value, percent, signed
-from harness.console.tables import Grid, Item, Line
+from harness.console.tables import Grid, Item, Line, ends, one_line
 from harness.console.terminal import print_grid
 from harness.evaluation.partial import partial
 
@@ -32,9 +36,15 @@ def print_comparison(console: Console, found: Comparison, *, verbose: bool = Fal
         for mismatch in found.mismatches:
             console.print(f"  {mismatch}", style="yellow")
         console.print()
+    names = _names(found, console.width)
     for line in _records(found):
         console.print(line, soft_wrap=True)
+    for title, grid in in_short(found, _names(found)):
+        console.print()
+        console.print(title, style="bold", soft_wrap=True)
+        print_grid(console, grid)
     if found.differing:
+        console.print()
         console.print("Differences between the records")
         for fact in found.differing:
             console.print(f"  {_shortened(fact)}")
@@ -44,19 +54,7 @@ def print_comparison(console: Console, found: Comparison, *, verbose: bool = Fal
         if task.partial:
             console.print(f"PARTIAL: {partial(task.partial)}", style="bold yellow")
         for kind in task.kinds:
-            console.print()
-            console.print(f"{kind.kind}: {_kind_facts(kind)}", style="bold")
-            print_grid(console, _measures(found, kind))
-            for title, grid in _languages(found, kind):
-                console.print()
-                console.print(title)
-                print_grid(console, grid)
-            if verbose:
-                _print_pairs(console, found, kind)
-            for title, grid in _flips(found, kind):
-                console.print()
-                console.print(title)
-                print_grid(console, grid)
+            _print_kind(console, found, kind, names, verbose=verbose)
         if task.texts_note:
             console.print(task.texts_note, style="dim", soft_wrap=True)
     console.print()
@@ -64,9 +62,36 @@ def print_comparison(console: Console, found: Comparison, *, verbose: bool = Fal
         console.print(line, style="dim")
 
 
+def _print_kind(
+    console: Console,
+    found: Comparison,
+    kind: KindComparison,
+    names: Sequence[str],
+    *,
+    verbose: bool,
+) -> None:
+    """The measures of one kind of setting, and where their differences come from."""
+    console.print()
+    console.print(f"{kind.kind}: {_kind_facts(kind)}", style="bold")
+    print_grid(console, _measures(found, kind, names))
+    for line in _disagreements(found, kind, names):
+        console.print(line, style="dim")
+    for title, grid in _languages(found, kind, names):
+        console.print()
+        console.print(title)
+        print_grid(console, grid)
+    if verbose:
+        _print_pairs(console, found, kind, names)
+    for title, grid in _flips(found, kind, names):
+        console.print()
+        console.print(title)
+        print_grid(console, grid)
+
+
 def to_markdown(found: Comparison) -> str:
     """``found`` as one Markdown page."""
     lines: list[str] = []
+    names = _names(found)
     if found.note:
         lines += [f"**{escaped(found.note)}**", ""]
         lines += [*(f"- {escaped(str(x))}" for x in found.mismatches), ""]
@@ -76,19 +101,109 @@ def to_markdown(found: Comparison) -> str:
             "- Differences between the records",
             *(f"  - {escaped(_shortened(x))}" for x in found.differing),
         ]
+    for title, grid in in_short(found, names):
+        lines += ["", f"## {escaped(title)}", "", *markdown_rows(grid)]
     for task in found.tasks:
         lines += ["", f"## {escaped(task.title + _task_facts(task))}"]
         if task.partial:
             lines += ["", f"**PARTIAL: {escaped(partial(task.partial))}**"]
         for kind in task.kinds:
             lines += ["", f"### {kind.kind}: {_kind_facts(kind)}", ""]
-            lines += markdown_rows(_measures(found, kind))
-            for title, grid in (*_languages(found, kind), *_flips(found, kind)):
+            lines += markdown_rows(_measures(found, kind, names, corrected=True))
+            for title, grid in (*_languages(found, kind, names), *_flips(found, kind, names)):
                 lines += ["", escaped(title), "", *markdown_rows(grid)]
         if task.texts_note:
             lines += ["", escaped(task.texts_note)]
     lines += ["", *(f"- {escaped(x)}" for x in _legend(found))]
     return "\n".join(lines) + "\n"
+
+
+_ROOM = 68
+"""Columns of the widest usual table of two records without their names."""
+_RANKS = 6
+"""Columns of the ranks, which only three or more records have."""
+
+
+def _names(found: Comparison, width: int | None = None) -> list[str]:
+    """What the records are called in tables: where they differ and fit, models or folders.
+
+    Otherwise they have letters.
+    A model's name is cut to what is behind its last slash where that is still distinct.
+    """
+    letters = [x.letter for x in found.records]
+    whole = [one_line(x.model) for x in found.records]
+    short = [x.rstrip("/").rpartition("/")[2] for x in whole]
+    folders = [one_line(Path(x.folder).name) if x.folder else x.letter for x in found.records]
+    names = next((x for x in (short, whole, folders) if len(set(x)) == len(x)), letters)
+    if width is not None:
+        room = width - _ROOM - (_RANKS if len(names) > 2 else 0)
+        if max(map(cell_len, names)) > room:
+            return letters
+    return names
+
+
+def in_short(found: Comparison, names: Sequence[str]) -> Iterator[tuple[str, Grid]]:
+    """In how many measures each record is better or worse than the baseline, kind by kind."""
+    for k in range(1, len(found.records)):
+        rows, counts = [], Counter[str]()
+        several = len(found.tasks) > 1
+        for task in found.tasks:
+            for kind in task.kinds:
+                by: dict[str, list[str]] = {}
+                for one in kind.measures:
+                    by.setdefault(_column(one, k), []).append(numbers.label(one.measure))
+                counts.update({x: len(y) for x, y in by.items()})
+                rows.append((f"{task.task} {kind.kind}" if several else kind.kind, by))
+        shown = [x for x in _COLUMNS if counts[x]]
+        lines: list[Line] = []
+        for name, by in rows:
+            lines.append(Line([name, *(_counted(by, x) for x in shown)]))
+        if len(rows) > 1:
+            lines.append(Line(["all", *(str(counts[x]) for x in shown)], "strong"))
+        title = f"In short: {names[k]} against {names[0]}, by number of measures"
+        yield title, Grid("", ("", *shown), lines, align="l" + "w" * len(shown))
+
+
+_COLUMNS = ("better", "worse", "no difference shown", "higher", "lower", "undefined")
+
+
+def _column(one: MeasureComparison, k: int) -> str:
+    return one.against[k - 1].verdict
+
+
+def _counted(by: Mapping[str, Sequence[str]], verdict: str) -> str:
+    """``2: mAP, R@1``; the measures are named unless all have this verdict."""
+    here = by.get(verdict, [])
+    if not here or len(by) == 1:
+        return str(len(here))
+    return f"{len(here)}: {', '.join(here)}"
+
+
+def _disagreements(found: Comparison, kind: KindComparison, names: Sequence[str]) -> Iterator[str]:
+    """Where a difference's own interval says otherwise than its verdict, and why."""
+    for one in kind.measures:
+        for x in one.against:
+            shown = x.adjusted <= found.alpha
+            apart = x.low > 0 or x.high < 0
+            if x.low != x.low or apart == shown:
+                continue
+            name = f"{numbers.label(one.measure)}, {names[x.record]}"
+            corrected = numbers.interval(
+                one.measure, x.corrected_low, x.corrected_high, differences=True
+            )
+            if shown:
+                yield f"{name}: the interval includes 0, the test of swapped questions does not."
+            elif corrected is None:
+                yield (
+                    f"{name}: the interval leaves out 0, but counts one comparison; the verdict "
+                    f"counts {found.comparisons}."
+                )
+            else:
+                level = f"{100 * x.corrected_level:.4g}%"
+                yield (
+                    f"{name}: the interval leaves out 0, but counts one comparison; corrected as "
+                    f"the verdict is ({level}), it is [{', '.join(corrected)}]."
+                )
 
 
 def _records(found: Comparison) -> Iterator[str]:
@@ -115,31 +230,36 @@ def _kind_facts(kind: KindComparison) -> str:
     return f"{settings}, {queries} of {numbers.plural(kind.questions, 'question')}"
 
 
-def _measures(found: Comparison, kind: KindComparison) -> Grid:
-    """Every measure, a row per record."""
-    first = found.records[0].letter
+def _measures(
+    found: Comparison, kind: KindComparison, names: Sequence[str], *, corrected: bool = False
+) -> Grid:
+    """Every measure, a row per record; ``corrected`` adds the intervals that the verdicts have."""
+    ranks = len(found.records) > 2
     headers = (
         "",
         "mean",
-        f"difference\nto {first}",
+        f"difference\nto {names[0]}",
+        *(["corrected interval"] if corrected else []),
         "p\n(Holm)",
         "could\ndetect",
-        "rank",
+        *(["rank"] if ranks else []),
         "verdict",
     )
     rows: list[Line] = []
     for one in kind.measures:
         name = numbers.label(one.measure)
-        tied = ", ".join(" = ".join(found.records[i].letter for i in run) for run in one.ties)
-        rows += _sides(found, one, f"{name}   tie: {tied}" if tied else name)
-    return Grid("", headers, rows, align="lrrrrrw")
+        tied = ", ".join(" = ".join(names[i] for i in run) for run in one.ties)
+        rows += _sides(found, one, f"{name}   tie: {tied}" if tied else name, names, corrected)
+    return Grid("", headers, rows, align="l" + "r" * (len(headers) - 2) + "w")
 
 
-def _sides(found: Comparison, one: MeasureComparison, group: str) -> list[Line]:
+def _sides(
+    found: Comparison, one: MeasureComparison, group: str, names: Sequence[str], corrected: bool
+) -> list[Line]:
     lines = []
-    for i, (side, value) in enumerate(zip(found.records, one.values, strict=True)):
+    for i, value in enumerate(one.values):
         cells: list[Item | str] = [
-            side.letter,
+            names[i],
             Item(
                 numbers.value(one.measure, value.mean),
                 interval=numbers.interval(one.measure, value.low, value.high),
@@ -152,35 +272,41 @@ def _sides(found: Comparison, one: MeasureComparison, group: str) -> list[Line]:
                     signed(one.measure, x.difference),
                     interval=numbers.interval(one.measure, x.low, x.high, differences=True),
                 ),
+                *([_corrected(one, x)] if corrected else []),
                 p_value(x.adjusted),
                 numbers.value(one.measure, x.detectable),
             ]
         else:
-            cells += ["", "", ""]
-        strong = False
-        if one.ranks:
-            best, worst = one.ranks[i]
-            strong = best == worst == 1
-            cells.append(str(best) if best == worst else f"{best}-{worst}")
-        else:
-            cells.append(numbers.UNDEFINED)
+            cells += [""] * (4 if corrected else 3)
+        best, worst = one.ranks[i] if one.ranks else (0, 0)
+        strong = best == worst == 1
+        if len(found.records) > 2:
+            rank = str(best) if best == worst else f"{best}-{worst}"
+            cells.append(rank if one.ranks else numbers.UNDEFINED)
         cells.append(one.against[i - 1].verdict if i else "")
         lines.append(Line(cells, "strong" if strong else "", group))
     return lines
+
+
+def _corrected(one: MeasureComparison, x: Against) -> str:
+    found = numbers.interval(one.measure, x.corrected_low, x.corrected_high, differences=True)
+    return "" if found is None else ends(found)
 
 
 def _lead(kind: KindComparison) -> MeasureComparison:
     return next(x for x in kind.measures if x.measure == kind.lead)
 
 
-def _languages(found: Comparison, kind: KindComparison) -> Iterator[tuple[str, Grid]]:
+def _languages(
+    found: Comparison, kind: KindComparison, names: Sequence[str]
+) -> Iterator[tuple[str, Grid]]:
     """Wins and losses of each query language, a table per record against the baseline."""
     one = _lead(kind)
-    ends = ("better", "worse") if one.better else ("higher", "lower")
-    headers = ("", "queries", ends[0], "equal", ends[1], "difference", "p\n(Holm)", "verdict")
+    more, less = ("better", "worse") if one.better else ("higher", "lower")
+    headers = ("", "queries", more, "equal", less, "difference", "p\n(Holm)", "verdict")
     for x in one.against:
         rows = [_wins(one, part) for part in x.languages]
-        letters = f"{found.records[x.record].letter} against {found.records[0].letter}"
+        letters = f"{names[x.record]} against {names[0]}"
         title = f"{kind.kind}, {numbers.label(one.measure)} by query language: {letters}"
         yield title, Grid("", headers, rows, align="lrrrrrrw")
 
@@ -199,7 +325,9 @@ def _wins(one: MeasureComparison, part: LanguageComparison) -> list[str]:
     ]
 
 
-def _print_pairs(console: Console, found: Comparison, kind: KindComparison) -> None:
+def _print_pairs(
+    console: Console, found: Comparison, kind: KindComparison, names: Sequence[str]
+) -> None:
     """The difference of each ordered pair of languages, a matrix per record."""
     one = _lead(kind)
     for x in one.against:
@@ -208,7 +336,7 @@ def _print_pairs(console: Console, found: Comparison, kind: KindComparison) -> N
         at = {(p.query_language, str(p.passage_language)): p for p in x.pairs}
         rows, columns = (list(dict.fromkeys(key[i] for key in at)) for i in (0, 1))
         cells = {k: None if p.difference != p.difference else p.difference for k, p in at.items()}
-        letters = f"{found.records[x.record].letter} minus {found.records[0].letter}"
+        letters = f"{names[x.record]} minus {names[0]}"
         console.print()
         console.print(
             f"{kind.kind}, {numbers.label(one.measure)}, {letters}: queries down, passages "
@@ -219,14 +347,16 @@ def _print_pairs(console: Console, found: Comparison, kind: KindComparison) -> N
         print_matrix(console, rows, order, cells, lambda d: signed(one.measure, d), marked)
 
 
-def _flips(found: Comparison, kind: KindComparison) -> Iterator[tuple[str, Grid]]:
+def _flips(
+    found: Comparison, kind: KindComparison, names: Sequence[str]
+) -> Iterator[tuple[str, Grid]]:
     """The questions that changed most, a table per record."""
-    first = found.records[0].letter
-    for number, side in enumerate(found.records):
+    first = names[0]
+    for number, second in enumerate(names):
         flips = [x for x in kind.flips if x.record == number]
         if not flips:
             continue
-        headers = ("question", "languages", first, side.letter, "changed in")
+        headers = ("question", "languages", first, second, "changed in")
         rows = []
         for x in flips:
             languages = x.query_language
@@ -241,7 +371,7 @@ def _flips(found: Comparison, kind: KindComparison) -> Iterator[tuple[str, Grid]
             rows.append(Line(cells, group=" ".join((x.text or "").split())))
         name = numbers.label(kind.lead)
         yield (
-            f"{kind.kind}, {name}: questions that changed most, {first} to {side.letter}",
+            f"{kind.kind}, {name}: questions that changed most, {first} to {second}",
             Grid("", headers, rows, align="ll"),
         )
 
@@ -254,7 +384,8 @@ def _legend(found: Comparison) -> Iterator[str]:
         f"({numbers.count(found.resamples)} times, seed {seed}). p: questions swapped between "
         f"two records ({times} times, or in all ways there are if fewer), Holm over "
         f"{numbers.plural(found.comparisons, 'comparison')}; a verdict needs p at most "
-        f"{found.alpha}. Could detect: the smallest true difference that {percent(found.power, 0)} "
+        f"{found.alpha}. An interval counts its comparison alone, a verdict all of them. "
+        f"Could detect: the smallest true difference that {percent(found.power, 0)} "
         f"of such data sets would show, at {found.alpha} / {numbers.count(found.comparisons)}. By "
         "language, p is Holm's over the languages of that table."
     )
