@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from harness.base import option_text
-from harness.data.task import KINDS
+from harness.data.task import KINDS, RUN_KINDS
 from harness.errors import UsageError
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -39,6 +39,8 @@ part = _read(option_text.part)
 """``3/8`` as numbers."""
 kinds = _read(lambda value: option_text.some_of(value, KINDS))
 """``mono,multi`` as a tuple."""
+run_kinds = _read(lambda value: option_text.some_of(value, RUN_KINDS))
+"""The same, where ``pairs`` can be named too."""
 _languages = _read(option_text.languages)
 numbers = _read(option_text.numbers)
 """``0,0.5,1`` as a tuple."""

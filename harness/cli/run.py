@@ -12,7 +12,6 @@ from harness.cli.options import (
     POSITIVE,
     data_dir_option,
     engine_options,
-    kinds,
     languages_option,
     limit_option,
     measures_option,
@@ -24,6 +23,7 @@ from harness.cli.options import (
     part,
     quiet_option,
     records_option,
+    run_kinds,
     sample_option,
     shard_options,
     tasks_option,
@@ -42,7 +42,12 @@ from harness.errors import UnfinishedError
 )
 @tasks_option("A task that `harness tasks` lists, or a task file ending in .toml; can be repeated.")
 @languages_option("Only these languages of the tasks")
-@click.option("--settings", callback=kinds, metavar="KINDS", help="Some of mono,cross,multi.")
+@click.option(
+    "--settings",
+    callback=run_kinds,
+    metavar="KINDS",
+    help="Some of mono,cross,multi,pairs; pairs only where named.",
+)
 @limit_option()
 @sample_option("A fixed sample of N questions, all passages.")
 @text_option

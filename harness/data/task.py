@@ -19,9 +19,12 @@ from harness.base.strict import MANY, Check, Complaints, Languages, Text, Texts,
 from harness.data.task_source import LAYOUTS, Source, SourceTable, source_from
 from harness.errors import TaskError, did_you_mean
 
-Kind = Literal["mono", "cross", "multi"]
+Kind = Literal["mono", "cross", "multi", "pairs"]
 Role = Literal["query", "passage"]
 KINDS: tuple[Kind, ...] = ("mono", "cross", "multi")
+"""The kinds that a task file can have."""
+RUN_KINDS: tuple[Kind, ...] = (*KINDS, "pairs")
+"""The kinds that a run can be restricted to: a task with ``multi`` has ``pairs`` on request."""
 
 
 class Setting(NamedTuple):
@@ -30,13 +33,14 @@ class Setting(NamedTuple):
     kind: Kind
     query_language: str
     passage_language: str | None
-    """``None`` for ``multi``: the pool of all languages."""
+    """``None`` for ``multi``: the pool of all languages. For ``pairs`` the other language of the
+    pool, which has passages in the query's language too."""
 
     @property
     def name(self) -> str:
-        """``mono/de``, ``cross/de-en``, ``multi/de``."""
-        if self.kind == "cross":
-            return f"cross/{self.query_language}-{self.passage_language}"
+        """``mono/de``, ``cross/de-en``, ``multi/de``, ``pairs/de-en``."""
+        if self.kind in ("cross", "pairs"):
+            return f"{self.kind}/{self.query_language}-{self.passage_language}"
         return f"{self.kind}/{self.query_language}"
 
 
@@ -83,7 +87,7 @@ class TaskSpec:
     ) -> tuple[Setting, ...]:
         """Settings over ``languages`` in the task's order: mono, cross (ordered pairs), multi.
 
-        Without ``kinds``: all except optional ones.
+        Without ``kinds``: all except optional ones. ``pairs`` come last, and only if named.
         """
         langs = [x for x in self.languages if languages is None or x in languages]
         chosen = [k for k in self.kinds if k not in self.optional] if kinds is None else kinds
@@ -95,6 +99,8 @@ class TaskSpec:
             found += [Setting("cross", q, p) for q in langs for p in langs if q != p]
         if "multi" in listed:
             found += [Setting("multi", x, None) for x in langs]
+        if "pairs" in chosen and "multi" in self.kinds:
+            found += [Setting("pairs", q, p) for q in langs for p in langs if q != p]
         return tuple(found)
 
     def needed_files(self, languages: Sequence[str] | None = None) -> tuple[str, ...]:
@@ -123,6 +129,9 @@ def _measure(name: str) -> str:
     return name
 
 
+_FileKind = Literal["mono", "cross", "multi"]
+
+
 @dataclass(frozen=True)
 class _TaskTable:
     name: Annotated[Text, Check(_plain_name)]
@@ -130,7 +139,7 @@ class _TaskTable:
     description: Text
     reader: Text
     languages: Languages
-    settings: Annotated[tuple[Kind, ...], *MANY]
+    settings: Annotated[tuple[_FileKind, ...], *MANY]
     text: Text
     measures: Annotated[tuple[Annotated[str, Check(_measure)], ...], *MANY]
     license: Text
@@ -139,7 +148,7 @@ class _TaskTable:
     size: Literal["small", "large"] = "small"
     default: bool = True
     citation: str = ""
-    optional: Annotated[tuple[Kind, ...], *MANY] = ()
+    optional: Annotated[tuple[_FileKind, ...], *MANY] = ()
 
 
 def read_task(path: str | Path, *, text: str | None = None) -> TaskSpec:

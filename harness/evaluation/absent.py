@@ -61,7 +61,9 @@ def with_absent(
 
 def _searched(prepared: Prepared, language: str) -> frozenset[str]:
     """The passage languages that the queries of a language are scored on."""
-    own = [s.passage_language for s in prepared.settings if s.query_language == language]
+    settings = [s for s in prepared.settings if s.query_language == language]
+    own = [s.passage_language for s in settings]
+    own += [s.query_language for s in settings if s.kind == "pairs"]
     return frozenset(prepared.pool.languages if None in own else filter(None, own))
 
 

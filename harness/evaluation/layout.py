@@ -13,7 +13,7 @@ from harness.data.task import Role, Setting, TaskSpec, default_tasks, find_task
 from harness.data.task_data import TaskData
 from harness.errors import UsageError
 from harness.evaluation.options import RunOptions
-from harness.metrics import BIAS_SUITE, INTRUSION_SUITE, Measure, parse_measures
+from harness.metrics import BIAS_SUITE, INTRUSION_SUITE, PAIR_SUITE, Measure, parse_measures
 
 
 class RewrittenQueries(NamedTuple):
@@ -103,6 +103,7 @@ def prepare(
         for s in chosen
         if s.query_language in data.queries
         and (s.passage_language is None or s.passage_language in sides)
+        and (s.kind != "pairs" or s.query_language in sides)
     )
     if not settings:
         kinds = ", ".join(options.settings or spec.kinds)
@@ -113,6 +114,13 @@ def prepare(
     shown = parse_measures(options.measures or spec.measures)
     pooled = options.bias and len(sides) > 1 and any(s.kind == "multi" for s in settings)
     suite = parse_measures(INTRUSION_SUITE if data.corpora else BIAS_SUITE) if pooled else ()
+    if any(s.kind == "pairs" for s in settings):
+        if options.rerank:
+            raise UsageError(
+                "--settings pairs takes the ranks of single passages from the pool of all "
+                "languages, and --rerank changes them in the top k alone; leave one out"
+            )
+        suite += parse_measures(PAIR_SUITE)
     query_languages = [x for x in data.languages if any(s.query_language == x for s in settings)]
     return Prepared(
         data=data,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict, get_args, get_origin, get_type_hints
 
 from harness.base import option_text
-from harness.data.task import KINDS, Kind
+from harness.data.task import RUN_KINDS, Kind
 from harness.errors import UsageError, did_you_mean
 from harness.models.base import Backend, Dtype, ModelOptions
 from harness.vectors.corpus_store import PASSAGES
@@ -23,7 +23,7 @@ class RunOptions:
     languages: tuple[str, ...] | None = None
     """Only these languages of the tasks."""
     settings: tuple[Kind, ...] | None = None
-    """Kinds of setting: mono, cross, multi; ``None``: all of the task's."""
+    """Kinds of setting: mono, cross, multi, pairs; ``None``: all of the task's, without pairs."""
     limit: int | None = None
     """Number of questions, the first ones of every language; all passages stay."""
     sample: int | None = None
@@ -136,7 +136,7 @@ class Settings(TypedDict, total=False):
 
 _READERS: Mapping[str, Callable[[Any], Any]] = {
     "languages": option_text.languages,
-    "settings": lambda value: option_text.some_of(value, KINDS),
+    "settings": lambda value: option_text.some_of(value, RUN_KINDS),
     "measures": option_text.words,
     "treatments": lambda value: (value,) if isinstance(value, str) else tuple(value),
     "memory": option_text.size,

@@ -312,13 +312,14 @@ class Setting(Fields):
     """One retrieval run: the queries of one language against one pool."""
 
     setting: str
-    """mono/de, cross/de-en, multi/de."""
+    """mono/de, cross/de-en, multi/de, pairs/de-en."""
     kind: Kind
     """Kind of setting."""
     query_language: str
     """Language of the queries."""
     passage_language: str | None
-    """Language of the pool; null for the pool of all languages."""
+    """Language of the pool; null for the pool of all languages; for pairs the language beside the
+    query's."""
     queries: Count
     """Queries scored: those with a relevant passage in the pool."""
     pool: Count

@@ -231,7 +231,7 @@ def _print_details(console: Console, task: Task) -> None:
     pairs = {
         (s.query_language, s.passage_language): s.scores.get(measure)
         for s in task.settings
-        if s.passage_language is not None
+        if s.kind in ("mono", "cross") and s.passage_language is not None
     }
     query_languages = [x for x in task.languages if any(at[0] == x for at in pairs)]
     passage_languages = [x for x in task.languages if any(at[1] == x for at in pairs)]
@@ -259,6 +259,32 @@ def _print_details(console: Console, task: Task) -> None:
         query_languages = [x for x in task.languages if x in shares]
         passage_languages = [x for x in task.languages if x in shares[query_languages[0]]]
         print_matrix(console, query_languages, passage_languages, percent, lambda x: f"{x:.1f}")
+    _print_pair_pools(console, task)
+
+
+def _print_pair_pools(console: Console, task: Task) -> None:
+    """How often the other language of a pool of two wins: which language draws a model in."""
+    first = {
+        (s.query_language, s.passage_language): 100 * (1 - x)
+        for s in task.settings
+        if s.kind == "pairs"
+        and s.passage_language is not None
+        and (x := s.scores.get("own_language_first")) is not None
+    }
+    if not first:
+        return
+    console.print()
+    console.print(
+        "pairs: share of queries whose best relevant passage is in the other language, %",
+        style="bold",
+    )
+    queries = [x for x in task.languages if any(at[0] == x for at in first)]
+    others = [x for x in task.languages if any(at[1] == x for at in first)]
+    mean = "mean"
+    for y in others:
+        of = [first[x, y] for x in queries if (x, y) in first]
+        first[mean, y] = sum(of) / len(of)
+    print_matrix(console, [*queries, mean], others, first, lambda x: f"{x:.1f}")
 
 
 def _print_bias(console: Console, task: Task) -> None:

@@ -13,7 +13,7 @@ from harness.data.pool import Pool
 from harness.data.task import Setting
 from harness.errors import UsageError
 from harness.metrics import Measure
-from harness.metrics.ranks import RelevantRanks
+from harness.metrics.ranks import NEVER, RelevantRanks
 from harness.search.results import SearchResult
 from harness.stats.means import MacroMean, group_means
 from harness.stats.per_query import PerQuery
@@ -101,6 +101,46 @@ def _rows_by_kind(
             )
         part = _LanguageRows(setting[pick[first]].astype(np.int32), queries_here, relevant)
         parts.append((kinds[-1], part))
+    return parts
+
+
+def _pair_rows(
+    found: SearchResult, pool: Pool, index: Mapping[Setting, int], query_language: int
+) -> list[tuple[str, _LanguageRows]]:
+    """One language's relevant passages in the pools of its language and one other.
+
+    No search is needed: a passage's rank among two languages is 1 plus the number of passages of
+    these languages ranked above it.
+    """
+    if found.language not in pool.languages:
+        return []
+    own = pool.languages.index(found.language)
+    queries = len(found.relevant.questions)
+    owner = np.repeat(np.arange(queries), np.diff(found.relevant.indptr))
+    # Those that the corpus lacks have no place in any pool.
+    never = found.pool_rank >= NEVER
+    parts: list[tuple[str, _LanguageRows]] = []
+    for i, other in enumerate(pool.languages):
+        setting = index.get(Setting("pairs", found.language, other))
+        if setting is None:
+            continue
+        pick = np.flatnonzero(np.isin(found.relevant_language, (own, i)))
+        if not len(pick):
+            continue
+        above = found.ranked_above[pick][:, [own, i]].sum(1, dtype=np.int64)
+        row = owner[pick]
+        first = np.concatenate([[0], np.flatnonzero(row[1:] != row[:-1]) + 1])
+        relevant = RelevantRanks(
+            ranks=np.where(never[pick], NEVER, 1 + above),
+            indptr=np.append(first, len(row)).astype(np.int64),
+            grades=found.relevant.grades[pick],
+            pool_size=int(pool.sizes[[own, i]].sum()),
+            relevant_languages=found.relevant_language[pick].astype(np.int64),
+            query_languages=np.full(len(first), query_language, np.int64),
+            n_languages=max(len(pool.languages), query_language + 1),
+        )
+        settings = np.full(len(first), setting, np.int32)
+        parts.append(("pairs", _LanguageRows(settings, row[first], relevant)))
     return parts
 
 
@@ -201,7 +241,8 @@ def per_query(
         known = None
         if judged_depth and qrels is not None:
             known = _Judged.among(ranks.relevant.questions, qrels, pool, judged_depth)
-        for kind, part in _rows_by_kind(ranks, pool, index, place, own, deepest, known):
+        rows_of = _rows_by_kind(ranks, pool, index, place, own, deepest, known)
+        for kind, part in [*rows_of, *_pair_rows(ranks, pool, index, place)]:
             columns["setting"].append(part.kind_settings)
             columns["question"].append(numbers[part.row_query])
             columns["relevant"].append(np.diff(part.relevant.indptr).astype(np.int32))

@@ -98,7 +98,7 @@ def _block_tops(prepared: Prepared, depth: int) -> dict[str, dict[str, int]]:
     """Query language -> passage language -> depth of the top k within that language."""
     tops: dict[str, dict[str, int]] = {}
     for s in prepared.settings:
-        if s.passage_language is not None and depth:
+        if s.kind in ("mono", "cross") and s.passage_language is not None and depth:
             tops.setdefault(s.query_language, {})[s.passage_language] = depth
     return tops
 
@@ -252,10 +252,12 @@ def search_shards(
     searches: dict[str, set[str]] = {x: set() for x in prepared.relevant}
     for s in prepared.settings:
         searches[s.query_language] |= (
-            set(shards) if s.passage_language is None else {s.passage_language}
+            {s.passage_language}
+            if s.kind in ("mono", "cross") and s.passage_language is not None
+            else set(shards)
         )
     top, tops = _depths(prepared, options, depth)
-    pooled = {s.query_language for s in prepared.settings if s.passage_language is None}
+    pooled = {s.query_language for s in prepared.settings if s.kind in ("multi", "pairs")}
     sizes = np.array([sum(map(len, held)) for held in shards.values()])
     if balance:
         rounds = dict.fromkeys(shards, max(depth, rounds_in(sizes, top)))

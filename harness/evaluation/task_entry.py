@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
+from harness.data.task import Setting
 from harness.evaluation.absent import with_absent
 from harness.evaluation.corpus_run import corpus_entry
 from harness.evaluation.encode_stage import TaskRun, is_dense
@@ -84,6 +86,14 @@ def measure(run: TaskRun, searched: Searched, options: RunOptions) -> Scored:
     }, table
 
 
+def _pool_languages(setting: Setting, languages: Iterable[str]) -> Iterable[str]:
+    """The languages of a setting's passages, of the task's ``languages``."""
+    if setting.passage_language is None:
+        return languages
+    both = setting.kind == "pairs"
+    return (setting.query_language,) * both + (setting.passage_language,)
+
+
 def entry_of(described: dict[str, Any], scored: Scored) -> Scored:
     """Both parts of the record's entry, and the table."""
     return finite({**described, **scored[0]}), scored[1]
@@ -118,7 +128,7 @@ def score(prepared: Prepared, searched: Searched) -> tuple[PerQuery, dict[str, A
                 "query_language": s.query_language,
                 "passage_language": s.passage_language,
                 "queries": int(queries[i]),
-                "pool": pool_size.get(s.passage_language or "", sum(pool_size.values())),
+                "pool": sum(pool_size[x] for x in _pool_languages(s, pool_size)),
                 "scores": {
                     m.name: means[m.name][i] for m in prepared.measures if s.kind in m.kinds
                 },

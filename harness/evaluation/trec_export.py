@@ -70,7 +70,8 @@ class TrecExport:
     def write(self, found: SearchResult) -> None:
         """Write the settings of one query language; its top k must be ``depth`` deep."""
         for setting in self.prepared.settings:
-            if setting.query_language != found.language:
+            # No ranking of a pool of two languages is kept, only the ranks in it.
+            if setting.query_language != found.language or setting.kind == "pairs":
                 continue
             judged = qrels_of(self.prepared, setting)
             if not judged:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from harness.data.task import Kind
+from harness.data.task import KINDS, Kind
 from harness.errors import UsageError
 from harness.metrics import bias, exposure, intrusion, retrieval
 from harness.metrics.measure import Better, Family
@@ -16,6 +16,9 @@ from harness.stats.ragged import FloatArray, IntArray
 T = TypeVar("T")
 
 MULTI: tuple[Kind, ...] = ("multi",)
+POOLED: tuple[Kind, ...] = ("multi", "pairs")
+"""Pools with passages in the query's language and in others; of those of two languages no top k is
+kept."""
 LANGUAGES = ("relevant_languages", "query_languages")
 
 
@@ -146,7 +149,7 @@ def _own(
         label,
         lambda g, _: function(*_languages(g)),
         better,
-        kinds=MULTI,
+        kinds=POOLED,
         needs=LANGUAGES,
         neutral=neutral,
     )
@@ -168,6 +171,7 @@ RETRIEVAL: tuple[Family, ...] = (
         lambda g, k: retrieval.judged(_top_k(g.top_k_judged, _have(k)), _have(k)),
         better=None,
         cutoff="required",
+        kinds=KINDS,
         needs=("top_k_judged",),
     ),
     Family(
@@ -192,7 +196,7 @@ BIAS: tuple[Family, ...] = (
         "Rank distance",
         lambda g, _: bias.rank_distance(g.ranks, g.indptr),
         better="lower",
-        kinds=MULTI,
+        kinds=POOLED,
         neutral=lambda m, n: float(bias.expected_rank_distance(m, n)),
     ),
     Family(
@@ -200,7 +204,7 @@ BIAS: tuple[Family, ...] = (
         "Scaled rank distance",
         _scaled_rank_distance,
         better="lower",
-        kinds=MULTI,
+        kinds=POOLED,
         needs=("pool_size",),
         neutral=lambda m, _: (m - 1) / (m + 1),
     ),
@@ -351,3 +355,12 @@ INTRUSION_SUITE: tuple[str, ...] = (
     "top_wrong_other",
 )
 """The ones it has instead if questions are answered in their own language only."""
+
+PAIR_SUITE: tuple[str, ...] = (
+    "own_language_first",
+    "own_language_pairs",
+    "rank_distance",
+    "max_rank",
+    "complete@10",
+)
+"""What a record of pair pools has in addition."""

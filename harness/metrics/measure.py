@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from harness.data.task import KINDS, Kind
+from harness.data.task import RUN_KINDS, Kind
 from harness.errors import UsageError
 from harness.metrics.ranks import RelevantRanks
 from harness.stats.ragged import FloatArray
@@ -29,7 +29,7 @@ class Family:
     better: Better | None = "higher"
     """``None`` if neither direction is better (a share of languages, say)."""
     cutoff: Literal["required", "optional", "none"] = "none"
-    kinds: tuple[Kind, ...] = KINDS
+    kinds: tuple[Kind, ...] = RUN_KINDS
     """The kinds of setting it is defined for."""
     needs: tuple[str, ...] = ()
     """Fields of :class:`RelevantRanks` beyond ranks and indptr that must not be ``None``."""

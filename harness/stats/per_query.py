@@ -15,7 +15,7 @@ from typing import Any, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.task import KINDS, Kind, Setting
+from harness.data.task import RUN_KINDS, Kind, Setting
 from harness.stats.ragged import FloatArray
 
 FACTS = (
@@ -115,7 +115,7 @@ class PerQuery:
     def by_kind(self) -> dict[Kind, PerQuery]:
         """The rows of each kind that has any, with the settings and questions of these rows."""
         found: dict[Kind, PerQuery] = {}
-        for kind in KINDS:
+        for kind in RUN_KINDS:
             rows = np.array([s.kind == kind for s in self.settings], bool)[self.setting]
             if rows.any():
                 found[kind] = self.take(rows)

@@ -46,7 +46,7 @@ def test_a_measure_tells_what_it_is() -> None:
     assert (measure.name, measure.base, measure.cutoff) == ("ndcg@10", "ndcg", 10)
     assert (measure.label, measure.better) == ("nDCG@10", "higher")
     assert parse_measure("rank_distance").better == "lower"
-    assert parse_measure("rank_distance").kinds == ("multi",)
+    assert parse_measure("rank_distance").kinds == ("multi", "pairs")
     assert parse_measure("ndcg@10") == measure
 
 
