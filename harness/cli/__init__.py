@@ -25,6 +25,7 @@ from harness.cli.compare import compare
 from harness.cli.data import data
 from harness.cli.export import export
 from harness.cli.gate import gate
+from harness.cli.help_sections import write_commands
 from harness.cli.imports import import_
 from harness.cli.inspect import models, show, tasks
 from harness.cli.noise import noise
@@ -42,6 +43,18 @@ from harness.errors import HarnessError
 
 EPILOG = "HARNESS_DEBUG=1 shows the traceback of an error."
 
+SECTIONS = {
+    "Score": "run score show plan",
+    "Compare": "compare breakdown noise verify",
+    "Gate": "gate baseline",
+    "Boards": "board card import export",
+    "Train": "train study pairs translate overlap",
+    "Data and models": "tasks models data store",
+}
+"""The commands by what they are for."""
+_WIDEST = 100
+"""Columns of a help text in a wider terminal."""
+
 
 class _Harness(click.Group):
     """Shows errors that a user can fix as one sentence; others are bugs and keep a traceback."""
@@ -49,6 +62,10 @@ class _Harness(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.obj = ["harness", *args]  # the command line, for the record
         return super().parse_args(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands in sections."""
+        write_commands(self, ctx, formatter, SECTIONS)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -111,7 +128,11 @@ def _abandon_stdout_if_broken() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-@click.group(cls=_Harness, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Harness,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": _WIDEST},
+)
 @click.version_option(package_name="polyglot-harness", prog_name="harness")
 def main() -> None:
     """Score encoders on multilingual retrieval: within, across and over many languages.

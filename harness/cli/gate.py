@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.help_sections import SectionedCommand
 from harness.cli.options import (
     PATH,
     POSITIVE,
@@ -35,7 +36,20 @@ _BUG = 70
 """Exit code of a bug (EX_SOFTWARE): 1 means a regression, never a traceback."""
 
 
-@click.command(short_help="Fail if a candidate is worse than a baseline.")
+_SECTIONS = {
+    "What is compared": "baseline policy tasks",
+    "Instead of a record: a model to score": "model sample query_prompt passage_prompt batch_size "
+    "dtype device max_length data_dir offline no_store output",
+    "Baselines": "update_baseline folder",
+    "Output": "json_file markdown_file junit_file details_url github verbose quiet",
+}
+
+
+@click.command(
+    cls=SectionedCommand,
+    sections=_SECTIONS,
+    short_help="Fail if a candidate is worse than a baseline.",
+)
 @click.argument("candidate", required=False, type=PATH, metavar="[CANDIDATE]")
 @click.option(
     "--baseline",
@@ -48,21 +62,21 @@ _BUG = 70
     "--model", metavar="NAME", help="Instead of CANDIDATE: a model, scored as the baseline was."
 )
 @tasks_option("A task of the baseline; can be repeated. Default: all of them.")
-@sample_option("With --model: a fixed sample of N questions, all passages.")
-@click.option("--query-prompt", metavar="TEXT", help="With --model, as `harness run` takes it.")
-@click.option("--passage-prompt", metavar="TEXT", help="With --model: texts per batch.")
-@click.option("--batch-size", type=POSITIVE, metavar="N", help="With --model: texts per batch.")
+@sample_option("A fixed sample of N questions, all passages.")
+@click.option("--query-prompt", metavar="TEXT", help="Put before each query.")
+@click.option("--passage-prompt", metavar="TEXT", help="Put before each passage.")
+@click.option("--batch-size", type=POSITIVE, metavar="N", help="Texts per batch.")
 @click.option(
     "--dtype",
     type=click.Choice(["float32", "bfloat16", "float16"]),
-    help="With --model: number format.",
+    help="Number format the model computes with.",
 )
-@click.option("--device", metavar="NAME", help="With --model: cpu, cuda, cuda:1, mps.")
-@click.option("--max-length", type=POSITIVE, metavar="N", help="With --model: texts per batch.")
+@click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps.")
+@click.option("--max-length", type=POSITIVE, metavar="N", help="Maximum tokens of a text.")
 @data_dir_option
 @offline_option
 @click.option("--no-store", is_flag=True, help="Neither read nor keep vectors.")
-@records_option("With --model: folder for the candidate's record.")
+@records_option("Folder for the candidate's record.")
 @click.option(
     "--update-baseline",
     is_flag=True,

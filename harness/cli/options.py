@@ -154,8 +154,8 @@ def together(*options: Decorator) -> Decorator:
 
 
 model_options = together(
-    click.option("--query-prompt", metavar="TEXT", help="Put before each query."),
-    click.option("--passage-prompt", metavar="TEXT", help="Put before each passage."),
+    click.option("--query-prompt", metavar="TEXT", help="Text put before each query."),
+    click.option("--passage-prompt", metavar="TEXT", help="Text put before each passage."),
     click.option("--batch-size", type=POSITIVE, metavar="N", help="Texts per batch."),
     click.option(
         "--batch-tokens",
@@ -173,7 +173,7 @@ model_options = together(
     click.option(
         "--backend-file",
         metavar="NAME",
-        help="Which of several exports: onnx/model_O3.onnx.",
+        help="File of the --backend, if the model has several: onnx/model_O3.onnx.",
     ),
     click.option(
         "--compile", is_flag=True, help="Compile the model with torch first; takes a minute."
@@ -191,7 +191,9 @@ model_options = together(
         metavar="URL",
         help="Endpoint of http:NAME, as http://localhost:8000/v1.",
     ),
-    click.option("--concurrency", type=POSITIVE, metavar="N", help="Concurrent requests to it."),
+    click.option(
+        "--concurrency", type=POSITIVE, metavar="N", help="Concurrent requests to the endpoint."
+    ),
     click.option("--max-length", type=POSITIVE, metavar="N", help="Maximum tokens of a text."),
 )
 """Options of a model."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from harness.cli.help_sections import SectionedCommand
 from harness.cli.options import (
     data_dir_option,
     engine_options,
@@ -19,8 +20,20 @@ from harness.cli.options import (
     text_option,
 )
 
+_SECTIONS = {
+    "What is estimated": "model task languages text sample",
+    "The model": "query_prompt passage_prompt max_length batch_size batch_tokens dtype device "
+    "backend backend_file compile base_url concurrency",
+    "Workers, vectors and memory": "engine workers shard_size store_dtype memory",
+    "Data and output": "data_dir offline quiet",
+}
 
-@click.command(short_help="Estimate the cost of a large task from a short sample.")
+
+@click.command(
+    cls=SectionedCommand,
+    sections=_SECTIONS,
+    short_help="Estimate the cost of a large task from a short sample.",
+)
 @click.option("--model", default="default", metavar="NAME", help="As `harness run` takes it.")
 @click.option("--task", required=True, metavar="NAME|FILE", help="As `harness run` takes it.")
 @languages_option("Only these languages of the task")

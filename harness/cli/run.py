@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from harness.cli.help_sections import SectionedCommand
 from harness.cli.options import (
     FOLDER,
     POSITIVE,
@@ -32,8 +33,19 @@ from harness.cli.options import (
 )
 from harness.errors import UnfinishedError
 
+_SECTIONS = {
+    "What is scored": "model tasks languages settings limit sample text measures",
+    "The model": "query_prompt passage_prompt max_length batch_size batch_tokens dtype device "
+    "backend backend_file compile base_url concurrency",
+    "Steps around the model": "translate_queries into expand_queries expand_url treatments sweep "
+    "rerank rerank_top",
+    "Results": "name output trec trec_depth resamples dry_run verbose quiet",
+    "Data and stored vectors": "data_dir offline no_store store_dtype",
+    "Large tasks, and memory": "corpus engine workers shard shard_size streamed memory top_k",
+}
 
-@click.command(short_help="Score a model on tasks.")
+
+@click.command(cls=SectionedCommand, sections=_SECTIONS, short_help="Score a model on tasks.")
 @click.option(
     "--model",
     metavar="NAME",
@@ -69,14 +81,18 @@ from harness.errors import UnfinishedError
     help="Translate queries first: transformers:NAME, ctranslate2:FOLDER or command:COMMAND.",
 )
 @click.option(
-    "--into", default="en", show_default=True, metavar="CODE", help="Language to translate into."
+    "--into",
+    default="en",
+    show_default=True,
+    metavar="CODE",
+    help="Language of --translate-queries.",
 )
 @click.option(
     "--expand-queries",
     metavar="WRITER",
     help="Append a passage written by a model to each query: http:NAME, or command:COMMAND.",
 )
-@click.option("--expand-url", metavar="URL", help="Its endpoint, for http:NAME.")
+@click.option("--expand-url", metavar="URL", help="Endpoint of --expand-queries http:NAME.")
 @click.option(
     "--treatment",
     "treatments",
@@ -102,7 +118,7 @@ from harness.errors import UnfinishedError
     default=100,
     show_default=True,
     metavar="N",
-    help="Number of top passages it reranks.",
+    help="Passages of each ranking that --rerank scores.",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
 @offline_option
@@ -145,7 +161,7 @@ from harness.errors import UnfinishedError
     metavar="N",
     help="Bootstrap resamples for the intervals; 0 for none.",
 )
-@verbose_option("Also print intervals, the bias suite and the language x language matrix.")
+@verbose_option("Also print the bias measures and the language x language matrix.")
 @quiet_option("Print nothing but the record's path.")
 @click.pass_obj
 def run(

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from harness.cli.help_sections import SectionedCommand
 from harness.cli.options import (
     FOLDER,
     data_dir_option,
@@ -37,7 +38,11 @@ _OPTIONS: tuple[tuple[str, dict[str, Any], str], ...] = (
         _choice("uniform", "size", "temperature"),
         "Sampling of languages.  [uniform]",
     ),
-    ("--language-temperature", _NUMBER, "Languages by size ** (1/T).  [3.33]"),
+    (
+        "--language-temperature",
+        _NUMBER,
+        "T of --language-draw temperature: languages by size ** (1/T).  [3.33]",
+    ),
     (
         "--epoch",
         _choice("once", "drawn"),
@@ -46,22 +51,26 @@ _OPTIONS: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("--skip-unusable", {"is_flag": True, "default": None}, "Skip rows the recipe cannot use."),
     ("--holdout", _NUMBER, "Share of the data for validation, without validation files.  [0.05]"),
     ("--batch-size", _COUNT, "Pairs per batch.  [100]"),
-    ("--accumulation", _COUNT, "Batches per step.  [1]"),
+    ("--accumulation", _COUNT, "Batches per step of the optimiser.  [1]"),
     ("--cache-batch", _COUNT, "Gradient caching: texts encoded at once.  [none]"),
     ("--epochs", _NUMBER, "Passes over the data.  [3]"),
-    ("--steps", _COUNT, "Steps, instead of epochs."),
+    ("--steps", _COUNT, "Steps of the optimiser, instead of --epochs."),
     ("--learning-rate", _NUMBER, "Learning rate of AdamW.  [3e-5]"),
     ("--weight-decay", _NUMBER, "Weight decay of AdamW.  [0.01]"),
     ("--warmup", _NUMBER, "Warm-up, as a share of the steps.  [0.1]"),
     ("--schedule", _choice("linear", "cosine", "constant"), "Learning rate schedule.  [linear]"),
     ("--max-grad-norm", _NUMBER, "Gradient clipping norm.  [1]"),
     ("--temperature", _NUMBER, "Temperature of the InfoNCE loss.  [0.05]"),
-    ("--teacher", {"metavar": "NAME"}, "Any encoder, of English texts (mimo)."),
-    ("--distillation", _NUMBER, "Weight of the term beside InfoNCE.  [lakda 0.5, mimo 0.8]"),
-    ("--alignment", _NUMBER, "Share of the steps that are stage 1 (mimo).  [0.5]"),
+    ("--teacher", {"metavar": "NAME"}, "Encoder of English texts to learn from (mimo)."),
+    (
+        "--distillation",
+        _NUMBER,
+        "Weight of the distillation loss beside InfoNCE.  [lakda 0.5, mimo 0.8]",
+    ),
+    ("--alignment", _NUMBER, "Share of the steps that align with the teacher first (mimo).  [0.5]"),
     ("--hard-negatives", _COUNT, "Hard negatives used per pair.  [1]"),
-    ("--query-prompt", _TEXT, "Put before each query.  ['Query: '; me5-small: its own]"),
-    ("--passage-prompt", _TEXT, "Put before each passage.  ['Passage: '; me5-small: its own]"),
+    ("--query-prompt", _TEXT, "Text put before each query.  ['Query: '; me5-small: its own]"),
+    ("--passage-prompt", _TEXT, "Text put before each passage.  ['Passage: '; me5-small: its own]"),
     ("--max-length", _COUNT, "Maximum tokens of a text in training.  [256]"),
     (
         "--precision",
@@ -86,7 +95,25 @@ def _recipe_options(command: Any) -> Any:
     return command
 
 
-@click.command(short_help="Train a model on hybrid batches, or on the baselines' batches.")
+_SECTIONS = {
+    "What is trained, on what": "recipe base data validation languages output",
+    "Batches": "alpha cross_batches language_draw language_temperature epoch skip_unusable "
+    "batch_size accumulation cache_batch hard_negatives",
+    "Recipes with a teacher": "teacher distillation alignment",
+    "Optimisation": "epochs steps learning_rate weight_decay warmup schedule max_grad_norm "
+    "temperature precision freeze seed",
+    "Texts": "query_prompt passage_prompt max_length",
+    "Validation": "holdout evaluate_every patience log_every",
+    "Evaluation questions in the data": "tasks allow_overlap data_dir",
+    "Running": "device offline restart keep_checkpoints dry_run quiet",
+}
+
+
+@click.command(
+    cls=SectionedCommand,
+    sections=_SECTIONS,
+    short_help="Train a model on hybrid batches, or on the baselines' batches.",
+)
 @click.option(
     "--recipe",
     metavar="NAME|FILE",
@@ -115,7 +142,9 @@ def _recipe_options(command: Any) -> Any:
 @_recipe_options
 @tasks_option("Tasks whose questions must not be in the data.  [the available small ones]")
 @click.option(
-    "--allow-overlap", is_flag=True, help="Train even if they are; the model card says so."
+    "--allow-overlap",
+    is_flag=True,
+    help="Train even if questions of a task are in the data; the model card says so.",
 )
 @data_dir_option
 @device_option

@@ -43,7 +43,9 @@ from harness.cli.options import (
 )
 @click.option("--negatives", is_flag=True, help="Translate hard negatives too.")
 @click.option("--whole", is_flag=True, help="Translate whole texts, not sentence by sentence.")
-@click.option("--beams", metavar="N", type=POSITIVE, default=1, show_default=True)
+@click.option(
+    "--beams", metavar="N", type=POSITIVE, default=1, show_default=True, help="Beams of the search."
+)
 @click.option(
     "--max-length",
     metavar="N",

@@ -19,7 +19,9 @@ from harness.errors import NotComparableError
     metavar="FOLDER",
     help="mteb's result files; default: what harness import has put into the leaderboards.",
 )
-@click.option("--as", "named", metavar="ORG/NAME", help="What the model is called there.")
+@click.option(
+    "--as", "named", metavar="ORG/NAME", help="The model's name in the published results."
+)
 @tasks_option("One of the record's; can be repeated. Default: all that are published.", "NAME")
 @click.option("--measure", metavar="NAME", help="Default: the task's first that both have.")
 @click.option("--all", "everything", is_flag=True, help="All tracked records, as one table.")

@@ -45,6 +45,12 @@ class _Rate(ProgressColumn):
         return Text(f"{speed:,.0f} {task.fields.get('unit', '')}/s", "magenta")
 
 
+_FINISHED = 6
+"""Bars of finished stages that stay in sight."""
+_UNFINISHED = 6
+"""Lines of a terminal for other bars and the prompt."""
+
+
 class Bars:
     """A :class:`harness.base.progress.Progress` that draws one bar for each stage."""
 
@@ -66,7 +72,16 @@ class Bars:
     def start(self, stage: str, total: int, unit: str) -> None:
         """A stage begins; with a total of 0 the bar shows activity, not the amount."""
         self._total = total
+        self._forget()
         self._stage = self._bars.add_task(stage, total=total or None, unit=unit)
+
+    def _forget(self) -> None:
+        """Take the oldest finished bars away, so that a study of many trials fits a terminal."""
+        finished = [x for x in self._bars.tasks if x.finished]
+        keep = min(_FINISHED, max(0, self._bars.console.height - _UNFINISHED))
+        for task in finished[: max(0, len(finished) - keep)]:
+            self._bars.remove_task(task.id)
+            self._files = {name: at for name, at in self._files.items() if at != task.id}
 
     def advance(self, done: int) -> None:
         """``done`` more units are finished."""

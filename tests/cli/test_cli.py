@@ -9,16 +9,18 @@ import re
 import resource
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 import tiny
 from click.testing import CliRunner, Result
 
 from harness.cli import main
+from harness.cli.help_sections import SectionedCommand
 from harness.data.trec import write_run
 from harness.evaluation.options import RunOptions
 from harness.models.base import ModelOptions
@@ -375,3 +377,23 @@ def test_a_full_disk_under_trec_keeps_the_record(tmp_path: Path) -> None:
     assert re.search(r"Error: \S+mono\.en\.run could not be written: File too large", result.output)
     (record,) = (tmp_path / "o").glob("*/record.json")
     assert json.loads(record.read_text())["tasks"][0]["trec"] is None
+
+
+def commands_of(group: click.Group) -> Iterator[click.Command]:
+    for command in group.commands.values():
+        yield command
+        if isinstance(command, click.Group):
+            yield from commands_of(command)
+
+
+def test_help_has_each_option_and_command_in_a_section() -> None:
+    assert "Other commands" not in harness("--help").stdout
+    sectioned = [x for x in commands_of(main) if isinstance(x, SectionedCommand)]
+    assert {"run", "gate", "train", "plan"} <= {x.name for x in sectioned}
+    for command in sectioned:
+        text = command.get_help(click.Context(command, max_content_width=80, terminal_width=80))
+        assert "Other options" not in text
+        for param in command.params:
+            if isinstance(param, click.Option) and not param.hidden:
+                assert text.count(f"\n  {min(param.opts, key=len)}") >= 1, param.name
+        assert max(map(len, text.splitlines())) <= 80

@@ -373,6 +373,22 @@ def test_bars_count_and_leave_nothing_behind() -> None:
     assert out.getvalue().endswith("\x1b[1A\x1b[2K" * 3)  # three lines, taken away again
 
 
+def test_bars_of_many_trials_fit_a_small_terminal() -> None:
+    out = io.StringIO()
+    terminal = Console(file=out, width=80, height=20, force_terminal=True, color_system=None)
+    bars = progress_bars.Bars(terminal)
+    with bars.drawn():
+        for trial in range(40):
+            for stage in ("train", "encode", "search"):
+                bars.start(f"{stage} hybrid-alpha0.25-seed{trial}", 1000, "texts")
+                assert len(bars._bars.tasks) <= 10
+                bars.finish()
+            bars.note(f"{trial}/40 hybrid-alpha0.25-seed{trial}: 12 s")
+        drawn = terminal.render_lines(bars._bars.get_renderable())
+    assert len(drawn) <= 18
+    assert all(sum(s.cell_length for s in line) <= 80 for line in drawn)
+
+
 def test_only_the_harness_s_warnings_are_shown(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
