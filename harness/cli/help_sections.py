@@ -27,7 +27,7 @@ class SectionedCommand(click.Command):
         own = {id(x) for x in self.params}
         records = {
             # click names its own option differently from version to version.
-            param.name if id(param) in own else _HELP: record
+            str(param.name) if id(param) in own else _HELP: record
             for param in self.get_params(ctx)
             if isinstance(param, click.Option)
             if (record := param.get_help_record(ctx)) is not None
@@ -39,9 +39,7 @@ class SectionedCommand(click.Command):
         _write(formatter, _REST, list(records.values()))
 
 
-def _taken(
-    records: dict[str | None, tuple[str, str]], names: Sequence[str]
-) -> list[tuple[str, str]]:
+def _taken(records: dict[str, tuple[str, str]], names: Sequence[str]) -> list[tuple[str, str]]:
     return [records.pop(name) for name in names if name in records]
 
 
