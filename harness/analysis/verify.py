@@ -384,7 +384,7 @@ def _reasons(scored: Scored, found: Verification) -> Iterable[str]:
         f"{numbers.plural(worst.queries, 'query')}"
     )
     close = task.close_comparisons
-    seen = f"; {numbers.count(close.exact)} pairs of scores here are that close" if close else ""
+    seen = f": {numbers.count(close.float64)} scores here were too close for it" if close else ""
     yield (
         "ties: here equal scores are ordered by passage id, whatever the processor; there the "
         f"last digit of a float32 product decides{seen}"
