@@ -1,24 +1,26 @@
-"""What a run would do, without doing it."""
+"""What a run would do and how long it would take, without doing it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, cast
 
 from harness.data.task import TaskSpec
 from harness.evaluation.corpus_run import unfinished
 from harness.evaluation.encode_stage import is_dense
-from harness.evaluation.layout import choose_tasks, prepare, texts_of
+from harness.evaluation.layout import Prepared, choose_tasks, prepare, texts_of
 from harness.evaluation.options import RunOptions
 from harness.models import load as load_model
-from harness.models.base import Model, for_task
+from harness.models.base import DenseModel, Model, for_task
+from harness.models.http_encoder import HttpEncoder
 from harness.vectors import encode as encoding
 from harness.vectors.store import Store
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run would do for one task, without loading the model."""
+    """What a run would do for one task."""
 
     task: str
     settings: Mapping[str, int]
@@ -27,6 +29,55 @@ class Plan:
     missing: int
     queries: int
     pool: int
+    seconds: float | None = None
+    """Estimated time of encoding the missing texts here; ``None`` if it cannot be measured, or if
+    passages are streamed (`harness plan` estimates these)."""
+
+
+class ToEncode(NamedTuple):
+    """Number of texts of a task in memory."""
+
+    distinct: int
+    missing: int
+    """Those whose vectors are not stored; 0 if the model has none."""
+
+
+def texts_to_encode(model: Model, prepared: Prepared, store: Store | None) -> ToEncode:
+    """Count a task's distinct texts, and those that a run would encode."""
+    distinct = absent = 0
+    for role, language, texts in texts_of(prepared):
+        if is_dense(model):
+            d, m = encoding.missing(model, role, language, texts, store)
+        else:
+            d, m = len(set(texts)), 0
+        distinct, absent = distinct + d, absent + m
+    return ToEncode(distinct, absent)
+
+
+_SAMPLE = 64
+"""Texts by which the time of a small task is estimated."""
+
+
+def seconds_per_text(model: DenseModel, prepared: Prepared) -> float | None:
+    """Encode a few texts of a task, spread over its languages, and return seconds per text.
+
+    The weights are loaded, and nothing is stored. ``None`` for an endpoint: its requests may cost
+    money, and its speed depends on their number.
+    """
+    if isinstance(model, HttpEncoder):
+        return None
+    parts = [x for x in texts_of(prepared) if len(x[2])]
+    counts = encoding.EncodingCounts()
+    encoded = 0
+    for number, (role, language, texts) in enumerate(parts):
+        share = max(1, _SAMPLE // len(parts))
+        chosen = list(dict.fromkeys(texts[:: max(1, len(texts) // share)][:share]))
+        if not number:  # the first call loads and compiles
+            first = encoding.EncodingCounts()
+            encoding.encode_texts(model, role, language, chosen[:1], counts=first)
+        encoding.encode_texts(model, role, language, chosen, counts=counts)
+        encoded += len(chosen)
+    return counts.seconds / encoded if encoded else None
 
 
 def plan(
@@ -43,13 +94,10 @@ def plan(
     for spec in choose_tasks(tasks, options.text):
         prepared = prepare(spec, options)
         bound = for_task(loaded, spec)
-        distinct = absent = 0
-        for role, language, texts in texts_of(prepared):
-            if is_dense(bound):
-                d, m = encoding.missing(bound, role, language, texts, store)
-            else:
-                d, m = len(set(texts)), 0
-            distinct, absent = distinct + d, absent + m
+        distinct, absent = texts_to_encode(bound, prepared, store)
+        each = None
+        if absent and is_dense(bound):
+            each = seconds_per_text(cast("DenseModel", bound), prepared)
         passages = sum(len(corpus) for corpus in prepared.data.corpora.values())
         lacking = unfinished(bound, prepared, store, options) if is_dense(bound) else 0
         kinds = [s.kind for s in prepared.settings]
@@ -61,6 +109,7 @@ def plan(
                 distinct=distinct + passages,
                 missing=absent + lacking,
                 queries=sum(len(g.questions) for g in prepared.relevant.values()),
+                seconds=None if each is None or lacking else each * absent,
                 pool=sum(prepared.data.passage_counts.values()),
             )
         )

@@ -20,6 +20,8 @@ from harness.vectors.store import StoreDtype
 class RunOptions:
     """Everything about a run that is neither the model nor the task."""
 
+    name: str | None = None
+    """What the system is called in the record; ``None``: the model's own name."""
     languages: tuple[str, ...] | None = None
     """Only these languages of the tasks."""
     settings: tuple[Kind, ...] | None = None
@@ -91,6 +93,7 @@ class Settings(TypedDict, total=False):
     Like the flags, options accept comma-separated words, sizes and parts as text.
     """
 
+    name: str | None
     languages: str | Sequence[str] | None
     settings: str | Sequence[str] | None
     limit: int | None

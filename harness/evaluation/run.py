@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import cast
 
 from harness.base.progress import Progress, Silent, Stages
+from harness.console.numbers import duration
 from harness.data.task import TaskSpec
-from harness.errors import StoreError
+from harness.errors import StoreError, UsageError
 from harness.evaluation.corpus_run import forget_begun
-from harness.evaluation.encode_stage import Searchable, TaskRun, encode, postprocess
+from harness.evaluation.dry_run import seconds_per_text, texts_to_encode
+from harness.evaluation.encode_stage import Searchable, TaskRun, encode, is_dense, postprocess
 from harness.evaluation.layout import Prepared, choose_tasks, prepare
 from harness.evaluation.options import RunOptions
 from harness.evaluation.pipeline import postprocessed, reranked
@@ -30,7 +32,7 @@ from harness.evaluation.search_stage import Searched
 from harness.evaluation.task_entry import Scored, describe, entry_of, measure
 from harness.evaluation.trec_export import Exporter
 from harness.models import load as load_model
-from harness.models.base import Model, for_task
+from harness.models.base import DenseModel, Model, for_task
 from harness.models.reranker import Reranker, load_reranker
 from harness.vectors.store import Store
 from harness.vectors.workers.engines import check_engine
@@ -64,6 +66,7 @@ def run(
     # All tasks are read before the first text is encoded, so that an error in the last one is not
     # reported hours later.
     runs = [lay_out(setup, x) for x in prepared or choose_tasks(tasks, options.text)]
+    _announce(setup, runs, by_default=tasks is None and not prepared)
     added = parse_postprocessors(options.treatments, setup.model, [r.task for r in runs])
     setup = replace(setup, postprocessors=added)
     results = [evaluate_task(setup, r) for r in runs]
@@ -79,6 +82,8 @@ def run(
 def load(model: str | object, options: RunOptions, progress: Progress) -> Setup:
     """Load what the run needs besides data; weights are read on first use."""
     check_engine(options.engine, options.shard, stored=options.store)
+    if options.name is not None and not (options.name.strip() and options.name.isprintable()):
+        raise UsageError("--name needs a name: letters that can be printed, not only spaces")
     options = replace(options, named=model if isinstance(model, str) else None)
     return Setup(
         model=load_model(model, options.model),
@@ -88,6 +93,36 @@ def load(model: str | object, options: RunOptions, progress: Progress) -> Setup:
         reranker=load_reranker(options.rerank, options.model) if options.rerank else None,
         progress=progress,
     )
+
+
+_WORTH_SAYING = 2000
+"""Texts to encode from which on a run says how long they will take."""
+
+
+def _announce(setup: Setup, runs: Sequence[TaskRun], *, by_default: bool) -> None:
+    """Say which tasks were chosen, how many texts are to be encoded, and about how long it takes.
+
+    Nothing is said, and nothing measured, where nobody listens or there is little to do.
+    """
+    note = getattr(setup.progress, "note", None)
+    if note is None:
+        return
+    if by_default:
+        names = ", ".join(r.task.spec.name for r in runs)
+        note(f"Tasks: {names} (the default ones; --task names others)")
+    counts = [
+        (r, texts_to_encode(r.model, r.task, setup.store))
+        for r in runs
+        if is_dense(r.model) and not r.task.data.corpora
+    ]
+    missing = sum(x.missing for _, x in counts)
+    if missing < _WORTH_SAYING:
+        return
+    run, _ = max(counts, key=lambda x: x[1].missing)
+    each = seconds_per_text(cast("DenseModel", run.model), run.task)
+    took = "" if each is None else f", about {duration(each * missing)}"
+    every = sum(x.distinct for _, x in counts)
+    note(f"{every:,} distinct texts, {missing:,} of them to encode{took}")
 
 
 def lay_out(setup: Setup, task: TaskSpec | Prepared) -> TaskRun:
@@ -151,6 +186,9 @@ def write(
         document = document_of(
             system, [entry for entry, _ in scored], setup.options, command, setup.store, tasks
         )
+        # The name is that of the whole; the first stage of two keeps the model's.
+        if setup.options.name is not None and system is systems[-1]:
+            document["model"]["name"] = setup.options.name
         record = Record(document, {str(x["task"]): table for x, table in scored}, before=record)
         if output is not None:
             record.save(Path(output) / folder_name(record))

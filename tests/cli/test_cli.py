@@ -23,6 +23,8 @@ from harness.cli import main
 from harness.cli.help_sections import SectionedCommand
 from harness.data.trec import write_run
 from harness.evaluation.options import RunOptions
+from harness.evaluation.record import Record
+from harness.evaluation.reproduction import again
 from harness.models.base import ModelOptions
 
 MODEL = "python:tiny:factory"
@@ -139,13 +141,41 @@ def test_dry_run_counts_and_writes_nothing(task: str, tmp_path: Path) -> None:
     # queries, pool, texts, distinct, in store, to encode
     assert row.split()[-6:] == ["30", "66", "96", "78", "0", "78"]
     assert not (tmp_path / "results").exists()
+    assert re.search(r"^Encoding 78 texts takes about \d+ s here", result.stdout, re.MULTILINE)
     harness("run", "--model", MODEL, "--task", task, "-q")
     result = harness("run", "--model", MODEL, "--task", task, "--dry-run")
+    assert "takes about" not in result.stdout
     row = next(x for x in result.stdout.splitlines() if x.startswith("tiny  "))
     assert row.split()[-2:] == ["78", "0"]
     result = harness("run", "--model", "bm25", "--task", task, "--dry-run")
     row = next(x for x in result.stdout.splitlines() if x.startswith("tiny  "))
     assert row.split()[-2:] == ["-", "-"]
+
+
+def test_a_run_says_what_it_will_do_where_that_takes_a_while(
+    task: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.evaluation.run._WORTH_SAYING", 78)
+    told = harness("run", "--model", MODEL, "--task", task)
+    assert re.fullmatch(r"78 distinct texts, 78 of them to encode, about \d+ s\n", told.stderr), (
+        told.stderr
+    )
+    assert "78 encoded" in told.stdout  # those that were measured are encoded again
+    assert harness("run", "--model", MODEL, "--task", task).stderr == ""
+    assert harness("run", "--model", MODEL, "--task", task, "--no-store", "-q").stderr == ""
+
+
+def test_a_system_has_the_name_it_is_given(task: str) -> None:
+    plain = harness("run", "--model", MODEL, "--task", task, "-q")
+    done = harness("run", "--model", MODEL, "--task", task, "-q", "--name", "ours, v2")
+    assert done.exit_code == 0, done.output
+    folder = Path(done.stdout.strip())
+    assert folder.name.startswith("ours-v2-") and folder != Path(plain.stdout.strip())
+    record = Record.load(folder)
+    assert record.model == "ours, v2" and record.contents.model.fingerprint
+    assert "--name 'ours, v2'" in again(record.contents.run.options, record.contents.run.tasks, "")
+    refused = harness("run", "--model", MODEL, "--task", task, "--name", " ")
+    assert refused.exit_code == 2 and "--name needs a name" in refused.stderr
 
 
 class SeenError(Exception):

@@ -58,6 +58,7 @@ OTHER: dict[str, Any] = {
     "named": "org/model",
     "streamed": True,
     "store_dtype": "float16",
+    "name": "our bi-encoder, v2",
     "query_prompt": "-query: ",
     "passage_prompt": "",
     "batch_size": 9,

@@ -110,6 +110,17 @@ def print_plans(console: Console, model: Model, plans: Sequence[Plan]) -> None:
         )
     headers = ("task", "settings", "queries", "pool", "texts", "distinct", "in store", "to encode")
     print_grid(console, Grid("", headers, rows, align="lw"))
+    known = [plan.seconds for plan in plans if plan.seconds is not None]
+    if known:
+        texts = sum(plan.missing for plan in plans if plan.seconds is not None)
+        console.print(
+            f"Encoding {numbers.plural(texts, 'text')} takes about "
+            f"{numbers.duration(sum(known))} here, by a few of them."
+        )
+    if any(plan.missing and plan.seconds is None for plan in plans):
+        console.print(
+            "No time is estimated for endpoints and streamed corpora; see `harness plan`."
+        )
 
 
 def print_files(console: Console, reports: Sequence[tuple[str, FileReport]]) -> None:
