@@ -65,9 +65,7 @@ _SECTIONS = {
 @text_option
 @measures_option("Measure instead of the task's own: map, recall@100, ...; can be repeated.")
 @model_options
-@click.option(
-    "--name", metavar="NAME", help="What the system is called in the record and on boards."
-)
+@click.option("--name", metavar="NAME", help="Name of the system in the record and on boards.")
 @records_option("Folder for records.")
 @click.option("--trec", type=FOLDER, metavar="DIR", help="Write TREC run and qrels files there.")
 @click.option(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from harness.data.task import TaskSpec
 from harness.evaluation.corpus_run import unfinished
@@ -97,7 +97,7 @@ def plan(
         distinct, absent = texts_to_encode(bound, prepared, store)
         each = None
         if absent and is_dense(bound):
-            each = seconds_per_text(cast("DenseModel", bound), prepared)
+            each = seconds_per_text(bound, prepared)
         passages = sum(len(corpus) for corpus in prepared.data.corpora.values())
         lacking = unfinished(bound, prepared, store, options) if is_dense(bound) else 0
         kinds = [s.kind for s in prepared.settings]

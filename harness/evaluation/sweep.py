@@ -74,9 +74,7 @@ def sweep(
     if options.trec or options.rerank:
         raise UsageError("--sweep writes no TREC files and has no reranker; run one value alone")
     if options.name is not None:
-        raise UsageError(
-            "--sweep writes a record for each value, which --name would all call alike"
-        )
+        raise UsageError("--sweep writes a record for each value: --name would call all alike")
     if not values or len(set(values)) < len(values):
         raise UsageError("--sweep needs values, each once, as 0,0.5,1")
     at = swept(options.treatments)

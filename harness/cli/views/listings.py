@@ -118,9 +118,7 @@ def print_plans(console: Console, model: Model, plans: Sequence[Plan]) -> None:
             f"{numbers.duration(sum(known))} here, by a few of them."
         )
     if any(plan.missing and plan.seconds is None for plan in plans):
-        console.print(
-            "No time is estimated for endpoints and streamed corpora; see `harness plan`."
-        )
+        console.print("Endpoints and streamed corpora have no estimate here; see `harness plan`.")
 
 
 def print_files(console: Console, reports: Sequence[tuple[str, FileReport]]) -> None:
