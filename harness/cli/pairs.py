@@ -137,9 +137,9 @@ def lexicon(files: tuple[Path, ...], output: Path) -> None:
     """
     from harness.cli.views.pairs import print_lexicon
     from harness.console import consoles
+    from harness.data.file_names import pair_of
+    from harness.data.lexicon import write_lexicon
     from harness.training.sources.alignment import induce
-    from harness.training.sources.file_forms import pair_of
-    from harness.training.sources.lexicon import write_lexicon
 
     entries = induce(files, pair_of(output))
     write_lexicon(output, entries)

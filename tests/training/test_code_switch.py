@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from harness.base.progress import Silent
 from harness.cli import main
+from harness.data.lexicon import Lexicon, read_lexicons, words
 from harness.errors import DataError, StudyError, UsageError
 from harness.study.definition import DataSet
 from harness.study.file import read_study
@@ -26,7 +27,6 @@ from harness.training.sources.code_switch import (
     switched,
 )
 from harness.training.sources.conversion import about, write_stream
-from harness.training.sources.lexicon import Lexicon, read_lexicons, words
 
 # Six sentences in which each noun stands with its translation more often than with anything else.
 BITEXT = [

@@ -11,12 +11,12 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli import main
+from harness.data.file_names import language_of, stem
 from harness.data.readers.segments import neighbours
 from harness.errors import DataError, UsageError
 from harness.training.pair_statistics import describe
 from harness.training.pairs import read_examples, stream_examples
 from harness.training.sources.conversion import Options, about, make_pairs
-from harness.training.sources.file_forms import language_of, stem
 
 
 def squad_file(path: Path, *questions: dict[str, Any], context: str = "It is a bridge.") -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from harness.base.files import open_atomically
 from harness.base.progress import Progress
+from harness.data.file_names import stem as source_stem
 from harness.data.task import TaskSpec, default_tasks, find_task
 from harness.errors import DataError, TaskError, UsageError
 from harness.training.overlap.detection import NGRAM, THRESHOLD, find_overlap, stream_texts
@@ -16,7 +17,6 @@ from harness.training.overlap.evaluation_texts import SCOPES, at_hand, evaluatio
 from harness.training.overlap.hits import Hit, Overlap
 from harness.training.pairs import form_of, stem, stream_examples
 from harness.training.sources.conversion import about, write_stream
-from harness.training.sources.file_forms import stem as source_stem
 
 
 def check_files(

@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 
 from harness.base.languages import without_spaces
 from harness.data.documents import decode, json_row
+from harness.data.file_names import pair_of
+from harness.data.lexicon import words
 from harness.data.readers.segments import segment
 from harness.errors import UsageError
 from harness.training.pairs import raw_lines
-from harness.training.sources.file_forms import pair_of
-from harness.training.sources.lexicon import words
 
 ROUNDS = 5
 """Rounds of expectation maximisation; Model 1's estimates hardly change after these."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -26,12 +26,12 @@ from harness.base.digests import file_sha256
 from harness.base.environment import versions
 from harness.base.languages import is_language
 from harness.base.strict import refusal
+from harness.data.file_names import pair_of
+from harness.data.lexicon import Lexicon, mixed, read_lexicons, together
 from harness.errors import DataError, UsageError, did_you_mean
 from harness.training.pairs import Example, form_of, stream_examples
 from harness.training.sources.alignment import induce
 from harness.training.sources.conversion import Made, about, write_about, write_stream
-from harness.training.sources.file_forms import pair_of
-from harness.training.sources.lexicon import Lexicon, read_lexicons, together, words
 
 
 @dataclass(frozen=True)
@@ -145,8 +145,8 @@ def switched(
             yield row
             continue
         counts["queries"] += 1
-        mixed = _mixed(text, tables, switching.share, _random(switching, row.id, text), counts)
-        yield replace(row, query={**row.query, switching.source: mixed})
+        new = mixed(text, tables, switching.share, _random(switching, row.id, text), counts)
+        yield replace(row, query={**row.query, switching.source: new})
 
 
 def switch_file(
@@ -209,32 +209,3 @@ def _some(
 def _random(switching: Switching, row: str, text: str) -> random.Random:
     key = f"{switching.seed}\0{row}\0{text}".encode()
     return random.Random(hashlib.sha256(key).digest())
-
-
-def _mixed(
-    text: str,
-    tables: Mapping[str, Mapping[str, Sequence[str]]],
-    share: float,
-    rng: random.Random,
-    counts: Counter[str],
-) -> str:
-    parts, end = [], 0
-    for match in words(text):
-        counts["words"] += 1
-        if rng.random() >= share:
-            continue
-        counts["drawn"] += 1
-        word = match.group()
-        key = word.casefold()
-        able = [x for x, table in tables.items() if key in table]
-        if not able:
-            counts["not in a lexicon"] += 1
-            continue
-        language = rng.choice(able)
-        translation = rng.choice(tables[language][key])
-        counts[f"into {language}"] += 1
-        # Keep the capital of a name or of a question's first word.
-        capital = word[0].isupper() and translation.islower()
-        parts += [text[end : match.start()], translation.capitalize() if capital else translation]
-        end = match.end()
-    return "".join((*parts, text[end:]))

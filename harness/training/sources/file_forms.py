@@ -7,14 +7,14 @@ leaves out. Ids begin with the name of the file, so that several make one file o
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.base.languages import is_language, primary_subtag
+from harness.base.languages import is_language
 from harness.data.documents import Document, check_id, check_text, decode, json_row, parse_json
+from harness.data.file_names import language_of, pair_of, stem
 from harness.data.readers.segments import Segment, neighbours, part_of, segment
 from harness.data.task_source import Pairing, Part
 from harness.errors import DataError, UsageError
@@ -173,42 +173,6 @@ def segments(
             kept += 1
             yield Example(f"{name}:{first}", found[first], found[second], f"{name}:{second}")
         dropped["not a pair"] += len(found) - kept
-
-
-def stem(file: Path) -> str:
-    """A file's name without what says how it is packed."""
-    return re.sub(r"(\.(json|jsonl|tsv|parquet))?(\.gz)?$", "", file.name)
-
-
-def language_of(file: Path) -> str:
-    """The one language code in a file's name.
-
-    Raises:
-        UsageError: there is none, or more than one.
-    """
-    parts = re.split(r"[._]", stem(file))
-    found = [x for x in parts if is_language(x) and len(primary_subtag(x)) == 2]
-    if len(found) != 1:
-        found = [x for part in parts for x in part.split("-") if len(x) == 2 and is_language(x)]
-    if len(found) != 1:
-        which = f"has several language codes ({', '.join(found)})" if found else "has none"
-        raise UsageError(f"{file}: the file's name {which}; say which with --language")
-    return found[0]
-
-
-def pair_of(file: Path) -> tuple[str, str]:
-    """The two languages that a file's name says, in their order.
-
-    Raises:
-        UsageError: it says none.
-    """
-    match = re.search(r"(?:^|[._])([a-z]{2,3})-([a-z]{2,3})(?=$|[._])", stem(file))
-    if match is None or not (is_language(match[1]) and is_language(match[2])):
-        raise UsageError(
-            f"{file}: the file's name does not say which two languages it contains, as de-en.tsv "
-            "does; say so with --languages de,en"
-        )
-    return match[1], match[2]
 
 
 def _questions(file: Path, dropped: Dropped) -> Iterator[tuple[str, str, str, str]]:

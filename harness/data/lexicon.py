@@ -12,18 +12,20 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import random
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.base.files import write_atomically
-from harness.data.documents import decode
+from harness.base.reading import read_bytes
+from harness.data.documents import decode, unpacked
+from harness.data.file_names import pair_of
 from harness.errors import DataError
-from harness.training.pairs import raw_content
-from harness.training.sources.file_forms import pair_of
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def read_lexicons(files: Sequence[Path]) -> Lexicon:
 
 def _read(file: Path) -> Lexicon:
     pair = pair_of(file)
-    raw = raw_content(file)
+    raw = unpacked(file, read_bytes(file, DataError))
     lines = []
     for number, line in enumerate(decode(file, raw).text.splitlines(), 1):
         columns = [x.strip() for x in (line.split("\t") if "\t" in line else line.split())]
@@ -119,3 +121,43 @@ def write_lexicon(path: Path, entries: Iterable[tuple[str, str, float]]) -> None
     """
     lines = [f"{one}\t{other}\t{score:.4f}\n" for one, other, score in entries]
     write_atomically(path, "".join(lines).encode())
+
+
+def mixed(
+    text: str,
+    tables: Mapping[str, Mapping[str, Sequence[str]]],
+    share: float,
+    rng: random.Random,
+    counts: Counter[str],
+) -> str:
+    """``text`` with words put into other languages, one by one.
+
+    Args:
+        text: in the language whose words ``tables`` have.
+        tables: language -> word, casefolded -> its translations. The language of a word is drawn
+            among those that have it.
+        share: probability that a word is replaced; words in no table stay.
+        rng: draws.
+        counts: gets the numbers of ``words``, those ``drawn``, and, of these, those ``not in a
+            lexicon`` and those put ``into LANGUAGE``.
+    """
+    parts, end = [], 0
+    for match in words(text):
+        counts["words"] += 1
+        if rng.random() >= share:
+            continue
+        counts["drawn"] += 1
+        word = match.group()
+        key = word.casefold()
+        able = [x for x, table in tables.items() if key in table]
+        if not able:
+            counts["not in a lexicon"] += 1
+            continue
+        language = rng.choice(able)
+        translation = rng.choice(tables[language][key])
+        counts[f"into {language}"] += 1
+        # Keep the capital of a name or of a question's first word.
+        capital = word[0].isupper() and translation.islower()
+        parts += [text[end : match.start()], translation.capitalize() if capital else translation]
+        end = match.end()
+    return "".join((*parts, text[end:]))
