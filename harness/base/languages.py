@@ -161,6 +161,13 @@ zh zho zu zul
 _ALPHA_3: Mapping[str, str] = dict(zip(_PAIRS[::2], _PAIRS[1::2], strict=True))
 _ALPHA_1: Mapping[str, str] = {long: short for short, long in _ALPHA_3.items()}
 
+
+def three_letters(language: str) -> str | None:
+    """The code of ISO 639-3 of ``language``, without script or region; ``None`` if it has none."""
+    code = primary_subtag(language)
+    return code if len(code) == 3 else _ALPHA_3.get(code)
+
+
 # Member languages by which collections name a whole macrolanguage of ISO 639-3.
 _MACRO: Mapping[str, str] = {
     "als": "sq", "arb": "ar", "azj": "az", "cmn": "zh", "ekk": "et", "gaz": "om", "khk": "mn",

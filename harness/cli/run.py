@@ -77,6 +77,21 @@ _SECTIONS = {
     help="Passages per query in the TREC files; 0 for the whole ranking.",
 )
 @click.option(
+    "--code-switch",
+    metavar="LEXICON@SHARE",
+    help="Put words of the queries into other languages: en-de.tsv@0.3, or a folder of lexicons.",
+)
+@click.option("--noise", metavar="typos@RATE", help="Mistype letters of the queries: typos@0.1.")
+@click.option("--romanise", is_flag=True, help="Write the queries in Latin letters.")
+@click.option(
+    "--query-seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Seed of --code-switch and --noise.",
+)
+@click.option(
     "--translate-queries",
     metavar="ENGINE",
     help="Translate queries first: transformers:NAME, ctranslate2:FOLDER or command:COMMAND.",

@@ -38,6 +38,11 @@ class Prepared:
     measures: tuple[Measure, ...]
     """All measures computed: those shown, then the bias suite if there is a multilingual pool."""
 
+    typed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Query language -> its queries under robustness conditions, if any
+    (:mod:`harness.evaluation.query_conditions`)."""
+    conditions: Mapping[str, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)
+    """Name of a condition -> query language -> numbers of what it changed."""
     rewritten: Mapping[str, RewrittenQueries] = field(default_factory=dict)
     """Query language -> its rewritten queries, if any
     (:mod:`harness.evaluation.query_rewriting`)."""
@@ -52,8 +57,12 @@ class Prepared:
         return (
             self.rewritten[language].texts
             if language in self.rewritten
-            else self.data.queries[language].texts
+            else self.typed_texts(language)
         )
+
+    def typed_texts(self, language: str) -> Sequence[str]:
+        """The queries of a language as they are typed, before they are rewritten."""
+        return self.typed.get(language, self.data.queries[language].texts)
 
     def encoded_in(self, role: Role, language: str) -> str:
         """The language that texts of a role and language are in once they are encoded."""

@@ -55,6 +55,15 @@ class RunOptions:
     treatments: tuple[str, ...] = ()
     """Post-processing of vectors and rankings: see
     :mod:`harness.evaluation.postprocessing`."""
+    code_switch: str | None = None
+    """A robustness condition of queries: ``LEXICON@share``; see
+    :mod:`harness.evaluation.query_conditions`."""
+    noise: str | None = None
+    """Another: ``typos@rate``."""
+    romanise: bool = False
+    """Another: queries in Latin letters."""
+    query_seed: int = 0
+    """Seed of their draws."""
     translate_queries: str | None = None
     """A translation engine for the queries; ``into`` is the target language."""
     into: str = "en"
@@ -110,6 +119,10 @@ class Settings(TypedDict, total=False):
     trec: str | Path | None
     trec_depth: int
     treatments: str | Sequence[str]
+    code_switch: str | None
+    noise: str | None
+    romanise: bool
+    query_seed: int
     translate_queries: str | None
     into: str
     expand_queries: str | None
@@ -149,7 +162,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
 }
 """Parsers for values that may be written as text; others are taken unchanged."""
 
-_FROM_ZERO = frozenset({"resamples", "trec_depth"})
+_FROM_ZERO = frozenset({"query_seed", "resamples", "trec_depth"})
 """Whole numbers that may be 0."""
 
 

@@ -483,6 +483,9 @@ class TaskFacts(Fields):
     """Note for every report that the corpus is a sample; absent if it is whole."""
     shards: Absent[Shards] = None
     """How the corpora were divided and stored."""
+    query_conditions: Absent[Map[str, Map[str, Map[str, Count]]]] = None
+    """Robustness condition -> query language -> numbers of what it changed in the queries; absent
+    if there is none."""
     prompts: Absent[Map[str, str]] = None
     """Prompts of this task by role; absent if they are the model's for every task."""
     measures: Annotated[tuple[str, ...], Field(min_length=1)]

@@ -43,7 +43,7 @@ OF_THE_MACHINE = frozenset(
 """Options that change no number: file locations, devices and processes, memory."""
 
 _SHOWN_ALONE = frozenset({"-q", "--quiet", "-v", "--verbose", "--dry-run", "-qv", "-vq"})
-_ALONE = _SHOWN_ALONE | {"--offline", "--no-store", "--compile", "--streamed"}
+_ALONE = _SHOWN_ALONE | {"--offline", "--no-store", "--compile", "--romanise", "--streamed"}
 
 
 def flag_of(option: str) -> str:
@@ -123,7 +123,7 @@ def portable_options(options: RunOptions) -> RunOptions:
     run = {x.name for x in fields(RunOptions)} & OF_THE_MACHINE
     model = {x.name for x in fields(ModelOptions)} & OF_THE_MACHINE
     given: dict[str, Any] = {x: getattr(standard, x) for x in run}
-    for x in ("named", "rerank", "translate_queries", "expand_queries"):
+    for x in ("named", "rerank", "code_switch", "translate_queries", "expand_queries"):
         value = getattr(options, x)
         given[x] = value and portable_word(value)
     return replace(

@@ -38,7 +38,6 @@ def rerank(searched: Searched, reranker: Reranker, top: int, progress: Progress)
         DataError: a corpus is damaged, or has changed since it was encoded.
     """
     prepared = searched.task
-    data = prepared.data
     known: dict[tuple[str, str], np.float32] = {}
     multi = {s.query_language for s in prepared.settings if s.kind == "multi"}
     reranked = {x: _pairs(f, top, x in multi) for x, f in searched.found.items()}
@@ -48,7 +47,7 @@ def rerank(searched: Searched, reranker: Reranker, top: int, progress: Progress)
     )
     found: dict[str, SearchResult] = {}
     for language, ranks in searched.found.items():
-        texts = data.queries[language].texts
+        texts = prepared.typed_texts(language)
         for first in range(0, len(texts), 64):
             part = reranked[language][first : first + 64]
             pairs = dict.fromkeys(

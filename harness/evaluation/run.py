@@ -24,6 +24,7 @@ from harness.evaluation.postprocessing.apply import fit_for
 from harness.evaluation.postprocessing.specs import parse_postprocessors
 from harness.evaluation.postprocessing.step import PostProcessor
 from harness.evaluation.provenance import document_of, folder_name
+from harness.evaluation.query_conditions import QueryCondition, query_conditions
 from harness.evaluation.query_rewriting import QueryRewriter, query_rewriters
 from harness.evaluation.record import Record
 from harness.evaluation.reproduction import name_of
@@ -45,7 +46,7 @@ class Setup:
     model: Model
     options: RunOptions
     store: Store | None
-    rewriters: Sequence[QueryRewriter]
+    rewriters: Sequence[QueryCondition | QueryRewriter]
     reranker: Reranker | None
     progress: Progress
     postprocessors: Sequence[PostProcessor] = ()
@@ -89,7 +90,7 @@ def load(model: str | object, options: RunOptions, progress: Progress) -> Setup:
         model=load_model(model, options.model),
         options=options,
         store=Store(dtype=options.store_dtype) if options.store else None,
-        rewriters=query_rewriters(options),
+        rewriters=[*query_conditions(options), *query_rewriters(options)],
         reranker=load_reranker(options.rerank, options.model) if options.rerank else None,
         progress=progress,
     )

@@ -56,6 +56,8 @@ def describe(
     }
     if (usage := getattr(model, "usage", None)) is not None:
         entry["usage"] = {x: getattr(usage, x) for x in ("requests", "retries", "tokens")}
+    if task.conditions:
+        entry["query_conditions"] = {x: dict(y) for x, y in task.conditions.items()}
     if data.corpora:
         entry |= corpus_entry(task, options, dense=is_dense(model))
     if bound:
