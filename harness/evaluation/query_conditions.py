@@ -111,7 +111,11 @@ def _share(flag: str, value: str, example: str) -> tuple[str, float]:
 def _code_switch(value: str, seed: int) -> QueryCondition:
     what, share = _share("--code-switch", value, "en-de.tsv@0.3")
     path = Path(what).expanduser()
-    files = sorted(x for x in path.iterdir() if x.is_file()) if path.is_dir() else [path]
+    files = [path]
+    if path.is_dir():
+        files = sorted(x for x in path.iterdir() if re.search(r"\.(tsv|txt)(\.gz)?$", x.name))
+        if not files:
+            raise UsageError(f"--code-switch {value!r}: the folder has no lexicon, as en-de.tsv")
     lexicon = read_lexicons(files)
     options = {"code_switch": share, "lexicons": [dict(x) for x in lexicon.sources]}
     return QueryCondition(

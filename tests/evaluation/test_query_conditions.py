@@ -60,6 +60,7 @@ def test_words_of_a_query_are_put_into_the_languages_of_the_lexicon(
         "words": 50,
     }  # fmt: skip
     assert changed["zh"] == {"queries": 10, "queries changed": 0}
+    (lexicon.parent / "README.md").write_text("Where the lexicons come from.")
     folder, _ = run(task, code_switch=f"{lexicon.parent}@1")
     assert folder.document["tasks"][0]["settings"] == record.document["tasks"][0]["settings"]
 
@@ -133,6 +134,11 @@ def test_a_condition_that_is_written_wrong_says_how(
 ) -> None:
     with pytest.raises(UsageError, match=re.escape(said)):
         run(task, **more)
+
+
+def test_a_folder_without_lexicons_says_so(task: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="has no lexicon"):
+        run(task, code_switch=f"{tmp_path}@0.5")
 
 
 def test_a_lexicon_that_is_not_there_is_one_sentence(task: str, tmp_path: Path) -> None:

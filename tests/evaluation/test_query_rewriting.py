@@ -133,7 +133,7 @@ def test_translated_queries_can_be_expanded(task: str) -> None:
         ({"translate_queries": TO_ENGLISH, "into": "english"}, UsageError, "--into 'english'"),
         ({"expand_queries": "writer"}, UsageError, "write command:COMMAND or http:NAME"),
         ({"expand_queries": "http:writer"}, ModelError, "needs --expand-url URL"),
-        ({"expand_url": "http://localhost"}, UsageError, "goes with --expand-queries"),
+        ({"expand_url": "http://localhost"}, UsageError, "needs --expand-queries http:NAME"),
         ({"translate_queries": "command:head -n 1"}, ModelError, "it must write one for each"),
     ],
 )
