@@ -129,7 +129,9 @@ def test_a_run_is_scored_from_python_as_on_the_command_line(tmp_path: Path) -> N
     assert by_qrels.scores["map"] == pytest.approx(value)
     assert by_task.scores["map"] == pytest.approx(value)
     with pytest.raises(harness.UsageError, match="name either the task or the qrels"):
-        harness.score_run(run)
+        harness.score_run(run, qrels=qrels, task=path)
+    (by_itself,) = harness.score_run(run, measures="map")
+    assert by_itself.scores == by_qrels.scores and by_itself.setting.name == "mono/en"
     with pytest.raises(harness.UsageError, match="settings and languages need a task"):
         harness.score_run(run, qrels=qrels, languages="en")
 

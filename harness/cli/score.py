@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -12,6 +13,7 @@ from harness.cli.options import (
     languages_option,
     measures_option,
     offline_option,
+    sample_option,
     verbose_option,
 )
 
@@ -19,7 +21,12 @@ from harness.cli.options import (
 @click.command(short_help="Score TREC runs of any system.")
 @click.argument("runs", nargs=-1, required=True, type=PATH, metavar="RUN...")
 @click.option("--task", metavar="NAME|FILE", help="The searched task; scores are by its settings.")
-@click.option("--qrels", type=PATH, metavar="FILE", help="TREC judgements, if not those of a task.")
+@click.option(
+    "--qrels",
+    type=PATH,
+    metavar="FILE|DIR",
+    help="TREC judgements, if not those of a task; of a folder, the file with each run's name.",
+)
 @measures_option("Any trec_eval measure: map, ndcg_cut_10, P_5, official, ...; can be repeated.")
 @click.option(
     "--setting",
@@ -30,6 +37,14 @@ from harness.cli.options import (
     "can be repeated.",
 )
 @languages_option("Only these languages of the task")
+@sample_option("With --task: only its fixed sample of N questions, as `harness run --sample N`.")
+@click.option(
+    "--corpus",
+    type=click.Choice(["whole", "sampled"]),
+    default="whole",
+    show_default=True,
+    help="With --task: sampled, if the local corpus is a sample of the task's.",
+)
 @data_dir_option
 @offline_option
 @verbose_option("List all settings.")
@@ -40,41 +55,43 @@ def score(
     measures: tuple[str, ...],
     settings: tuple[str, ...],
     languages: tuple[str, ...] | None,
+    sample: int | None,
+    corpus: Literal["whole", "sampled"],
     data_dir: Path | None,
     offline: bool,
     verbose: bool,
 ) -> None:
-    """Score TREC run files of any system with trec_eval.
+    """Score TREC run files of any system with trec_eval; a folder stands for its *.run files.
+
+    Files that `harness run --trec` wrote need no flag: each is judged by the qrels beside it.
 
     Judged queries that a run lacks count as 0. With --task, queries are named LANG:ID (en:q17) and
     passages LANG:ID, as `harness run --trec` writes them. A run that retrieves one language for
     each query language is taken as mono or cross, one that retrieves several as multi; use
     --setting if that is wrong.
     """
-    if (task is None) == (qrels is None):
+    if task is not None and qrels is not None:
         raise click.UsageError("give either --task or --qrels, with the judgements of the runs")
-    if task is None and (settings or languages):
-        raise click.UsageError("--setting and --languages need --task: qrels have neither")
+    if task is None and (settings or languages or sample or corpus == "sampled"):
+        raise click.UsageError(
+            "--setting, --languages, --sample and --corpus need --task: qrels have none of them"
+        )
     from harness.cli.views.scores import print_scores
     from harness.console import consoles
     from harness.console.progress_bars import show_progress
     from harness.interop import trec_runs
 
-    names = measures or trec_runs.MEASURES
     with show_progress(quiet=True):
-        if qrels is not None:
-            scored = trec_runs.score_with_qrels(runs, qrels, names)
-        else:
-            from harness.data.loading import load
-            from harness.data.task import find_task
-
-            assert task is not None
-            loaded = load(
-                find_task(task),
-                languages=languages,
-                data_dir=data_dir,
-                offline=offline,
-                corpora=False,
-            )
-            scored = trec_runs.score_with_task(runs, loaded, names, settings=settings or None)
+        scored = trec_runs.score_run(
+            runs,
+            qrels=qrels,
+            task=task,
+            measures=measures or trec_runs.MEASURES,
+            settings=settings or None,
+            languages=languages,
+            sample=sample,
+            corpus=corpus,
+            data_dir=data_dir,
+            offline=offline,
+        )
     print_scores(consoles.console(), scored, verbose=verbose)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Literal
 
 import numpy as np
 
@@ -56,44 +56,126 @@ def score_run(
     measures: str | Sequence[str] = MEASURES,
     settings: str | Sequence[str] | None = None,
     languages: str | Sequence[str] | None = None,
+    sample: int | None = None,
+    corpus: Literal["whole", "sampled"] = "whole",
     data_dir: str | Path | None = None,
     offline: bool = False,
 ) -> list[Scored]:
     """Score one system's TREC run files by a qrels file, or setting by setting by a task's.
 
+    With neither, or a folder of qrels, each run is judged by the file that ``harness run --trec``
+    wrote beside it: :func:`score_exported`.
+
     Args:
-        runs: a path, or several.
+        runs: a path, or several; a folder stands for the ``*.run`` files in it.
         qrels: judgements, for all of them.
         task: name, path of a task file or spec, instead of ``qrels``.
         measures: names, trec_eval's or ours.
         settings: as :func:`score_with_task`; with a task alone.
         languages: only these languages of the task.
+        sample: only this fixed sample of the task's questions, as ``harness run`` draws it.
+        corpus: ``sampled`` if the available corpus is a sample, outside which nothing is relevant.
         data_dir: local copy of the task's data.
         offline: never touch the network.
 
     Raises:
-        UsageError: not one of ``qrels`` and ``task``, or as the two functions below.
+        UsageError: both ``qrels`` and ``task``, or neither and no judgements beside the runs, or as
+            the functions below.
         RunFileError: as the two functions below.
     """
-    paths = [Path(x) for x in ([runs] if isinstance(runs, str | Path) else runs)]
+    paths = run_files([runs] if isinstance(runs, str | Path) else runs)
     names = option_text.words(measures)
-    if (qrels is None) == (task is None):
+    if qrels is not None and task is not None:
         raise UsageError("name either the task or the qrels that the runs are judged by")
-    if qrels is not None:
-        if settings or languages:
-            raise UsageError("settings and languages need a task: qrels alone know neither")
+    if task is None:
+        if settings or languages or sample is not None or corpus != "whole":
+            raise UsageError(
+                "settings and languages need a task, as do sample and corpus: qrels alone know none"
+            )
+        if qrels is None or Path(qrels).is_dir():
+            return score_exported(paths, None if qrels is None else Path(qrels), names)
         return score_with_qrels(paths, Path(qrels), names)
     from harness.data.loading import load
 
     data = load(
-        find_task(task) if isinstance(task, str) else cast("TaskSpec", task),
+        find_task(task) if isinstance(task, str) else task,
         languages=option_text.languages(languages) if languages else None,
+        sample=sample,
+        sampled=corpus == "sampled",
         data_dir=Path(data_dir) if data_dir else None,
         offline=offline,
         corpora=False,
     )
     chosen = option_text.words(settings) if settings else None
     return score_with_task(paths, data, names, settings=chosen)
+
+
+def run_files(paths: Sequence[str | Path]) -> list[Path]:
+    """The run files of ``paths``: a folder stands for the ``*.run`` files in it, by name.
+
+    Raises:
+        UsageError: a folder has none.
+    """
+    found: list[Path] = []
+    for path in map(Path, paths):
+        inside = sorted(path.glob("*.run")) if path.is_dir() else [path]
+        if not inside:
+            raise UsageError(f"{path} has no run file, whose name ends in .run")
+        found += inside
+    return found
+
+
+def score_exported(
+    paths: Sequence[Path], folder: Path | None = None, measures: Sequence[str] = MEASURES
+) -> list[Scored]:
+    """Score run files of ``harness run --trec``, each by the qrels of its name.
+
+    Setting and languages follow from the file's name and its ids.
+
+    Args:
+        paths: run files, as ``mono.de.run``.
+        folder: where the qrels are; default: beside each run.
+        measures: names, trec_eval's or ours.
+
+    Raises:
+        RunFileError: a file cannot be read or is malformed.
+        UsageError: a run has no qrels, or another name; or as :func:`score_with_qrels`.
+    """
+    found: dict[Setting, Scored] = {}
+    for path in paths:
+        qrels = (folder or path.parent) / f"{path.stem}.qrels"
+        if not qrels.exists() or qrels == path:
+            if not path.exists():
+                raise RunFileError(f"{path} cannot be read: there is no such file")
+            raise UsageError(
+                f"name either the task or the qrels that the runs are judged by, with --task or "
+                f"--qrels: {path} has no {qrels.name} {'there' if folder else 'beside it'}, as "
+                "harness run --trec writes them"
+            )
+        run, judged = read_run(path), read_qrels(qrels)
+        setting = _exported_setting(path, judged)
+        if setting in found:
+            raise UsageError(
+                f"{found[setting].path} and {path} both contain setting {setting.name}; score one "
+                "system at a time"
+            )
+        found[setting] = _scored(path, setting, run, judged, measures)
+    return [found[x] for x in sorted(found, key=lambda x: KINDS.index(x.kind))]
+
+
+def _exported_setting(path: Path, judged: Mapping[str, Mapping[str, int]]) -> Setting:
+    """``cross.de-en.run`` as a setting; a hyphen in a language's code makes the ids decide."""
+    kind = next((x for x in KINDS if path.name.startswith(f"{x}.")), None)
+    query, grades = next(iter(judged.items()), ("", {}))
+    language, passage_language = (x.partition(":")[0] for x in (query, next(iter(grades), "")))
+    if kind is not None:
+        setting = Setting(kind, language, None if kind == "multi" else passage_language)
+        if path.stem == setting.name.replace("/", "."):
+            return setting
+    raise UsageError(
+        f"{path} is not named as harness run --trec names its files (mono.de.run, cross.de-en.run, "
+        "multi.de.run): give the task with --task, or one file with --qrels"
+    )
 
 
 def score_with_qrels(

@@ -91,6 +91,35 @@ def test_the_command_prints_the_same(exported: Exported) -> None:
     assert "cross/de-en" in verbose
 
 
+def test_an_exported_folder_scores_what_its_record_says_without_a_flag(exported: Exported) -> None:
+    macro = exported.record.task("tiny").means
+    for arguments in (
+        [exported.folder],
+        exported.runs,
+        [exported.folder, "--qrels", exported.folder],
+    ):
+        result = harness("score", *arguments, "--measure", "map", "--measure", "recall@10")
+        assert result.exit_code == 0, result.output
+        rows = {x.split()[0]: x.split() for x in result.stdout.splitlines() if x}
+        for kind in ("mono", "cross", "multi"):
+            written = [f"{macro[kind].macro[m]:.4f}" for m in ("map", "recall@10")]
+            assert rows[kind][-2:] == written
+
+
+def test_a_sample_of_a_task_is_scored_by_its_questions(tmp_path: Path) -> None:
+    task = str(tiny.write_task(tmp_path / "own", questions=20))
+    record = evaluate(
+        tiny.WordBag(), task, sample=8, settings="mono", trec=tmp_path, trec_depth=0, store=False
+    )
+    run = tmp_path / "tiny" / "mono.en.run"
+    whole = harness("score", run, "--task", task, "--measure", "map")
+    part = harness("score", run, "--task", task, "--sample", "8", "--measure", "map")
+    assert "missing from the run" in whole.stdout
+    assert "Every judged query is in the run." in part.stdout
+    scores = next(s.scores for s in record.task("tiny").settings if s.setting == "mono/en")
+    assert f"{scores['map']:.4f}" in part.stdout
+
+
 def test_missing_queries_count_as_zero_and_are_counted(exported: Exported, tmp_path: Path) -> None:
     run = exported.folder / "mono.de.run"
     gone = {"de:q01", "de:q02", "de:q03"}
@@ -210,7 +239,10 @@ def test_qrels_alone_give_one_row_a_run(exported: Exported) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["mono.de.run"], ["--task or --qrels"]),
+        (["../own.run"], ["--task or --qrels", "no own.qrels beside it"]),
+        (["../mine.run"], ["mine.run is not named as"]),
+        (["mono.de.run", "mono.de.run"], ["both contain setting mono/de"]),
+        (["mono.de.run", "--sample", "3"], ["need --task"]),
         (["mono.de.run", "--task", "T", "--qrels", "mono.de.qrels"], ["--task or --qrels"]),
         (["mono.de.run", "--qrels", "mono.de.qrels", "--setting", "mono"], ["need --task"]),
         (["mono.de.run", "--task", "T", "--setting", "mono/dee"], ["mono/dee", "'mono/de'?"]),
@@ -227,6 +259,9 @@ def test_what_cannot_be_scored_is_said(
     exported: Exported, arguments: list[str], words: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(exported.folder)
+    for name in ("own.run", "mine.run", "mine.qrels"):
+        source = exported.folder / f"mono.de.{name.partition('.')[2]}"
+        (exported.folder.parent / name).write_bytes(source.read_bytes())
     result = harness("score", *[str(exported.task) if x == "T" else x for x in arguments])
     assert result.exit_code == 2 and result.stdout == ""
     sentence = result.stderr.splitlines()[-1]
