@@ -22,6 +22,7 @@ from harness.errors import UsageError, did_you_mean
 from harness.evaluation.intervals import SEED, bootstrap
 from harness.evaluation.record import Record, finite
 from harness.evaluation.record_fields import Task
+from harness.metrics import canonical
 from harness.stats.means import micro_mean
 from harness.stats.per_query import PerQuery
 from harness.stats.resampling import LEVEL, RESAMPLES, Bootstrap, Estimates
@@ -198,7 +199,8 @@ def _by_kind(
         RecordError: its per-query table cannot be read.
     """
     table = record.table(task.task)
-    chosen = list(dict.fromkeys(measures if measures is not None else task.measures))
+    wanted = task.measures if measures is None else [canonical(x) for x in measures]
+    chosen = list(dict.fromkeys(wanted))
     for name in chosen:
         if name not in table.values:
             raise UsageError(

@@ -27,7 +27,7 @@ from harness.errors import RecordError, UsageError, did_you_mean
 from harness.evaluation.intervals import SEED
 from harness.evaluation.record import Record, finite
 from harness.evaluation.record_fields import Task
-from harness.metrics import better_of
+from harness.metrics import better_of, canonical
 from harness.metrics.measure import Better
 from harness.stats.means import question_shares
 from harness.stats.multiple_tests import (
@@ -257,6 +257,7 @@ def compare(
     loaded = [x if isinstance(x, Record) else Record.load(x) for x in records]
     documents = [x.contents for x in loaded]
     shared = shared_tasks(documents, tasks)
+    measures = [canonical(x) for x in measures]
     found = mismatches(documents, shared)
     if found and not force:
         listed = "; ".join(map(str, found))
@@ -367,6 +368,7 @@ def paired_tables(
 
 def _measures(records: Sequence[Record], task: str, requested: Sequence[str]) -> list[str]:
     names_of = [x.task(task).all_measures for x in records]
+    requested = [canonical(x) for x in requested]
     for letter, record, names in zip(letters(len(records)), records, names_of, strict=True):
         for name in requested:
             if name not in names:

@@ -29,6 +29,7 @@ from harness.evaluation.partial import partial
 from harness.evaluation.record import RECORD_FILE, Record, validate
 from harness.evaluation.record_fields import Contents, Task
 from harness.evaluation.reproduction import portable, portable_run
+from harness.metrics import canonical
 from harness.stats.means import MacroMean, or_none
 from harness.stats.per_query import FACTS
 
@@ -127,6 +128,7 @@ def trimmed(record: Record, measures: Sequence[str]) -> tuple[dict[str, Any], di
 
     document = copy.deepcopy(record.document)
     measured = {m for task in record.tasks for m in task.all_measures}
+    measures = [canonical(x) for x in measures]
     for measure in measures:
         if measure not in measured:
             raise UsageError(

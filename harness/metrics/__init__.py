@@ -7,6 +7,7 @@ family's ``base`` and loads a :class:`Family`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import entry_points
@@ -25,6 +26,7 @@ __all__ = [
     "RankedGolds",
     "RelevantRanks",
     "better_of",
+    "canonical",
     "families",
     "neutral_of",
     "parse_measure",
@@ -74,7 +76,7 @@ def parse_measure(name: str) -> Measure:
     """Return the measure called ``name``: ``"ndcg@10"``, ``"map"``, ``"rank_distance"``.
 
     ir_measures' names are accepted too: ``"nDCG@10"``, ``"AP"``, ``"R@100"``, ``"RR@10"``,
-    ``"Judged@10"``.
+    ``"Judged@10"``. So are the labels of tables: ``"mAP"``, ``"R@10"``, ``"Own language ahead"``.
 
     Raises:
         UsageError: no such measure, or a cutoff that is missing, superfluous or not a whole number
@@ -84,7 +86,12 @@ def parse_measure(name: str) -> Measure:
     base = _IR_MEASURES.get(base, base)
     known = families()
     if base not in known:
-        hint = did_you_mean(base.lower(), known)
+        base = _labels().get(_plain(base), base)
+    if base not in known:
+        near = {**{x: x for x in known}, **_labels()}
+        hint = did_you_mean(_plain(base), near)
+        close = hint.partition("'")[2].partition("'")[0]
+        hint = hint.replace(repr(close), repr(near.get(close, close)))
         raise UsageError(f"unknown measure {name!r}{hint} (known: {', '.join(sorted(known))})")
     family = known[base]
     if family.cutoff == "none" and at:
@@ -107,6 +114,27 @@ def parse_measure(name: str) -> Measure:
         needs=family.needs,
         family=family,
     )
+
+
+def _plain(text: str) -> str:
+    """``Top right, own language`` as ``top_right_own_language``."""
+    return "_".join(re.findall(r"[a-z0-9]+", text.lower()))
+
+
+@cache
+def _labels() -> dict[str, str]:
+    """What tables call the families, in plain letters, and their names."""
+    found = {_plain(x.label): x.base for x in families().values()}
+    # The short forms of column headers.
+    return {"r": "recall", "p": "precision", **found}
+
+
+def canonical(name: str) -> str:
+    """The name of a measure that may be given as a label; as it is, if there is no such measure."""
+    try:
+        return parse_measure(name).name
+    except UsageError:
+        return name
 
 
 def better_of(name: str) -> Better | None:

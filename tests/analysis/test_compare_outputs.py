@@ -77,6 +77,12 @@ def test_it_fits_the_width_without_colour(first: Record, second: Record, width: 
     assert row.startswith("Own language first")
 
 
+def test_measures_go_by_the_names_of_tables_too(first: Record, second: Record) -> None:
+    labels = compare([first, second], measures=["mAP", "R@10", "Own language ahead"])
+    names = compare([first, second], measures=["map", "recall@10", "own_language_pairs"])
+    assert labels == names
+
+
 def test_the_significant_best_is_bold(tmp_path: Path) -> None:
     base = mono(tmp_path, 12)
     ones, none = ({f"mono/{x}": [v] * 12 for x in ("en", "de")} for v in (1.0, 0.0))
@@ -193,7 +199,7 @@ def test_the_command(first: Record, second: Record, tmp_path: Path) -> None:
         (["{a}"], "name at least two records"),
         (["{a}", "nowhere"], "nowhere cannot be read"),
         (["{a}", "{b}", "--task", "x"], "task 'x' is not in all of these records"),
-        (["{a}", "{b}", "--measure", "mAP"], "has no measure 'mAP'"),
+        (["{a}", "{b}", "--measure", "mop"], "has no measure 'mop'"),
         (["{a}", "{b}", "--json", "-", "--markdown", "-"], "need different files"),
         (["{a}", "{b}", "--data-dir", "."], "--data-dir is only used with --flips"),
     ],

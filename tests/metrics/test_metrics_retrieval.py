@@ -164,6 +164,10 @@ def test_shortcut_for_one_relevant_passage_equals_the_general_path() -> None:
 @pytest.mark.parametrize(
     ("name", "says"),
     [
+        (
+            "own language aheda",
+            "unknown measure 'own language aheda'; did you mean 'own_language_p",
+        ),
         ("ndgc@10", "unknown measure 'ndgc@10'; did you mean 'ndcg'"),
         ("nDGC@10", "unknown measure 'nDGC@10'; did you mean 'ndcg'"),
         ("", "unknown measure ''"),
