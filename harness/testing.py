@@ -40,12 +40,12 @@ def assert_no_regression(
         baseline: a record, the path of one, or the name of a tracked baseline.
         policy: a policy or the path of one; default: the built-in one.
         model: scored the way the baseline was; anything that :func:`harness.evaluate`
-        takes.
+            takes.
         tasks: those to check; default: all of the baseline's.
         folder: the folder of tracked baselines.
         allow_inconclusive: pass checks that the evidence cannot decide.
         **settings: options for running ``model``, as in :func:`harness.evaluate`:
-        ``sample=200``.
+            ``sample=200``.
 
     Returns:
         The gate's result.
