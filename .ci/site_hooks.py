@@ -1,8 +1,8 @@
 """MkDocs hooks: pages link as on a code host, and the site has everything they link to.
 
-``docs/*.md`` links to files of the repository by relative paths, ``../tasks/xquad-r.toml``. The site
-holds a copy of each such file under ``repository/``, and the links lead there. A link of a copied
-page to something that the site lacks becomes plain text.
+``docs/*.md`` links to files of the repository by relative paths, ``../tasks/xquad-r.toml``. The
+site holds a copy of each such file under ``repository/``, and the links lead there. A link of a
+copied page to something that the site lacks becomes plain text.
 """
 
 from __future__ import annotations
