@@ -32,6 +32,7 @@ from harness.cli.noise import noise
 from harness.cli.overlap import overlap
 from harness.cli.pairs import pairs
 from harness.cli.plan import plan
+from harness.cli.records import records
 from harness.cli.run import run
 from harness.cli.score import score
 from harness.cli.store import store
@@ -44,7 +45,7 @@ from harness.errors import HarnessError
 EPILOG = "HARNESS_DEBUG=1 shows the traceback of an error."
 
 SECTIONS = {
-    "Score": "run score show plan",
+    "Score": "run score show records plan",
     "Compare": "compare breakdown noise verify",
     "Gate": "gate baseline",
     "Boards": "board card import export",
@@ -146,6 +147,7 @@ for command in (
     run,
     plan,
     show,
+    records,
     score,
     export,
     import_,

@@ -17,8 +17,6 @@ from harness.cli.options import (
     verbose_option,
 )
 
-_STDOUT = Path("-")
-
 
 @click.command(short_help="Compare records: differences and their uncertainty.")
 @click.argument("records", nargs=-1, required=True, type=PATH, metavar="RECORD RECORD...")
@@ -37,11 +35,15 @@ _STDOUT = Path("-")
 )
 @file_option("json", "Write JSON; - for stdout.")
 @file_option("markdown", "Write Markdown; - for stdout.")
+@file_option("csv", "Write every difference as a row of CSV; - for stdout.")
+@file_option("latex", "Write the tables as LaTeX; - for stdout.")
 @verbose_option("Also the matrix of differences over ordered language pairs.")
 def compare(
     records: tuple[Path, ...],
     json_file: Path | None,
     markdown_file: Path | None,
+    csv_file: Path | None,
+    latex_file: Path | None,
     verbose: bool,
     **given: Any,
 ) -> None:
@@ -51,30 +53,30 @@ def compare(
     interval, each difference a p-value from swapping questions between the records, corrected for
     the number of comparisons. Records that do not measure the same thing are refused.
     """
-    if json_file is not None and json_file == markdown_file:
-        raise click.UsageError("--json and --markdown need different files")
+    files = [x for x in (json_file, markdown_file, csv_file, latex_file) if x is not None]
+    if len(set(files)) < len(files):
+        raise click.UsageError("--json, --markdown, --csv and --latex need different files")
     if given["data_dir"] is not None and not given["flips"]:
         raise click.UsageError("--data-dir is only used with --flips; give --flips N")
     from harness.analysis.compare import compare as compare_records
+    from harness.cli.file_outputs import STDOUT, write_outputs
     from harness.cli.views import comparison
     from harness.console import consoles
     from harness.console.progress_bars import show_progress
 
     with show_progress(quiet=True):
         found = compare_records(records, **given)
-    if json_file is not None:
-        document = json.dumps(found.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
-        _write(json_file, document + "\n")
-    if markdown_file is not None:
-        _write(markdown_file, comparison.to_markdown(found))
-    if _STDOUT not in (json_file, markdown_file):
+    write_outputs(
+        {
+            "--json": (json_file, lambda: _json(found.to_dict())),
+            "--markdown": (markdown_file, lambda: comparison.to_markdown(found)),
+            "--csv": (csv_file, lambda: comparison.to_csv(found)),
+            "--latex": (latex_file, lambda: comparison.to_latex(found)),
+        }
+    )
+    if STDOUT not in files:
         comparison.print_comparison(consoles.console(), found, verbose=verbose)
 
 
-def _write(file: Path, text: str) -> None:
-    from harness.base.files import write_atomically
-
-    if file == _STDOUT:
-        click.echo(text, nl=False)
-    else:
-        write_atomically(file, text.encode())
+def _json(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

@@ -9,21 +9,51 @@ import click
 from harness.cli.options import (
     PATH,
     data_dir_option,
+    file_option,
     verbose_option,
 )
 
 
 @click.command(short_help="Print a record again.")
 @click.argument("record", type=PATH)
-@verbose_option("Also the language x language matrix.")
-def show(record: Path, verbose: bool) -> None:
-    """Print RECORD, a record.json or its folder."""
+@file_option("csv", "Write the scores of every setting as CSV; - for stdout.")
+@file_option("latex", "Write the table of means as LaTeX; - for stdout.")
+@file_option("svg", "Draw the language x language matrix as SVG; - for stdout.")
+@click.option("--task", metavar="NAME", help="The task of --svg, if there are several.")
+@click.option("--measure", metavar="NAME", help="The measure of --svg.  [map]")
+@verbose_option("Also the bias measures and the language x language matrix.")
+def show(
+    record: Path,
+    csv_file: Path | None,
+    latex_file: Path | None,
+    svg_file: Path | None,
+    task: str | None,
+    measure: str | None,
+    verbose: bool,
+) -> None:
+    """Print RECORD, a record.json or its folder, or write it as a table or a drawing."""
+    if (task or measure) and svg_file is None:
+        raise click.UsageError("--task and --measure are for --svg")
+    from harness.cli.file_outputs import STDOUT, write_outputs
     from harness.console import consoles
+    from harness.evaluation import record_tables
     from harness.evaluation.record import Record
     from harness.evaluation.record_view import print_record
 
     loaded = Record.load(record)
-    print_record(consoles.console(), loaded.contents, path=loaded.folder, verbose=verbose)
+    written = write_outputs(
+        {
+            "--csv": (csv_file, lambda: record_tables.to_csv(loaded)),
+            "--latex": (latex_file, lambda: record_tables.to_latex(loaded.contents)),
+            "--svg": (svg_file, lambda: record_tables.to_svg(loaded.contents, task, measure)),
+        }
+    )
+    if written:
+        for file in (csv_file, latex_file, svg_file):
+            if file not in (None, STDOUT):
+                click.echo(f"wrote {file}", err=True)
+    else:
+        print_record(consoles.console(), loaded.contents, path=loaded.folder, verbose=verbose)
 
 
 @click.command(short_help="List the tasks.")

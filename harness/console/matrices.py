@@ -18,13 +18,18 @@ Cells = Mapping[tuple[str, str], float | None]
 
 def heat(share: float) -> str:
     """A rich style for ``share`` of the way, 0 to 1, from the lowest to the highest value."""
+    (red, green, blue), dark = heat_colours(share)
+    return f"{'black' if dark else 'white'} on rgb({red},{green},{blue})"
+
+
+def heat_colours(share: float) -> tuple[tuple[int, int, int], bool]:
+    """Red, green and blue for ``share`` of the way, and whether letters on it are to be dark."""
     at = min(max(share, 0.0), 1.0) * (len(_SCALE) - 1)
     low, high = list(pairwise(_SCALE))[min(int(at), len(_SCALE) - 2)]
     part = at - min(int(at), len(_SCALE) - 2)
     red, green, blue = (round(a + (b - a) * part) for a, b in zip(low, high, strict=True))
     # Rec. 709 weights: dark letters on light ground, light letters on dark.
-    ink = "black" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 128 else "white"
-    return f"{ink} on rgb({red},{green},{blue})"
+    return (red, green, blue), 0.2126 * red + 0.7152 * green + 0.0722 * blue > 128
 
 
 def print_matrix(

@@ -24,7 +24,7 @@ import numpy as np
 from harness.base.files import write_atomically
 from harness.base.reading import parse_json
 from harness.data.task import Setting
-from harness.errors import RecordError
+from harness.errors import RecordError, UsageError
 from harness.evaluation.record_fields import Contents, Interval, Task, fields_of
 from harness.stats.per_query import PerQuery
 
@@ -315,3 +315,21 @@ def load_record(path: str | Path) -> Record:
         RecordError: there is none, it is not JSON, or it does not fit the schema.
     """
     return Record.load(path)
+
+
+def list_records(folder: Path) -> dict[Path, Record | str]:
+    """The records in a folder and below, by their folders: read, or why one cannot be.
+
+    Raises:
+        UsageError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder {folder}; `harness run` makes results")
+    found: dict[Path, Record | str] = {}
+    for file in sorted(folder.rglob(RECORD_FILE)):
+        try:
+            found[file.parent] = record = Record.load(file)
+            _ = record.contents
+        except RecordError as problem:
+            found[file.parent] = str(problem)
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import csv
 import io
 import itertools
 import json
@@ -22,7 +23,7 @@ from rich.console import Console
 from harness import evaluate
 from harness.analysis.compare import Comparison, compare
 from harness.cli import main
-from harness.cli.views.comparison import print_comparison, to_markdown
+from harness.cli.views.comparison import print_comparison, to_csv, to_latex, to_markdown
 from harness.evaluation.record import Record
 
 
@@ -75,6 +76,27 @@ def test_it_fits_the_width_without_colour(first: Record, second: Record, width: 
     assert re.search(r"cross, mAP, \S+ minus \S+: queries down, passages across", text)
     row = next(x for x in text.splitlines() if x.startswith("Own language first"))
     assert row.startswith("Own language first")
+
+
+def test_csv_and_latex_have_every_difference(first: Record, second: Record, tmp_path: Path) -> None:
+    a, b = saved(first, tmp_path / "a"), saved(second, tmp_path / "b")
+    done = harness("compare", a, b, "--csv", "-", "--latex", str(tmp_path / "c.tex"))
+    assert done.exit_code == 0, done.output
+    found = compare([a, b])
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    every = [(k.kind, m) for k in found.tasks[0].kinds for m in k.measures]
+    assert [(x["kind"], x["measure"]) for x in rows] == [(k, m.measure) for k, m in every]
+    for row, (_, one) in zip(rows, every, strict=True):
+        assert float(row["difference"]) == one.against[0].difference
+        assert row["verdict"] == one.against[0].verdict
+    text = (tmp_path / "c.tex").read_text()
+    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") >= 4
+    assert "no difference shown" in text and "&  &" not in text.splitlines()[0]
+
+
+def test_what_was_forced_is_said_in_csv_and_latex(forced: Comparison) -> None:
+    assert "FORCED" in to_latex(forced)
+    assert {x["forced"] for x in csv.DictReader(io.StringIO(to_csv(forced)))} == {"forced"}
 
 
 def test_measures_go_by_the_names_of_tables_too(first: Record, second: Record) -> None:

@@ -9,9 +9,11 @@ import re
 import resource
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import click
 import numpy as np
@@ -176,6 +178,46 @@ def test_a_system_has_the_name_it_is_given(task: str) -> None:
     assert "--name 'ours, v2'" in again(record.contents.run.options, record.contents.run.tasks, "")
     refused = harness("run", "--model", MODEL, "--task", task, "--name", " ")
     assert refused.exit_code == 2 and "--name needs a name" in refused.stderr
+
+
+def test_records_of_a_folder_are_listed(task: str) -> None:
+    assert "there is no folder results" in fails(harness("records"))
+    harness("run", "--model", MODEL, "--task", task, "-q")
+    done = harness("run", "--model", MODEL, "--task", task, "-q", "--limit", "3", "--name", "few")
+    broken = Path("results/broken")
+    broken.mkdir()
+    (broken / "record.json").write_text("{")
+    listed = harness("records")
+    assert listed.exit_code == 0, listed.output
+    folder = Path(done.stdout.strip())
+    text = " ".join(listed.stdout.split())
+    assert folder.name in listed.stdout and "tiny *" in text and "word-bag" in text
+    assert "damaged: results/broken/record.json" in text
+    means = Record.load(folder).task("tiny").means
+    row = next(x for x in listed.stdout.splitlines() if folder.name in x)
+    assert row.split()[-3:] == [f"{means[k].macro['map']:.4f}" for k in ("mono", "cross", "multi")]
+    found = json.loads(harness("records", "--json").stdout)
+    assert {x["folder"] for x in found} >= {str(folder), "results/broken"}
+    Path("none").mkdir()
+    assert harness("records", "none").stdout.startswith("No records in none")
+
+
+def test_a_record_is_written_as_csv_latex_and_a_drawing(task: str) -> None:
+    record = harness("run", "--model", MODEL, "--task", task, "-q").stdout.strip()
+    done = harness("show", record, "--csv", "a.csv", "--latex", "a.tex", "--svg", "a.svg")
+    assert done.exit_code == 0 and done.stdout == "", done.output
+    entry = Record.load(record).task("tiny")
+    rows = Path("a.csv").read_text().splitlines()
+    assert len(rows) == 1 + len(entry.settings) and rows[0].startswith("task,")
+    tex = Path("a.tex").read_text()
+    assert f"{entry.means['mono'].macro['map']:.4f}" in tex and r"\begin{tabular}" in tex
+    drawing = ElementTree.parse("a.svg").getroot()
+    texts = [x.text for x in drawing.iter("{http://www.w3.org/2000/svg}text")]
+    values = [f"{s.scores['map']:.4f}" for s in entry.settings if s.passage_language]
+    assert Counter(values) <= Counter(texts) and {"en", "de", "zh"} <= set(texts)
+    assert harness("show", record, "--svg", "-", "--measure", "R@10").stdout.startswith("<svg ")
+    assert "has no measure" in fails(harness("show", record, "--svg", "-", "--measure", "x"))
+    assert "are for --svg" in fails(harness("show", record, "--measure", "map"))
 
 
 class SeenError(Exception):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,7 +21,7 @@ from harness.analysis.compare import (
     TaskComparison,
 )
 from harness.analysis.mismatches import Differing
-from harness.console import numbers
+from harness.console import latex, numbers
 from harness.console.markdown import escaped
 from harness.console.markdown import rows as markdown_rows
 from harness.console.matrices import print_matrix
@@ -60,6 +62,61 @@ def print_comparison(console: Console, found: Comparison, *, verbose: bool = Fal
     console.print()
     for line in _legend(found):
         console.print(line, style="dim")
+
+
+COLUMNS = (
+    "task", "kind", "measure", "baseline", "record", "baseline_mean", "mean", "difference", "low",
+    "high", "corrected_level", "corrected_low", "corrected_high", "p", "p_holm", "detectable",
+    "verdict", "forced",
+)  # fmt: skip
+"""Of :func:`to_csv`."""
+
+
+def to_csv(found: Comparison) -> str:
+    """A row for each measure and record against the baseline, with all digits."""
+    out = io.StringIO()
+    rows = csv.writer(out, lineterminator="\n")
+    rows.writerow(COLUMNS)
+    names = _names(found)
+    for task in found.tasks:
+        for kind in task.kinds:
+            for one in kind.measures:
+                for x in one.against:
+                    values = (
+                        one.values[0].mean, one.values[x.record].mean, x.difference, x.low, x.high,
+                        x.corrected_level, x.corrected_low, x.corrected_high, x.p_value,
+                        x.adjusted, x.detectable,
+                    )  # fmt: skip
+                    rows.writerow(
+                        (task.task, kind.kind, one.measure, names[0], names[x.record],
+                         *("" if v != v else repr(v) for v in values),
+                         x.verdict, "forced" if found.note else "")
+                    )  # fmt: skip
+    return out.getvalue()
+
+
+def to_latex(found: Comparison) -> str:
+    """The tables of :func:`to_markdown` in LaTeX, what must not be left unsaid in each caption."""
+    names = _names(found)
+    tables = [
+        latex.table(grid, _captioned(found, title), f"comparison-{number}")
+        for number, (title, grid) in enumerate(in_short(found, names), 1)
+    ]
+    for task in found.tasks:
+        reasons = f". PARTIAL: {partial(task.partial)}" if task.partial else ""
+        for kind in task.kinds:
+            grid = _measures(found, kind, names, corrected=True)
+            lines = [Line([x.group.partition("   ")[0], *x.cells], x.style) for x in grid.lines()]
+            whole = Grid("", ("measure", *grid.headers), lines, align="l" + grid.align)
+            title = f"{task.title}, {kind.kind}: {_kind_facts(kind)}{reasons}"
+            tables.append(
+                latex.table(whole, _captioned(found, title), f"comparison-{task.task}-{kind.kind}")
+            )
+    return "\n".join(tables)
+
+
+def _captioned(found: Comparison, title: str) -> str:
+    return f"{title}. {found.note}" if found.note else title
 
 
 def _print_kind(
