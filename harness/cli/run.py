@@ -37,8 +37,9 @@ _SECTIONS = {
     "What is scored": "model tasks languages settings limit sample text measures",
     "The model": "query_prompt passage_prompt max_length batch_size batch_tokens dtype device "
     "backend backend_file compile base_url concurrency",
-    "Steps around the model": "translate_queries into expand_queries expand_url treatments sweep "
-    "rerank rerank_top",
+    "Changed queries": "translate_queries into expand_queries expand_url code_switch noise romanise "
+    "query_seed",
+    "Post-processing and reranking": "treatments sweep rerank rerank_top",
     "Results": "name output trec trec_depth resamples dry_run verbose quiet",
     "Data and stored vectors": "data_dir offline no_store store_dtype",
     "Large tasks, and memory": "corpus engine workers shard shard_size streamed memory top_k",
