@@ -37,8 +37,8 @@ _SECTIONS = {
     "What is scored": "model tasks languages settings limit sample text measures",
     "The model": "query_prompt passage_prompt max_length batch_size batch_tokens dtype device "
     "backend backend_file compile base_url concurrency",
-    "Changed queries": "translate_queries into expand_queries expand_url code_switch noise romanise "
-    "query_seed",
+    "Changed queries": "translate_queries into expand_queries expand_url code_switch noise "
+    "romanise query_seed",
     "Post-processing and reranking": "treatments sweep rerank rerank_top",
     "Results": "name output trec trec_depth resamples dry_run verbose quiet",
     "Data and stored vectors": "data_dir offline no_store store_dtype",
