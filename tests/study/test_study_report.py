@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import csv
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -197,7 +197,7 @@ def test_the_index_lists_pages_with_what_they_say_first(folder: Path, tmp_path: 
         write_index(tmp_path)
 
 
-def answered(tmp_path: Path, seeds: tuple[int, ...]) -> str:
+def answered(tmp_path: Path, seeds: tuple[int, ...], missing: Sequence[str] = ()) -> str:
     """The page of a study in which mono rises by .1 along the axis, and multi stays."""
     content = planted.document(
         ["hybrid"],
@@ -211,7 +211,8 @@ def answered(tmp_path: Path, seeds: tuple[int, ...]) -> str:
     def mean(arm: str, values: Mapping[str, Any], kind: str, language: str) -> float:
         return 0.4 + 0.1 * values["alpha"] * (kind == "mono")
 
-    return write_report(planted.results(content, mean), tmp_path).read_text()
+    made = planted.results(content, mean, missing=missing)
+    return write_report(made, tmp_path).read_text()
 
 
 def test_a_page_opens_with_the_answer_and_one_plot(tmp_path: Path) -> None:
@@ -230,6 +231,11 @@ def test_an_answer_from_one_seed_says_what_it_is_worth(tmp_path: Path) -> None:
         "With one seed for each value nothing can be said of another training; in these trainings "
         "alpha 1 is the best"
     ) in answered(tmp_path, (0,))
+
+
+def test_one_finished_value_answers_nothing(tmp_path: Path) -> None:
+    text = answered(tmp_path, (0,), ["hybrid.alpha=0.seed=0", "hybrid.alpha=1.seed=0"])
+    assert "No answer yet: trials are finished at one value of alpha alone." in text
 
 
 def test_published_rows_stand_beside_a_study_of_alpha(

@@ -13,15 +13,17 @@ from harness.study.report.score_tables import ALL
 
 
 def answer(findings: Findings) -> str | None:
-    """One sentence; ``None`` where nothing can be compared yet.
+    """One sentence; ``None`` where no rule has anything to say.
 
     Along an axis of numbers, with a single arm: which values are never significantly worse than the
     best one, and what changes from the first to the last. Otherwise what the reading says first.
     """
     layout = findings.layout
     ends = [x for x in findings.compared if x.question == "ends" and x.group == ALL]
-    if not layout.numeric or len(layout.series) != 1 or not ends:
+    if not layout.numeric or len(layout.series) != 1:
         return next(iter(headline.headline(findings)), None)
+    if not ends:
+        return f"No answer yet: trials are finished at one value of {layout.axis_name} alone."
     parts = [_values(findings), _changes(findings, ends)]
     said = "; ".join(x for x in parts if x)
     if all(len(x) == 1 for s in findings.all_tables for x in s.cells.values()):
