@@ -167,7 +167,8 @@ def from_end_to_end(findings: Findings, score_table: ScoreTable, measure: str) -
             last = layout.quoted(ends[1])
             yield f"{where}From {layout.axis_name} {ends[0]} to {last}: {'; '.join(changes)}."
         if still:
-            first, last = (layout.quoted(layout.points[i]) for i in (0, -1))
+            # Of an unfinished study the ends are those that are there.
+            first, last = found[0].against, layout.quoted(found[0].point)
             between = f"{where}Between {layout.axis_name} {first} and {last}"
             yield f"{between} no change is shown for {listed(still)}."
 
