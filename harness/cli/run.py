@@ -195,7 +195,7 @@ def run(
 ) -> None:
     """Score a model on tasks, encoding each text once.
 
-    Without --model and --task: the built-in encoder on the demo task. With only --model: the
+    Without --model and --task: the best built-in encoder installed, on the demo task. With only --model: the
     default tasks. Vectors are stored, so that a second run, or one that was stopped, encodes only
     what is missing.
     """
@@ -208,8 +208,8 @@ def run(
     chosen = list(tasks) or (["demo"] if model is None else None)
     options = _options(**given)
     out = consoles.console()
-    if model in (None, "default"):
-        _hint()
+    if model in (None, "default") and not quiet:
+        _say_default()
     with show_progress(quiet=quiet) as progress:
         if dry_run:
             from harness.evaluation.dry_run import plan
@@ -242,11 +242,11 @@ def run(
             print_record(out, each.contents, path=each.folder, verbose=verbose)
 
 
-def _hint() -> None:
-    from harness.models import default_hint
+def _say_default() -> None:
+    from harness.models import default_model
 
-    if hint := default_hint():
-        click.echo(f"Hint: {hint}", err=True)
+    name, reason = default_model()
+    click.echo(f"No --model: {name}, {reason}", err=True)
 
 
 def _options(*, measures: tuple[str, ...], no_store: bool, **given: Any) -> Any:

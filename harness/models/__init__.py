@@ -14,7 +14,7 @@ from harness.models.base import (
 )
 from harness.models.language_coverage import warn_untrained
 from harness.models.precomputed import write_embeddings
-from harness.models.resolve import FORMS, default_hint, listing, load
+from harness.models.resolve import FORMS, default_model, listing, load
 
 __all__ = [
     "FORMS",
@@ -26,7 +26,7 @@ __all__ = [
     "Listing",
     "Model",
     "ModelOptions",
-    "default_hint",
+    "default_model",
     "listing",
     "load",
     "warn_untrained",

@@ -9,6 +9,7 @@ same operations. Sums are formed in another order: vectors move by some 1e-7.
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 import torch
@@ -70,8 +71,12 @@ def pack(model: torch.nn.Module) -> bool:
 
 
 def _exact_gelu(function: Any) -> bool:
-    from transformers.activations import GELUActivation
-
     if isinstance(function, torch.nn.GELU):
         return bool(function.approximate == "none")
-    return isinstance(function, GELUActivation) and bool(function.act is torch.nn.functional.gelu)
+    # An instance of that library's class can only exist if the library is imported.
+    library = sys.modules.get("transformers.activations")
+    return (
+        library is not None
+        and isinstance(function, library.GELUActivation)
+        and bool(function.act is torch.nn.functional.gelu)
+    )

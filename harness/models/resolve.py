@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
 from harness.errors import HarnessError, ModelError, did_you_mean
 from harness.models.base import Listing, Model, ModelOptions, Streaming
@@ -108,7 +108,9 @@ def _load(model: str | object, options: ModelOptions) -> Model:
 
 
 def _built_in(name: str, options: ModelOptions) -> Model:
-    if name == "bm25" or (name == "default" and _use_m3_missing()):
+    if name == "default":
+        name = default_model().name
+    if name == "bm25":
         from harness.models.bm25.model import Bm25Model
 
         return Bm25Model(options)
@@ -155,7 +157,7 @@ def listing() -> list[Listing]:
     from harness.models.use_m3.encoder import HINT, LANGUAGES
 
     missing = _use_m3_missing()
-    me5_missing = me5_small.missing_packages()
+    me5_missing = _me5_small_missing()
     found = [
         Listing(
             name=me5_small.NAME,
@@ -186,13 +188,29 @@ def listing() -> list[Listing]:
     return found
 
 
-def default_hint() -> str | None:
-    """How to get the dense default if ``default`` means ``bm25``; ``None`` if it is installed."""
-    from harness.models.use_m3.encoder import HINT
+class Default(NamedTuple):
+    """What ``default`` stands for here."""
 
+    name: str
+    reason: str
+    """Why it is this one, and how to get a better one."""
+
+
+def default_model() -> Default:
+    """The best built-in model that is installed: ``me5-small``, else ``use-m3``, else ``bm25``."""
+    from harness.models.me5_small.encoder import HINT
+
+    if not _me5_small_missing():
+        return Default("me5-small", "the best of the built-in encoders")
     if not _use_m3_missing():
-        return None
-    return f"scoring bm25, the lexical baseline; for the built-in multilingual encoder: {HINT}"
+        return Default("use-m3", f"since me5-small is not installed: {HINT}")
+    return Default("bm25", f"the lexical baseline, since no encoder is installed: {HINT}")
+
+
+def _me5_small_missing() -> list[str]:
+    from harness.models.me5_small.encoder import missing_packages
+
+    return missing_packages()
 
 
 def _use_m3_missing() -> list[str]:

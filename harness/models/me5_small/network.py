@@ -1,4 +1,8 @@
-"""The encoder as transformers' ``BertModel``, its word table kept in 4-bit blocks.
+"""The encoder in plain torch, from token ids to unit vectors, its word table in 4-bit blocks.
+
+BERT (Devlin et al. 2019, arXiv 1810.04805) with the operations of transformers' ``BertModel`` in
+the same order, so that the vectors have the same bits, and the names of its weights. transformers
+and sentence-transformers take seconds and some 300 MB to import; a run does without them.
 
 In float32 the table of 250,037 words is 384 MB, of which a run reads a few thousand rows: rows
 become float32 when they are looked up. All other weights are float32 from the start.
@@ -10,8 +14,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from harness.models.me5_small.weights_file import BLOCK_BYTES, ZERO, WeightsFile
+from harness.models.me5_small.weights_file import BLOCK_BYTES, ZERO, Sizes, WeightsFile
 
 _MATRICES = (
     ("q", "attention.self.query"),
@@ -44,51 +49,122 @@ class BlockEmbedding(nn.Module):
         return weights.flatten(-2).to(self.one.dtype)
 
 
-def make_network(file: WeightsFile, *, table: bool = False) -> Any:
-    """The ``BertModel`` with the file's weights, without a pooling layer.
+class _Embeddings(nn.Module):
+    def __init__(self, sizes: Sizes, epsilon: float, blocks: Tensor) -> None:
+        super().__init__()
+        self.word_embeddings = BlockEmbedding(blocks)
+        self.position_embeddings = nn.Embedding(sizes.positions, sizes.hidden)
+        self.token_type_embeddings = nn.Embedding(sizes.types, sizes.hidden)
+        self.LayerNorm = nn.LayerNorm(sizes.hidden, eps=epsilon)
 
-    Args:
-        file: the weights file.
-        table: whether the word table becomes a float32 ``nn.Embedding``, as training needs it.
+    def forward(self, ids: Tensor) -> Tensor:
+        embedded = self.word_embeddings(ids) + self.token_type_embeddings.weight[0]
+        embedded = embedded + self.position_embeddings.weight[: ids.shape[1]]
+        return self.LayerNorm(embedded)  # type: ignore[no-any-return, unused-ignore]
+
+
+class _Attention(nn.Module):
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
+        self.heads = heads
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        query, key, value = (
+            layer(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for layer in (self.query, self.key, self.value)
+        )
+        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        return mixed.transpose(1, 2).flatten(-2)
+
+
+class _Output(nn.Module):
+    def __init__(self, inputs: int, width: int, epsilon: float) -> None:
+        super().__init__()
+        self.dense = nn.Linear(inputs, width)
+        self.LayerNorm = nn.LayerNorm(width, eps=epsilon)
+
+    def forward(self, x: Tensor, before: Tensor) -> Tensor:
+        return self.LayerNorm(self.dense(x) + before)  # type: ignore[no-any-return, unused-ignore]
+
+
+class _Intermediate(nn.Module):
+    def __init__(self, width: int, inner: int) -> None:
+        super().__init__()
+        self.dense = nn.Linear(width, inner)
+        self.intermediate_act_fn = nn.GELU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.intermediate_act_fn(self.dense(x))  # type: ignore[no-any-return, unused-ignore]
+
+
+class _Layer(nn.Module):
+    def __init__(self, sizes: Sizes, epsilon: float) -> None:
+        super().__init__()
+        self.attention = nn.ModuleDict(
+            {
+                "self": _Attention(sizes.hidden, sizes.heads),
+                "output": _Output(sizes.hidden, sizes.hidden, epsilon),
+            }
+        )
+        self.intermediate = _Intermediate(sizes.hidden, sizes.inner)
+        self.output = _Output(sizes.inner, sizes.hidden, epsilon)
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        x = self.attention["output"](self.attention["self"](x, mask), x)
+        return self.output(self.intermediate(x), x)  # type: ignore[no-any-return, unused-ignore]
+
+
+class Network(nn.Module):
+    """Token ids to unit vectors: the mean over the tokens of the last layer, at length 1."""
+
+    def __init__(self, sizes: Sizes, epsilon: float, blocks: Tensor) -> None:
+        """A network of ``sizes`` over a word table in ``blocks``; its other weights are not set."""
+        super().__init__()
+        self.embeddings = _Embeddings(sizes, epsilon, blocks)
+        self.encoder = nn.ModuleDict(
+            {"layer": nn.ModuleList(_Layer(sizes, epsilon) for _ in range(sizes.layers))}
+        )
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Vectors (texts, width) of int64 ids and their mask, 0 for padding, (texts, longest)."""
+        x = self.embeddings(ids)
+        seen = None
+        if not mask.all():  # without padding, attention takes its faster form
+            seen = mask.bool()[:, None, None, :].expand(-1, -1, ids.shape[1], -1)
+        for layer in self.encoder["layer"]:
+            x = layer(x, seen)
+        # Sums in float32 whatever the dtype, as sentence-transformers forms them.
+        counted = mask[..., None].to(x.dtype)
+        total = (x * counted).sum(dim=1, dtype=torch.float32)
+        mean = total / counted.sum(dim=1, dtype=torch.float32).clamp(min=1e-9)
+        return functional.normalize(mean.to(x.dtype), p=2, dim=1)
+
+
+def make_network(file: WeightsFile) -> Network:
+    """The network with the file's weights.
 
     Raises:
         ValueError: the file lacks an array, or has one of another shape.
     """
-    from transformers import BertConfig, BertModel
-
     sizes = file.sizes
-    config = BertConfig(
-        vocab_size=sizes.vocabulary,
-        hidden_size=sizes.hidden,
-        num_hidden_layers=sizes.layers,
-        num_attention_heads=sizes.heads,
-        intermediate_size=sizes.inner,
-        max_position_embeddings=sizes.positions,
-        type_vocab_size=sizes.types,
-        layer_norm_eps=float(f"{file.epsilon:.6g}"),  # 1e-12, not the float32 next to it
-        pad_token_id=file.vocabulary.padding,
-    )
-    # Built without storage, so that no random weights are drawn only to be overwritten.
-    with torch.device("meta"):
-        network = BertModel(config, add_pooling_layer=False)
-    words = network.embeddings.word_embeddings
-    state = {k: torch.from_numpy(v) for k, v in _weights(file).items()}
-    if table:
-        name = "embeddings.word_embeddings.weight"
-        state[name] = torch.from_numpy(file.array("emb.word", *words.weight.shape))
-    else:
-        blocks = torch.from_numpy(file.blocks("emb.word", *words.weight.shape))
-        network.embeddings.word_embeddings = BlockEmbedding(blocks)
-        state["embeddings.word_embeddings.blocks"] = blocks
+    blocks = torch.from_numpy(file.blocks("emb.word", sizes.vocabulary, sizes.hidden))
+    # Drawing weights only to overwrite them takes 0.1 s. On the device "meta" nothing is drawn, but
+    # torch then imports its compiler: seconds and 100 MB.
+    with torch.random.fork_rng(devices=[]):
+        network = Network(sizes, epsilon_of(file), blocks)
+    state = {k: torch.from_numpy(v) for k, v in layer_weights(file).items()}
+    state["embeddings.word_embeddings.blocks"] = blocks
     network.load_state_dict(state, assign=True)
-    # Buffers that are not weights do not belong in the state.
-    places = torch.arange(sizes.positions).expand((1, -1))
-    network.embeddings.position_ids = places
-    network.embeddings.token_type_ids = torch.zeros_like(places)
     return network.eval()
 
 
-def _weights(file: WeightsFile) -> dict[str, Any]:
+def epsilon_of(file: WeightsFile) -> float:
+    """The layer normalisations' epsilon: 1e-12, not the float32 next to it."""
+    return float(f"{file.epsilon:.6g}")
+
+
+def layer_weights(file: WeightsFile) -> dict[str, Any]:
     """All but the word table, by transformers' names."""
     sizes = file.sizes
     hidden, inner = sizes.hidden, sizes.inner

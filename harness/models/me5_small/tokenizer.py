@@ -9,7 +9,7 @@ does and the package's engine does not.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -65,34 +65,75 @@ def normaliser(vocabulary: Vocabulary) -> Any:
     )
 
 
-def make_tokenizer(vocabulary: Vocabulary, longest: int) -> Any:
-    """The tokenizer as transformers has it, cutting texts at ``longest`` tokens."""
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
+def bare_tokenizer(vocabulary: Vocabulary, *, marks_only: bool = False) -> Any:
+    """The library's ``Tokenizer``.
 
-    pieces = vocabulary.pieces
+    Args:
+        vocabulary: of the file.
+        marks_only: whether it gets the special tokens alone, for one that takes the pieces later.
+    """
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    scored = list(zip(vocabulary.pieces, vocabulary.scores, strict=True))
     marks = (vocabulary.begin, vocabulary.end, vocabulary.padding, vocabulary.unknown)
-    begin, end, padding, unknown = (pieces[x] for x in marks)
-    scored = list(zip(pieces, vocabulary.scores, strict=True))
-    bare = Tokenizer(models.Unigram(scored[: max(marks) + 1], vocabulary.unknown))
-    bare.normalizer = normaliser(vocabulary)
-    bare.pre_tokenizer = pre_tokenizers.Metaspace()
-    bare.post_processor = processors.TemplateProcessing(
+    if marks_only:
+        scored = scored[: max(marks) + 1]
+    begin, end, padding, unknown = (vocabulary.pieces[x] for x in marks)
+    made = Tokenizer(models.Unigram(scored, vocabulary.unknown))
+    made.normalizer = normaliser(vocabulary)
+    made.pre_tokenizer = pre_tokenizers.Metaspace()
+    made.post_processor = processors.TemplateProcessing(
         single=f"{begin} $A {end}",
         pair=f"{begin} $A {end} {end} $B {end}",
         special_tokens=[(begin, vocabulary.begin), (end, vocabulary.end)],
     )
+    # In the order in which transformers adds them: names of special tokens in a text are these.
+    made.add_special_tokens([begin, end, unknown, padding])
+    return made
+
+
+class TextTokenizer:
+    """Texts to token ids, called as transformers' tokenizers are, without transformers."""
+
+    padding_side = "right"
+    model_input_names = ("input_ids", "attention_mask")
+
+    def __init__(self, vocabulary: Vocabulary, longest: int) -> None:
+        """Of a vocabulary, cutting texts at ``longest`` tokens, special ones included."""
+        self._bare = bare_tokenizer(vocabulary)
+        self.pad_token_id = vocabulary.padding
+        self.model_max_length = longest
+
+    def __call__(
+        self, texts: Sequence[str], *, truncation: bool | str = False, **_: Any
+    ) -> dict[str, list[list[int]]]:
+        """``input_ids``: those of each text, cut to the maximum length if ``truncation`` is set."""
+        if truncation:
+            self._bare.enable_truncation(self.model_max_length)
+        else:
+            self._bare.no_truncation()
+        return {"input_ids": [x.ids for x in self._bare.encode_batch_fast(list(texts))]}
+
+
+def make_tokenizer(vocabulary: Vocabulary, longest: int) -> Any:
+    """The tokenizer as transformers has it, cutting texts at ``longest`` tokens."""
+    from tokenizers import models
+    from transformers import PreTrainedTokenizerFast
+
+    pieces = vocabulary.pieces
+    begin, end = pieces[vocabulary.begin], pieces[vocabulary.end]
     made = PreTrainedTokenizerFast(
-        tokenizer_object=bare,
+        tokenizer_object=bare_tokenizer(vocabulary, marks_only=True),
         bos_token=begin,
         cls_token=begin,
         eos_token=end,
         sep_token=end,
-        unk_token=unknown,
-        pad_token=padding,
+        unk_token=pieces[vocabulary.unknown],
+        pad_token=pieces[vocabulary.padding],
         model_max_length=longest,
         model_input_names=["input_ids", "attention_mask"],
     )
     # All pieces only now: the class copies what it is given, and they take 250 MB.
+    scored = list(zip(pieces, vocabulary.scores, strict=True))
     made.backend_tokenizer.model = models.Unigram(scored, vocabulary.unknown)
     return made
