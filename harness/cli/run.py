@@ -195,9 +195,9 @@ def run(
 ) -> None:
     """Score a model on tasks, encoding each text once.
 
-    Without --model and --task: the best built-in encoder installed, on the demo task. With only --model: the
-    default tasks. Vectors are stored, so that a second run, or one that was stopped, encodes only
-    what is missing.
+    Without --model and --task: the best built-in encoder that is installed, on the demo task. With
+    only --model: the default tasks. Vectors are stored, so that a second run, or one that was
+    stopped, encodes only what is missing.
     """
     from harness.cli.views import listings
     from harness.console import consoles

@@ -1,4 +1,4 @@
-"""The network and its tokenizer, as :class:`harness.models.token_pipeline.Pipeline` runs a model."""
+"""The network and its tokenizer, in the form that the encoding pipeline runs."""
 
 from __future__ import annotations
 
