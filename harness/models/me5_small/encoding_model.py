@@ -74,4 +74,5 @@ def make_model(path: Path, device: str | None) -> EncodingModel:
         # The first says what torch was built for, not what the machine has.
         accelerated = torch.accelerator.is_available()
         device = str(torch.accelerator.current_accelerator()) if accelerated else "cpu"
-    return model.to(device)
+    model.to(device)
+    return model

@@ -60,7 +60,7 @@ class _Embeddings(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         embedded = self.word_embeddings(ids) + self.token_type_embeddings.weight[0]
         embedded = embedded + self.position_embeddings.weight[: ids.shape[1]]
-        return self.LayerNorm(embedded)  # type: ignore[no-any-return, unused-ignore]
+        return self.LayerNorm(embedded)
 
 
 class _Attention(nn.Module):
@@ -85,7 +85,7 @@ class _Output(nn.Module):
         self.LayerNorm = nn.LayerNorm(width, eps=epsilon)
 
     def forward(self, x: Tensor, before: Tensor) -> Tensor:
-        return self.LayerNorm(self.dense(x) + before)  # type: ignore[no-any-return, unused-ignore]
+        return self.LayerNorm(self.dense(x) + before)
 
 
 class _Intermediate(nn.Module):
@@ -95,7 +95,7 @@ class _Intermediate(nn.Module):
         self.intermediate_act_fn = nn.GELU()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.intermediate_act_fn(self.dense(x))  # type: ignore[no-any-return, unused-ignore]
+        return self.intermediate_act_fn(self.dense(x))
 
 
 class _Layer(nn.Module):
@@ -112,7 +112,7 @@ class _Layer(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         x = self.attention["output"](self.attention["self"](x, mask), x)
-        return self.output(self.intermediate(x), x)  # type: ignore[no-any-return, unused-ignore]
+        return self.output(self.intermediate(x), x)
 
 
 class Network(nn.Module):
@@ -156,7 +156,8 @@ def make_network(file: WeightsFile) -> Network:
     state = {k: torch.from_numpy(v) for k, v in layer_weights(file).items()}
     state["embeddings.word_embeddings.blocks"] = blocks
     network.load_state_dict(state, assign=True)
-    return network.eval()
+    network.eval()
+    return network
 
 
 def epsilon_of(file: WeightsFile) -> float:
