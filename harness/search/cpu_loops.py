@@ -32,11 +32,19 @@ _FEW = 32
 _RUN = 64
 """Candidates of a top k in one run of near ones, up to which they are sorted by insertion."""
 
-_BUCKETS = 1 << 14
-"""Buckets that scores near a relevant passage's are told by: their table stays in cache."""
+_HIGHEST = (1 << 15) - 1
+"""The highest place of a score (:func:`_place`): places are 16-bit integers, of which a vector
+instruction compares twice as many as of float32."""
+
+_PAIRS = 3
+"""Intervals whose two ends are compared per pass over a chunk of places: 6 comparisons, as with
+``_AT_ONCE``."""
 
 _CHUNK = 1024
-"""Scores whose buckets are computed at once."""
+"""Places counted at once: they stay in cache, and their counts in 16 bits."""
+
+_LANE = 64
+"""Chunks are padded to a multiple of this, so that vector instructions leave no remainder."""
 
 _LANES = 256
 """Lanes of a row for a small k, whose columns are then in little more than k of them."""
@@ -108,49 +116,162 @@ def _most(indptr: Any) -> Any:
 
 
 @compiled()
-def _bucket(x: Any, lowest: Any, scale: Any) -> Any:
-    """The bucket of a score: 0 below ``lowest``, the last one far above; never less for more."""
+def _place(x: Any, lowest: Any, scale: Any) -> Any:
+    """The place of a score: 0 far below ``lowest``, ``_HIGHEST`` far above it.
+
+    Subtraction, multiplication by a positive number, clamping and truncation are all monotone,
+    rounded or not, so that of two scores the one with the higher place is the higher one.
+    """
     place = np.float32((x - lowest) * scale)
-    # Written so that it becomes two vector instructions; min() and max() look for NaN.
+    # Written so that it becomes vector instructions; min() and max() look for NaN.
     place = place if place > np.float32(0) else np.float32(0)
-    place = place if place < np.float32(_BUCKETS - 1) else np.float32(_BUCKETS - 1)
-    return np.int32(place)
+    place = place if place < np.float32(_HIGHEST) else np.float32(_HIGHEST)
+    return np.int16(np.int32(place))
 
 
 @compiled()
-def _marked(
-    flat: Any, base: Any, width: Any, lowest: Any, scale: Any, marks: Any, places: Any, hits: Any
+def _place_chunk(flat: Any, start: Any, size: Any, lowest: Any, scale: Any, places: Any) -> Any:
+    """Fill ``places`` from ``flat[start:start + size]``.
+
+    Returns the highest of them and how many there are with padding, which is below all.
+    """
+    highest = np.int16(0)
+    for j in range(size):
+        place = _place(flat[start + j], lowest, scale)
+        places[j] = place
+        highest = place if place > highest else highest
+    padded = (size + np.uint64(_LANE - 1)) & ~np.uint64(_LANE - 1)
+    for j in range(size, padded):
+        places[j] = np.int16(-1)
+    return highest, padded
+
+
+@compiled(inline="always")
+def _above_and_reaching(places: Any, size: Any, a: Any, b: Any, which: Any, i: Any) -> Any:
+    """How many of ``places[:size]`` exceed ``b``, and how many reach ``a``, of three intervals.
+
+    They are ``which[i]`` to ``which[i + 2]``.
+    """
+    a0, a1, a2 = a[which[i]], a[which[i + 1]], a[which[i + 2]]
+    b0, b1, b2 = b[which[i]], b[which[i + 1]], b[which[i + 2]]
+    zero = np.int16(0)
+    n0, n1, n2, m0, m1, m2 = zero, zero, zero, zero, zero, zero
+    for j in range(size):
+        x = places[j]
+        n0 = np.int16(n0 + np.int16(x > b0))
+        n1 = np.int16(n1 + np.int16(x > b1))
+        n2 = np.int16(n2 + np.int16(x > b2))
+        m0 = np.int16(m0 + np.int16(x >= a0))
+        m1 = np.int16(m1 + np.int16(x >= a1))
+        m2 = np.int16(m2 + np.int16(x >= a2))
+    return n0, n1, n2, m0, m1, m2
+
+
+@compiled()
+def _list_near(
+    places: Any, size: Any, a: Any, b: Any, which: Any, column: Any, marks: Any, hits: Any, n: Any
 ) -> Any:
-    """List the columns of a row whose bucket is marked; returns how many."""
-    n = np.uint64(0)
-    for a in range(np.uint64(0), np.uint64(width), np.uint64(_CHUNK)):
-        size = min(np.uint64(_CHUNK), np.uint64(width) - a)
-        start = np.uint64(base) + a
+    """Append to ``hits``, of length ``n``, each column whose place is in an interval ``which``.
+
+    Interval i is from ``a[i]`` to ``b[i]``; ``column`` is the column of ``places[0]``, and
+    ``marks`` is room for as many. Returns the new length.
+    """
+    for j in range(size):
+        marks[j] = np.int16(0)
+    for i in which:
+        first, last = a[i], b[i]
         for j in range(size):
-            places[j] = np.uint32(_bucket(flat[start + j], lowest, scale))
-        for j in range(size, size + np.uint64(7)):
-            places[j] = np.uint32(0)
-        for j in range(np.uint64(0), size, np.uint64(8)):
-            # One test for eight of them: nearly all fail it.
-            any_ = marks[np.uint64(places[j])] | marks[np.uint64(places[j + np.uint64(1)])]
-            any_ |= marks[np.uint64(places[j + np.uint64(2)])]
-            any_ |= marks[np.uint64(places[j + np.uint64(3)])]
-            any_ |= marks[np.uint64(places[j + np.uint64(4)])]
-            any_ |= marks[np.uint64(places[j + np.uint64(5)])]
-            any_ |= marks[np.uint64(places[j + np.uint64(6)])]
-            any_ |= marks[np.uint64(places[j + np.uint64(7)])]
-            if any_:
-                for i in range(j, min(j + np.uint64(8), size)):
-                    hits[n] = a + i
-                    n += np.uint64(marks[np.uint64(places[i])])
+            marks[j] |= np.int16(places[j] >= first) & np.int16(places[j] <= last)
+    for start in range(np.uint64(0), size, np.uint64(_LANE)):
+        # One test for many: most fail it.
+        any_ = np.int16(0)
+        for j in range(start, start + np.uint64(_LANE)):
+            any_ = np.int16(any_ | marks[j])
+        if any_:
+            for j in range(start, start + np.uint64(_LANE)):
+                hits[n] = column + np.int64(j)
+                n += marks[j]
     return n
 
 
 @compiled()
-def _near_row(
+def _place_intervals(low: Any, high: Any, relevant: Any, a: Any, b: Any) -> Any:
+    """Fill ``a`` and ``b`` with the places of ``low`` and ``high``, and one above all of them.
+
+    Returns the lowest score and the scale that :func:`_place` takes.
+    """
+    lowest, highest = low[0], high[0]
+    for i in range(1, relevant):
+        lowest, highest = min(lowest, low[i]), max(highest, high[i])
+    # Places are further apart than scores are rounded, and the first and the last ones are left
+    # free for what is further out.
+    largest = max(abs(lowest), abs(highest))
+    span = max(np.float32(highest - lowest), np.float32(1e-2) * largest, np.float32(1e-30))
+    scale = np.float32(np.float32(_HIGHEST - 8) / span)
+    lowest = np.float32(lowest - np.float32(3) / scale)
+    for i in range(relevant):
+        a[i], b[i] = _place(low[i], lowest, scale), _place(high[i], lowest, scale)
+    a[relevant] = b[relevant] = np.int16(_HIGHEST)
+    return lowest, scale
+
+
+@compiled()
+def _count_places(
     flat: Any,
     base: Any,
-    width: Any,
+    columns: Any,
+    relevant: Any,
+    lowest: Any,
+    scale: Any,
+    starts: Any,
+    a: Any,
+    b: Any,
+    places: Any,
+    marks: Any,
+    which: Any,
+    above: Any,
+    hits: Any,
+) -> Any:
+    """Count by block the places of one row that are higher than ``b`` of each relevant passage.
+
+    The row begins at ``base``, its relevant passages are ``columns``. A place above ``b`` is of a
+    score above ``high``, one below ``a`` of a score below ``low``; of places between, nothing is
+    certain. Adds the first kind to ``above`` and lists the columns of the last kind in ``hits``;
+    returns how many they are. A chunk is read again to list them only where the two counts differ
+    by more than the relevant passage itself.
+    """
+    n = 0
+    for block in range(len(starts) - 1):
+        for column in range(starts[block], starts[block + 1], _CHUNK):
+            stop = min(column + _CHUNK, starts[block + 1])
+            top, size = _place_chunk(
+                flat, np.uint64(base + column), np.uint64(stop - column), lowest, scale, places
+            )
+            # Most relevant passages rank above whole chunks: nothing to count for those.
+            reached = 0
+            for i in range(relevant):
+                which[reached] = i
+                reached += a[i] <= top
+            for i in range(reached, reached + _PAIRS):
+                which[i] = relevant
+            crowded = 0
+            for first in range(0, reached, _PAIRS):
+                counts = _above_and_reaching(places, size, a, b, which, first)
+                for q in range(min(_PAIRS, reached - first)):
+                    i = which[first + q]
+                    above[i, block] += counts[q]
+                    own = column <= columns[i] < stop
+                    which[crowded] = i
+                    crowded += counts[_PAIRS + q] - counts[q] > own
+            if crowded:
+                n = _list_near(places, size, a, b, which[:crowded], column, marks, hits, n)
+    return n
+
+
+@compiled()
+def _decide_row(
+    flat: Any,
+    base: Any,
     columns: Any,
     first: Any,
     relevant: Any,
@@ -158,62 +279,56 @@ def _near_row(
     high: Any,
     own: Any,
     error: Any,
+    lowest: Any,
+    scale: Any,
+    b: Any,
     queries: Any,
     query: Any,
     passages: Any,
     dimensions: Any,
     products: Any,
     block_of: Any,
-    marks: Any,
-    places: Any,
     hits: Any,
+    scores: Any,
     above: Any,
     open_relevant: Any,
     open_column: Any,
     n: Any,
 ) -> Any:
-    """Decide the scores of one row that are between ``low`` and ``high`` of a relevant passage.
+    """Decide the columns ``hits``, which :func:`_count_places` listed instead of counting them.
 
-    Checking every score against each relevant passage would take as long as counting.
-    Instead the scores' buckets are looked up in a table of those that hold such an interval; few
-    scores are in one. Returns how long the list of open pairs is, and scores computed in float64.
+    Those with scores from ``low`` to ``high`` are decided in float64; ``scores`` is room for these,
+    and ``hits`` is overwritten. Returns the length of the list of pairs that even this leaves open,
+    and how many scores were computed.
     """
-    lowest, highest = low[0], high[0]
-    for i in range(1, relevant):
-        lowest, highest = min(lowest, low[i]), max(highest, high[i])
-    # Buckets are wider than the roundings of scores, and the first and the last ones are left free
-    # for what is further out. Neighbours are marked too, as places are rounded.
-    largest = max(abs(lowest), abs(highest))
-    span = max(np.float32(highest - lowest), np.float32(1e-2) * largest, np.float32(1e-30))
-    scale = np.float32(np.float32(_BUCKETS - 8) / span)
-    lowest = np.float32(lowest - np.float32(3) / scale)
-    for i in range(relevant):
-        a, b = _bucket(low[i], lowest, scale), _bucket(high[i], lowest, scale)
-        for bucket in range(a - 1, b + 2):
-            marks[bucket] = 1
-    computed = 0
-    for h in range(_marked(flat, base, width, lowest, scale, marks, places, hits)):
-        column = np.int64(hits[h])
-        x, known, score = flat[np.uint64(base) + hits[h]], False, 0.0
+    near = 0
+    for column in hits:
+        x, maybe = flat[base + column], False
+        # Places above b are counted already, for all relevant passages.
+        place = _place(x, lowest, scale)
+        for i in range(relevant):
+            other = column != columns[first + i]
+            above[first + i, block_of[column]] += other & (x > high[i]) & (place <= b[i])
+            maybe |= other & (x >= low[i]) & (x <= high[i])
+        hits[near] = column
+        near += maybe
+    # All of them before the first is compared: no branch then waits for a sum.
+    for h in range(near):
+        there = np.uint64(hits[h]) * np.uint64(dimensions)
+        scores[h] = inner_product(queries, query, passages, there, dimensions, products)
+    for h in range(near):
+        column = hits[h]
+        x = flat[base + column]
         for i in range(relevant):
             if x < low[i] or x > high[i] or column == columns[first + i]:
                 continue
-            if not known:
-                known = True
-                computed += 1
-                there = np.uint64(column) * np.uint64(dimensions)
-                score = inner_product(queries, query, passages, there, dimensions, products)
-            difference = score - own[i]
+            difference = scores[h] - own[i]
             if abs(difference) <= error:
                 open_relevant[n], open_column[n] = first + i, column
                 n += 1
-            elif difference > 0:
-                above[first + i, block_of[column]] += 1
-    for i in range(relevant):
-        a, b = _bucket(low[i], lowest, scale), _bucket(high[i], lowest, scale)
-        for bucket in range(a - 1, b + 2):
-            marks[bucket] = 0
-    return n, computed
+            else:
+                above[first + i, block_of[column]] += difference > 0
+    return n, near
 
 
 @compiled()
@@ -305,11 +420,12 @@ def _certain_rows(
     """
     most = _most(indptr)
     own = np.empty(most, np.float64)
-    low, high = np.empty(most, np.float32), np.empty(most + _AT_ONCE, np.float32)
+    low, high = np.empty(most, np.float32), np.empty(most, np.float32)
     products = np.empty(dimensions, np.float64)
-    marks = np.zeros(_BUCKETS, np.uint8)
-    places = np.empty(_CHUNK + 8, np.uint32)
-    hits = np.empty(width + 8, np.uint64)
+    a, b = np.empty(most + 1, np.int16), np.empty(most + 1, np.int16)
+    places, marks = np.empty(_CHUNK, np.int16), np.empty(_CHUNK, np.int16)
+    which = np.empty(most + _PAIRS, np.int64)
+    hits, near_scores = np.empty(width + 1, np.int64), np.empty(width, np.float64)
     peaks = np.empty(lanes, np.float32)
     best = np.empty(min(k, _FEW), np.float32)
     keys = np.empty(last - first if k else 0, np.uint64)
@@ -333,18 +449,26 @@ def _certain_rows(
                 high[i] = np.nextafter(up, np.float32(np.inf))
                 low[i] = np.nextafter(down, np.float32(-np.inf))
             computed += relevant
-            for i in range(relevant, len(high)):
-                high[i] = np.inf
-            for block in range(len(starts) - 1):
-                a, b = base + starts[block], base + starts[block + 1]
-                for i in range(0, relevant, _AT_ONCE):
-                    counts = _count_above(flat, a, b, high, i)
-                    for q in range(min(_AT_ONCE, relevant - i)):
-                        above[indptr[r] + i + q, block] = counts[q]
-            n, more = _near_row(
+            lowest, scale = _place_intervals(low, high, relevant, a, b)
+            listed = _count_places(
                 flat,
                 base,
-                width,
+                columns[indptr[r] : indptr[r + 1]],
+                relevant,
+                lowest,
+                scale,
+                starts,
+                a,
+                b,
+                places,
+                marks,
+                which,
+                above[indptr[r] : indptr[r + 1]],
+                hits,
+            )
+            n, more = _decide_row(
+                flat,
+                base,
                 columns,
                 indptr[r],
                 relevant,
@@ -352,15 +476,17 @@ def _certain_rows(
                 high,
                 own,
                 error64[r],
+                lowest,
+                scale,
+                b,
                 queries,
                 query,
                 passages,
                 dimensions,
                 products,
                 block_of,
-                marks,
-                places,
-                hits,
+                hits[:listed],
+                near_scores,
                 above,
                 open_relevant,
                 open_column,

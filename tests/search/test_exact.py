@@ -131,6 +131,41 @@ def test_ranks_are_those_of_real_numbers(kind: Any, compiled: bool, data: st.Dat
     assert ((score[:, 1:] < score[:, :-1]) | (column[:, 1:] > column[:, :-1])).all()
 
 
+@settings(deadline=None, max_examples=25)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    relevant=st.integers(1, 8),
+    far=st.integers(0, 22),
+    near=st.integers(0, 22),
+    center=st.sampled_from([0, 1, 2**22]),
+)
+def test_many_passages_in_whole_numbers(
+    seed: int, relevant: int, far: int, near: int, center: int
+) -> None:
+    """Pools of several chunks, against int64: the same counts however the scores are spread.
+
+    All equal, in a few clusters, closer than float32 can show, or far outside the relevant
+    passages' range.
+    """
+    rng = np.random.default_rng(seed)
+    pool = make_pool({"en": 1100, "de": 1, "el": 900})
+    passages = np.stack([rng.integers(-(2**x), 2**x + 1, len(pool)) for x in (far, near)], 1)
+    passages[rng.random(len(pool)) < 0.3] = passages[0]
+    passages[:, 0] += center
+    passages[rng.random(len(pool)) < 0.5, 0] = center
+    queries = np.array([[1, 0], [0, 1], [3, 5], [2**20, -(2**20 + 1)], [0, 0]])
+    rels = as_relevant([rng.choice(len(pool), relevant, replace=False).tolist() for _ in queries])
+    dense = DenseScores(passages.astype(np.float32))
+    found = rank(dense.of(queries.astype(np.float32)), "en", rels, pool, compiled=True)
+    columns = np.arange(len(pool))
+    for q, score in enumerate(queries @ passages.T):
+        for i in range(rels.indptr[q], rels.indptr[q + 1]):
+            own = rels.columns[i]
+            above = (score > score[own]) | ((score == score[own]) & (columns < own))
+            counts = np.bincount(pool.language_of[above], minlength=3)
+            assert found.ranked_above[i].tolist() == counts.tolist()
+
+
 def test_a_thousand_dimensions_and_a_last_bit() -> None:
     """Scores that differ by less than float32 shows: every one in its place, with few asked."""
     rng = np.random.default_rng(5)
