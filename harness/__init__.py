@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from harness.evaluation.options import RunOptions
     from harness.evaluation.record import Record, load_record
     from harness.gate.regression_check import gate as check_regression
+    from harness.interop.trackers import log_record
+    from harness.interop.trainer_evaluator import MultilingualRetrievalEvaluator
     from harness.interop.trec_runs import score_run
     from harness.metrics.measure import Measure
     from harness.models import load as load_model
@@ -70,6 +72,7 @@ _ERRORS = (
 _WHERE = {
     "Encoder": "models.base:Encoder",
     "Measure": "metrics.measure:Measure",
+    "MultilingualRetrievalEvaluator": "interop.trainer_evaluator:MultilingualRetrievalEvaluator",
     "Record": "evaluation.record:Record",
     "RunOptions": "evaluation.options:RunOptions",
     "assert_no_regression": "testing:assert_no_regression",
@@ -81,6 +84,7 @@ _WHERE = {
     "load_model": "models:load",
     "load_record": "evaluation.record:load_record",
     "load_task": "data.task:find_task",
+    "log_record": "interop.trackers:log_record",
     "make_boards": "boards.commands:make_boards",
     "measure_noise": "analysis.noise:measure_noise",
     "score_run": "interop.trec_runs:score_run",
@@ -97,6 +101,7 @@ __all__ = [
     "HarnessWarning",
     "Measure",
     "ModelError",
+    "MultilingualRetrievalEvaluator",
     "NotComparableError",
     "PolicyError",
     "Record",
@@ -118,6 +123,7 @@ __all__ = [
     "load_model",
     "load_record",
     "load_task",
+    "log_record",
     "make_boards",
     "measure_noise",
     "score_run",

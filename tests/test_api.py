@@ -76,7 +76,10 @@ def test_values_are_written_as_for_the_flags() -> None:
     [
         ({"langages": "en"}, "no option 'langages'; did you mean 'languages'?"),
         ({"languages": "english"}, "languages: 'english' is not a language code"),
-        ({"settings": "mon"}, "'mon' is not one of mono, cross, multi; did you mean 'mono'?"),
+        (
+            {"settings": "mon"},
+            "'mon' is not one of mono, cross, multi, pairs; did you mean 'mono'?",
+        ),
         ({"dtype": "float8"}, "dtype='float8' is not one of float32, bfloat16, float16"),
         ({"corpus": "sample"}, "did you mean 'sampled'?"),
         ({"limit": 0}, "limit=0: it must be a whole number, 1 or more"),

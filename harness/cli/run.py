@@ -40,7 +40,7 @@ _SECTIONS = {
     "Changed queries": "translate_queries into expand_queries expand_url code_switch noise "
     "romanise query_seed",
     "Post-processing and reranking": "treatments sweep rerank rerank_top",
-    "Results": "name output trec trec_depth resamples dry_run verbose quiet",
+    "Results": "name output log_to log_project trec trec_depth resamples dry_run verbose quiet",
     "Data and stored vectors": "data_dir offline no_store store_dtype",
     "Large tasks, and memory": "corpus engine workers shard shard_size streamed memory top_k",
 }
@@ -68,6 +68,19 @@ _SECTIONS = {
 @model_options
 @click.option("--name", metavar="NAME", help="Name of the system in the record and on boards.")
 @records_option("Folder for records.")
+@click.option(
+    "--log-to",
+    multiple=True,
+    type=click.Choice(["trackio", "wandb", "mlflow"]),
+    help="Also log the means to an installed experiment tracker; can be repeated.",
+)
+@click.option(
+    "--log-project",
+    default="polyglot-harness",
+    show_default=True,
+    metavar="NAME",
+    help="Project or experiment of --log-to.",
+)
 @click.option("--trec", type=FOLDER, metavar="DIR", help="Write TREC run and qrels files there.")
 @click.option(
     "--trec-depth",
@@ -189,6 +202,8 @@ def run(
     sweep: tuple[float, ...] | None,
     dry_run: bool,
     output: Path,
+    log_to: tuple[str, ...],
+    log_project: str,
     verbose: bool,
     quiet: bool,
     **given: Any,
@@ -204,7 +219,10 @@ def run(
     from harness.console.progress_bars import show_progress
     from harness.evaluation import run as stages
     from harness.evaluation.record_view import print_record
+    from harness.interop import trackers
 
+    for tracker in log_to:  # before anything is encoded
+        trackers.require(tracker)
     chosen = list(tasks) or (["demo"] if model is None else None)
     options = _options(**given)
     out = consoles.console()
@@ -240,6 +258,10 @@ def run(
             click.echo(each.folder)
         elif each is not None:
             print_record(out, each.contents, path=each.folder, verbose=verbose)
+    for tracker in log_to:
+        for each in (record.before, record):
+            if each is not None:
+                trackers.log_record(each, tracker, log_project)
 
 
 def _say_default() -> None:

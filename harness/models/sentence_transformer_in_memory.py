@@ -96,12 +96,17 @@ class SentenceTransformerInstance:
         """As :meth:`SentenceTransformerEncoder.stream`; the model's settings are restored."""
         model, length = self.pipeline.model, self._options.max_length
         before = model.max_seq_length
+        # A model in training would draw dropout, and its vectors would be stored under its weights.
+        modes = [(module, module.training) for module in model.modules()]
+        model.eval()
         if length is not None:
             model.max_seq_length = length
         prompt = self.prompts[role]
         try:
             yield from stream_with(self.pipeline, texts, role=role, prompt=prompt, name=self.name)
         finally:
+            for module, training in modes:
+                module.training = training
             if length is not None:
                 model.max_seq_length = before
 
