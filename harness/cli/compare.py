@@ -37,6 +37,11 @@ from harness.cli.options import (
 @file_option("markdown", "Write Markdown; - for stdout.")
 @file_option("csv", "Write every difference as a row of CSV; - for stdout.")
 @file_option("latex", "Write the tables as LaTeX; - for stdout.")
+@click.option(
+    "--retention",
+    is_flag=True,
+    help="Of two records: also the share of each mean that the second one keeps, with intervals.",
+)
 @verbose_option("Also the matrix of differences over ordered language pairs.")
 def compare(
     records: tuple[Path, ...],
@@ -44,6 +49,7 @@ def compare(
     markdown_file: Path | None,
     csv_file: Path | None,
     latex_file: Path | None,
+    retention: bool,
     verbose: bool,
     **given: Any,
 ) -> None:
@@ -58,6 +64,8 @@ def compare(
         raise click.UsageError("--json, --markdown, --csv and --latex need different files")
     if given["data_dir"] is not None and not given["flips"]:
         raise click.UsageError("--data-dir is only used with --flips; give --flips N")
+    if retention and len(records) != 2:
+        raise click.UsageError("--retention takes two records: the clean one, then the other")
     from harness.analysis.compare import compare as compare_records
     from harness.cli.file_outputs import STDOUT, write_outputs
     from harness.cli.views import comparison
@@ -76,6 +84,24 @@ def compare(
     )
     if STDOUT not in files:
         comparison.print_comparison(consoles.console(), found, verbose=verbose)
+        if retention:
+            _print_retention(records, given)
+
+
+def _print_retention(records: tuple[Path, ...], given: dict[str, Any]) -> None:
+    from harness.analysis.retention import retention
+    from harness.console import consoles, numbers
+    from harness.evaluation.record import Record
+
+    out = consoles.console()
+    one, other = (Record.load(x) for x in records)
+    out.print()
+    out.print("retained by the second record, %, with 95% intervals over questions", style="bold")
+    for x in retention(one, other, given["tasks"], given["measures"] or None):
+        value = " ".join(f"{100 * y:.1f}" for y in (x.retained, x.low, x.high))
+        share, low, high = value.split()
+        label = f"{x.task} {x.kind} {numbers.label(x.measure)}"
+        out.print(f"{label:40} {share:>6} [{low}, {high}]", highlight=False, markup=False)
 
 
 def _json(document: dict[str, Any]) -> str:
