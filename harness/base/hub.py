@@ -7,7 +7,7 @@ sentence: a :class:`ModelError` for models, a :class:`DataError` for data sets.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -123,6 +123,29 @@ class Repository(NamedTuple):
             # Newer hub versions call a copy incomplete if it lacks files that are not needed.
             folder = getattr(error, "snapshot_path", None)
         return None if folder is None else Path(folder)
+
+    def push(self, files: Mapping[str, Path], message: str, *, pull_request: bool = False) -> str:
+        """Commit ``files`` (name in the repository -> file here), all or none; the commit's address.
+
+        Raises:
+            HarnessError: no access, no such repository or revision, or a file that the hub refuses.
+            UnreachableError: no network.
+        """
+        import huggingface_hub
+
+        with self._explained():
+            made = huggingface_hub.HfApi().create_commit(
+                self.name,
+                [
+                    huggingface_hub.CommitOperationAdd(name, str(path))
+                    for name, path in files.items()
+                ],
+                commit_message=message,
+                repo_type=self.kind,
+                revision=self.revision,
+                create_pr=pull_request,
+            )
+        return str(made.pr_url or made.commit_url)
 
     def file_names(self) -> list[str]:
         """Names of a model's files.

@@ -13,9 +13,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from harness.base.files import write_atomically
+from harness.base.hub import Repository
 from harness.base.reading import object_or_empty
 from harness.boards import Leaderboards, make_board
 from harness.boards.board import Cell, Column, Row, TaskBoard
@@ -291,6 +293,44 @@ def write_card(
         write_atomically(target, to_yaml(entries).encode())
         written.append(target)
     return written
+
+
+def push_card(
+    card: Card,
+    repository: str,
+    datasets: Mapping[str, str] | None = None,
+    source_url: str | None = None,
+    *,
+    pull_request: bool = False,
+) -> str:
+    """Put section, ``model-index`` and ``.eval_results`` into a model on the hub, in one commit.
+
+    Args:
+        card: the facts.
+        repository: ``ORG/NAME`` or ``ORG/NAME@BRANCH``; its own README.md is kept as by
+            :func:`write_card`.
+        datasets: as of :func:`write_card`.
+        source_url: as of :func:`write_card`.
+        pull_request: open a pull request instead, which needs no right to write.
+
+    Returns:
+        The address of the commit or of the pull request.
+
+    Raises:
+        HarnessError: the hub refuses or cannot be reached; nothing is changed there.
+        RecordError: the YAML header of its README.md cannot be read.
+    """
+    name, _, revision = repository.partition("@")
+    target = Repository(name, revision or None, "model")
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        if "README.md" in target.file_names():
+            text = (target.snapshot(["README.md"]) / "README.md").read_bytes()
+            (folder / "README.md").write_bytes(text)
+        written = write_card(card, folder, datasets, source_url)
+        files = {path.relative_to(folder).as_posix(): path for path in written}
+        titles = ", ".join(task.title for task, _ in card.tasks)
+        return target.push(files, f"Results on {titles}", pull_request=pull_request)
 
 
 def _with_section(text: str, new: str) -> str:

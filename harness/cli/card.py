@@ -11,6 +11,7 @@ from harness.cli.options import (
     FOLDER,
     PATH,
 )
+from harness.errors import UsageError
 
 
 def _datasets(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
@@ -33,11 +34,17 @@ def _datasets(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
     help="The model's folder: its README.md and .eval_results/ are updated.",
 )
 @click.option(
+    "--push",
+    metavar="ORG/NAME",
+    help="The model on the hub: the same there, in one commit; ORG/NAME@BRANCH for a branch.",
+)
+@click.option("--pull-request", is_flag=True, help="Of --push: open a pull request instead.")
+@click.option(
     "--part",
     type=click.Choice(["section", "model-index", "eval-results"]),
     default="section",
     show_default=True,
-    help="The form to print, without --output.",
+    help="The form to print, without --output and --push.",
 )
 @click.option(
     "--dataset",
@@ -51,6 +58,8 @@ def _datasets(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
 def card(
     records: tuple[Path, ...],
     output: Path | None,
+    push: str | None,
+    pull_request: bool,
     part: str,
     datasets: dict[str, str],
     source_url: str | None,
@@ -62,13 +71,19 @@ def card(
     """
     from harness.boards import card as cards
 
+    if pull_request and push is None:
+        raise UsageError("--pull-request belongs to --push ORG/NAME")
     made = cards.make_card(records)
     for sentence in cards.left_out(made, datasets):
         click.echo(f"Note: {sentence}", err=True)
     if output is not None:
         for path in cards.write_card(made, output, datasets, source_url):
             click.echo(path)
-    elif part == "section":
+    if push is not None:
+        click.echo(cards.push_card(made, push, datasets, source_url, pull_request=pull_request))
+    if output is not None or push is not None:
+        return
+    if part == "section":
         click.echo(cards.section(made), nl=False)
     elif part == "model-index":
         click.echo(cards.to_yaml({"model-index": cards.model_index(made)}), nl=False)

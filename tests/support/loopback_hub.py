@@ -1,6 +1,6 @@
 """A hub of models and data sets on loopback, as huggingface_hub talks to the real one.
 
-What it answers: ``/api/models`` and ``/api/datasets`` (a repository at a revision, its tree, facts
+It takes commits of small files, and answers ``/api/models`` and ``/api/datasets`` (a repository at a revision, its tree, facts
 about named files) and ``/resolve/`` (facts about one file, its bytes, ranges of them), with the
 hub's headers and error codes. Repositories have commits, branches and tags; they can be private
 or gated; a download can break off or stall.
@@ -8,6 +8,7 @@ or gated; a download can break off or stall.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import threading
@@ -83,6 +84,8 @@ class Hub:
         """By ``models`` or ``datasets``, and ``ORG/NAME``."""
         self.requests: list[str] = []
         """Method and path of every request."""
+        self.messages: list[str] = []
+        """Of the commits that were made."""
         self.downloads: list[str] = []
         """``ORG/NAME/FILE``, once for each request for its bytes."""
         self.refuses: Answer | None = None
@@ -146,6 +149,8 @@ class Hub:
             # Without a login the hub does not say which of the two it is.
             status = 401 if token is None else 404
             return refusal(status, "RepoNotFound", "Repository not found")
+        if api and rest[:1] in (["preupload"], ["commit"]):
+            return self._changed(known, name, rest[0], token, fields)
         what, revision, file = (*rest[:2], "/".join(rest[2:])) if rest else ("revision", "main", "")
         commit = known.names.get(revision, revision)
         if commit not in known.commits:
@@ -160,6 +165,37 @@ class Hub:
         return Answer(
             200, {"X-Repo-Commit": commit, "ETag": f'"{tag}"', "Accept-Ranges": "bytes"}, raw
         )
+
+    def _changed(
+        self, known: HostedRepository, name: str, what: str, token: str | None, fields: Any
+    ) -> Answer:
+        """Before a commit, how each file should be sent; then the commit."""
+        if token is None:
+            return refusal(403, message="You need write access")
+        if what == "commit":
+            return self._commit(known, name, fields)
+        modes = [
+            {"path": x["path"], "uploadMode": "regular", "shouldIgnore": False}
+            for x in fields["files"]
+        ]
+        return as_json({"files": modes})
+
+    def _commit(self, known: HostedRepository, name: str, lines: Any) -> Answer:
+        """A commit on top of main, or as a pull request; its lines are JSON."""
+        files = dict(known.commits[known.names["main"]])
+        for line in lines["ndjson"]:
+            if line["key"] == "file":
+                files[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
+            else:
+                self.messages.append(line["value"]["summary"])
+        commit = hashlib.sha1(repr(files).encode()).hexdigest()
+        known.commits[commit] = files
+        known.names["refs/pr/1" if lines["pull_request"] else "main"] = commit
+        said = {"success": True, "commitOid": commit}
+        said["commitUrl"] = f"{self.url}/{name}/commit/{commit}"
+        if lines["pull_request"]:
+            said["pullRequestUrl"] = f"{self.url}/{name}/discussions/1"
+        return as_json(said)
 
     @staticmethod
     def _facts(known: HostedRepository, name: str, commit: str, what: str, fields: Any) -> Answer:
@@ -222,13 +258,20 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            if "ndjson" in self.headers.get("Content-Type", ""):
+                lines = [json.loads(x) for x in body.splitlines()]
+                new = "create_pr=1" in self.path
+                self.respond({"ndjson": lines, "pull_request": new})
+                return
             # Clients before 1.0 send a form, later ones JSON.
             self.respond(json.loads(body) if body.startswith("{") else parse_qs(body))
 
         def respond(self, fields: Any) -> None:
             hub.requests.append(f"{self.command} {self.path}")
             token = self.headers.get("Authorization", "").removeprefix("Bearer ") or None
-            found = hub.answer(self.path, token, fields)
+            valid = self.path == "/api/validate-yaml" and hub.refuses is None
+            checked = as_json({"errors": [], "warnings": []})
+            found = checked if valid else hub.answer(self.path, token, fields)
             status, headers, body = found.status, dict(found.headers), found.body
             wanted = self.headers.get("Range", "")
             if status == 200 and wanted.startswith("bytes="):
