@@ -125,7 +125,7 @@ class Repository(NamedTuple):
         return None if folder is None else Path(folder)
 
     def push(self, files: Mapping[str, Path], message: str, *, pull_request: bool = False) -> str:
-        """Commit ``files`` (name in the repository -> file here), all or none; the commit's address.
+        """Commit ``files`` (name there -> file here), all or none; the commit's address.
 
         Raises:
             HarnessError: no access, no such repository or revision, or a file that the hub refuses.

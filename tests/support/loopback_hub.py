@@ -1,9 +1,9 @@
 """A hub of models and data sets on loopback, as huggingface_hub talks to the real one.
 
-It takes commits of small files, and answers ``/api/models`` and ``/api/datasets`` (a repository at a revision, its tree, facts
-about named files) and ``/resolve/`` (facts about one file, its bytes, ranges of them), with the
-hub's headers and error codes. Repositories have commits, branches and tags; they can be private
-or gated; a download can break off or stall.
+It takes commits of small files, and answers ``/api/models`` and ``/api/datasets`` (a repository at
+a revision, its tree, facts about named files) and ``/resolve/`` (facts about one file, its bytes,
+ranges of them), with the hub's headers and error codes. Repositories have commits, branches and
+tags; they can be private or gated; a download can break off or stall.
 """
 
 from __future__ import annotations
