@@ -18,6 +18,7 @@ from harness.boards.board import Board, Cell, Column, Ranking, Row, TaskBoard
 from harness.boards.leaderboards import Leaderboards
 from harness.boards.leaders import leaders
 from harness.boards.overview import make_overview
+from harness.boards.pairs import all_pairs
 from harness.boards.published import published_on
 from harness.boards.rows import measured_row, published_row
 from harness.boards.tracked.document import Tracked, question_ids
@@ -171,6 +172,7 @@ def _task_board(
         question_ids=ids,
         asked={k: packed(x.asked) for k, x in hits.items()},
         per_language_only="cross" not in kinds,
+        pairs=all_pairs(rows[: len(members)], (*main, *more), lambda x: _shares(x, members)),
     )
 
 

@@ -9,10 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from harness.analysis.verify import Verification
 from harness.data.task import Kind
 from harness.metrics.measure import Better
 
+FloatArray = NDArray[np.float64]
 Source = Literal["measured", "published", "imported"]
 Matrix = tuple[tuple[float | None, ...], ...]
 
@@ -141,6 +145,19 @@ class Ranking:
     """Comparable rows without a rank: they have no values for the questions of the others."""
 
 
+@dataclass(frozen=True)
+class Pairs:
+    """Paired differences over questions; NaN where two rows do not have the same questions."""
+
+    rows: tuple[str, ...]
+    """Row ids. Pairs are (0, 1), (0, 2), ..., (1, 2), ... of them."""
+    half_widths: Mapping[str, FloatArray]
+    """Column key -> half the width of Student's interval of the difference of the means, one per
+    pair."""
+    p_values: Mapping[str, FloatArray]
+    """Column key -> two-sided p-value per pair, not corrected for the number of pairs."""
+
+
 class Addition(NamedTuple):
     """A row, and the row of the same system without the addition."""
 
@@ -191,6 +208,8 @@ class TaskBoard:
     """``mono``, ``multi`` -> question by language, a bit each, base64: has a query in it."""
     per_language_only: bool
     """Boards of tasks without cross settings show languages as columns, with mean and median."""
+    pairs: Pairs | None = None
+    """Paired differences of the measured rows; ``None`` for fewer than two or too many rows."""
 
     @property
     def every(self) -> tuple[Column, ...]:

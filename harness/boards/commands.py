@@ -99,8 +99,11 @@ def html(board: Board, data_dir: Path | None = None) -> str:
     from harness.boards import to_payload
     from harness.boards.page import render
     from harness.boards.page.question_texts import texts_at_hand
+    from harness.boards.page.task_words import task_words
 
-    return render(to_payload(board), texts_at_hand(board, data_dir))
+    pairs = {task.slug: task.pairs for task in board.tasks if task.pairs is not None}
+    texts = texts_at_hand(board, data_dir)
+    return render(to_payload(board), texts, pairs=pairs, words=task_words(board))
 
 
 def update(

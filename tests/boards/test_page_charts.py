@@ -76,7 +76,9 @@ def test_the_heat_map_is_the_records_matrix(page: Opened, record: str, measure: 
 
 def test_languages_that_a_model_has_not_seen_are_named(page: Opened) -> None:
     page.tab.select_option("#heat-model", PLAIN)  # trained on de and en
-    assert page.texts("#heat-about")[0].endswith("acme/plain-encoder was not trained on Chinese.")
+    told = page.texts("#heat-about")[0]
+    assert told.endswith("acme/plain-encoder was not trained on Chinese (marked *).")
+    assert page.tab.locator("#heat svg text", has_text="zh*").count() == 2
     page.tab.select_option("#heat-model", HARD)  # not known
     assert "not trained" not in page.texts("#heat-about")[0]
 
@@ -139,7 +141,6 @@ def test_the_languages_of_the_first_places_are_a_matrix_too(page: Opened) -> Non
 def test_every_interval_is_drawn_from_end_to_end(page: Opened) -> None:
     board = next(x for x in golden_board().tasks if x.slug == "xquad-r")
     rows = [r for r in board.rows if r.source == "measured"]
-    page.tab.locator("#published").uncheck()
     dots = page.tab.eval_on_selector_all(
         "#intervals .values circle",
         "all => all.map(x => Number(x.getAttribute('cx')))",
@@ -166,7 +167,7 @@ def test_every_interval_is_drawn_from_end_to_end(page: Opened) -> None:
 
 def test_rank_distance_is_never_drawn_against_anything_but_map(page: Opened) -> None:
     for measure in ("recall@10", "ndcg@10", "rank_distance"):
-        page.view(f"measure={measure}&bias=rank_distance")
+        page.view(f"measure={measure}&bias=rank_distance&pub=1")
         label = page.tab.locator("#scatter svg").get_attribute("aria-label")
         assert label == "mAP against Rank distance, 10 rows"
     page.view("measure=recall@10&bias=own_language_first")
@@ -175,7 +176,6 @@ def test_rank_distance_is_never_drawn_against_anything_but_map(page: Opened) -> 
 
 
 def test_the_scatter_places_models_by_both_measures(page: Opened) -> None:
-    page.tab.locator("#published").uncheck()
     board = next(x for x in golden_board().tasks if x.slug == "xquad-r")
     rows = {r.model: r.cells for r in board.rows if r.source == "measured"}
     script = """all => all.map(x => [
@@ -201,7 +201,7 @@ def test_two_models_stand_side_by_side(page: Opened) -> None:
     listed = page.tab.eval_on_selector_all(".versus tbody tr:not(.groups)", script)
     columns = list(board.columns)
     assert len(listed) == len(columns)
-    for (label, a, b, change, verdict), column in zip(listed, columns, strict=True):
+    for (label, a, b, change, _, _, verdict), column in zip(listed, columns, strict=True):
         digits = 1 if column.measure == "rank_distance" else 4
         x, y = (r.cells[column.key].value or 0.0 for r in (first, second))
         assert (label, a, b) == (column.label, f"{x:.{digits}f}", f"{y:.{digits}f}")

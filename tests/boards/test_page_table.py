@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from browsing import Opened, as_file, golden_board
 
 from harness.boards import Board, Row, TaskBoard, to_payload
+from harness.boards.commands import html
 from harness.boards.page import render
 from harness.console.numbers import value as shown
 
@@ -35,7 +37,7 @@ def opened(
 
 @pytest.fixture
 def page(opened: Opened) -> Opened:
-    opened.view()
+    opened.view("pub=1")  # with the published rows, whose group is closed at first
     return opened
 
 
@@ -55,15 +57,19 @@ def ordered(rows: list[Row], key: str, *, lowest_first: bool = False) -> list[st
         value = row.cells[key].value if key in row.cells else None
         return (value is None, 0 if value is None else value if lowest_first else -value)
 
-    return [row.id for row in sorted(rows, key=place)]
+    # Measured rows stand above the others.
+    return [row.id for row in sorted(rows, key=lambda x: (x.source != "measured", place(x)))]
 
 
 def test_opens_on_the_board_of_the_whole_task_in_its_own_order(
     page: Opened, task: TaskBoard
 ) -> None:
     assert page.tab.input_value("#task") == "xquad-r"
-    assert page.rows() == [row.id for row in task.rows]
-    assert page.column("multi/map") == [text(r.cells["multi/map"].value, "map") for r in task.rows]
+    rows = ordered(list(task.rows), "multi/map")
+    assert page.rows() == rows
+    by_id = {row.id: row for row in task.rows}
+    shown_values = [text(by_id[x].cells["multi/map"].value, "map") for x in rows]
+    assert page.column("multi/map") == shown_values
 
 
 @pytest.mark.parametrize("kind", ["mono", "cross", "multi"])
@@ -117,10 +123,11 @@ def test_a_heading_orders_and_orders_the_other_way(page: Opened, task: TaskBoard
 
 def test_models_are_ordered_by_name_and_by_what_they_cost(page: Opened, task: TaskBoard) -> None:
     page.heading("model").click()
-    latin = ["acme/plain-encoder", "LaBSE", "mBERT (LAReQA)", "XLM-R"]
-    assert [x for x in dict.fromkeys(page.texts("#models .model")) if x in latin] == latin
+    latin = ["LaBSE", "mBERT (LAReQA)", "XLM-R"]
+    names = "#models .others .model"
+    assert list(dict.fromkeys(page.texts(names))) == latin
     page.heading("model").click()
-    assert [x for x in dict.fromkeys(page.texts("#models .model")) if x in latin] == latin[::-1]
+    assert list(dict.fromkeys(page.texts(names))) == latin[::-1]
     page.heading("parameters").click()
     assert page.column("parameters")[0] == "1.23 M"
     assert set(page.column("parameters")[1:]) == {DASH}
@@ -153,7 +160,13 @@ def test_published_rows_are_marked_and_can_be_left_out(page: Opened, task: TaskB
     assert page.tab.locator("#models tr.published .best, #models tr.published .second").count() == 0
     page.tab.locator("#published").uncheck()
     assert page.rows() == [row.id for row in task.rows if row.source == "measured"]
-    assert page.hash()["pub"] == "0"
+    assert "pub" not in page.hash()
+    opens = page.tab.locator("#models .others .opens")
+    assert opens.inner_text().endswith(f"({len(published)})")
+    opens.click()
+    assert published < set(page.rows())
+    assert opens.get_attribute("aria-expanded") == "true"
+    assert page.tab.locator("#published").is_checked()
 
 
 def test_ranks_ties_best_and_second_are_those_of_the_board(page: Opened, task: TaskBoard) -> None:
@@ -253,7 +266,7 @@ def test_models_stand_side_by_side_across_tasks(page: Opened, board: Board) -> N
     shown_values = [float(x[at]) for x in listed if x[at] != DASH]
     assert shown_values == sorted(shown_values) and len(shown_values) > 4
     page.tab.fill("#filter", "xlm-r x-y")
-    assert page.tab.locator(".across tbody tr").count() == 1
+    assert page.tab.locator(".across tbody tr:not([hidden])").count() == 1
 
 
 def test_the_address_encodes_the_view(
@@ -274,3 +287,63 @@ def test_the_address_encodes_the_view(
     assert again.tab.input_value("#task") == "xquad-r"
     assert again.complaints == []
     again.close()
+
+
+def test_back_undoes_a_choice_and_letters_typed_together_are_one(
+    browser: Any, board: Board, tmp_path: Path
+) -> None:
+    page = Opened(browser, as_file(tmp_path, html(board)))
+    page.tab.locator("#kind input[value=cross]").check()
+    page.tab.locator("#filter").press_sequentially("long")
+    assert (page.hash()["kind"], page.hash()["q"]) == ("cross", "long")
+    page.tab.go_back()
+    assert page.tab.input_value("#filter") == ""
+    page.tab.go_back()
+    assert page.tab.locator("#kind input:checked").get_attribute("value") == "multi"
+    # Difference, interval and p-value of A and B side by side.
+    task = next(x for x in board.tasks if x.slug == "xquad-r")
+    pairs = task.pairs
+    assert pairs is not None
+    at = [pairs.rows.index(page.tab.input_value(f"#model-{x}")) for x in "ab"]
+    i, j = sorted(at)
+    n = len(pairs.rows)
+    p = pairs.p_values["multi/map"][i * n - i * (i + 1) // 2 + j - i - 1]
+    cells = page.texts(".versus tbody:last-of-type tr:nth-child(2) > *")
+    assert cells[0] == "mAP"
+    assert cells[5] == ("< .0001" if p < 0.0001 else f"{p:.4f}"[1:])
+    # The best value is bold in the chosen column, and what is chosen shows in forced colours.
+    best = page.tab.locator("#models td.chosen.best")
+    weight = "x => getComputedStyle(x).fontWeight"
+    assert {best.nth(x).evaluate(weight) for x in range(best.count())} == {"700"}
+    page.tab.emulate_media(forced_colors="active")
+    colour = "x => getComputedStyle(x).backgroundColor"
+    on, off = (
+        page.tab.locator(f"#kind input{x} + span").first.evaluate(colour)
+        for x in (":checked", ":not(:checked)")
+    )
+    assert on != off
+    assert page.complaints == []
+    page.close()
+
+
+def test_what_is_shown_is_saved_as_csv_with_best_and_chance_beside_the_measure(
+    page: Opened, task: TaskBoard
+) -> None:
+    page.view("table=languages")
+    page.tab.click("#save summary")
+    with page.tab.expect_download() as saved:
+        page.tab.click("#save-csv")
+    lines = list(csv.DictReader(saved.value.path().read_text("utf-8").splitlines()))
+    measured = [x for x in ordered(list(task.rows), "multi/map") if len(lines)]
+    by_id = {row.id: row for row in task.rows}
+    assert [x["model"] for x in lines] == [
+        by_id[x].model for x in measured if by_id[x].source == "measured"
+    ]
+    for line, row in zip(lines, (by_id[x] for x in measured), strict=False):
+        for code, cell in zip(task.languages, row.languages["multi/map"], strict=True):
+            assert float(line[f"multi/map/{code}"]) == pytest.approx(cell.value, abs=1e-6)
+    page.view("measure=rank_distance")
+    n, r = sum(task.passages.values()), len(task.languages)
+    chance = round((n + 1) * (r - 1) / (r + 1))
+    assert f"best possible {r - 1}, random order {chance}" in page.texts("#models-about")[0]
+    assert page.texts("#takeaway")[0].startswith("Of 4 measured models, ")

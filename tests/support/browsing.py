@@ -33,6 +33,9 @@ def find_chromium() -> str | None:
     return named or next((x for x in map(shutil.which, NAMES) if x), None)
 
 
+ROWS = "#models tbody:not(.apart) tr[data-row]:not([hidden])"
+
+
 @contextmanager
 def running_browser() -> Iterator[Any]:
     """A headless browser, or a skip that says what to install."""
@@ -88,7 +91,7 @@ class Opened:
     def rows(self) -> list[str]:
         """Ids of the rows of the table that are compared, from the top."""
         script = "all => all.map(x => x.dataset.row)"
-        found: list[str] = self.tab.eval_on_selector_all("#models tbody:first-of-type tr", script)
+        found: list[str] = self.tab.eval_on_selector_all(ROWS, script)
         return found
 
     def column(self, key: str) -> list[str]:
@@ -98,8 +101,7 @@ class Opened:
             const at = heads.findIndex(x => x.querySelector('button')?.dataset.focus === key);
             return all.map(row => row.children[at].textContent);
         }"""
-        rows = "#models tbody:first-of-type tr"
-        found: list[str] = self.tab.eval_on_selector_all(rows, script, f"sort {key}")
+        found: list[str] = self.tab.eval_on_selector_all(ROWS, script, f"sort {key}")
         return found
 
     def heading(self, key: str) -> Any:

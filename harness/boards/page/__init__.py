@@ -14,16 +14,17 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from harness.boards.page.document import page_document, smaller
+from harness.boards.board import Pairs
+from harness.boards.page.document import page_document, smaller, static_tables
 
 SCRIPTS = (
     "dom.js", "data.js", "state.js", "roving.js", "controls.js", "columns.js", "table.js",
-    "details.js", "charts.js", "intervals.js", "scatter.js", "heat.js", "versus.js",
+    "save.js", "details.js", "charts.js", "intervals.js", "scatter.js", "heat.js", "versus.js",
     "overview.js", "words.js", "main.js",
 )  # fmt: skip
 """Scripts in the order of inclusion: each uses those before it."""
@@ -36,6 +37,8 @@ def render(
     payload: Mapping[str, Any],
     texts: Mapping[str, Mapping[str, str]] | None = None,
     *,
+    pairs: Mapping[str, Pairs] | None = None,
+    words: Mapping[str, Mapping[str, Any]] | None = None,
     title: str = "Leaderboards",
     limit: int = LIMIT,
 ) -> str:
@@ -44,19 +47,22 @@ def render(
     Args:
         payload: from :func:`harness.boards.to_payload`, not rounded.
         texts: board -> question id -> its text, shown with the questions that flipped.
+        pairs: board -> paired differences of its rows, shown side by side.
+        words: board -> what is asked and where the task comes from; see
+            :func:`harness.boards.page.task_words.task_words`.
         title: the page's heading.
         limit: bytes; a larger page leaves out first the questions' texts, then which questions each
             model answers first, with a note in their place.
     """
     page = ""
-    for document in smaller(page_document(payload, texts)):
-        page = _render(document, title)
+    for document in smaller(page_document(payload, texts, pairs, words)):
+        page = _render(document, static_tables(payload), title)
         if len(page.encode()) <= limit:
             break
     return page
 
 
-def _render(document: Mapping[str, Any], title: str) -> str:
+def _render(document: Mapping[str, Any], tables: Sequence[Any], title: str) -> str:
     import jinja2
     from markupsafe import Markup
 
@@ -79,6 +85,7 @@ def _render(document: Mapping[str, Any], title: str) -> str:
     return environment.from_string(_asset("page.html.j2")).render(
         title=title,
         policy=policy,
+        tables=tables,
         # These four are the package's own files or escaped.
         style=Markup(style),
         library=Markup(library),
@@ -116,15 +123,21 @@ def _style() -> str:
   font-display: block;
   src: url("{source}") format("woff2");
 }}
-{_asset("page.css")}"""
+{_without_comments(_asset("page.css"))}"""
 
 
 @cache
 def _script() -> str:
-    """All scripts joined in one scope, without indentation, which saves 15 kB."""
-    parts = "\n".join(f"// {name}\n{_asset(f'scripts/{name}')}" for name in SCRIPTS)
-    parts = re.sub(r"^ +", "", parts, flags=re.MULTILINE)
+    """All scripts joined in one scope, without comments and indentation, which saves 30 kB."""
+    parts = "\n".join(_without_comments(_asset(f"scripts/{name}")) for name in SCRIPTS)
     return f'"use strict";\n{{\n{parts}}}\n'
+
+
+def _without_comments(source: str) -> str:
+    """``source`` without indentation and without comments that have lines of their own."""
+    source = re.sub(r"^[ ]*/\*.*?\*/\n", "", source, flags=re.MULTILINE | re.DOTALL)
+    source = re.sub(r"^[ ]*//.*\n", "", source, flags=re.MULTILINE)
+    return re.sub(r"^ +", "", source, flags=re.MULTILINE)
 
 
 def _digest(content: str) -> str:

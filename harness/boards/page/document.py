@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from harness.boards.board import Pairs
 from harness.boards.page.packing import pack, pack_ends
 
 HIT_KINDS = ("mono", "multi")
@@ -20,17 +22,30 @@ Json = Mapping[str, Any]
 def page_document(
     payload: Json,
     texts: Mapping[str, Mapping[str, str]] | None = None,
+    pairs: Mapping[str, Pairs] | None = None,
+    words: Mapping[str, Json] | None = None,
 ) -> dict[str, Any]:
     """``payload`` as the page reads it.
 
     Args:
         payload: from :func:`harness.boards.to_payload`, not rounded.
         texts: board -> question id -> its text, for the questions that flipped.
+        pairs: board -> paired differences of its rows.
+        words: board -> what is asked and where the task comes from.
     """
-    texts = texts or {}
+    texts, pairs, words = texts or {}, pairs or {}, words or {}
+    tasks = [
+        {
+            **_task(x, texts.get(x["slug"], {})),
+            "pairs": _pairs(x, pairs.get(x["slug"])),
+            "about": words.get(x["slug"]),
+        }
+        for x in payload["tasks"]
+    ]
+    _share_questions(tasks)
     return {
         **{k: payload[k] for k in ("records", "alpha", "level", "method")},
-        "tasks": [_task(x, texts.get(x["slug"], {})) for x in payload["tasks"]],
+        "tasks": tasks,
         "overview": _overview(payload["overview"]),
     }
 
@@ -41,7 +56,8 @@ _KEPT = (
 )  # fmt: skip
 _OF_ROW = (
     "id", "model", "source", "kind", "recipe", "alpha", "seed", "trained_on", "parameters",
-    "dimensions", "options", "text", "notes", "elsewhere", "reference", "facts",
+    "dimensions", "released", "open_weights", "license", "trained_on_task", "options", "text",
+    "notes", "elsewhere", "reference", "facts",
 )  # fmt: skip
 
 
@@ -55,7 +71,7 @@ def _task(task: Json, texts: Mapping[str, str]) -> dict[str, Any]:
     n = len(task["languages"])
     document: dict[str, Any] = {k: task[k] for k in _KEPT}
     document["columns"] = columns
-    document["rows"] = [{k: row[k] for k in _OF_ROW} for row in rows]
+    document["rows"] = {k: _once([row[k] for row in rows]) for k in _OF_ROW}
     document["rankings"] = {k: _ranking(x, len(rows)) for k, x in task["rankings"].items()}
     document["cells"], document["ends"] = {}, {}
     document["languageCells"], document["languageEnds"] = {}, {}
@@ -82,6 +98,47 @@ def _task(task: Json, texts: Mapping[str, str]) -> dict[str, Any]:
     return document
 
 
+def _pairs(task: Json, pairs: Pairs | None) -> dict[str, Any] | None:
+    """Positions of the rows, and by column the half widths as displayed and the p-values.
+
+    Both packed, one line a pair.
+    """
+    if pairs is None:
+        return None
+    position = {row["id"]: i for i, row in enumerate(task["rows"])}
+    decimals = {x["key"]: x["decimals"] for x in (*task["columns"], *task["more"])}
+    halves = {k: pack(x[:, None], decimals[k], 0) for k, x in pairs.half_widths.items()}
+    return {
+        "at": [position[x] for x in pairs.rows],
+        "halves": halves,
+        "p": {k: pack(x[:, None], _P_DECIMALS, 0) for k, x in pairs.p_values.items()},
+    }
+
+
+_P_DECIMALS = 4
+
+
+def _share_questions(tasks: Sequence[dict[str, Any]]) -> None:
+    """Leave out the questions of a board that another one has: it is named in their place."""
+    first: dict[tuple[str, ...], int] = {}
+    # A board with texts, if there is one, is the one to keep.
+    for i in sorted(range(len(tasks)), key=lambda i: not tasks[i]["questionTexts"]):
+        ids = tuple(tasks[i]["questionIds"])
+        at = first.setdefault(ids, i)
+        tasks[i]["questionsOf"] = at
+        if at != i:
+            tasks[i]["questionIds"] = tasks[i]["questionTexts"] = []
+
+
+def _once(values: Sequence[Any]) -> dict[str, Any]:
+    """Each of ``values`` once, with its position for every row: most facts of rows repeat."""
+    known: dict[str, int] = {}
+    at = [known.setdefault(json.dumps(x), len(known)) for x in values]
+    if len(known) == len(values):
+        return {"values": list(values)}
+    return {"values": [json.loads(x) for x in known], "at": at if len(known) > 1 else []}
+
+
 def smaller(document: Json) -> Iterator[dict[str, Any]]:
     """``document`` unchanged, then without the questions' texts, hits, and finally questions."""
     tasks: list[dict[str, Any]] = document["tasks"]
@@ -101,6 +158,36 @@ def smaller(document: Json) -> Iterator[dict[str, Any]]:
             for x in tasks
         ]
         yield {**document, "tasks": tasks}
+
+
+_DASH = "\u2013"
+
+
+def static_tables(payload: Json) -> list[dict[str, Any]]:
+    """What a reader without scripts sees: the measured rows of each board by its main measures.
+
+    Measures are those of the setting that the board is sorted by, as displayed.
+    """
+    found = []
+    for task in payload["tasks"]:
+        kind = task["sort"].partition("/")[0]
+        columns = [x for x in task["columns"] if x["kind"] == kind]
+        rows = []
+        for row in task["rows"]:
+            if row["source"] != "measured":
+                continue
+            values = [row["cells"].get(x["key"], _NO_CELL)[0] for x in columns]
+            shown = [
+                _DASH if value is None else f"{value:.{x['decimals']}f}"
+                for x, value in zip(columns, values, strict=True)
+            ]
+            extra = " ".join(x for x in (row["recipe"], row["options"]) if x)
+            name = f"{row['model']} ({extra})" if extra else row["model"]
+            # A lone surrogate cannot be written; the browser's own sign for it can.
+            rows.append((name.encode("utf-8", "replace").decode(), shown))
+        caption = "; ".join([f"{task['title']}, {kind}", *task["notes"]])
+        found.append({"caption": caption, "labels": [x["label"] for x in columns], "rows": rows})
+    return found
 
 
 def _overview(overview: Json) -> dict[str, Any]:

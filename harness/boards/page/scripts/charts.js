@@ -16,6 +16,8 @@ function chart(figure, describe, options) {
     ...options,
   });
   svg.setAttribute("role", "group");
+  // Plot names its marks; a name needs a role.
+  for (const mark of svg.querySelectorAll("g[aria-label]")) mark.setAttribute("role", "group");
   svg.setAttribute("font-size", "13");
   svg.removeAttribute("font-family");
   figure.replaceChildren(svg);
@@ -25,12 +27,13 @@ function chart(figure, describe, options) {
 /** The shapes, in the order of the data they were drawn from, of the mark of class `name`. */
 const shapes = (svg, name, tag) => [...svg.querySelectorAll(`.${name} ${tag}`)];
 
-/** In a chart: the row's name, with what tells it from another row of the same model. */
+/** In a chart: the row's name, cut so that what tells it from rows of the same model is kept. */
 function shortName(task, row, length = 26) {
-  const twins = task.rows.filter((x) => x.model === row.model).length > 1;
-  const name = twins && row.recipe ? `${row.model} ${row.recipe}` : row.model;
+  const twins = task.rows.filter((x) => x.model === row.model && x !== row).length > 0;
+  const apart = twins ? plainName(task, row).slice(row.model.length) : "";
+  const end = cut(apart, Math.max(8, length - 8));
   // Left-to-right isolation: a chart's labels are placed by their start.
-  return `\u2068${cut(name, length)}\u2069`;
+  return `\u2068${cut(row.model, length - Array.from(end).length)}${end}\u2069`;
 }
 
 const colourOf = ({ a, b }, row) =>

@@ -31,13 +31,21 @@ const FACTS = [
   },
 ].map((fact) => ({ ...fact, classes: ["fact"] }));
 
+/** What a heading says of its measure: definition, good end, best and chance. */
+function measureTitle(task, column) {
+  const known = ends(task, column);
+  const write = (x) => shown(x, column.decimals);
+  const range = known ? ` Best ${write(known.best)}, random order ${write(known.chance)}.` : "";
+  return `${column.label}, ${column.kind}: ${direction(column)}. ${meaning(column.measure)}${range}`;
+}
+
 /** A measure as a column of the table. */
 function measureColumn({ task, languages }, column, label = column.label) {
   const ranking = languages === null ? task.rankings[column.key] : undefined;
   return {
     key: column.key,
     label,
-    title: `${column.label}, ${column.kind}: ${direction(column)}`,
+    title: measureTitle(task, column),
     better: column.better,
     of: (row) => task.value(row, column.key, languages),
     write: (row) => shown(task.value(row, column.key, languages), column.decimals),
@@ -55,6 +63,7 @@ function languageColumns({ task, column }) {
   const found = task.languages.map((code, i) => ({
     key: `language/${code}`,
     label: code,
+    heat: true,
     title: `${column.label}, questions in ${languageName(code)}`,
     better: column.better,
     of: (row) => of(row, i),
@@ -80,20 +89,71 @@ function median(values) {
   return known.length % 2 ? known[half] : (known[half - 1] + known[half]) / 2;
 }
 
-/** The groups of columns for what is chosen: [heading, columns], the chosen measure alone first. */
-function columnGroups(now) {
+/** All groups of columns for what is chosen: [heading, columns], the chosen measure alone first. */
+function columnsOf(now) {
   const { task, kind, column } = now;
   const others = KINDS.map(([name]) => task.columnOf.get(`${name}/${column.measure}`));
   const main = task.columns.filter((x) => x.main && x.key !== column.key);
   const listed = (columns, label) =>
     columns.filter((x) => x && x.key !== column.key).map((x) => measureColumn(now, x, label?.(x)));
+  const chosenOne = [column.kind, [{ ...measureColumn(now, column), classes: ["chosen"] }]];
+  const byLanguage = [`${column.label} by query language`, languageColumns(now)];
+  if (now.byLanguage) return [chosenOne, byLanguage];
   return [
-    [column.kind, [{ ...measureColumn(now, column), classes: ["chosen"] }]],
+    chosenOne,
     [`${column.label} in other settings`, listed(others, (x) => x.kind)],
     [kind, listed(main.filter((x) => x.kind === kind && !isBias(x)))],
     // Beside quality, as no measure of bias is to be read alone.
     ["language bias, multi", listed(main.filter(isBias))],
-    [`${column.label} by language`, task.per_language_only ? languageColumns(now) : []],
+    [byLanguage[0], task.per_language_only ? byLanguage[1] : []],
     ["model and cost", FACTS],
   ].filter(([, columns]) => columns.length);
+}
+
+/** Those of them that the reader did not hide. */
+function columnGroups(now) {
+  const hidden = new Set(chosen.hide.split(",").filter(Boolean));
+  const [first, ...rest] = columnsOf(now);
+  return [
+    first,
+    ...rest
+      .map(([label, columns]) => [label, columns.filter((x) => !hidden.has(x.key))])
+      .filter(([, columns]) => columns.length),
+  ];
+}
+
+/** Ticks for the columns that can be hidden. */
+function drawColumnChoice(now, all) {
+  const hidden = new Set(chosen.hide.split(",").filter(Boolean));
+  const toggle = (key, on) => {
+    const left = new Set(hidden);
+    if (on) left.delete(key);
+    else left.add(key);
+    choose({ hide: [...left].join(",") });
+  };
+  const tick = (x) =>
+    make(
+      "label",
+      {},
+      make("input", {
+        type: "checkbox",
+        checked: !hidden.has(x.key),
+        "data-focus": `show ${x.key}`,
+        onchange: (event) => toggle(x.key, event.target.checked),
+      }),
+      make("span", {}, x.label),
+    );
+  byId("columns-sheet").replaceChildren(
+    make("button", { type: "button", onclick: () => choose({ hide: "" }) }, "All columns"),
+    ...all
+      .slice(1)
+      .map(([label, columns]) =>
+        make(
+          "fieldset",
+          {},
+          make("legend", {}, label),
+          make("div", { class: "ticks" }, columns.map(tick)),
+        ),
+      ),
+  );
 }

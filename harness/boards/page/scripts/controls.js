@@ -22,7 +22,7 @@ function segmented(container, name, options, picked, onPick) {
 
 const measureOption = (column) => [column.measure, column.label];
 
-drawers.push(({ task, kind, column, languages, published, query }) => {
+drawWithout(["q"], ({ task, kind, column, languages, published, byLanguage }) => {
   fill(
     byId("task"),
     TASKS.map((x) => [x.slug, taskName(x)]),
@@ -45,12 +45,32 @@ drawers.push(({ task, kind, column, languages, published, query }) => {
       ? `all ${task.languages.length}`
       : languages.map((x) => task.languages[x]).join(", ");
   drawLanguages(task, languages);
-  if (byId("filter").value !== query) byId("filter").value = query;
   byId("published").checked = published;
-  byId("published").closest("label").hidden = !task.rows.some((row) => row.source === "published");
-  byId("lede").textContent =
-    `${plural(task.questions, "question")}, ${plural(task.languages.length, "language")}, ` +
-    `${plural(sum(Object.values(task.passages)), "passage")}; every number is made from records.`;
+  byId("published").closest("label").hidden = task.rows.every((row) => row.measured);
+  segmented(
+    byId("table-view"),
+    "table",
+    [
+      ["", "Measures"],
+      ["languages", "Languages", "The chosen measure of every model in every query language"],
+    ],
+    byLanguage ? "languages" : "",
+    (value) => choose({ table: value, sort: "", dir: "" }),
+  );
+  const values = (of) => [...new Set(task.rows.map(of))].sort().map((x) => [x, x]);
+  fill(
+    byId("size"),
+    [["", "any"], ...SIZES.map(([name, words]) => [name, words])],
+    chosen.size,
+  );
+  fill(byId("type"), [["", "any"], ...values(kindOf)], chosen.type);
+  fill(byId("licence"), [["", "any"], ...values(licenceOf)], chosen.licence);
+  const set = ["size", "type", "licence"].filter((name) => chosen[name]);
+  byId("filters-chosen").textContent = set.length ? `${set.length} set` : "none";
+});
+
+drawers.push(({ query }) => {
+  if (byId("filter").value !== query) byId("filter").value = query;
 });
 
 /** A board's title; with its own name where another board has the same. */
@@ -131,7 +151,7 @@ function setUpControls() {
   byId("controls").addEventListener("submit", (event) => event.preventDefault());
   // Another board has other models and languages: what was chosen among them is let go.
   byId("task").addEventListener("change", (event) =>
-    choose({ ...DEFAULTS, task: event.target.value, pub: chosen.pub, q: chosen.q }),
+    choose({ ...DEFAULTS, task: event.target.value, pub: chosen.pub, q: chosen.q, table: chosen.table }),
   );
   byId("measure").addEventListener("change", (event) =>
     choose({ measure: event.target.value, sort: "", dir: "" }),
@@ -140,13 +160,18 @@ function setUpControls() {
   byId("published").addEventListener("change", (event) =>
     choose({ pub: event.target.checked ? "1" : "0" }),
   );
+  for (const name of ["size", "type", "licence"])
+    byId(name).addEventListener("change", (event) => choose({ [name]: event.target.value }));
+  const sheets = ["languages", "filters", "columns", "save"].map(byId);
   document.addEventListener("click", (event) => {
-    if (!byId("languages").contains(event.target)) byId("languages").open = false;
+    for (const sheet of sheets)
+      if (event.target.isConnected && !sheet.contains(event.target)) sheet.open = false;
   });
-  byId("languages").addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || !byId("languages").open) return;
-    byId("languages").open = false;
-    byId("languages").querySelector("summary").focus();
-  });
+  for (const sheet of sheets)
+    sheet.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || !sheet.open) return;
+      sheet.open = false;
+      sheet.querySelector("summary").focus();
+    });
   setUpTheme();
 }

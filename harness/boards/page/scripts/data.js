@@ -39,11 +39,22 @@ const KINDS = [
 ];
 const kindAbout = (kind) => KINDS.find(([name]) => name === kind)[2];
 
+/** Rows from their fields, each value of which is held once; see document.py. */
+function rowsOf(fields) {
+  const count = Math.max(...Object.values(fields).map((x) => (x.at ?? x.values).length));
+  return Array.from({ length: count }, (_, i) =>
+    Object.fromEntries(
+      Object.entries(fields).map(([name, { values, at }]) => [name, values[at?.[i] ?? (at ? 0 : i)]]),
+    ),
+  );
+}
+
 /** One board: rows of models on one task. */
 class Task {
   constructor(raw) {
     Object.assign(this, raw);
     this.raw = raw;
+    this.rows = rowsOf(raw.rows);
     this.columnOf = new Map(raw.columns.map((column) => [column.key, column]));
     this.rows.forEach((row, index) => {
       row.index = index;
@@ -118,6 +129,24 @@ class Task {
     return this.raw.columns.filter((column) => column.kind === kind);
   }
 
+  /** Half width of the interval of the difference of two rows, and its p-value; null if not known. */
+  pair(a, b, key) {
+    const { pairs } = this.raw;
+    if (!pairs?.halves[key]) return null;
+    const of = [a, b].map((row) => pairs.at.indexOf(row.index));
+    if (of.includes(-1)) return null;
+    const [i, j] = [Math.min(...of), Math.max(...of)];
+    const n = pairs.at.length;
+    const line = i * n - (i * (i + 1)) / 2 + (j - i - 1);
+    const name = `pairs ${key}`;
+    if (!this.unpacked.has(name)) {
+      const size = (n * (n - 1)) / 2;
+      this.unpacked.set(name, [pairs.halves[key], pairs.p[key]].map((x) => unpack(x, size, 1)));
+    }
+    const [half, p] = this.unpacked.get(name).map((x) => x[line]);
+    return Number.isNaN(half) || Number.isNaN(p) ? null : { half, p };
+  }
+
   rowById(id) {
     return this.rows.find((row) => row.id === id);
   }
@@ -136,6 +165,10 @@ function recipeInWords({ recipe, alpha, seed }) {
 }
 
 const TASKS = DATA.tasks.map((raw) => new Task(raw));
+for (const task of TASKS) {
+  const { questionIds, questionTexts } = DATA.tasks[task.questionsOf];
+  Object.assign(task, { questionIds, questionTexts });
+}
 
 /** Measures that say nothing alone: a model that ranks everything equally badly does well by them. */
 const needsQuality = (measure) => /^(scaled_)?rank_distance$/.test(measure);

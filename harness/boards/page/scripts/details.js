@@ -29,10 +29,21 @@ function provenance(task, row) {
   const facts = row.facts;
   const code = (text) => make("code", { class: "digest" }, text);
   const known = (label, value) =>
-    value === null || value === undefined || value === "" ? [] : [[label, value]];
+    value === null || value === undefined || value === "" || value === false ? [] : [[label, value]];
+  const arxiv = row.reference?.match(/arXiv (\d{4}\.\d{4,5})/);
+  // mteb names models as the Hugging Face hub does.
+  const hub = row.source === "imported" && /^[\w.-]+\/[\w.-]+$/.test(row.model);
   if (!facts)
     return [
       ...known("Source", row.reference),
+      ...known("Paper", arxiv && link(`https://arxiv.org/abs/${arxiv[1]}`, arxiv[0])),
+      ...known("Model", hub && link(`https://huggingface.co/${row.model}`, row.model)),
+      ...known("Parameters", row.parameters && parameters(row.parameters)),
+      ...known("Released", row.released),
+      ...known("Licence of the weights", row.license),
+      ...known("Weights", { true: "open", false: "closed" }[row.open_weights]),
+      ...known("Trained on data of this task", row.trained_on_task),
+      ...known("Languages in training", row.trained_on?.join(", ")),
       ...known("Recipe", row.recipe),
       ...known("Text", row.text),
       ...row.notes.map((x) => ["Mind", x]),

@@ -82,3 +82,6 @@ function fill(select, options, chosen) {
 function say(text) {
   byId("said").textContent = text;
 }
+
+/** `.0312`; `< .0001` where four digits are zeros. */
+const pValue = (p) => (p < 0.0001 ? "< .0001" : p.toFixed(4).replace(/^0/, ""));

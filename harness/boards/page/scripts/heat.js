@@ -51,23 +51,30 @@ drawWithout(OF_THE_TABLE, (now) => {
       : "Rows: language of the question; columns: language of the passages searched. ") +
     "The outlined diagonal is a question's own language." +
     unseen(task, row) +
-    (less ? ` Shown: ${row.model} minus ${less.model}.` : "");
+    (less ? ` Shown: ${plainName(task, row)} minus ${plainName(task, less)}.` : "");
   drawHeat(task, cells, asked, {
     what: label(what),
     decimals,
     difference: Boolean(less),
     rowName: row.model,
     lessName: less?.model,
+    untrained: new Set(untrained(task, row)),
   });
   drawHeatTable(task, cells, asked, decimals, Boolean(less));
 });
 
-/** Languages of the task that a model was not trained on, in a sentence; empty if not known. */
+/** Languages of the task that a model was not trained on; none if that is not known. */
+function untrained(task, row) {
+  if (!row.trained_on) return [];
+  const known = new Set(row.trained_on.map((code) => code.split("-")[0]));
+  return task.languages.filter((code) => !known.has(code.split("-")[0]));
+}
+
+/** The same in a sentence; empty if not known. */
 function unseen(task, row) {
-  const known = new Set(row.trained_on?.map((code) => code.split("-")[0]));
-  const codes = task.languages.filter((code) => !known.has(code.split("-")[0]));
-  if (!row.trained_on || !codes.length) return "";
-  return ` ${cut(row.model, 40)} was not trained on ${codes.map(languageName).join(", ")}.`;
+  const codes = untrained(task, row);
+  if (!codes.length) return "";
+  return ` ${cut(row.model, 40)} was not trained on ${codes.map(languageName).join(", ")} (marked *).`;
 }
 
 const plainName = (task, row) =>
@@ -98,7 +105,13 @@ function inkOn(share, difference) {
   return `light-dark(${depth > light ? "white" : "black"}, ${depth > dark ? "black" : "white"})`;
 }
 
-function drawHeat(task, cells, asked, { what, decimals, difference, rowName, lessName }) {
+function drawHeat(
+  task,
+  cells,
+  asked,
+  { what, decimals, difference, rowName, lessName, untrained: marked },
+) {
+  const named = (i) => task.languages[i] + (marked.has(task.languages[i]) ? "*" : "");
   const figure = byId("heat");
   const known = cells.map((x) => x.value).filter((x) => !Number.isNaN(x));
   let [low, high] = known.length ? [Math.min(...known), Math.max(...known)] : [0, 1];
@@ -132,11 +145,11 @@ function drawHeat(task, cells, asked, { what, decimals, difference, rowName, les
       Plot.axisX({
         anchor: "top",
         tickSize: 0,
-        tickFormat: (i) => task.languages[i],
+        tickFormat: named,
         label: null,
         color: MUTED,
       }),
-      Plot.axisY({ tickSize: 0, tickFormat: (i) => task.languages[i], label: null, color: MUTED }),
+      Plot.axisY({ tickSize: 0, tickFormat: named, label: null, color: MUTED }),
       Plot.cell(cells, {
         x: "p",
         y: "q",

@@ -1,13 +1,31 @@
 // Every row's value with its interval, best first; bars at the right join rows not significantly different.
 
-drawers.push((now) => {
+const MANY = 40;
+
+/** Draw with `drawer` when something else than the filters, or the rows they leave, has changed. */
+function drawForRows(drawer) {
+  let before = null;
+  drawers.push((now) => {
+    const others = Object.entries(chosen).filter(([name]) => !FILTERS.includes(name));
+    const rows = visibleRows(now);
+    const key = JSON.stringify([others, drawnWidth, rows.map((row) => row.index)]);
+    if (key === before) return;
+    before = key;
+    drawer(now, rows);
+  });
+}
+
+drawForRows((now, visible) => {
   const { task, column, languages, a, b } = now;
   const figure = byId("intervals");
-  const rows = inOrder(
-    visibleRows(now),
+  const every = inOrder(
+    visible,
     (row) => task.value(row, column.key, languages),
     column.better,
   ).filter((row) => !Number.isNaN(task.value(row, column.key, languages)));
+  // Of hundreds of published rows the best are enough: the table has them all.
+  let others = MANY - every.filter((row) => row.measured).length;
+  const rows = every.filter((row) => row.measured || row === a || row === b || others-- > 0);
   const drawn = rows.map((row, y) => ({
     row,
     y,
@@ -16,7 +34,10 @@ drawers.push((now) => {
   }));
   byId("intervals-about").textContent =
     `${column.label}, ${column.kind}, with ${LEVEL} intervals from resampling questions. ` +
-    "Bars at the right join rows that the data do not tell apart; hollow: published, no interval.";
+    "Bars at the right join rows that are not significantly different" +
+    (now.published ? "; hollow: published, no interval" : "") +
+    (rows.length < every.length ? `; the ${rows.length} best of ${every.length} rows` : "") +
+    ".";
   if (!drawn.length) return nothing(figure, "No row that is shown has this measure.");
   const [low, high] = around(drawn.flatMap((x) => [x.value, ...(x.ends ?? [])]));
   const ranking = languages === null ? task.rankings[column.key] : undefined;
@@ -25,9 +46,11 @@ drawers.push((now) => {
   const lanes = Math.max(0, ...ties.map((x) => x.lane + 1));
   const lane = (high - low) * 0.025;
   const narrow = roomIn(figure) < 480;
+  const names = Math.max(...drawn.map((x) => Array.from(shortName(task, x.row, 34)).length));
+  const side = narrow ? 150 : Math.min(270, 24 + 7.2 * names);
   const svg = chart(figure, `${column.label} of ${plural(drawn.length, "row")}, with intervals`, {
     height: 34 + drawn.length * 21 + 24,
-    marginLeft: narrow ? 118 : 190,
+    marginLeft: side,
     marginRight: 16,
     marginTop: 24,
     marginBottom: 34,
@@ -45,11 +68,11 @@ drawers.push((now) => {
       Plot.text(drawn, {
         y: "y",
         frameAnchor: "left",
-        dx: narrow ? -112 : -184,
+        dx: 6 - side,
         textAnchor: "start",
         fill: (x) => colourOf(now, x.row),
         fontWeight: (x) => (x.row === a || x.row === b ? 600 : 400),
-        text: (x) => shortName(task, x.row, narrow ? 16 : 27),
+        text: (x) => shortName(task, x.row, narrow ? 21 : 34),
         title: (x) => x.row.model,
       }),
       Plot.link(

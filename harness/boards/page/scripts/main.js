@@ -2,16 +2,20 @@
 
 setUpControls();
 setUpDetails();
+setUpTable();
+setUpSave();
 setUpScatter();
 setUpHeat();
 setUpVersus();
 readAddress();
 draw();
 
-window.addEventListener("hashchange", () => {
-  readAddress();
-  draw();
-});
+for (const event of ["hashchange", "popstate"])
+  window.addEventListener(event, () => {
+    const before = JSON.stringify(chosen);
+    readAddress();
+    if (JSON.stringify(chosen) !== before) draw();
+  });
 
 let waiting = 0;
 window.addEventListener("resize", () => {

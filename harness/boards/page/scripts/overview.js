@@ -1,6 +1,6 @@
 // The board across tasks: one row per model, its main measure in each setting of each task.
 
-drawers.push(({ published, query }) => {
+drawWithout(FILTERS, ({ published }) => {
   const { columns, averaged, best, second } = DATA.overview;
   const titles = [...new Set(columns.map((x) => x.title))];
   byId("overview-section").hidden = titles.length < 2;
@@ -28,7 +28,7 @@ drawers.push(({ published, query }) => {
   const listed = [mean, ...groups.flatMap(([, of]) => of)];
   const rows = DATA.overview.rows
     .map((row, index) => ({ ...row, index, measured: row.source === "measured", notes: [] }))
-    .filter((row) => (published || row.source !== "published") && matches(row, query));
+    .filter((row) => published || row.measured);
   const order = orderedBy(rows, listed, { sort: "across", dir: "acrossdir" });
   const edge = (x) => groups.some(([, of]) => of[0] === x);
   const table = make(
@@ -69,7 +69,7 @@ drawers.push(({ published, query }) => {
       order.rows.map((row) =>
         make(
           "tr",
-          { class: row.source },
+          { class: row.source, "data-index": row.index },
           make("th", { scope: "row", class: "stick name" }, nameOf(row)),
           listed.map((x) =>
             make(
@@ -84,6 +84,7 @@ drawers.push(({ published, query }) => {
   );
   byId("overview").replaceChildren(table);
   rove(table.tHead, "button", oneLine);
+  acrossRows = new Map(rows.map((row) => [String(row.index), row]));
   const kinds = Map.groupBy(
     columns.filter((x) => averaged.includes(x.key)),
     (x) => `${x.title} ${x.label}`,
@@ -92,4 +93,10 @@ drawers.push(({ published, query }) => {
   byId("overview-about").textContent = parts.length
     ? `Mean is over ${parts.join(" and ")}; rows that lack one of these have none.`
     : "";
+});
+
+let acrossRows = new Map();
+drawers.push(({ query }) => {
+  for (const line of byId("overview").querySelectorAll("tr[data-index]"))
+    line.hidden = !matches(acrossRows.get(line.dataset.index), query);
 });

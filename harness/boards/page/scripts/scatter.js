@@ -1,6 +1,6 @@
 // Quality against language bias in the pool of all languages; intervals both ways.
 
-drawers.push((now) => {
+drawForRows((now, visible) => {
   const { task, column, languages, a, b } = now;
   const figure = byId("scatter");
   const select = byId("bias");
@@ -22,7 +22,7 @@ drawers.push((now) => {
     task.ofKind("multi").find((x) => !isBias(x));
   if (!up)
     return nothing(figure, "This board has no measure of quality for the pool of all languages.");
-  const drawn = visibleRows(now)
+  const drawn = visible
     .map((row) => ({
       row,
       x: task.value(row, across.key, languages),
@@ -45,7 +45,19 @@ drawers.push((now) => {
     return;
   }
   const narrow = roomIn(figure) < 480;
-  const kept = labelled(now, drawn, narrow);
+  const domains = [
+    around(
+      drawn.flatMap((d) => [d.x, ...(d.xs ?? [])]),
+      0.14,
+    ),
+    around(
+      drawn.flatMap((d) => [d.y, ...(d.ys ?? [])]),
+      0.12,
+    ),
+  ];
+  const frame = { left: 46, right: 24, top: 26, bottom: 44, height: narrow ? 320 : 400 };
+  frame.width = Math.max(280, roomIn(figure));
+  const kept = labelled(now, drawn, domains, frame);
   const svg = chart(figure, `${up.label} against ${across.label}, ${plural(drawn.length, "row")}`, {
     height: narrow ? 320 : 400,
     marginLeft: 46,
@@ -53,17 +65,11 @@ drawers.push((now) => {
     marginTop: 26,
     marginBottom: 44,
     x: {
-      domain: around(
-        drawn.flatMap((d) => [d.x, ...(d.xs ?? [])]),
-        0.14,
-      ),
+      domain: domains[0],
       label: null,
     },
     y: {
-      domain: around(
-        drawn.flatMap((d) => [d.y, ...(d.ys ?? [])]),
-        0.12,
-      ),
+      domain: domains[1],
       label: null,
     },
     color: { type: "identity" },
@@ -110,16 +116,21 @@ drawers.push((now) => {
           className: "ends-up",
         },
       ),
-      Plot.text(kept, {
-        x: "x",
-        y: "y",
-        dy: -11,
-        text: (d) => shortName(task, d.row, 22),
-        fill: (d) => colourOf(now, d.row),
-        fontWeight: (d) => (d.row === a || d.row === b ? 600 : 400),
-        stroke: "var(--paper)",
-        strokeWidth: 4,
-      }),
+      ...kept.map(({ d, text, dx, dy, anchor }) =>
+        Plot.text([d], {
+          x: "x",
+          y: "y",
+          dx,
+          dy,
+          textAnchor: anchor,
+          text: () => text,
+          fill: colourOf(now, d.row),
+          fontWeight: d.row === a || d.row === b ? 600 : 400,
+          stroke: "var(--paper)",
+          strokeWidth: 4,
+          className: "dot-name",
+        }),
+      ),
       Plot.dot(drawn, {
         x: "x",
         y: "y",
@@ -166,18 +177,47 @@ drawers.push((now) => {
   rove(svg, ".models circle", leftToRight);
 });
 
-/** Rows whose names fit: A and B always, then from the best on, where no name stands in the way. */
-function labelled({ a, b }, drawn, narrow) {
-  const [x0, x1] = around(drawn.map((d) => d.x));
-  const [y0, y1] = around(drawn.map((d) => d.y));
+/**
+ * Names that fit, with their places: A and B first, then from the best on.
+ *
+ * A name stands above its dot, below it, to its right or left: where it covers no dot and no other
+ * name, and stays within the frame. Where there is no such place it is left to the line below.
+ */
+function labelled({ task, a, b }, drawn, [[x0, x1], [y0, y1]], frame) {
+  const across = frame.width - frame.left - frame.right;
+  const down = frame.height - frame.top - frame.bottom;
+  const at = (d) => [
+    frame.left + ((d.x - x0) / (x1 - x0 || 1)) * across,
+    frame.top + ((y1 - d.y) / (y1 - y0 || 1)) * down,
+  ];
+  const taken = drawn.map((d) => {
+    const [x, y] = at(d);
+    return [x - 5, y - 5, x + 5, y + 5];
+  });
+  const clear = ([l, t, r, m]) =>
+    l >= 0 &&
+    r <= frame.width &&
+    t >= 0 &&
+    m <= frame.height - frame.bottom + 8 &&
+    taken.every(([p, q, s, u]) => r < p || l > s || m < q || t > u);
   const first = (d) => (d.row === a || d.row === b ? 0 : d.row.measured ? 1 : 2);
-  const taken = [];
+  const found = [];
   for (const d of [...drawn].sort((p, q) => first(p) - first(q) || q.y - p.y)) {
-    const [x, y] = [(d.x - x0) / (x1 - x0 || 1), (d.y - y0) / (y1 - y0 || 1)];
-    const free = ([p, q]) => Math.abs(p - x) > (narrow ? 0.5 : 0.3) || Math.abs(q - y) > 0.08;
-    if (first(d) === 0 || taken.every(free)) taken.push([x, y, d]);
+    const [x, y] = at(d);
+    const text = shortName(task, d.row, 26);
+    const long = 7.3 * (Array.from(text).length - 2) + 4;
+    const places = [
+      { dx: 0, dy: -13, anchor: "middle", box: [x - long / 2, y - 21, x + long / 2, y - 6] },
+      { dx: 0, dy: 14, anchor: "middle", box: [x - long / 2, y + 7, x + long / 2, y + 22] },
+      { dx: 10, dy: 0, anchor: "start", box: [x + 7, y - 7, x + 10 + long, y + 7] },
+      { dx: -10, dy: 0, anchor: "end", box: [x - 10 - long, y - 7, x - 7, y + 7] },
+    ];
+    const place = places.find(({ box }) => clear(box));
+    if (!place) continue;
+    taken.push(place.box);
+    found.push({ d, text, ...place });
   }
-  return taken.map(([, , d]) => d);
+  return found;
 }
 
 function setUpScatter() {

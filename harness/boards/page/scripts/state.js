@@ -10,7 +10,12 @@ const DEFAULTS = {
   across: "",
   acrossdir: "",
   q: "",
-  pub: "1",
+  pub: "0",
+  table: "",
+  hide: "",
+  size: "",
+  type: "",
+  licence: "",
   a: "",
   b: "",
   bias: "",
@@ -58,7 +63,17 @@ function view() {
   const b0 = together.find((row) => row.id === chosen.b);
   const a = together.find((row) => row.id === chosen.a) ?? byValue.find((row) => row !== b0) ?? b0;
   const b = b0 && b0 !== a ? b0 : (byValue.find((row) => row !== a) ?? a);
-  return { task, kind, column, languages, a, b, published: chosen.pub !== "0", query: chosen.q };
+  return {
+    task,
+    kind,
+    column,
+    languages,
+    a,
+    b,
+    published: chosen.pub !== "0",
+    query: chosen.q,
+    byLanguage: chosen.table === "languages",
+  };
 }
 
 /** `rows` by what `of` gives, best first, undefined last; highest first where no end is good. */
@@ -78,23 +93,33 @@ function compareNumbers(x, y, sign) {
   return sign * (x - y);
 }
 
-/** Change choices and draw the page again. */
+/**
+ * Change choices and draw the page again.
+ *
+ * Each choice is a step that the browser's Back undoes, but letters typed one after another are one.
+ */
 function choose(changes) {
+  const typing = Object.keys(changes).join() === "q" && chosen.q !== "";
   chosen = { ...chosen, ...changes };
   const words = new URLSearchParams(Object.entries(chosen).filter(([k, v]) => v !== DEFAULTS[k]));
   const hash = words.toString();
-  history.replaceState(null, "", hash ? `#${hash}` : `${location.pathname}${location.search}`);
+  const address = hash ? `#${hash}` : `${location.pathname}${location.search}`;
+  if (typing) history.replaceState(null, "", address);
+  else history.pushState(null, "", address);
   draw();
 }
 
 function readAddress() {
+  // The links within the page name a section, not a view.
+  if (location.hash && !location.hash.includes("=")) return;
   const words = new URLSearchParams(location.hash.slice(1));
   chosen = { ...DEFAULTS };
   for (const name of Object.keys(DEFAULTS)) if (words.has(name)) chosen[name] = words.get(name);
 }
 
 /** What chooses rows of the table and their order: charts of single models do not change with it. */
-const OF_THE_TABLE = ["q", "pub", "sort", "dir", "across", "acrossdir"];
+const FILTERS = ["q", "size", "type", "licence"];
+const OF_THE_TABLE = [...FILTERS, "pub", "sort", "dir", "across", "acrossdir", "table", "hide"];
 
 /** Draw with `drawer` when something else than the choices called `names` has changed. */
 function drawWithout(names, drawer) {
@@ -138,17 +163,40 @@ function pickRow(letter, id) {
 /** Whether a row holds every word of the filter. */
 function matches(row, query) {
   const words = query.toLocaleLowerCase().split(/\s+/).filter(Boolean);
-  const text = [row.model, row.recipe, row.kind, row.source, row.options, row.reference]
+  row.haystack ??= [row.model, row.recipe, row.kind, row.source, row.options, row.reference]
     .join(" ")
     .toLocaleLowerCase();
+  const text = row.haystack;
   return words.every((word) => text.includes(word));
 }
 
-/** Rows that the filter and the switch for published rows leave; or those that stand apart. */
-function visibleRows({ task, published, query }, elsewhere = false) {
-  return task.rows.filter((row) => {
-    if (row.elsewhere !== elsewhere) return false;
-    if (!published && row.source === "published") return false;
-    return matches(row, query);
-  });
+/** Sizes that models are sorted into: name, words, parameters from and to. */
+const SIZES = [
+  ["small", "under 200 M", 0, 2e8],
+  ["medium", "200 M to 1 B", 2e8, 1e9],
+  ["large", "1 B and more", 1e9, Infinity],
+];
+
+/** Whether a row is left by the filter and by the choices of size, kind and licence. */
+function passes(row, { query }) {
+  if (!matches(row, query)) return false;
+  const size = SIZES.find(([name]) => name === chosen.size);
+  if (size && !(row.parameters >= size[2] && row.parameters < size[3])) return false;
+  if (chosen.type && kindOf(row) !== chosen.type) return false;
+  return !chosen.licence || licenceOf(row) === chosen.licence;
+}
+
+const kindOf = (row) => row.kind ?? "not said";
+
+/** The licence of the weights, else whether they can be had at all. */
+const licenceOf = (row) =>
+  row.license ??
+  (row.open_weights === true ? "open weights" : row.open_weights === false ? "closed" : "not said");
+
+/** Rows that charts draw: the measured ones, and published ones while their group is open. */
+function visibleRows(now) {
+  const rows = now.task.rows.filter(
+    (row) => !row.elsewhere && (row.measured || now.published) && passes(row, now),
+  );
+  return rows;
 }

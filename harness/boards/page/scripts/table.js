@@ -1,38 +1,121 @@
 // The table of models: ordered by any column, best in bold, second underlined, ties as ranks.
 
-drawers.push((now) => {
+drawWithout(FILTERS, (now) => {
   const { task, column, languages } = now;
-  const rows = visibleRows(now);
-  const apart = visibleRows(now, true);
   const groups = columnGroups(now);
-  const order = tableOrder(now, rows, groups);
   const scrolled = byId("table-scroll").scrollLeft;
-
-  byId("models-about").textContent =
-    `${column.label} in the ${column.kind} setting (${kindAbout(column.kind)}), ${direction(column)}` +
-    (languages === null
-      ? "."
-      : `; questions in ${languages.map((x) => languageName(task.languages[x])).join(", ")}.`);
+  const all = columnsOf(now);
+  const bodies = GROUPS.map((group) => {
+    const rows = task.rows.filter((row) => groupOf(row) === group);
+    const order = tableOrder(now, rows, groups);
+    return { group, rows, order, open: group === "measured" || now.published };
+  });
+  byId("models-about").replaceChildren(...aboutColumn(now));
   const table = make(
     "table",
     { class: "board", "aria-describedby": "models-about" },
-    make("thead", {}, headings(now, groups, order)),
-    make(
-      "tbody",
-      {},
-      order.rows.map((row) => bodyRow(now, row, groups, order)),
+    make("thead", {}, headings(now, groups, bodies[0].order)),
+    bodies.map(({ group, rows, order, open }) =>
+      rows.length || group === "measured"
+        ? make(
+            "tbody",
+            { class: group },
+            group === "measured" ? null : groupHead(now, group, rows, groups, open),
+            open ? order.rows.map((row) => bodyRow(now, row, groups, order)) : null,
+          )
+        : null,
     ),
-    apart.length ? make("tbody", { class: "apart" }, apartRows(now, apart, groups, order)) : null,
   );
   byId("table-scroll").replaceChildren(table);
   byId("table-scroll").scrollLeft = scrolled;
   rove(table.tHead, "button", oneLine);
-  for (const body of table.tBodies) {
-    rove(body, "button", (buttons) => [...Map.groupBy(buttons, (x) => x.closest("tr")).values()]);
-  }
+  drawColumnChoice(now, all);
   drawWarnings(task);
-  byId("models-note").textContent = tableNote(now, rows);
+  tellOfTheRight();
 });
+
+/** What the filters leave is shown and the rest hidden: the table itself stays, as it is large. */
+drawers.push((now) => {
+  const left = new Set(now.task.rows.filter((row) => passes(row, now)).map((row) => row.id));
+  for (const line of byId("table-scroll").querySelectorAll("tr[data-row]"))
+    line.hidden = !left.has(line.dataset.row);
+  for (const count of byId("table-scroll").querySelectorAll(".group-count")) {
+    const rows = now.task.rows.filter((row) => groupOf(row) === count.dataset.group);
+    const found = rows.filter((row) => left.has(row.id)).length;
+    count.textContent =
+      found === rows.length ? grouped.format(found) : `${found} of ${rows.length}`;
+  }
+  for (const body of byId("table-scroll").querySelectorAll("tbody")) {
+    rove(body, "tr:not([hidden]) button", (buttons) => [
+      ...Map.groupBy(buttons, (x) => x.closest("tr")).values(),
+    ]);
+  }
+  byId("models-note").textContent = tableNote(now, left.size);
+});
+
+const GROUPS = ["measured", "others", "apart"];
+
+/** Measured rows stand first; what was published elsewhere, and what cannot be compared, below. */
+const groupOf = (row) => (row.elsewhere ? "apart" : row.measured ? "measured" : "others");
+
+/** The line over rows that were not measured here: it opens and closes them. */
+function groupHead(now, group, rows, groups, open) {
+  const width = 2 + groups.reduce((sum, [, columns]) => sum + columns.length, 0);
+  const shared = rows[0].notes.filter((note) => rows.every((row) => row.notes.includes(note)));
+  const about =
+    group === "apart"
+      ? ["Not to be compared with the rows above", shared.join("; ")]
+      : ["Published and imported", "not measured here, so neither ranked nor tested"];
+  return make(
+    "tr",
+    { class: group === "apart" ? "group-row loud-row" : "group-row" },
+    make(
+      "th",
+      { scope: "rowgroup", colspan: 2, class: "stick name" },
+      make(
+        "button",
+        {
+          type: "button",
+          class: "opens",
+          "aria-expanded": String(open),
+          "data-focus": `group ${group}`,
+          onclick: () => choose({ pub: open ? "0" : "1" }),
+        },
+        make("span", { class: "arrow", "aria-hidden": "true" }, open ? "▾" : "▸"),
+        make("span", {}, about[0], " (", make("span", { class: "group-count", "data-group": group }), ")"),
+      ),
+    ),
+    make("td", { colspan: width }, about[1]),
+  );
+}
+
+/** Say how many columns lie to the right of what is in view, and go there. */
+function tellOfTheRight() {
+  const box = byId("table-scroll");
+  const button = byId("to-the-right");
+  const edge = box.getBoundingClientRect().right;
+  const heads = [...box.querySelectorAll("thead tr:last-child th")];
+  const beyond = heads.filter((x) => x.getBoundingClientRect().right > edge + 8).length;
+  button.hidden = beyond === 0;
+  button.textContent = `${plural(beyond, "more column")} to the right →`;
+  box.classList.toggle("more-right", beyond > 0);
+}
+
+function setUpTable() {
+  const box = byId("table-scroll");
+  let waiting = 0;
+  box.addEventListener(
+    "scroll",
+    () => {
+      cancelAnimationFrame(waiting);
+      waiting = requestAnimationFrame(tellOfTheRight);
+    },
+    { passive: true },
+  );
+  byId("to-the-right").addEventListener("click", () => {
+    box.scrollBy({ left: box.clientWidth * 0.7 });
+  });
+}
 
 /** Rows in the order that was chosen, else by the chosen measure. */
 function tableOrder({ task, column, languages }, rows, groups) {
@@ -196,31 +279,13 @@ function acts({ a, b }, row) {
   ];
 }
 
-/** What was measured on more than this board's sample, or on other data: no order, no ranks. */
-function apartRows(now, rows, groups, order) {
-  const width = 3 + groups.reduce((sum, [, columns]) => sum + columns.length, 0);
-  const reasons = [...new Set(rows.flatMap((row) => row.notes))].join("; ");
-  return [
-    make(
-      "tr",
-      { class: "loud-row" },
-      make(
-        "th",
-        { scope: "rowgroup", colspan: 2, class: "stick name" },
-        "Not to be compared with the rows above",
-      ),
-      make("td", { colspan: width - 1 }, reasons),
-    ),
-    ...rows.map((row) => bodyRow(now, row, groups, order)),
-  ];
-}
-
 /** A model's name with what sets its row apart: where it comes from, how it was trained, warnings. */
 function nameOf(row) {
   const words = [row.recipe, row.options].filter(Boolean).join(", ");
   const kind = row.measured ? (row.kind === "dense" ? null : row.kind) : row.source;
   const chip = kind && make("span", { class: row.measured ? "chip" : "chip published" }, kind);
-  const mind = row.elsewhere ? [] : row.notes.filter((x) => !x.startsWith("published in"));
+  const known = /^(published in|imported from|over the whole corpus)/;
+  const mind = row.notes.filter((x) => !known.test(x) && !(row.elsewhere && x.startsWith("another text")));
   return [
     make(
       "span",
@@ -254,11 +319,10 @@ function drawWarnings(task) {
   );
 }
 
-function tableNote({ task, column, languages }, rows) {
+function tableNote({ task, column, languages }, count) {
   const ranking = task.rankings[column.key];
-  const all = task.rows.filter((row) => !row.elsewhere).length;
   const notes = [
-    `${rows.length} of ${plural(all, "row")}. Best measured value in bold, second underlined.`,
+    `${count} of ${plural(task.rows.length, "row")}. Best measured value in bold, second underlined.`,
   ];
   if (languages !== null) notes.push("Ranks and ties are known over all languages alone.");
   else if (ranking && ranking.untested)

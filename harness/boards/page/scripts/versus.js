@@ -1,6 +1,7 @@
 // Two models side by side: every mean, each query language, and the questions that flipped.
 
 const FEW = 10;
+const MORE = 100;
 
 drawWithout(OF_THE_TABLE, (now) => {
   const { task, column, a, b } = now;
@@ -14,8 +15,11 @@ drawWithout(OF_THE_TABLE, (now) => {
     .map(([label, rows]) => [label, rows.map((row) => [row.id, plainName(task, row)])]);
   fill(byId("model-a"), options, a.id);
   fill(byId("model-b"), options, b.id);
+  byId("versus-printed").textContent =
+    `${taskName(task)}, A: ${plainName(task, a)}; B: ${plainName(task, b)}.`;
   byId("versus-about").textContent =
-    "Differences are B minus A. Their own intervals and p-values come from harness compare, which pairs the questions.";
+    `Differences are B minus A, with the ${LEVEL} interval and the p-value of the paired test over questions where both were measured. ` +
+    "Tied: not significantly different after Holm's correction over all pairs of rows; p itself is not corrected.";
   byId("versus").replaceChildren(versusTable(now));
   byId("dumbbells-title").textContent = `${column.label}, ${column.kind}, by query language`;
   drawDumbbells(now);
@@ -41,13 +45,14 @@ function versusTable({ task, languages, a, b }) {
     return make(
       "tbody",
       {},
-      make("tr", { class: "groups" }, make("th", { scope: "rowgroup", colspan: 5 }, kind)),
+      make("tr", { class: "groups" }, make("th", { scope: "rowgroup", colspan: 7 }, kind)),
       columns.map((x) => {
         const [from, to] = [of(a, x), of(b, x)];
         const tie =
           languages === null &&
           task.rankings[x.key]?.ties.some((t) => t.includes(a.index) && t.includes(b.index));
         const change = to - from;
+        const pair = languages === null ? task.pair(a, b, x.key) : null;
         return make(
           "tr",
           {},
@@ -56,9 +61,21 @@ function versusTable({ task, languages, a, b }) {
           make("td", { class: "number" }, shown(to, x.decimals)),
           make(
             "td",
-            { class: `number ${better(x, change).slice(0, 1).toLowerCase()}-better` },
+            {
+              class: tie
+                ? "number"
+                : `number ${better(x, change).slice(0, 1).toLowerCase()}-better`,
+            },
             signed(change, x.decimals),
           ),
+          make(
+            "td",
+            { class: "ends" },
+            pair
+              ? `${signed(change - pair.half, x.decimals)} ${DASH} ${signed(change + pair.half, x.decimals)}`
+              : "",
+          ),
+          make("td", { class: "ends" }, pair ? pValue(pair.p) : ""),
           make(
             "td",
             { class: "verdict" },
@@ -90,6 +107,8 @@ function versusTable({ task, languages, a, b }) {
         head("a", a),
         head("b", b),
         make("th", { scope: "col", class: "number" }, "B − A"),
+        make("th", { scope: "col" }, `${LEVEL} interval`),
+        make("th", { scope: "col" }, "p"),
         make("td", {}),
       ),
     ),
@@ -310,25 +329,26 @@ function flipList(task, title, name, questions) {
       ),
     );
   const list = make("ol", { class: "flips" }, ordered.slice(0, FEW).map(item));
-  const rest = ordered.length - FEW;
-  const more =
-    rest > 0
-      ? make(
-          "button",
-          { type: "button", class: "more" },
-          `${grouped.format(Math.min(rest, 90))} more`,
-        )
-      : null;
-  more?.addEventListener("click", () => {
-    list.append(...ordered.slice(FEW, 100).map(item));
-    more.remove();
+  let listed = Math.min(FEW, ordered.length);
+  const more = make("button", { type: "button", class: "more" });
+  const count = () => {
+    const rest = ordered.length - listed;
+    more.textContent = `${grouped.format(Math.min(rest, MORE))} more of ${grouped.format(rest)}`;
+    more.hidden = rest === 0;
+  };
+  count();
+  more.addEventListener("click", () => {
+    const next = ordered.slice(listed, listed + MORE).map(item);
+    list.append(...next);
+    listed += next.length;
+    count();
   });
   return make(
     "div",
     { class: name },
     make("h4", {}, title, " ", make("small", {}, plural(ordered.length, "question"))),
     ordered.length ? list : make("p", { class: "note" }, "None."),
-    more ?? "",
+    more,
   );
 }
 

@@ -36,12 +36,170 @@ const WORDS = {
   peer: "Probability of ranks at least this unequal between languages if the model had no preference.",
 };
 
+/** What a measure asks, in a sentence. */
+const meaning = (measure) =>
+  WORDS[Object.hasOwn(WORDS, measure) ? measure : measure.split("@")[0]] ??
+  "A measure of an installed package.";
+
+/**
+ * The best value that a measure can have and what random order gives, over all query languages.
+ *
+ * Known where every question has one relevant passage in each language that it is asked in; null
+ * elsewhere. Formulas: the r relevant passages of a pool of n are a random subset of its ranks.
+ */
+function ends(task, { kind, measure }) {
+  if (!task.kinds.includes("cross") || !task.asked.mono || kind === "cross") return null;
+  const key = `${kind} ${measure}`;
+  task.ends_ ??= new Map();
+  if (!task.ends_.has(key)) task.ends_.set(key, endsOf(task, kind, measure));
+  return task.ends_.get(key);
+}
+
+function endsOf(task, kind, measure) {
+  const [name, depth] = [measure.split("@")[0], Number(measure.split("@")[1] ?? Infinity)];
+  const formula = CHANCE[name];
+  if (!formula) return null;
+  const n = task.languages.length;
+  const asked = bits(task.asked.mono);
+  const totals = task.languages.map(() => [0, 0, 0]);
+  const whole = sum(Object.values(task.passages));
+  const memo = new Map();
+  for (let q = 0; q < task.questions; q++) {
+    const of = task.languages.map((_, l) => l).filter((l) => asked(q * n + l));
+    for (const l of of) {
+      const r = kind === "mono" ? 1 : of.length;
+      const size = kind === "mono" ? task.passages[task.languages[l]] : whole;
+      const at = `${r} ${size}`;
+      if (!memo.has(at)) memo.set(at, formula(size, r, Math.min(depth, size)));
+      const [best, chance] = memo.get(at);
+      if (Number.isNaN(chance)) continue;
+      totals[l][0] += best;
+      totals[l][1] += chance;
+      totals[l][2]++;
+    }
+  }
+  const known = totals.filter(([, , count]) => count);
+  if (!known.length) return null;
+  const mean = (i) => sum(known.map((x) => x[i] / x[2])) / known.length;
+  return { best: mean(0), chance: mean(1) };
+}
+
+const harmonic = (k) => {
+  let total = 0;
+  for (let i = 1; i <= k; i++) total += 1 / i;
+  return total;
+};
+const discounts = (k) => {
+  let total = 0;
+  for (let i = 1; i <= k; i++) total += 1 / Math.log2(i + 1);
+  return total;
+};
+
+/** Chance that none of the first k of n is one of r, for each k up to `depth`. */
+function missed(n, r, depth) {
+  const out = [1];
+  for (let i = 0; i < depth; i++) out.push(out[i] * Math.max(0, (n - r - i) / (n - i)));
+  return out;
+}
+
+/** Measure -> (passages, relevant ones, depth) -> [best, by chance]. */
+const CHANCE = {
+  map: (n, r) => [1, n > 1 ? (((r - 1) / (n - 1)) * (n - harmonic(n)) + harmonic(n)) / n : 1],
+  recall: (n, r, k) => [Math.min(k, r) / r, k / n],
+  precision: (n, r, k) => [Math.min(k, r) / k, r / n],
+  success: (n, r, k) => [1, 1 - missed(n, r, k)[k]],
+  mrr: (n, r, k) => {
+    const none = missed(n, r, Math.min(k, n));
+    let total = 0;
+    for (let i = 1; i < none.length; i++) total += (none[i - 1] - none[i]) / i;
+    return [1, total];
+  },
+  ndcg: (n, r, k) => [1, ((r / n) * discounts(k)) / discounts(Math.min(r, k))],
+  rank_distance: (n, r) => (r > 1 ? [r - 1, ((n + 1) * (r - 1)) / (r + 1)] : [NaN, NaN]),
+};
+
+/** The chosen measure: what it asks, which end is good, and between which values it lies. */
+function aboutColumn({ task, column, languages }) {
+  const known = languages === null ? ends(task, column) : null;
+  const write = (x) =>
+    column.decimals > 1 ? shown(x, x > 0 && x < 1 ? 4 : 0) : grouped.format(Math.round(x));
+  return [
+    make("strong", {}, `${column.label}, ${column.kind}`),
+    ` (${kindAbout(column.kind)}). ${meaning(column.measure)} ${capital(direction(column))}`,
+    known ? `; best possible ${write(known.best)}, random order ${write(known.chance)}` : "",
+    languages === null
+      ? "."
+      : `; questions in ${languages.map((x) => languageName(task.languages[x])).join(", ")}.`,
+  ];
+}
+
+drawWithout(FILTERS, (now) => {
+  const { task, languages } = now;
+  byId("task-name").replaceChildren(
+    make("strong", {}, taskName(task)),
+    task.about ? ` ${task.about.asked}` : "",
+  );
+  const links = (task.about?.links ?? []).flatMap(([label, address]) => [" ", link(address, label)]);
+  byId("lede").replaceChildren(
+    `${plural(task.questions, "question")} in ${plural(task.languages.length, "language")}, ` +
+      `${plural(sum(Object.values(task.passages)), "passage")}; ` +
+      `${plural(task.rows.filter((row) => row.measured).length, "measured model")}.`,
+    ...links,
+  );
+  byId("takeaway").textContent = languages === null ? takeaway(now) : "";
+});
+
+/** What the chosen column says, in a line made from its numbers. */
+function takeaway({ task, column }) {
+  const of = (row) => task.value(row, column.key);
+  const known = task.rows.filter((row) => !row.elsewhere && !Number.isNaN(of(row)));
+  const measured = inOrder(
+    known.filter((row) => row.measured),
+    of,
+    column.better,
+  );
+  if (!measured.length || column.better === null) return "";
+  const [first] = measured;
+  const write = (row) => shown(of(row), column.decimals);
+  const ranking = task.rankings[column.key];
+  const tied = (ranking?.ties ?? [])
+    .filter((tie) => tie.includes(first.index))
+    .flat()
+    .filter((x) => x !== first.index);
+  const rivals = [...new Set(tied)].map((x) => plainName(task, task.rows[x]));
+  const sure =
+    measured.length < 2
+      ? ""
+      : ranking?.tested && !ranking.untested
+        ? rivals.length
+          ? `, not significantly better than ${rivals[0]}${rivals.length > 1 ? ` and ${plural(rivals.length - 1, "other")}` : ""}`
+          : ", significantly better than every other"
+        : "";
+  const [other] = inOrder(
+    known.filter((row) => !row.measured),
+    of,
+    column.better,
+  );
+  const sign = column.better === "lower" ? -1 : 1;
+  const beside =
+    other && sign * (of(other) - of(first)) > 0
+      ? ` Published, not measured here: up to ${write(other)} (${plainName(task, other)}).`
+      : "";
+  return (
+    `Of ${plural(measured.length, "measured model")}, ${plainName(task, first)} is best by ` +
+    `${column.label} (${column.kind}): ${write(first)}${sure}.${beside}`
+  );
+}
+
+/** A link out of the page: followed only when a reader does. */
+const link = (href, text) => make("a", { href, rel: "noopener noreferrer" }, text);
+
 drawers.push(({ task }) => {
   const columns = new Map();
   for (const x of task.columns) if (!columns.has(x.measure)) columns.set(x.measure, x);
   const terms = [...columns.values()].map((x) => [
     x.label,
-    `${Object.hasOwn(WORDS, x.measure.split("@")[0]) ? WORDS[x.measure.split("@")[0]] : "A measure of an installed package."} ${capital(direction(x))}.`,
+    `${meaning(x.measure)} ${capital(direction(x))}.`,
   ]);
   byId("notes").replaceChildren(
     make(
