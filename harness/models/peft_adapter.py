@@ -7,6 +7,7 @@ its main branch, as sentence-transformers takes it.
 
 from __future__ import annotations
 
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from harness.models.fingerprint import digest_folder
 from harness.models.hub_snapshot import NAME, snapshot
 
 CONFIGURATION = "adapter_config.json"
+_WEIGHTS = "adapter_model.safetensors"
 
 
 def base_facts(folder: Path, *, name: str, offline: bool) -> dict[str, Any] | None:
@@ -42,3 +44,35 @@ def base_facts(folder: Path, *, name: str, offline: bool) -> dict[str, Any] | No
     except ModelError as error:
         raise ModelError(f"{name} is an adapter for {error}") from error
     return {"name": stated, "revision": found.name, "files": digest_folder(found)}
+
+
+def check_loaded(model: Any, folder: Path, name: str) -> None:
+    """Refuse an adapter whose weights are not those of its folder once it is loaded.
+
+    transformers 5.0 to 5.3 does not find LoRA weights under peft's names, draws others at random
+    and only prints a table: every run would score another model.
+
+    Args:
+        model: the loaded ``SentenceTransformer``.
+        folder: the model's folder; one that is no LoRA adapter's is not looked at.
+        name: of the model, for the message.
+
+    Raises:
+        ModelError: a weight has another value.
+    """
+    if not (folder / CONFIGURATION).is_file() or not (folder / _WEIGHTS).is_file():
+        return
+    import torch
+    from safetensors.torch import load_file
+
+    loaded = {k: v for k, v in model.state_dict().items() if ".lora_" in k}
+    for key, stored in load_file(folder / _WEIGHTS).items():
+        bare = key.removeprefix("base_model.model.").removesuffix(".weight")
+        for own, weight in loaded.items():
+            same = own.removesuffix(".weight").removesuffix(".default").endswith(f".{bare}")
+            # Apart by no more than bfloat16 rounds.
+            if same and not torch.allclose(weight.cpu().float(), stored.float(), 1e-2, 1e-6):
+                raise ModelError(
+                    f"{name}: transformers {metadata.version('transformers')} did not load the "
+                    f"adapter's weights ({bare} has others): pip install -U transformers"
+                )

