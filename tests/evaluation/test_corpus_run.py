@@ -148,7 +148,7 @@ def test_a_whole_corpus_is_not_a_sample(tmp_path: Path) -> None:
     task = str(write_miracl(tmp_path, whole={"sw": 60, "yo": 60}))
     entry = harness.evaluate(WordBag(), tasks=[task]).document["tasks"][0]
     assert "sampled" not in entry and entry["partial"] == {}
-    with pytest.raises(UsageError, match="that of task tiny-miracl is whole"):
+    with pytest.raises(UsageError, match="task tiny-miracl has a whole one"):
         harness.evaluate(WordBag(), tasks=[task], corpus="sampled")
 
 

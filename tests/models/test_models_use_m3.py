@@ -31,8 +31,8 @@ SENTENCES = [
 
 
 @pytest.fixture(autouse=True)
-def nothing_told_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(language_coverage, "_told", set())
+def nothing_reported_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(language_coverage, "_reported", set())
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from harness.models import (
 
 
 @pytest.fixture(autouse=True)
-def nothing_told_yet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def nothing_reported_yet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(language_coverage, "_reported", set())
     return
 

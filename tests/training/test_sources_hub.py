@@ -258,7 +258,7 @@ def test_every_pin_is_a_whole_commit() -> None:
     ("name", "options", "error", "message"),
     [
         ("wikiqa", {"languages": ("de",)}, UsageError, "wikiqa has no language 'de': it has en"),
-        ("wikiqa", {"offline": True}, DataError, "wikiqa is not available, and offline nothing is"),
+        ("wikiqa", {"offline": True}, DataError, "wikiqa is not available, and nothing is"),
     ],
 )
 def test_what_cannot_be_had(

@@ -173,7 +173,7 @@ def test_alpha_is_met_over_all_data_where_some_has_no_choice() -> None:
 def test_an_alpha_out_of_the_datas_reach_is_refused_or_drawn() -> None:
     sets = [parallel("a", 100), monolingual("b", "en", 300)]
     rows, _ = rows_of(sets)
-    with pytest.raises(UsageError, match=r"--alpha 0.5 cannot be had .* give 0.75 to 1.00"):
+    with pytest.raises(UsageError, match=r"--alpha 0.5 is impossible .* allow 0.75 to 1.00"):
         Plan(rows, Settings(batch_size=10))
     drawn = Plan(rows, Settings(batch_size=10, epoch="drawn"))
     mono = [drawn.cells.is_mono[b.cell] for e in range(10) for b in drawn.epoch(e)]
