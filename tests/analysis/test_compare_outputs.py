@@ -21,7 +21,7 @@ from compared import changed, mono, part_of, printed, with_values
 from rich.console import Console
 
 from harness import evaluate
-from harness.analysis.compare import Comparison, compare
+from harness.analysis.compare import Against, Comparison, compare
 from harness.cli import main
 from harness.cli.views.comparison import print_comparison, to_csv, to_latex, to_markdown
 from harness.evaluation.record import Record
@@ -161,13 +161,20 @@ def test_an_interval_that_says_otherwise_than_the_verdict_is_explained(tmp_path:
     doubt = replace(
         x, verdict="no difference shown", adjusted=0.2, corrected_low=-0.01, corrected_high=0.6
     )
-    again = replace(found, tasks=(replace(found.tasks[0], kinds=(
-        replace(kind, measures=(replace(kind.measures[0], against=(doubt,)),)),)),))  # fmt: skip
+
+    def with_doubt(doubt: Against) -> Comparison:
+        measures = (replace(kind.measures[0], against=(doubt,)),)
+        task = replace(found.tasks[0], kinds=(replace(kind, measures=measures),))
+        return replace(found, tasks=(task,))
+
+    again = with_doubt(doubt)
     text = " ".join(printed(again).split())
     assert (
         "B: the interval leaves out 0, but counts one comparison; corrected as the verdict" in text
     )
     assert "it is [-0.0100, +0.6000]" in text
+    text = " ".join(printed(with_doubt(replace(doubt, corrected_low=0.01))).split())
+    assert "it is [+0.0100, +0.6000] and leaves out 0 too: the bootstrap and the test" in text
     assert "\N{EN DASH}" in to_markdown(again) or "-0.0100 to +0.6000" in to_markdown(again)
 
 

@@ -40,7 +40,7 @@ RULE = '[[rules]]\nmeasure = "map"\nmax_drop = 0.01\n'
         (RULE + "margin = 0.001\n", "key 'rules[1].margin' must be at least max_drop, 0.01"),
         (RULE + "alpha = 0.1\n", "key 'rules[1].alpha' must be between 0.001 and 0.05"),
         (RULE + "min_queries = 0\n", "key 'rules[1].min_queries' must be at least 1, not 0"),
-        (RULE + 'settings = ["mon"]\n', "must be one of mono, cross, multi, not 'mon'"),
+        (RULE + 'settings = ["mon"]\n', "must be one of mono, cross, multi, pairs, not 'mon'"),
         (RULE + 'by = "question"\n', "must be one of mean, language, pair, not 'question'"),
         (RULE + 'by = "pair"\nsettings = ["mono"]\n', "only if settings contain 'cross'"),
         (RULE + 'tier = "crucial"\n', "one of critical, supporting, watched, not 'crucial'"),
@@ -58,7 +58,7 @@ RULE = '[[rules]]\nmeasure = "map"\nmax_drop = 0.01\n'
         ),
         (
             RULE.replace("map", "rank_distance") + 'settings = ["mono"]\n',
-            "must contain one of multi: rank_distance has no others",
+            "must contain one of multi, pairs: rank_distance has no others",
         ),
         (
             '[tiers]\ncritical = ["de"]\nwatched = ["de"]\n' + RULE,

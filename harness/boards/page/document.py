@@ -152,7 +152,8 @@ def smaller(document: Json) -> Iterator[dict[str, Any]]:
             {
                 **x,
                 "hits": [{k: bits for k, bits in row.items() if k in kinds} for row in x["hits"]],
-                "asked": {k: bits for k, bits in x["asked"].items() if k in kinds},
+                # Which questions a language has is small, and what chance gives is made from it.
+                "asked": {k: bits for k, bits in x["asked"].items() if k in {*kinds, "mono"}},
                 "questionIds": x["questionIds"] if kinds else [],
             }
             for x in tasks

@@ -257,10 +257,14 @@ def _disagreements(found: Comparison, kind: KindComparison, names: Sequence[str]
                 )
             else:
                 level = f"{100 * x.corrected_level:.4g}%"
-                yield (
-                    f"{name}: the interval leaves out 0, but counts one comparison; corrected as "
-                    f"the verdict is ({level}), it is [{', '.join(corrected)}]."
-                )
+                at = f"corrected as the verdict is ({level}), it is [{', '.join(corrected)}]"
+                if x.corrected_low > 0 or x.corrected_high < 0:
+                    yield (
+                        f"{name}: {at} and leaves out 0 too: the bootstrap and the test of "
+                        "swapped questions differ at the margin; the verdict is the test's."
+                    )
+                else:
+                    yield (f"{name}: the interval leaves out 0, but counts one comparison; {at}.")
 
 
 def _records(found: Comparison) -> Iterator[str]:

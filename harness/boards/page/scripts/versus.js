@@ -221,7 +221,9 @@ function flips(task, kind, a, b, languages) {
 function drawFlips(now) {
   const { task, kind, languages, a, b } = now;
   const target = byId("flips");
-  const kinds = ["mono", "multi"].filter((x) => task.asked[x]);
+  const kinds = ["mono", "multi"].filter(
+    (x) => task.asked[x] && [...task.hits, a.hits, b.hits].some((hits) => hits?.[x]),
+  );
   const of = kinds.includes(chosen.hits)
     ? chosen.hits
     : kinds.includes(kind)

@@ -183,7 +183,7 @@ function takeaway({ task, column }) {
   const sign = column.better === "lower" ? -1 : 1;
   const beside =
     other && sign * (of(other) - of(first)) > 0
-      ? ` Published, not measured here: up to ${write(other)} (${plainName(task, other)}).`
+      ? ` Best published, not measured here: ${write(other)} (${plainName(task, other)}).`
       : "";
   return (
     `Of ${plural(measured.length, "measured model")}, ${plainName(task, first)} is best by ` +
