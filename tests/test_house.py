@@ -167,6 +167,15 @@ def test_documented_names_of_the_bridge_to_mteb_stay_importable() -> None:
     assert bridge_mteb.write_results is mteb.write_results
 
 
+def test_the_first_file_to_read_stays_short() -> None:
+    path = ROOT / "harness" / "evaluation" / "run.py"
+    text = path.read_text("utf-8")
+    assert len(text.splitlines()) <= 150 and "nonlocal" not in text
+    functions = [x.name for x in ast.parse(text).body if isinstance(x, ast.FunctionDef)]
+    stages = ["run", "load", "lay_out", "evaluate_task", "search", "score", "write"]
+    assert [x for x in functions if x in stages] == stages, "one function a stage, in their order"
+
+
 def test_no_module_is_named_for_nothing() -> None:
     empty_names = {"utils", "util", "helpers", "helper", "misc", "common"}
     assert [x for x in python_files() if {x.stem, x.parent.name} & empty_names] == []

@@ -6,51 +6,36 @@ Each stage is a function here, in the order in which they run; the modules they 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 from harness.base.progress import Progress, Silent, Stages
-from harness.console.numbers import duration
 from harness.data.task import TaskSpec
-from harness.errors import StoreError, UsageError
+from harness.errors import UsageError
+from harness.evaluation.announcement import announce
 from harness.evaluation.corpus_run import forget_begun
-from harness.evaluation.dry_run import seconds_per_text, texts_to_encode
-from harness.evaluation.encode_stage import Searchable, TaskRun, encode, is_dense, postprocess
+from harness.evaluation.encode_stage import Searchable, TaskRun, encode, postprocess
 from harness.evaluation.layout import Prepared, choose_tasks, prepare
 from harness.evaluation.options import RunOptions
 from harness.evaluation.pipeline import postprocessed, reranked
 from harness.evaluation.postprocessing.apply import fit_for
 from harness.evaluation.postprocessing.specs import parse_postprocessors
-from harness.evaluation.postprocessing.step import PostProcessor
 from harness.evaluation.provenance import document_of, folder_name
-from harness.evaluation.query_conditions import QueryCondition, query_conditions
-from harness.evaluation.query_rewriting import QueryRewriter, query_rewriters
+from harness.evaluation.query_conditions import query_conditions
+from harness.evaluation.query_rewriting import query_rewriters
 from harness.evaluation.record import Record
 from harness.evaluation.reproduction import name_of
 from harness.evaluation.rerank import rerank
 from harness.evaluation.search_stage import Searched
+from harness.evaluation.setup import Setup
 from harness.evaluation.task_entry import Scored, describe, entry_of, measure
-from harness.evaluation.trec_export import Exporter
+from harness.evaluation.trec_export import Exporter, raise_first
 from harness.models import load as load_model
-from harness.models.base import DenseModel, Model, for_task
-from harness.models.reranker import Reranker, load_reranker
+from harness.models.base import for_task
+from harness.models.reranker import load_reranker
 from harness.vectors.store import Store
 from harness.vectors.workers.engines import check_engine
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What all tasks of a run share."""
-
-    model: Model
-    options: RunOptions
-    store: Store | None
-    rewriters: Sequence[QueryCondition | QueryRewriter]
-    reranker: Reranker | None
-    progress: Progress
-    postprocessors: Sequence[PostProcessor] = ()
-    export_problems: list[StoreError] = field(default_factory=list)
 
 
 def run(
@@ -67,16 +52,14 @@ def run(
     # All tasks are read before the first text is encoded, so that an error in the last one is not
     # reported hours later.
     runs = [lay_out(setup, x) for x in prepared or choose_tasks(tasks, options.text)]
-    _announce(setup, runs, by_default=tasks is None and not prepared)
+    announce(runs, setup.store, setup.progress, by_default=tasks is None and not prepared)
     added = parse_postprocessors(options.treatments, setup.model, [r.task for r in runs])
     setup = replace(setup, postprocessors=added)
     results = [evaluate_task(setup, r) for r in runs]
     record = write(setup, results, output, command, [name_of(r.task.spec) for r in runs])
     for r in runs:
         forget_begun(r.model, r.task, setup.store, options)
-    if setup.export_problems:
-        where = "" if output is None else f" (the record is complete, in {output})"
-        raise StoreError(f"{setup.export_problems[0]}{where}")
+    raise_first(setup.export_problems, output)
     return record
 
 
@@ -94,36 +77,6 @@ def load(model: str | object, options: RunOptions, progress: Progress) -> Setup:
         reranker=load_reranker(options.rerank, options.model) if options.rerank else None,
         progress=progress,
     )
-
-
-_WORTH_SAYING = 2000
-"""Texts to encode from which on a run says how long they will take."""
-
-
-def _announce(setup: Setup, runs: Sequence[TaskRun], *, by_default: bool) -> None:
-    """Say which tasks were chosen, how many texts are to be encoded, and about how long it takes.
-
-    Nothing is said, and nothing measured, where nobody listens or there is little to do.
-    """
-    note = getattr(setup.progress, "note", None)
-    if note is None:
-        return
-    if by_default:
-        names = ", ".join(r.task.spec.name for r in runs)
-        note(f"Tasks: {names} (the default ones; --task names others)")
-    counts = [
-        (r, texts_to_encode(r.model, r.task, setup.store))
-        for r in runs
-        if is_dense(r.model) and not r.task.data.corpora
-    ]
-    missing = sum(x.missing for _, x in counts)
-    if missing < _WORTH_SAYING:
-        return
-    run, _ = max(counts, key=lambda x: x[1].missing)
-    each = seconds_per_text(cast("DenseModel", run.model), run.task)
-    took = "" if each is None else f", about {duration(each * missing)}"
-    every = sum(x.distinct for _, x in counts)
-    note(f"{every:,} distinct texts, {missing:,} of them to encode{took}")
 
 
 def lay_out(setup: Setup, task: TaskSpec | Prepared) -> TaskRun:

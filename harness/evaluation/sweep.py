@@ -31,6 +31,7 @@ from harness.evaluation.postprocessing.specs import (
 from harness.evaluation.record import Record
 from harness.evaluation.record_fields import Task
 from harness.evaluation.reproduction import command_line, name_of
+from harness.evaluation.setup import Setup
 from harness.evaluation.task_entry import Scored
 
 BESIDE_QUALITY = (
@@ -98,7 +99,7 @@ def sweep(
     return Sweep(options.treatments[at].partition(":")[0], tuple(values), records)
 
 
-def _of_task(setups: Sequence[one_run.Setup], run: TaskRun) -> list[list[Scored]]:
+def _of_task(setups: Sequence[Setup], run: TaskRun) -> list[list[Scored]]:
     """A task's part of each value's record."""
     setup = setups[0]
     for rewriter in setup.rewriters:

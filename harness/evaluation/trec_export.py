@@ -6,7 +6,7 @@ Query ids are ``LANG:QUESTION`` and passage ids ``LANG:PASSAGE`` in every file, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,3 +125,10 @@ class Exporter:
             return None
         folder = self.options.trec / task.spec.name
         return {"folder": str(folder), "depth": export_depth(self.options, task.pool)}
+
+
+def raise_first(problems: Sequence[StoreError], output: str | Path | None) -> None:
+    """Raise the first problem of an export, if any, once the record is complete in ``output``."""
+    if problems:
+        where = "" if output is None else f" (the record is complete, in {output})"
+        raise StoreError(f"{problems[0]}{where}")

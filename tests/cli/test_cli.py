@@ -157,7 +157,7 @@ def test_dry_run_counts_and_writes_nothing(task: str, tmp_path: Path) -> None:
 def test_a_run_says_what_it_will_do_where_that_takes_a_while(
     task: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.evaluation.run._WORTH_SAYING", 78)
+    monkeypatch.setattr("harness.evaluation.announcement._WORTH_SAYING", 78)
     told = harness("run", "--model", MODEL, "--task", task)
     assert re.fullmatch(r"78 distinct texts, 78 of them to encode, about \d+ s\n", told.stderr), (
         told.stderr
