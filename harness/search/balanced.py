@@ -47,17 +47,17 @@ def balanced(
     n_above = np.minimum(pool.sizes, rounds - 1) + (found.ranked_above >= rounds)
     own = np.arange(len(n_above)), found.relevant_language
     n_above[own] = rounds[:, 0] - 1
-    head = _head(found, pool, decider, margin, min(k, len(pool)))
-    places = -np.arange(head.shape[1], dtype=np.float32)
+    top_k = _top_k(found, pool, decider, margin, min(k, len(pool)))
+    places = -np.arange(top_k.shape[1], dtype=np.float32)
     return replace(
         found,
         ranked_above=n_above.astype(np.int32),
-        top_k=head,
-        top_k_scores=np.broadcast_to(places, head.shape).copy(),
+        top_k=top_k,
+        top_k_scores=np.broadcast_to(places, top_k.shape).copy(),
     )
 
 
-def _head(
+def _top_k(
     found: SearchResult, pool: Pool, decider: Decider, margin: NDArray[np.float32], k: int
 ) -> NDArray[np.int32]:
     depth = rounds_for(pool, k)

@@ -37,7 +37,7 @@ class PassQueries:
     """(Q + 1,) bounds of each query's relevant passages."""
     relevant_scores: NDArray[np.float64]
     """(G,) as :func:`harness.search.exact.inner` gives them."""
-    gold_rows: NDArray[np.int64]
+    relevant_rows: NDArray[np.int64]
     """(G,) numbers of the relevant passages among all searched ones (:class:`Corpus`)."""
     longest: float
     """Upper bound on the lengths of the relevant passages' vectors."""
@@ -130,7 +130,7 @@ class ShardDecider(Decider):
 
 
 class ColumnDecider(ShardDecider):
-    """A decider that is asked for columns of a pool; ``number_of`` (C,) are their passages."""
+    """A decider for the columns of a pool; ``number_of`` (C,) are their passages."""
 
     def __init__(
         self,

@@ -61,14 +61,14 @@ class PassageRows:
             for start in range(0, len(shard), PIECE):
                 yield Piece(shard, first + start, start, min(start + PIECE, len(shard)))
 
-    def find(self, wanted: set[bytes]) -> dict[bytes, int]:
-        """Row of each of the ``wanted`` local ids that exists; ids are read shard by shard."""
+    def find(self, requested: set[bytes]) -> dict[bytes, int]:
+        """Row of each of the ``requested`` local ids that exists; ids are read shard by shard."""
         found: dict[bytes, int] = {}
-        if not wanted:
+        if not requested:
             return found
         for shard, first in zip(self.shards, self.starts[:-1].tolist(), strict=True):
             ids = as_bytes(shard.ids)
-            here = wanted.intersection(ids)
+            here = requested.intersection(ids)
             if here:
                 found |= {name: first + row for row, name in enumerate(ids) if name in here}
         return found

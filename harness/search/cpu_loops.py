@@ -74,29 +74,29 @@ def _count_row(
     base: Any,
     columns: Any,
     first: Any,
-    golds: Any,
+    relevant: Any,
     starts: Any,
     threshold: Any,
     below: Any,
     out: Any,
 ) -> None:
-    """Fill ``out[first:first + golds]`` from the row of scores that begins at ``base``."""
-    for i in range(golds):
+    """Fill ``out[first:first + relevant]`` from the row of scores that begins at ``base``."""
+    for i in range(relevant):
         below[i] = np.nextafter(flat[base + columns[first + i]], np.float32(-np.inf))
-    for i in range(golds, len(threshold)):
+    for i in range(relevant, len(threshold)):
         threshold[i] = np.inf
     for block in range(len(starts) - 1):
         a = base + starts[block]
         b = base + starts[block + 1]
-        for i in range(golds):
+        for i in range(relevant):
             c = base + columns[first + i]
             # A block entirely before the relevant passage wins ties: ">=" is ">" the float below.
             threshold[i] = flat[c] if c < b else below[i]
-        for i in range(0, golds, _AT_ONCE):
+        for i in range(0, relevant, _AT_ONCE):
             n = _count_above(flat, a, b, threshold, i)
-            for q in range(min(_AT_ONCE, golds - i)):
+            for q in range(min(_AT_ONCE, relevant - i)):
                 out[first + i + q, block] = n[q]
-        for i in range(golds):
+        for i in range(relevant):
             c = base + columns[first + i]
             if a <= c < b:
                 tied = np.int32(0)
@@ -545,7 +545,7 @@ def _certain_rows(
     return r, n, m, computed
 
 
-def count_outranking(
+def count_ranked_above(
     scores: NDArray[np.float32],
     indptr: NDArray[np.int64],
     columns: NDArray[np.int64],
@@ -557,7 +557,7 @@ def count_outranking(
     relevant passages, ``starts`` (B + 1,) the blocks' bounds. Returns (G, B). The rank of a
     relevant passage in any union of blocks is 1 + the sum over them.
     """
-    return count_and_heads(scores, indptr, columns, starts, 0)[0]
+    return count_and_top_k(scores, indptr, columns, starts, 0)[0]
 
 
 @compiled()
@@ -613,13 +613,13 @@ def _kth_highest(values: Any, k: Any, best: Any) -> Any:
     """The k-th highest of ``values``; ``best`` has room for k."""
     if k > _FEW:
         return np.partition(values, len(values) - k)[len(values) - k]
-    held = 0
+    n = 0
     for x in values:
-        if held == k and x <= best[k - 1]:
+        if n == k and x <= best[k - 1]:
             continue
-        if held < k:
-            held += 1
-        j = held - 1
+        if n < k:
+            n += 1
+        j = n - 1
         while j > 0 and best[j - 1] < x:
             best[j] = best[j - 1]
             j -= 1
@@ -682,7 +682,7 @@ def _ordered(flat: Any, base: Any, keys: Any, n: Any) -> Any:
 
 
 @compiled()
-def _head_row(
+def _top_k_row(
     flat: Any,
     base: Any,
     first: Any,
@@ -738,11 +738,11 @@ def _rows(
     keys = np.empty(last - first if k else 0, np.uint64)
     for r in range(len(indptr) - 1):
         base = r * width
-        golds = indptr[r + 1] - indptr[r]
-        if golds:
-            _count_row(flat, base, columns, indptr[r], golds, starts, threshold, below, n_above)
+        relevant = indptr[r + 1] - indptr[r]
+        if relevant:
+            _count_row(flat, base, columns, indptr[r], relevant, starts, threshold, below, n_above)
         if k:
-            _head_row(
+            _top_k_row(
                 flat,
                 np.uint64(base),
                 np.uint64(first),
@@ -756,14 +756,14 @@ def _rows(
             )
 
 
-def count_and_heads(
+def count_and_top_k(
     scores: NDArray[np.float32],
     indptr: NDArray[np.int64],
     columns: NDArray[np.int64],
     starts: NDArray[np.int64],
     k: int,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
-    """:func:`count_outranking` and the ``k`` best columns of whole rows, in one pass over rows."""
+    """:func:`count_ranked_above` and the ``k`` best columns of whole rows, in one pass over rows."""
     return _in_one_pass(scores, indptr, columns, starts, 0, scores.shape[1], k)
 
 
@@ -772,7 +772,7 @@ def compile_loops() -> None:
     scores = np.zeros((1, 2), np.float32)
     first = np.array([0, 1], np.int64)
     none = np.zeros(1, np.int64)
-    count_and_heads(scores, first, none, np.array([0, 2], np.int64), 1)
+    count_and_top_k(scores, first, none, np.array([0, 2], np.int64), 1)
     one, error = np.ones((1, 1), np.float32), np.zeros(1)
     vectors = Vectors(one, np.ones((2, 1), np.float32), np.zeros(2, np.int16), one[0], error)
     for _ in certain(scores, vectors, 0, first, none, np.array([0, 2], np.int64), 0, 2, 1):
@@ -780,7 +780,7 @@ def compile_loops() -> None:
     inner(scores, scores, none, none)
 
 
-def heads(
+def top_k(
     scores: NDArray[np.float32], start: int, stop: int, k: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """The ``min(k, stop - start)`` best columns in ``[start, stop)`` of each row, best first.
@@ -842,7 +842,7 @@ def certain(
     """Counts and top k that float64 decides, and what it leaves open, some rows at a time.
 
     ``scores`` (R, N) are products of ``vectors``, their first row that of query ``first_query``.
-    The other arguments are those of :func:`count_outranking`; the top ``k`` are of the columns
+    The other arguments are those of :func:`count_ranked_above`; the top ``k`` are of the columns
     ``[first, last)``.
     """
     k = min(k, last - first)

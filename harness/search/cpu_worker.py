@@ -35,22 +35,21 @@ class CpuWorker:
         self,
         corpus: Corpus,
         language: int,
-        wanted: PassQueries,
+        pass_queries: PassQueries,
         k: int,
         decisions: Decisions,
     ) -> None:
-        queries, width = wanted.queries.shape
+        queries, width = pass_queries.queries.shape
         self.longest = 0.0
         """Upper bound on the lengths of the passages' vectors so far."""
         self.scores = np.empty((queries, capacity(k)), np.float32)
         self.rows = np.empty((queries, capacity(k)), np.uint32)
-        self.held = np.zeros(queries, np.int64)
-        self.n_above = np.zeros(len(wanted.relevant_scores), np.int64)
-        self._corpus, self._language, self._wanted = corpus, language, wanted
+        self.n_kept = np.zeros(queries, np.int64)
+        self.n_above = np.zeros(len(pass_queries.relevant_scores), np.int64)
+        self._corpus, self._language, self._pass_queries = corpus, language, pass_queries
         self._decisions, self._k = decisions, k
         self._kth = np.full(queries, -np.inf, np.float32)
-        golds = np.diff(wanted.indptr)
-        self._query_of = np.repeat(np.arange(queries), golds)
+        self._query_of = np.repeat(np.arange(queries), np.diff(pass_queries.indptr))
         self._high = np.zeros(len(self._query_of), np.float32)
         self._low = np.zeros(len(self._query_of), np.float32)
         self._vectors = torch.empty((TILE, width), dtype=torch.float32)
@@ -59,11 +58,11 @@ class CpuWorker:
         self._start()
 
     def _start(self) -> None:
-        most = int(np.diff(self._wanted.indptr).max(initial=0))
+        most = int(np.diff(self._pass_queries.indptr).max(initial=0))
         room = max(loops.OPEN, most * TILE)
-        self._open_gold = np.empty(room, np.int64)
+        self._open_relevant = np.empty(room, np.int64)
         self._open_column = np.empty(room, np.int64)
-        self._queries = torch.from_numpy(self._wanted.queries)
+        self._queries = torch.from_numpy(self._pass_queries.queries)
         self._out = torch.empty((min(QUERIES, len(self._queries)), TILE))
 
     def search(self, vectors: NDArray[Any], first_row: int) -> None:
@@ -77,15 +76,15 @@ class CpuWorker:
         """Adapt the error bound of products to the longest vector so far."""
         if longest <= self.longest:
             return
-        self.longest, wanted = longest, self._wanted
-        error = product_error(wanted.queries, longest)
+        self.longest, pass_queries = longest, self._pass_queries
+        error = product_error(pass_queries.queries, longest)
         self._margin = 2 * error
         far = error[self._query_of].astype(np.float64)
         # Rounded outward. What float64 is off by is far less than the bound has to spare.
         up, down = np.float32(np.inf), np.float32(-np.inf)
-        self._high = np.nextafter((wanted.relevant_scores + far).astype(np.float32), up)
-        self._low = np.nextafter((wanted.relevant_scores - far).astype(np.float32), down)
-        self._float64 = 2 * inner_error(wanted.queries, max(longest, wanted.longest))
+        self._high = np.nextafter((pass_queries.relevant_scores + far).astype(np.float32), up)
+        self._low = np.nextafter((pass_queries.relevant_scores - far).astype(np.float32), down)
+        self._float64 = 2 * inner_error(pass_queries.queries, max(longest, pass_queries.longest))
 
     def _read(self, part: NDArray[Any]) -> torch.Tensor:
         """``part`` as float32, in a reused buffer."""
@@ -124,7 +123,7 @@ class CpuWorker:
                 self._kth[here],
                 self.scores[here],
                 self.rows[here],
-                self.held[here],
+                self.n_kept[here],
                 r,
                 j,
             )
@@ -134,21 +133,21 @@ class CpuWorker:
 
     def _finish_query(self, q: int) -> None:
         """Reduce a query's candidates to its top k by exact decisions."""
-        held = self.rows[q, : self.held[q]].astype(np.int64)
-        query = np.full(len(held), q, np.int64)
+        rows = self.rows[q, : self.n_kept[q]].astype(np.int64)
+        query = np.full(len(rows), q, np.int64)
         _, row, score = best_candidates(
             self._corpus,
             self._language,
-            ShardDecider(self._wanted.queries, self._corpus, self.longest, self._decisions),
+            ShardDecider(self._pass_queries.queries, self._corpus, self.longest, self._decisions),
             self._margin,
             query,
-            held,
-            self.scores[q, : len(held)],
+            rows,
+            self.scores[q, : len(rows)],
             self._k,
         )
         self.rows[q, : len(row)] = row
         self.scores[q, : len(row)] = score
-        self.held[q] = len(row)
+        self.n_kept[q] = len(row)
         self._kth[q] = score[-1]
 
     def _count(
@@ -159,56 +158,58 @@ class CpuWorker:
         start: int,
         stop: int,
     ) -> None:
-        wanted = self._wanted
-        a, b = wanted.indptr[start], wanted.indptr[stop]
+        pass_queries = self._pass_queries
+        a, b = pass_queries.indptr[start], pass_queries.indptr[stop]
         if a == b:
             return
-        own = wanted.gold_rows[a:b] - self._corpus.starts[self._language] - first_row
+        own = pass_queries.relevant_rows[a:b] - self._corpus.starts[self._language] - first_row
         r = 0
         while r < stop - start:
             r, n = loops.count(
                 flat,
                 len(tile),
-                wanted.indptr[start : stop + 1] - a,
+                pass_queries.indptr[start : stop + 1] - a,
                 self._high[a:b],
                 self._low[a:b],
                 own,
                 self.n_above[a:b],
-                self._open_gold,
+                self._open_relevant,
                 self._open_column,
                 r,
             )
             if n:
-                self._decide(self._open_gold[:n] + a, self._open_column[:n], tile, first_row)
+                self._decide(self._open_relevant[:n] + a, self._open_column[:n], tile, first_row)
 
     def _decide(
         self,
-        gold: NDArray[np.int64],
+        relevant: NDArray[np.int64],
         column: NDArray[np.int64],
         tile: NDArray[np.float32],
         first_row: int,
     ) -> None:
-        """Count the passages ``column`` (n,) of a tile that rank above ``gold`` (n,)."""
-        wanted, query = self._wanted, self._query_of[gold]
-        self._decisions.add(float64=len(gold))
-        difference = inner(wanted.queries, tile, query, column, compiled=True)
-        difference -= wanted.relevant_scores[gold]
+        """Count the passages ``column`` (n,) of a tile that rank above ``relevant`` (n,)."""
+        pass_queries, query = self._pass_queries, self._query_of[relevant]
+        self._decisions.add(float64=len(relevant))
+        difference = inner(pass_queries.queries, tile, query, column, compiled=True)
+        difference -= pass_queries.relevant_scores[relevant]
         unsure = np.abs(difference) <= self._float64[query]
-        np.add.at(self.n_above, gold[(difference > 0) & ~unsure], 1)
+        np.add.at(self.n_above, relevant[(difference > 0) & ~unsure], 1)
         if not unsure.any():
             return
-        gold, column, query = gold[unsure], column[unsure], query[unsure]
-        row, at = np.unique(wanted.gold_rows[gold], return_inverse=True)
+        relevant, column, query = relevant[unsure], column[unsure], query[unsure]
+        row, at = np.unique(pass_queries.relevant_rows[relevant], return_inverse=True)
         near, where = np.unique(column, return_inverse=True)
         vectors = np.concatenate([tile[near], self._corpus.vectors(row)])
-        longest = max(self.longest, wanted.longest)
-        decider = VectorDecider(wanted.queries, vectors, longest, self._decisions, compiled=True)
+        longest = max(self.longest, pass_queries.longest)
+        decider = VectorDecider(
+            pass_queries.queries, vectors, longest, self._decisions, compiled=True
+        )
         sign = decider.signs(query, where, len(near) + at)
-        wins = (sign > 0) | ((sign == 0) & (wanted.ties_win[gold] == 1))
-        np.add.at(self.n_above, gold[wins], 1)
-        tied = (sign == 0) & (wanted.ties_win[gold] < 0)
+        wins = (sign > 0) | ((sign == 0) & (pass_queries.ties_win[relevant] == 1))
+        np.add.at(self.n_above, relevant[wins], 1)
+        tied = (sign == 0) & (pass_queries.ties_win[relevant] < 0)
         if tied.any():
             different, at = np.unique(column[tied], return_inverse=True)
             ids = self._corpus.languages[self._language].ids(different + first_row)
-            for g, i in zip(gold[tied].tolist(), at.tolist(), strict=True):
-                self.n_above[g] += ids[i] > wanted.relevant_ids[g]
+            for g, i in zip(relevant[tied].tolist(), at.tolist(), strict=True):
+                self.n_above[g] += ids[i] > pass_queries.relevant_ids[g]

@@ -22,16 +22,16 @@ class DeviceWorker(CpuWorker):
         self,
         corpus: Corpus,
         language: int,
-        wanted: PassQueries,
+        pass_queries: PassQueries,
         k: int,
         decisions: Decisions,
         device: str,
     ) -> None:
-        super().__init__(corpus, language, wanted, k, decisions)
+        super().__init__(corpus, language, pass_queries, k, decisions)
         # A tile is everything a thread gets: small ones would leave a device idle.
         self._tile = PIECE
         self._queries = self._queries.to(device)
-        self._nth = np.arange(len(self._query_of)) - wanted.indptr[:-1][self._query_of]
+        self._nth = np.arange(len(self._query_of)) - pass_queries.indptr[:-1][self._query_of]
 
     def search(self, vectors: NDArray[Any], first_row: int) -> None:
         """See :meth:`CpuWorker.search`; vectors are copied as stored and widened on the device."""
@@ -43,10 +43,10 @@ class DeviceWorker(CpuWorker):
             for first in range(0, len(self._queries), QUERIES):
                 last = min(first + QUERIES, len(self._queries))
                 scores = torch.mm(self._queries[first:last], tile.T)
-                self._hold(scores, first_row + start, first, last)
-                self._weigh(scores, part, first_row + start, first, last)
+                self._keep_candidates(scores, first_row + start, first, last)
+                self._count_above(scores, part, first_row + start, first, last)
 
-    def _hold(self, scores: torch.Tensor, first_row: int, start: int, stop: int) -> None:
+    def _keep_candidates(self, scores: torch.Tensor, first_row: int, start: int, stop: int) -> None:
         """Copy back the scores that may belong to a top k."""
         if not self._k:
             return
@@ -70,14 +70,14 @@ class DeviceWorker(CpuWorker):
                 self._kth[start:stop],
                 self.scores[start:stop],
                 self.rows[start:stop],
-                self.held[start:stop],
+                self.n_kept[start:stop],
                 at,
             )
             if at == len(query):
                 return
             self._finish_query(start + int(query[at]))
 
-    def _weigh(
+    def _count_above(
         self,
         scores: torch.Tensor,
         tile: NDArray[Any],
@@ -86,20 +86,20 @@ class DeviceWorker(CpuWorker):
         stop: int,
     ) -> None:
         """Count passages above each relevant one; close comparisons are decided here."""
-        wanted = self._wanted
-        a, b = int(wanted.indptr[start]), int(wanted.indptr[stop])
+        pass_queries = self._pass_queries
+        a, b = int(pass_queries.indptr[start]), int(pass_queries.indptr[stop])
         device = scores.device
-        own = wanted.gold_rows - self._corpus.starts[self._language] - first_row
+        own = pass_queries.relevant_rows - self._corpus.starts[self._language] - first_row
         for i in range(int(self._nth[a:b].max(initial=-1)) + 1):
-            gold = a + np.flatnonzero(self._nth[a:b] == i)
-            rows = scores[torch.from_numpy(self._query_of[gold] - start).to(device)]
-            high = torch.from_numpy(self._high[gold]).to(device)[:, None]
-            low = torch.from_numpy(self._low[gold]).to(device)[:, None]
+            relevant = a + np.flatnonzero(self._nth[a:b] == i)
+            rows = scores[torch.from_numpy(self._query_of[relevant] - start).to(device)]
+            high = torch.from_numpy(self._high[relevant]).to(device)[:, None]
+            low = torch.from_numpy(self._low[relevant]).to(device)[:, None]
             above = rows > high
-            self.n_above[gold] += above.sum(1).cpu().numpy()
+            self.n_above[relevant] += above.sum(1).cpu().numpy()
             which, column = (
                 x.cpu().numpy() for x in torch.nonzero((rows >= low) & ~above, as_tuple=True)
             )
-            other = column != own[gold[which]]
+            other = column != own[relevant[which]]
             if other.any():
-                self._decide(gold[which[other]], column[other], tile, first_row)
+                self._decide(relevant[which[other]], column[other], tile, first_row)

@@ -132,7 +132,7 @@ def rank_with_own_indexes(
     whole: LexicalIndex,
     passages: Sequence[str],
     queries: Mapping[str, Sequence[str]],
-    golds: Mapping[str, RelevantPassages],
+    relevant: Mapping[str, RelevantPassages],
     pool: Pool,
     *,
     top: int = 100,
@@ -145,18 +145,18 @@ def rank_with_own_indexes(
     Word statistics belong to a pool, so the multi settings use an index of all passages and the
     mono and cross settings one of that language's passages alone: each number is the one a separate
     run over that pool would give. ``whole`` is the index of all passages (:func:`index_pool`),
-    ``passages`` (N,) their texts in the pool's column order; ``queries`` and ``golds`` are by query
+    ``passages`` (N,) their texts in the pool's column order; ``queries`` and ``relevant`` are by query
     language. Returns what :func:`rank` would, by query language.
     """
     found = rank_each(
-        golds,
+        relevant,
         lambda x: index_scores(whole, queries[x], x),
         pool,
         top=top,
         threads=threads,
         progress=progress,
     )
-    block_rank = {x: np.zeros(len(golds[x].columns), np.int32) for x in queries}
+    block_rank = {x: np.zeros(len(relevant[x].columns), np.int32) for x in queries}
     block_top_k: dict[str, dict[str, tuple[NDArray[np.int32], NDArray[np.float32]]]]
     block_top_k = {x: {} for x in queries}
     for name in pool.languages:
@@ -165,17 +165,17 @@ def rank_with_own_indexes(
         index = index_pool(model, passages[first:last], alone)
         for x, texts in queries.items():
             here = found[x].relevant_language == pool.languages.index(name)
-            wanted = (block_tops or {}).get(x, {}).get(name, 0)
+            k = (block_tops or {}).get(x, {}).get(name, 0)
             own = rank(
                 index_scores(index, texts, x),
                 x,
-                golds[x].within(first, last),
+                relevant[x].within(first, last),
                 alone,
-                top=wanted,
+                top=k,
                 threads=threads,
             )
             block_rank[x][here] = own.block_rank
-            if wanted:
+            if k:
                 block_top_k[x][name] = (own.top_k + np.int32(first), own.top_k_scores)
             if progress is not None:
                 progress(len(texts))

@@ -50,17 +50,17 @@ class Scanned:
 
 def scan_bytes(queries: int, width: int, k: int, threads: int) -> int:
     """Memory of a pass in bytes, including its result."""
-    held = queries * capacity(k) * 8
+    candidates = queries * capacity(k) * 8
     tile = TILE * width * 6 + QUERIES * TILE * 4
     # Merging: query, row and score of each remaining candidate, and their order.
     merged = queries * (k + 64) * 64
-    return threads * (held + tile) + merged + queries * width * 4
+    return threads * (candidates + tile) + merged + queries * width * 4
 
 
 def scan(
     corpus: Corpus,
     language: int,
-    wanted: PassQueries,
+    pass_queries: PassQueries,
     k: int,
     decisions: Decisions,
     *,
@@ -113,7 +113,8 @@ def scan(
     try:
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             workers = [
-                worker_on(device, corpus, language, wanted, k, decisions) for _ in range(threads)
+                worker_on(device, corpus, language, pass_queries, k, decisions)
+                for _ in range(threads)
             ]
             try:
                 done = list(pool.map(work, workers))
@@ -122,17 +123,17 @@ def scan(
     finally:
         torch.set_num_threads(before)
         torch.set_float32_matmul_precision(precision)
-    return _together(corpus, language, wanted, k, decisions, done)
+    return _together(corpus, language, pass_queries, k, decisions, done)
 
 
 def compile_loops() -> None:
     """Compile the loops of a pass, or load what was compiled before: a first run waits for it."""
     one = np.ones((1, 1), np.float32)
-    golds = np.array([0, 1], np.int64)
-    first, ties = golds[:1], np.array([-1], np.int64)
-    wanted = PassQueries(one, golds, one[0].astype(np.float64), first, 1.0, ties, [b"0"])
+    indptr = np.array([0, 1], np.int64)
+    first, ties = indptr[:1], np.array([-1], np.int64)
+    pass_queries = PassQueries(one, indptr, one[0].astype(np.float64), first, 1.0, ties, [b"0"])
     inner(one, one, first, first, compiled=True)
-    scan(Corpus([PassageRows([_One()])]), 0, wanted, 1, Decisions())
+    scan(Corpus([PassageRows([_One()])]), 0, pass_queries, 1, Decisions())
 
 
 class _One:
@@ -149,27 +150,27 @@ class _One:
 def _together(
     corpus: Corpus,
     language: int,
-    wanted: PassQueries,
+    pass_queries: PassQueries,
     k: int,
     decisions: Decisions,
     workers: list[Any],
 ) -> Scanned:
     """The merged result of several threads."""
-    queries = len(wanted.queries)
+    queries = len(pass_queries.queries)
     longest = max(w.longest for w in workers)
-    margin = 2 * product_error(wanted.queries, longest)
+    margin = 2 * product_error(pass_queries.queries, longest)
     query: list[NDArray[np.int64]] = []
     row: list[NDArray[np.int64]] = []
     score: list[NDArray[np.float32]] = []
     for q in range(queries):
-        scores = np.concatenate([w.scores[q, : w.held[q]] for w in workers])
-        held = np.concatenate([w.rows[q, : w.held[q]] for w in workers])
+        scores = np.concatenate([w.scores[q, : w.n_kept[q]] for w in workers])
+        rows = np.concatenate([w.rows[q, : w.n_kept[q]] for w in workers])
         if 0 < k < len(scores):
             kth = np.partition(scores, len(scores) - k)[len(scores) - k]
             near = scores >= kth - margin[q]
-            held, scores = held[near], scores[near]
-        query.append(np.full(len(held), q, np.int64))
-        row.append(held.astype(np.int64))
+            rows, scores = rows[near], scores[near]
+        query.append(np.full(len(rows), q, np.int64))
+        row.append(rows.astype(np.int64))
         score.append(scores)
     n_above = np.sum([w.n_above for w in workers], axis=0)
     if not queries or not k:
@@ -178,7 +179,7 @@ def _together(
     _, best, found = best_candidates(
         corpus,
         language,
-        ShardDecider(wanted.queries, corpus, longest, decisions),
+        ShardDecider(pass_queries.queries, corpus, longest, decisions),
         margin,
         np.concatenate(query),
         np.concatenate(row),

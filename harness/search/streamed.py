@@ -79,7 +79,7 @@ class ShardSearch:
         from harness.search import cpu_worker  # noqa: F401
 
         self._searches = searches or {x: tuple(shards) for x in judged}
-        self._asked = AllQueries.of(queries, judged, self._searches)
+        self._queries = AllQueries.of(queries, judged, self._searches)
         # Languages in the order of ties: of equal scores the first language's rank higher.
         self.languages = tuple(sorted(shards, key=lambda x: f"{x}:".encode(), reverse=True))
         self._rows = [PassageRows(shards[x]) for x in self.languages]
@@ -87,7 +87,7 @@ class ShardSearch:
         self._scored = scored
         self._decisions = Decisions()
         self._top, self._block_tops = top, block_tops or {}
-        check_lengths(self._asked.vectors)
+        check_lengths(self._queries.vectors)
         self._longest = 0.0
         """Upper bound on the lengths of the passages' vectors read so far."""
         self._device = device
@@ -106,7 +106,7 @@ class ShardSearch:
     def _passes(self, language: str) -> Iterator[NDArray[np.int64]]:
         """The queries to search for in a language's passages, as many at once as fit."""
         spans = [
-            self._asked.span(x) for x in self._asked.languages if language in self._searches[x]
+            self._queries.span(x) for x in self._queries.languages if language in self._searches[x]
         ]
         query = np.concatenate(
             [np.zeros(0, np.int64), *(np.arange(s.start, s.stop) for s in spans)]
@@ -118,7 +118,7 @@ class ShardSearch:
     @cached_property
     def _at_once(self) -> int:
         """Queries that fit into the memory budget."""
-        queries, width = self._asked.vectors.shape
+        queries, width = self._queries.vectors.shape
         if self._memory is None or not queries:
             return max(1, int(queries))
         k = min(self._top, max(map(len, self._rows)))
@@ -142,44 +142,44 @@ class ShardSearch:
         Raises:
             UsageError: the memory budget is too small for a single query.
         """
-        gold_language, relevant_row = self._locate()
-        asked = self._asked
-        number = self._corpus.starts[gold_language] + relevant_row
-        query_of = np.repeat(np.arange(len(asked.vectors)), np.diff(asked.indptr))
+        relevant_language, relevant_row = self._locate()
+        queries = self._queries
+        number = self._corpus.starts[relevant_language] + relevant_row
+        query_of = np.repeat(np.arange(len(queries.vectors)), np.diff(queries.indptr))
         relevant_scores, longest = self._score(query_of, number)
-        local = [p.partition(":")[2].encode() for p in asked.passages]
+        local = [p.partition(":")[2].encode() for p in queries.passages]
         n_above = np.zeros((len(relevant_row), len(self.languages)), np.int64)
-        heads: dict[str, TopPassages] = {}
-        blocks: dict[str, dict[str, TopPassages]] = {x: {} for x in asked.languages}
+        top_k: dict[str, TopPassages] = {}
+        blocks: dict[str, dict[str, TopPassages]] = {x: {} for x in queries.languages}
         for i, language in enumerate(self.languages):
-            ties_win = np.where(gold_language == i, -1, gold_language > i)
+            ties_win = np.where(relevant_language == i, -1, relevant_language > i)
             found: list[tuple[NDArray[np.int64], Scanned]] = []
             for query in self._passes(language):
-                indptr, golds = asked.golds_of(query)
-                wanted = PassQueries(
-                    asked.vectors[query],
+                indptr, relevant = queries.relevant_of(query)
+                pass_queries = PassQueries(
+                    queries.vectors[query],
                     indptr,
-                    relevant_scores[golds],
-                    number[golds],
+                    relevant_scores[relevant],
+                    number[relevant],
                     longest,
-                    ties_win[golds].astype(np.int64),
-                    [local[g] for g in golds.tolist()],
+                    ties_win[relevant].astype(np.int64),
+                    [local[g] for g in relevant.tolist()],
                 )
                 scanned = scan(
                     self._corpus,
                     i,
-                    wanted,
+                    pass_queries,
                     self._top,
                     self._decisions,
                     device=self._device,
                     threads=self._threads,
                     progress=progress,
                 )
-                n_above[golds, i] = scanned.ranked_above
+                n_above[relevant, i] = scanned.ranked_above
                 self._longest = max(self._longest, scanned.longest)
                 found.append((query, scanned))
-            self._keep(language, i, found, heads, blocks)
-        return self._laid_out(gold_language, relevant_row, n_above, heads, blocks)
+            self._keep(language, i, found, top_k, blocks)
+        return self._laid_out(relevant_language, relevant_row, n_above, top_k, blocks)
 
     def _score(
         self, query: NDArray[np.int64], number: NDArray[np.int64]
@@ -191,24 +191,24 @@ class ShardSearch:
             vectors = rows.vectors(different)
             longest = max(longest, check_lengths(vectors))
             scores[places] = inner(
-                self._asked.vectors, vectors, query[places], where, compiled=True
+                self._queries.vectors, vectors, query[places], where, compiled=True
             )
         return scores, longest
 
     def _locate(self) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
         """Language number and row of each relevant passage; those not there are left out."""
-        asked = self._asked
+        queries = self._queries
         place = {x: i for i, x in enumerate(self.languages)}
-        language = np.array([place[language_of(p)] for p in asked.passages], np.int16)
+        language = np.array([place[language_of(p)] for p in queries.passages], np.int16)
         row = np.full(len(language), -1)
         for number, rows in enumerate(self._rows):
             here = np.flatnonzero(language == number)
-            local = [asked.passages[g].partition(":")[2].encode() for g in here.tolist()]
+            local = [queries.passages[g].partition(":")[2].encode() for g in here.tolist()]
             found = rows.find(set(local))
             for g, name in zip(here.tolist(), local, strict=True):
                 row[g] = found.get(name, -1)
         there = row >= 0
-        self._asked = asked.only(there)
+        self._queries = queries.only(there)
         return language[there], row[there]
 
     def _keep(
@@ -216,7 +216,7 @@ class ShardSearch:
         language: str,
         number: int,
         found: Sequence[tuple[NDArray[np.int64], Scanned]],
-        heads: dict[str, TopPassages],
+        top_k: dict[str, TopPassages],
         blocks: dict[str, dict[str, TopPassages]],
     ) -> None:
         """Merge the results of a language's passes into each query language's top k."""
@@ -225,63 +225,63 @@ class ShardSearch:
         query = np.concatenate([q for q, _ in found])
         row = np.concatenate([s.rows for _, s in found])
         score = np.concatenate([s.scores for _, s in found])
-        for x in self._asked.languages:
+        for x in self._queries.languages:
             if language not in self._searches[x]:
                 continue
-            span = self._asked.span(x)
+            span = self._queries.span(x)
             first = int(np.searchsorted(query, span.start))
             own = slice(first, first + span.stop - span.start)
-            head = TopPassages(np.full(row[own].shape, number, np.int16), row[own], score[own])
+            top = TopPassages(np.full(row[own].shape, number, np.int16), row[own], score[own])
             depth = self._block_tops.get(x, {}).get(language, 0)
             if depth:
                 cut = slice(0, depth)
                 blocks[x][language] = TopPassages(
-                    head.language[:, cut], head.row[:, cut], head.score[:, cut]
+                    top.language[:, cut], top.row[:, cut], top.score[:, cut]
                 )
-            if x in heads:
-                asked = np.arange(span.start, span.stop)
-                head = heads[x].merged(
-                    head, self._top, asked, self._corpus.starts, self._decider, self._margin
+            if x in top_k:
+                numbers = np.arange(span.start, span.stop)
+                top = top_k[x].merged(
+                    top, self._top, numbers, self._corpus.starts, self._decider, self._margin
                 )
-            heads[x] = head
+            top_k[x] = top
 
     @property
     def _decider(self) -> ShardDecider:
-        vectors = self._asked.vectors
+        vectors = self._queries.vectors
         return ShardDecider(vectors, self._corpus, self._longest, self._decisions)
 
     @property
     def _margin(self) -> NDArray[np.float32]:
-        margin: NDArray[np.float32] = 2 * product_error(self._asked.vectors, self._longest)
+        margin: NDArray[np.float32] = 2 * product_error(self._queries.vectors, self._longest)
         return margin
 
     def _scores_of(
-        self, head: TopPassages, first: int, columns: NDArray[np.int64]
+        self, top: TopPassages, first: int, columns: NDArray[np.int64]
     ) -> NDArray[np.float32]:
         """Scores of the top k of queries from ``first`` on, for exports."""
         if not self._scored:
-            return head.score
-        query = first + np.repeat(np.arange(len(head.row)), head.row.shape[1])
-        number = (self._corpus.starts[head.language] + head.row).reshape(-1)
-        scores = self._decider.scores(query, number).reshape(head.row.shape)
+            return top.score
+        query = first + np.repeat(np.arange(len(top.row)), top.row.shape[1])
+        number = (self._corpus.starts[top.language] + top.row).reshape(-1)
+        scores = self._decider.scores(query, number).reshape(top.row.shape)
         return in_order(scores, columns.astype(np.int32))
 
     def _laid_out(
         self,
-        gold_language: NDArray[np.int16],
+        relevant_language: NDArray[np.int16],
         relevant_row: NDArray[np.int64],
         n_above: NDArray[np.int64],
-        heads: Mapping[str, TopPassages],
+        top_k: Mapping[str, TopPassages],
         blocks: Mapping[str, Mapping[str, TopPassages]],
     ) -> Streamed:
         """Everything as columns of a pool that lists relevant passages and top k."""
-        asked = self._asked
-        every = [*heads.values(), *(h for own in blocks.values() for h in own.values())]
+        queries = self._queries
+        every = [*top_k.values(), *(h for own in blocks.values() for h in own.values())]
         known: list[NDArray[np.int64]] = []
         ids: dict[str, list[str]] = {}
         for number, (language, rows) in enumerate(zip(self.languages, self._rows, strict=True)):
-            seen = [relevant_row[gold_language == number]]
-            seen += [head.row[head.language == number] for head in every]
+            seen = [relevant_row[relevant_language == number]]
+            seen += [top.row[top.language == number] for top in every]
             known.append(np.unique(np.concatenate(seen)))
             ids[language] = [x.decode() for x in rows.ids(known[-1])]
         pool = Pool.of_ids(ids)
@@ -292,9 +292,9 @@ class ShardSearch:
 
         def columns(language: NDArray[np.int16], row: NDArray[np.int64]) -> NDArray[np.int64]:
             out = np.zeros(row.shape, np.int64)
-            for number, held in enumerate(known):
+            for number, rows in enumerate(known):
                 here = language == number
-                out[here] = column_of[offset[number] + np.searchsorted(held, row[here])]
+                out[here] = column_of[offset[number] + np.searchsorted(rows, row[here])]
             return out
 
         pool = replace(
@@ -303,31 +303,31 @@ class ShardSearch:
             starts=offset.astype(np.int64),
             searched=np.array([len(rows) for rows in self._rows], np.int64),
         )
-        relevant_columns = columns(gold_language, relevant_row)
+        relevant_columns = columns(relevant_language, relevant_row)
         found = {}
-        for x in asked.languages:
-            span = asked.span(x)
-            a, b = int(asked.indptr[span.start]), int(asked.indptr[span.stop])
-            golds = RelevantPassages(
-                asked.questions[span],
-                asked.indptr[span.start : span.stop + 1] - a,
+        for x in queries.languages:
+            span = queries.span(x)
+            a, b = int(queries.indptr[span.start]), int(queries.indptr[span.stop])
+            relevant = RelevantPassages(
+                queries.questions[span],
+                queries.indptr[span.start : span.stop + 1] - a,
                 relevant_columns[a:b],
-                asked.grades[a:b],
+                queries.grades[a:b],
             )
-            head = heads.get(x)
-            if head is None:
+            top = top_k.get(x)
+            if top is None:
                 nothing = np.zeros((span.stop - span.start, 0), np.int64)
-                head = TopPassages(nothing.astype(np.int16), nothing, nothing.astype(np.float32))
-            own = n_above[np.arange(a, b), gold_language[a:b]] + 1
-            best = columns(head.language, head.row)
+                top = TopPassages(nothing.astype(np.int16), nothing, nothing.astype(np.float32))
+            own = n_above[np.arange(a, b), relevant_language[a:b]] + 1
+            best = columns(top.language, top.row)
             found[x] = SearchResult(
                 language=x,
-                relevant=golds,
-                relevant_language=gold_language[a:b],
+                relevant=relevant,
+                relevant_language=relevant_language[a:b],
                 ranked_above=n_above[a:b].astype(np.int32),
                 block_rank=own.astype(np.int32),
                 top_k=best.astype(np.int32),
-                top_k_scores=self._scores_of(head, span.start, best),
+                top_k_scores=self._scores_of(top, span.start, best),
                 block_top_k={
                     y: (c.astype(np.int32), self._scores_of(h, span.start, c))
                     for y, h in blocks[x].items()
@@ -341,11 +341,11 @@ class ShardSearch:
             return self._corpus.vectors(number_of[columns])
 
         def decider(language: str) -> tuple[Decider, NDArray[np.float32]]:
-            queries = asked.vectors[asked.span(language)]
+            of_language = queries.vectors[queries.span(language)]
             of_columns = ColumnDecider(
-                queries, self._corpus, self._longest, self._decisions, number_of
+                of_language, self._corpus, self._longest, self._decisions, number_of
             )
-            return of_columns, 2 * product_error(queries, self._longest)
+            return of_columns, 2 * product_error(of_language, self._longest)
 
         return Streamed(pool, found, vectors, self._decisions, decider)
 

@@ -22,12 +22,12 @@ OPEN = 1 << 15
 
 
 @compiled()
-def _compact(scores: Any, rows: Any, held: Any, k: Any, margin: Any) -> Any:
+def _compact(scores: Any, rows: Any, n: Any, k: Any, margin: Any) -> Any:
     """Keep what can still be in the top k; returns how many and the k-th highest score."""
-    kth = np.partition(scores[:held], held - k)[held - k]
+    kth = np.partition(scores[:n], n - k)[n - k]
     bound = np.float32(kth - margin)
     kept = 0
-    for i in range(held):
+    for i in range(n):
         if scores[i] >= bound:
             scores[kept] = scores[i]
             rows[kept] = rows[i]
@@ -42,21 +42,21 @@ def _add(
     k: Any,
     margin: Any,
     kth: Any,
-    held_scores: Any,
-    held_rows: Any,
-    held: Any,
+    kept_scores: Any,
+    kept_rows: Any,
+    n_kept: Any,
     r: Any,
 ) -> Any:
     """Add a candidate of query ``r`` if it is still needed; False if there is no room."""
-    capacity = held_scores.shape[1]
-    if held[r] == capacity:
-        held[r], kth[r] = _compact(held_scores[r], held_rows[r], held[r], k, margin[r])
-        if held[r] > capacity - capacity // 8:
+    capacity = kept_scores.shape[1]
+    if n_kept[r] == capacity:
+        n_kept[r], kth[r] = _compact(kept_scores[r], kept_rows[r], n_kept[r], k, margin[r])
+        if n_kept[r] > capacity - capacity // 8:
             return False
     if x >= np.float32(kth[r] - margin[r]):
-        held_scores[r, held[r]] = x
-        held_rows[r, held[r]] = row
-        held[r] += 1
+        kept_scores[r, n_kept[r]] = x
+        kept_rows[r, n_kept[r]] = row
+        n_kept[r] += 1
     return True
 
 
@@ -69,9 +69,9 @@ def collect_listed(
     k: Any,
     margin: Any,
     kth: Any,
-    held_scores: Any,
-    held_rows: Any,
-    held: Any,
+    kept_scores: Any,
+    kept_rows: Any,
+    n_kept: Any,
     at: Any,
 ) -> Any:
     """As :func:`collect`, for scores picked from a tile: (n,) ``query``, ``column``, ``scores``.
@@ -80,7 +80,7 @@ def collect_listed(
     """
     while at < len(query):
         row = first_row + column[at]
-        if not _add(scores[at], row, k, margin, kth, held_scores, held_rows, held, query[at]):
+        if not _add(scores[at], row, k, margin, kth, kept_scores, kept_rows, n_kept, query[at]):
             break
         at += 1
     return at
@@ -94,23 +94,23 @@ def collect(
     k: Any,
     margin: Any,
     kth: Any,
-    held_scores: Any,
-    held_rows: Any,
-    held: Any,
+    kept_scores: Any,
+    kept_rows: Any,
+    n_kept: Any,
     r: Any,
     j: Any,
 ) -> Any:
     """Add to each query's candidates what may be among its k best, from row ``r``, column ``j`` on.
 
     ``flat`` (R * width,) are the scores of a tile whose first passage is row ``first_row``.
-    ``held_scores``, ``held_rows`` (R, capacity) and ``held`` (R,) are the candidates, ``kth`` (R,)
+    ``kept_scores``, ``kept_rows`` (R, capacity) and ``n_kept`` (R,) are the candidates, ``kth`` (R,)
     the k-th highest score among them (-inf while there are fewer), ``margin`` (R,) how far below it
     a score may lie that still could be higher in truth.
 
     Returns the position to continue from: (R, 0) if all is done, otherwise that of a query whose
     candidates are too close for these scores to order; they have to be decided first.
     """
-    while r < len(held):
+    while r < len(n_kept):
         base = np.uint64(r) * np.uint64(width)
         bound = np.float32(kth[r] - margin[r])
         a = j
@@ -122,7 +122,7 @@ def collect(
                     if x < bound:
                         continue
                     row = first_row + i
-                    if not _add(x, row, k, margin, kth, held_scores, held_rows, held, r):
+                    if not _add(x, row, k, margin, kth, kept_scores, kept_rows, n_kept, r):
                         return r, i
                     bound = np.float32(kth[r] - margin[r])
             a = b
@@ -159,7 +159,7 @@ def count(
     low: Any,
     own: Any,
     n_above: Any,
-    open_gold: Any,
+    open_relevant: Any,
     open_column: Any,
     r: Any,
 ) -> Any:
@@ -167,18 +167,18 @@ def count(
 
     Scores ``flat`` (R * width,) above ``high`` (G,) are certainly above the relevant passage's,
     those below ``low`` are certainly not; a pair of a relevant passage and a column in between goes
-    into ``open_gold`` and ``open_column``, unless it is the passage's own column ``own`` (G,).
+    into ``open_relevant`` and ``open_column``, unless it is the passage's own column ``own`` (G,).
 
     Returns (row to continue from, pairs listed): not all rows if there were too many pairs.
     """
     n = 0
     while r < len(indptr) - 1:
-        first, golds = indptr[r], indptr[r + 1] - indptr[r]
-        if n + golds * width > len(open_gold) and n:
+        first, relevant = indptr[r], indptr[r + 1] - indptr[r]
+        if n + relevant * width > len(open_relevant) and n:
             break
         base = np.uint64(r) * np.uint64(width)
         end = base + np.uint64(width)
-        for g in range(first, first + golds):
+        for g in range(first, first + relevant):
             above, near = _above_and_near(flat, base, end, high[g], low[g])
             n_above[g] += above
             j = np.uint64(0)
@@ -187,7 +187,7 @@ def count(
                 if x >= low[g] and x <= high[g]:
                     near -= 1
                     if np.int64(j) != own[g]:
-                        open_gold[n] = g
+                        open_relevant[n] = g
                         open_column[n] = np.int64(j)
                         n += 1
                 j += np.uint64(1)

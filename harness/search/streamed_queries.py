@@ -40,8 +40,8 @@ class AllQueries:
         for x, questions in judged.items():
             if len(questions) != len(queries[x]):
                 raise ValueError(f"{len(queries[x])} vectors for {len(questions)} queries in {x}")
-            for golds in questions.values():
-                for passage, grade in golds.items():
+            for qrels in questions.values():
+                for passage, grade in qrels.items():
                     if grade > 0 and language_of(passage) in searches[x]:
                         passages.append(passage)
                         grades.append(grade)
@@ -72,7 +72,7 @@ class AllQueries:
         i = self.languages.index(language)
         return slice(int(self.starts[i]), int(self.starts[i + 1]))
 
-    def golds_of(self, query: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def relevant_of(self, query: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """``indptr`` (n + 1,) and numbers of the relevant passages of ``query`` (n,)."""
         parts = [np.arange(self.indptr[q], self.indptr[q + 1]) for q in query.tolist()]
         sizes = [len(part) for part in parts]

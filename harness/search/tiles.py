@@ -33,9 +33,9 @@ WORTH_COMPILING = 2**25
 about a second's work for torch's."""
 
 
-def worth_compiling(golds: RelevantPassages, pool: Pool) -> bool:
+def worth_compiling(relevant: RelevantPassages, pool: Pool) -> bool:
     """Whether the compiled loops pay for one language's queries."""
-    return len(golds.columns) * len(pool) > WORTH_COMPILING
+    return len(relevant.columns) * len(pool) > WORTH_COMPILING
 
 
 Scores = Callable[[int, int], "NDArray[np.float32] | Any"]
@@ -133,23 +133,23 @@ class _Ranking:
         self,
         scores: Scores,
         language: str,
-        golds: RelevantPassages,
+        relevant: RelevantPassages,
         pool: Pool,
         top: int,
         block_tops: Mapping[str, int],
         compiled: bool | None,
         scored: bool,
     ) -> None:
-        self._scores, self._language, self._golds, self._pool = scores, language, golds, pool
-        self._compiled = worth_compiling(golds, pool) if compiled is None else compiled
+        self._scores, self._language, self._relevant, self._pool = scores, language, relevant, pool
+        self._compiled = worth_compiling(relevant, pool) if compiled is None else compiled
         self._scored = scored
         self._certain: _Certain | None = None
         if isinstance(scores, InnerProducts) and scores.error.any():
             self._certain = _Certain(scores, pool, self._compiled)
-        self.queries = len(golds.questions)
-        self._outranked = np.zeros((len(golds.columns), len(pool.languages)), np.int32)
+        self.queries = len(relevant.questions)
+        self._ranked_above = np.zeros((len(relevant.columns), len(pool.languages)), np.int32)
         top = min(top, len(pool))
-        self._head = np.zeros((self.queries, top), np.int32)
+        self._top_k = np.zeros((self.queries, top), np.int32)
         self._top_scores = np.zeros((self.queries, top), np.float32)
         self._blocks: dict[str, tuple[NDArray[np.int32], NDArray[np.float32]]] = {}
         for x, k in block_tops.items():
@@ -157,29 +157,29 @@ class _Ranking:
             shape = (self.queries, min(k, last - first))
             self._blocks[x] = (np.zeros(shape, np.int32), np.zeros(shape, np.float32))
 
-    def settle(self, start: int, stop: int) -> int:
+    def process(self, start: int, stop: int) -> int:
         """Process some queries; returns how many."""
-        golds, pool = self._golds, self._pool
+        relevant, pool = self._relevant, self._pool
         tile = _as_tensor(self._scores(start, stop), self._compiled)
         loops: Any
         if isinstance(tile, np.ndarray):
             from harness.search import cpu_loops as loops
         else:
             from harness.search import torch_loops as loops
-        a, b = golds.indptr[start], golds.indptr[stop]
-        indptr, columns = golds.indptr[start : stop + 1] - a, golds.columns[a:b]
+        a, b = relevant.indptr[start], relevant.indptr[stop]
+        indptr, columns = relevant.indptr[start : stop + 1] - a, relevant.columns[a:b]
         here = slice(start, stop)
         blocks = [(*pool.block(x), *best) for x, best in self._blocks.items()]
         if self._certain is None:
-            self._outranked[a:b], self._head[here], self._top_scores[here] = loops.count_and_heads(
-                tile, indptr, columns, pool.starts, self._head.shape[1]
+            self._ranked_above[a:b], self._top_k[here], self._top_scores[here] = (
+                loops.count_and_top_k(tile, indptr, columns, pool.starts, self._top_k.shape[1])
             )
             for first, last, best, scores in blocks:
-                best[here], scores[here] = loops.heads(tile, first, last, best.shape[1])
+                best[here], scores[here] = loops.top_k(tile, first, last, best.shape[1])
             return stop - start
-        whole = (0, len(pool), self._head, self._top_scores)
+        whole = (0, len(pool), self._top_k, self._top_scores)
         self._certain.fill(
-            loops, tile, start, indptr, columns, pool.starts, self._outranked[a:b], *whole
+            loops, tile, start, indptr, columns, pool.starts, self._ranked_above[a:b], *whole
         )
         none = np.zeros(0, np.int64)
         for block in blocks:
@@ -194,15 +194,15 @@ class _Ranking:
 
     def found(self) -> SearchResult:
         """The result, once every tile is done."""
-        gold_language = self._pool.language_of[self._golds.columns]
-        own_block = self._outranked[np.arange(len(self._outranked)), gold_language] + 1
+        relevant_language = self._pool.language_of[self._relevant.columns]
+        own_block = self._ranked_above[np.arange(len(self._ranked_above)), relevant_language] + 1
         return SearchResult(
             language=self._language,
-            relevant=self._golds,
-            relevant_language=gold_language,
-            ranked_above=self._outranked,
+            relevant=self._relevant,
+            relevant_language=relevant_language,
+            ranked_above=self._ranked_above,
             block_rank=own_block.astype(np.int32),
-            top_k=self._head,
+            top_k=self._top_k,
             top_k_scores=self._top_scores,
             block_top_k=self._blocks,
         )
@@ -302,7 +302,7 @@ def in_order(scores: NDArray[np.float64], columns: NDArray[np.int32]) -> NDArray
 def rank(
     scores: Scores,
     language: str,
-    golds: RelevantPassages,
+    relevant: RelevantPassages,
     pool: Pool,
     *,
     top: int = 100,
@@ -313,7 +313,7 @@ def rank(
 ) -> SearchResult:
     """Exact ranks and top k for the queries of one language: :func:`rank_each` of one."""
     return rank_each(
-        {language: golds},
+        {language: relevant},
         lambda _: scores,
         pool,
         top=top,
@@ -325,7 +325,7 @@ def rank(
 
 
 def rank_each(
-    golds: Mapping[str, RelevantPassages],
+    relevant: Mapping[str, RelevantPassages],
     scores: Callable[[str], Scores],
     pool: Pool,
     *,
@@ -338,7 +338,7 @@ def rank_each(
     progress: Callable[[int], None] | None = None,
     after: Callable[[SearchResult], SearchResult] = lambda found: found,
 ) -> dict[str, SearchResult]:
-    """Exact ranks and top k by query language, as are ``golds`` and ``scores``.
+    """Exact ranks and top k by query language, as are ``relevant`` and ``scores``.
 
     ``compiled`` chooses the loops for scores on a CPU, which give the same results: numba's or
     torch's; ``None`` takes numba's where the work is worth the seconds they take to compile.
@@ -351,17 +351,17 @@ def rank_each(
     found: dict[str, SearchResult] = {}
     begun: deque[tuple[str, list[Future[int]]]] = deque()
     rankings: dict[str, _Ranking] = {}
-    waiting = iter(golds)
+    waiting = iter(relevant)
 
     with _workers(threads) as workers:
 
         def begin() -> None:
             for x in waiting:
                 tops = (block_tops or {}).get(x, {})
-                ranking = _Ranking(scores(x), x, golds[x], pool, top, tops, compiled, scored)
+                ranking = _Ranking(scores(x), x, relevant[x], pool, top, tops, compiled, scored)
                 rankings[x] = ranking
                 tiles = _tiles(ranking.queries, rows)
-                begun.append((x, [workers.submit(ranking.settle, *tile) for tile in tiles]))
+                begun.append((x, [workers.submit(ranking.process, *tile) for tile in tiles]))
                 return
 
         begin()

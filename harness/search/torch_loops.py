@@ -11,20 +11,20 @@ from numpy.typing import NDArray
 from harness.search.exact import Open, Vectors
 
 
-def count_outranking(
+def count_ranked_above(
     scores: torch.Tensor,
     indptr: NDArray[np.int64],
     columns: NDArray[np.int64],
     starts: NDArray[np.int64],
 ) -> NDArray[np.int32]:
-    """See :func:`.cpu_loops.count_outranking`; ``scores`` (R, N) is on any device."""
-    golds, blocks = len(columns), len(starts) - 1
-    out = torch.zeros((golds, blocks), dtype=torch.int32, device=scores.device)
+    """See :func:`.cpu_loops.count_ranked_above`; ``scores`` (R, N) is on any device."""
+    relevant, blocks = len(columns), len(starts) - 1
+    out = torch.zeros((relevant, blocks), dtype=torch.int32, device=scores.device)
     per_row = np.diff(indptr)
     row = torch.from_numpy(np.repeat(np.arange(len(per_row)), per_row)).to(scores.device)
     column = torch.from_numpy(columns).to(scores.device)
     score = scores[row, column]
-    nth = torch.from_numpy(np.arange(golds) - np.repeat(indptr[:-1], per_row)).to(scores.device)
+    nth = torch.from_numpy(np.arange(relevant) - np.repeat(indptr[:-1], per_row)).to(scores.device)
     position = torch.arange(scores.shape[1], device=scores.device)
     for i in range(int(per_row.max(initial=0))):
         which = torch.nonzero(nth == i).squeeze(1)
@@ -36,10 +36,10 @@ def count_outranking(
     return counts
 
 
-def heads(
+def top_k(
     scores: torch.Tensor, start: int, stop: int, k: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """See :func:`harness.search.cpu_loops.heads`; ``scores`` (R, N) is on any device."""
+    """See :func:`harness.search.cpu_loops.top_k`; ``scores`` (R, N) is on any device."""
     k = min(k, stop - start)
     part = scores[:, start:stop] + 0.0  # -0.0 and 0.0 compare equal but have different bits
     bits = part.contiguous().view(torch.int32).to(torch.int64)
@@ -53,16 +53,16 @@ def heads(
     return chosen.to(torch.int32).cpu().numpy(), found.cpu().numpy()
 
 
-def count_and_heads(
+def count_and_top_k(
     scores: torch.Tensor,
     indptr: NDArray[np.int64],
     columns: NDArray[np.int64],
     starts: NDArray[np.int64],
     k: int,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
-    """See :func:`.cpu_loops.count_and_heads`; ``scores`` (R, N) is on any device."""
-    counts = count_outranking(scores, indptr, columns, starts)
-    return counts, *heads(scores, 0, scores.shape[1], k)
+    """See :func:`.cpu_loops.count_and_top_k`; ``scores`` (R, N) is on any device."""
+    counts = count_ranked_above(scores, indptr, columns, starts)
+    return counts, *top_k(scores, 0, scores.shape[1], k)
 
 
 def certain(

@@ -10,11 +10,16 @@ from harness.search.exact import (
 
 
 def worker_on(
-    device: str, corpus: Corpus, language: int, wanted: PassQueries, k: int, decisions: Decisions
+    device: str,
+    corpus: Corpus,
+    language: int,
+    pass_queries: PassQueries,
+    k: int,
+    decisions: Decisions,
 ) -> CpuWorker:
     """The worker for a device as torch names it; ``cpu:0`` takes torch's loops on the CPU."""
     if device == "cpu":
-        return CpuWorker(corpus, language, wanted, k, decisions)
+        return CpuWorker(corpus, language, pass_queries, k, decisions)
     from harness.search.device_worker import DeviceWorker
 
-    return DeviceWorker(corpus, language, wanted, k, decisions, device)
+    return DeviceWorker(corpus, language, pass_queries, k, decisions, device)
