@@ -90,11 +90,11 @@ def ours(corpus: Corpus, top: int, memory: int, device: str) -> tuple[Run, dict[
     """Search; the loops are compiled before the clock starts."""
     import torch
 
-    from harness.search.streamed import search_shards
+    from harness.search.streamed import ShardSearch
 
     def search(queries: np.ndarray, relevant: list[str], shards: list[Shard]) -> Any:
         judged = {f"q{i}": {f"en:{name}": 1} for i, name in enumerate(relevant)}
-        return search_shards(
+        return ShardSearch(
             {"en": shards},
             {"en": queries},
             {"en": judged},
@@ -102,7 +102,7 @@ def ours(corpus: Corpus, top: int, memory: int, device: str) -> tuple[Run, dict[
             memory=memory,
             device=device,
             threads=torch.get_num_threads(),
-        )
+        ).run()
 
     shards = opened(corpus.space)
     search(corpus.queries[:1], [shards[0].ids[0].decode()], shards[:1])

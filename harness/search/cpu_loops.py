@@ -763,7 +763,7 @@ def count_and_top_k(
     starts: NDArray[np.int64],
     k: int,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
-    """:func:`count_ranked_above` and the ``k`` best columns of whole rows, in one pass over rows."""
+    """:func:`count_ranked_above` and the top ``k`` columns of whole rows, in one pass over rows."""
     return _in_one_pass(scores, indptr, columns, starts, 0, scores.shape[1], k)
 
 

@@ -145,8 +145,8 @@ def rank_with_own_indexes(
     Word statistics belong to a pool, so the multi settings use an index of all passages and the
     mono and cross settings one of that language's passages alone: each number is the one a separate
     run over that pool would give. ``whole`` is the index of all passages (:func:`index_pool`),
-    ``passages`` (N,) their texts in the pool's column order; ``queries`` and ``relevant`` are by query
-    language. Returns what :func:`rank` would, by query language.
+    ``passages`` (N,) their texts in the pool's column order; ``queries`` and ``relevant`` are by
+    query language. Returns what :func:`rank` would, by query language.
     """
     found = rank_each(
         relevant,

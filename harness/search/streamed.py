@@ -31,7 +31,7 @@ from harness.search.results import SearchResult
 from harness.search.streamed_queries import AllQueries, Judged, TopPassages, language_of
 from harness.search.tiles import in_order
 
-__all__ = ["Judged", "Shard", "ShardSearch", "Streamed", "search_shards"]
+__all__ = ["Judged", "Shard", "ShardSearch", "Streamed"]
 
 TOP = 1000
 """Default number of passages per ranking."""
@@ -57,7 +57,24 @@ class Streamed:
 
 
 class ShardSearch:
-    """A prepared search of shards; arguments as for :func:`search_shards`."""
+    """A search for exact ranks of relevant passages and top k, from shards on disk.
+
+    Args:
+        shards: passage language -> its shards, in order.
+        queries: query language -> (Q, d) float32.
+        judged: query language -> question -> {global passage id: grade}; in the order of the
+            vectors. Relevant passages in a language that the query does not search are left out,
+            and so are those that are not among the passages.
+        searches: query language -> the passage languages searched with its queries; together they
+            are its pool. Default: every language.
+        top: k in that pool.
+        block_tops: query language -> passage language -> k within that language alone, at most
+            ``top``.
+        memory: bytes that the process may use; queries that do not fit go into further passes.
+        device: a torch device.
+        threads: pieces of a corpus processed at once, on a CPU.
+        scored: also compute the scores of the top k, for exports.
+    """
 
     def __init__(
         self,
@@ -348,54 +365,3 @@ class ShardSearch:
             return of_columns, 2 * product_error(of_language, self._longest)
 
         return Streamed(pool, found, vectors, self._decisions, decider)
-
-
-def search_shards(
-    shards: Mapping[str, Sequence[Shard]],
-    queries: Mapping[str, NDArray[np.float32]],
-    judged: Mapping[str, Judged],
-    searches: Mapping[str, Collection[str]] | None = None,
-    *,
-    top: int = TOP,
-    block_tops: Mapping[str, Mapping[str, int]] | None = None,
-    memory: int | None = None,
-    device: str = "cpu",
-    threads: int = 1,
-    scored: bool = False,
-    progress: Callable[[int], None] | None = None,
-) -> Streamed:
-    """Exact ranks of relevant passages and top k, from shards on disk.
-
-    Args:
-        shards: passage language -> its shards, in order.
-        queries: query language -> (Q, d) float32.
-        judged: query language -> question -> {global passage id: grade}; in the order of the
-            vectors. Relevant passages in a language that the query does not search are left out,
-            and so are those that are not among the passages.
-        searches: query language -> the passage languages searched with its queries; together they
-            are its pool. Default: every language.
-        top: k in that pool.
-        block_tops: query language -> passage language -> k within that language alone, at most
-            ``top``.
-        memory: bytes that the process may use; queries that do not fit go into further passes.
-        device: a torch device.
-        threads: pieces of a corpus processed at once, on a CPU.
-        scored: also compute the scores of the top k, for exports.
-        progress: gets the number of passages of each finished step, out of
-            :attr:`ShardSearch.passages`.
-
-    Raises:
-        UsageError: the memory budget is too small for a single query.
-    """
-    return ShardSearch(
-        shards,
-        queries,
-        judged,
-        searches,
-        top=top,
-        block_tops=block_tops,
-        memory=memory,
-        device=device,
-        threads=threads,
-        scored=scored,
-    ).run(progress)

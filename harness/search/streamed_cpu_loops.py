@@ -103,9 +103,9 @@ def collect(
     """Add to each query's candidates what may be among its k best, from row ``r``, column ``j`` on.
 
     ``flat`` (R * width,) are the scores of a tile whose first passage is row ``first_row``.
-    ``kept_scores``, ``kept_rows`` (R, capacity) and ``n_kept`` (R,) are the candidates, ``kth`` (R,)
-    the k-th highest score among them (-inf while there are fewer), ``margin`` (R,) how far below it
-    a score may lie that still could be higher in truth.
+    ``kept_scores`` and ``kept_rows`` (R, capacity) are the candidates, ``n_kept`` (R,) their
+    number, ``kth`` (R,) the k-th highest score among them (-inf while there are fewer), ``margin``
+    (R,) how far below it a score may lie that still could be higher in truth.
 
     Returns the position to continue from: (R, 0) if all is done, otherwise that of a query whose
     candidates are too close for these scores to order; they have to be decided first.

@@ -35,7 +35,10 @@ class AllQueries:
         judged: Mapping[str, Judged],
         searches: Mapping[str, Collection[str]],
     ) -> AllQueries:
-        """Keep only relevant passages in searched languages; see :func:`search_shards`."""
+        """Keep only relevant passages in searched languages.
+
+        See :class:`harness.search.streamed.ShardSearch`.
+        """
         indptr, passages, grades = [0], [], []
         for x, questions in judged.items():
             if len(questions) != len(queries[x]):

@@ -30,7 +30,7 @@ from harness.search.exact import (
 )
 from harness.search.in_memory import DenseScores
 from harness.search.results import SearchResult
-from harness.search.streamed import Streamed, search_shards
+from harness.search.streamed import ShardSearch, Streamed
 from harness.search.tiles import in_order, rank
 
 Vectors = np.ndarray
@@ -213,7 +213,7 @@ def streamed(
         }
         for i, q in enumerate(relevant.questions)
     }
-    return search_shards(shards, {"en": queries}, {"en": judged}, scored=True, **how)
+    return ShardSearch(shards, {"en": queries}, {"en": judged}, scored=True, **how).run()
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)

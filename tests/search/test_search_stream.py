@@ -17,7 +17,7 @@ from harness.errors import StoreError, UsageError
 from harness.metrics import retrieval
 from harness.search.in_memory import DenseScores
 from harness.search.one_language import scan_bytes
-from harness.search.streamed import WORKING_BYTES, ShardSearch, Streamed, search_shards
+from harness.search.streamed import WORKING_BYTES, ShardSearch, Streamed
 from harness.search.tiles import rank
 
 
@@ -106,7 +106,7 @@ def test_equals_sorting_whatever_the_shards(
     ``cpu:0`` takes the loops for other devices.
     """
     corpus, queries, judged = case
-    streamed = search_shards(
+    streamed = ShardSearch(
         cut(corpus, size),
         queries,
         judged,
@@ -115,7 +115,7 @@ def test_equals_sorting_whatever_the_shards(
         threads=threads,
         device=device,
         scored=True,
-    )
+    ).run()
     pool = streamed.pool
     assert len(pool) == sum(len(ids) for ids, _ in corpus.values())
     assert list(pool.ids) == [pool.ids[i] for i in tie_order(list(pool.ids))]
@@ -179,7 +179,7 @@ def test_shards_memory_threads_and_device_change_no_bit() -> None:
     corpus, queries, judged = random_corpus()
 
     def search(size: int, **how: Any) -> Streamed:
-        return search_shards(cut(corpus, size), queries, judged, top=50, scored=True, **how)
+        return ShardSearch(cut(corpus, size), queries, judged, top=50, scored=True, **how).run()
 
     reference = search(8192)
     for size in (1, 37, 500):
@@ -192,7 +192,7 @@ def test_shards_memory_threads_and_device_change_no_bit() -> None:
     assert len(copies) == 40
     relevant = {f"en:{en[0][i]}": 1 for i in copies}
     few = {"en": {q: relevant for q in judged["en"]}}
-    found = search_shards(cut({"en": en}, 64), {"en": queries["en"]}, few, top=5).found["en"]
+    found = ShardSearch(cut({"en": en}, 64), {"en": queries["en"]}, few, top=5).run().found["en"]
     ranks = np.sort(found.pool_rank.reshape(30, 40), axis=1)
     assert (np.diff(ranks, axis=1) == 1).all()
 
@@ -200,7 +200,7 @@ def test_shards_memory_threads_and_device_change_no_bit() -> None:
 def test_agrees_with_the_search_in_memory() -> None:
     """The same ranks and scores, to the bit."""
     corpus, queries, judged = random_corpus()
-    streamed = search_shards(cut(corpus, 100), queries, judged, top=20, scored=True)
+    streamed = ShardSearch(cut(corpus, 100), queries, judged, top=20, scored=True).run()
     pool = Pool.of_ids({x: ids for x, (ids, _) in corpus.items()})
     passages = np.concatenate([vectors for _, vectors in corpus.values()])[pool.rows]
     assert pool.languages == streamed.pool.languages
@@ -223,7 +223,7 @@ def test_trec_eval_agrees() -> None:
     import pytrec_eval
 
     corpus, queries, judged = random_corpus()
-    streamed = search_shards(cut(corpus, 100), queries, judged, top=2000, scored=True)
+    streamed = ShardSearch(cut(corpus, 100), queries, judged, top=2000, scored=True).run()
     for x, found in streamed.found.items():
         run = {
             q: dict(zip(streamed.pool.ids[head], scores.tolist(), strict=True))
@@ -245,17 +245,17 @@ def test_trec_eval_agrees() -> None:
 def test_more_queries_than_fit_take_several_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     """The budget decides how often the shards are read, not what is found."""
     corpus, queries, judged = random_corpus()
-    reference = search_shards(cut(corpus, 100), queries, judged, top=50, scored=True)
+    reference = ShardSearch(cut(corpus, 100), queries, judged, top=50, scored=True).run()
     monkeypatch.setattr("harness.search.streamed.resident_memory", lambda: 0)
     each = scan_bytes(1, 48, 50, 1) - scan_bytes(0, 48, 50, 1)
     memory = WORKING_BYTES + scan_bytes(0, 48, 50, 1) + 60 * 50 * 14 + 7 * each
     search = ShardSearch(cut(corpus, 100), queries, judged, top=50, memory=memory, scored=True)
     assert search.passages == 9 * (700 + 431)
-    told: list[int] = []
-    assert same(reference, search.run(told.append))
-    assert sum(told) == search.passages
+    steps: list[int] = []
+    assert same(reference, search.run(steps.append))
+    assert sum(steps) == search.passages
     with pytest.raises(UsageError, match=r"--memory 1M is too small .* at least \d+M are needed"):
-        search_shards(cut(corpus, 100), queries, judged, memory=2**20)
+        ShardSearch(cut(corpus, 100), queries, judged, memory=2**20).run()
 
 
 def test_thousands_of_ties_are_broken_by_id() -> None:
@@ -265,13 +265,13 @@ def test_thousands_of_ties_are_broken_by_id() -> None:
     ids = [f"{i:04d}" for i in rng.permutation(3000)]
     query = vectors[:1]
     for device in ("cpu", "cpu:0"):
-        found = search_shards(
+        found = ShardSearch(
             cut({"en": (ids, vectors)}, 256),
             {"en": query},
             {"en": {"q": {"en:0007": 1}}},
             top=10,
             device=device,
-        )
+        ).run()
         best = found.pool.ids[found.found["en"].top_k[0]].tolist()
         assert best == [f"en:{i:04d}" for i in range(2999, 2989, -1)]
         assert found.found["en"].pool_rank.tolist() == [3000 - 7]
@@ -280,9 +280,9 @@ def test_thousands_of_ties_are_broken_by_id() -> None:
 def test_a_relevant_passage_that_was_not_encoded_has_no_rank() -> None:
     """It is left to the measures, which count it as never found; no other rank changes."""
     corpus, queries, judged = random_corpus()
-    before = search_shards(cut(corpus, 100), queries, judged).found["en"]
+    before = ShardSearch(cut(corpus, 100), queries, judged).run().found["en"]
     judged["en"]["en3"] = {**judged["en"]["en3"], "de:nowhere": 1}
-    after = search_shards(cut(corpus, 100), queries, judged).found["en"]
+    after = ShardSearch(cut(corpus, 100), queries, judged).run().found["en"]
     np.testing.assert_array_equal(after.relevant.indptr, before.relevant.indptr)
     np.testing.assert_array_equal(after.pool_rank, before.pool_rank)
 
@@ -291,9 +291,11 @@ def test_only_what_a_query_searches_counts() -> None:
     """Monolingual queries are put to their own corpus alone."""
     corpus, queries, judged = random_corpus()
     own = {x: (x,) for x in corpus}
-    streamed = search_shards(cut(corpus, 100), queries, judged, own, top=5)
+    streamed = ShardSearch(cut(corpus, 100), queries, judged, own, top=5).run()
     for x, found in streamed.found.items():
-        alone = search_shards(cut({x: corpus[x]}, 90), {x: queries[x]}, {x: judged[x]}, own, top=5)
+        alone = ShardSearch(
+            cut({x: corpus[x]}, 90), {x: queries[x]}, {x: judged[x]}, own, top=5
+        ).run()
         ids = [streamed.pool.ids[c] for c in found.relevant.columns]
         assert all(i.startswith(f"{x}:") for i in ids)
         np.testing.assert_array_equal(found.block_rank, alone.found[x].block_rank)
@@ -304,7 +306,7 @@ def test_only_what_a_query_searches_counts() -> None:
 def test_vectors_of_the_passages_that_were_found() -> None:
     """Read again from their shards, in whatever order they are asked for."""
     corpus, queries, judged = random_corpus()
-    streamed = search_shards(cut(corpus, 100), queries, judged, top=10)
+    streamed = ShardSearch(cut(corpus, 100), queries, judged, top=10).run()
     vectors = {
         f"{x}:{i}": v for x, (ids, vs) in corpus.items() for i, v in zip(ids, vs, strict=True)
     }
@@ -329,10 +331,10 @@ def test_a_shard_that_goes_away_ends_the_search_at_once() -> None:
 
     shards: Any = cut(corpus, 10)
     shards["en"].insert(3, Gone())
-    told: list[int] = []
+    steps: list[int] = []
     with pytest.raises(StoreError, match=r"a shard of en disappeared .* start the run again"):
-        search_shards(
-            shards, queries, {x: {q: {} for q in judged[x]} for x in judged}, progress=told.append
+        ShardSearch(shards, queries, {x: {q: {} for q in judged[x]} for x in judged}).run(
+            steps.append
         )
     # "en" comes first in the order of ties; three shards of ten lie before the gap.
-    assert sum(told) == 30
+    assert sum(steps) == 30
