@@ -48,6 +48,21 @@ def part(value: str | Sequence[int]) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+def whole_numbers(value: str) -> tuple[int, ...]:
+    """``768,256``.
+
+    Raises:
+        UsageError: one of them is not a whole number of 0 or more.
+    """
+    found = value.split(",")
+    if not all(x.strip().isdecimal() for x in found):
+        raise UsageError(
+            f"{value!r} is not a list of whole numbers; write them with commas between, as in "
+            "768,256"
+        )
+    return tuple(int(x) for x in found)
+
+
 def numbers(value: str | Iterable[float]) -> tuple[float, ...]:
     """``0,0.5,1``, or a sequence of numbers.
 

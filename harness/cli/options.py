@@ -44,6 +44,8 @@ run_kinds = _read(lambda value: option_text.some_of(value, RUN_KINDS))
 _languages = _read(option_text.languages)
 numbers = _read(option_text.numbers)
 """``0,0.5,1`` as a tuple."""
+whole_numbers = _read(option_text.whole_numbers)
+"""``768,256`` as a tuple."""
 
 
 def renamed(words: tuple[str, ...], flag: str, example: str) -> dict[str, str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -30,8 +32,20 @@ from harness.cli.options import (
     tasks_option,
     text_option,
     verbose_option,
+    whole_numbers,
 )
-from harness.errors import UnfinishedError
+from harness.errors import UnfinishedError, UsageError
+
+if TYPE_CHECKING:
+    from harness.evaluation.record import Record
+
+
+def _bits(context: click.Context, option: click.Parameter, value: str | None) -> Any:
+    """``int8,binary`` as a tuple."""
+    from harness.evaluation.postprocessing.compress import read_bits
+
+    return None if value is None else tuple(read_bits(x.strip()) for x in value.split(","))
+
 
 _SECTIONS = {
     "What is scored": "model tasks languages settings limit sample text measures",
@@ -39,11 +53,14 @@ _SECTIONS = {
     "backend backend_file compile base_url concurrency",
     "Changed queries": "translate_queries into expand_queries expand_url code_switch noise "
     "romanise query_seed",
-    "Post-processing and reranking": "treatments sweep rerank rerank_top",
+    "Post-processing and reranking": "treatments sweep dimensions bits rescore rerank rerank_top",
     "Results": "name output log_to log_project trec trec_depth resamples dry_run verbose quiet",
     "Data and stored vectors": "data_dir offline no_store store_dtype",
     "Large tasks, and memory": "corpus engine workers shard shard_size streamed memory top_k",
 }
+
+_COMPRESSION = ("dimensions", "bits", "rescore")
+"""Options of which several values make a record each."""
 
 
 @click.command(cls=SectionedCommand, sections=_SECTIONS, short_help="Score a model on tasks.")
@@ -138,6 +155,25 @@ _SECTIONS = {
     help="A record for each a or r of the --treatment, as in 0,0.5,1, and one table of all.",
 )
 @click.option(
+    "--dimensions",
+    callback=whole_numbers,
+    metavar="N,...",
+    help="Cut vectors to their first N dimensions, then length 1 again; several: one table.",
+)
+@click.option(
+    "--bits",
+    callback=_bits,
+    metavar="NAME,...",
+    help="int8, int4 or binary for both sides, int8-asymmetric, ... for passages alone, float32; "
+    "several: a record for each, and one table of what is lost.",
+)
+@click.option(
+    "--rescore",
+    callback=whole_numbers,
+    metavar="N,...",
+    help="Order the first N of compressed vectors by the full ones; 0 for none.",
+)
+@click.option(
     "--rerank",
     metavar="NAME",
     help="A cross-encoder for the top passages of each ranking: ORG/NAME, a ./folder, python:...",
@@ -224,6 +260,7 @@ def run(
     for tracker in log_to:  # before anything is encoded
         trackers.require(tracker)
     chosen = list(tasks) or (["demo"] if model is None else None)
+    compression = {x: given[x] or () for x in _COMPRESSION}
     options = _options(**given)
     out = consoles.console()
     if model in (None, "default") and not quiet:
@@ -233,6 +270,17 @@ def run(
             from harness.evaluation.dry_run import plan
 
             listings.print_plans(out, *plan(model or "default", chosen, options=options))
+            return
+        if any(len(values) > 1 for values in compression.values()):
+            from harness.analysis.losses import losses
+            from harness.evaluation.variants import compressed, variants_of
+
+            if sweep is not None:
+                raise UsageError("--sweep goes with one --dimensions, --bits and --rescore")
+            variants = variants_of(options=options, **compression)
+            records = compressed(model or "default", chosen, variants, output, progress)
+            listings.print_losses(out, records, () if quiet else losses(records), quiet=quiet)
+            _log(records, log_to, log_project)
             return
         if sweep is not None:
             from harness.evaluation.sweep import sweep as search_each
@@ -258,10 +306,15 @@ def run(
             click.echo(each.folder)
         elif each is not None:
             print_record(out, each.contents, path=each.folder, verbose=verbose)
-    for tracker in log_to:
-        for each in (record.before, record):
-            if each is not None:
-                trackers.log_record(each, tracker, log_project)
+    _log([record.before, record], log_to, log_project)
+
+
+def _log(records: Iterable[Record | None], log_to: Sequence[str], project: str) -> None:
+    """Send ``records`` to each of the trackers."""
+    from harness.interop import trackers
+
+    for tracker, record in product(log_to, [x for x in records if x is not None]):
+        trackers.log_record(record, tracker, project)
 
 
 def _say_default() -> None:
@@ -272,4 +325,8 @@ def _say_default() -> None:
 
 
 def _options(*, measures: tuple[str, ...], no_store: bool, **given: Any) -> Any:
+    """Options of the run; of compression only what has a single value."""
+    compression: dict[str, tuple[Any, ...]] = {x: given.pop(x) or () for x in _COMPRESSION}
+    given |= {x: values[0] for x, values in compression.items() if len(values) == 1}
+    given["rescore"] = given.get("rescore") or None
     return options_of(measures=measures or None, store=not no_store, **given)

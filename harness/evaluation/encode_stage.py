@@ -8,10 +8,10 @@ into shards on disk; one that returns scores indexes them. All are searched by o
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol, TypeGuard, cast
 
@@ -19,12 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.progress import Progress, Stages
+from harness.data.pool import Pool
 from harness.data.task import Role
 from harness.evaluation.corpus_run import Shards, Vectors, read_corpora, shards_of
 from harness.evaluation.layout import Prepared, texts_of
 from harness.evaluation.options import RunOptions
 from harness.evaluation.postprocessing.apply import move_shards, move_vectors, moves_of
-from harness.evaluation.postprocessing.step import Fit, PostProcessor
+from harness.evaluation.postprocessing.step import Fit, Place, PostProcessor
+from harness.evaluation.rescoring import Rescoring
 from harness.evaluation.search_stage import (
     Keep,
     Searched,
@@ -35,6 +37,7 @@ from harness.evaluation.search_stage import (
 )
 from harness.models import warn_untrained
 from harness.models.base import DenseModel, LexicalModel, Model
+from harness.search.corpus_rows import PassageRows
 from harness.search.exact import normalised
 from harness.vectors import encode as encoding
 from harness.vectors.store import Store
@@ -65,6 +68,8 @@ class InMemory:
     vectors: Vectors
     balance: bool = False
     """Whether rankings of several languages are balanced."""
+    rescoring: Rescoring | None = None
+    """What orders the top of every ranking again; ``None`` if nothing does."""
 
     @property
     def dimensions(self) -> int:
@@ -73,13 +78,23 @@ class InMemory:
 
     def postprocessed(self, steps: Sequence[PostProcessor], fit: Fit) -> InMemory:
         """See :class:`Searchable`."""
-        balance = any(x.balances for x in steps)
-        moves = moves_of(steps, list(self.vectors), fit)
-        task = without_agreement(self.task) if balance else self.task
-        return InMemory(task, move_vectors(self.vectors, moves), balance)
+        balance, top = any(x.balances for x in steps), max(x.rescores for x in steps)
+        passages = {y: [held] for (role, y), held in self.vectors.items() if role == "passage"}
+        fit = replace(fit, passages=passages)
+        places = list(self.vectors)
+        task = without_agreement(self.task) if balance or top else self.task
+        rescoring = None
+        if top:
+            full = move_vectors(self.vectors, moves_of(_full(steps), places, fit))
+            queries = {x: held for (role, x), held in full.items() if role == "query"}
+            rows = np.concatenate([full["passage", x] for x in passages])
+            rescoring = Rescoring(top, queries, lambda pool, columns: rows[pool.rows[columns]])
+        moved = move_vectors(self.vectors, moves_of(steps, places, fit))
+        return InMemory(task, moved, balance, rescoring)
 
     def search(self, options: RunOptions, progress: Progress, keep: Keep) -> Searched:
         """See :class:`Searchable`."""
+        keep = self.rescoring.before(keep) if self.rescoring else keep
         return search_dense(self.task, self.vectors, options, progress, keep, balance=self.balance)
 
 
@@ -92,6 +107,8 @@ class InShards:
     shards: Shards
     balance: bool = False
     """Whether rankings of several languages are balanced."""
+    rescoring: Rescoring | None = None
+    """What orders the top of every ranking again; ``None`` if nothing does."""
 
     @property
     def dimensions(self) -> int:
@@ -100,18 +117,28 @@ class InShards:
 
     def postprocessed(self, steps: Sequence[PostProcessor], fit: Fit) -> InShards:
         """See :class:`Searchable`."""
-        balance = any(x.balances for x in steps)
+        balance, top = any(x.balances for x in steps), max(x.rescores for x in steps)
+        passages = {x: [y.vectors for y in held if len(y)] for x, held in self.shards.items()}
+        fit = replace(fit, passages=passages)
         queries = {place: held for place, held in self.vectors.items() if place[0] == "query"}
-        moves = moves_of(steps, [*queries, *(("passage", x) for x in self.shards)], fit)
+        places: list[Place] = [*queries, *(("passage", x) for x in self.shards)]
+        moves = moves_of(steps, places, fit)
+        rescoring = None
+        if top:
+            full = moves_of(_full(steps), places, fit)
+            asked = {x: held for (_, x), held in move_vectors(queries, full).items()}
+            rescoring = Rescoring(top, asked, _reader(move_shards(self.shards, full)))
         return InShards(
-            without_agreement(self.task) if balance else self.task,
+            without_agreement(self.task) if balance or top else self.task,
             move_vectors(queries, moves),
             move_shards(self.shards, moves),
             balance,
+            rescoring,
         )
 
     def search(self, options: RunOptions, progress: Progress, keep: Keep) -> Searched:
         """See :class:`Searchable`."""
+        keep = self.rescoring.before(keep) if self.rescoring else keep
         return search_shards(
             self.task, self.vectors, self.shards, options, progress, keep, balance=self.balance
         )
@@ -132,6 +159,34 @@ class ByIndex:
     def search(self, options: RunOptions, progress: Progress, keep: Keep) -> Searched:
         """See :class:`Searchable`."""
         return search_lexical(self.model, self.task, options, progress, keep)
+
+
+def _full(steps: Sequence[PostProcessor]) -> list[PostProcessor]:
+    """Those of ``steps`` that leave the full vectors, which rescoring goes back to."""
+    return [x for x in steps if not x.compresses]
+
+
+def _reader(shards: Shards) -> Callable[[Pool, NDArray[np.int64]], NDArray[np.float32]]:
+    """What reads vectors of a streamed search's pool from ``shards``."""
+
+    def read(pool: Pool, columns: NDArray[np.int64]) -> NDArray[np.float32]:
+        found: NDArray[np.float32] | None = None
+        for number, held in enumerate(map(shards.__getitem__, pool.languages)):
+            here = np.flatnonzero(pool.language_of[columns] == number)
+            if not len(here):
+                continue
+            local = [str(x).partition(":")[2].encode() for x in pool.ids[columns[here]]]
+            passages = PassageRows(held)
+            row_of = passages.find(set(local))
+            rows = np.array([row_of[x] for x in local], np.int64)
+            order = np.argsort(rows)
+            vectors = passages.vectors(rows[order])
+            if found is None:
+                found = np.empty((len(columns), vectors.shape[1]), np.float32)
+            found[here[order]] = vectors
+        return np.zeros((0, 0), np.float32) if found is None else found
+
+    return read
 
 
 @dataclass(frozen=True)

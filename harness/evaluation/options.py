@@ -15,6 +15,12 @@ from harness.models.base import Backend, Dtype, ModelOptions
 from harness.vectors.corpus_store import PASSAGES
 from harness.vectors.store import StoreDtype
 
+Bits = Literal[
+    "float32", "int8", "int4", "binary", "int8-asymmetric", "int4-asymmetric", "binary-asymmetric"
+]
+"""How the numbers of vectors are stored, see :mod:`harness.evaluation.postprocessing.compress`;
+``float32``: uncompressed."""
+
 
 @dataclass(frozen=True)
 class RunOptions:
@@ -64,6 +70,13 @@ class RunOptions:
     """Another: queries in Latin letters."""
     query_seed: int = 0
     """Seed of their draws."""
+    dimensions: int | None = None
+    """Dimensions that vectors are cut to; ``None``: all."""
+    bits: Bits = "float32"
+    """How the numbers of vectors are compressed: see
+    :mod:`harness.evaluation.postprocessing.compress`."""
+    rescore: int | None = None
+    """Top passages that get their scores from the vectors before compression; ``None``: none."""
     translate_queries: str | None = None
     """A translation engine for the queries; ``into`` is the target language."""
     into: str = "en"
@@ -123,6 +136,9 @@ class Settings(TypedDict, total=False):
     noise: str | None
     romanise: bool
     query_seed: int
+    dimensions: int | None
+    bits: Bits
+    rescore: int | None
     translate_queries: str | None
     into: str
     expand_queries: str | None

@@ -76,7 +76,7 @@ def rerank(searched: Searched, reranker: Reranker, top: int, progress: Progress)
                 ),
             )
 
-        found[language] = _with_top_k(
+        found[language] = with_top_k(
             ranks,
             ordered((ranks.top_k, ranks.top_k_scores)) if language in multi else None,
             {x: ordered(ranked) for x, ranked in ranks.block_top_k.items()},
@@ -128,7 +128,7 @@ def _texts(prepared: Prepared, columns: Set[int]) -> dict[int, str]:
     return found
 
 
-def _with_top_k(
+def with_top_k(
     before: SearchResult, ranked: TopK | None, block_top_k: Mapping[str, TopK], prepared: Prepared
 ) -> SearchResult:
     """``before`` with the reordered top k, and updated ranks of the relevant passages in it."""

@@ -20,7 +20,7 @@ from harness.evaluation.layout import Prepared, choose_tasks, prepare
 from harness.evaluation.options import RunOptions
 from harness.evaluation.pipeline import postprocessed, reranked
 from harness.evaluation.postprocessing.apply import fit_for
-from harness.evaluation.postprocessing.specs import parse_postprocessors
+from harness.evaluation.postprocessing.specs import steps_of
 from harness.evaluation.provenance import document_of, folder_name
 from harness.evaluation.query_conditions import query_conditions
 from harness.evaluation.query_rewriting import query_rewriters
@@ -53,7 +53,7 @@ def run(
     # reported hours later.
     runs = [lay_out(setup, x) for x in prepared or choose_tasks(tasks, options.text)]
     announce(runs, setup.store, setup.progress, by_default=tasks is None and not prepared)
-    added = parse_postprocessors(options.treatments, setup.model, [r.task for r in runs])
+    added = steps_of(options, setup.model, [r.task for r in runs])
     setup = replace(setup, postprocessors=added)
     results = [evaluate_task(setup, r) for r in runs]
     record = write(setup, results, output, command, [name_of(r.task.spec) for r in runs])
@@ -97,7 +97,8 @@ def evaluate_task(setup: Setup, run: TaskRun) -> list[Scored]:
             run = replace(run, task=rewriter.apply(run.task, setup.progress))
     with encode(run, setup.options, setup.store, setup.progress) as texts:
         fit = fit_for(run.model, setup.store)
-        searched = search(setup, run, postprocess(texts, run, setup.postprocessors, fit))
+        texts = postprocess(texts, run, setup.postprocessors, fit)
+        searched = search(setup, run, texts)
     return score(setup, run, texts.dimensions, searched)
 
 

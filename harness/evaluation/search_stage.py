@@ -70,7 +70,8 @@ def export_depth(options: RunOptions, pool: Pool) -> int:
 def kept_depth(prepared: Prepared, options: RunOptions) -> int:
     """Depth k within single settings that is needed after an export: for rerankers and measures."""
     cutoffs = [m.cutoff or 1 for m in prepared.measures if "top_k_judged" in m.needs]
-    return max([options.rerank_top if options.rerank else 0, *cutoffs])
+    again = [options.rerank_top if options.rerank else 0, options.rescore or 0]
+    return max([*again, *cutoffs])
 
 
 def _depths(

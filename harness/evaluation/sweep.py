@@ -23,7 +23,7 @@ from harness.evaluation.layout import choose_tasks
 from harness.evaluation.options import RunOptions
 from harness.evaluation.postprocessing.apply import fit_for
 from harness.evaluation.postprocessing.specs import (
-    parse_postprocessors,
+    steps_of,
     swept,
     with_number,
     written,
@@ -85,9 +85,23 @@ def sweep(
     for value in values:
         treatments = [*options.treatments]
         treatments[at] = with_number(treatments[at], value)
-        added = parse_postprocessors(treatments, setup.model, [r.task for r in runs])
-        own = replace(setup.options, treatments=tuple(treatments))
-        setups.append(replace(setup, options=own, postprocessors=added))
+        setups.append(
+            with_options(setup, replace(setup.options, treatments=tuple(treatments)), runs)
+        )
+    records = records_of(setups, runs, output)
+    return Sweep(options.treatments[at].partition(":")[0], tuple(values), records)
+
+
+def with_options(setup: Setup, options: RunOptions, runs: Sequence[TaskRun]) -> Setup:
+    """``setup`` with the post-processing that ``options`` name."""
+    added = steps_of(options, setup.model, [r.task for r in runs])
+    return replace(setup, options=options, postprocessors=added)
+
+
+def records_of(
+    setups: Sequence[Setup], runs: Sequence[TaskRun], output: str | Path | None
+) -> tuple[Record, ...]:
+    """A record for each of ``setups``, which differ in post-processing: texts are encoded once."""
     scored = [_of_task(setups, run) for run in runs]
     names = [name_of(r.task.spec) for r in runs]
     records = tuple(
@@ -95,8 +109,8 @@ def sweep(
         for one, results in zip(setups, zip(*scored, strict=True), strict=True)
     )
     for r in runs:
-        forget_begun(r.model, r.task, setup.store, options)
-    return Sweep(options.treatments[at].partition(":")[0], tuple(values), records)
+        forget_begun(r.model, r.task, setups[0].store, setups[0].options)
+    return records
 
 
 def _of_task(setups: Sequence[Setup], run: TaskRun) -> list[list[Scored]]:
@@ -111,8 +125,9 @@ def _of_task(setups: Sequence[Setup], run: TaskRun) -> list[list[Scored]]:
         for one in setups:
             # What was spent before belongs to every value, what follows to one.
             own = replace(run, stages=copy.deepcopy(run.stages))
-            searched = one_run.search(one, own, postprocess(texts, own, one.postprocessors, fit))
-            found.append(one_run.score(one, own, texts.dimensions, searched))
+            ready = postprocess(texts, own, one.postprocessors, fit)
+            searched = one_run.search(one, own, ready)
+            found.append(one_run.score(one, own, ready.dimensions, searched))
     return found
 
 

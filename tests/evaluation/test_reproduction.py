@@ -48,6 +48,9 @@ OTHER: dict[str, Any] = {
     "noise": "typos@0.1",
     "romanise": True,
     "query_seed": 7,
+    "dimensions": 256,
+    "bits": "int8-asymmetric",
+    "rescore": 50,
     "translate_queries": "command:translate --fast",
     "into": "de",
     "expand_queries": "http:writer",
@@ -96,7 +99,7 @@ def parsed(words: list[str]) -> tuple[RunOptions, tuple[str, ...]]:
     context = run_command.make_context("run", words[2:])
     given = dict(context.params)
     model, tasks = given.pop("model"), given.pop("tasks")
-    for name in ("dry_run", "output", "verbose", "quiet", "sweep"):
+    for name in ("dry_run", "output", "log_to", "log_project", "verbose", "quiet", "sweep"):
         given.pop(name)
     return replace(_options(**given), named=model), tasks
 

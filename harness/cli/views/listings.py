@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from harness.data.locations import FileReport
     from harness.data.task import TaskSpec
     from harness.evaluation.dry_run import Plan
+    from harness.evaluation.record import Record
     from harness.evaluation.record_fields import Contents
     from harness.evaluation.sweep import Sweep
     from harness.models import Listing, Model
@@ -167,6 +168,18 @@ def print_baseline(console: Console, contents: Contents) -> None:
         definitions = task.definitions or {}
         console.print(f"{task.task}: " + ", ".join(f"{m} {x}" for m, x in definitions.items()))
     console.print()
+
+
+def print_losses(
+    console: Console, records: Sequence[Record], tables: Iterable[Grid], *, quiet: bool = False
+) -> None:
+    """``tables``, then where the records are; with ``quiet`` their paths alone."""
+    for grid in tables:
+        print_grid(console, grid)
+        console.print()
+    for record in records:
+        name = "" if quiet else f"{record.model}: "
+        console.print(f"{name}{record.folder}", soft_wrap=True, highlight=False)
 
 
 def print_sweep(console: Console, sweep: Sweep, *, quiet: bool = False) -> None:

@@ -1,10 +1,14 @@
-"""A function of single vectors: something is subtracted, directions are projected out, length 1."""
+"""Functions of single vectors, among them the move: subtract, project directions out, length 1.
+
+What becomes of a vector does not depend on those around it, so that the same passage has the same
+vector in every block, shard and run.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +19,19 @@ _ROWS = 1024
 """Rows that are moved at once: their float64 copy stays small, whatever the size of a shard."""
 
 
+class VectorFunction(Protocol):
+    """What becomes of single vectors."""
+
+    def __call__(self, vectors: NDArray[Any]) -> NDArray[np.float32]:
+        """(n, :meth:`width`) new vectors of ``vectors`` (n, d), float16 or float32."""
+
+    def width(self, width: int) -> int:
+        """Dimensions of the new vectors of ones with ``width`` dimensions."""
+
+
 @dataclass(frozen=True)
 class Move:
-    """``z' = z - offset - C Cᵀ z``, then of length 1 if ``unit``.
-
-    What becomes of a vector does not depend on those around it, so that the same passage has the
-    same vector in every block, shard and run.
-    """
+    """``z' = z - offset - C Cᵀ z``, then of length 1 if ``unit``: a :class:`VectorFunction`."""
 
     offset: NDArray[np.float64] | None = None
     """(d,)"""
@@ -38,6 +48,10 @@ class Move:
             moved[rows] = self._moved(np.asarray(vectors[rows], np.float32))
         return normalised(moved, out=moved) if self.unit and len(moved) else moved
 
+    def width(self, width: int) -> int:
+        """Unchanged."""
+        return width
+
     def _moved(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         left = vectors.astype(np.float64)
         if self.offset is not None:
@@ -51,11 +65,11 @@ class Move:
 
 @dataclass(frozen=True)
 class Moves:
-    """Several moves, one after the other."""
+    """Several functions of vectors, one after the other."""
 
-    steps: tuple[Move, ...] = ()
+    steps: tuple[VectorFunction, ...] = ()
 
-    def __iter__(self) -> Iterator[Move]:
+    def __iter__(self) -> Iterator[VectorFunction]:
         return iter(self.steps)
 
     def __call__(self, vectors: NDArray[Any]) -> NDArray[Any]:
@@ -63,3 +77,9 @@ class Moves:
         for move in self.steps:
             vectors = move(vectors)
         return vectors
+
+    def width(self, width: int) -> int:
+        """Dimensions of what ``width`` dimensions become."""
+        for move in self.steps:
+            width = move.width(width)
+        return width

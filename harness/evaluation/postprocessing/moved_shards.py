@@ -13,11 +13,11 @@ from harness.search.corpus_rows import Shard, release
 
 
 class _MovedVectors:
-    """(n, d) vectors that are read and moved by the row."""
+    """(n, d) vectors that are read and moved by the row; d is what the moves leave."""
 
     def __init__(self, stored: NDArray[Any], moves: Moves) -> None:
         self._stored, self._moves = stored, moves
-        self.shape = stored.shape
+        self.shape = (len(stored), moves.width(stored.shape[1]))
         self.dtype = np.dtype(np.float32)
 
     def __len__(self) -> int:

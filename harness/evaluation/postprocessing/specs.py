@@ -9,8 +9,10 @@ from pathlib import Path
 from harness.data.task import Role
 from harness.errors import UsageError, did_you_mean
 from harness.evaluation.layout import Prepared
+from harness.evaluation.options import RunOptions
 from harness.evaluation.postprocessing.balance import Balanced
 from harness.evaluation.postprocessing.center import Center
+from harness.evaluation.postprocessing.compress import compression
 from harness.evaluation.postprocessing.lir import LanguageInformationRemoval
 from harness.evaluation.postprocessing.offset import Offset
 from harness.evaluation.postprocessing.parallel_texts import ParallelTexts, read_parallel
@@ -23,6 +25,35 @@ NAMES = (
 
 _STANDARD = {"shift": 1.0, "shift-both": 1.0, "lir": 1.0}
 """Step -> the number it has where none is given."""
+
+
+def steps_of(options: RunOptions, model: object, tasks: Sequence[Prepared]) -> list[PostProcessor]:
+    """All post-processing of a run: what ``--treatment`` names, then compression.
+
+    Raises:
+        UsageError: as :func:`parse_postprocessors`, or options exclude each other.
+        DataError: as :func:`parse_postprocessor`.
+    """
+    steps = parse_postprocessors(options.treatments, model, tasks)
+    compressed = compression(options.dimensions, options.bits, options.rescore)
+    if compressed and not hasattr(model, "encode"):
+        raise UsageError(
+            "--dimensions, --bits and --rescore are for models that return vectors; this one "
+            "gives scores, or sparse or token vectors"
+        )
+    if options.rescore and any(x.balances for x in steps):
+        raise UsageError("--rescore orders by score, --treatment balanced by share; take one")
+    if options.rescore and any(s.kind == "pairs" for task in tasks for s in task.settings):
+        raise UsageError(
+            "--settings pairs takes the ranks of single passages from the pool of all languages, "
+            "and --rescore changes them in the top k alone; leave one out"
+        )
+    if options.rescore and options.trec:
+        raise UsageError(
+            "--rescore writes no TREC files: below the rescored passages the scores of a ranking "
+            "are those of compressed vectors"
+        )
+    return [*steps, *compressed]
 
 
 def parse_postprocessors(

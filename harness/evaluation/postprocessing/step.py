@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 
 from harness.base.digests import digest_of
 from harness.data.task import Role
-from harness.evaluation.postprocessing.move import Move, Moves
+from harness.evaluation.postprocessing.move import Moves, VectorFunction
 from harness.evaluation.postprocessing.parallel_texts import ParallelTexts
 
 Place = tuple[Role, str]
 """(role, language) of vectors."""
+_ROWS = 8192
+"""Passages that are read at once where all of them are."""
+
 Encode = Callable[[Role, str, Sequence[str]], NDArray[np.float32]]
 """(role, language, texts) -> (n, d), of length 1 where similarity is cosine."""
 
@@ -35,9 +38,11 @@ class Fit:
     """The moves of the steps before."""
     before: str = ""
     """Digest of these steps."""
+    passages: Mapping[str, Sequence[NDArray[Any]]] = field(default_factory=dict)
+    """Language -> vectors (n, d) of the task's passages, as they are before any step."""
     _made: dict[Any, Any] = field(default_factory=dict)
 
-    def after(self, step: PostProcessor, moves: Mapping[Place, Move]) -> Fit:
+    def after(self, step: PostProcessor, moves: Mapping[Place, VectorFunction]) -> Fit:
         """The fit of the step that follows ``step``, whose moves are ``moves``."""
         places = dict.fromkeys([*self.moved, *moves])
         moved = {
@@ -45,7 +50,31 @@ class Fit:
             for x in places
         }
         before = digest_of({"before": self.before, "step": dict(step.facts)})
-        return Fit(self.encode, self.cosine, moved, before, self._made)
+        return replace(self, moved=moved, before=before)
+
+    def width(self) -> int:
+        """Dimensions of the passages' vectors as the steps before leave them."""
+        language, held = next((x, v) for x, v in self.passages.items() if v)
+        return self.moved.get(("passage", language), Moves()).width(held[0].shape[1])
+
+    def ranges(self) -> NDArray[np.float32]:
+        """(2, d) least and greatest value of each dimension over all passages of the task.
+
+        They are of the vectors as the steps before leave them. Neither order nor shards matter.
+        """
+        key = ("ranges", self.before)
+        if key not in self._made:
+            found = np.stack([np.full(self.width(), x, np.float32) for x in (np.inf, -np.inf)])
+            for language, held in self.passages.items():
+                moves = self.moved.get(("passage", language), Moves())
+                for vectors in held:
+                    for start in range(0, len(vectors), _ROWS):
+                        rows = np.asarray(moves(vectors[start : start + _ROWS]), np.float32)
+                        np.minimum(found[0], rows.min(axis=0), out=found[0])
+                        np.maximum(found[1], rows.max(axis=0), out=found[1])
+            self._made[key] = found
+        made: NDArray[np.float32] = self._made[key]
+        return made
 
     def mean(self, texts: ParallelTexts, role: Role, language: str) -> NDArray[np.float64]:
         """(d,) mean vector of a language's side of ``texts``."""
@@ -103,8 +132,18 @@ class PostProcessor:
         """Whether multilingual rankings are balanced."""
         return False
 
-    def moves(self, places: Sequence[Place], fit: Fit) -> Mapping[Place, Move]:
-        """How the vectors of ``places`` are moved; those of others stay."""
+    @property
+    def compresses(self) -> bool:
+        """Whether its vectors stand in for longer ones, which rescoring goes back to."""
+        return False
+
+    @property
+    def rescores(self) -> int:
+        """Number of top passages that get their scores from the vectors before compression."""
+        return 0
+
+    def moves(self, places: Sequence[Place], fit: Fit) -> Mapping[Place, VectorFunction]:
+        """What becomes of the vectors of ``places``; those of others stay."""
         return {}
 
 
