@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -49,13 +50,12 @@ def run(
 ) -> Record:
     """Score a model on ``tasks``, or on tasks that are ``prepared`` already."""
     setup = load(model, options, progress or Silent())
-    # All tasks are read before the first text is encoded, so that an error in the last one is not
-    # reported hours later.
+    # All tasks are read before any text is encoded, so that an error in the last shows at once.
     runs = [lay_out(setup, x) for x in prepared or choose_tasks(tasks, options.text)]
     announce(runs, setup.store, setup.progress, by_default=tasks is None and not prepared)
     added = steps_of(options, setup.model, [r.task for r in runs])
     setup = replace(setup, postprocessors=added)
-    results = [evaluate_task(setup, r) for r in runs]
+    results = list(map(partial(evaluate_task, setup), runs))
     record = write(setup, results, output, command, [name_of(r.task.spec) for r in runs])
     for r in runs:
         forget_begun(r.model, r.task, setup.store, options)
