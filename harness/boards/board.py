@@ -9,14 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from harness.analysis.verify import Verification
 from harness.data.task import Kind
 from harness.metrics.measure import Better
 
-FloatArray = NDArray[np.float64]
 Source = Literal["measured", "published", "imported"]
 Matrix = tuple[tuple[float | None, ...], ...]
 
@@ -147,14 +143,14 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Paired differences over questions; NaN where two rows do not have the same questions."""
+    """Paired differences over questions; ``None`` where two rows do not have the same questions."""
 
     rows: tuple[str, ...]
     """Row ids. Pairs are (0, 1), (0, 2), ..., (1, 2), ... of them."""
-    half_widths: Mapping[str, FloatArray]
+    half_widths: Mapping[str, tuple[float | None, ...]]
     """Column key -> half the width of Student's interval of the difference of the means, one per
     pair."""
-    p_values: Mapping[str, FloatArray]
+    p_values: Mapping[str, tuple[float | None, ...]]
     """Column key -> two-sided p-value per pair, not corrected for the number of pairs."""
 
 

@@ -36,9 +36,13 @@ def all_pairs(
         values = shares(column)
         p = paired_p_values(values)[upper]
         if not np.isnan(p).all():
-            half_widths[column.key] = _half_widths(values)[upper]
-            p_values[column.key] = p
+            half_widths[column.key] = _plain(_half_widths(values)[upper])
+            p_values[column.key] = _plain(p)
     return Pairs(tuple(row.id for row in rows), half_widths, p_values)
+
+
+def _plain(values: FloatArray) -> tuple[float | None, ...]:
+    return tuple(None if x != x else x for x in values.tolist())
 
 
 def _half_widths(shares: FloatArray) -> FloatArray:

@@ -57,7 +57,7 @@ def saved(shell: Subprocess, task: str) -> str:
 
 
 def test_in_a_shell_errors_have_an_exit_code_and_no_traceback(shell: Subprocess) -> None:
-    done = shell("run", "--task", "xquad-s")
+    done = shell("run", "--model", "bm25", "--task", "xquad-s")
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.count("\n") == 1 and done.stderr.startswith("Error: unknown task")
 

@@ -107,11 +107,11 @@ def _pairs(task: Json, pairs: Pairs | None) -> dict[str, Any] | None:
         return None
     position = {row["id"]: i for i, row in enumerate(task["rows"])}
     decimals = {x["key"]: x["decimals"] for x in (*task["columns"], *task["more"])}
-    halves = {k: pack(x[:, None], decimals[k], 0) for k, x in pairs.half_widths.items()}
+    halves = {k: pack(_array(x)[:, None], decimals[k], 0) for k, x in pairs.half_widths.items()}
     return {
         "at": [position[x] for x in pairs.rows],
         "halves": halves,
-        "p": {k: pack(x[:, None], _P_DECIMALS, 0) for k, x in pairs.p_values.items()},
+        "p": {k: pack(_array(x)[:, None], _P_DECIMALS, 0) for k, x in pairs.p_values.items()},
     }
 
 
