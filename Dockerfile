@@ -1,7 +1,7 @@
 # The command `harness` with pinned versions and the built-in encoders:
 #
 #   docker build -t polyglot-harness .
-#   docker run --rm -v "$PWD/results:/work/results" -v harness-cache:/cache polyglot-harness run
+#   docker run --rm -v "$PWD/results:/data/results" -v harness-cache:/cache polyglot-harness run
 #
 # With a GPU: --gpus all. EXTRAS adds others: --build-arg EXTRAS=demo,train
 FROM python:3.11-slim
@@ -19,7 +19,7 @@ COPY pyproject.toml README.md LICENSE constraints.txt ./
 COPY harness harness
 COPY tasks tasks
 RUN pip install -c constraints.txt ".[$EXTRAS]"
-WORKDIR /work
-VOLUME ["/cache", "/work/results"]
+WORKDIR /data
+VOLUME ["/cache", "/data/results"]
 ENTRYPOINT ["harness"]
 CMD ["run"]

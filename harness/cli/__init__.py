@@ -94,7 +94,7 @@ class _Terminated(KeyboardInterrupt):
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Let SIGTERM raise within the block; only where nobody else has asked for it."""
+    """Let SIGTERM raise within the block; only where nothing else handles it."""
     ours = (
         threading.current_thread() is threading.main_thread()
         and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

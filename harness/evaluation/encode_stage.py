@@ -120,14 +120,14 @@ class InShards:
         balance, top = any(x.balances for x in steps), max(x.rescores for x in steps)
         passages = {x: [y.vectors for y in held if len(y)] for x, held in self.shards.items()}
         fit = replace(fit, passages=passages)
-        queries = {place: held for place, held in self.vectors.items() if place[0] == "query"}
+        queries = {place: texts for place, texts in self.vectors.items() if place[0] == "query"}
         places: list[Place] = [*queries, *(("passage", x) for x in self.shards)]
         moves = moves_of(steps, places, fit)
         rescoring = None
         if top:
             full = moves_of(_full(steps), places, fit)
-            asked = {x: held for (_, x), held in move_vectors(queries, full).items()}
-            rescoring = Rescoring(top, asked, _reader(move_shards(self.shards, full)))
+            full_queries = {x: texts for (_, x), texts in move_vectors(queries, full).items()}
+            rescoring = Rescoring(top, full_queries, _reader(move_shards(self.shards, full)))
         return InShards(
             without_agreement(self.task) if balance or top else self.task,
             move_vectors(queries, moves),

@@ -23,6 +23,7 @@ that the certified search orders them by their real scores like any vectors.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -62,7 +63,7 @@ class Cut:
 
 
 @dataclass(frozen=True)
-class _SameWidth:
+class _SameWidth(ABC):
     """A function of vectors that keeps their width."""
 
     def __call__(self, vectors: NDArray[Any]) -> NDArray[np.float32]:
@@ -73,8 +74,9 @@ class _SameWidth:
             out[rows] = self._of(np.asarray(vectors[rows], np.float32))
         return out
 
+    @abstractmethod
     def _of(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        raise NotImplementedError
+        """The vectors of one block of rows."""
 
     def width(self, width: int) -> int:
         """Unchanged."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from harness.training.packing import Packing
 
 
-class BatchLoss(CachedLossMixin, nn.Module):
+class BatchLoss(CachedLossMixin, nn.Module, ABC):
     """A loss of a batch's texts, as the trainer of sentence-transformers calls it."""
 
     def __init__(self, model: Any, cache_batch: int = 0) -> None:
@@ -29,9 +30,9 @@ class BatchLoss(CachedLossMixin, nn.Module):
         self.uses_gradient_cache = cache_batch > 0
         self._packing: Packing | None = None
 
+    @abstractmethod
     def of(self, vectors: Sequence[Tensor], labels: Tensor | None) -> Tensor:
         """The loss, a scalar, from the vectors of each group of texts."""
-        raise NotImplementedError
 
     def forward(self, features: Iterable[dict[str, Tensor]], labels: Tensor | None) -> Tensor:
         """The loss of one batch: ``features`` of the queries, of the passages, and of others."""

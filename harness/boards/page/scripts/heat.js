@@ -37,8 +37,8 @@ drawWithout(OF_THE_TABLE, (now) => {
   const decimals = what === TOP ? 4 : task.columnOf.get(`cross/${what}`).decimals;
   const [own, other] = [task.matrix(row, what), less && task.matrix(less, what)];
   const n = task.languages.length;
-  const asked = languages ?? task.languages.map((_, i) => i);
-  const cells = asked.flatMap((q) =>
+  const queryLanguages = languages ?? task.languages.map((_, i) => i);
+  const cells = queryLanguages.flatMap((q) =>
     task.languages.map((_, p) => ({
       q,
       p,
@@ -52,7 +52,7 @@ drawWithout(OF_THE_TABLE, (now) => {
     "The outlined diagonal is a question's own language." +
     unseen(task, row) +
     (less ? ` Shown: ${plainName(task, row)} minus ${plainName(task, less)}.` : "");
-  drawHeat(task, cells, asked, {
+  drawHeat(task, cells, queryLanguages, {
     what: label(what),
     decimals,
     difference: Boolean(less),
@@ -60,7 +60,7 @@ drawWithout(OF_THE_TABLE, (now) => {
     lessName: less?.model,
     untrained: new Set(untrained(task, row)),
   });
-  drawHeatTable(task, cells, asked, decimals, Boolean(less));
+  drawHeatTable(task, cells, queryLanguages, decimals, Boolean(less));
 });
 
 /** Languages of the task that a model was not trained on; none if that is not known. */
@@ -108,7 +108,7 @@ function inkOn(share, difference) {
 function drawHeat(
   task,
   cells,
-  asked,
+  queryLanguages,
   { what, decimals, difference, rowName, lessName, untrained: marked },
 ) {
   const named = (i) => task.languages[i] + (marked.has(task.languages[i]) ? "*" : "");
@@ -133,13 +133,13 @@ function drawHeat(
   const ink = (x) => (Number.isNaN(x.value) ? MUTED : inkOn(share(x.value), difference));
   const svg = chart(figure, `${what} by language of question and passage, ${rowName}`, {
     width: wide,
-    height: asked.length * side * (wide < 520 ? 0.95 : 0.78) + 52,
+    height: queryLanguages.length * side * (wide < 520 ? 0.95 : 0.78) + 52,
     marginLeft: 36,
     marginRight: 8,
     marginTop: 26,
     marginBottom: 20,
     x: { domain: task.languages.map((_, i) => i), type: "band", padding: 0.03, label: null },
-    y: { domain: asked, type: "band", padding: 0.03, label: null },
+    y: { domain: queryLanguages, type: "band", padding: 0.03, label: null },
     color: { type: "identity" },
     marks: [
       Plot.axisX({
@@ -208,7 +208,7 @@ function drawHeat(
     rect.addEventListener("focus", () => tell(x));
   });
   rove(svg, ".cells rect", (elements) =>
-    asked.map((_, line) => elements.slice(line * n, (line + 1) * n)),
+    queryLanguages.map((_, line) => elements.slice(line * n, (line + 1) * n)),
   );
 }
 
@@ -244,7 +244,7 @@ function heatScale(low, high, difference, digits) {
   return svg;
 }
 
-function drawHeatTable(task, cells, asked, decimals, difference) {
+function drawHeatTable(task, cells, queryLanguages, decimals, difference) {
   const n = task.languages.length;
   byId("heat-table").replaceChildren(
     make(
@@ -263,7 +263,7 @@ function drawHeatTable(task, cells, asked, decimals, difference) {
       make(
         "tbody",
         {},
-        asked.map((q, line) =>
+        queryLanguages.map((q, line) =>
           make(
             "tr",
             {},

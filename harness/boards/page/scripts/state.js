@@ -47,13 +47,13 @@ function view() {
     columns.find((x) => x.measure === chosen.measure) ??
     columns.find((x) => x.measure === sorted.measure) ??
     columns[0];
-  const asked = chosen.langs
+  const queryLanguages = chosen.langs
     .split(",")
     .map((x) => task.languages.indexOf(x))
     .filter((x) => x >= 0);
   const languages =
-    asked.length && asked.length < task.languages.length
-      ? [...new Set(asked)].sort((x, y) => x - y)
+    queryLanguages.length && queryLanguages.length < task.languages.length
+      ? [...new Set(queryLanguages)].sort((x, y) => x - y)
       : null;
   const value = (row) => task.value(row, column.key);
   const together = task.rows.filter((row) => !row.elsewhere);
