@@ -82,6 +82,15 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
+def served() -> Iterator[Any]:
+    """A stand-in for the hub, empty, for all tests of a file."""
+    from loopback_hub import hub_on_loopback
+
+    with hub_on_loopback() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
 def tiny_records(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Record, Record]:
     """A task's file and two records of it to compare: ``task``, ``first`` and ``second``."""
     return two_records(tmp_path_factory.mktemp("records"))

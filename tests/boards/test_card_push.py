@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 from click.testing import CliRunner, Result
 from golden_boards import GOLDEN
-from loopback_hub import Hub, hub_on_loopback, point_at, refusal
+from loopback_hub import Hub, point_at, refusal
 
 from harness.cli import main
 
 RECORD = GOLDEN / "records" / "acme-plain-encoder.json"
 README = b"---\nlicense: mit\n---\n# Tiny\n\nMine.\n"
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[Hub]:
-    with hub_on_loopback() as found:
-        yield found
 
 
 @pytest.fixture

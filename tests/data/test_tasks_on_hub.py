@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from loopback_hub import Hub, hub_on_loopback, point_at, refusal
+from loopback_hub import Hub, point_at, refusal
 from tiny import WORDS, WordBag
 from tiny_miracl import write_miracl
 from tiny_tables import write_rows
@@ -23,12 +22,6 @@ from harness.evaluation.record import load_record
 LANGUAGES = {"belebele": "en,bn-Latn", "mlqa": "en,zh", "mmarco": "en,zh"}
 """Some have names of their own in the files."""
 TABLES = [x.name for x in list_tasks() if x.source.repository and x.name != "miracl"]
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[Hub]:
-    with hub_on_loopback() as found:
-        yield found
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import pytest
 import random_models
 import tiny
 from click.testing import CliRunner, Result
-from loopback_hub import Hub, hub_on_loopback, point_at, refusal
+from loopback_hub import Hub, point_at, refusal
 
 from harness.cli import main
 from harness.evaluation.record import load_record
@@ -42,12 +41,6 @@ def files(folder: Path) -> dict[str, bytes]:
     """What is in it, README apart."""
     found = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
     return {name: path.read_bytes() for name, path in found.items() if name != "README.md"}
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[Hub]:
-    with hub_on_loopback() as found:
-        yield found
 
 
 @pytest.fixture

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from loopback_hub import Hub, hub_on_loopback, point_at
+from loopback_hub import Hub, point_at
 from tiny_tables import write_rows
 from tiny_training import WORDS, write_base
 
@@ -20,12 +19,6 @@ from harness.training.sources.hub_sets import HUB
 
 ROWS = [{"id": x, "language": "en", "query": x, "passage": x} for x in WORDS]
 QUICK = ["--steps", "2", "--batch-size", "4", "--languages", "en", "--recipe", "mono"]
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[Hub]:
-    with hub_on_loopback() as found:
-        yield found
 
 
 @pytest.fixture
