@@ -81,7 +81,7 @@ def table(grid: Grid, caption: str, label: str) -> str:
     return "\n".join(written)
 
 
-_UPRIGHT, _SIDEWAYS = 88, 145
+_UPRIGHT, _SIDEWAYS = 82, 124
 r"""Letters of \footnotesize in a line of article's text, and of a page turned sideways."""
 _HEAD = 14
 """Letters of a line of a header."""
@@ -118,12 +118,24 @@ def _head(grid: Grid, column: int) -> str:
 def _parts(grid: Grid, cells: Sequence[Sequence[Item]]) -> list[list[int]]:
     """Columns of each table: all in one if a page turned sideways takes them."""
     every = list(range(len(grid.headers)))
-    names, rest = every[: grid.names], every[grid.names :]
-    if not names or _width(grid, cells, every) <= _SIDEWAYS:
+    if not grid.names or _width(grid, cells, every) <= _SIDEWAYS:
         return [every]
+    parts = _within(grid, cells, _SIDEWAYS)
+    # As few tables, and then as even: a last one with two columns is hard to compare.
+    for limit in range(_SIDEWAYS - 1, 0, -1):
+        even = _within(grid, cells, limit)
+        if len(even) > len(parts):
+            break
+        parts = even
+    return parts
+
+
+def _within(grid: Grid, cells: Sequence[Sequence[Item]], limit: int) -> list[list[int]]:
+    """Columns of tables of at most ``limit`` letters, each with the names and one more column."""
+    names = list(range(grid.names))
     parts: list[list[int]] = []
-    for column in rest:
-        if not parts or _width(grid, cells, [*parts[-1], column]) > _SIDEWAYS:
+    for column in range(grid.names, len(grid.headers)):
+        if not parts or _width(grid, cells, [*parts[-1], column]) > limit:
             parts.append(list(names))
         parts[-1].append(column)
     return parts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 from rich.console import Console
@@ -96,6 +97,13 @@ def test_latex() -> None:
     assert r" & \multicolumn{2}{c}{Multilingual} \\" in text and r"\cmidrule(lr){2-3}" in text
     best = r"\shortstack[r]{\textbf{0.5}\\{\footnotesize (0.4--0.6)}}"
     assert rf"a\textbar{{}}b\textsuperscript{{\dag}} & {best} & 0.7 \\" in text
+
+
+def test_latex_parts_of_a_wide_table_are_even() -> None:
+    wide = Grid("", ("Model", *(f"column {x}" for x in range(18))), [("m", *(["0.1234"] * 18))])
+    text = latex.table(wide, "wide", "x")
+    columns = [len(x) for x in re.findall(r"begin\{tabular\}\{([lr]+)\}", text)]
+    assert columns == [10, 10] and text.count("sidewaystable") == 4
 
 
 @pytest.mark.parametrize("lines", [["a", "  - b"], []])
