@@ -9,15 +9,23 @@ import numpy as np
 
 from harness.metrics import Measure
 from harness.stats.per_query import PerQuery
-from harness.stats.resampling import LEVEL, Bootstrap, Estimates, cluster_bootstrap
+from harness.stats.resampling import LEVEL, Bootstrap, Estimates, Resamples, cluster_bootstrap
 
 SEED = 20408
 """Default seed of every bootstrap and permutation; saved in the record."""
 
 
-def bootstrap(table: PerQuery, measures: Sequence[str], *, resamples: int, seed: int) -> Bootstrap:
+def bootstrap(
+    table: PerQuery,
+    measures: Sequence[str],
+    *,
+    resamples: int,
+    seed: int,
+    weights: Resamples | None = None,
+) -> Bootstrap:
     """Bootstrap of a table of one kind of setting; parents are its query languages."""
-    return cluster_bootstrap(table.matrix(measures), **table.levels, seed=seed, resamples=resamples)
+    values, levels = table.matrix(measures), table.levels
+    return cluster_bootstrap(values, **levels, seed=seed, resamples=resamples, weights=weights)
 
 
 def _listed(estimates: Estimates, at: int | tuple[int, int]) -> dict[str, Any]:
@@ -42,12 +50,13 @@ def intervals(
     """
     means: dict[str, Any] = {}
     by_language: dict[str, Any] = {}
+    weights = Resamples(resamples, seed=SEED)
     for kind in table.kinds:
         part = table.of_kind(kind)
         names = [m.name for m in measures if kind in m.kinds]
         if not names or not len(part):
             continue
-        found = bootstrap(part, names, resamples=resamples, seed=SEED)
+        found = bootstrap(part, names, resamples=resamples, seed=SEED, weights=weights)
         means[kind] = {name: _listed(found.macro, i) for i, name in enumerate(names)}
         by_language[kind] = {
             x: {name: _listed(found.parents, (p, i)) for i, name in enumerate(names)}

@@ -15,7 +15,8 @@ are one matrix product; no query is ever copied.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from statistics import NormalDist
 from typing import Any, NamedTuple
 
@@ -28,8 +29,9 @@ from harness.stats.ragged import FloatArray, IntArray, divide
 RESAMPLES = 10_000
 LEVEL = 0.95
 # Weights of one block of resamples, in bytes: small compared with a search's score blocks.
-_BLOCK_BYTES = 32 << 20
+_BLOCK_BYTES = 8 << 20
 _COPIES = 8  # of a block's statistics at a time, about
+_KEPT_WEIGHTS = 32 << 20  # of two bytes each, between one level of means and the next
 _COLUMNS = 64
 _LEAST_BEYOND = 2
 """Resamples that must be expected beyond an end for an interval to mean anything."""
@@ -61,22 +63,143 @@ class Estimates:
         return float(low), float(high)
 
 
+class Resamples:
+    """How often each cluster is drawn in each of B resamples, with replacement.
+
+    Tables with the same number of clusters share them: pass one object to several calls of
+    :func:`cluster_bootstrap` to draw only once.
+    """
+
+    def __init__(self, resamples: int, *, seed: int) -> None:
+        """``resamples`` is B, ``seed`` that of numpy's PCG64."""
+        self.resamples = resamples
+        self.seed = seed
+        self._kept: dict[int, IntArray] = {}
+
+    def blocks(self, clusters: int, width: int = 0) -> Iterator[tuple[slice, FloatArray]]:
+        """Slices of the resamples with their weights, ``(rows, clusters)`` float64.
+
+        A block of ``width`` float64 values per resample fits into the memory budget too. Neither
+        the width nor the size of a block changes a weight.
+        """
+        kept = self._kept.get(clusters)
+        if kept is None and self.resamples * clusters <= _KEPT_WEIGHTS:
+            kept = np.empty((self.resamples, clusters), np.uint16)
+            for rows, weights in self._drawn(clusters, clusters):
+                kept[rows] = weights
+            self._kept[clusters] = kept
+        if kept is None:
+            yield from self._drawn(clusters, max(clusters, width))
+            return
+        for rows in _blocks(self.resamples, max(clusters, width)):
+            yield rows, kept[rows].astype(np.float64)
+
+    def _drawn(self, clusters: int, width: int) -> Iterator[tuple[slice, FloatArray]]:
+        rng = np.random.Generator(np.random.PCG64(self.seed))
+        for rows in _blocks(self.resamples, width):
+            size = rows.stop - rows.start
+            drawn = rng.integers(clusters, size=(size, clusters))
+            drawn += np.arange(size)[:, None] * clusters
+            weights = np.bincount(drawn.ravel(), minlength=size * clusters)
+            yield rows, weights.reshape(size, clusters).astype(np.float64)
+
+
 @dataclass(frozen=True)
 class Bootstrap:
-    """The result of :func:`cluster_bootstrap`, with everything needed to reproduce it."""
+    """The result of :func:`cluster_bootstrap`, with everything needed to reproduce it.
 
-    macro: Estimates
-    """Macro means, ``(M,)``."""
-    parents: Estimates
-    """Means of each parent over its groups, ``(P, M)``; no rows without parents."""
-    groups: Estimates
-    """Means of each group, ``(L, M)``."""
+    Each level of means is resampled when it is first looked at.
+    """
+
     clusters: int
     resamples: int
     level: float
     seed: int
-    macro_at: FloatArray | None = None
-    """``(M, 2)``: BCa intervals of the macro means, each at its own of ``macro_levels``."""
+    macro_levels: FloatArray | None
+    _table: _Table = field(repr=False)
+    _weights: Resamples = field(repr=False)
+
+    @cached_property
+    def macro(self) -> Estimates:
+        """Macro means, ``(M,)``."""
+        return self._estimates(self._table.places.macro, ())
+
+    @cached_property
+    def parents(self) -> Estimates:
+        """Means of each parent over its groups, ``(P, M)``; no rows without parents."""
+        return self._estimates(self._table.places.parents, (-1,))
+
+    @cached_property
+    def groups(self) -> Estimates:
+        """Means of each group, ``(L, M)``."""
+        return self._estimates(self._table.places.groups, (-1,))
+
+    @cached_property
+    def macro_at(self) -> FloatArray | None:
+        """``(M, 2)``: BCa intervals of the macro means, each at its own of ``macro_levels``."""
+        if self.macro_levels is None:
+            return None
+        ends: FloatArray = self._intervals(self._table.places.macro, self.macro_levels)[-1]
+        ends[(1 - self.macro_levels) / 2 * self.resamples < _LEAST_BEYOND] = np.nan
+        return ends
+
+    def _estimates(self, place: slice, means: tuple[int, ...]) -> Estimates:
+        found = self._intervals(place, self.level)
+        shape = (*means, self._table.measures)
+        return Estimates(*(x.reshape(*shape, *x.shape[1:]) for x in found))
+
+    def _intervals(self, place: slice, level: float | FloatArray) -> tuple[FloatArray, ...]:
+        value, without = self._value[place], self._without[:, place]
+        found = _intervals(value, self._draws(place), without, level)
+        if self.clusters < 2:
+            for part in found[1:]:
+                part[...] = np.nan
+        return found
+
+    @cached_property
+    def _value(self) -> FloatArray:
+        value: FloatArray = self._table.statistics(np.ones((1, self.clusters)))[0]
+        return value
+
+    @cached_property
+    def _without(self) -> FloatArray:
+        # Leaving out a cluster means subtracting its sums from the totals.
+        sums, counts = self._table.sums, self._table.counts
+        return self._table.from_sums(sums.sum(axis=0) - sums, counts.sum(axis=0) - counts)
+
+    def _draws(self, place: slice) -> FloatArray:
+        """``(B, columns)`` means of ``place`` in each resample."""
+        if not self._table.balanced:
+            return self._ratios[:, place]
+        # Macro means are drawn with those of parents: who looks at one mostly looks at both.
+        first = self._table.places.parents.start
+        if place.start < first:
+            return self._sums(place)
+        return self._upper[:, place.start - first : place.stop - first]
+
+    @cached_property
+    def _upper(self) -> FloatArray:
+        return self._sums(slice(self._table.places.parents.start, None))
+
+    def _sums(self, place: slice) -> FloatArray:
+        # Every resample has the same counts, so its means are sums of the clusters' shares, and
+        # means over groups can be taken of the shares instead of every resample.
+        shares = self._table.shares()[:, place]
+        undefined = np.isnan(shares).any(axis=0)
+        shares = np.nan_to_num(shares)
+        draws = np.empty((self.resamples, shares.shape[1]))
+        for rows, weights in self._weights.blocks(self.clusters):
+            np.matmul(weights, shares, out=draws[rows])
+        draws[:, undefined] = np.nan
+        return draws
+
+    @cached_property
+    def _ratios(self) -> FloatArray:
+        table = self._table
+        draws = np.empty((self.resamples, table.columns))
+        for rows, weights in self._weights.blocks(self.clusters, _COPIES * table.columns):
+            draws[rows] = table.statistics(weights)
+        return draws
 
 
 @dataclass(frozen=True)
@@ -122,6 +245,7 @@ def cluster_bootstrap(
     resamples: int = RESAMPLES,
     level: float = LEVEL,
     macro_levels: FloatArray | None = None,
+    weights: Resamples | None = None,
 ) -> Bootstrap:
     """Resample whole clusters and return intervals for macro and group means.
 
@@ -137,45 +261,24 @@ def cluster_bootstrap(
         level: coverage of the intervals.
         macro_levels: also intervals of the macro means with these coverages, ``(M,)``; NaN where
             fewer than two resamples are expected beyond an end.
+        weights: of the same seed and number of resamples, drawn for another table already.
 
     Returns:
         Means with intervals; a mean without a defined value is NaN with a NaN interval, and so is
         the interval of a single cluster, which says nothing about their spread.
     """
     table = _Table.of(values, clusters, groups, n_groups, parents)
-    rng = np.random.Generator(np.random.PCG64(seed))
-    n = table.clusters
-    draws = np.empty((resamples, table.columns))
-    for rows in _blocks(resamples, max(n, _COPIES * table.columns)):
-        size = rows.stop - rows.start
-        drawn = rng.integers(n, size=(size, n)) + np.arange(size)[:, None] * n
-        weights = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
-        draws[rows] = table.statistics(weights.astype(np.float64))
-    value = table.statistics(np.ones((1, n)))[0]
-    # Leaving out a cluster means subtracting its sums from the totals.
-    without = table.from_sums(
-        table.sums.sum(axis=0) - table.sums, table.counts.sum(axis=0) - table.counts
-    )
-    found = _intervals(value, draws, without, level)
-    macro_at = None
-    if macro_levels is not None:
-        last = slice(len(value) - table.measures, None)
-        macro_at = _intervals(value[last], draws[:, last], without[:, last], macro_levels)[3]
-        macro_at[(1 - macro_levels) / 2 * resamples < _LEAST_BEYOND] = np.nan
-    if n < 2:
-        for part in (*found[1:], *(() if macro_at is None else (macro_at,))):
-            part[...] = np.nan
-    of_groups, of_parents, macro = zip(*(table.split(x) for x in found), strict=True)
-    return Bootstrap(
-        macro=Estimates(*macro),
-        parents=Estimates(*of_parents),
-        groups=Estimates(*of_groups),
-        clusters=n,
-        resamples=resamples,
-        level=level,
-        seed=seed,
-        macro_at=macro_at,
-    )
+    if weights is None:
+        weights = Resamples(resamples, seed=seed)
+    elif (weights.resamples, weights.seed) != (resamples, seed):
+        raise ValueError("weights are of another seed or number of resamples")
+    return Bootstrap(table.clusters, resamples, level, seed, macro_levels, table, weights)
+
+
+class _Places(NamedTuple):
+    groups: slice
+    parents: slice
+    macro: slice
 
 
 class LeftOut(NamedTuple):
@@ -217,10 +320,10 @@ def paired_permutation_test(
     """Test whether two systems have the same macro mean, by swapping them question by question.
 
     Under the null hypothesis the labels "first" and "second" can be exchanged within any cluster,
-        which flips the sign of the differences of all its queries at once. The two-sided p-value is
-        the share of sign assignments with a difference at least as large as the observed one; the
-        observed one is counted among them, so it is never 0 (Phipson and Smyth 2010). With few
-        clusters (``2 ** C`` no more than ``resamples``) all assignments are tried.
+    which flips the sign of the differences of all its queries at once. The two-sided p-value is the
+    share of sign assignments with a difference at least as large as the observed one; the observed
+    one is counted among them, so it is never 0 (Phipson and Smyth 2010). With few clusters
+    (``2 ** C`` no more than ``resamples``) all assignments are tried.
 
     Args:
         first: per-query values, ``(Q, M)`` or ``(Q,)``; higher or lower may be better.
@@ -236,7 +339,7 @@ def paired_permutation_test(
     difference = np.asarray(first) - np.asarray(second)
     table = _Table.of(difference, clusters, groups, n_groups, parents)
     # A swap does not change the counts, so the statistic is linear: each cluster adds its share.
-    shares = table.roll_up(divide(table.sums, table.counts.sum(axis=0)))
+    shares = table.shares()
     # A group without any defined value has nothing to flip, and its NaN must not spread.
     undefined = np.isnan(shares).all(axis=0)
     shares = np.nan_to_num(shares)
@@ -292,6 +395,21 @@ class _Table:
     @property
     def clusters(self) -> int:
         return len(self.sums)
+
+    @property
+    def places(self) -> _Places:
+        """Where each level of means stands in a row of statistics."""
+        first, last = self.sums.shape[1], self.columns - self.measures
+        return _Places(slice(0, first), slice(first, last), slice(last, self.columns))
+
+    @cached_property
+    def balanced(self) -> bool:
+        """Whether every cluster has the same count in a column: no resample changes a count."""
+        return bool((self.counts == self.counts[:1]).all())
+
+    def shares(self) -> FloatArray:
+        """``(C, columns)``: what each cluster adds to each mean; NaN where that is undefined."""
+        return self.roll_up(divide(self.sums, self.counts.sum(axis=0)))
 
     @property
     def columns(self) -> int:
@@ -406,8 +524,7 @@ def _intervals(
         normal_tails = [_NORMAL.inv_cdf(t) for t in tails]
         percentile[j] = [_quantile(column, x) for x in tails]
         # Draws equal to the value count half: otherwise few distinct values would shift the
-        # interval.
-        # A draw's sums may differ from the value's in their last bits, depending on the
+        # interval. A draw's sums may differ from the value's in their last bits, depending on the
         # processor.
         slack = _ROUNDING * max(abs(value[j]), 1.0)
         below = int(column.searchsorted(value[j] - slack, "left"))

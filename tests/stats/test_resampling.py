@@ -12,7 +12,12 @@ import pytest
 from scipy.stats import bootstrap as scipy_bootstrap
 
 from harness.stats.means import group_means, macro_mean
-from harness.stats.resampling import cluster_bootstrap, leave_one_out, paired_permutation_test
+from harness.stats.resampling import (
+    Resamples,
+    cluster_bootstrap,
+    leave_one_out,
+    paired_permutation_test,
+)
 
 QUESTIONS, LANGUAGES = 40, 3
 CLUSTERS = np.repeat(np.arange(QUESTIONS), LANGUAGES)
@@ -47,6 +52,45 @@ def test_replicates_are_the_macro_means_of_resampled_questions() -> None:
             found.groups.value[:, m], group_means(data[:, m], GROUPS, LANGUAGES)
         )
     assert (found.clusters, found.resamples, found.seed, found.level) == (QUESTIONS, 400, 5, 0.95)
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_each_level_is_that_of_resampled_questions_whether_or_not_all_are_defined(
+    complete: bool,
+) -> None:
+    # Three settings of two query languages. Complete tables are summed before they are resampled.
+    data, parents = np.nan_to_num(values(4), nan=0.3), np.array([0, 1, 0])
+    if not complete:
+        data[5, 0] = math.nan
+    weights = Resamples(300, seed=8)
+    shared = (
+        cluster_bootstrap(
+            x, CLUSTERS, GROUPS, LANGUAGES, parents=parents, seed=8, resamples=300, weights=weights
+        )
+        for x in (values(5), data)
+    )
+    *_, found = shared  # the second table takes the weights that were drawn for the first
+    drawn = np.random.Generator(np.random.PCG64(8)).integers(QUESTIONS, size=(300, QUESTIONS))
+    rows = (drawn[:, :, None] * LANGUAGES + np.arange(LANGUAGES)).reshape(300, -1)
+    ends = [0.025, 0.975]
+    for m in range(2):
+        group = np.array([group_means(data[r, m], GROUPS[r], LANGUAGES) for r in rows])
+        parent = np.stack([group[:, [0, 2]].mean(axis=1), group[:, 1]], axis=1)
+        for level, expected in ((found.groups, group), (found.parents, parent)):
+            np.testing.assert_allclose(
+                level.percentile[:, m], np.quantile(expected, ends, axis=0).T
+            )
+            np.testing.assert_allclose(level.standard_error[:, m], expected.std(axis=0))
+        np.testing.assert_allclose(
+            found.macro.percentile[m], np.quantile(parent.mean(axis=1), ends)
+        )
+
+
+def test_weights_of_another_seed_are_refused() -> None:
+    with pytest.raises(ValueError, match="another seed"):
+        cluster_bootstrap(
+            values(0), CLUSTERS, GROUPS, LANGUAGES, seed=1, weights=Resamples(10_000, seed=2)
+        )
 
 
 def test_bca_equals_scipys_where_a_cluster_is_one_query() -> None:
