@@ -57,11 +57,16 @@ class Repository(NamedTuple):
 
     @property
     def cached(self) -> Path:
-        """Where the hub's cache keeps, or would keep, the files; the revision is a commit."""
+        """Where the hub's cache keeps, or would keep, the files.
+
+        A branch or tag is what it was when a file of it was last fetched.
+        """
         from huggingface_hub import constants
 
-        owned = f"{self.kind}s--{self.name.replace('/', '--')}"
-        return Path(constants.HF_HUB_CACHE) / owned / "snapshots" / str(self.revision)
+        owned = Path(constants.HF_HUB_CACHE) / f"{self.kind}s--{self.name.replace('/', '--')}"
+        named = owned / "refs" / str(self.revision)
+        commit = named.read_text().strip() if named.is_file() else str(self.revision)
+        return owned / "snapshots" / commit
 
     def url(self, name: str) -> str:
         """Where a file is on the hub."""

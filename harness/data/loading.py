@@ -153,9 +153,9 @@ def _warn_of_own_passages(spec: TaskSpec, reading: Reading) -> None:
     """Warn of queries that are passages of the corpus, unless the task says what to do."""
     if spec.source.ignore_identical_ids is not None or spec.reader not in ("beir", "tables"):
         return
-    for language, side in reading.passages.items():
+    for language, queries in reading.queries.items():
+        side = reading.passages.get(language, Texts((), ()))
         texts = dict(zip(side.ids, side.texts, strict=True))
-        queries = reading.queries[language]
         same = [
             question
             for question, text in zip(queries.ids, queries.texts, strict=True)
@@ -247,10 +247,10 @@ def _open_corpora(
     """The corpora of a task with streamed passages; empty for others."""
     if not spec.streamed or not required:
         return {}
-    corpus_files = CorpusFiles(spec, files)
+    corpus_files, with_passages = CorpusFiles(spec, files), spec.with_passages(languages)
     if not is_offline(offline):
-        corpus_files.fetch(languages, progress)
-    return {language: corpus_files.open(language) for language in languages}
+        corpus_files.fetch(with_passages, progress)
+    return {language: corpus_files.open(language) for language in with_passages}
 
 
 def _judged_within(
@@ -290,7 +290,7 @@ def where(
     found = [files.report(name) for name in spec.needed_files(chosen)]
     if spec.streamed:
         corpora = CorpusFiles(spec, files)
-        found += [report for language in chosen for report in corpora.reports(language)]
+        found += [y for x in spec.with_passages(chosen) for y in corpora.reports(x)]
     return found
 
 
@@ -319,7 +319,7 @@ def _verified_corpora(
     if not spec.streamed:
         return []
     corpora = CorpusFiles(spec, files)
-    return [report for language in languages for report in corpora.verified(language)]
+    return [y for x in spec.with_passages(languages) for y in corpora.verified(x)]
 
 
 def fetch(
@@ -379,6 +379,12 @@ def choose_languages(spec: TaskSpec, languages: Sequence[str] | None) -> tuple[s
             )
     if not languages:
         raise UsageError(f"name at least one language of task {spec.name!r}")
+    for what, side in (("queries", spec.with_queries), ("passages", spec.with_passages)):
+        if not side(languages):
+            raise UsageError(
+                f"task {spec.name!r} has no {what} in {', '.join(languages)}: name at least one of "
+                f"{', '.join(side())} as well"
+            )
     return tuple(language for language in spec.languages if language in languages)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -50,7 +50,8 @@ class TaskFiles:
     folder with its source's name (``DATA/xquad-r/en.json``). Files without a URL are never in the
     cache; as they may lack checksums, all are taken from the first place that has any, which under
     a data directory is named like the task; if they have checksums, so that no other file can be
-    mistaken for them, it may also be named like the source's folder.
+    mistaken for them, it may also be named like the source's folder. Queries from a repository of
+    their own are looked for in the same folders, and in the cache of that one.
 
     Raises:
         UsageError: ``data_dir`` or ``HARNESS_DATA`` is not a folder.
@@ -67,8 +68,7 @@ class TaskFiles:
             places += [(origin, root / name) for name in named]
         places.append(("task file", spec.path.parent / Path(source.folder).expanduser()))
         if source.repository is not None:
-            repository = Repository(source.repository, source.revision, "dataset")
-            places.append(("cache", repository.cached))
+            pass  # the hub's cache: see places
         elif source.url is not None:
             revision = source.revision or ""
             places.append(("cache", cache_folder() / "data" / spec.name / revision))
@@ -76,15 +76,31 @@ class TaskFiles:
             needed = spec.needed_files()
             complete = [x for x in places if any((x[1] / name).is_file() for name in needed)]
             places = complete[:1] or places[-1:]
-        self.places = tuple(places)
-        self._hub = None
-        if source.repository is not None and source.checksums == "hub":
-            folder = cache_folder() / "data" / spec.name
-            repository = Repository(source.repository, source.revision, "dataset")
-            self._hub = hub_files.Checksums(folder, repository)
+        self._places = tuple(places)
+        self._hub = self._repository = None
+        if source.repository is not None:
+            self._repository = Repository(source.repository, source.revision, "dataset")
+            if source.checksums == "hub":
+                folder = cache_folder() / "data" / spec.name
+                self._hub = hub_files.Checksums(folder, self._repository)
+        self._others: dict[str, TaskFiles] = {}
+        if source.queries is not None:
+            from_there = replace(source, **source.queries._asdict(), queries=None)
+            files = TaskFiles(replace(spec, source=from_there), data_dir)
+            self._others = {source.file("queries", x): files for x in spec.with_queries()}
+
+    @property
+    def places(self) -> tuple[tuple[Origin, Path], ...]:
+        """Where files are looked for, in order."""
+        if self._repository is None:
+            return self._places
+        # What a branch of the hub is in its cache changes with a download.
+        return (*self._places, ("cache", self._repository.cached))
 
     def report(self, name: str) -> FileReport:
         """Where ``name`` is, without opening it."""
+        if name in self._others:
+            return self._others[name].report(name)
         origin, folder = self.places[-1]
         state: State = "missing"
         for place in self.places:
@@ -104,6 +120,8 @@ class TaskFiles:
         Raises:
             DataError: the file cannot be read.
         """
+        if name in self._others:
+            return self._others[name].verify(name)
         report = self.report(name)
         if report.state == "missing":
             return report
@@ -122,10 +140,11 @@ class TaskFiles:
             DataError: it cannot be downloaded, or is damaged in a folder that is not ours to
                 change.
         """
+        if name in self._others:
+            return self._others[name].fetch(name, progress)
         report = self.verify(name)
         if report.state in ("missing", "damaged") and report.origin == "cache":
-            source = self.spec.source
-            if source.repository is None:
+            if self._repository is None:
                 assert report.url is not None and report.expected is not None
                 # read_task has checked both
                 download(report.url, report.path, sha256=report.expected, progress=progress)
@@ -137,8 +156,7 @@ class TaskFiles:
                     # stays.
                     report.path.resolve().unlink()
                     report.path.unlink(missing_ok=True)
-                repository = Repository(source.repository, source.revision, "dataset")
-                repository.fetch([name], progress)
+                self._repository.fetch([name], progress)
             return self.verify(name)
         if report.state == "damaged":
             raise self._damaged(report)
@@ -154,6 +172,10 @@ class TaskFiles:
         Raises:
             DataError: some are missing and cannot be downloaded, or must not be (``offline``).
         """
+        for files in dict.fromkeys(self._others.values()):
+            own = [name for name in names if name in self._others]
+            files.prepare(own, offline=offline, progress=progress)
+        names = [name for name in names if name not in self._others]
         missing = [report for name in names if (report := self.report(name)).state == "missing"]
         if missing and (offline or missing[0].url is None):
             raise self._missing(missing)
@@ -171,6 +193,8 @@ class TaskFiles:
         Raises:
             DataError: missing, damaged, not UTF-8.
         """
+        if name in self._others:
+            return self._others[name].open(name)
         report = self.report(name)
         if report.state == "missing":
             raise self._missing([report])

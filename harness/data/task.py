@@ -9,14 +9,14 @@ from __future__ import annotations
 import hashlib
 import importlib.resources
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
 from harness.base.reading import parse_toml, read_bytes
 from harness.base.strict import MANY, Check, Complaints, Languages, Text, Texts, read_as
-from harness.data.task_source import LAYOUTS, Source, SourceTable, source_from
+from harness.data.task_source import LAYOUTS, Layout, Source, SourceTable, source_from
 from harness.errors import TaskError, did_you_mean
 
 Kind = Literal["mono", "cross", "multi", "pairs"]
@@ -71,6 +71,22 @@ class TaskSpec:
     """Those of ``kinds`` that run only on request."""
     default: bool = True
     """Whether it runs by default, if it is small."""
+    query_languages: tuple[str, ...] = ()
+    """Those of ``languages`` with queries; empty: all."""
+    passage_languages: tuple[str, ...] = ()
+    """Those of ``languages`` with passages; empty: all."""
+
+    def with_queries(self, languages: Iterable[str] | None = None) -> list[str]:
+        """Those of ``languages`` (default: the task's) with queries, in the task's order."""
+        return self._of(self.query_languages, languages)
+
+    def with_passages(self, languages: Iterable[str] | None = None) -> list[str]:
+        """Those of ``languages`` (default: the task's) with passages, in the task's order."""
+        return self._of(self.passage_languages, languages)
+
+    def _of(self, side: tuple[str, ...], languages: Iterable[str] | None) -> list[str]:
+        among = self.languages if languages is None else set(languages)
+        return [x for x in self.languages if x in among and x in (side or self.languages)]
 
     @property
     def runs_unnamed(self) -> bool:
@@ -89,24 +105,26 @@ class TaskSpec:
 
         Without ``kinds``: all except optional ones. ``pairs`` come last, and only if named.
         """
-        langs = [x for x in self.languages if languages is None or x in languages]
+        queries, passages = self.with_queries(languages), self.with_passages(languages)
+        both = [x for x in queries if x in passages]
         chosen = [k for k in self.kinds if k not in self.optional] if kinds is None else kinds
         listed = [k for k in self.kinds if k in chosen]
         found: list[Setting] = []
         if "mono" in listed:
-            found += [Setting("mono", x, x) for x in langs]
+            found += [Setting("mono", x, x) for x in both]
         if "cross" in listed:
-            found += [Setting("cross", q, p) for q in langs for p in langs if q != p]
+            found += [Setting("cross", q, p) for q in queries for p in passages if q != p]
         if "multi" in listed:
-            found += [Setting("multi", x, None) for x in langs]
+            found += [Setting("multi", x, None) for x in queries]
         if "pairs" in chosen and "multi" in self.kinds:
-            found += [Setting("pairs", q, p) for q in langs for p in langs if q != p]
+            found += [Setting("pairs", q, p) for q in both for p in passages if q != p]
         return tuple(found)
 
     def needed_files(self, languages: Sequence[str] | None = None) -> tuple[str, ...]:
         """Names of the files for ``languages`` (default: all of the task's)."""
-        langs = [x for x in self.languages if languages is None or x in languages]
-        return self.source.needed(self.reader, langs)
+        return self.source.needed(
+            self.reader, self.with_queries(languages), self.with_passages(languages)
+        )
 
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
@@ -149,6 +167,8 @@ class _TaskTable:
     default: bool = True
     citation: str = ""
     optional: Annotated[tuple[_FileKind, ...], *MANY] = ()
+    query_languages: Annotated[tuple[str, ...], *MANY] = ()
+    passage_languages: Annotated[tuple[str, ...], *MANY] = ()
 
 
 def read_task(path: str | Path, *, text: str | None = None) -> TaskSpec:
@@ -178,6 +198,7 @@ def read_task(path: str | Path, *, text: str | None = None) -> TaskSpec:
         refuse.unless_one_of("optional", kind, table.settings)
     if len(table.optional) == len(table.settings):
         refuse("optional", "leaves nothing to run by default: remove one kind")
+    _check_sides(table, layout, refuse)
     texts = table.texts or (table.text,)
     refuse.unless_one_of("text", table.text, layout.texts)
     for option in texts:
@@ -202,12 +223,41 @@ def read_task(path: str | Path, *, text: str | None = None) -> TaskSpec:
         size=table.size,
         license=table.license,
         citation=table.citation.strip(),
-        source=source_from(table.source, table.reader, table.languages, refuse.within("source")),
+        source=source_from(
+            table.source,
+            table.reader,
+            table.languages,
+            (
+                table.query_languages or table.languages,
+                table.passage_languages or table.languages,
+            ),
+            refuse.within("source"),
+        ),
         path=path,
         digest=hashlib.sha256(raw).hexdigest(),
         optional=tuple(kind for kind in KINDS if kind in table.optional),
         default=table.default,
+        query_languages=table.query_languages,
+        passage_languages=table.passage_languages,
     )
+
+
+def _check_sides(table: _TaskTable, layout: Layout, refuse: Complaints) -> None:
+    """``query_languages`` and ``passage_languages`` are languages, and leave each one something."""
+    for key in ("query_languages", "passage_languages"):
+        named = getattr(table, key)
+        if named and layout.stream is None:
+            refuse(key, f"is not for reader {table.reader!r}, whose languages have both")
+        for language in named:
+            refuse.unless_one_of(key, language, table.languages)
+    if table.query_languages and table.passage_languages:
+        for language in table.languages:
+            if language not in (*table.query_languages, *table.passage_languages):
+                refuse(
+                    "languages",
+                    f"has {language!r}, which is neither among 'query_languages' nor among "
+                    "'passage_languages'",
+                )
 
 
 def task_folder() -> Path:

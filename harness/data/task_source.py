@@ -97,6 +97,16 @@ class CorpusSource:
     """Pattern of their names, with ``{number}`` if a language can have several."""
 
 
+class QuerySource(NamedTuple):
+    """Where the queries of a task come from, if not from where its passages do."""
+
+    repository: str
+    """Data set on the hub, ``ORG/NAME``."""
+    revision: str
+    url: str
+    """Base URL ending in ``/``."""
+
+
 @dataclass(frozen=True)
 class Source:
     """Where a task's files come from."""
@@ -124,16 +134,25 @@ class Source:
     """Whether the same question id in several languages is one question."""
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Keys of a row's question, passage and their ids, for reader ``rows``."""
+    queries: QuerySource | None = None
+    """Where the queries come from, if from a repository of their own."""
 
-    def needed(self, reader: str, languages: Sequence[str]) -> tuple[str, ...]:
-        """Names of the files for ``languages``, except streamed ones."""
+    def needed(
+        self, reader: str, queries: Sequence[str], passages: Sequence[str]
+    ) -> tuple[str, ...]:
+        """Names of the files for languages with queries and with passages, except streamed ones."""
         if self.segments is not None:
             return (self.segments.file,)
         layout = LAYOUTS[reader]
-        named = [p.format(language=x) for x in languages for p in layout.per_language]
+        both = tuple(dict.fromkeys((*queries, *passages)))
+        named = [p.format(language=x) for x in both for p in layout.per_language]
         streamed = layout.stream if self.corpus is not None else None
-        patterns = [x for role, x in self.paths.items() if role != streamed]
-        named += [self.name(x, language) for language in languages for x in patterns]
+        for language in both:
+            for role in self.paths:
+                # Judgements are about the passages of a language.
+                has = queries if role == "queries" else passages
+                if role != streamed and language in has:
+                    named.append(self.file(role, language))
         return tuple(dict.fromkeys((*named, *layout.shared)))
 
     def name(self, pattern: str, language: str, number: int | str = 0) -> str:
@@ -194,6 +213,12 @@ class _CorpusTable:
 
 
 @dataclass(frozen=True)
+class _QueriesTable:
+    repository: Text
+    revision: Text
+
+
+@dataclass(frozen=True)
 class SourceTable:
     """``[source]`` as in a task file; :func:`source_from` checks its constraints."""
 
@@ -212,14 +237,19 @@ class SourceTable:
     ignore_identical_ids: bool | None = None
     parallel: bool | None = None
     rows: _RowsTable | None = None
+    queries: _QueriesTable | None = None
     corpus: _CorpusTable | None = None
     segments: _SegmentsTable | None = None
 
 
 def source_from(
-    table: SourceTable, reader: str, languages: Sequence[str], refuse: Complaints
+    table: SourceTable,
+    reader: str,
+    languages: Sequence[str],
+    sides: tuple[Sequence[str], Sequence[str]],
+    refuse: Complaints,
 ) -> Source:
-    """Where the files of a task are.
+    """Where the files of a task are; ``sides`` are the languages with queries and with passages.
 
     Raises:
         TaskError: keys that do not go with the reader, the languages or each other.
@@ -231,6 +261,7 @@ def source_from(
         "parallel": layout.stream is not None,
         "ignore_identical_ids": reader in ("beir", "tables"),
         "corpus": layout.corpus is not None or layout.stream is not None,
+        "queries": layout.stream is not None,
         "paths": bool(layout.roles),
         "codes": bool(layout.roles),
     }
@@ -260,10 +291,21 @@ def source_from(
         ignore_identical_ids=table.ignore_identical_ids,
         parallel=table.parallel is not False,
         keys=_row_keys(table.rows),
+        queries=_queries(table, refuse),
     )
-    source = replace(source, corpus=_corpus(table, layout, source.paths, languages, refuse))
-    _check_files(source, source.needed(reader, languages), refuse.within("files"))
+    source = replace(source, corpus=_corpus(table, layout, source.paths, sides[1], refuse))
+    needed = source.needed(reader, *sides)
+    _check_files(source, needed, refuse.within("files"))
     return source
+
+
+def _queries(table: SourceTable, refuse: Complaints) -> QuerySource | None:
+    if table.queries is None:
+        return None
+    if table.checksums != "hub":
+        refuse("queries", "needs 'checksums = \"hub\"': its files are compared with the hub's")
+    url = _pinned(table.queries, refuse.within("queries"))
+    return QuerySource(table.queries.repository, table.queries.revision, url or "")
 
 
 _NOT_FOR = {
@@ -273,7 +315,9 @@ _NOT_FOR = {
 }
 
 
-def _pinned(table: SourceTable | _CorpusTable, refuse: Complaints) -> str | None:
+def _pinned(
+    table: SourceTable | _CorpusTable | _QueriesTable, refuse: Complaints
+) -> str | None:
     """URL with the revision filled in; ``None`` for local files."""
     url, repository, revision = getattr(table, "url", None), table.repository, table.revision
     if url is not None and repository is not None:

@@ -163,7 +163,7 @@ def _samples(
         texts = {x: list(texts_of.texts[:count]) for x, texts_of in data.passages.items()}
         ids = max(len(i.encode()) for texts_of in data.passages.values() for i in texts_of.ids)
         return texts, {x: len(texts_of) for x, texts_of in data.passages.items()}, ids
-    chosen = choose_languages(spec, options.languages)
+    chosen = spec.with_passages(choose_languages(spec, options.languages))
     files = CorpusFiles(spec, TaskFiles(spec, options.data_dir))
     found = {x: files.peek(x, count) for x in chosen}
     samples = {x: [p.text for p in texts_of] for x, texts_of in found.items() if texts_of}

@@ -13,7 +13,14 @@ from harness.data.task import Role, Setting, TaskSpec, default_tasks, find_task
 from harness.data.task_data import TaskData
 from harness.errors import UsageError
 from harness.evaluation.options import RunOptions
-from harness.metrics import BIAS_SUITE, INTRUSION_SUITE, PAIR_SUITE, Measure, parse_measures
+from harness.metrics import (
+    BIAS_SUITE,
+    INTRUSION_SUITE,
+    OUTSIDE_SUITE,
+    PAIR_SUITE,
+    Measure,
+    parse_measures,
+)
 
 
 class RewrittenQueries(NamedTuple):
@@ -121,8 +128,9 @@ def prepare(
             f"{', '.join(data.languages)}; its kinds are {', '.join(spec.kinds)}"
         )
     shown = parse_measures(options.measures or spec.measures)
-    pooled = options.bias and len(sides) > 1 and any(s.kind == "multi" for s in settings)
-    suite = parse_measures(INTRUSION_SUITE if data.corpora else BIAS_SUITE) if pooled else ()
+    suite: tuple[Measure, ...] = ()
+    if options.bias and len(sides) > 1 and any(s.kind == "multi" for s in settings):
+        suite = parse_measures(_bias_suite(data, settings))
     if any(s.kind == "pairs" for s in settings):
         if options.rerank:
             raise UsageError(
@@ -139,6 +147,14 @@ def prepare(
         shown=shown,
         measures=tuple({m.name: m for m in shown + suite}.values()),
     )
+
+
+def _bias_suite(data: TaskData, settings: Sequence[Setting]) -> tuple[str, ...]:
+    """The bias measures of a pool of several languages."""
+    sides = data.corpora or data.passages
+    if not any(s.query_language in sides for s in settings if s.kind == "multi"):
+        return OUTSIDE_SUITE
+    return INTRUSION_SUITE if data.corpora else BIAS_SUITE
 
 
 def _relevant_ids(data: TaskData) -> dict[str, list[str]]:

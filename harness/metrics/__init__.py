@@ -13,13 +13,20 @@ from functools import cache
 from importlib.metadata import entry_points
 
 from harness.errors import UsageError, did_you_mean
-from harness.metrics.builtin import BIAS_SUITE, BUILT_IN, INTRUSION_SUITE, PAIR_SUITE
+from harness.metrics.builtin import (
+    BIAS_SUITE,
+    BUILT_IN,
+    INTRUSION_SUITE,
+    OUTSIDE_SUITE,
+    PAIR_SUITE,
+)
 from harness.metrics.measure import Better, Family, Measure
 from harness.metrics.ranks import RelevantRanks
 
 __all__ = [
     "BIAS_SUITE",
     "INTRUSION_SUITE",
+    "OUTSIDE_SUITE",
     "PAIR_SUITE",
     "Family",
     "Measure",

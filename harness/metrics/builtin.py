@@ -356,6 +356,9 @@ INTRUSION_SUITE: tuple[str, ...] = (
 )
 """The ones it has instead if questions are answered in their own language only."""
 
+OUTSIDE_SUITE: tuple[str, ...] = ("rank_fairness@10", "language_ndcg_spread@10")
+"""The ones it has instead if the queries are in a language that no passage is in."""
+
 PAIR_SUITE: tuple[str, ...] = (
     "own_language_first",
     "own_language_pairs",

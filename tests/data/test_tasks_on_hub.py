@@ -33,6 +33,8 @@ def hub(served: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
 
 
 def languages(name: str) -> list[str]:
+    if find_task(name).query_languages:
+        return list(find_task(name).languages)
     return LANGUAGES.get(name, ",".join(find_task(name).languages[-2:])).split(",")
 
 
@@ -56,6 +58,10 @@ def write_task_data(spec: TaskSpec, folder: Path) -> None:
         ]
         tables = {"queries": questions, "passages": passages, "qrels": judged, "rows": rows}
         for role, pattern in source.paths.items():
+            if language not in spec.with_queries() and role == "queries":
+                continue
+            if language not in spec.with_passages() and role != "queries":
+                continue
             path = folder / source.name(pattern, language)
             trec = role == "qrels" and path.suffix == ".tsv"
             lines = [{"q": n, "0": 0, "p": 10 + n, "grade": 1} for n in range(3)]
@@ -64,7 +70,8 @@ def write_task_data(spec: TaskSpec, folder: Path) -> None:
 
 def run(name: str, folder: Path, *more: str) -> Result:
     """`harness run` of some languages of a task, of its corpus as far as it is there."""
-    command = ["run", "--model", "python:tiny:factory", "--task", name, "--settings", "mono"]
+    kind = "cross" if find_task(name).query_languages else "mono"
+    command = ["run", "--model", "python:tiny:factory", "--task", name, "--settings", kind]
     command += ["--languages", ",".join(languages(name)), "--output", str(folder), "--quiet"]
     return CliRunner().invoke(main, [*command, *more])
 
@@ -77,6 +84,8 @@ def test_a_task_is_fetched_scored_and_scored_again_offline(
     assert spec.source.repository is not None
     write_task_data(spec, tmp_path / "data")
     hub.put("dataset", spec.source.repository, tmp_path / "data", commit=spec.source.revision)
+    if spec.source.queries is not None:
+        hub.put("dataset", spec.source.queries.repository, tmp_path / "data")
     if spec.streamed:
         done = run(name, tmp_path)
         assert done.exit_code == 2 and "9 of the " in done.output, done.output
@@ -85,7 +94,7 @@ def test_a_task_is_fetched_scored_and_scored_again_offline(
     done = run(name, tmp_path, *sampled)
     assert done.exit_code == 0, done.output
     entry = load_record(done.output.split()[-1]).document["tasks"][0]
-    assert len(entry["settings"]) == 2
+    assert len(entry["settings"]) == (3 if spec.query_languages else 2)
     assert all(x["scores"][spec.measures[0]] == 1.0 for x in entry["settings"])
     hub.requests.clear()
     again = run(name, tmp_path, *sampled, "--offline")

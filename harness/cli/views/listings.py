@@ -55,9 +55,12 @@ def print_task(console: Console, spec: TaskSpec, files: Sequence[FileReport]) ->
     where = source.url or source.folder
     if source.repository is not None:
         where = f"{source.repository}@{source.revision}, on the hub"
+    if source.queries is not None:
+        where += f"; queries from {source.queries.repository}@{source.queries.revision}"
     facts = (
         ("runs", runs),
         ("languages", f"{len(spec.languages)}: {' '.join(spec.languages)}"),
+        *([("queries in", " ".join(spec.query_languages))] if spec.query_languages else []),
         ("settings", ", ".join(f"{kinds.count(k)} {k}" for k in KINDS if k in kinds) + optional),
         ("measures", " ".join(spec.measures)),
         ("text", ", ".join([spec.text, *(x for x in spec.texts if x != spec.text)])),

@@ -9,7 +9,7 @@ task file (``[source.paths]``). This is the layout of mteb's repositories and of
 
 Ids may be numbers. A table of judgements per language is about that language's passages; a single
 one for all languages holds in each of them. Queries without a judgement belong to other splits and
-are left out. Judgements of irrelevance may concern passages of a larger collection that are not in
+are left out; those in a language without passages are judged in the languages that have some. Judgements of irrelevance may concern passages of a larger collection that are not in
 the table, and are then dropped; a relevant passage that is not there counts as never found. Titles
 are joined as the task's text option says; as in mteb, the result is stripped, and a passage may be
 empty.
@@ -58,17 +58,15 @@ def read(spec: TaskSpec, languages: Sequence[str], open_file: Callable[[str], Do
     passages: dict[str, Texts] = {}
     qrels: dict[str, dict[str, int]] = {}
     judged: dict[str, list[Judgement]] = {}
-    for language in languages:
-        query_texts = _texts(open_file(source.file("queries", language)), None)
+    judged_in: dict[str, set[str]] = {}
+    for language in spec.with_passages(languages):
         if not spec.streamed:
             passage_texts = _texts(open_file(source.file("passages", language)), spec.text)
             passages[language] = Texts(tuple(passage_texts), tuple(passage_texts.values()))
         name = source.file("qrels", language)
         if name not in judged:
             judged = {name: list(judgements(open_file(name)))}
-        own = {x.query for x in judged[name]}
-        ids = {x: _question(spec, language, x) for x in query_texts if x in own}
-        queries[language] = Texts(tuple(ids.values()), tuple(query_texts[x] for x in ids))
+        judged_in[language] = {x.query for x in judged[name]}
         there = set(passages[language].ids) if language in passages else None
         for row in judged[name]:
             if there is not None and row.passage not in there and row.grade <= 0:
@@ -81,6 +79,13 @@ def read(spec: TaskSpec, languages: Sequence[str], open_file: Callable[[str], Do
                     f"{row.query!r}"
                 )
             found[passage] = row.grade
+    anywhere = {x for own in judged_in.values() for x in own}
+    for language in spec.with_queries(languages):
+        query_texts = _texts(open_file(source.file("queries", language)), None)
+        # A language without passages has its questions judged in those that have some.
+        own = judged_in.get(language, anywhere)
+        ids = {x: _question(spec, language, x) for x in query_texts if x in own}
+        queries[language] = Texts(tuple(ids.values()), tuple(query_texts[x] for x in ids))
     known = {x for side in queries.values() for x in side.ids}
     return Reading(
         queries, passages, {x: passage_texts for x, passage_texts in qrels.items() if x in known}
