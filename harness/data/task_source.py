@@ -315,9 +315,7 @@ _NOT_FOR = {
 }
 
 
-def _pinned(
-    table: SourceTable | _CorpusTable | _QueriesTable, refuse: Complaints
-) -> str | None:
+def _pinned(table: SourceTable | _CorpusTable | _QueriesTable, refuse: Complaints) -> str | None:
     """URL with the revision filled in; ``None`` for local files."""
     url, repository, revision = getattr(table, "url", None), table.repository, table.revision
     if url is not None and repository is not None:

@@ -9,10 +9,10 @@ task file (``[source.paths]``). This is the layout of mteb's repositories and of
 
 Ids may be numbers. A table of judgements per language is about that language's passages; a single
 one for all languages holds in each of them. Queries without a judgement belong to other splits and
-are left out; those in a language without passages are judged in the languages that have some. Judgements of irrelevance may concern passages of a larger collection that are not in
-the table, and are then dropped; a relevant passage that is not there counts as never found. Titles
-are joined as the task's text option says; as in mteb, the result is stripped, and a passage may be
-empty.
+are left out; those in a language without passages are judged in the languages that have some.
+Judgements of irrelevance may concern passages of a larger collection that are not in the table, and
+are then dropped; a relevant passage that is not there counts as never found. Titles are joined as
+the task's text option says; as in mteb, the result is stripped, and a passage may be empty.
 """
 
 from __future__ import annotations
