@@ -1,8 +1,10 @@
-"""Strict reading of one file: UTF-8, JSON, JSON lines, tables; errors name file and line."""
+"""Strict reading of one file: UTF-8, JSON, JSON lines, CSV, tables; errors name file and line."""
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
 import json
 import re
 import zlib
@@ -150,6 +152,49 @@ def json_row(document: Document, number: int, line: str) -> Row:
     if not isinstance(fields, dict):
         raise document.error(f"line {number}", f"must be a JSON object, not {line[:40]!r}")
     return Row(number, fields)
+
+
+def rows(document: Document) -> Iterator[Row]:
+    """Rows of a table: comma-separated values if the file's name says so, else JSON lines.
+
+    Raises:
+        DataError: a line is not one of these, or does not fit the header.
+    """
+    is_csv = re.search(r"\.csv(\.gz)?$", document.path.name) is not None
+    return _csv_rows(document) if is_csv else json_lines(document)
+
+
+def _csv_rows(document: Document) -> Iterator[Row]:
+    """Comma-separated values (RFC 4180) under a header; fields are strings, which can hold lines.
+
+    A row is numbered by its first line.
+    """
+    csv.field_size_limit(len(document.text) + 1)  # whole documents are fields
+    reader = csv.reader(io.StringIO(document.text, newline=""), strict=True)
+    columns: list[str] | None = None
+    while True:
+        where = f"line {reader.line_num + 1}"
+        first = reader.line_num + 1
+        try:
+            fields = next(reader, None)
+        except csv.Error as error:
+            raise document.error(where, f"not comma-separated values: {error}") from error
+        if fields is None:
+            break
+        if not fields:
+            raise document.error(where, "is empty")
+        if columns is None:
+            columns = fields
+            if not all(columns) or len(set(columns)) < len(columns):
+                raise document.error(
+                    where, f"must be a header with a different name for each column, not {fields!r}"
+                )
+            continue
+        if len(fields) != len(columns):
+            raise document.error(
+                where, f"has {len(fields)} fields, but the header names {len(columns)}"
+            )
+        yield Row(first, dict(zip(columns, fields, strict=True)))
 
 
 def table(

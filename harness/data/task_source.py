@@ -202,6 +202,7 @@ class _RowsTable:
     question_id: Texts
     passage: Text
     passage_id: Texts
+    language: Text | None = None
 
 
 @dataclass(frozen=True)
@@ -290,7 +291,7 @@ def source_from(
         checksums=table.checksums,
         ignore_identical_ids=table.ignore_identical_ids,
         parallel=table.parallel is not False,
-        keys=_row_keys(table.rows),
+        keys=_row_keys(table, refuse),
         queries=_queries(table, refuse),
     )
     source = replace(source, corpus=_corpus(table, layout, source.paths, sides[1], refuse))
@@ -379,10 +380,20 @@ def _paths(paths: Mapping[str, str], layout: Layout, refuse: Complaints) -> dict
     return found
 
 
-def _row_keys(rows: _RowsTable | None) -> dict[str, tuple[str, ...]]:
-    if rows is None:
+def _row_keys(table: SourceTable, refuse: Complaints) -> dict[str, tuple[str, ...]]:
+    """Key of ``[source.rows]`` -> the columns it names."""
+    if table.rows is None:
         return {}
-    return {key: (x,) if isinstance(x, str) else x for key, x in vars(rows).items()}
+    found = {key: x for key, x in vars(table.rows).items() if x is not None}
+    if table.rows.language is not None:
+        for key, pattern, several in (
+            ("rows.question", table.rows.question, True),
+            ("paths.rows", (table.paths or {}).get("rows", ""), False),
+        ):
+            if bool(re.search(r"\{(language|code)\}", pattern)) != several:
+                must = "must contain {language} or {code}" if several else "must name one file"
+                refuse(key, f"{must} where 'source.rows.language' says what language a row is in")
+    return {key: (x,) if isinstance(x, str) else x for key, x in found.items()}
 
 
 def _corpus(
@@ -405,6 +416,8 @@ def _corpus(
         for key in ("repository", "revision", "files"):
             if getattr(table, key):
                 within(key, "is unknown; known keys are passages")
+        if re.search(r"\.csv(\.gz)?$", paths[layout.stream]):
+            refuse(f"paths.{layout.stream}", "is a CSV file, which cannot be streamed")
         pinned, pattern, counted = source, paths[layout.stream], ["passages"]
     for key in counted:
         counts = getattr(table, key)

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from loopback_hub import Hub, point_at, refusal
 from tiny import WORDS, WordBag
 from tiny_miracl import write_miracl
-from tiny_tables import write_rows
+from tiny_tables import debates, write_rows
 
 import harness
 from harness.cli import main
@@ -41,6 +41,9 @@ def languages(name: str) -> list[str]:
 def write_task_data(spec: TaskSpec, folder: Path) -> None:
     """Three questions with a passage each among others, in the files that the task names."""
     source = spec.source
+    if source.keys.get("language"):
+        write_rows(folder / source.paths["rows"], debates(["en", *languages(spec.name)]))
+        return
     for language in languages(spec.name):
         questions = [{"id": str(n), "text": f"{WORDS[n]} {language}"} for n in range(3)]
         passages = [{"id": str(10 + n), "text": f"{WORDS[n]} of {language}"} for n in range(9)]

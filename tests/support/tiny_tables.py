@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,10 +15,15 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def write_rows(path: Path, rows: Rows) -> None:
-    """JSON lines, parquet, or values separated by tabs, as the file's name says."""
+    """JSON lines, parquet, or values separated by commas or tabs, as the file's name says."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".parquet":
         parquet.write_table(pyarrow.Table.from_pylist([dict(x) for x in rows]), path)
+    elif path.suffix == ".csv":
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
     elif path.suffix == ".tsv":
         lines = ["\t".join(str(x) for x in row.values()) for row in rows]
         path.write_text("".join(f"{x}\n" for x in lines), encoding="utf-8")
@@ -45,3 +51,26 @@ def write_repository(
             ]
     readme = ["---", "configs:", *configs, "---", ""]
     (folder / "README.md").write_text("\n".join(readme), encoding="utf-8")
+
+
+def debates(languages: Sequence[str], speeches: int = 3) -> list[dict[str, str]]:
+    """Rows as Multi-EuP v2 has them: a speech each, with the title of its debate in all languages.
+
+    Each language holds ``speeches`` of each of three debates.
+    """
+    rows = []
+    for number, word in enumerate(("river", "salt", "bridge")):
+        for language in languages:
+            for n in range(speeches):
+                row = {
+                    "did": f"{language}{number}-{n}",
+                    "TEXT": f'{word} {word} {word}, "{language}":\nspeech, {n}',
+                    "DATE": "2020-01-13",
+                    "LANGUAGE": language.upper(),
+                    "gender": "",
+                }
+                for x in languages:
+                    row[f"title_{x.upper()}"] = f"{word}, {x} {word}"
+                    row[f"qid_{x.upper()}"] = f"{number}#{x.upper()}"
+                rows.append(row)
+    return rows

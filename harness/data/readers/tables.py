@@ -1,7 +1,8 @@
 """Tables of queries, passages and judgements, one of each per language, as on the hub.
 
-A table is JSON lines (``.jsonl``, ``.jsonl.gz``), parquet, or tab-separated values, named in the
-task file (``[source.paths]``). This is the layout of mteb's repositories and of BEIR's:
+A table is JSON lines (``.jsonl``, ``.jsonl.gz``), parquet, comma-separated values with a header
+(``.csv``), or tab-separated ones, named in the task file (``[source.paths]``). This is the layout
+of mteb's repositories and of BEIR's:
 
 - queries: ``_id`` or ``id``, and ``text``; or lines ``id TAB text`` (``.tsv``);
 - passages: the same, optionally with ``title``;
@@ -26,8 +27,8 @@ from harness.data.documents import (
     check_id,
     check_keys,
     check_text,
-    json_lines,
     lines,
+    rows,
     table,
 )
 from harness.data.table_rows import _id, id_and_text, is_tsv, table_id, table_text
@@ -118,7 +119,7 @@ def _rows(document: Document) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
             local, text = id_and_text(document, number, line)
             yield f"line {number}, id {local!r}", local, {"text": text}
         return
-    for row in json_lines(document):
+    for row in rows(document):
         local = table_id(document, f"line {row.line}", row.fields)
         yield f"line {row.line}, id {local!r}", local, row.fields
 
@@ -130,7 +131,7 @@ def judgements(document: Document) -> Iterator[Judgement]:
         DataError: a line is malformed.
     """
     if not is_tsv(document.path) and document.path.suffix != ".txt":
-        for row in json_lines(document):
+        for row in rows(document):
             where = f"line {row.line}"
             check_keys(document, where, row.fields, _JUDGED, None)
             query, passage, score = (row.fields[x] for x in _JUDGED)
