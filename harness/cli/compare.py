@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +16,9 @@ from harness.cli.options import (
     tasks_option,
     verbose_option,
 )
+
+if TYPE_CHECKING:
+    from harness.analysis.retention import Retained
 
 
 @click.command(short_help="Compare records: differences and their uncertainty.")
@@ -74,34 +77,25 @@ def compare(
 
     with show_progress(quiet=True):
         found = compare_records(records, **given)
+    retained = _retained(records, given) if retention else ()
     write_outputs(
         {
-            "--json": (json_file, lambda: _json(found.to_dict())),
-            "--markdown": (markdown_file, lambda: comparison.to_markdown(found)),
-            "--csv": (csv_file, lambda: comparison.to_csv(found)),
-            "--latex": (latex_file, lambda: comparison.to_latex(found)),
+            "--json": (json_file, lambda: _json(comparison.to_json(found, retained))),
+            "--markdown": (markdown_file, lambda: comparison.to_markdown(found, retained)),
+            "--csv": (csv_file, lambda: comparison.to_csv(found, retained)),
+            "--latex": (latex_file, lambda: comparison.to_latex(found, retained)),
         }
     )
     if STDOUT not in files:
-        comparison.print_comparison(consoles.console(), found, verbose=verbose)
-        if retention:
-            _print_retention(records, given)
+        comparison.print_comparison(consoles.console(), found, retained, verbose=verbose)
 
 
-def _print_retention(records: tuple[Path, ...], given: dict[str, Any]) -> None:
+def _retained(records: tuple[Path, ...], given: dict[str, Any]) -> list[Retained]:
     from harness.analysis.retention import retention
-    from harness.console import consoles, numbers
     from harness.evaluation.record import Record
 
-    out = consoles.console()
-    one, other = (Record.load(x) for x in records)
-    out.print()
-    out.print("retained by the second record, %, with 95% intervals over questions", style="bold")
-    for x in retention(one, other, given["tasks"], given["measures"] or None):
-        value = " ".join(f"{100 * y:.1f}" for y in (x.retained, x.low, x.high))
-        share, low, high = value.split()
-        label = f"{x.task} {x.kind} {numbers.label(x.measure)}"
-        out.print(f"{label:40} {share:>6} [{low}, {high}]", highlight=False, markup=False)
+    clean, changed = (Record.load(x) for x in records)
+    return retention(clean, changed, given["tasks"], given["measures"] or None)
 
 
 def _json(document: dict[str, Any]) -> str:

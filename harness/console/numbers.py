@@ -22,8 +22,8 @@ def label(measure: str) -> str:
 
 
 def decimals(measure: str) -> int:
-    """Decimals of a measure: four, as in papers; one for rank distances, which count passages."""
-    return 1 if measure == "rank_distance" else 4
+    """Decimals of a measure: four, as in papers; one for ranks, which count passages."""
+    return 1 if measure in ("rank_distance", "max_rank") else 4
 
 
 def value(measure: str, number: float | None) -> str:

@@ -178,7 +178,34 @@ def _bounds(task: Task) -> Iterator[str]:
             f" with {by_relevant[0]} relevant passages" if len(best) == 1 else " relevant passages"
         )
         yield (f"Multi R@{k}: at most {ways}{several}, chance {numbers.value('recall', k / pool)}")
+    yield from _reach_notes(task, by_relevant, pool)
     yield from _rank_distance_notes(task)
+
+
+def _reach_notes(task: Task, by_relevant: Sequence[int], pool: int) -> Iterator[str]:
+    """The best possible max rank and share of complete queries, and what chance gives."""
+    from harness.metrics import neutral_of
+    from harness.metrics.bias import expected_complete
+
+    if not pool or not by_relevant:
+        return
+    several = len(by_relevant) > 1
+    for measure in task.measures:
+        base, _, cutoff = measure.partition("@")
+        bounds = []
+        for m in by_relevant:
+            if base == "complete":
+                best, chance = float(m <= int(cutoff)), expected_complete(m, pool, int(cutoff))
+            elif base in ("max_rank", "scaled_max_rank"):
+                best = m if base == "max_rank" else 0
+                chance = neutral_of(measure, m, pool) or 0
+            else:
+                continue
+            ends = f"best {numbers.value(measure, best)}, chance {numbers.value(measure, chance)}"
+            bounds.append(f"{m}: {ends}" if several else f"{ends} with {m} relevant passages")
+        if bounds:
+            of = " by number of relevant passages" if several else ""
+            yield f"Multi {numbers.label(measure)}{of}: {'; '.join(bounds)}"
 
 
 def _rank_distance_notes(task: Task) -> list[str]:
@@ -314,7 +341,10 @@ def _print_bias(console: Console, task: Task) -> None:
     console.print("multi: language bias", style="bold")
     headers = ("", "multi", "neutral", "better", "--measure")
     print_grid(console, Grid("", headers, rows, align="lrrll"))
-    note = "Neutral: without preference for a language; rank distances: by chance. See docs/bias.md"
+    note = (
+        "Neutral: without preference for a language; rank distances and max ranks: by chance. See "
+        "docs/bias.md"
+    )
     console.print(note, style="dim")
 
 

@@ -12,6 +12,7 @@ were not available when these were written, so the numbers are not comparable wi
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -102,6 +103,19 @@ def scaled_max_rank(ranks: IntArray, indptr: IntArray, pool_size: int | NDArray[
     """
     relevant = counts(indptr)
     return divide(max_rank(ranks, indptr) - relevant, np.asarray(pool_size) - relevant)
+
+
+def expected_max_rank(relevant: int, pool_size: int) -> float:
+    """Mean max rank of random rankings: ``m (N + 1) / (m + 1)``."""
+    return relevant * (pool_size + 1) / (relevant + 1)
+
+
+def expected_complete(relevant: int, pool_size: int, k: int) -> float:
+    """Chance that a random ranking has all m relevant passages in its top k.
+
+    ``C(N - m, k - m) / C(N, k)``: 0 with more than k of them.
+    """
+    return math.comb(min(k, pool_size), relevant) / math.comb(pool_size, relevant)
 
 
 def complete(ranks: IntArray, indptr: IntArray, k: int) -> FloatArray:

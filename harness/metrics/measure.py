@@ -37,9 +37,9 @@ class Family:
     """Whether relevant passages that the pool lacks count, with rank
     :data:`harness.metrics.ranks.NEVER`; others are given those of the pool alone."""
     neutral: Callable[[int, int], float] | None = None
-    """The value of a ranking that favours no language (by chance, for rank distances), from the
-    number of a query's relevant passages, one per language, and of the pool's passages; ``None``
-    if it depends on the model's quality."""
+    """The value of a ranking that favours no language (by chance, for rank distances and max
+    ranks), from the number of a query's relevant passages, one per language, and of the pool's
+    passages; ``None`` if it depends on the model's quality."""
     refusal: Callable[[RelevantRanks], str | None] | None = None
     """Returns why it is not informative for such data, or ``None``."""
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -40,12 +43,31 @@ def test_a_record_retains_all_of_itself(records: list[Record]) -> None:
         assert (x.retained, x.low, x.high) == (1, 1, 1)
 
 
-def test_the_command_prints_it(records: list[Record]) -> None:
+def test_the_command_prints_and_writes_it(records: list[Record], tmp_path: Path) -> None:
+    """The same shares in the terminal and in every file, only where it is asked for."""
     folders = [str(Path(str(x.folder))) for x in records]
-    result = CliRunner().invoke(main, ["compare", *folders, "--retention", "--measure", "map"])
+    command = ["compare", *folders, "--measure", "map", "--measure", "rank_distance"]
+    files = [y for x in ("json", "csv", "markdown", "latex") for y in (f"--{x}", tmp_path / x)]
+    result = CliRunner().invoke(main, [*command, "--retention", *map(str, files)])
     assert result.exit_code == 0, result.output
-    assert "retained" in result.output
-    share = next(x for x in retention(*records, measures=["map"]) if x.kind == "mono").retained
-    assert f"{100 * share:.1f}" in result.output
+    expected = {(x.kind, x.measure): x for x in retention(*records, measures=["map"])}
+    share = expected["mono", "map"]
+    shown = f"{100 * share.retained:.1f}"
+    for text in (result.output, (tmp_path / "markdown").read_text()):
+        line = next(x for x in text.splitlines() if "tiny mono" in x and "mAP" in x)
+        assert shown in line and f"{100 * share.low:.1f}" in line
+    assert shown in (tmp_path / "latex").read_text()
+    document = json.loads((tmp_path / "json").read_text())
+    (found,) = [x for x in document["retention"] if (x["kind"], x["measure"]) == ("mono", "map")]
+    assert found == asdict(share)
+    rows = {
+        (x["kind"], x["measure"]): x
+        for x in csv.DictReader((tmp_path / "csv").read_text().splitlines())
+    }
+    for at, x in expected.items():
+        columns = [rows[at][c] for c in ("retained", "retained_low", "retained_high")]
+        assert [float(c) for c in columns] == [x.retained, x.low, x.high]
+    plain = CliRunner().invoke(main, [*command, "--json", "-"])
+    assert "retention" not in json.loads(plain.output)
     three = CliRunner().invoke(main, ["compare", *folders, folders[0], "--retention"])
     assert three.exit_code == 2

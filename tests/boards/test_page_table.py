@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from browsing import Opened, as_file, golden_board
 
+import harness.boards.page
 from harness.boards import Board, Row, TaskBoard, to_payload
 from harness.boards.commands import html
 from harness.boards.page import render
@@ -347,3 +348,11 @@ def test_what_is_shown_is_saved_as_csv_with_best_and_chance_beside_the_measure(
     told = page.texts("#models-about")[0]
     assert re.search(r"best possible [1-9]\d*, random order [1-9]\d*\.", told), told
     assert page.texts("#takeaway")[0].startswith("Of 4 measured models, ")
+    # Of 20 passages 3 are relevant: C(9, 3) of the C(20, 3) sets of ranks are in the top nine.
+    words = (Path(harness.boards.page.__file__).parent / "scripts" / "words.js").read_text()
+    formulas = words[words.index("const harmonic") : words.index("/** The chosen measure")]
+    values = page.tab.evaluate(
+        f"() => {{ {formulas} return [CHANCE.complete(20, 3, 9), CHANCE.complete(20, 3, 2), "
+        "CHANCE.max_rank(20, 3), CHANCE.scaled_max_rank(20, 3)]; }"
+    )
+    assert values == [[1, pytest.approx(84 / 1140)], [0, 0], [3, 3 * 21 / 4], [0, 0.75]]

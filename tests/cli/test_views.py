@@ -230,6 +230,24 @@ def test_the_best_recall_of_the_pool_is_said() -> None:
     assert "R@10: at most" not in several
 
 
+def test_the_best_reach_of_the_pool_is_said() -> None:
+    """Max rank m (N + 1) / (m + 1) by chance, and C(k, m) of C(N, m) complete top ks."""
+    measures = ["map", "max_rank", "scaled_max_rank", "complete@10", "complete@1000"]
+    text = printed(document(measures=measures))
+    assert "Multi Max rank: best 11.0, chance 11930.4 with 11 relevant passages\n" in text
+    assert "Multi Scaled max rank: best 0.0000, chance 0.9167 with 11 relevant passages" in text
+    assert "Multi Complete@10: best 0.0000, chance 0.0000 with 11 relevant passages\n" in text
+    several = " ".join(
+        printed(document(measures=measures, rank_distance_by_golds={"1": 0.0, "2": 3.0})).split()
+    )
+    # 1,000 of 13,014, and 1,000 * 999 / (13,014 * 13,013).
+    assert (
+        "Multi Complete@1000 by number of relevant passages: 1: best 1.0000, chance 0.0768; 2: "
+        "best 1.0000, chance 0.0059" in several
+    )
+    assert "Max rank" not in printed(document())
+
+
 def test_bias_measures_have_a_direction_and_a_neutral_value() -> None:
     record = document()
     macro = record["tasks"][0]["means"]["multi"]["macro"]

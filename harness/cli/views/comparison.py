@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -21,6 +24,7 @@ from harness.analysis.compare import (
     TaskComparison,
 )
 from harness.analysis.mismatches import Differing
+from harness.analysis.retention import Retained
 from harness.console import latex, numbers
 from harness.console.markdown import escaped
 from harness.console.markdown import rows as markdown_rows
@@ -31,8 +35,17 @@ from harness.console.terminal import print_grid
 from harness.evaluation.partial import partial
 
 
-def print_comparison(console: Console, found: Comparison, *, verbose: bool = False) -> None:
-    """Print ``found``; ``verbose`` adds the matrix of differences over ordered language pairs."""
+def print_comparison(
+    console: Console,
+    found: Comparison,
+    retained: Sequence[Retained] = (),
+    *,
+    verbose: bool = False,
+) -> None:
+    """Print ``found``, and what the second record retains of the first one's means, if asked for.
+
+    ``verbose`` adds the matrix of differences over ordered language pairs.
+    """
     if found.note:
         console.print(found.note, style="bold yellow")
         for mismatch in found.mismatches:
@@ -59,9 +72,23 @@ def print_comparison(console: Console, found: Comparison, *, verbose: bool = Fal
             _print_kind(console, found, kind, names, verbose=verbose)
         if task.texts_note:
             console.print(task.texts_note, style="dim", soft_wrap=True)
+    for title, grid in _retention(retained, names):
+        console.print()
+        console.print(title, style="bold", soft_wrap=True)
+        print_grid(console, grid)
     console.print()
     for line in _legend(found):
         console.print(line, style="dim")
+
+
+def to_json(found: Comparison, retained: Sequence[Retained] = ()) -> dict[str, Any]:
+    """All of ``found``, and with ``retained`` a list ``retention``."""
+    document = found.to_dict()
+    if retained:
+        # NaN, where the clean mean is 0 or one question has no interval, is no JSON.
+        rows = [asdict(x) for x in retained]
+        document["retention"] = [{k: None if v != v else v for k, v in x.items()} for x in rows]
+    return document
 
 
 COLUMNS = (
@@ -70,14 +97,17 @@ COLUMNS = (
     "verdict", "forced",
 )  # fmt: skip
 """Of :func:`to_csv`."""
+RETENTION_COLUMNS = ("retained", "retained_low", "retained_high")
+"""Of :func:`to_csv`, after the others, if retention is asked for."""
 
 
-def to_csv(found: Comparison) -> str:
+def to_csv(found: Comparison, retained: Sequence[Retained] = ()) -> str:
     """A row for each measure and record against the baseline, with all digits."""
     out = io.StringIO()
     rows = csv.writer(out, lineterminator="\n")
-    rows.writerow(COLUMNS)
+    rows.writerow((*COLUMNS, *RETENTION_COLUMNS) if retained else COLUMNS)
     names = _names(found)
+    shares = {(x.task, x.kind, x.measure): (x.retained, x.low, x.high) for x in retained}
     for task in found.tasks:
         for kind in task.kinds:
             for one in kind.measures:
@@ -90,12 +120,43 @@ def to_csv(found: Comparison) -> str:
                     rows.writerow(
                         (task.task, kind.kind, one.measure, names[0], names[x.record],
                          *("" if v != v else repr(v) for v in values),
-                         x.verdict, "forced" if found.note else "")
+                         x.verdict, "forced" if found.note else "",
+                         *_shares(shares, (task.task, kind.kind, one.measure)))
                     )  # fmt: skip
     return out.getvalue()
 
 
-def to_latex(found: Comparison) -> str:
+def _shares(
+    shares: Mapping[tuple[str, str, str], tuple[float, float, float]], at: tuple[str, str, str]
+) -> list[str]:
+    """The retention columns of a row of CSV; none without retention, empty where undefined."""
+    if not shares:
+        return []
+    return ["" if v != v else repr(v) for v in shares.get(at, (math.nan,) * 3)]
+
+
+def _retention(retained: Sequence[Retained], names: Sequence[str]) -> Iterator[tuple[str, Grid]]:
+    """What the second record retains of each mean of the first, in per cent of it."""
+    if not retained:
+        return
+    rows = []
+    for x in retained:
+        cells: list[Item | str] = [
+            f"{x.task} {x.kind}",
+            numbers.label(x.measure),
+            numbers.value(x.measure, x.clean),
+            numbers.value(x.measure, x.changed),
+        ]
+        share, *ends_of = (numbers.UNDEFINED if y != y else f"{100 * y:.1f}" for y in
+                           (x.retained, x.low, x.high))  # fmt: skip
+        interval = None if x.low != x.low else (ends_of[0], ends_of[1])
+        rows.append(Line([*cells, Item(share, interval=interval)]))
+    headers = ("", "measure", names[0], names[1], "retained, %")
+    title = f"Retained by {names[1]}: share of {names[0]}'s mean, intervals over questions"
+    yield title, Grid("", headers, rows, align="llrrr")
+
+
+def to_latex(found: Comparison, retained: Sequence[Retained] = ()) -> str:
     """The tables of :func:`to_markdown` in LaTeX, what must not be left unsaid in each caption."""
     names = _names(found)
     tables = [
@@ -112,6 +173,10 @@ def to_latex(found: Comparison) -> str:
             tables.append(
                 latex.table(whole, _captioned(found, title), f"comparison-{task.task}-{kind.kind}")
             )
+    tables += [
+        latex.table(grid, _captioned(found, title), "comparison-retention")
+        for title, grid in _retention(retained, names)
+    ]
     return "\n".join(tables)
 
 
@@ -145,7 +210,7 @@ def _print_kind(
         print_grid(console, grid)
 
 
-def to_markdown(found: Comparison) -> str:
+def to_markdown(found: Comparison, retained: Sequence[Retained] = ()) -> str:
     """``found`` as one Markdown page."""
     lines: list[str] = []
     names = _names(found)
@@ -171,6 +236,8 @@ def to_markdown(found: Comparison) -> str:
                 lines += ["", escaped(title), "", *markdown_rows(grid)]
         if task.texts_note:
             lines += ["", escaped(task.texts_note)]
+    for title, grid in _retention(retained, names):
+        lines += ["", f"## {escaped(title)}", "", *markdown_rows(grid)]
     lines += ["", *(f"- {escaped(x)}" for x in _legend(found))]
     return "\n".join(lines) + "\n"
 

@@ -9,6 +9,10 @@ const WORDS = {
   ndcg: "Discounted cumulative gain over the best that is possible, with trec_eval's log2 discount.",
   rank_distance:
     "Last minus first rank of the passages that answer one question in different languages, in one pool. A model that ranks everything equally badly does well by it: read it with mAP.",
+  max_rank:
+    "Rank of the last relevant passage: how far one must read for all of them, in whatever language.",
+  scaled_max_rank: "Max rank from 0 (best possible) to 1.",
+  complete: "Share of queries with all of their relevant passages among the first k.",
   scaled_rank_distance: "Rank distance from 0 (best possible) to 1. Read it with mAP.",
   own_language_first:
     "Share of queries whose best-ranked relevant passage is in the query's language.",
@@ -102,6 +106,13 @@ function missed(n, r, depth) {
   return out;
 }
 
+/** Chance that all r are among the first k of n. */
+function allWithin(n, r, k) {
+  let chance = 1;
+  for (let i = 0; i < r; i++) chance *= Math.max(0, k - i) / (n - i);
+  return chance;
+}
+
 /** Measure -> (passages, relevant ones, depth) -> [best, by chance]. */
 const CHANCE = {
   map: (n, r) => [1, n > 1 ? (((r - 1) / (n - 1)) * (n - harmonic(n)) + harmonic(n)) / n : 1],
@@ -115,6 +126,9 @@ const CHANCE = {
     return [1, total];
   },
   ndcg: (n, r, k) => [1, ((r / n) * discounts(k)) / discounts(Math.min(r, k))],
+  max_rank: (n, r) => [r, (r * (n + 1)) / (r + 1)],
+  scaled_max_rank: (n, r) => [0, n > r ? r / (r + 1) : NaN],
+  complete: (n, r, k) => [r <= k ? 1 : 0, allWithin(n, r, k)],
   rank_distance: (n, r) => (r > 1 ? [r - 1, ((n + 1) * (r - 1)) / (r + 1)] : [NaN, NaN]),
 };
 
