@@ -22,6 +22,16 @@ def read_bytes(path: Path, complaint: type[HarnessError]) -> bytes:
         raise complaint(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
+def read_text(path: Path, complaint: type[HarnessError]) -> str:
+    r"""Read a file as UTF-8, without a byte order mark, its lines ended by ``\n``.
+
+    Raises:
+        complaint: it cannot be read, or is not UTF-8.
+    """
+    text = _text(read_bytes(path, complaint), path, complaint)
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 def parse_json(raw: bytes, where: Path | str, complaint: type[HarnessError]) -> Any:
     """Parse the bytes of ``where`` as JSON.
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from harness.base.files import write_atomically
 from harness.base.hub import Repository
-from harness.base.reading import object_or_empty
+from harness.base.reading import object_or_empty, read_text
 from harness.boards import Leaderboards, make_board
 from harness.boards.board import Cell, Column, Row, TaskBoard
 from harness.boards.render.grids import KIND_TITLES, unseen, value_item
@@ -284,7 +284,7 @@ def write_card(
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder; give the model's folder")
     path = folder / "README.md"
-    text = path.read_text("utf-8") if path.is_file() else f"# {escaped(card.model)}\n"
+    text = read_text(path, RecordError) if path.is_file() else f"# {escaped(card.model)}\n"
     content = _with_metadata(_with_section(text, section(card)), model_index(card), path)
     written = [path]
     write_atomically(path, content.encode())

@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.text import Text
 
 from harness.base.files import write_atomically
+from harness.base.reading import read_text
 from harness.boards import make_board, read_leaderboards
 from harness.boards.board import Board, TaskBoard
 from harness.boards.render import files
@@ -90,7 +91,7 @@ def add(
 def _pages(leaderboards: Path, pages: Sequence[Path]) -> list[Path]:
     """Pages with markers: the folder's README, if it has markers, and the pages given."""
     own = leaderboards / README
-    has = own.is_file() and files.START in own.read_text("utf-8")
+    has = own.is_file() and files.START in read_text(own, UsageError)
     return list(dict.fromkeys([*([own] if has else []), *pages]))
 
 

@@ -21,7 +21,9 @@ def baseline() -> None:
 
 @baseline.command("set", short_help="Make a record a baseline.")
 @click.argument("record", type=PATH)
-@click.option("--name", metavar="NAME", help="Default: the model's name and the tasks'.")
+@click.option(
+    "--name", metavar="NAME", help="Name of the baseline. Default: the model's name and the tasks'."
+)
 @click.option(
     "--policy", type=PATH, metavar="FILE", help="Keep the measures of this gate.toml; optional."
 )

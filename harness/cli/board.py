@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.help_sections import SectionedGroup
 from harness.cli.options import (
     FOLDER,
     PATH,
@@ -30,7 +31,19 @@ def _leaderboards_option() -> Decorator:
     )
 
 
-@click.group(invoke_without_command=True, short_help="Make leaderboards from tracked records.")
+_SECTIONS = {
+    "Boards as files": "leaderboards check skip_invalid pages data_dir",
+    "Print instead": "tasks sort pair paper changed form",
+    "Show instead": "serve port",
+}
+
+
+@click.group(
+    cls=SectionedGroup,
+    sections=_SECTIONS,
+    invoke_without_command=True,
+    short_help="Make leaderboards from tracked records.",
+)
 @_leaderboards_option()
 @click.option(
     "--check", is_flag=True, help="Write nothing; exit 1 with a diff if a board is out of date."

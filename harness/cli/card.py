@@ -38,7 +38,9 @@ def _datasets(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
     metavar="ORG/NAME",
     help="The model on the hub: the same there, in one commit; ORG/NAME@BRANCH for a branch.",
 )
-@click.option("--pull-request", is_flag=True, help="Of --push: open a pull request instead.")
+@click.option(
+    "--pull-request", is_flag=True, help="With --push: open a pull request instead of a commit."
+)
 @click.option(
     "--part",
     type=click.Choice(["section", "model-index", "eval-results"]),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.help_sections import SectionedCommand
 from harness.cli.options import (
     PATH,
     data_dir_option,
@@ -20,17 +21,30 @@ from harness.cli.options import (
 if TYPE_CHECKING:
     from harness.analysis.retention import Retained
 
+_SECTIONS = {
+    "What is compared": "tasks measures force",
+    "Also print": "flips data_dir retention verbose",
+    "Files": "json_file markdown_file csv_file latex_file",
+}
 
-@click.command(short_help="Compare records: differences and their uncertainty.")
+
+@click.command(
+    cls=SectionedCommand,
+    sections=_SECTIONS,
+    short_help="Compare records: differences and their uncertainty.",
+)
 @click.argument("records", nargs=-1, required=True, type=PATH, metavar="RECORD RECORD...")
 @tasks_option("A task of all records; can be repeated. Default: all shared tasks.", "NAME")
-@measures_option("Instead of the measures shown first and three of language bias; can be repeated.")
+@measures_option(
+    "Measure instead of those shown first and three of language bias; can be repeated."
+)
 @click.option(
     "--flips",
     type=click.IntRange(min=0),
     default=0,
     metavar="N",
-    help="List the N questions that changed most, by mAP or the first --measure.",
+    help="The N questions that changed most, by mAP or the first --measure; with their texts where "
+    "the data is available.",
 )
 @data_dir_option
 @click.option(
@@ -43,9 +57,9 @@ if TYPE_CHECKING:
 @click.option(
     "--retention",
     is_flag=True,
-    help="Of two records: also the share of each mean that the second one keeps, with intervals.",
+    help="With two records: the share of each mean that the second one keeps, with intervals.",
 )
-@verbose_option("Also the matrix of differences over ordered language pairs.")
+@verbose_option("The matrix of differences over ordered language pairs.")
 def compare(
     records: tuple[Path, ...],
     json_file: Path | None,

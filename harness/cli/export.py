@@ -20,7 +20,7 @@ from harness.cli.options import (
     type=click.Choice(["mteb"]),
     default="mteb",
     show_default=True,
-    help="mteb: result files that its ResultCache loads.",
+    help="Form of the files; mteb: result files that its ResultCache loads.",
 )
 @click.option(
     "--output",

@@ -62,16 +62,16 @@ _SECTIONS = {
     "--model", metavar="NAME", help="Instead of CANDIDATE: a model, scored as the baseline was."
 )
 @tasks_option("A task of the baseline; can be repeated. Default: all of them.")
-@sample_option("A fixed sample of N questions, all passages.")
-@click.option("--query-prompt", metavar="TEXT", help="Put before each query.")
-@click.option("--passage-prompt", metavar="TEXT", help="Put before each passage.")
+@sample_option("Only a fixed sample of N questions, with all passages.")
+@click.option("--query-prompt", metavar="TEXT", help="Text put before each query.")
+@click.option("--passage-prompt", metavar="TEXT", help="Text put before each passage.")
 @click.option("--batch-size", type=POSITIVE, metavar="N", help="Texts per batch.")
 @click.option(
     "--dtype",
     type=click.Choice(["float32", "bfloat16", "float16"]),
     help="Number format the model computes with.",
 )
-@click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps.")
+@click.option("--device", metavar="NAME", help="Device to compute on: cpu, cuda, cuda:1 or mps.")
 @click.option("--max-length", type=POSITIVE, metavar="N", help="Maximum tokens of a text.")
 @data_dir_option
 @offline_option

@@ -39,6 +39,15 @@ class SectionedCommand(click.Command):
         _write(formatter, _REST, list(records.values()))
 
 
+class SectionedGroup(SectionedCommand, click.Group):
+    """A group whose help lists its options in sections, and then its commands."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options section by section, and the commands."""
+        super().format_options(ctx, formatter)
+        self.format_commands(ctx, formatter)
+
+
 def _taken(records: dict[str, tuple[str, str]], names: Sequence[str]) -> list[tuple[str, str]]:
     return [records.pop(name) for name in names if name in records]
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from harness.cli.help_sections import SectionedCommand
 from harness.cli.options import (
     PATH,
     data_dir_option,
@@ -13,8 +14,13 @@ from harness.cli.options import (
     verbose_option,
 )
 
+_SECTIONS = {
+    "Print": "verbose",
+    "Write instead": "csv_file latex_file svg_file task measure",
+}
 
-@click.command(short_help="Print a record again.")
+
+@click.command(cls=SectionedCommand, sections=_SECTIONS, short_help="Print a record again.")
 @click.argument("record", type=PATH)
 @file_option("csv", "Write the scores of every setting as CSV; - for stdout.")
 @file_option("latex", "Write the table of means as LaTeX; - for stdout.")

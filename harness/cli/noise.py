@@ -23,8 +23,7 @@ from harness.cli.options import (
     "--model",
     metavar="NAME",
     default="default",
-    show_default=True,
-    help="As `harness run --model` takes it.",
+    help="A model, named as for `harness run`.  [the best built-in encoder]",
 )
 @click.option(
     "--task", metavar="NAME|FILE", default="demo", show_default=True, help="The task to score."

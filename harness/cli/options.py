@@ -74,7 +74,7 @@ def measures_option(what: str) -> Decorator:
     return click.option("--measure", "measures", multiple=True, metavar="NAME", help=what)
 
 
-def limit_option(what: str = "The first N questions, all passages.") -> Decorator:
+def limit_option(what: str = "Only the first N questions, with all passages.") -> Decorator:
     """``--limit``."""
     return click.option("--limit", type=POSITIVE, metavar="N", help=what)
 
@@ -122,7 +122,9 @@ data_dir_option = click.option(
     metavar="DIR",
     help="Local copy of the data, as DIR/xquad-r/en.json; or set HARNESS_DATA.",
 )
-device_option = click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps.")
+device_option = click.option(
+    "--device", metavar="NAME", help="Device to compute on: cpu, cuda, cuda:1 or mps."
+)
 offline_option = click.option("--offline", is_flag=True, help="Never use the network.")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from harness.cli.help_sections import SectionedCommand
 from harness.cli.options import (
     PATH,
     data_dir_option,
@@ -18,8 +19,19 @@ from harness.cli.options import (
     tasks_option,
 )
 
+_SECTIONS = {
+    "What is compared": "files tasks languages passages names",
+    "What counts as a hit": "ngram threshold",
+    "Output": "hits clean as_json quiet",
+    "Data of the tasks": "data_dir offline",
+}
 
-@click.command(short_help="Whether training data contains evaluation texts.")
+
+@click.command(
+    cls=SectionedCommand,
+    sections=_SECTIONS,
+    short_help="Whether training data contains evaluation texts.",
+)
 @click.option(
     "--data",
     "files",

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from harness.cli.help_sections import SectionedCommand
 from harness.cli.options import (
     PATH,
     data_dir_option,
@@ -39,35 +40,52 @@ def list_sources() -> None:
     print_sources(consoles.console())
 
 
-@pairs.command(short_help="Write a file of pairs.")
+_SECTIONS = {
+    "What is kept": "languages negatives limit",
+    "Of files in SQuAD's form": "language parallel",
+    "Of files of segments": "pairing part rename",
+    "Of XNLI": "labels",
+    "Of data sets by name": "revision data_dir offline",
+    "Output": "output quiet",
+}
+
+
+@pairs.command(cls=SectionedCommand, sections=_SECTIONS, short_help="Write a file of pairs.")
 @click.argument("source")
 @click.argument("files", nargs=-1, metavar="[FILE]...", type=PATH)
 @output_file_option("The file of pairs, .jsonl or .jsonl.gz.")
 @languages_option("Only these languages (bitext: the two of the files)")
 @click.option(
-    "--language", metavar="CODE", help="squad: language of all files, if their names do not say."
+    "--language", metavar="CODE", help="Language of all files, if their names do not say it."
 )
-@click.option("--parallel", is_flag=True, help="squad: files are translations of each other.")
+@click.option("--parallel", is_flag=True, help="The files are translations of each other.")
 @click.option(
     "--pairing",
     metavar="RULE",
     default="next",
     show_default=True,
-    help="segments: heading, next, or same (with its translations).",
+    help="heading: a heading with its paragraph; next: a sentence with the next; same: a segment "
+    "with its translations.",
 )
 @click.option(
     "--part",
     metavar="PART",
     default="all",
     show_default=True,
-    help="segments: train or test, for a task made from the same file.",
+    help="train or test, for a task made from the same file.",
 )
-@click.option("--label", "labels", metavar="LABEL", multiple=True, help="xnli: only these labels.")
+@click.option(
+    "--label",
+    "labels",
+    metavar="LABEL",
+    multiple=True,
+    help="Only rows with this label, as in entailment; can be repeated.",
+)
 @click.option(
     "--rename",
     metavar="OLD=NEW",
     multiple=True,
-    help="segments: rename a language code, as zh-CN=zh.",
+    help="Rename a language code, as in zh-CN=zh; can be repeated.",
 )
 @click.option(
     "--negatives",
@@ -77,7 +95,7 @@ def list_sources() -> None:
     show_default=True,
     help="Hard negatives to keep per pair, if the set has any.",
 )
-@limit_option("The first N rows.")
+@limit_option("Only the first N rows.")
 @click.option(
     "--revision", metavar="COMMIT", help="Revision of a hub data set, instead of the pinned one."
 )
@@ -155,7 +173,8 @@ def lexicon(files: tuple[Path, ...], output: Path) -> None:
     metavar="FILE",
     multiple=True,
     required=True,
-    help="Word and translation on each line, as MUSE's en-de.txt. Can be repeated.",
+    help="Lexicon with a word and its translation on each line, as MUSE's en-de.txt; can be "
+    "repeated.",
 )
 @click.option(
     "--from",

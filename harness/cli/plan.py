@@ -34,8 +34,12 @@ _SECTIONS = {
     sections=_SECTIONS,
     short_help="Estimate the cost of a large task from a short sample.",
 )
-@click.option("--model", default="default", metavar="NAME", help="As `harness run` takes it.")
-@click.option("--task", required=True, metavar="NAME|FILE", help="As `harness run` takes it.")
+@click.option(
+    "--model", default="default", metavar="NAME", help="A model, named as for `harness run`."
+)
+@click.option(
+    "--task", required=True, metavar="NAME|FILE", help="A task, named as for `harness run`."
+)
 @languages_option("Only these languages of the task")
 @text_option
 @click.option(

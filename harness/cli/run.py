@@ -79,7 +79,7 @@ _COMPRESSION = ("dimensions", "bits", "rescore")
     help="Some of mono,cross,multi,pairs; pairs only where named.",
 )
 @limit_option()
-@sample_option("A fixed sample of N questions, all passages.")
+@sample_option("Only a fixed sample of N questions, with all passages.")
 @text_option
 @measures_option("Measure instead of the task's own: map, recall@100, ...; can be repeated.")
 @model_options

@@ -7,6 +7,7 @@ from typing import Literal
 
 import click
 
+from harness.cli.help_sections import SectionedCommand
 from harness.cli.options import (
     PATH,
     data_dir_option,
@@ -17,8 +18,15 @@ from harness.cli.options import (
     verbose_option,
 )
 
+_SECTIONS = {
+    "What is scored": "task qrels languages sample corpus settings measures",
+    "Data and output": "data_dir offline verbose",
+}
 
-@click.command(short_help="Score TREC runs of any system.")
+
+@click.command(
+    cls=SectionedCommand, sections=_SECTIONS, short_help="Score TREC runs of any system."
+)
 @click.argument("runs", nargs=-1, required=True, type=PATH, metavar="RUN...")
 @click.option("--task", metavar="NAME|FILE", help="The searched task; scores are by its settings.")
 @click.option(

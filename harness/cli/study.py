@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from harness.cli.help_sections import SectionedCommand
 from harness.cli.options import (
     FOLDER,
     data_dir_option,
@@ -30,7 +31,7 @@ def study() -> None:
 @study.command("list", short_help="The built-in studies.")
 @json_option()
 def list_(as_json: bool) -> None:
-    """Name, question, trials and scales of each."""
+    """List the built-in studies: name, question, trials and scales."""
     from harness.cli.views.study import print_studies, studies_document
     from harness.console import consoles
     from harness.study.file import list_studies
@@ -58,7 +59,18 @@ def _seeds(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
     return tuple(int(x) for x in words)
 
 
-@study.command(short_help="Train and score every trial that is not finished yet.")
+_SECTIONS = {
+    "What is run": "scale seeds output keep_models dry_run quiet",
+    "Where it runs": "engine workers device",
+    "Data": "data_dir offline",
+}
+
+
+@study.command(
+    cls=SectionedCommand,
+    sections=_SECTIONS,
+    short_help="Train and score every trial that is not finished yet.",
+)
 @click.argument("name", metavar="NAME|FILE")
 @click.option(
     "--output",

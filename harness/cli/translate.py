@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from harness.cli.help_sections import SectionedCommand
 from harness.cli.options import (
     PATH,
     POSITIVE,
@@ -19,8 +20,16 @@ from harness.cli.options import (
     renamed,
 )
 
+_SECTIONS = {
+    "What is translated": "source to negatives limit",
+    "How": "engine codes whole beams max_length batch_size device",
+    "Output": "output offline quiet",
+}
 
-@click.command(short_help="Parallel pairs from monolingual ones.")
+
+@click.command(
+    cls=SectionedCommand, sections=_SECTIONS, short_help="Parallel pairs from monolingual ones."
+)
 @click.argument("data", type=PATH)
 @languages_option("Languages to translate into", "--to")
 @click.option(
@@ -56,7 +65,7 @@ from harness.cli.options import (
 )
 @click.option("--batch-size", metavar="N", type=POSITIVE, help="Texts per batch.")
 @device_option
-@limit_option("The first N rows.")
+@limit_option("Only the first N rows.")
 @offline_option
 @quiet_option()
 def translate(

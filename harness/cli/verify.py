@@ -17,13 +17,17 @@ from harness.errors import NotComparableError
     "--against",
     type=PATH,
     metavar="FOLDER",
-    help="mteb's result files; default: what harness import has put into the leaderboards.",
+    help="mteb's result files. Default: what `harness import` has put into the leaderboards.",
 )
 @click.option(
     "--as", "named", metavar="ORG/NAME", help="The model's name in the published results."
 )
-@tasks_option("One of the record's; can be repeated. Default: all that are published.", "NAME")
-@click.option("--measure", metavar="NAME", help="Default: the task's first that both have.")
+@tasks_option("A task of the record; can be repeated. Default: all that are published.", "NAME")
+@click.option(
+    "--measure",
+    metavar="NAME",
+    help="Measure to compare. Default: the task's first that both have.",
+)
 @click.option("--all", "everything", is_flag=True, help="All tracked records, as one table.")
 @click.option(
     "--leaderboards",

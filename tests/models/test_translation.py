@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 import signal
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import random_models
 from click.testing import CliRunner
 
 from harness.cli import main
@@ -227,39 +227,7 @@ for x in lines: print("Frage auf Deutsch", x.split()[-1])""",
 
 @pytest.fixture(scope="module")
 def marian(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Marian model of random weights and a vocabulary of its own."""
-    import sentencepiece
-    import torch
-    from transformers import MarianConfig, MarianMTModel
-
-    folder = tmp_path_factory.mktemp("marian")
-    words = "river salt bridge moon bread clock stone wind glass copper near far old new".split()
-    corpus = [f"the {a} of the {b} is {c}." for a in words for b in words[:5] for c in words[-4:]]
-    written = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(corpus), model_writer=written, vocab_size=80,
-        hard_vocab_limit=False, minloglevel=2,
-    )  # fmt: skip
-    for side in ("source", "target"):
-        (folder / f"{side}.spm").write_bytes(written.getvalue())
-    pieces = sentencepiece.SentencePieceProcessor(model_proto=written.getvalue())
-    names = [pieces.id_to_piece(x) for x in range(pieces.get_piece_size())]
-    vocabulary = ["</s>", "<unk>", *(x for x in names if x[0] != "<"), "<pad>"]
-    numbers = {x: n for n, x in enumerate(vocabulary)}
-    (folder / "vocab.json").write_text(json.dumps(numbers))
-    (folder / "tokenizer_config.json").write_text(
-        json.dumps({"tokenizer_class": "MarianTokenizer"})
-    )
-    torch.manual_seed(0)
-    last = len(vocabulary) - 1
-    config = MarianConfig(
-        vocab_size=len(vocabulary), d_model=16, encoder_layers=1, decoder_layers=1,
-        encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=16,
-        decoder_ffn_dim=16, max_position_embeddings=64, pad_token_id=last, eos_token_id=0,
-        decoder_start_token_id=last, forced_eos_token_id=None,
-    )  # fmt: skip
-    MarianMTModel(config).save_pretrained(folder)
-    return folder
+    return random_models.marian(tmp_path_factory.mktemp("marian"))
 
 
 TEXTS = ["the river of the stone is near.", "the moon is old. the bread is new."]

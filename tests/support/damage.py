@@ -2,7 +2,8 @@
 
 A damaged file is one sentence and exit code 2, or, where a file is a cache, no trouble at all; what
 else comes out is a bug. ``python tests/support/damage.py [INPUTS] [FIRST]`` runs a long series by
-hand; ``tests/test_damaged_files.py`` runs a short one.
+hand, over all kinds; ``tests/test_damaged_files.py`` runs a short one, without :data:`SLOW`, whose
+files take seconds to make.
 """
 
 from __future__ import annotations
@@ -23,24 +24,34 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import random_models
 import tiny
 import tiny_miracl
 import tiny_study
 import tiny_tables
 import tiny_training
 from click.testing import CliRunner
+from endpoint import Endpoint, serving
 
 import harness
 from harness.boards.tracked.document import add
 from harness.cli import main
+from harness.data.lexicon import read_lexicons
 from harness.data.loading import load
 from harness.data.task import read_task
-from harness.errors import DamagedShardWarning, HarnessError
+from harness.errors import DamagedShardWarning, HarnessError, errors_of
+from harness.evaluation.postprocessing.parallel_texts import read_parallel
 from harness.gate import baselines
+from harness.models import ModelOptions, write_embeddings
 from harness.models import load as load_model
-from harness.models import write_embeddings
+from harness.models.http_encoder import HttpEncoder
+from harness.models.translation.engine import EngineOptions
+from harness.models.translation.open_engine import open_engine
 from harness.study.file import read_study
 from harness.training.settings import read_recipe
+from harness.training.translated_pairs import translate_file
 
 LONGEST = 2100
 """Characters of a sentence: a path, where, what, what is known, a line of what is there."""
@@ -54,6 +65,8 @@ class Kind:
     files: Sequence[str]
     read: Sequence[str | Path] | Callable[[], object]
     """Arguments of ``harness``, or a function that raises a :class:`HarnessError`."""
+    writes: str = ""
+    """A folder of the inputs that reading may change, to be put back."""
 
 
 TASK = """\
@@ -103,9 +116,46 @@ def _model() -> object:
     return load_model("./base").parameters
 
 
+def _trained() -> object:
+    model = load_model("./trained")
+    with errors_of("encode"):  # as every encoding has it
+        return model.encode(["a"], role="query", language="en"), model.facts
+
+
+def _answered() -> object:
+    reply = Path("answer.json").read_bytes()
+    endpoint = Endpoint()
+    endpoint.faults = [lambda _: (200, {}, reply)] * 50
+    with serving(endpoint) as url:
+        options = ModelOptions(base_url=url, concurrency=1)
+        encoder = HttpEncoder("m", options, sleep=lambda _: None)
+        return encoder.encode(["a", "b"], role="query", language="en")
+
+
+def _translated() -> object:
+    program = f"command:{sys.executable} upper.py"
+    return translate_file(Path("pairs.jsonl"), Path("made.jsonl"), ["el"], program, source="en")
+
+
+def _engine(name: str) -> object:
+    engine = open_engine(f"{name}:{name}", EngineOptions(max_length=12, device="cpu"))
+    return engine.facts("en", "de"), engine.translate(["the river is near."], "en", "de")
+
+
 def _pairs(source: str, *files: str) -> list[str]:
     return ["pairs", "make", source, *files, "-o", "made.jsonl", "-q"]
 
+
+def _hub_set(name: str) -> list[str]:
+    return ["pairs", "make", name, "--data-dir", "mirror", "--offline", "-o", "made.jsonl", "-q"]
+
+
+TRAINING = ("--base", "./base", "--data", "pairs.jsonl", "--languages", "en,de", "--steps", "2",
+            "--batch-size", "2", "--evaluate-every", "1", "--holdout", "0", "-q")  # fmt: skip
+
+BOARD, CARD = ("board", "--leaderboards", "lb"), ("card", "lb/records/one.json")
+REPORT = ("study", "report", "--no-png")
+STUDY = ("study", "run", "study/tiny.toml", "--dry-run")
 
 KINDS = (
     Kind("task", ["tiny.toml"], ["tasks", "tiny.toml"]),
@@ -132,9 +182,9 @@ KINDS = (
         ["held/first/*.json", "held/first/*.parquet"],
         ["gate", "out/two", "--baseline", "first", "--baselines", "held", "--policy", "gate.toml"],
     ),
-    Kind("tracked", ["lb/records/*", "lb/questions/*"], ["board", "--leaderboards", "lb"]),
-    Kind("card", ["lb/records/*"], ["card", "lb/records/one.json"]),
-    Kind("published", ["lb/published/*"], ["board", "--leaderboards", "lb"]),
+    Kind("tracked", ["lb/records/*", "lb/questions/*"], BOARD, "lb"),
+    Kind("card", ["lb/records/*"], CARD),
+    Kind("published", ["lb/published/*"], BOARD, "lb"),
     Kind("mteb results", ["results/**/*.json"], ["import", "results", "--leaderboards", "new"]),
     Kind("run", ["my.run"], ["score", "my.run", "--qrels", "my.qrels"]),
     Kind("qrels", ["my.qrels"], ["score", "my.run", "--qrels", "my.qrels"]),
@@ -160,10 +210,54 @@ KINDS = (
     Kind("model folder", ["base/*.json", "base/*.safetensors"], _model),
     Kind("study", ["study/tiny.toml"], lambda: read_study("study/tiny.toml")),
     Kind("recipe", ["recipe.toml"], lambda: read_recipe(Path("recipe.toml"))),
-)
+    Kind("records of a folder", ["out/*/*"], ["records", "out"]),
+    Kind("record as CSV", ["out/one/*"], ["show", "out/one", "--csv", "made.csv"]),
+    Kind("record as SVG", ["out/one/record.json"], ["show", "out/one", "--svg", "made.svg"]),
+    Kind("baselines listed", ["held/*/*"], ["baseline", "list", "--baselines", "held"]),
+    Kind("boards", ["lb/*"], [*BOARD, "--check"]),
+    Kind("boards made again", ["lb/*"], [*BOARD, "--inject", "page.md"], "lb"),
+    Kind("page", ["page.md"], [*BOARD, "--inject", "page.md"], "lb"),
+    Kind("model card", ["hub/README.md"], [*CARD, "--output", "hub"], "hub"),
+    Kind("runs and qrels", ["trec/tiny/*"], ["score", "trec/tiny"]),
+    Kind("parallel texts", ["par.jsonl"], lambda: read_parallel(Path("par.jsonl"), ["en", "de"])),
+    Kind("set in Parquet", ["mirror/wikiqa/**/*"], _hub_set("wikiqa")),
+    Kind("set in packed lines", ["mirror/mr-tydi/**/*"], _hub_set("mr-tydi")),
+    Kind("set in lines", ["mirror/mfaq/**/*"], _hub_set("mfaq")),
+    Kind("set of triples", ["mirror/mmarco/**/*"], [*_hub_set("mmarco"), "--languages", "de"]),
+    Kind("lexicon of queries", ["en-de.txt"], lambda: read_lexicons([Path("en-de.txt")])),
+    Kind("aligned lines", ["par.jsonl"], ["pairs", "lexicon", "par.jsonl", "-o", "en-de.tsv"]),
+    Kind("pairs and tasks", ["pairs.jsonl"], ["overlap", "--data", "pairs.jsonl", "-q",
+                                              "--task", "tiny.toml"]),
+    Kind("pairs to train on", ["pairs.jsonl"], ["train", *TRAINING, "--output", "new",
+                                                "--dry-run"]),
+    Kind("where pairs are from", ["pairs.jsonl.about.json"], ["pairs", "stats", "pairs.jsonl"]),
+    Kind("answer of an endpoint", ["answer.json"], _answered),
+    Kind("translations", ["store/translations/*"], _translated),
+    Kind("adapter", ["adapter/*"], lambda: load_model("./adapter").fingerprint),
+)  # fmt: skip
+
+SLOW = (
+    Kind("trained folder", ["trained/**/*"], _trained),
+    Kind("finished training", ["trained/training.json"],
+         ["train", *TRAINING, "--output", "trained"], "trained"),
+    Kind("stopped training", ["begun/.training/identity.json"],
+         ["train", *TRAINING, "--output", "begun", "--dry-run"], "begun"),
+    Kind("finished study", ["done/study.json", "done/*/*/*.json", "done/data/*.json"],
+         [*REPORT, "done"], "done"),
+    Kind("records of a study", ["done/*/*/records/*/*"], [*REPORT, "done"], "done"),
+    Kind("study to go on with", ["done/study.json", "done/*/*/*.json", "done/data/*"],
+         [*STUDY, "--output", "done", "--seeds", "0"], "done"),
+    Kind("transformers to translate", ["transformers/*.json", "transformers/*.spm"],
+         lambda: _engine("transformers")),
+    Kind("ctranslate2 to translate", ["ctranslate2/*.json", "ctranslate2/*.spm"],
+         lambda: _engine("ctranslate2")),
+    Kind("pairs of a study", ["study/rows.jsonl"],
+         [*STUDY, "--output", "new"]),
+)  # fmt: skip
+"""Kinds whose files take seconds to make: of series by hand alone."""
 
 
-def prepare(folder: Path) -> None:
+def prepare(folder: Path, kinds: Sequence[Kind] = KINDS) -> None:
     """Write an undamaged file of every kind; the working folder and the store are in ``folder``."""
     rng = np.random.default_rng(0)
     tiny.write_task(folder, questions=4, distractors=4, languages=("en", "de"))
@@ -259,10 +353,12 @@ def prepare(folder: Path) -> None:
     (folder / "base" / "config_sentence_transformers.json").write_text('{"prompts": {}}')
     tiny_study.write_study(folder / "study", rows=6)
     (folder / "recipe.toml").write_text('recipe = "hybrid"\nsteps = 5\nseed = 1\n')
-    for arguments in (["import", "results", "--leaderboards", "lb"],):
-        CliRunner().invoke(main, arguments, catch_exceptions=False)
+    _prepare_outputs(folder, record)
+    _prepare_sets(folder / "mirror")
+    if any(kind in SLOW for kind in kinds):
+        _prepare_slow(folder)
     problems = []
-    for kind in KINDS:  # undamaged, all are read: else nothing would be tried
+    for kind in kinds:  # undamaged, all are read: else nothing would be tried
         if callable(kind.read):
             try:
                 kind.read()
@@ -270,9 +366,84 @@ def prepare(folder: Path) -> None:
                 problems.append(f"{kind.name}: {error}")
             continue
         done = CliRunner().invoke(main, [str(x) for x in kind.read], catch_exceptions=False)
+        shutil.rmtree("new", ignore_errors=True)
         if done.exit_code not in (0, 1, 3):
             problems.append(f"{kind.name}: {done.output}")
     assert not problems, "\n".join(problems)
+
+
+def _prepare_outputs(folder: Path, record: harness.Record) -> None:
+    """What commands write and read again, and texts of all sorts."""
+    (folder / "page.md").write_text("# Mine\n\n<!-- board:start -->\n<!-- board:end -->\n")
+    (folder / "hub").mkdir()
+    (folder / "hub" / "README.md").write_text("---\nlanguage: [en, de]\nlicense: mit\n---\n# M\n")
+    (folder / "upper.py").write_text(
+        "import sys\nfor x in sys.stdin: print('\u03c4\u03b9', x.upper(), end='')\n"
+    )
+    (folder / "answer.json").write_bytes(Endpoint().vectors(["a", "b"]))
+    texts = [{"en": f"a river runs {n}", "de": f"ein Fluss rinnt {n}"} for n in range(100)]
+    _lines(folder / "par.jsonl", texts)
+    (folder / "pairs.jsonl.about.json").write_text(json.dumps({"format": 1, "source": "xnli"}))
+    (folder / "adapter").mkdir()
+    configuration = {"base_model_name_or_path": "./base", "peft_type": "LORA"}
+    (folder / "adapter" / "adapter_config.json").write_text(json.dumps(configuration))
+    for arguments in (
+        ["import", "results", "--leaderboards", "lb"],
+        ["run", "--model", "bm25", "--task", "tiny.toml", "--settings", "mono", "--trec", "trec",
+         "--output", "out", "--resamples", "0", "-q"],
+        ["board", "--leaderboards", "lb"],
+    ):  # fmt: skip
+        done = CliRunner().invoke(main, arguments, catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+
+
+def _prepare_sets(folder: Path) -> None:
+    """Local copies of data sets of the hub, in the schema of each."""
+    answer = {"question_id": "Q1", "question": "what", "document_title": "T", "answer": "that"}
+    passage = [{"docid": "2#1", "title": "Field", "text": "In the 1920s."}]
+    topic = {"query_id": "1", "query": "When?", "positive_passages": passage}
+    page = {"qa_pairs": [{"question": "How?", "answer": "So.", "language": "en"}]}
+    for name, rows in (
+        (
+            "wikiqa/data/train-00000-of-00001.parquet",
+            [answer | {"label": 1}, answer | {"label": 0}],
+        ),
+        ("mr-tydi/mrtydi-v1.1-english/train.jsonl.gz", [topic | {"negative_passages": passage}]),
+        ("mfaq/data/en/train.jsonl", [page | {"domain": "example.org"}] * 2),
+        ("mmarco/data/triples.train.ids.small.tsv", [(1, 1, 2), (2, 2, 1)]),
+        ("mmarco/data/google/queries/train/german_queries.train.tsv", [(1, "Was?"), (2, "Wer?")]),
+        ("mmarco/data/google/collections/german_collection.tsv", [(1, "Das."), (2, "Der.")]),
+    ):
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if file.suffix == ".parquet":
+            pq.write_table(pa.Table.from_pylist(rows), file)
+        elif file.suffix == ".tsv":
+            file.write_text("".join("\t".join(map(str, row)) + "\n" for row in rows))
+        else:
+            raw = "".join(json.dumps(row) + "\n" for row in rows).encode()
+            file.write_bytes(gzip.compress(raw) if file.suffix == ".gz" else raw)
+
+
+def _prepare_slow(folder: Path) -> None:
+    """A training, a study, and a model that translates."""
+    from ctranslate2 import converters
+
+    for arguments in (
+        ["train", *TRAINING, "--output", "trained"],
+        ["study", "run", "study/tiny.toml", "--output", "done", "--seeds", "0", "-q"],
+    ):
+        done = CliRunner().invoke(main, arguments, catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+    identity = folder / "begun" / ".training" / "identity.json"
+    identity.parent.mkdir(parents=True)
+    manifest = json.loads((folder / "trained" / "training.json").read_text())
+    identity.write_text(json.dumps({"settings": manifest["settings"], "processes": 1}))
+    (identity.parent / "checkpoint-1").mkdir()
+    random_models.marian(folder / "transformers")
+    converters.TransformersConverter(
+        str(folder / "transformers"), copy_files=["source.spm", "target.spm"]
+    ).convert(str(folder / "ctranslate2"))
 
 
 def _lines(path: Path, rows: Sequence[object]) -> None:
@@ -433,11 +604,15 @@ class Found:
     trouble: str
 
 
+CHANGED = ("mteb", "new")
+"""Folders that reading makes."""
+
+
 class Inputs:
     """Damages one file at a time in ``folder``, which :func:`prepare` has filled."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, kinds: Sequence[Kind] = KINDS) -> None:
+        self.folder, self.kinds = folder, kinds
         self.whole = folder.parent / f"{folder.name}.whole"
         shutil.copytree(folder, self.whole)
         self.counts: Counter[str] = Counter()
@@ -445,7 +620,7 @@ class Inputs:
     def run(self, seed: int) -> Found | None:
         """The trouble with input ``seed``, if any; the folder is put back as it was."""
         rng = random.Random(seed)
-        kind = KINDS[seed % len(KINDS)]
+        kind = self.kinds[seed % len(self.kinds)]
         files = sorted(x for p in kind.files for x in self.folder.glob(p) if x.is_file())
         file = rng.choice(files)
         content = damaged(file.read_bytes(), rng)
@@ -455,19 +630,19 @@ class Inputs:
             found = trouble(kind)
         finally:
             place = file.relative_to(self.folder)
-            for part in {"store", "made.jsonl", "made.jsonl.about.json", "mteb", "new"}:
-                path = self.folder / part
+            for path in [*self.folder.glob("made.*"), *map(self.folder.joinpath, CHANGED)]:
                 if path.is_dir():
                     shutil.rmtree(path)
                 elif path.exists():
                     path.unlink()
-            if (self.whole / "store").is_dir():
-                shutil.copytree(self.whole / "store", self.folder / "store")
+            for part in filter(None, ("store", kind.writes)):
+                shutil.rmtree(self.folder / part, ignore_errors=True)
+                shutil.copytree(self.whole / part, self.folder / part)
             shutil.copyfile(self.whole / place, self.folder / place)
         return None if found is None else Found(seed, kind.name, str(place), content, found)
 
 
-def series(folder: Path, seeds: Sequence[int]) -> Iterator[Found]:
+def series(folder: Path, seeds: Sequence[int], kinds: Sequence[Kind] = KINDS) -> Iterator[Found]:
     """Run ``seeds`` in ``folder``, an empty one; gives those that fail, as they do."""
     os.environ["HARNESS_CACHE"] = str(folder / "inputs" / "store")
     os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
@@ -475,8 +650,8 @@ def series(folder: Path, seeds: Sequence[int]) -> Iterator[Found]:
     inputs.mkdir()
     with chdir(inputs), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        prepare(inputs)
-        runs = Inputs(inputs)
+        prepare(inputs, kinds)
+        runs = Inputs(inputs, kinds)
         for seed in seeds:
             if (found := runs.run(seed)) is not None:
                 yield found
@@ -486,11 +661,11 @@ if __name__ == "__main__":
     count, first = (int(x) for x in (*sys.argv[1:], "5000", "0")[:2])
     if len(sys.argv) == 2:
         first = 0
-    failures = 0
+    failures, every = 0, (*KINDS, *SLOW)
     with tempfile.TemporaryDirectory() as place:
-        for one in series(Path(place), range(first, first + count)):
+        for one in series(Path(place), range(first, first + count), every):
             failures += 1
             where = f"{one.seed} {one.kind} {one.file} {one.content[:120]!r}"
             print(f"=== {where}\n{one.trouble}", flush=True)
-    print(f"{count} damaged inputs of {len(KINDS)} kinds, {failures} not read as they should be")
+    print(f"{count} damaged inputs of {len(every)} kinds, {failures} not read as they should be")
     sys.exit(failures > 0)

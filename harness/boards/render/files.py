@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.base.files import write_atomically
+from harness.base.reading import read_text
 from harness.boards.board import Board
 from harness.boards.payload import to_payload
 from harness.boards.render import latex, long_form, markdown, verified
@@ -189,10 +190,7 @@ def injected(path: Path, board: Board) -> bytes:
     """
     from harness.boards.render.grids import main_grid
 
-    try:
-        text = path.read_text("utf-8")
-    except OSError as problem:
-        raise UsageError(f"{path} cannot be read ({problem.strerror}); name a page") from problem
+    text = read_text(path, UsageError)
     names = {task.slug: task for task in board.tasks}
 
     def filled(found: re.Match[str]) -> str:

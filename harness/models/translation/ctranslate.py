@@ -48,11 +48,14 @@ class CTranslate2:
         path = self._folder / "metadata.json"
         if not path.is_file():
             return None
-        try:
-            said = read_object(path, ModelError)
-            return str(said["from_code"]), str(said["to_code"])
-        except KeyError as error:
-            raise ModelError(f"{path}: not an Argos package's metadata: no {error}") from error
+        said = read_object(path, ModelError)
+        codes = tuple(said.get(x) for x in ("from_code", "to_code"))
+        if not all(isinstance(x, str) for x in codes):
+            raise ModelError(
+                f"{path}: not an Argos package's metadata: from_code and to_code must be language "
+                "codes"
+            )
+        return str(codes[0]), str(codes[1])
 
     def facts(self, source: str, target: str) -> Mapping[str, Any]:
         """Name, digest of the whole folder, and what else changes a translation."""
@@ -104,7 +107,9 @@ class CTranslate2:
         known = self._model_folder / "shared_vocabulary.json" if self._model_folder else None
         if known is None or not known.is_file() or self._pair() is not None:
             return [], []
-        vocabulary = set(read_json(known, ModelError))
+        vocabulary = read_json(known, ModelError)
+        if not isinstance(vocabulary, list):
+            raise ModelError(f"{known}: must be a list of tokens")
         if all(x in vocabulary for x in names):
             return [str(names[0])], [str(names[1])]
         return [], []

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.base.languages import primary_subtag
-from harness.errors import ModelError, UsageError
+from harness.errors import ModelError, UsageError, errors_of, one_line
 from harness.models import hub_snapshot
 from harness.models.fingerprint import digest_folder, fingerprint, library_versions
 from harness.models.translation.engine import (
@@ -39,10 +39,10 @@ class _Loaded:
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
             self.model = AutoModelForSeq2SeqLM.from_pretrained(folder, local_files_only=True)
-        except (OSError, ValueError, ImportError, KeyError) as error:
+        except Exception as error:  # of transformers, tokenizers, sentencepiece, safetensors
             raise ModelError(
                 f"{folder}: not a translation model that transformers can load "
-                f"({' '.join(str(error).split())[:200]})"
+                f"({one_line(str(error) or type(error).__name__)})"
             ) from error
         finally:
             if shown:
@@ -116,7 +116,7 @@ class Seq2Seq:
             read = tokenizer(
                 marked, return_tensors="pt", padding=True, truncation=True, max_length=limit
             ).to(opened.device)
-            with torch.inference_mode():
+            with errors_of(f"{name}: generate"), torch.inference_mode():
                 written = model.generate(
                     **read,
                     **settings,

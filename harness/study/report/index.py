@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from harness.base.files import write_atomically
+from harness.base.reading import read_text
 from harness.errors import StudyError
 from harness.study.report.page import GENERATED
 
@@ -30,7 +31,7 @@ def write_index(folder: str | Path) -> Path:
     folder = Path(folder)
     entries = []
     for path in sorted(folder.glob("*/index.md")):
-        text = path.read_text("utf-8")
+        text = read_text(path, StudyError)
         title, question, first = (x.search(text) for x in (_TITLE, _QUESTION, _FIRST))
         if GENERATED not in text or title is None or question is None:
             continue
