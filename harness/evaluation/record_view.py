@@ -16,6 +16,7 @@ from harness.console.tables import Grid, Item
 from harness.console.terminal import Row, print_grid, print_measures
 from harness.evaluation.partial import partial
 from harness.evaluation.record_fields import Contents, ModelFacts, Setting, Task
+from harness.evaluation.record_tables import INCLINATION, MEAN, inclination
 
 _FEW = 200
 """With fewer questions a line says how wide the intervals are."""
@@ -291,27 +292,13 @@ def _print_details(console: Console, task: Task) -> None:
 
 def _print_pair_pools(console: Console, task: Task) -> None:
     """How often the other language of a pool of two wins: which language draws a model in."""
-    first = {
-        (s.query_language, s.passage_language): 100 * (1 - x)
-        for s in task.settings
-        if s.kind == "pairs"
-        and s.passage_language is not None
-        and (x := s.scores.get("own_language_first")) is not None
-    }
-    if not first:
+    found = inclination(task)
+    if found is None:
         return
     console.print()
-    console.print(
-        "pairs: share of queries whose best relevant passage is in the other language, %",
-        style="bold",
-    )
-    queries = [x for x in task.languages if any(at[0] == x for at in first)]
-    others = [x for x in task.languages if any(at[1] == x for at in first)]
-    mean = "mean"
-    for y in others:
-        of = [first[x, y] for x in queries if (x, y) in first]
-        first[mean, y] = sum(of) / len(of)
-    print_matrix(console, [*queries, mean], others, first, lambda x: f"{x:.1f}")
+    console.print(INCLINATION, style="bold")
+    rows = [*found.queries, MEAN]
+    print_matrix(console, rows, found.others, found.percent, lambda x: f"{x:.1f}")
 
 
 def _print_bias(console: Console, task: Task) -> None:

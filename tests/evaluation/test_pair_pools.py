@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,17 @@ def test_the_table_says_which_language_draws_a_model_in(
     own = {x: found[f"pairs/{x}-en"].scores["own_language_first"] or 0 for x in ("de", "zh")}
     assert [rows[1][1], rows[2][1]] == [f"{100 * (1 - own[x]):.1f}" for x in ("de", "zh")]
     assert rows[3][1] == f"{100 * (1 - sum(own.values()) / 2):.1f}"
+    # As files: the matrix in LaTeX, and every cell of it in CSV.
+    (record,) = tmp_path.glob("*/record.json")
+    files = [str(tmp_path / x) for x in ("table.tex", "scores.csv")]
+    CliRunner().invoke(main, ["show", str(record), "--latex", files[0], "--csv", files[1]])
+    latex = (tmp_path / "table.tex").read_text()
+    line = next(x for x in latex.splitlines() if x.strip().startswith("de &"))
+    assert f"{100 * (1 - own['de']):.1f}" in line
+    assert any("mean" in x and rows[3][1] in x for x in latex.splitlines())
+    lines = (tmp_path / "scores.csv").read_text().splitlines()
+    settings = {x["setting"]: x for x in csv.DictReader(lines)}
+    assert float(settings["pairs/de-en"]["own_language_first"]) == own["de"]
 
 
 def test_what_cannot_have_them_says_so(task: str, tmp_path: Path) -> None:
