@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from harness.console import latex, numbers
 from harness.console.heat_maps import heat_map
 from harness.console.tables import Grid, Item, Line
 from harness.errors import UsageError, did_you_mean
+from harness.evaluation.inclination import INCLINATION, MEAN, inclination
 from harness.evaluation.partial import partial
 from harness.evaluation.record import Record
 from harness.evaluation.record_fields import Contents, Task
@@ -34,40 +33,6 @@ def to_latex(contents: Contents) -> str:
             grid = Grid("", ("", *found.others), rows, align="l" + "r" * len(found.others))
             tables.append(latex.table(grid, caption, f"inclination-{task.task}"))
     return "\n".join(tables)
-
-
-INCLINATION = "pairs: share of queries whose best relevant passage is in the other language, %"
-"""The title of :class:`Inclination`."""
-MEAN = "mean"
-
-
-class Inclination(NamedTuple):
-    """How strongly each language draws the queries of others, in pools of two languages."""
-
-    queries: list[str]
-    others: list[str]
-    percent: dict[tuple[str, str], float]
-    """(query language or :data:`MEAN`, other language of the pool) -> share of queries whose best
-    relevant passage is in the other language, in per cent: neutral 50 with one in each."""
-
-
-def inclination(task: Task) -> Inclination | None:
-    """What the settings ``pairs`` of a task show; ``None`` without any."""
-    percent = {
-        (s.query_language, s.passage_language): 100 * (1 - x)
-        for s in task.settings
-        if s.kind == "pairs"
-        and s.passage_language is not None
-        and (x := s.scores.get("own_language_first")) is not None
-    }
-    if not percent:
-        return None
-    queries = [x for x in task.languages if any(at[0] == x for at in percent)]
-    others = [x for x in task.languages if any(at[1] == x for at in percent)]
-    for y in others:
-        of = [percent[x, y] for x in queries if (x, y) in percent]
-        percent[MEAN, y] = sum(of) / len(of)
-    return Inclination(queries, others, percent)
 
 
 def _latex(contents: Contents, task: Task) -> str:

@@ -14,9 +14,9 @@ from harness.console import numbers
 from harness.console.matrices import print_matrix
 from harness.console.tables import Grid, Item
 from harness.console.terminal import Row, print_grid, print_measures
+from harness.evaluation.inclination import INCLINATION, MEAN, inclination
 from harness.evaluation.partial import partial
 from harness.evaluation.record_fields import Contents, ModelFacts, Setting, Task
-from harness.evaluation.record_tables import INCLINATION, MEAN, inclination
 
 _FEW = 200
 """With fewer questions a line says how wide the intervals are."""
