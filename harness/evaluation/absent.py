@@ -93,7 +93,7 @@ def _joined(result: SearchResult, pool: Pool, missing: _Missing) -> SearchResult
     order = np.argsort(np.concatenate([owner, more]), kind="stable")
     counts = np.bincount(np.concatenate([owner, more]), minlength=queries)
     language = np.array([pool.languages.index(p.partition(":")[0]) for _, _, p in missing])
-    above = np.zeros((len(missing), len(pool.languages)), result.ranked_above.dtype)
+    above = np.zeros((len(missing), result.ranked_above.shape[1]), result.ranked_above.dtype)
     above[:, 0] = NEVER - 1
 
     def joined(values: NDArray[Any], others: Any) -> NDArray[Any]:

@@ -225,7 +225,7 @@ def per_query(
         x: [np.zeros(0, np.int32)] for x in ("setting", "question", "relevant", "query_chars")
     }
     values: dict[str, list[NDArray[np.float64]]] = {m.name: [] for m in measures}
-    judged: list[tuple[str, RelevantRanks]] = []
+    refusals: dict[str, list[str | None]] = {}
     languages = list(pool.languages) + [x for x in found if x not in pool.languages]
     index = {s: i for i, s in enumerate(settings)}
     deepest = max([m.cutoff or 1 for m in measures if "top_k_languages" in m.needs], default=0)
@@ -248,13 +248,14 @@ def per_query(
             columns["relevant"].append(np.diff(part.relevant.indptr).astype(np.int32))
             columns["query_chars"].append(query_chars[language][part.row_query])
             rows = len(part.row_query)
-            judged.append((kind, part.relevant))
             for m in measures:
+                if m.family.refusal is not None and kind in m.kinds:
+                    refusals.setdefault(m.name, []).append(m.refusal(part.relevant))
                 shown = kind in m.kinds or (kind == "cross" and "mono" in m.kinds)
                 values[m.name].append(
                     m.per_query(part.relevant) if shown else np.full(rows, np.nan)
                 )
-    _refuse_uninformative(measures, judged)
+    _refuse_uninformative(refusals)
     whole = {name: np.concatenate(parts) for name, parts in columns.items()}
     order = np.argsort(whole["setting"].astype(_narrow(len(settings))), kind="stable")
     return PerQuery(
@@ -265,16 +266,14 @@ def per_query(
     )
 
 
-def _refuse_uninformative(
-    measures: Sequence[Measure], judged: Sequence[tuple[str, RelevantRanks]]
-) -> None:
-    """Raise :class:`UsageError` for a measure that is not informative for any query."""
-    for m in measures:
-        if m.family.refusal is None:
-            continue
-        reasons = [m.family.refusal(relevant) for kind, relevant in judged if kind in m.kinds]
-        if reasons and all(reasons):
-            raise UsageError(f"measure {m.name!r} is refused here: {reasons[0]}")
+def _refuse_uninformative(refusals: Mapping[str, Sequence[str | None]]) -> None:
+    """Raise :class:`UsageError` for a measure that is not informative for any query.
+
+    ``refusals`` is measure -> the reason against it in each part of the queries, if there is one.
+    """
+    for name, reasons in refusals.items():
+        if all(reasons):
+            raise UsageError(f"measure {name!r} is refused here: {reasons[0]}")
 
 
 def rank_distance_by_golds(table: PerQuery) -> dict[int, float]:

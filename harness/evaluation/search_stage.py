@@ -130,6 +130,11 @@ def _budget(options: RunOptions) -> int:
     return options.memory or memory_size() // 4
 
 
+def needs_counts(prepared: Prepared, options: RunOptions) -> bool:
+    """Whether anything after the search looks at counts by language of what is ranked above."""
+    return bool(options.rerank) or any(s.kind == "pairs" for s in prepared.settings)
+
+
 def cut(found: SearchResult, depth: int, block_top_k: int) -> SearchResult:
     """``found`` with the top k truncated to these depths, to save memory."""
     blocks = {
@@ -192,12 +197,14 @@ def search_dense(
         worth_compiling(g, pool) for g in prepared.relevant.values()
     )
 
+    by_language = needs_counts(prepared, options)
+
     def finished(found: SearchResult) -> SearchResult:
-        if not balance:
-            return keep(prepared, without_own(found))
-        own = scores[found.language]
-        found = _balanced(found, pool, own.decider(compiled), own.margin, top, tops)
-        return keep(prepared, without_own(found))
+        if balance:
+            own = scores[found.language]
+            found = _balanced(found, pool, own.decider(compiled), own.margin, top, tops)
+        kept = keep(prepared, without_own(found))
+        return kept if by_language else kept.summed()
 
     queries = sum(len(g.questions) for g in prepared.relevant.values())
     if compiled:

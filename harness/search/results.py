@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,8 @@ class SearchResult:
     relevant_language: NDArray[np.int16]
     """(G,) index into the pool's languages."""
     ranked_above: NDArray[np.int32]
-    """(G, L) number of passages of each language ranked above the relevant passage in the pool."""
+    """(G, L) number of passages of each language ranked above the relevant passage in the pool; of
+    all languages together, (G, 1), once they are :meth:`summed`."""
     block_rank: NDArray[np.int32]
     """(G,) rank within the relevant passage's own language: the mono and cross settings."""
     top_k: NDArray[np.int32]
@@ -36,3 +37,10 @@ class SearchResult:
         """(G,) rank in the full pool."""
         ranks: NDArray[np.int64] = 1 + self.ranked_above.sum(1, dtype=np.int64)
         return ranks
+
+    def summed(self) -> SearchResult:
+        """Itself without the counts by language, which are most of the memory with many languages.
+
+        Rankings of two languages, balanced rankings and rerankers need them.
+        """
+        return replace(self, ranked_above=(self.pool_rank - 1).astype(np.int32)[:, None])

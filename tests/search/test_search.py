@@ -74,6 +74,9 @@ def test_ranks_and_top_k_equal_those_of_sorting(loops: str, case: tuple, k: int)
             expected = [sum(i.split(":")[0] == x for i in above) for x in pool.languages]
             assert found.ranked_above[at].tolist() == expected
             at += 1
+    summed = found.summed()
+    assert summed.ranked_above.shape == (len(found.pool_rank), 1)
+    assert summed.pool_rank.tolist() == found.pool_rank.tolist()
 
 
 @pytest.mark.parametrize("k", [1, 10, 32, 33, 200])
