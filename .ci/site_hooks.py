@@ -66,6 +66,8 @@ def on_files(files: Files, config: Any) -> Files:
 def on_page_markdown(markdown: str, page: Page, config: Any, files: Files) -> str:
     """Lead links to the site's copies, and fill in the reference."""
     uri = page.file.src_uri
+    if uri.startswith(f"{COPIES}/"):  # boards would come before the pages that explain a measure
+        page.meta["search"] = {"exclude": True}
 
     def moved(match: re.Match[str]) -> str:
         target, _, fragment = match["target"].partition("#")
@@ -86,6 +88,13 @@ def on_page_markdown(markdown: str, page: Page, config: Any, files: Files) -> st
             done.append(block[0])
             start = block.end()
     return "".join(done).replace(API, _reference()) if uri == "api.md" else "".join(done)
+
+
+def on_page_content(html: str, page: Page, config: Any, files: Files) -> str:
+    """Remove Sphinx's roles, which the reference's docstrings have for editors."""
+    return (
+        re.sub(r":\w+:(?=<code>)(<code>)~?", r"\1", html) if page.file.src_uri == "api.md" else html
+    )
 
 
 def _reference() -> str:

@@ -24,7 +24,8 @@ def partial(reasons: Mapping[str, Any]) -> str:
                 f"kept: a difference must be {factor:.1f} times as large to be detected"
             )
         elif reason == "questions_without_gold":
-            words.append(f"without {plural(what, 'question')} that have no relevant passage")
+            verb = "has" if what == 1 else "have"
+            words.append(f"without {plural(what, 'question')} that {verb} no relevant passage")
         elif reason == "sampled_corpus":
             words.append(sampled(what))
         elif reason == "golds_outside_sample":

@@ -117,10 +117,9 @@ class QueryRewriter:
                 batch = missing[start : start + self.writer.batch_size]
                 memory.put(batch, self.writer.translate(batch, source, target))
                 progress.advance(len(batch))
-            kept = {text: memory.get(text) for text in texts}
+            return {text: memory.require(text).text for text in texts}
         finally:
             memory.close()
-        return {text: "" if x is None else x.text for text, x in kept.items()}
 
 
 def query_rewriters(options: RunOptions) -> list[QueryRewriter]:

@@ -120,8 +120,13 @@ def load_mteb(name: str, options: ModelOptions) -> Model:
 def _meta_of_folder(folder: Path) -> Any:
     from mteb.models import ModelMeta, SentenceTransformerEncoderWrapper
 
+    # Absolute: a relative folder of two parts, models/mine, would look like a name on the hub.
     return ModelMeta.create_empty(
-        {"name": str(folder), "loader": SentenceTransformerEncoderWrapper, "revision": None}
+        {
+            "name": str(folder.resolve()),
+            "loader": SentenceTransformerEncoderWrapper,
+            "revision": None,
+        }
     )
 
 

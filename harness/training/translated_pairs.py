@@ -247,8 +247,7 @@ class _Work:
 
     def _one(self, text: str, source: str, target: str) -> tuple[str, Reason | None]:
         memory, _ = self._memory(source, target)
-        found = memory.get(text)
-        assert found is not None  # _translate() has been over this window
+        found = memory.require(text)  # _translate() has been over this window
         reason = verdict(text, found, target)
         self.counts[target][reason or "kept"] += 1
         return found.text, reason

@@ -290,7 +290,7 @@ def test_what_makes_numbers_incomparable_is_in_plain_sight() -> None:
     text = " ".join(printed(record).split())
     assert "TEXT OPTION sentence-context: not comparable with sentence, the task's" in text
     assert "PARTIAL: only the languages de, en; the first 50 questions of each language" in text
-    assert "without 1 question that have no relevant passage" in text
+    assert "without 1 question that has no relevant passage" in text
     assert "not trained on ar, de, el, es, hi, ru, th, tr, vi." in text
     assert "options: max length 64, dtype bfloat16" in text
     whole = printed(document())

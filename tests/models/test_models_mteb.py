@@ -59,8 +59,12 @@ def test_a_model_of_the_registry_gives_mtebs_vectors() -> None:
     assert np.array_equal(ours, by_mteb(mteb.get_model(RANDOM), TEXTS, "query"))
 
 
-def test_a_folder_that_mteb_refuses_gives_the_models_vectors(minilm: Path) -> None:
-    through = load(f"mteb:{minilm}")
+@pytest.mark.parametrize("parts", [0, 1, 2])  # two parts could be a name on the hub
+def test_a_folder_that_mteb_refuses_gives_the_models_vectors(
+    minilm: Path, parts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(minilm.parents[parts - 1] if parts else ".")
+    through = load(f"mteb:{Path(*minilm.parts[-parts:])}")
     plain = load(str(minilm))
     for role in ("query", "passage"):
         a = through.encode(TEXTS, role=role, language="en")

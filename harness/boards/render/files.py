@@ -145,7 +145,7 @@ def _diff(path: Path, content: bytes) -> Iterable[str]:
         other = lines[number + 1] if line[0] == "-" and number + 1 < len(lines) else ""
         if line[0] == "+" and number and lines[number - 1][0] == "-":
             other = lines[number - 1]
-        yield _window(line, other)
+        yield "".join(x if x.isprintable() else " " for x in _window(line, other))
     if len(lines) > _SHOWN_LINES:
         yield "..."
 

@@ -56,6 +56,17 @@ class Memory:
             raise self._error(error) from error
         return None if row is None else Translated(row[0], bool(row[1]))
 
+    def require(self, text: str) -> Translated:
+        """The translation of ``text``, which has just been stored.
+
+        Raises:
+            StoreError: it is not there, so that the file is damaged.
+        """
+        found = self.get(text)
+        if found is None:
+            raise self._error(ValueError("it has lost a text"))
+        return found
+
     def put(self, texts: Sequence[str], translations: Sequence[Translated]) -> None:
         """Store a batch, which is on disk when this returns."""
         rows = [(_key(x), y.text, int(y.whole)) for x, y in zip(texts, translations, strict=True)]

@@ -179,7 +179,13 @@ def examples(
     for language in languages:
         files = _matching(fetched.folder, found.patterns[language])
         table = (row for file in files for row in read_rows(file))
-        yield from found.convert(table, name, language, dropped, negatives)
+        try:
+            yield from found.convert(table, name, language, dropped, negatives)
+        except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+            raise DataError(
+                f"{name}: {files[0].parent}: a row is not as the set's rows are "
+                f"({type(error).__name__}: {error}); is this the revision that the loader is for?"
+            ) from error
 
 
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:
