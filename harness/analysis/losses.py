@@ -1,9 +1,11 @@
-"""What variants of one model lose against it: by kind of setting and by language.
+"""What variants of one model change against it: by kind of setting and by language.
 
 The first record is the plain model, the others its variants on the same data (fewer dimensions,
 fewer bits). A loss is the variant's value minus the plain model's, query by query; questions are
 resampled. Languages with low scores have little to lose, so that a language's share is what is
 compared between languages: the share of its plain score that the variant keeps.
+
+Query prompts are compared in the same way, each with the first (:func:`prompt_sensitivity`).
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from harness.analysis.compare import paired_tables
 from harness.console import numbers
 from harness.console.tables import Grid, Item
 from harness.data.task import Kind
+from harness.errors import quoted
 from harness.evaluation.intervals import SEED
 from harness.evaluation.record import Record
 from harness.stats.per_query import Paired
@@ -25,6 +28,9 @@ from harness.stats.resampling import LEVEL, RESAMPLES, cluster_bootstrap
 
 BIAS = ("rank_distance", "own_language_first", "other_language_recall@10")
 """The measures of bias beside quality, of those that the task has."""
+
+_LONGEST_NAME = 40
+"""Characters of a prompt that tables show."""
 
 
 @dataclass(frozen=True)
@@ -100,10 +106,38 @@ def of_row(paired: Paired) -> NDArray[np.int64]:
     return np.asarray(paired.rows.language_of)[paired.rows.setting]
 
 
+@dataclass(frozen=True)
+class _Words:
+    """What tables call the records."""
+
+    first: str
+    """The first one in the head of a column."""
+    names: Sequence[str]
+    """Each one's row."""
+    spread: bool = False
+    """Whether a last row has the distance from the lowest to the highest."""
+
+
 def losses(
     records: Sequence[Record], *, resamples: int = RESAMPLES, seed: int = SEED
 ) -> list[Grid]:
     """Tables for each task: all kinds of setting with bias, then each kind by language."""
+    return _tables(records, _Words("full vectors", [x.model for x in records]), resamples, seed)
+
+
+def prompt_sensitivity(
+    records: Sequence[Record], *, resamples: int = RESAMPLES, seed: int = SEED
+) -> list[Grid]:
+    """As :func:`losses` of one model's records with different query prompts.
+
+    Rows are named by their prompts. The last one has the difference between the highest and the
+    lowest of the means over all prompts, the first one included.
+    """
+    names = [quoted(x.contents.model.prompts.get("query", ""), _LONGEST_NAME) for x in records]
+    return _tables(records, _Words("first prompt", names, spread=True), resamples, seed)
+
+
+def _tables(records: Sequence[Record], words: _Words, resamples: int, seed: int) -> list[Grid]:
     found: list[Grid] = []
     for task in records[0].contents.tasks:
         kinds: dict[tuple[Kind, str], Paired] = {}
@@ -111,16 +145,16 @@ def losses(
         wanted = [quality, *(x for x in BIAS if x in task.all_measures)]
         for paired in paired_tables(records, task.task, wanted, whole=True):
             kinds |= {(paired.kind, x): paired for x in paired.measures}
-        found.append(_by_kind(records, task.title, kinds, resamples, seed))
+        found.append(_by_kind(words, task.title, kinds, resamples, seed))
         for (kind, measure), paired in kinds.items():
             if measure == quality:
                 title = f"{task.title}, {kind}: {numbers.label(quality)} by query language"
-                found.append(_by_language(records, title, paired, quality, resamples, seed))
+                found.append(_by_language(words, title, paired, quality, resamples, seed))
     return found
 
 
 def _by_kind(
-    records: Sequence[Record],
+    words: _Words,
     title: str,
     kinds: dict[tuple[Kind, str], Paired],
     resamples: int,
@@ -134,14 +168,15 @@ def _by_kind(
         macro = cluster_bootstrap(table, **paired.rows.levels, seed=seed, resamples=resamples).macro
         column = [Item(numbers.value(measure, float(macro.value[0])))]
         column += [_difference(measure, x, *ends) for x, ends in _values(macro.value, macro.bca)]
+        if words.spread:
+            means = macro.value[0] + np.concatenate([[0], macro.value[1:]])
+            column.append(Item(numbers.value(measure, float(np.ptp(means)))))
         columns.append(column)
-    rows = [
-        [record.model, *line]
-        for record, line in zip(records, zip(*columns, strict=True), strict=True)
-    ]
+    names = [*words.names, *(["highest - lowest"] if words.spread else [])]
+    rows = [[name, *line] for name, line in zip(names, zip(*columns, strict=True), strict=True)]
     heads = ["", *(numbers.label(measure) for _, measure in kinds)]
     over = [("", 1), *((kind, 1) for kind, _ in kinds)]
-    return Grid(f"{title}: full vectors, then what changes", heads, rows, over=over, align="l")
+    return Grid(f"{title}: {words.first}, then what changes", heads, rows, over=over, align="l")
 
 
 def _values(
@@ -152,11 +187,11 @@ def _values(
 
 
 def _by_language(
-    records: Sequence[Record], title: str, paired: Paired, measure: str, resamples: int, seed: int
+    words: _Words, title: str, paired: Paired, measure: str, resamples: int, seed: int
 ) -> Grid:
     by_variant = [
         language_losses(paired, measure, k, resamples=resamples, seed=seed)
-        for k in range(1, len(records))
+        for k in range(1, len(words.names))
     ]
     rows: list[list[Item | str]] = []
     for lines in zip(*by_variant, strict=True):
@@ -165,9 +200,9 @@ def _by_language(
             row.append(_difference(measure, x.difference, x.low, x.high))
             row.append(Item(" ".join([numbers.percent(x.kept), x.verdict]).strip()))
         rows.append(row)
-    heads = ["", "full", *(x for _ in by_variant for x in ("change", "kept"))]
-    plain = records[0].model
-    over = [("", 2), *((x.model.removeprefix(f"{plain} + "), 2) for x in records[1:])]
+    heads = ["", words.first.split()[0], *(x for _ in by_variant for x in ("change", "kept"))]
+    plain = words.names[0]
+    over = [("", 2), *((x.removeprefix(f"{plain} + "), 2) for x in words.names[1:])]
     return Grid(title, heads, rows, over=over, align="l")
 
 

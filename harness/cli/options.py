@@ -157,8 +157,16 @@ def together(*options: Decorator) -> Decorator:
     return decorate
 
 
+query_prompt_option = click.option(
+    "--query-prompt", metavar="TEXT", help="Text put before each query."
+)
+query_prompts_option = click.option(
+    "--query-prompt",
+    multiple=True,
+    metavar="TEXT",
+    help="Text put before each query; repeated: a record for each, and one table of what changes.",
+)
 model_options = together(
-    click.option("--query-prompt", metavar="TEXT", help="Text put before each query."),
     click.option("--passage-prompt", metavar="TEXT", help="Text put before each passage."),
     click.option("--batch-size", type=POSITIVE, metavar="N", help="Texts per batch."),
     click.option(
@@ -200,7 +208,7 @@ model_options = together(
     ),
     click.option("--max-length", type=POSITIVE, metavar="N", help="Maximum tokens of a text."),
 )
-"""Options of a model."""
+"""Options of a model, without the prompt of queries."""
 
 
 def engine_options(

@@ -15,6 +15,7 @@ from harness.cli.options import (
     model_options,
     offline_option,
     options_of,
+    query_prompt_option,
     quiet_option,
     shard_options,
     text_option,
@@ -50,6 +51,7 @@ _SECTIONS = {
     metavar="N",
     help="Passages of each language to encode.",
 )
+@query_prompt_option
 @model_options
 @engine_options()
 @shard_options

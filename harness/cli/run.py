@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from harness.cli.options import (
     offline_option,
     options_of,
     part,
+    query_prompts_option,
     quiet_option,
     records_option,
     run_kinds,
@@ -37,6 +38,8 @@ from harness.cli.options import (
 from harness.errors import UnfinishedError, UsageError
 
 if TYPE_CHECKING:
+    from harness.console.tables import Grid
+    from harness.evaluation.options import RunOptions
     from harness.evaluation.record import Record
 
 
@@ -82,6 +85,7 @@ _COMPRESSION = ("dimensions", "bits", "rescore")
 @sample_option("Only a fixed sample of N questions, with all passages.")
 @text_option
 @measures_option("Measure instead of the task's own: map, recall@100, ...; can be repeated.")
+@query_prompts_option
 @model_options
 @click.option("--name", metavar="NAME", help="Name of the system in the record and on boards.")
 @records_option("Folder for records.")
@@ -261,6 +265,7 @@ def run(
         trackers.require(tracker)
     chosen = list(tasks) or (["demo"] if model is None else None)
     compression = {x: given[x] or () for x in _COMPRESSION}
+    prompts = given["query_prompt"]
     options = _options(**given)
     out = consoles.console()
     if model in (None, "default") and not quiet:
@@ -271,15 +276,11 @@ def run(
 
             listings.print_plans(out, *plan(model or "default", chosen, options=options))
             return
-        if any(len(values) > 1 for values in compression.values()):
-            from harness.analysis.losses import losses
-            from harness.evaluation.variants import compressed, variants_of
-
-            if sweep is not None:
-                raise UsageError("--sweep goes with one --dimensions, --bits and --rescore")
-            variants = variants_of(options=options, **compression)
-            records = compressed(model or "default", chosen, variants, output, progress)
-            listings.print_losses(out, records, () if quiet else losses(records), quiet=quiet)
+        several = _variants(prompts, compression, options, sweep)
+        if several is not None:
+            score, compare = several
+            records = score(model or "default", chosen, output, progress)
+            listings.print_variants(out, records, () if quiet else compare(records), quiet=quiet)
             _log(records, log_to, log_project)
             return
         if sweep is not None:
@@ -309,6 +310,35 @@ def run(
     _log([record.before, record], log_to, log_project)
 
 
+def _variants(
+    prompts: Sequence[str],
+    compression: Mapping[str, Any],
+    options: RunOptions,
+    sweep: Sequence[float] | None,
+) -> tuple[Callable[..., Sequence[Record]], Callable[..., Iterable[Grid]]] | None:
+    """What scores every variant of a run, and what compares their records; ``None``: there is one.
+
+    Raises:
+        UsageError: several options have several values.
+    """
+    from harness.analysis.losses import losses, prompt_sensitivity
+    from harness.evaluation.variants import compressed, prompted, variants_of
+
+    compressions = any(len(values) > 1 for values in compression.values())
+    if sweep is not None and (compressions or len(prompts) > 1):
+        raise UsageError("--sweep goes with one --query-prompt, --dimensions, --bits and --rescore")
+    if len(prompts) > 1:
+        if compressions:
+            raise UsageError(
+                "several --query-prompt go with one value of --dimensions, --bits and --rescore"
+            )
+        return lambda m, t, *to: prompted(m, t, prompts, options, *to), prompt_sensitivity
+    if compressions:
+        variants = variants_of(options=options, **compression)
+        return lambda m, t, *to: compressed(m, t, variants, *to), losses
+    return None
+
+
 def _log(records: Iterable[Record | None], log_to: Sequence[str], project: str) -> None:
     """Send ``records`` to each of the trackers."""
     from harness.interop import trackers
@@ -325,7 +355,9 @@ def _say_default() -> None:
 
 
 def _options(*, measures: tuple[str, ...], no_store: bool, **given: Any) -> Any:
-    """Options of the run; of compression only what has a single value."""
+    """Options of the run; of compression only what has a single value, of prompts the first."""
+    prompts: tuple[str, ...] = given.pop("query_prompt")
+    given["query_prompt"] = prompts[0] if prompts else None
     compression: dict[str, tuple[Any, ...]] = {x: given.pop(x) or () for x in _COMPRESSION}
     given |= {x: values[0] for x, values in compression.items() if len(values) == 1}
     given["rescore"] = given.get("rescore") or None

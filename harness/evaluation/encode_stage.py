@@ -42,6 +42,8 @@ from harness.search.exact import normalised
 from harness.vectors import encode as encoding
 from harness.vectors.store import Store
 
+ROLES: tuple[Role, ...] = ("query", "passage")
+
 READERS = 4
 """Threads that read vectors from the store."""
 
@@ -55,6 +57,9 @@ class Searchable(Protocol):
 
     def postprocessed(self, steps: Sequence[PostProcessor], fit: Fit) -> Searchable:
         """The same texts with their vectors and rankings post-processed; this one stays."""
+
+    def with_queries(self, vectors: Vectors) -> Searchable:
+        """The same passages with other query vectors, by (role, language); this one stays."""
 
     def search(self, options: RunOptions, progress: Progress, keep: Keep) -> Searched:
         """Rank every query's passages; ``keep`` gets each query language's result."""
@@ -91,6 +96,10 @@ class InMemory:
             rescoring = Rescoring(top, queries, lambda pool, columns: rows[pool.rows[columns]])
         moved = move_vectors(self.vectors, moves_of(steps, places, fit))
         return InMemory(task, moved, balance, rescoring)
+
+    def with_queries(self, vectors: Vectors) -> InMemory:
+        """See :class:`Searchable`."""
+        return replace(self, vectors={**self.vectors, **vectors})
 
     def search(self, options: RunOptions, progress: Progress, keep: Keep) -> Searched:
         """See :class:`Searchable`."""
@@ -136,6 +145,10 @@ class InShards:
             rescoring,
         )
 
+    def with_queries(self, vectors: Vectors) -> InShards:
+        """See :class:`Searchable`."""
+        return replace(self, vectors={**self.vectors, **vectors})
+
     def search(self, options: RunOptions, progress: Progress, keep: Keep) -> Searched:
         """See :class:`Searchable`."""
         keep = self.rescoring.before(keep) if self.rescoring else keep
@@ -154,6 +167,10 @@ class ByIndex:
 
     def postprocessed(self, steps: Sequence[PostProcessor], fit: Fit) -> ByIndex:
         """Itself: there are no vectors to post-process, which is checked before the run starts."""
+        return self
+
+    def with_queries(self, vectors: Vectors) -> ByIndex:
+        """Itself: there are no vectors, which is checked before the run starts."""
         return self
 
     def search(self, options: RunOptions, progress: Progress, keep: Keep) -> Searched:
@@ -262,13 +279,14 @@ def encode_task(
     store: Store | None,
     counts: encoding.EncodingCounts,
     progress: Progress,
+    roles: Sequence[Role] = ROLES,
 ) -> dict[tuple[Role, str], NDArray[np.float32]]:
     """Vectors of a task's texts by (role, language), of length 1 where similarity is cosine."""
     warn_untrained(model, prepared.data.languages)
     # Rewritten queries are in the language of their new text: those of several query languages may
     # be encoded together, equal texts once.
     groups: dict[tuple[Role, str], list[tuple[str, Sequence[str]]]] = {}
-    for role, language, batch in texts_of(prepared):
+    for role, language, batch in [x for x in texts_of(prepared) if x[0] in roles]:
         groups.setdefault((role, prepared.encoded_in(role, language)), []).append((language, batch))
     texts = {x: [text for _, batch in found for text in batch] for x, found in groups.items()}
     distinct = sum(len(set(found)) for found in texts.values())

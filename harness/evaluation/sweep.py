@@ -10,6 +10,7 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 from harness.base.progress import Progress, Silent
 from harness.console import numbers
@@ -17,8 +18,8 @@ from harness.console.tables import Grid, Item
 from harness.data.task import Kind, TaskSpec
 from harness.errors import UsageError
 from harness.evaluation import run as one_run
-from harness.evaluation.corpus_run import forget_begun
-from harness.evaluation.encode_stage import TaskRun, encode, postprocess
+from harness.evaluation.corpus_run import Vectors, forget_begun
+from harness.evaluation.encode_stage import TaskRun, encode, encode_task, postprocess
 from harness.evaluation.layout import choose_tasks
 from harness.evaluation.options import RunOptions
 from harness.evaluation.postprocessing.apply import fit_for
@@ -33,6 +34,8 @@ from harness.evaluation.record_fields import Task
 from harness.evaluation.reproduction import command_line, name_of
 from harness.evaluation.setup import Setup
 from harness.evaluation.task_entry import Scored
+from harness.models.base import DenseModel, for_task
+from harness.vectors.encode import EncodingCounts
 
 BESIDE_QUALITY = (
     "rank_distance", "own_language_first", "own_language_share@10", "other_language_recall@10",
@@ -101,7 +104,10 @@ def with_options(setup: Setup, options: RunOptions, runs: Sequence[TaskRun]) -> 
 def records_of(
     setups: Sequence[Setup], runs: Sequence[TaskRun], output: str | Path | None
 ) -> tuple[Record, ...]:
-    """A record for each of ``setups``, which differ in post-processing: texts are encoded once."""
+    """A record for each of ``setups``, which differ in post-processing, or in query prompts.
+
+    Passages are encoded once, queries once for each model.
+    """
     scored = [_of_task(setups, run) for run in runs]
     names = [name_of(r.task.spec) for r in runs]
     records = tuple(
@@ -125,10 +131,27 @@ def _of_task(setups: Sequence[Setup], run: TaskRun) -> list[list[Scored]]:
         for one in setups:
             # What was spent before belongs to every value, what follows to one.
             own = replace(run, stages=copy.deepcopy(run.stages))
-            ready = postprocess(texts, own, one.postprocessors, fit)
+            ready, own_fit = texts, fit
+            if one.model is not setup.model:
+                own = _with_model(one, own)
+                ready = texts.with_queries(_queries(one, own))
+                own_fit = fit_for(own.model, one.store)
+            ready = postprocess(ready, own, one.postprocessors, own_fit)
             searched = one_run.search(one, own, ready)
             found.append(one_run.score(one, own, ready.dimensions, searched))
     return found
+
+
+def _with_model(one: Setup, run: TaskRun) -> TaskRun:
+    """``run`` with the model of ``one``, which has encoded nothing yet."""
+    return replace(run, model=for_task(one.model, run.task.spec), counts=EncodingCounts())
+
+
+def _queries(one: Setup, run: TaskRun) -> Vectors:
+    """The task's queries as the run's model encodes them."""
+    model = cast("DenseModel", run.model)
+    with run.stages.stage("encode"):
+        return encode_task(model, run.task, one.store, run.counts, one.progress, ("query",))
 
 
 def _table(sweep: Sweep, number: int, task: Task) -> Grid:

@@ -1,4 +1,4 @@
-"""One encoding at several dimensions and bits: a record for each, and for the plain model."""
+"""Variants of one run: several dimensions and bits of one encoding, or several query prompts."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from harness.base.progress import Progress, Silent
 from harness.data.task import TaskSpec
 from harness.errors import UsageError
 from harness.evaluation import run as one_run
+from harness.evaluation.encode_stage import is_dense
 from harness.evaluation.layout import choose_tasks
 from harness.evaluation.options import Bits, RunOptions
 from harness.evaluation.record import Record
 from harness.evaluation.sweep import records_of, with_options
+from harness.models import load as load_model
+from harness.models.base import SharesWeights
 
 
 def variants_of(
@@ -62,12 +65,7 @@ def compressed(
         HarnessError: as :func:`harness.evaluate`; or options have TREC files, a reranker or a name.
     """
     plain = replace(variants[0], dimensions=None, bits="float32", rescore=None)
-    if plain.trec or plain.rerank:
-        raise UsageError(
-            "several --dimensions or --bits write no TREC files and have no reranker; run one alone"
-        )
-    if plain.name is not None:
-        raise UsageError("a record is written for each variant: --name would call all alike")
+    _one_record_each(plain, "several --dimensions or --bits")
     setup = one_run.load(model, plain, progress or Silent())
     runs = [one_run.lay_out(setup, x) for x in choose_tasks(tasks, plain.text)]
     named = setup.options.named
@@ -75,6 +73,55 @@ def compressed(
     return records_of(
         [with_options(setup, replace(x, named=named), runs) for x in options], runs, output
     )
+
+
+def prompted(
+    model: str | object,
+    tasks: Sequence[str | TaskSpec] | None,
+    prompts: Sequence[str],
+    options: RunOptions,
+    output: str | Path | None = None,
+    progress: Progress | None = None,
+) -> tuple[Record, ...]:
+    """Score a model with each of several query prompts; an empty one is none.
+
+    Passages are encoded once, queries once for each prompt. Other arguments are those of
+    :func:`harness.evaluation.run.run`; ``options.model.query_prompt`` is ignored.
+
+    Returns:
+        A record per prompt, in their order.
+
+    Raises:
+        HarnessError: as :func:`harness.evaluate`; a prompt occurs twice, the model returns no
+            vectors, or options have TREC files, a reranker or a name.
+    """
+    if len(set(prompts)) < len(prompts):
+        raise UsageError("--query-prompt has the same value twice")
+    _one_record_each(options, "several --query-prompt")
+    variants = [replace(options, model=replace(options.model, query_prompt=x)) for x in prompts]
+    first = one_run.load(model, variants[0], progress or Silent())
+    if not is_dense(first.model):
+        raise UsageError(
+            "several --query-prompt are for models that return vectors; this one gives scores, or "
+            "sparse or token vectors: run one alone"
+        )
+    setups = [first]
+    for x in variants[1:]:
+        other = load_model(model, x.model)
+        if isinstance(other, SharesWeights):
+            other.use_weights_of(first.model)
+        named = replace(x, named=first.options.named)
+        setups.append(replace(first, model=other, options=named))
+    runs = [one_run.lay_out(first, x) for x in choose_tasks(tasks, options.text)]
+    return records_of([with_options(x, x.options, runs) for x in setups], runs, output)
+
+
+def _one_record_each(options: RunOptions, what: str) -> None:
+    """Refuse options that are for a single record."""
+    if options.trec or options.rerank:
+        raise UsageError(f"{what} write no TREC files and have no reranker; run one alone")
+    if options.name is not None:
+        raise UsageError("a record is written for each variant: --name would call all alike")
 
 
 def _compressed(options: RunOptions) -> bool:

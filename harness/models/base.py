@@ -104,6 +104,14 @@ class Streaming(Protocol):
         """
 
 
+@runtime_checkable
+class SharesWeights(Protocol):
+    """A dense model that can compute with weights loaded by another one."""
+
+    def use_weights_of(self, other: Any) -> None:
+        """Use those of ``other``, the same model with other prompts."""
+
+
 class LexicalIndex(Protocol):
     """An index over one pool."""
 

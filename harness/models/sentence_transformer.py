@@ -51,7 +51,8 @@ class LoadedEncoder(ABC):
     def __init__(self, options: ModelOptions, name: str) -> None:
         """Of a model called ``name`` with what the user set."""
         self._options, self.name = options, name
-        self._pipeline: Pipeline | None = None
+        # Models that differ in prompts alone share one list.
+        self._loaded: list[Pipeline] = []
 
     @abstractmethod
     def _load(self) -> Any:
@@ -64,10 +65,14 @@ class LoadedEncoder(ABC):
     @property
     def pipeline(self) -> Pipeline:
         """The pipeline that encodes with the loaded model."""
-        if self._pipeline is None:
-            self._pipeline = pipeline_for(self._load(), self._options)
+        if not self._loaded:
+            self._loaded.append(pipeline_for(self._load(), self._options))
             release_memory()  # what loading needed in passing: 80 MB for me5-small
-        return self._pipeline
+        return self._loaded[0]
+
+    def use_weights_of(self, other: LoadedEncoder) -> None:
+        """Load no weights of its own: those of ``other``, the same model with other prompts."""
+        self._loaded = other._loaded
 
     @property
     def model(self) -> Any:
@@ -77,12 +82,12 @@ class LoadedEncoder(ABC):
     @property
     def device(self) -> str | None:
         """Its device; ``None`` before it is loaded."""
-        return None if self._pipeline is None else str(self._pipeline.model.device)
+        return str(self._loaded[0].model.device) if self._loaded else None
 
     @property
     def work(self) -> Work:
         """The work done so far."""
-        return Work() if self._pipeline is None else self._pipeline.work.copy()
+        return self._loaded[0].work.copy() if self._loaded else Work()
 
     def stream(self, texts: Sequence[str], *, role: Role, language: str) -> Stream:
         """Positions in ``texts`` and their vectors as they are computed, longest texts first.

@@ -22,14 +22,10 @@ from harness.errors import ModelError, first_line
 from harness.models.base import ModelOptions
 from harness.models.fingerprint import digest_folder, library_versions
 from harness.models.safetensors_header import count_weights
-from harness.models.sentence_transformer import read_config
+from harness.models.sentence_transformer import prompts_of, read_config
 
 Kind = Literal["sparse", "multi-vector"]
 _LIBRARY: Mapping[Kind, str] = {"sparse": "SparseEncoder", "multi-vector": "MultiVectorEncoder"}
-_PROMPT_NAMES: Mapping[Role, tuple[str, ...]] = {
-    "query": ("query",),
-    "passage": ("document", "passage", "corpus"),
-}
 _BATCH_SIZE = 32
 _PRODUCT_BYTES = 32 << 20
 """Bytes of token similarities kept at a time: they stay in the caches of the cores."""
@@ -69,17 +65,7 @@ class ScoringEncoder:
         self._folder, self._options = folder, options
         self.name, self.kind = name, kind
         config = read_config(folder / "config_sentence_transformers.json")
-        own = config.get("prompts") or {}
-        given: dict[Role, str | None] = {
-            "query": options.query_prompt,
-            "passage": options.passage_prompt,
-        }
-        self.prompts: Mapping[Role, str] = {
-            role: text
-            if text is not None
-            else next((own[x] for x in _PROMPT_NAMES[role] if own.get(x)), "")
-            for role, text in given.items()
-        }
+        self.prompts: Mapping[Role, str] = prompts_of(config.get("prompts"), options, name)
         files = digest_folder(folder)
         if not files:
             raise ModelError(f"{folder}: contains no model files")

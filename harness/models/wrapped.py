@@ -77,6 +77,10 @@ class WrappedEncoder:
         }
         self.fingerprint: str | None = None if given is None else fingerprint(self.facts)
 
+    def use_weights_of(self, other: WrappedEncoder) -> None:
+        """Encode with the object that ``other`` wraps, the same encoder with other prompts."""
+        self._encoder = other._encoder
+
     def encode(self, texts: Sequence[str], *, role: Role, language: str) -> NDArray[np.float32]:
         """Vectors as the encoder gives them, as a C-contiguous float32 array.
 

@@ -275,7 +275,7 @@ def test_prompts_are_e5s_and_can_be_set(encoder: Any) -> None:
     assert bare.facts["prompts"] == {"query": "", "passage": "Text: "}
     assert bare.fingerprint != encoder.fingerprint
     # The prompt is part of what is encoded.
-    bare._pipeline = encoder.pipeline
+    bare.use_weights_of(encoder)
     np.testing.assert_allclose(
         bare.encode(["query: tea"], role="query", language="en"),
         encoder.encode(["tea"], role="query", language="en"),

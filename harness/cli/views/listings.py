@@ -173,7 +173,7 @@ def print_baseline(console: Console, contents: Contents) -> None:
     console.print()
 
 
-def print_losses(
+def print_variants(
     console: Console, records: Sequence[Record], tables: Iterable[Grid], *, quiet: bool = False
 ) -> None:
     """``tables``, then where the records are; with ``quiet`` their paths alone."""
