@@ -7,7 +7,6 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,12 +23,12 @@ from harness.boards.rows import measured_row, published_row
 from harness.boards.tracked.document import Tracked, question_ids
 from harness.boards.tracked.fields import TrackedTask
 from harness.boards.tracked.questions import packed
+from harness.boards.tracked.retrieved import of_tasks
 from harness.boards.verification import verify_tracked
 from harness.data.task import KINDS, Kind
 from harness.errors import UsageError
 from harness.evaluation.partial import partial
 from harness.evaluation.record_fields import TaskFacts
-from harness.interop.published import Published
 from harness.metrics import parse_measure
 from harness.stats.multiple_tests import ALPHA
 from harness.stats.pairwise_tests import ranked
@@ -58,10 +57,7 @@ def make_board(found: Leaderboards) -> Board:
             groups.setdefault(_what(task), []).append((tracked, task))
     groups = {what: _latest(members) for what, members in groups.items()}
     slugs = _slugs(groups)
-    boards = [
-        _task_board(slugs[what], members, found.folder, found.imported)
-        for what, members in groups.items()
-    ]
+    boards = [_task_board(slugs[what], members, found) for what, members in groups.items()]
     boards.sort(key=lambda x: (not x.primary, x.task, x.slug))
     return Board(
         tasks=tuple(boards),
@@ -127,16 +123,14 @@ def _only_sampled(task: TaskFacts) -> bool:
     return task.partial.sampled_corpus is not None and task.partial.model_fields_set <= _OF_A_SAMPLE
 
 
-def _task_board(
-    slug: str, members: list[Member], folder: Path, imported: Sequence[Published]
-) -> TaskBoard:
+def _task_board(slug: str, members: list[Member], found: Leaderboards) -> TaskBoard:
     # The entry that measured most describes the board.
     fullest, task = max(members, key=lambda x: (len(x[1].settings), len(x[1].measures)))
     rows = [measured_row(tracked, own, _redefined(own, task)) for tracked, own in members]
     notes = board_notes(task)
     primary = slug in (task.task, f"{task.task}-sample")
     # On the board of the same data; if there is none, on the task's own, with a note.
-    here = [x for x in (*published_on(task.task), *imported) if x.task == task.task]
+    here = [x for x in (*published_on(task.task), *found.imported) if x.task == task.task]
     rows += [published_row(x, task) for x in here if primary or x.data_digest == task.data_digest]
     kinds: list[Kind] = [k for k in KINDS if any(k in own.kinds for _, own in members)]
     main, more = _columns(kinds, [own for _, own in members], rows)
@@ -146,7 +140,7 @@ def _task_board(
         if (ranking := _ranking(column, rows, members)) is not None
     }
     sort = _sort(kinds, task, main)
-    ids = question_ids(task, folder)
+    ids = question_ids(task, found.folder)
     hits = fullest.questions[task.task].hits
     return TaskBoard(
         slug=slug,
@@ -172,6 +166,7 @@ def _task_board(
         question_ids=ids,
         asked={k: packed(x.asked) for k, x in hits.items()},
         per_language_only="cross" not in kinds,
+        retrieved=of_tasks(found.retrieved, members),
         pairs=all_pairs(rows[: len(members)], (*main, *more), lambda x: _shares(x, members)),
     )
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from harness.analysis.verify import Verification
+from harness.boards.tracked.retrieved import RetrievedTask
 from harness.data.task import Kind
 from harness.metrics.measure import Better
 
@@ -206,6 +207,9 @@ class TaskBoard:
     """Boards of tasks without cross settings show languages as columns, with mean and median."""
     pairs: Pairs | None = None
     """Paired differences of the measured rows; ``None`` for fewer than two or too many rows."""
+    retrieved: Mapping[str, RetrievedTask] = field(default_factory=dict)
+    """Row id -> the first passages that it retrieved, for a few questions; only the page shows
+    them."""
 
     @property
     def every(self) -> tuple[Column, ...]:

@@ -26,8 +26,9 @@ from harness.boards.render.grids import (
 )
 from harness.boards.render.legend import about, legend, of_models
 from harness.boards.render.paper import paper_grids
-from harness.boards.tracked.document import FOLDER
+from harness.boards.tracked.document import FOLDER, load
 from harness.boards.tracked.document import add as track
+from harness.boards.tracked.retrieved import add as keep_retrieved
 from harness.console import consoles, latex, markdown
 from harness.console.tables import Grid
 from harness.console.terminal import print_grid
@@ -80,10 +81,34 @@ def _warn(sentence: str) -> None:
 
 
 def add(
-    records: Sequence[Path], leaderboards: Path, *, skip_invalid: bool, tell: Callable[[str], None]
+    records: Sequence[Path],
+    leaderboards: Path,
+    *,
+    trec: Path | None = None,
+    skip_invalid: bool,
+    tell: Callable[[str], None],
 ) -> list[Path]:
-    """Track records and make all boards again; returns the paths written."""
-    written = [path for record in records for path in track(record, leaderboards)]
+    """Track records and make all boards again; returns the paths written.
+
+    Args:
+        records: paths of a record.json or its folder, or, with ``trec``, of a tracked record.
+        leaderboards: the leaderboards folder.
+        trec: TREC files of the run of the one record, whose first passages are kept.
+        skip_invalid: leave out records that are not valid.
+        tell: gets a sentence for each of those.
+
+    Raises:
+        UsageError: ``trec`` with several records.
+        RecordError: a record or its TREC files cannot be read, or do not belong together.
+    """
+    if trec is not None and len(records) != 1:
+        raise UsageError(f"--trec is for one record, and {len(records)} were named")
+    tracked = leaderboards / FOLDER
+    known = [x for x in records if x.parent.resolve() == tracked.resolve()] if trec else []
+    written = [x for record in records if record not in known for x in track(record, leaderboards)]
+    if trec is not None:
+        kept = load(next(x for x in (*known, *written) if x.parent.resolve() == tracked.resolve()))
+        written.append(keep_retrieved(kept, trec, leaderboards))
     board = read(leaderboards, skip_invalid=skip_invalid, tell=tell)
     return [*written, *update(board, leaderboards, ())]
 
@@ -99,12 +124,14 @@ def html(board: Board, data_dir: Path | None = None) -> str:
     """The HTML page, with the texts of questions if their data is available."""
     from harness.boards import to_payload
     from harness.boards.page import render
+    from harness.boards.page.opened import opened_questions
     from harness.boards.page.question_texts import texts_at_hand
     from harness.boards.page.task_words import task_words
 
     pairs = {task.slug: task.pairs for task in board.tasks if task.pairs is not None}
     texts = texts_at_hand(board, data_dir)
-    return render(to_payload(board), texts, pairs=pairs, words=task_words(board))
+    opened = opened_questions(board, data_dir)
+    return render(to_payload(board), texts, pairs=pairs, words=task_words(board), opened=opened)
 
 
 def update(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.boards.tracked import retrieved
 from harness.boards.tracked.document import FOLDER, Tracked, load
+from harness.boards.tracked.retrieved import Retrieved
 from harness.errors import RecordError, UsageError
 from harness.interop.published import Published
 from harness.interop.published_tables import load_all
@@ -22,6 +24,8 @@ class Leaderboards:
     """One sentence for each file that is not a valid record, or table of imported rows."""
     imported: Sequence[Published] = ()
     """Imported rows."""
+    retrieved: Mapping[str, Retrieved] = field(default_factory=dict)
+    """Record name -> the first passages that it retrieved, for records that keep them."""
 
 
 def read_leaderboards(folder: str | Path, *, skip_invalid: bool = False) -> Leaderboards:
@@ -48,6 +52,12 @@ def read_leaderboards(folder: str | Path, *, skip_invalid: bool = False) -> Lead
             records.append(load(path))
         except RecordError as problem:
             refused.append(str(problem))
+    first = {}
+    for path in sorted((folder / retrieved.FOLDER).glob("*.json")):
+        try:
+            first[path.stem] = retrieved.load(path)
+        except RecordError as problem:
+            refused.append(str(problem))
     imported, of_imported = load_all(folder)
     refused += of_imported
     if refused and not skip_invalid:
@@ -55,4 +65,4 @@ def read_leaderboards(folder: str | Path, *, skip_invalid: bool = False) -> Lead
         raise RecordError(
             f"{'; '.join(refused)}{also}; fix or remove them, or build the rest with --skip-invalid"
         )
-    return Leaderboards(folder, records, refused, imported)
+    return Leaderboards(folder, records, refused, imported, first)

@@ -167,7 +167,16 @@ def _warn(sentence: str) -> None:
 @click.argument("records", nargs=-1, required=True, type=PATH, metavar="RECORD...")
 @_leaderboards_option()
 @click.option("--skip-invalid", is_flag=True, help="Leave out records that are not valid.")
-def add(records: tuple[Path, ...], leaderboards: Path, skip_invalid: bool) -> None:
+@click.option(
+    "--trec",
+    type=FOLDER,
+    metavar="DIR",
+    help="With one RECORD, also a tracked one: the folder that harness run --trec wrote. The page "
+    "then shows the first passages of a few of its questions.",
+)
+def add(
+    records: tuple[Path, ...], leaderboards: Path, skip_invalid: bool, trec: Path | None
+) -> None:
     """Track RECORDs, each a record.json or its folder, and make the boards again.
 
     A tracked record is small: means, intervals, digests, and a number per question for tests
@@ -175,5 +184,6 @@ def add(records: tuple[Path, ...], leaderboards: Path, skip_invalid: bool) -> No
     """
     from harness.boards import commands
 
-    for path in commands.add(records, leaderboards, skip_invalid=skip_invalid, tell=_warn):
+    written = commands.add(records, leaderboards, trec=trec, skip_invalid=skip_invalid, tell=_warn)
+    for path in written:
         click.echo(path)

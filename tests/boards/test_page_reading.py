@@ -70,7 +70,7 @@ def test_hostile_names_are_shown_as_text(page: Opened) -> None:
     assert (
         page.tab.locator("img, body i:not(.key, .lanes i), body style:not(svg style)").count() == 0
     )
-    assert page.tab.locator("script").count() == 3
+    assert page.tab.locator("script").count() == 4
     assert page.texts("#model-a option")[0].startswith(HOSTILE[0])
     inside = page.tab.locator("#models bdi").first
     assert inside.evaluate("x => x.children.length") == 0
@@ -242,7 +242,7 @@ def test_every_control_has_a_name_and_every_id_is_one(page: Opened) -> None:
     named = page.tab.eval_on_selector_all(
         "[aria-labelledby]", "all => all.map(x => x.getAttribute('aria-labelledby'))"
     )
-    assert set(named) <= {*ids, "details-title"}
+    assert set(named) <= {*ids, "details-title", "question-title"}
 
 
 @pytest.mark.parametrize("task", ["xquad-r", "miracl-sample", "own-part"])

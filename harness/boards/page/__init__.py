@@ -17,19 +17,21 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
+from itertools import chain
 from typing import Any
 
 from harness.boards.board import Pairs
 from harness.boards.page.document import page_document, smaller, static_tables
+from harness.boards.page.opened import Opened, fewer, packed
 
 SCRIPTS = (
     "dom.js", "data.js", "state.js", "roving.js", "controls.js", "columns.js", "table.js",
     "save.js", "details.js", "charts.js", "intervals.js", "scatter.js", "heat.js", "versus.js",
-    "overview.js", "words.js", "main.js",
+    "question.js", "overview.js", "words.js", "main.js",
 )  # fmt: skip
 """Scripts in the order of inclusion: each uses those before it."""
 
-LIMIT = 1_000_000
+LIMIT = 3_000_000
 """Maximum size of a page in bytes; see :func:`render`."""
 
 
@@ -39,6 +41,7 @@ def render(
     *,
     pairs: Mapping[str, Pairs] | None = None,
     words: Mapping[str, Mapping[str, Any]] | None = None,
+    opened: Opened | None = None,
     title: str = "Leaderboards",
     limit: int = LIMIT,
 ) -> str:
@@ -50,19 +53,27 @@ def render(
         pairs: board -> paired differences of its rows, shown side by side.
         words: board -> what is asked and where the task comes from; see
             :func:`harness.boards.page.task_words.task_words`.
+        opened: what is shown where a question is opened; see
+            :func:`harness.boards.page.opened.opened_questions`.
         title: the page's heading.
-        limit: bytes; a larger page leaves out first the questions' texts, then which questions each
-            model answers first, with a note in their place.
+        limit: bytes; a larger page leaves out first what opened questions show, then the questions'
+            texts, then which questions each model answers first, with a note in their place.
     """
+    documents = smaller(page_document(payload, texts, pairs, words))
+    whole = next(documents)
+    choices = chain(
+        ((whole, packed(x)) for x in fewer(opened or {})),
+        ((document, "") for document in documents),
+    )
     page = ""
-    for document in smaller(page_document(payload, texts, pairs, words)):
-        page = _render(document, static_tables(payload), title)
+    for document, of_questions in choices:
+        page = _render(document, of_questions, static_tables(payload), title)
         if len(page.encode()) <= limit:
             break
     return page
 
 
-def _render(document: Mapping[str, Any], tables: Sequence[Any], title: str) -> str:
+def _render(document: Mapping[str, Any], opened: str, tables: Sequence[Any], title: str) -> str:
     import jinja2
     from markupsafe import Markup
 
@@ -86,11 +97,12 @@ def _render(document: Mapping[str, Any], tables: Sequence[Any], title: str) -> s
         title=title,
         policy=policy,
         tables=tables,
-        # These four are the package's own files or escaped.
+        # These five are the package's own files, escaped, or base64.
         style=Markup(style),
         library=Markup(library),
         script=Markup(script),
         data=Markup(json_in_html(document)),
+        opened=Markup(opened),
     )
 
 

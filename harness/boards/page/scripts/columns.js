@@ -58,6 +58,8 @@ function measureColumn({ task, languages }, column, label = column.label) {
 
 /** Where a task has no pairs of languages, each language stands in the table, with the median. */
 function languageColumns({ task, column }) {
+  const seen = new Map(task.rows.map((row) => [row, new Set(untrained(task, row))]));
+  const unseenIn = (row, code) => seen.get(row).has(code);
   const of = (row, i) => task.languageValue(row, column.key, i);
   const middle = (row) => median(task.languages.map((_, i) => of(row, i)));
   const found = task.languages.map((code, i) => ({
@@ -68,6 +70,7 @@ function languageColumns({ task, column }) {
     better: column.better,
     of: (row) => of(row, i),
     write: (row) => shown(of(row, i), column.decimals),
+    unseen: (row) => unseenIn(row, code),
   }));
   return [
     {
@@ -80,6 +83,19 @@ function languageColumns({ task, column }) {
     },
     ...found,
   ];
+}
+
+/**
+ * Colours of the languages' cells: from the lowest to the highest value of `rows`.
+ *
+ * Of all rows that are open, so that a cell's colour does not change with the filter.
+ */
+function heatOf(rows, columns) {
+  const heated = columns.filter((x) => x.heat);
+  const known = heated.flatMap((x) => rows.map(x.of)).filter((x) => !Number.isNaN(x));
+  if (known.length < 2) return () => null;
+  const [low, high] = [known.reduce((x, y) => Math.min(x, y)), known.reduce((x, y) => Math.max(x, y))];
+  return (value) => (Number.isNaN(value) || high <= low ? null : (value - low) / (high - low));
 }
 
 function median(values) {

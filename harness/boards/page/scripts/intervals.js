@@ -6,7 +6,7 @@ const MANY = 40;
 function drawForRows(drawer) {
   let before = null;
   drawers.push((now) => {
-    const others = Object.entries(chosen).filter(([name]) => !FILTERS.includes(name));
+    const others = Object.entries(chosen).filter(([name]) => name !== "question" && !FILTERS.includes(name));
     const rows = visibleRows(now);
     const key = JSON.stringify([others, drawnWidth, rows.map((row) => row.index)]);
     if (key === before) return;

@@ -7,6 +7,7 @@ setUpSave();
 setUpScatter();
 setUpHeat();
 setUpVersus();
+setUpQuestion();
 readAddress();
 draw();
 

@@ -1,6 +1,6 @@
 // The board across tasks: one row per model, its main measure in each setting of each task.
 
-drawWithout(FILTERS, ({ published }) => {
+drawWithout(NOT_OF_TABLES, ({ published }) => {
   const { columns, averaged, best, second } = DATA.overview;
   const titles = [...new Set(columns.map((x) => x.title))];
   byId("overview-section").hidden = titles.length < 2;

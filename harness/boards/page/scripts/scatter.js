@@ -1,55 +1,117 @@
-// Quality against language bias in the pool of all languages; intervals both ways.
+// Quality against language bias, size or speed: one dot a row, intervals where they are known.
+
+/** What a model costs, as an axis; sizes and speeds differ by factors, so their axes are in powers. */
+const COSTS = [
+  ["parameters", "Parameters", "the model's size, as its files or its publisher say"],
+  ["speed", "Texts/s", "texts encoded a second in the run, on the machine that its row names"],
+  ["memory", "Peak memory", "of the run, by far the most of it the passages' vectors and scores"],
+].map(([measure, label, about]) => {
+  const fact = FACTS.find((x) => x.key === measure);
+  const better = measure === "speed" ? "higher" : "lower";
+  return { measure, label, about, better, cost: true, of: fact.of, write: fact.write };
+});
+
+/** Ends of an axis in powers with room around `values`. */
+function aroundPowers(values) {
+  const [low, high] = around(values.map(Math.log10), 0.1);
+  return [10 ** low, 10 ** high];
+}
+
+/** What the scatter is drawn against, and the measure of quality that stands up. */
+function scatterAxes({ task, column, languages }) {
+  const biases = task.columns
+    .filter(isBias)
+    .map((x) => ({
+      ...x,
+      of: (row) => task.value(row, x.key, languages),
+      ends: (row) => task.interval(row, x.key, languages),
+      write: (row) => shown(task.value(row, x.key, languages), x.decimals),
+    }));
+  const costs = COSTS.filter((x) => task.rows.some((row) => !Number.isNaN(x.of(row))));
+  const all = [...biases, ...costs];
+  const named = (measure) => all.find((x) => x.measure === measure);
+  const across =
+    named(chosen.bias) ??
+    biases.find((x) => x.measure === column.measure) ??
+    named("rank_distance") ??
+    all[0];
+  // A model that ranks everything equally badly does well by rank distance: mAP stands beside it.
+  const wanted = isBias(column) || needsQuality(across?.measure) ? "map" : column.measure;
+  const multi = isBias(column) || !across?.cost;
+  const up = multi
+    ? (task.columnOf.get(`multi/${wanted}`) ??
+      task.columnOf.get("multi/map") ??
+      task.ofKind("multi").find((x) => !isBias(x)))
+    : column;
+  return { biases, costs, across, up };
+}
 
 drawForRows((now, visible) => {
-  const { task, column, languages, a, b } = now;
+  const { task, languages, a, b } = now;
   const figure = byId("scatter");
-  const select = byId("bias");
-  const biases = task.columns.filter(isBias);
   const section = figure.closest("section");
-  section.hidden = !biases.length;
-  if (!biases.length) return;
-  const across =
-    biases.find((x) => x.measure === chosen.bias) ??
-    biases.find((x) => x.measure === column.measure) ??
-    biases.find((x) => x.measure === "rank_distance") ??
-    biases[0];
-  fill(select, biases.map(measureOption), across.measure);
-  // A model that ranks everything equally badly does well by rank distance: mAP stands beside it.
-  const wanted = isBias(column) || needsQuality(across.measure) ? "map" : column.measure;
-  const up =
-    task.columnOf.get(`multi/${wanted}`) ??
-    task.columnOf.get("multi/map") ??
-    task.ofKind("multi").find((x) => !isBias(x));
+  const { biases, costs, across, up } = scatterAxes(now);
+  section.hidden = !across;
+  if (!across) return;
+  fill(
+    byId("bias"),
+    [
+      ["Language bias", biases.map(measureOption)],
+      ["Size and speed", costs.map(measureOption)],
+    ].filter(([, options]) => options.length),
+    across.measure,
+  );
+  byId("scatter-title").textContent = across.cost
+    ? across.measure === "parameters"
+      ? "Quality against size"
+      : across.measure === "speed"
+        ? "Quality against speed"
+        : "Quality against memory"
+    : "Quality against language bias";
   if (!up)
     return nothing(figure, "This board has no measure of quality for the pool of all languages.");
   const drawn = visible
     .map((row) => ({
       row,
-      x: task.value(row, across.key, languages),
+      x: across.of(row),
       y: task.value(row, up.key, languages),
-      xs: task.interval(row, across.key, languages),
+      xs: across.ends?.(row),
       ys: task.interval(row, up.key, languages),
     }))
-    .filter((d) => !Number.isNaN(d.x) && !Number.isNaN(d.y));
+    .filter((d) => !Number.isNaN(d.x) && !Number.isNaN(d.y) && (!across.cost || d.x > 0));
   const towards =
     across.better === "lower"
-      ? "← better"
+      ? across.cost
+        ? "← less"
+        : "← better"
       : across.better === "higher"
-        ? "better →"
+        ? across.cost
+          ? "faster →"
+          : "better →"
         : "neither end is good";
-  byId("scatter-about").textContent =
-    `${up.label} (up is better) against ${across.label.toLowerCase()} (${direction(across)}), both in the multi setting. Crosses are ${LEVEL} intervals.`;
+  const upwards = up.better === "lower" ? "down is better" : "up is better";
+  const missing = visible.filter(
+    (row) => !drawn.some((d) => d.row === row) && !Number.isNaN(task.value(row, up.key, languages)),
+  ).length;
+  byId("scatter-about").textContent = across.cost
+    ? `${up.label}, ${up.kind} (${upwards}) against ${across.label.toLowerCase()}: ${across.about}. ` +
+      `The axis is in powers of ten; bars are ${LEVEL} intervals` +
+      (missing ? `; of ${plural(missing, "row")} it is not known` : "") +
+      "."
+    : `${up.label} (${upwards}) against ${across.label.toLowerCase()} (${direction(across)}), both in the multi setting. Crosses are ${LEVEL} intervals.`;
   if (!drawn.length) {
-    nothing(figure, "No row that is shown has both measures.");
+    nothing(figure, "No row that is shown has both.");
     byId("scatter-readout").textContent = "";
     return;
   }
   const narrow = roomIn(figure) < 480;
   const domains = [
-    around(
-      drawn.flatMap((d) => [d.x, ...(d.xs ?? [])]),
-      0.14,
-    ),
+    across.cost
+      ? aroundPowers(drawn.map((d) => d.x))
+      : around(
+          drawn.flatMap((d) => [d.x, ...(d.xs ?? [])]),
+          0.14,
+        ),
     around(
       drawn.flatMap((d) => [d.y, ...(d.ys ?? [])]),
       0.12,
@@ -57,7 +119,7 @@ drawForRows((now, visible) => {
   ];
   const frame = { left: 46, right: 24, top: 26, bottom: 44, height: narrow ? 320 : 400 };
   frame.width = Math.max(280, roomIn(figure));
-  const kept = labelled(now, drawn, domains, frame);
+  const kept = labelled(now, drawn, domains, frame, across.cost ? Math.log10 : (x) => x);
   const svg = chart(figure, `${up.label} against ${across.label}, ${plural(drawn.length, "row")}`, {
     height: narrow ? 320 : 400,
     marginLeft: 46,
@@ -66,6 +128,7 @@ drawForRows((now, visible) => {
     marginBottom: 44,
     x: {
       domain: domains[0],
+      type: across.cost ? "log" : "linear",
       label: null,
     },
     y: {
@@ -80,6 +143,7 @@ drawForRows((now, visible) => {
         color: MUTED,
         tickSize: 0,
         ticks: narrow ? 4 : 6,
+        tickFormat: across.cost ? costTick(across.measure) : undefined,
         label: `${across.label}, ${towards}`,
         labelAnchor: "center",
         labelArrow: "none",
@@ -89,7 +153,7 @@ drawForRows((now, visible) => {
         color: MUTED,
         tickSize: 0,
         ticks: 5,
-        label: `↑ ${up.label}, multi`,
+        label: `↑ ${up.label}, ${up.kind}`,
         labelArrow: "none",
       }),
       Plot.link(
@@ -147,7 +211,7 @@ drawForRows((now, visible) => {
     readout.replaceChildren(
       named(d.row.model),
       d.row.recipe ? ` ${d.row.recipe}` : "",
-      `: ${up.label} ${shown(d.y, up.decimals)}, ${across.label.toLowerCase()} ${shown(d.x, across.decimals)}${d.row.measured ? "" : " (published)"}`,
+      `: ${up.label} ${shown(d.y, up.decimals)}, ${across.label.toLowerCase()} ${across.write(d.row)}${d.row.measured ? "" : " (published)"}`,
     );
   };
   readout.textContent =
@@ -158,7 +222,7 @@ drawForRows((now, visible) => {
     circle.dataset.focus = `dot ${d.row.id}`;
     circle.setAttribute(
       "aria-label",
-      `${d.row.model}: ${up.label} ${shown(d.y, up.decimals)}, ${across.label} ${shown(d.x, across.decimals)}`,
+      `${d.row.model}: ${up.label} ${shown(d.y, up.decimals)}, ${across.label} ${across.write(d.row)}`,
     );
     circle.addEventListener("pointerenter", () => tell(d));
     const take = () => pickRow("a", d.row.id);
@@ -183,11 +247,12 @@ drawForRows((now, visible) => {
  * A name stands above its dot, below it, to its right or left: where it covers no dot and no other
  * name, and stays within the frame. Where there is no such place it is left to the line below.
  */
-function labelled({ task, a, b }, drawn, [[x0, x1], [y0, y1]], frame) {
+function labelled({ task, a, b }, drawn, [ends, [y0, y1]], frame, powers) {
+  const [x0, x1] = ends.map(powers);
   const across = frame.width - frame.left - frame.right;
   const down = frame.height - frame.top - frame.bottom;
   const at = (d) => [
-    frame.left + ((d.x - x0) / (x1 - x0 || 1)) * across,
+    frame.left + ((powers(d.x) - x0) / (x1 - x0 || 1)) * across,
     frame.top + ((y1 - d.y) / (y1 - y0 || 1)) * down,
   ];
   const taken = drawn.map((d) => {
@@ -219,6 +284,14 @@ function labelled({ task, a, b }, drawn, [[x0, x1], [y0, y1]], frame) {
   }
   return found;
 }
+
+/** Ticks of a cost, in few letters: `70 M`, `1 GiB`, `2,000`. */
+const costTick = (measure) => (x) =>
+  measure === "parameters"
+    ? parameters(x).replace(/\.0+(?= )/, "")
+    : measure === "memory"
+      ? memory(x)
+      : grouped.format(x);
 
 function setUpScatter() {
   byId("bias").addEventListener("change", (event) => choose({ bias: event.target.value }));

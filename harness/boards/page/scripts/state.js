@@ -23,6 +23,7 @@ const DEFAULTS = {
   matrix: "",
   minus: "",
   hits: "",
+  question: "",
 };
 
 /** As in the address: strings, empty where nothing was chosen. */
@@ -119,7 +120,9 @@ function readAddress() {
 
 /** What chooses rows of the table and their order: charts of single models do not change with it. */
 const FILTERS = ["q", "size", "type", "licence"];
-const OF_THE_TABLE = [...FILTERS, "pub", "sort", "dir", "across", "acrossdir", "table", "hide"];
+/** What changes nothing in a table, but which of its rows are left. */
+const NOT_OF_TABLES = [...FILTERS, "question", "bias", "heat", "matrix", "minus", "hits"];
+const OF_THE_TABLE = [...FILTERS, "question", "pub", "sort", "dir", "across", "acrossdir", "table", "hide"];
 
 /** Draw with `drawer` when something else than the choices called `names` has changed. */
 function drawWithout(names, drawer) {

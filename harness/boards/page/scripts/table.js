@@ -1,6 +1,6 @@
 // The table of models: ordered by any column, best in bold, second underlined, ties as ranks.
 
-drawWithout(FILTERS, (now) => {
+drawWithout(NOT_OF_TABLES, (now) => {
   const { task, column, languages } = now;
   const groups = columnGroups(now);
   const scrolled = byId("table-scroll").scrollLeft;
@@ -11,6 +11,10 @@ drawWithout(FILTERS, (now) => {
     return { group, rows, order, open: group === "measured" || now.published };
   });
   byId("models-about").replaceChildren(...aboutColumn(now));
+  const heat = heatOf(
+    bodies.filter((x) => x.open).flatMap((x) => x.rows),
+    groups.flatMap(([, columns]) => columns),
+  );
   const table = make(
     "table",
     { class: "board", "aria-describedby": "models-about" },
@@ -21,17 +25,18 @@ drawWithout(FILTERS, (now) => {
             "tbody",
             { class: group },
             group === "measured" ? null : groupHead(now, group, rows, groups, open),
-            open ? order.rows.map((row) => bodyRow(now, row, groups, order)) : null,
+            open ? order.rows.map((row) => bodyRow(now, row, groups, order, heat)) : null,
           )
         : null,
     ),
   );
   byId("table-scroll").replaceChildren(table);
-  byId("table-scroll").scrollLeft = scrolled;
+  if (scrolled) byId("table-scroll").scrollLeft = scrolled;
   rove(table.tHead, "button", oneLine);
   drawColumnChoice(now, all);
   drawWarnings(task);
-  tellOfTheRight();
+  // To measure now would lay the table out once more than needed.
+  requestAnimationFrame(tellOfTheRight);
 });
 
 /** What the filters leave is shown and the rest hidden: the table itself stays, as it is large. */
@@ -214,17 +219,31 @@ function headings(now, groups, order) {
 const endsText = (ends, column) =>
   ends ? `${shown(ends[0], column.decimals)} ${DASH} ${shown(ends[1], column.decimals)}` : "";
 
-function bodyRow(now, row, groups, order) {
+/** A cell of a language: its colour is its value, and a language not trained on is marked. */
+function heatCell(now, x, row, cell, heat) {
+  const share = heat(x.of(row));
+  if (share !== null) {
+    cell.style.background = heatColour(share, false);
+    cell.style.color = inkOn(share, false);
+  }
+  if (!x.unseen(row)) return cell;
+  cell.classList.add("unseen-language");
+  cell.title = `${languageName(x.label)} is not among the languages that it was trained on`;
+  return cell;
+}
+
+function bodyRow(now, row, groups, order, heat) {
   const { task, column, languages } = now;
   const ends = endsText(task.interval(row, column.key, languages), column);
   const cells = groups.flatMap(([, columns], group) => [
-    ...columns.map((x, i) =>
-      make(
+    ...columns.map((x, i) => {
+      const cell = make(
         "td",
         {
           class: [
             "number",
             group > 0 && i === 0 && "edge",
+            x.heat && "heat-cell",
             ...(x.classes ?? []),
             ...(x.marks?.(row) ?? []),
           ]
@@ -233,8 +252,9 @@ function bodyRow(now, row, groups, order) {
           title: typeof x.title === "function" ? x.title(row) : null,
         },
         x.write(row),
-      ),
-    ),
+      );
+      return x.heat ? heatCell(now, x, row, cell, heat) : cell;
+    }),
     group ? null : make("td", { class: "chosen ends" }, ends),
   ]);
   return make(
@@ -319,7 +339,8 @@ function drawWarnings(task) {
   );
 }
 
-function tableNote({ task, column, languages }, count) {
+function tableNote(now, count) {
+  const { task, column, languages } = now;
   const ranking = task.rankings[column.key];
   const notes = [
     `${count} of ${plural(task.rows.length, "row")}. Best measured value in bold, second underlined.`,
@@ -329,6 +350,10 @@ function tableNote({ task, column, languages }, count) {
     notes.push("Rows were not tested against each other in this column.");
   else if (ranking?.ties.length)
     notes.push("A range of ranks means that the data do not tell these rows apart.");
+  if (columnGroups(now).some(([, of]) => of.some((x) => x.heat)))
+    notes.push(
+      "Languages: darker is higher (on dark paper, lighter); * not among the languages that the model was trained on, where these are known.",
+    );
   if (languages !== null && !column.main)
     notes.push("This measure is on the page over all languages alone; choose one of the table's.");
   return notes.join(" ");

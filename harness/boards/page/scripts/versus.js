@@ -218,17 +218,24 @@ function flips(task, kind, a, b, languages) {
   return found;
 }
 
-function drawFlips(now) {
-  const { task, kind, languages, a, b } = now;
-  const target = byId("flips");
-  const kinds = ["mono", "multi"].filter(
+/** Settings for which the page holds which questions the rows answer first. */
+const flipKinds = ({ task, a, b }) =>
+  ["mono", "multi"].filter(
     (x) => task.asked[x] && [...task.hits, a.hits, b.hits].some((hits) => hits?.[x]),
   );
-  const of = kinds.includes(chosen.hits)
-    ? chosen.hits
-    : kinds.includes(kind)
-      ? kind
-      : kinds[kinds.length - 1];
+
+/** The one of them that is shown. */
+function flipKind(now) {
+  const kinds = flipKinds(now);
+  if (kinds.includes(chosen.hits)) return chosen.hits;
+  return kinds.includes(now.kind) ? now.kind : kinds[kinds.length - 1];
+}
+
+function drawFlips(now) {
+  const { task, languages, a, b } = now;
+  const target = byId("flips");
+  const kinds = flipKinds(now);
+  const of = flipKind(now);
   const found = of && flips(task, of, a, b, languages);
   const compare =
     a.measured && b.measured ? "harness compare A B --flips 20 lists them from two records." : "";
@@ -271,6 +278,7 @@ function drawFlips(now) {
       { class: "head row" },
       make("h3", {}, "Questions that flipped"),
       kinds.length > 1 ? choice : "",
+      questionSelect(task),
     ),
     make(
       "p",
@@ -317,11 +325,19 @@ function flipList(task, title, name, questions) {
     make(
       "li",
       {},
-      make(
-        "span",
-        { class: "question", dir: "auto" },
-        task.questionTexts[q] ?? task.questionIds[q] ?? `question ${q + 1}`,
-      ),
+      opensQuestions()
+        ? make(
+            "button",
+            {
+              type: "button",
+              class: "question",
+              dir: "auto",
+              "data-focus": `question ${name} ${q}`,
+              onclick: () => choose({ question: String(q) }),
+            },
+            questionText(task, q),
+          )
+        : make("span", { class: "question", dir: "auto" }, questionText(task, q)),
       make(
         "small",
         { title: gone.map((x) => languageName(task.languages[x])).join(", ") },

@@ -147,7 +147,7 @@ function aboutColumn({ task, column, languages }) {
   ];
 }
 
-drawWithout(FILTERS, (now) => {
+drawWithout(NOT_OF_TABLES, (now) => {
   const { task, languages } = now;
   byId("task-name").replaceChildren(
     make("strong", {}, taskName(task)),
@@ -199,6 +199,11 @@ function takeaway({ task, column }) {
     other && sign * (of(other) - of(first)) > 0
       ? ` Best published, not measured here: ${write(other)} (${plainName(task, other)}).`
       : "";
+  if (measured.length === 1)
+    return (
+      `One model was measured, ${plainName(task, first)}, with ${column.label} (${column.kind}) of ` +
+      `${write(first)}.${beside}`
+    );
   return (
     `Of ${plural(measured.length, "measured model")}, ${plainName(task, first)} is best by ` +
     `${column.label} (${column.kind}): ${write(first)}${sure}.${beside}`
