@@ -160,7 +160,7 @@ def explained_by_ties(ours: float, relevant: dict[str, int], hits: dict[str, flo
     """Whether nDCG@10 can be ``ours`` if relevant passages' scores move by at most :data:`NEAR`."""
     import pytrec_eval
 
-    # Two "queries", worst and best: every gold moved down, every gold moved up.
+    # Two "queries", worst and best: every relevant passage moved down, every one moved up.
     run = {
         str(by): {p: score + by * (p in relevant) for p, score in hits.items()}
         for by in (-NEAR, NEAR)

@@ -4,14 +4,15 @@
 
 Writes a corpus of random unit vectors under ``--folder`` as shards of the embedding store (float16:
 5 million passages of 384 dimensions are 3.8 GB), puts 500 queries to it under ``--memory`` and
-removes it. Each query is its gold's vector with noise, so that ranks spread.
+removes it. Each query is the vector of its relevant passage with noise, so that ranks spread.
 
-Ours computes each gold's exact rank and the best 1,000 passages of each query, in the total order.
-The bare loop reads the same shards through the same memory maps, brings them to float32, multiplies
-them with the queries in torch and throws the scores away. It is tried in several forms, and the
-fastest counts: torch's own threads over whole shards, and one thread for each core over tiles of
-several sizes. Each run is a fresh process; reading back what was just written comes out of the
-page cache for both sides where memory allows. Peak memory is that of the whole process.
+Ours computes the exact rank of each relevant passage and the best 1,000 passages of each query, in
+the total order. The bare loop reads the same shards through the same memory maps, brings them to
+float32, multiplies them with the queries in torch and throws the scores away. It is tried in
+several forms, and the fastest counts: torch's own threads over whole shards, and one thread for
+each core over tiles of several sizes. Each run is a fresh process; reading back what was just
+written comes out of the page cache for both sides where memory allows. Peak memory is that of the
+whole process.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from harness.vectors.corpus_store import PASSAGES, CorpusSpace, Shard
 from harness.vectors.store import Store
 
 NOISE = 4.0
-"""Length of the noise in a query, its gold's vector being 1."""
+"""Length of the noise in a query, its relevant passage's vector being 1."""
 
 
 class Corpus(NamedTuple):
@@ -42,7 +43,7 @@ class Corpus(NamedTuple):
     space: CorpusSpace
     queries: np.ndarray
     relevant: list[str]
-    """Local id of each query's gold."""
+    """Local id of each query's relevant passage."""
 
 
 class Run(NamedTuple):
@@ -69,15 +70,15 @@ def make(folder: Path, passages: int, width: int, queries: int, size: int, seed:
     )
     rng = np.random.default_rng(seed)
     chosen = set(rng.choice(passages, queries, replace=False).tolist())
-    asked, relevant = [], []
+    noisy, relevant = [], []
     for number in range(len(space)):
         start, stop = space.bounds(number)
         vectors = unit(rng, stop - start, width)
         space.put(number, [f"{i // 20}#{i % 20}" for i in range(start, stop)], vectors)
         for i in sorted(chosen.intersection(range(start, stop))):
-            asked.append(vectors[i - start] + NOISE * unit(rng, 1, width)[0])
+            noisy.append(vectors[i - start] + NOISE * unit(rng, 1, width)[0])
             relevant.append(f"{i // 20}#{i % 20}")
-    vectors = np.stack(asked)
+    vectors = np.stack(noisy)
     return Corpus(space, vectors / np.linalg.norm(vectors, axis=1, keepdims=True), relevant)
 
 
@@ -112,7 +113,7 @@ def ours(corpus: Corpus, top: int, memory: int, device: str) -> tuple[Run, dict[
     found = streamed.found["en"]
     return Run(seconds, cpu, peak_memory()), {
         "median rank": float(np.median(found.pool_rank)),
-        "head": found.top_k.shape,
+        "top k": found.top_k.shape,
     }
 
 
@@ -209,7 +210,8 @@ def main() -> None:
             f"peak memory under --memory {a.memory:g}: "
             f"{max(run.peak for run in searched) / 2**20:,.0f} MiB"
         )
-        print(f"median gold rank {facts['median rank']:,.0f}; heads {facts['head']}")
+        print(f"median rank of relevant passages {facts['median rank']:,.0f}")
+        print(f"top k {facts['top k']}")
     finally:
         shutil.rmtree(place, ignore_errors=True)
 

@@ -38,7 +38,9 @@ class CpuWorker:
         pass_queries: PassQueries,
         k: int,
         decisions: Decisions,
+        floor: NDArray[np.float32],
     ) -> None:
+        """``floor`` (Q,) is shared by the threads of a pass (:meth:`_share`), at first -inf."""
         queries, width = pass_queries.queries.shape
         self.longest = 0.0
         """Upper bound on the lengths of the passages' vectors so far."""
@@ -49,6 +51,7 @@ class CpuWorker:
         self._corpus, self._language, self._pass_queries = corpus, language, pass_queries
         self._decisions, self._k = decisions, k
         self._kth = np.full(queries, -np.inf, np.float32)
+        self._floor = floor
         self._query_of = np.repeat(np.arange(queries), np.diff(pass_queries.indptr))
         self._high = np.zeros(len(self._query_of), np.float32)
         self._low = np.zeros(len(self._query_of), np.float32)
@@ -70,6 +73,7 @@ class CpuWorker:
         for start in range(0, len(vectors), TILE):
             tile = self._read(vectors[start : start + TILE])
             self._lengthen(check_lengths(tile.numpy()))
+            self._share()
             self._finish(tile, first_row + start)
 
     def _lengthen(self, longest: float) -> None:
@@ -85,6 +89,20 @@ class CpuWorker:
         self._high = np.nextafter((pass_queries.relevant_scores + far).astype(np.float32), up)
         self._low = np.nextafter((pass_queries.relevant_scores - far).astype(np.float32), down)
         self._float64 = 2 * inner_error(pass_queries.queries, max(longest, pass_queries.longest))
+
+    def _share(self) -> None:
+        """Learn from other threads, and tell them, what a query's k-th best passage reaches.
+
+        The floor is a lower bound on its inner product, not on a thread's product, whose error
+        depends on the vectors that the thread has seen. Without a lock: an update that is lost
+        leaves a lower bound.
+        """
+        if not self._k:
+            return
+        error, down = self._margin / 2, np.float32(-np.inf)
+        reached = np.nextafter(self._kth - error, down)
+        np.maximum(self._floor, reached, out=self._floor)
+        np.maximum(self._kth, np.nextafter(self._floor + error, down), out=self._kth)
 
     def _read(self, part: NDArray[Any]) -> torch.Tensor:
         """``part`` as float32, in a reused buffer."""

@@ -25,9 +25,10 @@ class DeviceWorker(CpuWorker):
         pass_queries: PassQueries,
         k: int,
         decisions: Decisions,
+        floor: NDArray[np.float32],
         device: str,
     ) -> None:
-        super().__init__(corpus, language, pass_queries, k, decisions)
+        super().__init__(corpus, language, pass_queries, k, decisions, floor)
         # A tile is everything a thread gets: small ones would leave a device idle.
         self._tile = PIECE
         self._queries = self._queries.to(device)
@@ -40,6 +41,7 @@ class DeviceWorker(CpuWorker):
             tile = torch.from_numpy(part).to(self._queries.device).float()
             part = part.astype(np.float32, copy=False)
             self._lengthen(check_lengths(part))
+            self._share()
             for first in range(0, len(self._queries), QUERIES):
                 last = min(first + QUERIES, len(self._queries))
                 scores = torch.mm(self._queries[first:last], tile.T)

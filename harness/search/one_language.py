@@ -105,6 +105,7 @@ def scan(
             stopped.set()
         return worker
 
+    floor = np.full(len(pass_queries.queries), -np.inf, np.float32)
     before, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
     if threads > 1:
         torch.set_num_threads(1)
@@ -113,7 +114,7 @@ def scan(
     try:
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             workers = [
-                worker_on(device, corpus, language, pass_queries, k, decisions)
+                worker_on(device, corpus, language, pass_queries, k, decisions, floor)
                 for _ in range(threads)
             ]
             try:

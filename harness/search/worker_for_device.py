@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from harness.search.candidates import Corpus, PassQueries
 from harness.search.cpu_worker import CpuWorker
-from harness.search.exact import (
-    Decisions,
-)
+from harness.search.exact import Decisions
 
 
 def worker_on(
@@ -16,10 +17,11 @@ def worker_on(
     pass_queries: PassQueries,
     k: int,
     decisions: Decisions,
+    floor: NDArray[np.float32],
 ) -> CpuWorker:
     """The worker for a device as torch names it; ``cpu:0`` takes torch's loops on the CPU."""
     if device == "cpu":
-        return CpuWorker(corpus, language, pass_queries, k, decisions)
+        return CpuWorker(corpus, language, pass_queries, k, decisions, floor)
     from harness.search.device_worker import DeviceWorker
 
-    return DeviceWorker(corpus, language, pass_queries, k, decisions, device)
+    return DeviceWorker(corpus, language, pass_queries, k, decisions, floor, device)
