@@ -32,18 +32,21 @@ def require(tracker: str) -> Any:
     """The tracker's package.
 
     Raises:
-        UsageError: its name is unknown, or it is not installed.
+        UsageError: its name is unknown, or it is not installed or cannot be imported.
     """
     if tracker not in TRACKERS:
         hint = did_you_mean(tracker, TRACKERS)
         raise UsageError(f"there is no tracker {tracker!r}{hint}; one of {', '.join(TRACKERS)}")
     try:
         return import_module(tracker)
-    except ModuleNotFoundError as problem:
-        if problem.name != tracker:
-            raise
+    except Exception as problem:  # of an installed one, whatever its import raises
+        if isinstance(problem, ModuleNotFoundError) and problem.name == tracker:
+            raise UsageError(
+                f"--log-to {tracker}: it is not installed: pip install {tracker}"
+            ) from problem
         raise UsageError(
-            f"--log-to {tracker}: it is not installed: pip install {tracker}"
+            f"--log-to {tracker}: it cannot be imported ({first_line(problem)}): "
+            f"pip install -U {tracker}"
         ) from problem
 
 

@@ -86,6 +86,17 @@ def test_a_tracker_that_is_missing_is_refused_before_anything_runs(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_tracker_that_cannot_be_imported_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mlflow.py").write_text("raise ImportError('no service in protobuf')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "mlflow", raising=False)
+    done = CliRunner().invoke(main, [*ARGUMENTS, "--output", str(tmp_path), "--log-to", "mlflow"])
+    assert done.exit_code == 2
+    assert "cannot be imported (no service in protobuf): pip install -U mlflow" in done.output
+
+
 def test_a_tracker_that_fails_costs_no_record(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,7 +38,8 @@ def print_trained(console: Console, trained: Trained) -> None:
         f"languages seen: {', '.join(summary['languages'])}",
         soft_wrap=True,
     )
-    print_grid(console, _curve(outcome["curve"]))
+    if outcome["curve"]:  # none in fewer steps than --log-every and --evaluate-every
+        print_grid(console, _curve(outcome["curve"]))
     console.print(outcome["said"], soft_wrap=True)
     for found in manifest["overlap"]:
         console.print(f"{found['sentences'][0]}.", soft_wrap=True)
