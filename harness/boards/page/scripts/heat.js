@@ -239,6 +239,8 @@ function heatScale(low, high, difference, digits) {
     ],
   });
   svg.setAttribute("role", "img");
+  // A picture with a name of its own: those of its parts are no roles' names.
+  for (const mark of svg.querySelectorAll("g[aria-label]")) mark.removeAttribute("aria-label");
   svg.setAttribute("font-size", "13");
   svg.removeAttribute("font-family");
   return svg;
