@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.base.digests import file_sha256
 from harness.base.files import write_atomically
 from harness.base.hub import Repository
 from harness.base.reading import object_or_empty
@@ -47,6 +48,17 @@ def digest(raw: bytes, expected: str | None) -> str:
     if expected is not None and expected.startswith(GIT):
         return git_object(raw)
     return hashlib.sha256(raw).hexdigest()
+
+
+def file_digest(path: Path, expected: str | None) -> str:
+    """As :func:`digest`, of a file; large ones are not held in memory.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if expected is not None and expected.startswith(GIT):
+        return git_object(path.read_bytes())
+    return file_sha256(path)
 
 
 def checksum_by_name(path: Path) -> str | None:

@@ -13,6 +13,7 @@ from harness.data.corpus import Corpus, refuse_repeated_ids
 from harness.data.corpus_locations import CorpusFiles, refuse_sampled
 from harness.data.documents import Document
 from harness.data.download import Progress
+from harness.data.images import with_images
 from harness.data.locations import FileReport, TaskFiles
 from harness.data.readers import lareqa, miracl, question_rows, segments, simple, squad, tables
 from harness.data.sampling import draw_questions
@@ -100,7 +101,7 @@ def load(
         )
     files = TaskFiles(spec, data_dir)
     files.prepare(spec.needed_files(chosen), offline=offline, progress=progress)
-    reading = _READERS[spec.reader](spec, chosen, files.open)
+    reading = with_images(_READERS[spec.reader](spec, chosen, files.open), files)
     opened = _open_corpora(
         spec, chosen, files, offline=offline, progress=progress, required=corpora
     )
@@ -224,10 +225,16 @@ def read(
     Raises:
         UsageError, DataError: as :func:`load`.
     """
+    if spec.images:
+        # The texts of the pages, where the task has them.
+        others = [x for x in spec.texts if x != spec.text]
+        spec = replace(spec, text=others[0]) if others else spec
     chosen = choose_languages(spec, languages)
     files = TaskFiles(spec, data_dir)
     files.prepare(spec.needed_files(chosen), offline=offline, progress=progress)
     reading = _READERS[spec.reader](spec, chosen, files.open)
+    if spec.images:
+        reading = reading._replace(passages={})
     try:
         corpora = _open_corpora(spec, chosen, files, offline=True, progress=None)
     except DataError:

@@ -13,6 +13,7 @@ from harness.base.hub import Repository
 from harness.data import hub_files
 from harness.data.documents import Document, decode, unpacked
 from harness.data.download import Progress, download
+from harness.data.file_memo import memoized
 from harness.data.task import TaskSpec, task_folder
 from harness.errors import DataError, UsageError
 
@@ -125,7 +126,10 @@ class TaskFiles:
         report = self.report(name)
         if report.state == "missing":
             return report
-        found = hub_files.digest(_bytes(report.path), report.expected)
+        try:
+            found = hub_files.file_digest(report.path, report.expected)
+        except OSError as error:
+            raise DataError(f"{report.path}: cannot be read: {error.strerror}") from error
         state: State = "ok" if found == report.expected else "damaged"
         if report.expected is None:
             state = "no checksum"
@@ -209,6 +213,38 @@ class TaskFiles:
                     )
                 )  # fmt: skip
         return decode(report.path, unpacked(report.path, raw))
+
+    def verified(self, name: str) -> Path:
+        """Where ``name`` is, for files that are too large for :meth:`open`.
+
+        Raises:
+            DataError: missing or damaged.
+        """
+        report = self.report(name)
+        if report.state == "missing":
+            raise self._missing([report])
+        if report.expected is not None:
+            expected = report.expected
+            found = memoized(
+                report.path, "hub", lambda x: {"digest": hub_files.file_digest(x, expected)}
+            )
+            if found["digest"] != expected:
+                raise self._damaged(replace(report, state="damaged", found=found["digest"]))
+        return report.path
+
+    def folder(self, name: str) -> Path:
+        """Where a folder of the task's files is: the first place that has it.
+
+        Raises:
+            DataError: none has.
+        """
+        for _, place in self.places:
+            if (place / name).is_dir():
+                return place / name
+        raise DataError(
+            f"task {self.spec.name!r} needs the folder {name}, which is not in "
+            f"{self.places[-1][1]}: put it there, or change 'source.folder' in {self.spec.path}"
+        )
 
     def _missing(self, reports: Sequence[FileReport]) -> DataError:
         names = ", ".join(report.name for report in reports[:_NAMED])

@@ -94,6 +94,11 @@ class TaskSpec:
         return self.size == "small" and self.default
 
     @property
+    def images(self) -> bool:
+        """Whether its passages are images (:mod:`harness.data.images`)."""
+        return self.text == "image"
+
+    @property
     def streamed(self) -> bool:
         """Whether its passages are streamed, so that they need not fit into memory."""
         return self.source.corpus is not None
@@ -123,7 +128,10 @@ class TaskSpec:
     def needed_files(self, languages: Sequence[str] | None = None) -> tuple[str, ...]:
         """Names of the files for ``languages`` (default: all of the task's)."""
         return self.source.needed(
-            self.reader, self.with_queries(languages), self.with_passages(languages)
+            self.reader,
+            self.with_queries(languages),
+            self.with_passages(languages),
+            images=self.images,
         )
 
 
@@ -200,6 +208,7 @@ def read_task(path: str | Path, *, text: str | None = None) -> TaskSpec:
         refuse("optional", "leaves nothing to run by default: remove one kind")
     _check_sides(table, layout, refuse)
     texts = table.texts or (table.text,)
+    _check_images(table, texts, refuse)
     refuse.unless_one_of("text", table.text, layout.texts)
     for option in texts:
         refuse.unless_one_of("texts", option, layout.texts)
@@ -258,6 +267,24 @@ def _check_sides(table: _TaskTable, layout: Layout, refuse: Complaints) -> None:
                     f"has {language!r}, which is neither among 'query_languages' nor among "
                     "'passage_languages'",
                 )
+
+
+def _check_images(table: _TaskTable, texts: Sequence[str], refuse: Complaints) -> None:
+    """Text option ``image`` is there if and only if the images are, and not for streams."""
+    source = refuse.within("source")
+    pattern = (table.source.paths or {}).get("images")
+    if ("image" in texts) != (pattern is not None):
+        if pattern is None:
+            source("paths.images", "is missing: the table or folder of images of text 'image'")
+        refuse("texts", "must offer 'image', since 'source.paths.images' says where they are")
+    if pattern is None:
+        return
+    if table.source.corpus is not None:
+        source("corpus", "is not for passages that are images")
+    if not pattern.endswith((".parquet", "/")):
+        source("paths.images", f"must be a .parquet table or a folder/, not {pattern!r}")
+    if pattern.endswith("/") and (table.source.repository or table.source.url):
+        source("paths.images", "must be a .parquet table where files are downloaded")
 
 
 def task_folder() -> Path:

@@ -44,7 +44,8 @@ class Layout(NamedTuple):
     one_file: bool = False
     """The task file names the one file with all languages."""
     roles: Mapping[str, str | None] = {}
-    """Role -> its default pattern if ``[source.paths]`` has none; ``None``: it must have one.
+    """Role -> its default pattern if ``[source.paths]`` has none; ``None``: it must have one;
+    ``""``: it may have none.
     Patterns contain ``{language}``, ``{code}``, or neither: one file for all languages."""
     stream: str | None = None
     """The role that is streamed if the task file has ``[source.corpus]``."""
@@ -76,7 +77,11 @@ LAYOUTS: Mapping[str, Layout] = {
     "squad": Layout(("text",), (), (), roles={"articles": "{language}.json"}),
     "rows": Layout(("text",), (), (), roles={"rows": None}),
     "tables": Layout(
-        _TITLED, (), (), roles={"queries": None, "passages": None, "qrels": None}, stream="passages"
+        (*_TITLED, "image"),
+        (),
+        (),
+        roles={"queries": None, "passages": None, "qrels": None, "images": ""},
+        stream="passages",
     ),
 }
 """Reader name -> its input. The readers themselves are in :mod:`harness.data.loading`."""
@@ -138,9 +143,12 @@ class Source:
     """Where the queries come from, if from a repository of their own."""
 
     def needed(
-        self, reader: str, queries: Sequence[str], passages: Sequence[str]
+        self, reader: str, queries: Sequence[str], passages: Sequence[str], *, images: bool = True
     ) -> tuple[str, ...]:
-        """Names of the files for languages with queries and with passages, except streamed ones."""
+        """Names of the files for languages with queries and with passages, except streamed ones.
+
+        Without ``images`` tables of images are left out; folders of them always are.
+        """
         if self.segments is not None:
             return (self.segments.file,)
         layout = LAYOUTS[reader]
@@ -151,8 +159,11 @@ class Source:
             for role in self.paths:
                 # Judgements are about the passages of a language.
                 has = queries if role == "queries" else passages
+                name = self.file(role, language)
+                if role == "images" and not (images and name.endswith(".parquet")):
+                    continue
                 if role != streamed and language in has:
-                    named.append(self.file(role, language))
+                    named.append(name)
         return tuple(dict.fromkeys((*named, *layout.shared)))
 
     def name(self, pattern: str, language: str, number: int | str = 0) -> str:
@@ -368,11 +379,14 @@ def _paths(paths: Mapping[str, str], layout: Layout, refuse: Complaints) -> dict
             refuse(role, f"is unknown{did_you_mean(role, roles) or '; known: ' + ', '.join(roles)}")
     found = {}
     for role, usual in roles.items():
-        pattern = found[role] = paths.get(role) or usual or ""
-        if not pattern:
+        pattern = paths.get(role) or usual or ""
+        if not pattern and usual is None:
             refuse(role, "is missing: it must be a string")
+        if not pattern:
+            continue
+        found[role] = pattern
         try:
-            name = pattern.format(language="", code="")
+            name = pattern.format(language="x", code="x")
         except (KeyError, IndexError, ValueError):
             refuse(role, f"can contain only {{language}} and {{code}}, not {pattern!r}")
         if name.startswith("/") or ".." in name.split("/"):

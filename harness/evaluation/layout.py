@@ -95,6 +95,11 @@ def prepare(
         DataError: data is missing or malformed.
         UsageError: the task lacks a language, or nothing is left to run.
     """
+    if spec.images and options.rerank:
+        raise UsageError(
+            f"--rerank reads texts, and the passages of {spec.name} are images; leave it out, or "
+            "choose a --text that is no image"
+        )
     data = load_data(
         spec,
         languages=options.languages,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.task import Role, TaskSpec
+from harness.errors import ModelError
 from harness.models.token_counts import Stream, Work
 
 Similarity = Literal["cosine", "dot"]
@@ -26,7 +27,9 @@ class Encoder(Protocol):
     ``name`` (str), ``fingerprint`` (str, changes with everything that changes a vector: only then
     are vectors stored), ``similarity`` (``"cosine"``, the default, or ``"dot"``), ``languages``
     (codes it was trained on), ``parameters`` (int), ``training`` (how it was trained, as
-    ``record.schema.json`` describes it).
+    ``record.schema.json`` describes it), ``modalities`` (``("text", "image")`` if passages may be
+    images: then ``texts`` holds :class:`harness.data.images.Image`, strings with ``read()`` for the
+    bytes and ``open()`` for a Pillow image).
     """
 
     def encode(self, texts: Sequence[str], *, role: Role, language: str) -> Any:
@@ -133,9 +136,23 @@ Model = DenseModel | LexicalModel
 
 
 def for_task(model: Model, spec: TaskSpec) -> Model:
-    """``model`` with its prompts for this task, if it has prompts by task name."""
+    """``model`` with its prompts for this task, if it has prompts by task name.
+
+    Raises:
+        ModelError: the task's passages are images, and the model takes texts alone.
+    """
+    if spec.images and "image" not in getattr(model, "modalities", ("text",)):
+        raise ModelError(
+            f"{model.name} takes texts, and the passages of {spec.name} are images: name a model "
+            f"whose 'modalities' include 'image'{_or_texts(spec)}"
+        )
     bind = getattr(model, "for_task", None)
     return model if bind is None else bind(spec)
+
+
+def _or_texts(spec: TaskSpec) -> str:
+    others = [x for x in spec.texts if x != spec.text]
+    return f", or search the texts of the pages with --text {others[0]}" if others else ""
 
 
 @dataclass(frozen=True)

@@ -127,6 +127,8 @@ class PrecomputedEncoder:
 
     parameters: int | None = None
     languages: frozenset[str] | None = None
+    modalities = ("text", "image")
+    """An image is looked up by its digest, as :class:`harness.data.images.Image` spells it."""
 
     def __init__(self, folder: Path, options: ModelOptions) -> None:
         """Read the manifest; arrays are opened on first use.

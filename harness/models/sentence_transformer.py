@@ -9,13 +9,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.environment import release_memory
 from harness.base.reading import read_object
+from harness.data.images import Image, are_images
 from harness.data.task import Role
 from harness.errors import HarnessWarning, ModelError, first_line, quoted
 from harness.models import peft_adapter
@@ -40,6 +41,10 @@ _PROMPT_NAMES: dict[Role, tuple[str, ...]] = {
     "passage": ("document", "passage", "corpus"),
 }
 _BATCH_SIZE = 32
+IMAGES = 8
+"""Images of a batch where the user sets no size."""
+MODALITIES = ("text", "image")
+"""What models of this library may take; whether one does is known once it is loaded."""
 
 
 class LoadedEncoder(ABC):
@@ -127,6 +132,7 @@ class SentenceTransformerEncoder(LoadedEncoder):
     """
 
     languages: frozenset[str] | None = None
+    modalities = MODALITIES
 
     def __init__(
         self, folder: Path, options: ModelOptions, *, name: str, revision: str | None = None
@@ -278,6 +284,9 @@ def stream_with(
     if not texts:
         return
     try:
+        if are_images(texts):
+            yield from _stream_images(pipeline, texts, prompt=prompt, name=name)
+            return
         if pipeline.fits(role, prompt):
             yield from pipeline.stream(texts, role=role, prompt=prompt)
             return
@@ -300,6 +309,34 @@ def stream_with(
         raise ModelError(
             f"{name}: failed to encode {len(texts)} {role} texts: {first_line(error)}"
         ) from error
+
+
+def _stream_images(pipeline: Pipeline, images: Sequence[str], *, prompt: str, name: str) -> Stream:
+    """Positions and vectors of passages that are images, a batch of them open at a time.
+
+    Raises:
+        ModelError: the model takes no images.
+    """
+    model = pipeline.model
+    if not model.supports("image"):
+        raise ModelError(
+            f"{name} takes {' and '.join(map(str, model.modalities))}, and these passages are "
+            "images: name a model that takes images, or search the pages' texts with --text"
+        )
+    size = pipeline.most_texts or IMAGES
+    for start in range(0, len(images), size):
+        rows = np.arange(start, min(start + size, len(images)))
+        opened = [cast("Image", x).open() for x in images[start : start + size]]
+        begun = time.perf_counter()
+        vectors = model.encode_document(
+            opened,
+            prompt=prompt,
+            batch_size=size,
+            show_progress_bar=False,
+            convert_to_numpy=True,
+        )
+        pipeline.work += Work(texts=len(rows), seconds=time.perf_counter() - begun)
+        yield rows, as_float32(vectors, name)
 
 
 def gathered(stream: Stream, texts: int) -> NDArray[np.float32]:

@@ -16,6 +16,7 @@ from harness.models.base import ModelOptions, Similarity
 from harness.models.fingerprint import fingerprint, library_versions
 from harness.models.sentence_transformer import (
     LIBRARIES,
+    MODALITIES,
     gathered,
     pipeline_for,
     prompts_of,
@@ -33,6 +34,7 @@ class SentenceTransformerInstance:
     """
 
     languages: frozenset[str] | None = None
+    modalities = MODALITIES
 
     def __init__(self, model: Any, options: ModelOptions) -> None:
         """Wrap ``model`` without changing it.

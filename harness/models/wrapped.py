@@ -9,6 +9,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.data.images import are_images
 from harness.data.task import Role
 from harness.errors import ModelError
 from harness.models.base import ModelOptions, Similarity
@@ -52,6 +53,7 @@ class WrappedEncoder:
                     f"{flag} {value}: encode of {self.name} takes no {extra!r}; "
                     "leave the flag out or give encode such an argument"
                 )
+        self.modalities = _modalities(encoder, self.name)
         self.similarity: Similarity = _similarity(encoder, self.name)
         self.languages: frozenset[str] | None = _languages(encoder, self.name)
         parameters = getattr(encoder, "parameters", None)
@@ -106,6 +108,11 @@ class WrappedEncoder:
                 arguments[key] = extras[key]
         given = list(texts)
         if prompt and "prompt" not in self._takes:
+            if are_images(given):
+                raise ModelError(
+                    f"--passage-prompt: cannot be put before an image, and encode of {self.name} "
+                    "takes no 'prompt'; leave it out"
+                )
             given = [prompt + text for text in given]
         return as_float32(self._encoder.encode(given, **arguments), self.name)
 
@@ -180,6 +187,13 @@ def _similarity(encoder: Any, name: str) -> Similarity:
     if value not in get_args(Similarity):
         raise ModelError(f"{name}: similarity must be 'cosine' or 'dot', not {value!r}")
     return "dot" if value == "dot" else "cosine"
+
+
+def _modalities(encoder: Any, name: str) -> tuple[str, ...]:
+    value = getattr(encoder, "modalities", ("text",))
+    if isinstance(value, str) or not all(isinstance(x, str) for x in value):
+        raise ModelError(f"{name}: modalities must be a collection such as ('text', 'image')")
+    return tuple(value)
 
 
 def _languages(encoder: Any, name: str) -> frozenset[str] | None:

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.digests import text_keys
+from harness.data.images import are_images
 from harness.data.task import Role
 from harness.errors import ModelError, errors_of
 from harness.models.base import DenseModel, Streaming
-from harness.models.fingerprint import fingerprint
+from harness.models.fingerprint import fingerprint, library_versions
 from harness.models.token_counts import Work
 from harness.vectors.store import Space, Store
 
@@ -52,15 +53,19 @@ class EncodingCounts:
         }
 
 
-def space_of(model: DenseModel, role: Role, language: str, store: Store | None) -> Space | None:
+def space_of(
+    model: DenseModel, role: Role, language: str, store: Store | None, *, images: bool = False
+) -> Space | None:
     """The space for the vectors of one role and language; ``None`` if nothing is stored."""
     if store is None or model.fingerprint is None:
         return None
-    return store.space(space_facts(model, role, language))
+    return store.space(space_facts(model, role, language, images=images))
 
 
-def space_facts(model: DenseModel, role: Role, language: str) -> dict[str, Any]:
-    """Everything that changes the vectors of one role and language."""
+def space_facts(
+    model: DenseModel, role: Role, language: str, *, images: bool = False
+) -> dict[str, Any]:
+    """Everything that changes the vectors of one role and language, of texts or of ``images``."""
     # The other role's prompt does not change these vectors: a new query prompt must not cause every
     # passage to be encoded again.
     return {
@@ -71,6 +76,8 @@ def space_facts(model: DenseModel, role: Role, language: str) -> dict[str, Any]:
         "role": role,
         "language": language,
         "prompt": model.prompts.get(role, ""),
+        # What makes pixels of an image; models resize them with either of these.
+        **({"images": library_versions("pillow", "torchvision")} if images else {}),
     }
 
 
@@ -79,7 +86,7 @@ def missing(
 ) -> tuple[int, int]:
     """(distinct texts, how many of them the store lacks), without loading the model."""
     distinct = list(dict.fromkeys(texts))
-    space = space_of(model, role, language, store)
+    space = space_of(model, role, language, store, images=are_images(distinct))
     if space is None:
         return len(distinct), len(distinct)
     return len(distinct), int((~space.known(text_keys(distinct))).sum())
@@ -137,7 +144,7 @@ def look_up(
 ) -> Stored:
     """Read the stored vectors of ``texts``; thread-safe."""
     distinct = list(dict.fromkeys(texts))
-    space = space_of(model, role, language, store)
+    space = space_of(model, role, language, store, images=are_images(distinct))
     keys = text_keys(distinct)
     if space is None:
         return Stored(distinct, None, keys, np.zeros(len(distinct), bool), None)

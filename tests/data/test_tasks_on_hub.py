@@ -61,6 +61,8 @@ def write_task_data(spec: TaskSpec, folder: Path) -> None:
         ]
         tables = {"queries": questions, "passages": passages, "qrels": judged, "rows": rows}
         for role, pattern in source.paths.items():
+            if role == "images":
+                continue  # of which the texts of the pages need none
             if language not in spec.with_queries() and role == "queries":
                 continue
             if language not in spec.with_passages() and role != "queries":
@@ -75,6 +77,8 @@ def run(name: str, folder: Path, *more: str) -> Result:
     """`harness run` of some languages of a task, of its corpus as far as it is there."""
     kind = "cross" if find_task(name).query_languages else "mono"
     command = ["run", "--model", "python:tiny:factory", "--task", name, "--settings", kind]
+    if find_task(name).images:
+        command += ["--text", "title-newline-text"]
     command += ["--languages", ",".join(languages(name)), "--output", str(folder), "--quiet"]
     return CliRunner().invoke(main, [*command, *more])
 

@@ -65,6 +65,43 @@ def cross_encoder(folder: Path) -> Path:
     return bert(folder, "BertForSequenceClassification", num_labels=1)
 
 
+def clip(folder: Path) -> Path:
+    """A CLIP of random weights: one tower for texts, one for images of 32 x 32 pixels."""
+    import torch
+    import transformers
+
+    base = folder / "base"
+    bert(base, "BertModel")
+    tower = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "projection_dim": 16,
+    }
+    text = {
+        **tower,
+        "vocab_size": len(VOCABULARY),
+        "max_position_embeddings": 64,
+        "pad_token_id": 0,
+        "bos_token_id": 2,
+        "eos_token_id": 3,
+    }
+    vision = {**tower, "image_size": 32, "patch_size": 8}
+    torch.manual_seed(7)
+    config = transformers.CLIPConfig(text_config=text, vision_config=vision, projection_dim=16)
+    with contextlib.redirect_stderr(io.StringIO()):
+        transformers.CLIPModel(config).eval().save_pretrained(base)
+        pictures = transformers.CLIPImageProcessorPil(
+            size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}
+        )
+        tokenizer = transformers.BertTokenizerFast(str(base / "vocab.txt"), model_max_length=64)
+        transformers.CLIPProcessor(image_processor=pictures, tokenizer=tokenizer).save_pretrained(
+            base
+        )
+    return base
+
+
 def stated_type(folder: Path) -> str | None:
     """What a saved folder says it is."""
     config = json.loads((folder / "config_sentence_transformers.json").read_text("utf-8"))

@@ -5,7 +5,8 @@ A table is JSON lines (``.jsonl``, ``.jsonl.gz``), parquet, comma-separated valu
 of mteb's repositories and of BEIR's:
 
 - queries: ``_id`` or ``id``, and ``text``; or lines ``id TAB text`` (``.tsv``);
-- passages: the same, optionally with ``title``;
+- passages: the same, optionally with ``title``, and with ``image_id`` where they are images;
+- images: a parquet table with ``file_name`` and ``image``, or a folder of files with these names;
 - judgements: ``query-id``, ``corpus-id``, ``score``; as ``.tsv`` with a header, or TREC qrels.
 
 Ids may be numbers. A table of judgements per language is about that language's passages; a single
@@ -106,6 +107,9 @@ def _texts(document: Document, option: str | None) -> dict[str, str]:
             raise document.error(where, "this id occurs twice in the file")
         if option is None:
             found[local] = check_text(document, where, fields["text"])
+        elif option == "image":
+            check_keys(document, where, dict(fields), ("image_id",), None)
+            found[local] = check_text(document, where, fields["image_id"], name="image_id")
         else:
             found[local] = table_text(document, where, fields, option)
     if not found:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from harness.base.languages import with_script
 from harness.data.task import Kind, Role, Setting, TaskSpec, find_task
 from harness.data.task_data import TaskData, global_id
+from harness.errors import UsageError
 from harness.evaluation.absent import with_absent
 from harness.evaluation.layout import Prepared, prepare, refuse_corpora, texts_of
 from harness.evaluation.options import RunOptions
@@ -134,6 +135,11 @@ class BridgedTask(AbsTaskRetrieval):
         )
         spec = find_task(str(self.spec.path), text=text)
         refuse_corpora(spec, "mteb's runner")
+        if spec.images:
+            raise UsageError(
+                f"task {spec.name}: mteb's runner gets texts from the harness, and its passages "
+                "are images: give the text option of their texts, or use `harness run`"
+            )
         self.prepared: Prepared = prepare(spec, chosen)
         data = self.prepared.data
         self.metadata = metadata_of(spec, self.prepared.settings, data.digest, data.languages)
