@@ -83,6 +83,8 @@ def compare(
         raise click.UsageError("--data-dir is only used with --flips; give --flips N")
     if retention and len(records) != 2:
         raise click.UsageError("--retention takes two records: the clean one, then the other")
+    if len({x.resolve() for x in records}) < len(records):
+        click.echo("Warning: a record is named twice; it is compared with itself", err=True)
     from harness.analysis.compare import compare as compare_records
     from harness.cli.file_outputs import STDOUT, write_outputs
     from harness.cli.views import comparison

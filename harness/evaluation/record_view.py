@@ -157,9 +157,11 @@ def _certainty(task: Task) -> Iterator[str]:
         yield "One question says nothing about others: there is no interval."
     elif widths and found.clusters < _FEW:
         kind, width = max(widths.items(), key=lambda x: x[1])
-        yield (
-            f"So few questions leave much open: {kind} {numbers.label(measure)} is known to about "
-            f"\N{PLUS-MINUS SIGN}{numbers.value(measure, width / 2)}"
+        known = f"is known to about \N{PLUS-MINUS SIGN}{numbers.value(measure, width / 2)}"
+        yield "So few questions leave much open: " + (
+            f"{kind} {numbers.label(measure)} {known}"
+            if width
+            else "all score alike, and no interval shows how much"
         )
 
 

@@ -220,6 +220,16 @@ def test_few_questions_are_said_to_leave_much_open(questions: int, words: str | 
     assert words is None or words in text
 
 
+def test_questions_that_all_score_alike_are_not_said_to_be_certain() -> None:
+    found = intervals(24)
+    for means in found["means"].values():
+        for mean in means.values():
+            mean["bca"] = [1.0, 1.0]
+    text = " ".join(printed(document(intervals=found)).split())
+    assert "leave much open: all score alike, and no interval shows how much" in text
+    assert "±" not in text
+
+
 def test_the_best_recall_of_the_pool_is_said() -> None:
     # Of eleven relevant passages, one fits on the first rank and ten in the top ten.
     text = printed(document())
