@@ -351,16 +351,22 @@ def _with_metadata(text: str, index: list[dict[str, Any]], path: Path) -> str:
     found = _HEAD.match(text)
     try:
         front_matter = yaml.safe_load(found[1]) if found else {}
-    except yaml.YAMLError as problem:
+    except (yaml.YAMLError, ValueError, RecursionError) as problem:  # ValueError: a date of no day
         raise RecordError(f"{path}: its YAML header cannot be read: {problem}") from problem
     if front_matter is not None and not isinstance(front_matter, dict):
         raise RecordError(f"{path}: its YAML header is not a mapping")
     front = front_matter or {}
     # Other evaluators' results stay; our own of the same data sets are replaced.
     ours = {r["dataset"]["name"] for x in index for r in x["results"]}
-    for other in front.get("model-index") or []:
-        kept = [r for r in other.get("results", []) if r["dataset"].get("name") not in ours]
-        index[0]["results"] = [*kept, *index[0]["results"]]
+    try:
+        for other in front.get("model-index") or []:
+            kept = [r for r in other.get("results", []) if r["dataset"].get("name") not in ours]
+            index[0]["results"] = [*kept, *index[0]["results"]]
+    except (KeyError, TypeError, AttributeError) as problem:
+        raise RecordError(
+            f"{path}: the model-index in its YAML header must be a list of models with results, "
+            "each with the name of its dataset"
+        ) from problem
     front["model-index"] = index
     rest = text[found.end() :] if found else text
     return f"---\n{to_yaml(front)}---\n{rest if found else chr(10) + rest}"
