@@ -18,7 +18,7 @@ import tempfile
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
@@ -657,13 +657,20 @@ def series(folder: Path, seeds: Sequence[int], kinds: Sequence[Kind] = KINDS) ->
                 yield found
 
 
+def _counted(seeds: Sequence[int]) -> Iterator[int]:
+    for done, seed in enumerate(seeds):
+        if done % 100 == 0:
+            print(f"{done} of {len(seeds)}", file=sys.stderr, flush=True)
+        yield seed
+
+
 if __name__ == "__main__":
     count, first = (int(x) for x in (*sys.argv[1:], "5000", "0")[:2])
     if len(sys.argv) == 2:
         first = 0
     failures, every = 0, (*KINDS, *SLOW)
     with tempfile.TemporaryDirectory() as place:
-        for one in series(Path(place), range(first, first + count), every):
+        for one in series(Path(place), _counted(range(first, first + count)), every):
             failures += 1
             where = f"{one.seed} {one.kind} {one.file} {one.content[:120]!r}"
             print(f"=== {where}\n{one.trouble}", flush=True)
