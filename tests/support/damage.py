@@ -642,7 +642,7 @@ class Inputs:
         return None if found is None else Found(seed, kind.name, str(place), content, found)
 
 
-def series(folder: Path, seeds: Sequence[int], kinds: Sequence[Kind] = KINDS) -> Iterator[Found]:
+def series(folder: Path, seeds: Iterable[int], kinds: Sequence[Kind] = KINDS) -> Iterator[Found]:
     """Run ``seeds`` in ``folder``, an empty one; gives those that fail, as they do."""
     os.environ["HARNESS_CACHE"] = str(folder / "inputs" / "store")
     os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
