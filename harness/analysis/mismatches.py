@@ -151,4 +151,6 @@ def _written(field: str, value: Any) -> str:
         return ("part of it: " if field == "partial" else "") + " and ".join(parts)
     if isinstance(value, list):
         return f"{len(value)} of them" if len(value) > _LISTED else " ".join(map(str, value))
+    if field == "parameters":
+        return f"{value:,}"
     return str(value)[:_DIGITS] if field.endswith(_DIGESTS) else str(value)

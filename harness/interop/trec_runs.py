@@ -104,7 +104,7 @@ def score_run(
         sampled=corpus == "sampled",
         data_dir=Path(data_dir) if data_dir else None,
         offline=offline,
-        corpora=False,
+        corpora=corpus == "sampled",  # else the judgements are enough
     )
     chosen = option_text.words(settings) if settings else None
     return score_with_task(paths, data, names, settings=chosen)

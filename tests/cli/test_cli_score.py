@@ -9,6 +9,7 @@ import pytest
 import pytrec_eval
 import tiny
 from click.testing import CliRunner, Result
+from tiny_miracl import write_miracl
 
 from harness import evaluate
 from harness.cli import main
@@ -118,6 +119,22 @@ def test_a_sample_of_a_task_is_scored_by_its_questions(tmp_path: Path) -> None:
     assert "Every judged query is in the run." in part.stdout
     scores = next(s.scores for s in record.task("tiny").settings if s.setting == "mono/en")
     assert f"{scores['map']:.4f}" in part.stdout
+
+
+def test_runs_of_a_sampled_corpus_score_as_its_record_says(tmp_path: Path) -> None:
+    """Relevant passages outside the sample are not counted, as in the record."""
+    task = write_miracl(tmp_path, languages=("sw",), only=range(40), whole={"sw": 60})
+    record = evaluate(
+        tiny.WordBag(), tasks=[str(task)], corpus="sampled", settings="mono", resamples=0,
+        trec=tmp_path / "trec", trec_depth=0,
+    )  # fmt: skip
+    run = tmp_path / "trec" / "tiny-miracl" / "mono.sw.run"
+    (setting,) = record.tasks[0].settings
+    said = f"{setting.scores['ndcg@10']:.4f}"
+    arguments = ["score", run, "--task", task, "--measure", "ndcg_cut_10"]
+    of_sample = harness(*arguments, "--corpus", "sampled")
+    assert of_sample.exit_code == 0, of_sample.output
+    assert said in of_sample.output and said not in harness(*arguments).output
 
 
 def test_missing_queries_count_as_zero_and_are_counted(exported: Exported, tmp_path: Path) -> None:
