@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -202,3 +203,29 @@ def test_side_by_side_keeps_its_verdicts_on_a_phone(browser: Any, address: str) 
     assert "tied" in phone.texts(".versus .verdict")
     assert phone.tab.evaluate("document.documentElement.scrollWidth") == 390
     phone.close()
+
+
+def test_the_columns_of_a_long_table_stay_in_place_while_it_is_filtered(
+    browser: Any, payload: dict[str, Any], tmp_path: Path
+) -> None:
+    long = copy.deepcopy(payload)
+    task = next(x for x in long["tasks"] if x["slug"] == "xquad-r")
+    long["tasks"] = [task]
+    last = next(x for x in task["rows"] if x["id"] == "published-labse-x-y")
+    task["rows"] += [
+        {**last, "id": f"copy-{i}", "model": f"copy {'long ' * (i % 7)}{i}"} for i in range(60)
+    ]
+    page = Opened(browser, as_file(tmp_path, render(long)) + "#pub=1")
+    places = "() => [...document.querySelectorAll('#models thead th')].map(x => x.offsetLeft)"
+    before = page.tab.evaluate(places)
+    page.tab.fill("#filter", "copy 59")
+    assert page.rows() == ["copy-59"]
+    assert page.tab.evaluate(places) == pytest.approx(before, abs=1)
+    # The chart follows when the typing rests, and what is chosen after it is drawn as well.
+    page.tab.fill("#filter", "copy")
+    page.tab.locator("#intervals svg[aria-label*='40 rows']").wait_for()
+    page.tab.fill("#filter", "")
+    page.tab.locator("#kind input[value=mono]").check()
+    assert len(page.rows()) == len(task["rows"])
+    assert page.complaints == []
+    page.close()

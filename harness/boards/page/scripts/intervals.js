@@ -5,13 +5,20 @@ const MANY = 40;
 /** Draw with `drawer` when something else than the filters, or the rows they leave, has changed. */
 function drawForRows(drawer) {
   let before = null;
+  let othersBefore = null;
+  let later = 0;
   drawers.push((now) => {
     const others = Object.entries(chosen).filter(([name]) => name !== "question" && !FILTERS.includes(name));
     const rows = visibleRows(now);
     const key = JSON.stringify([others, drawnWidth, rows.map((row) => row.index)]);
     if (key === before) return;
     before = key;
-    drawer(now, rows);
+    const filtered = JSON.stringify(others) === othersBefore && rows.length > MANY;
+    othersBefore = JSON.stringify(others);
+    clearTimeout(later);
+    // Letters typed into the filter of a long table: the table first, charts when the typing rests.
+    if (filtered) later = setTimeout(() => drawer(now, rows), 150);
+    else drawer(now, rows);
   });
 }
 
