@@ -24,6 +24,7 @@ from harness.cli.card import card
 from harness.cli.compare import compare
 from harness.cli.data import data
 from harness.cli.export import export
+from harness.cli.fuse import fuse
 from harness.cli.gate import gate
 from harness.cli.help_sections import write_commands
 from harness.cli.imports import import_
@@ -45,7 +46,7 @@ from harness.errors import HarnessError
 EPILOG = "HARNESS_DEBUG=1 shows the traceback of an error."
 
 SECTIONS = {
-    "Score": "run score show records plan",
+    "Score": "run score fuse show records plan",
     "Compare": "compare breakdown noise verify",
     "Gate": "gate baseline",
     "Boards": "board card import export",
@@ -149,6 +150,7 @@ for command in (
     show,
     records,
     score,
+    fuse,
     export,
     import_,
     compare,

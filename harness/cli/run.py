@@ -52,8 +52,8 @@ def _bits(context: click.Context, option: click.Parameter, value: str | None) ->
 
 _SECTIONS = {
     "What is scored": "model tasks languages settings limit sample text measures",
-    "The model": "query_prompt passage_prompt max_length batch_size batch_tokens dtype device "
-    "backend backend_file compile base_url concurrency",
+    "The model": "fusion query_prompt passage_prompt max_length batch_size batch_tokens dtype "
+    "device backend backend_file compile base_url concurrency",
     "Changed queries": "translate_queries into expand_queries expand_url code_switch noise "
     "romanise query_seed",
     "Post-processing and reranking": "treatments sweep dimensions bits rescore rerank rerank_top",
@@ -71,7 +71,7 @@ _COMPRESSION = ("dimensions", "bits", "rescore")
     "--model",
     metavar="NAME",
     help="A name that `harness models` lists, ORG/NAME on the hub, a ./folder, "
-    "python:package.module:factory, embeddings:FOLDER, mteb:NAME or http:NAME.",
+    "python:package.module:factory, embeddings:FOLDER, mteb:NAME, http:NAME or fuse:A+B.",
 )
 @tasks_option("A task that `harness tasks` lists, or a task file ending in .toml; can be repeated.")
 @languages_option("Only these languages of the tasks")
@@ -87,6 +87,12 @@ _COMPRESSION = ("dimensions", "bits", "rescore")
 @measures_option("Measure instead of the task's own: map, recall@100, ...; can be repeated.")
 @query_prompts_option
 @model_options
+@click.option(
+    "--fusion",
+    metavar="METHOD",
+    help="How fuse:A+B is fused: rrf@60 (default), minmax or z with weights, as minmax@0.7,0.3, "
+    "equal ones without; @tuned: weights found on other questions.",
+)
 @click.option("--name", metavar="NAME", help="Name of the system in the record and on boards.")
 @records_option("Folder for records.")
 @click.option(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol, TypeGuard, cast
@@ -22,6 +22,7 @@ from harness.base.progress import Progress, Stages
 from harness.data.pool import Pool
 from harness.data.task import Role
 from harness.evaluation.corpus_run import Shards, Vectors, read_corpora, shards_of
+from harness.evaluation.fusion_stage import check_fused, search_fused
 from harness.evaluation.layout import Prepared, texts_of
 from harness.evaluation.options import RunOptions
 from harness.evaluation.postprocessing.apply import move_shards, move_vectors, moves_of
@@ -37,6 +38,7 @@ from harness.evaluation.search_stage import (
 )
 from harness.models import warn_untrained
 from harness.models.base import DenseModel, LexicalModel, Model
+from harness.models.fused import FusedModel, Fusion
 from harness.search.corpus_rows import PassageRows
 from harness.search.exact import normalised
 from harness.vectors import encode as encoding
@@ -178,6 +180,29 @@ class ByIndex:
         return search_lexical(self.model, self.task, options, progress, keep)
 
 
+@dataclass(frozen=True)
+class Fused:
+    """Several systems, each encoded or ready to index."""
+
+    task: Prepared
+    fusion: Fusion
+    parts: Sequence[InMemory | ByIndex]
+    dimensions: int | None = None
+
+    def postprocessed(self, steps: Sequence[PostProcessor], fit: Fit) -> Fused:
+        """Itself: fused systems are not post-processed, which is checked before the run starts."""
+        return self
+
+    def with_queries(self, vectors: Vectors) -> Fused:
+        """Itself, as :meth:`postprocessed`."""
+        return self
+
+    def search(self, options: RunOptions, progress: Progress, keep: Keep) -> Searched:
+        """See :class:`Searchable`."""
+        systems = [x.vectors if isinstance(x, InMemory) else x.model for x in self.parts]
+        return search_fused(self.task, self.fusion, systems, options, progress, keep)
+
+
 def _full(steps: Sequence[PostProcessor]) -> list[PostProcessor]:
     """Those of ``steps`` that leave the full vectors, which rescoring goes back to."""
     return [x for x in steps if not x.compresses]
@@ -234,7 +259,16 @@ def encode(
         HarnessError: the model fails, or texts, vectors or shards are invalid.
     """
     task, model = run.task, run.model
-    if not is_dense(model):
+    if isinstance(model, FusedModel):
+        check_fused(task, model.fusion, options)
+        with ExitStack() as stack:
+            parts = []
+            for part in model.parts:
+                own = replace(run, model=part, counts=encoding.EncodingCounts())
+                parts.append(stack.enter_context(encode(own, options, store, progress)))
+                run.counts.add(own.counts)
+            yield Fused(task, model.fusion, cast("Sequence[InMemory | ByIndex]", parts))
+    elif not is_dense(model):
         yield _index(run, options, progress)
     elif task.data.corpora or options.streamed:
         queries = partial(encode_task, model, task, store, run.counts, progress)

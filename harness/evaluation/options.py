@@ -164,6 +164,7 @@ class Settings(TypedDict, total=False):
     backend_file: str | None
     compile: bool
     batch_tokens: int | None
+    fusion: str | None
 
 
 _READERS: Mapping[str, Callable[[Any], Any]] = {

@@ -156,9 +156,9 @@ class ModelFacts(Fields):
 
     name: Name
     """The name shown on boards."""
-    kind: Literal["dense", "sparse", "multi-vector", "lexical", "reranked"]
+    kind: Literal["dense", "sparse", "multi-vector", "lexical", "reranked", "fused"]
     """Output per text: a vector (dense, sparse), one per token (multi-vector), or only scores; or
-    reranked: a first stage and a reranker as one system."""
+    reranked: a first stage and a reranker as one system; or fused: the rankings of several."""
     similarity: Literal["cosine", "dot"] | None
     """How vectors are compared; null for lexical models."""
     fingerprint: str | None
@@ -204,6 +204,8 @@ class ModelSettings(Fields):
     """Whether torch compiled the model."""
     batch_tokens: Absent[Positive] = None
     """Tokens of a batch, padding included."""
+    fusion: Absent[str] = None
+    """How the rankings of several systems were fused, if not by default."""
     store_dtype: Absent[Literal["float16"]] = None
     """Number format of stored vectors, if not float32."""
 
@@ -444,6 +446,17 @@ class Shards(Fields):
     """Number format of stored vectors."""
 
 
+class FusionWeights(Fields):
+    """Weights of fused systems, found by cross-fitting: a fold's are found on the other folds."""
+
+    seed: Count
+    """Seed by which questions were divided into folds."""
+    weights: tuple[tuple[Amount, ...], ...]
+    """Fold -> a weight for each system."""
+    questions: tuple[Count, ...]
+    """Fold -> its number of questions, on which its weights were not found."""
+
+
 class TaskFacts(Fields):
     """Fields of one task shared by a record and its tracked form."""
 
@@ -488,6 +501,8 @@ class TaskFacts(Fields):
     if there is none."""
     prompts: Absent[Map[str, str]] = None
     """Prompts of this task by role; absent if they are the model's for every task."""
+    fusion: Absent[FusionWeights] = None
+    """The weights of fused systems, if they were tuned."""
     measures: Annotated[tuple[str, ...], Field(min_length=1)]
     """Measures, in the order shown."""
     definitions: Absent[Map[str, Annotated[str, Field(pattern="^[0-9a-f]{12}$")]]] = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +61,8 @@ class Searched:
     """Query language -> (Q,) mean rank correlation; ``None`` if no measure needs it."""
     decisions: Decisions | None = None
     """Comparisons decided by more than float32 products; ``None`` for systems without vectors."""
+    fusion: Mapping[str, Any] | None = None
+    """The weights that were found for fusing systems, as they are in the record."""
 
 
 def export_depth(options: RunOptions, pool: Pool) -> int:
@@ -74,7 +77,7 @@ def kept_depth(prepared: Prepared, options: RunOptions) -> int:
     return max([*again, *cutoffs])
 
 
-def _depths(
+def depths(
     prepared: Prepared, options: RunOptions, depth: int
 ) -> tuple[int, dict[str, dict[str, int]]]:
     """How deep to rank the whole pool, and each language; ``depth`` is needed in both.
@@ -104,9 +107,10 @@ def _block_tops(prepared: Prepared, depth: int) -> dict[str, dict[str, int]]:
     return tops
 
 
-def _agreement(
+def agreement_in(
     prepared: Prepared, found: Mapping[str, SearchResult], scores_at: ScoresAt
 ) -> dict[str, NDArray[np.float64]] | None:
+    """Mean rank correlation by query language; ``None`` if no measure needs it."""
     if not any("rank_correlation" in m.needs for m in prepared.measures):
         return None
     return question_agreement(found, scores_at)
@@ -126,7 +130,8 @@ def _threads(device: str) -> int:
     return torch.get_num_threads() if device == "cpu" else 1
 
 
-def _budget(options: RunOptions) -> int:
+def budget(options: RunOptions) -> int:
+    """Memory for the search, in bytes."""
     return options.memory or memory_size() // 4
 
 
@@ -181,7 +186,7 @@ def search_dense(
     width = next(iter(vectors.values())).shape[1]
     # The pool in column order, and for the agreement of languages the queries side by side.
     more = (len(pool) + sum(len(g.questions) for g in prepared.relevant.values())) * width * 4
-    check_memory(len(pool), more, _budget(options))
+    check_memory(len(pool), more, budget(options))
     passages = np.empty((len(pool), width), np.float32)
     column_of = np.empty(len(pool), np.int64)
     column_of[pool.rows] = np.arange(len(pool))
@@ -190,7 +195,7 @@ def search_dense(
         passages[column_of[at : at + len(texts)]] = vectors["passage", x]
         at += len(texts)
     depth = max(export_depth(options, pool), kept_depth(prepared, options))
-    top, tops = _depths(prepared, options, depth)
+    top, tops = depths(prepared, options, depth)
     dense = DenseScores(passages, options.model.device or "cpu", rows=rows)
     scores = {x: dense.of(vectors["query", x]) for x in prepared.relevant}
     compiled = dense.device == "cpu" and any(
@@ -232,7 +237,7 @@ def search_dense(
     scores_at = dense_scores_at(
         query_vectors, passages.__getitem__, dense.decisions, compiled=compiled
     )
-    agreement = _agreement(prepared, found, scores_at)
+    agreement = agreement_in(prepared, found, scores_at)
     return Searched(prepared, found, agreement, dense.decisions)
 
 
@@ -264,7 +269,7 @@ def search_shards(
             if s.kind in ("mono", "cross") and s.passage_language is not None
             else set(shards)
         )
-    top, tops = _depths(prepared, options, depth)
+    top, tops = depths(prepared, options, depth)
     pooled = {s.query_language for s in prepared.settings if s.kind in ("multi", "pairs")}
     sizes = np.array([sum(map(len, held)) for held in shards.values()])
     if balance:
@@ -280,7 +285,7 @@ def search_shards(
         searches,
         top=top,
         block_tops=searched_tops if balance else tops,
-        memory=_budget(options),
+        memory=budget(options),
         device=device,
         threads=_threads(device),
         scored=depth > 0,
@@ -300,7 +305,7 @@ def search_shards(
         return Searched(laid_out, kept, None, streamed.decisions)
     query_vectors = {x: vectors["query", x] for x in prepared.relevant}
     scores_at = dense_scores_at(query_vectors, streamed.vectors, streamed.decisions, compiled=True)
-    agreement = _agreement(prepared, streamed.found, scores_at)
+    agreement = agreement_in(prepared, streamed.found, scores_at)
     found = {x: keep(laid_out, without_own(f)) for x, f in streamed.found.items()}
     return Searched(laid_out, found, agreement, streamed.decisions)
 
@@ -335,7 +340,7 @@ def search_lexical(
         UsageError: the memory budget is too small for the pool.
     """
     pool, data = prepared.pool, prepared.data
-    check_memory(len(pool), 0, _budget(options))
+    check_memory(len(pool), 0, budget(options))
     in_file_order = [t for x in data.passages.values() for t in x.texts]
     passages = [in_file_order[i] for i in pool.rows]
     texts = {x: prepared.query_texts(x) for x in prepared.relevant}
@@ -345,7 +350,7 @@ def search_lexical(
     passes = 1 + len(pool.languages) if apart else 1
     progress.start(f"search {prepared.spec.name}", queries * passes, "queries")
     whole = index_pool(model, passages, pool)
-    top, tops = _depths(prepared, options, depth)
+    top, tops = depths(prepared, options, depth)
     if apart:
         found = rank_with_own_indexes(
             model,
@@ -371,5 +376,5 @@ def search_lexical(
         )
     progress.finish()
     found = {x: keep(prepared, without_own(f)) for x, f in found.items()}
-    agreement = _agreement(prepared, found, lexical_scores_at(whole, texts))
+    agreement = agreement_in(prepared, found, lexical_scores_at(whole, texts))
     return Searched(prepared, found, agreement)

@@ -64,6 +64,9 @@ class ModelOptions:
     """Whether torch compiles the model before the first batch."""
     batch_tokens: int | None = None
     """Tokens per batch, including padding."""
+    fusion: str | None = None
+    """How the systems of ``fuse:A+B`` are fused: ``rrf@60`` (default), ``minmax@0.7,0.3``,
+    ``z@tuned``."""
     offline: bool = False
     """Whether the network is left alone."""
 

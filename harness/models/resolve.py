@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
-from harness.errors import HarnessError, ModelError, did_you_mean
+from harness.errors import HarnessError, ModelError, UsageError, did_you_mean
 from harness.models.base import Listing, Model, ModelOptions, Streaming
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ FORMS: tuple[tuple[str, str], ...] = (
     ("sparse:NAME or multi-vector:NAME", "such a model whose configuration does not say so"),
     ("python:package.module:factory", "an object with encode(texts, *, role, language)"),
     ("embeddings:FOLDER", "vectors computed elsewhere"),
+    ("fuse:A+B", "several systems as one, by --fusion"),
     ("http:NAME", "a model behind an OpenAI-compatible endpoint, with --base-url"),
 )
 
@@ -75,6 +76,12 @@ def load(model: str | object, options: ModelOptions | None = None) -> Model:
 
 
 def _load(model: str | object, options: ModelOptions) -> Model:
+    if isinstance(model, str) and model.startswith("fuse:"):
+        from harness.models.fused import load_fused
+
+        return cast("Model", load_fused(model.removeprefix("fuse:"), options, load))
+    if options.fusion is not None:
+        raise UsageError("--fusion is for --model fuse:A+B")
     remote = isinstance(model, str) and model.startswith("http:")
     if not remote and (options.base_url, options.concurrency) != (None, None):
         raise ModelError("--base-url and --concurrency are for http:NAME, behind an endpoint")

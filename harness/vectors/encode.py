@@ -42,6 +42,11 @@ class EncodingCounts:
     work: Work = field(default_factory=Work)
     """Tokens and padding, if the model reports them."""
 
+    def add(self, other: EncodingCounts) -> None:
+        """Add those of another model."""
+        for x in ("texts", "distinct", "from_store", "encoded", "seconds", "work"):
+            setattr(self, x, getattr(self, x) + getattr(other, x))
+
     def summary(self) -> dict[str, Any]:
         """The entry in the record."""
         return {

@@ -78,6 +78,7 @@ OTHER: dict[str, Any] = {
     "backend_file": "onnx/model_O3.onnx",
     "compile": True,
     "batch_tokens": 4096,
+    "fusion": "minmax@0.7,0.3",
 }
 """A value of every option that is not its default."""
 
