@@ -18,6 +18,7 @@ import numpy as np
 from harness.data.task import Setting
 from harness.data.trec import Qrels, Run
 from harness.errors import UsageError, did_you_mean
+from harness.metrics import parse_measure
 from harness.stats.ragged import FloatArray
 
 V = TypeVar("V")
@@ -152,12 +153,20 @@ class _Column(NamedTuple):
     """Cutoff past which ranks count as not found; only for ``mrr@k``, which trec_eval lacks."""
 
 
+def _ours(name: str) -> str:
+    """Our name of ``AP``, ``nDCG@10`` or ``R@10``; what is no measure of ours stays."""
+    try:
+        return parse_measure(name).name
+    except UsageError:
+        return name
+
+
 def _columns(name: str) -> list[_Column]:
     """The trec_eval measure for ``name``, and the key of its result."""
     import pytrec_eval
 
-    base, at, tail = name.partition("@")
-    request, cutoff = name, None
+    request, cutoff = _ours(name), None
+    base, at, tail = request.partition("@")
     if base + at in _OURS:
         if at and not _is_cutoff(tail):
             raise UsageError(f"the cutoff of measure {name!r} must be a whole number above 0")

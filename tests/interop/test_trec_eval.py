@@ -49,6 +49,16 @@ def test_reciprocal_rank_with_a_cutoff() -> None:
     np.testing.assert_allclose(found.values["mrr"], [1, 1 / 3, 1 / 4, 1 / 10, 1 / 11])
 
 
+def test_a_measure_goes_by_the_names_of_tables_and_of_ir_measures() -> None:
+    found = run_scores(RUN, QRELS, ["AP", "mAP", "nDCG@10", "R@10", "RR@3", "map", "mrr@3"]).values
+    np.testing.assert_array_equal(found["AP"], found["map"])
+    np.testing.assert_array_equal(found["mAP"], found["map"])
+    np.testing.assert_array_equal(found["RR@3"], found["mrr@3"])
+    oracle = run_scores(RUN, QRELS, ["ndcg_cut_10", "recall_10"]).values
+    np.testing.assert_array_equal(found["nDCG@10"], oracle["ndcg_cut_10"])
+    np.testing.assert_array_equal(found["R@10"], oracle["recall_10"])
+
+
 def test_any_trec_eval_measure_goes_with_its_own_aggregation() -> None:
     names = [
         "P_5",
