@@ -142,7 +142,8 @@ def _tables(records: Sequence[Record], words: _Words, resamples: int, seed: int)
     for task in records[0].contents.tasks:
         kinds: dict[tuple[Kind, str], Paired] = {}
         quality = "map" if "map" in task.measures else task.measures[0]
-        wanted = [quality, *(x for x in BIAS if x in task.all_measures)]
+        everywhere = set.intersection(*({*x.task(task.task).all_measures} for x in records))
+        wanted = [quality, *(x for x in BIAS if x in everywhere)]
         for paired in paired_tables(records, task.task, wanted, whole=True):
             kinds |= {(paired.kind, x): paired for x in paired.measures}
         found.append(_by_kind(words, task.title, kinds, resamples, seed))

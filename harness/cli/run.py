@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -56,7 +56,8 @@ _SECTIONS = {
     "device backend backend_file compile base_url concurrency",
     "Changed queries": "translate_queries into expand_queries expand_url code_switch noise "
     "romanise query_seed",
-    "Post-processing and reranking": "treatments sweep dimensions bits rescore rerank rerank_top",
+    "Post-processing and reranking": "treatments sweep dimensions bits rescore ann rerank "
+    "rerank_top",
     "Results": "name output log_to log_project trec trec_depth resamples dry_run verbose quiet",
     "Data and stored vectors": "data_dir offline no_store store_dtype",
     "Large tasks, and memory": "corpus engine workers shard shard_size streamed memory top_k",
@@ -184,6 +185,13 @@ _COMPRESSION = ("dimensions", "bits", "rescore")
     help="Order the first N of compressed vectors by the full ones; 0 for none.",
 )
 @click.option(
+    "--ann",
+    multiple=True,
+    metavar="INDEX",
+    help="Also search approximately, as faiss:HNSW32@efSearch=64: what it loses against exact "
+    "ranks; can be repeated.",
+)
+@click.option(
     "--rerank",
     metavar="NAME",
     help="A cross-encoder for the top passages of each ranking: ORG/NAME, a ./folder, python:...",
@@ -271,7 +279,7 @@ def run(
         trackers.require(tracker)
     chosen = list(tasks) or (["demo"] if model is None else None)
     compression = {x: given[x] or () for x in _COMPRESSION}
-    prompts = given["query_prompt"]
+    several_of = _Several(given["query_prompt"], given["ann"], compression)
     options = _options(**given)
     out = consoles.console()
     if model in (None, "default") and not quiet:
@@ -282,7 +290,7 @@ def run(
 
             listings.print_plans(out, *plan(model or "default", chosen, options=options))
             return
-        several = _variants(prompts, compression, options, sweep)
+        several = _variants(several_of, options, sweep)
         if several is not None:
             score, compare = several
             records = score(model or "default", chosen, output, progress)
@@ -316,9 +324,17 @@ def run(
     _log([record.before, record], log_to, log_project)
 
 
+class _Several(NamedTuple):
+    """Options of which several values make a record each."""
+
+    prompts: Sequence[str]
+    indexes: Sequence[str]
+    """One is enough: the exact search has a record too."""
+    compression: Mapping[str, Any]
+
+
 def _variants(
-    prompts: Sequence[str],
-    compression: Mapping[str, Any],
+    given: _Several,
     options: RunOptions,
     sweep: Sequence[float] | None,
 ) -> tuple[Callable[..., Sequence[Record]], Callable[..., Iterable[Grid]]] | None:
@@ -327,17 +343,23 @@ def _variants(
     Raises:
         UsageError: several options have several values.
     """
+    from harness.analysis.approximation import approximation
     from harness.analysis.losses import losses, prompt_sensitivity
-    from harness.evaluation.variants import compressed, prompted, variants_of
+    from harness.evaluation.variants import approximated, compressed, prompted, variants_of
 
+    prompts, indexes, compression = given
     compressions = any(len(values) > 1 for values in compression.values())
-    if sweep is not None and (compressions or len(prompts) > 1):
-        raise UsageError("--sweep goes with one --query-prompt, --dimensions, --bits and --rescore")
+    if (sweep is not None) + compressions + (len(prompts) > 1) + bool(indexes) > 1:
+        raise UsageError(
+            "only one of --query-prompt, --ann, --sweep, and --dimensions, --bits and --rescore "
+            "together, can have several values in a run; --ann counts as several"
+        )
+    if indexes:
+        return (
+            lambda m, t, *to: approximated(m, t, indexes, options, *to),
+            lambda records: [*approximation(records), *losses(records)],
+        )
     if len(prompts) > 1:
-        if compressions:
-            raise UsageError(
-                "several --query-prompt go with one value of --dimensions, --bits and --rescore"
-            )
         return lambda m, t, *to: prompted(m, t, prompts, options, *to), prompt_sensitivity
     if compressions:
         variants = variants_of(options=options, **compression)
@@ -361,9 +383,11 @@ def _say_default() -> None:
 
 
 def _options(*, measures: tuple[str, ...], no_store: bool, **given: Any) -> Any:
-    """Options of the run; of compression only what has a single value, of prompts the first."""
+    """Options of the run; of what can have several values a single one, or the first prompt."""
     prompts: tuple[str, ...] = given.pop("query_prompt")
     given["query_prompt"] = prompts[0] if prompts else None
+    indexes: tuple[str, ...] = given.pop("ann")
+    given["ann"] = indexes[0] if len(indexes) == 1 else None
     compression: dict[str, tuple[Any, ...]] = {x: given.pop(x) or () for x in _COMPRESSION}
     given |= {x: values[0] for x, values in compression.items() if len(values) == 1}
     given["rescore"] = given.get("rescore") or None

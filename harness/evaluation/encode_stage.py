@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from harness.base.progress import Progress, Stages
 from harness.data.pool import Pool
 from harness.data.task import Role
+from harness.evaluation.approximate_stage import search_approximate
 from harness.evaluation.corpus_run import Shards, Vectors, read_corpora, shards_of
 from harness.evaluation.fusion_stage import check_fused, search_fused
 from harness.evaluation.layout import Prepared, texts_of
@@ -39,6 +40,7 @@ from harness.evaluation.search_stage import (
 from harness.models import warn_untrained
 from harness.models.base import DenseModel, LexicalModel, Model
 from harness.models.fused import FusedModel, Fusion
+from harness.search.approximate import IndexKind
 from harness.search.corpus_rows import PassageRows
 from harness.search.exact import normalised
 from harness.vectors import encode as encoding
@@ -77,6 +79,8 @@ class InMemory:
     """Whether rankings of several languages are balanced."""
     rescoring: Rescoring | None = None
     """What orders the top of every ranking again; ``None`` if nothing does."""
+    approximate: IndexKind | None = None
+    """The index that finds passages; ``None``: search is exact."""
 
     @property
     def dimensions(self) -> int:
@@ -97,7 +101,8 @@ class InMemory:
             rows = np.concatenate([full["passage", x] for x in passages])
             rescoring = Rescoring(top, queries, lambda pool, columns: rows[pool.rows[columns]])
         moved = move_vectors(self.vectors, moves_of(steps, places, fit))
-        return InMemory(task, moved, balance, rescoring)
+        kind = next((x.approximates for x in steps if x.approximates), None)
+        return InMemory(task, moved, balance, rescoring, kind)
 
     def with_queries(self, vectors: Vectors) -> InMemory:
         """See :class:`Searchable`."""
@@ -105,6 +110,8 @@ class InMemory:
 
     def search(self, options: RunOptions, progress: Progress, keep: Keep) -> Searched:
         """See :class:`Searchable`."""
+        if self.approximate is not None:
+            return search_approximate(self.task, self.vectors, self.approximate, options, progress)
         keep = self.rescoring.before(keep) if self.rescoring else keep
         return search_dense(self.task, self.vectors, options, progress, keep, balance=self.balance)
 

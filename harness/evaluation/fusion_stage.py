@@ -87,10 +87,10 @@ def search_fused(
         [_system(x, task, blocks, decisions) for x in systems], fusion, pool, task.relevant, blocks
     )
     queries = {x: len(r.questions) for x, r in task.relevant.items()}
-    found_weights: Mapping[str, Any] | None = None
+    facts: dict[str, Any] = {}
     if fusion.tuned:
         progress.start(f"tune {task.spec.name}", sum(queries.values()), "queries")
-        weights, found_weights = tuned_weights(search, task, progress.advance)
+        weights, facts["fusion"] = tuned_weights(search, task, progress.advance)
         progress.finish()
     else:
         given = fusion.weights_of(len(systems))
@@ -108,7 +108,7 @@ def search_fused(
     }
     progress.finish()
     agreement = agreement_in(task, found, _scores_at(search, weights))
-    return Searched(task, found, agreement, decisions if widths else None, found_weights)
+    return Searched(task, found, agreement, decisions if widths else None, facts)
 
 
 _TILES = 512 << 20

@@ -77,6 +77,8 @@ class RunOptions:
     :mod:`harness.evaluation.postprocessing.compress`."""
     rescore: int | None = None
     """Top passages that get their scores from the vectors before compression; ``None``: none."""
+    ann: str | None = None
+    """An approximate index to search with instead: see :mod:`harness.search.approximate`."""
     translate_queries: str | None = None
     """A translation engine for the queries; ``into`` is the target language."""
     into: str = "en"
@@ -139,6 +141,7 @@ class Settings(TypedDict, total=False):
     dimensions: int | None
     bits: Bits
     rescore: int | None
+    ann: str | None
     translate_queries: str | None
     into: str
     expand_queries: str | None

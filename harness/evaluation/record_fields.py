@@ -446,6 +446,23 @@ class Shards(Fields):
     """Number format of stored vectors."""
 
 
+class ApproximateSearch(Fields):
+    """An approximate index instead of an exact search: what it found, and how fast."""
+
+    index: Name
+    """As ``--ann`` takes it."""
+    library: Name
+    """The library and its version."""
+    depth: Positive
+    """Passages that were searched for; a relevant one beyond them counts as never found."""
+    threads: Positive
+    """Threads of building and searching."""
+    recall: Map[Kind, Map[str, Map[Annotated[str, Field(pattern="^[0-9]+$")], Share]]]
+    """Kind of setting -> query language -> k -> mean share of the exact top k that was found."""
+    seconds: Map[Literal["build", "search", "exact_search"], Amount]
+    """Of building all indexes, of all searches in them, and of the exact search of the same."""
+
+
 class FusionWeights(Fields):
     """Weights of fused systems, found by cross-fitting: a fold's are found on the other folds."""
 
@@ -501,6 +518,9 @@ class TaskFacts(Fields):
     if there is none."""
     prompts: Absent[Map[str, str]] = None
     """Prompts of this task by role; absent if they are the model's for every task."""
+    approximate: Absent[ApproximateSearch] = None
+    """What an approximate index found, with which the task was searched; absent: search was
+    exact."""
     fusion: Absent[FusionWeights] = None
     """The weights of fused systems, if they were tuned."""
     measures: Annotated[tuple[str, ...], Field(min_length=1)]

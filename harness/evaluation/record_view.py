@@ -16,7 +16,13 @@ from harness.console.tables import Grid, Item
 from harness.console.terminal import Row, print_grid, print_measures
 from harness.evaluation.inclination import INCLINATION, MEAN, inclination
 from harness.evaluation.partial import partial
-from harness.evaluation.record_fields import Contents, ModelFacts, Setting, Task
+from harness.evaluation.record_fields import (
+    ApproximateSearch,
+    Contents,
+    ModelFacts,
+    Setting,
+    Task,
+)
 
 _FEW = 200
 """With fewer questions a line says how wide the intervals are."""
@@ -92,6 +98,8 @@ def _print_task(console: Console, task: Task, model: ModelFacts, *, verbose: boo
         )
     if task.sampled:
         console.print(task.sampled, style="bold red")
+    if task.approximate is not None:
+        console.print(_approximate(task.approximate), style="bold yellow")
     further = {k: v for k, v in task.partial.to_dict().items() if k != "sampled_corpus"}
     if further:
         console.print(f"PARTIAL: {partial(further)}", style="bold yellow")
@@ -103,7 +111,7 @@ def _print_task(console: Console, task: Task, model: ModelFacts, *, verbose: boo
     _print_kinds(console, task)
     for note in (*_certainty(task), *_bounds(task)):
         console.print(note, style="dim")
-    console.print(_work(task, dense=model.kind == "dense"))
+    console.print(_work(task, dense=model.kind in ("dense", "fused")))
     if verbose and (speed := _speed(task)):
         console.print(speed)
     stages = ", ".join(f"{k} {numbers.seconds(v)}" for k, v in task.seconds.items())
@@ -113,6 +121,15 @@ def _print_task(console: Console, task: Task, model: ModelFacts, *, verbose: boo
     if task.trec is not None:
         trec = task.trec
         console.print(f"TREC files, {trec.depth:,} deep: {trec.folder}", soft_wrap=True)
+
+
+def _approximate(search: ApproximateSearch) -> str:
+    shares = [
+        f"{numbers.percent(sum(x[k] for x in by.values()) / len(by))} of the exact top {k} ({kind})"
+        for kind, by in search.recall.items()
+        for k in list(next(iter(by.values())))[:1]
+    ]
+    return f"APPROXIMATE, {search.index} finds {', '.join(shares)}"
 
 
 def _print_kinds(console: Console, task: Task) -> None:

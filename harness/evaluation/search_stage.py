@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -61,8 +61,8 @@ class Searched:
     """Query language -> (Q,) mean rank correlation; ``None`` if no measure needs it."""
     decisions: Decisions | None = None
     """Comparisons decided by more than float32 products; ``None`` for systems without vectors."""
-    fusion: Mapping[str, Any] | None = None
-    """The weights that were found for fusing systems, as they are in the record."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """Further fields of the task in the record: of approximate search, and of tuned fusion."""
 
 
 def export_depth(options: RunOptions, pool: Pool) -> int:

@@ -76,8 +76,7 @@ def measure(run: TaskRun, searched: Searched, options: RunOptions) -> Scored:
             uncertainty = intervals(table, task.measures, resamples=options.resamples)
     if not task.data.corpora:
         del numbers["medians"]
-    if searched.fusion is not None:
-        numbers["fusion"] = dict(searched.fusion)
+    numbers |= searched.facts
     return {
         "measures": [m.name for m in task.shown],
         "definitions": digests(task.measures),

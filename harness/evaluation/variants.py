@@ -116,6 +116,35 @@ def prompted(
     return records_of([with_options(x, x.options, runs) for x in setups], runs, output)
 
 
+def approximated(
+    model: str | object,
+    tasks: Sequence[str | TaskSpec] | None,
+    indexes: Sequence[str],
+    options: RunOptions,
+    output: str | Path | None = None,
+    progress: Progress | None = None,
+) -> tuple[Record, ...]:
+    """Score a model by exact search, then with each of ``indexes``, as ``--ann`` names them.
+
+    Texts are encoded once. Other arguments are those of :func:`harness.evaluation.run.run`.
+
+    Returns:
+        The record of exact search, then one per index.
+
+    Raises:
+        HarnessError: as :func:`harness.evaluate`; an index occurs twice, or options have TREC
+            files, a reranker or a name.
+    """
+    if len(set(indexes)) < len(indexes):
+        raise UsageError("--ann has the same value twice")
+    _one_record_each(options, "--ann")
+    setup = one_run.load(model, replace(options, ann=None), progress or Silent())
+    runs = [one_run.lay_out(setup, x) for x in choose_tasks(tasks, options.text)]
+    exact = setup.options
+    setups = [with_options(setup, replace(exact, ann=x), runs) for x in (None, *indexes)]
+    return records_of(setups, runs, output)
+
+
 def _one_record_each(options: RunOptions, what: str) -> None:
     """Refuse options that are for a single record."""
     if options.trec or options.rerank:

@@ -51,6 +51,7 @@ OTHER: dict[str, Any] = {
     "dimensions": 256,
     "bits": "int8-asymmetric",
     "rescore": 50,
+    "ann": "faiss:HNSW32@efSearch=64",
     "translate_queries": "command:translate --fast",
     "into": "de",
     "expand_queries": "http:writer",

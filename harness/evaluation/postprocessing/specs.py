@@ -10,6 +10,7 @@ from harness.data.task import Role
 from harness.errors import UsageError, did_you_mean
 from harness.evaluation.layout import Prepared
 from harness.evaluation.options import RunOptions
+from harness.evaluation.postprocessing.approximate import Approximate
 from harness.evaluation.postprocessing.balance import Balanced
 from harness.evaluation.postprocessing.center import Center
 from harness.evaluation.postprocessing.compress import compression
@@ -18,6 +19,7 @@ from harness.evaluation.postprocessing.offset import Offset
 from harness.evaluation.postprocessing.parallel_texts import ParallelTexts, read_parallel
 from harness.evaluation.postprocessing.shift import SOURCE, Shift
 from harness.evaluation.postprocessing.step import FittedProcessor, PostProcessor
+from harness.search.approximate import import_faiss, read_index
 
 NAMES = (
     "balanced", "offset:FILE", "center:FILE", "shift:FILE@a", "shift-both:FILE@a", "lir:FILE@r",
@@ -53,7 +55,35 @@ def steps_of(options: RunOptions, model: object, tasks: Sequence[Prepared]) -> l
             "--rescore writes no TREC files: below the rescored passages the scores of a ranking "
             "are those of compressed vectors"
         )
-    return [*steps, *compressed]
+    return [*steps, *compressed, *_approximate(options, model, tasks, [*steps, *compressed])]
+
+
+def _approximate(
+    options: RunOptions, model: object, tasks: Sequence[Prepared], before: Sequence[PostProcessor]
+) -> list[PostProcessor]:
+    """The step of ``--ann``, if it is given.
+
+    Raises:
+        UsageError: it is not written as it must be, or options exclude each other.
+        ModelError: faiss is not installed.
+    """
+    if options.ann is None:
+        return []
+    kind = read_index(options.ann)
+    if not hasattr(model, "encode"):
+        raise UsageError("--ann is for models that return vectors")
+    if options.streamed or any(task.data.corpora for task in tasks):
+        raise UsageError("--ann is for tasks in memory; leave --streamed out, or take a small task")
+    if any(x.balances or x.rescores for x in before):
+        raise UsageError("--ann goes without --treatment balanced and --rescore")
+    if any(s.kind == "pairs" for task in tasks for s in task.settings):
+        raise UsageError("--ann knows no ranks in the pool of two languages: leave pairs out")
+    if options.trec or options.rerank:
+        raise UsageError("--ann writes no TREC files and has no reranker")
+    if options.name is not None and "approximate" not in options.name.casefold():
+        raise UsageError("--name of a run with --ann must have the word approximate")
+    import_faiss()
+    return [Approximate(f"approximate {kind.name}", kind)]
 
 
 def parse_postprocessors(

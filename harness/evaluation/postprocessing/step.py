@@ -13,6 +13,7 @@ from harness.base.digests import digest_of
 from harness.data.task import Role
 from harness.evaluation.postprocessing.move import Moves, VectorFunction
 from harness.evaluation.postprocessing.parallel_texts import ParallelTexts
+from harness.search.approximate import IndexKind
 
 Place = tuple[Role, str]
 """(role, language) of vectors."""
@@ -136,6 +137,11 @@ class PostProcessor:
     def compresses(self) -> bool:
         """Whether its vectors stand in for longer ones, which rescoring goes back to."""
         return False
+
+    @property
+    def approximates(self) -> IndexKind | None:
+        """The approximate index that finds passages; ``None``: search is exact."""
+        return None
 
     @property
     def rescores(self) -> int:
