@@ -110,7 +110,7 @@ def _plan(ready: Ready, reading: Reading, options: StudyOptions, progress: Progr
     else:
         new = distinct * max(0.0, first - again)
         seconds = ((trained * BACKWARD + scored) * again + new) / workers
-    values = sum(x.rows * len(x.facts["measures"]) for x in ready.tasks)
+    values = sum(x.rows * len(x.facts["measures"]) * len(x.steps) for x in ready.tasks)
     kept = size * len(trials) if options.keep_models else 0
     return StudyPlan(
         study=ready.study,

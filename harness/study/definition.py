@@ -145,6 +145,42 @@ class Scored:
         object.__setattr__(self, "name", self.name or default)
 
 
+PLAIN = "none"
+"""Name of what is scored without post-processing."""
+
+
+def _known_steps(steps: tuple[str, ...]) -> tuple[str, ...]:
+    from harness.evaluation.postprocessing.specs import NAMES
+
+    forms = [x.replace(":FILE", "") for x in NAMES]
+    for step in steps:
+        kind, at, number = step.partition("@")
+        form = next((x for x in forms if x.partition("@")[0] == kind), None)
+        if form is None or (at and "@" not in form):
+            hint = did_you_mean(kind, [x.partition("@")[0] for x in forms])
+            raise ValueError(f"contains {step!r}; steps are {', '.join(forms)}{hint}")
+        if at and not number.replace(".", "", 1).isdecimal():
+            raise ValueError(f"contains {step!r}; after @ comes a number, 0 or more")
+    return steps
+
+
+@dataclass(frozen=True)
+class PostProcessing:
+    """Steps of post-processing; every model is scored with each of them too."""
+
+    steps: Annotated[Texts, Check(_known_steps)]
+    """As ``--treatment`` takes them, without the file: ``shift@1``, ``center``, ``balanced``."""
+    texts: Text | None = None
+    """The parallel texts that they are fitted on: a path like those of data sets."""
+    limit: Annotated[int, at_least(1)] | None = None
+    """The number of the file's first texts that are used; ``None``: all."""
+
+    @property
+    def fitted(self) -> bool:
+        """Whether a step is fitted on texts."""
+        return any(x != "balanced" for x in self.steps)
+
+
 def _known_measures(names: tuple[str, ...]) -> tuple[str, ...]:
     from harness.metrics import parse_measures
 
@@ -185,6 +221,7 @@ class Study:
     axes: Mapping[str, Axis]
     arms: tuple[Arm, ...]
     scored: tuple[Scored, ...]
+    post_processing: PostProcessing | None
     references: tuple[str, ...]
     report: ReportSpec
     scale: str

@@ -26,6 +26,7 @@ from harness.study.definition import (
     Axis,
     DataSet,
     Point,
+    PostProcessing,
     RecipeOptions,
     ReportSpec,
     Scored,
@@ -94,6 +95,7 @@ class _AxisTable:
 class _ScoreTable:
     tasks: Annotated[tuple[Scored, ...], *MANY]
     references: Annotated[tuple[str, ...], Check(different)] = ()
+    post_processing: PostProcessing | None = None
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,12 @@ class _Checked:
             if not any(axis in x.axes for x in table.arms):
                 self.refuse(f"axes.{axis}", "belongs to no arm; remove it")
         self.refuse.unless_different("score.tasks", [x.name for x in table.score.tasks])
+        steps = table.score.post_processing
+        if steps is not None and steps.fitted and steps.texts is None:
+            self.refuse(
+                "score.post_processing.texts",
+                f"is missing: {steps.steps[0]} and the like are fitted on a file of parallel texts",
+            )
         self.refuse.unless_one_of(
             "report.baseline", table.report.baseline, [x.name for x in table.arms]
         )
@@ -238,6 +246,7 @@ def read_document(
         axes=checked.axes,
         arms=table.arms,
         scored=table.score.tasks,
+        post_processing=table.score.post_processing,
         references=table.score.references,
         report=table.report,
         scale=scale,

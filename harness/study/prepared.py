@@ -9,7 +9,7 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,11 @@ from harness.evaluation.layout import Prepared
 from harness.evaluation.options import RunOptions
 from harness.metrics.definition import digests
 from harness.models.base import ModelOptions
-from harness.study.definition import Scored, Study
+from harness.study.definition import PLAIN, Scored, Study
+from harness.study.fitting_texts import check_texts, make_steps
 from harness.study.reading import Reading
 from harness.study.results import CELLS, DATA, REFERENCES
-from harness.study.training_pairs import Places, check_sources, cut, make_data
+from harness.study.training_pairs import MIRROR, Places, check_sources, cut, make_data
 from harness.study.trials import Trial, in_keys, trials_of
 from harness.training.settings import Settings
 from harness.training.training_set import read_data
@@ -97,6 +98,8 @@ class Task:
     """Queries and passages."""
     rows: int
     """Rows of its per-query table: one per query and setting."""
+    steps: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {PLAIN: ()})
+    """Ways to score a model, by name: post-processing as ``--treatment`` takes it."""
 
 
 @dataclass(frozen=True)
@@ -192,6 +195,7 @@ def check_study(study: Study, options: StudyOptions) -> Checked:
     trials = trials_of(study)
     places = _places(study, options)
     check_sources(places, {x.data for trial in trials for x in trial.data})
+    check_texts(places)
     references = {}
     how = ModelOptions(device=options.device, offline=options.offline)
     for number, model in enumerate(study.references):
@@ -229,9 +233,13 @@ def make_ready(
     checked, reading = checked or check_study(study, options), reading or Reading()
     trials, places = checked.trials, _places(study, options)
     bases = _bases(study, trials, options, places)
+    teachers = _teachers(study, trials, options, places)
     progress.start("read tasks", 0, "tasks")
     tasks = tasks_of(study, options, places, reading)
     progress.finish()
+    languages = dict.fromkeys(y for x in tasks for y in reading.languages(x.scored.name))
+    steps, processed = make_steps(places, list(languages))
+    tasks = tuple(replace(x, steps=steps) for x in tasks)
     names = dict.fromkeys(x.data for trial in trials for x in trial.data)
     data = make_data(places, list(names), [x.spec for x in tasks], progress)
     portions = {
@@ -243,6 +251,7 @@ def make_ready(
         "version": _VERSION,
         "versions": {k: v for k, v in versions().items() if k in _DECIDE},
         "tasks": scored,
+        **({} if processed is None else {"post_processing": processed}),
     }
     jobs = [
         Job(
@@ -260,13 +269,16 @@ def make_ready(
         base = str(trial.options["base"])
         files = tuple(str(portions[x][0]) for x in trial.data)
         settings = replace(trial.settings(files), base=bases[base]["name"])
+        own: dict[str, Any] = {"data": None, "base": None}
+        if settings.teacher:
+            # By what it is, wherever it is read from.
+            own["teacher"] = teachers[settings.teacher]
+            settings = replace(settings, teacher=places.model(settings.teacher))
         planned.look(trial, settings, [portions[x][1] for x in trial.data])
         digest = digest_of(
             {
                 **common,
-                "settings": json.loads(
-                    json.dumps({**settings.document(), "data": None, "base": None})
-                ),
+                "settings": json.loads(json.dumps({**settings.document(), **own})),
                 "pairs": [portions[x][1] for x in trial.data],
                 "base": bases[base]["facts"],
             }
@@ -314,6 +326,31 @@ def _bases(
                 loaded.add((name, settings.freeze))
         except HarnessError as error:
             raise StudyError(f"{study.where}: trial {trial.name}: {in_keys(error)}") from error
+    return found
+
+
+def _teachers(
+    study: Study, trials: Sequence[Trial], options: StudyOptions, places: Places
+) -> dict[str, str | None]:
+    """Teacher -> its fingerprint.
+
+    Raises:
+        StudyError: a teacher does not exist or cannot be used.
+    """
+    from harness.models import load
+
+    found: dict[str, str | None] = {}
+    how = ModelOptions(device=options.device, offline=options.offline)
+    for trial in trials:
+        teacher = trial.settings().teacher
+        if teacher and teacher not in found:
+            try:
+                found[teacher] = load(places.model(teacher), how).fingerprint
+            except HarnessError as error:
+                raise StudyError(
+                    f"{study.where}: trial {trial.name}: key 'teacher': {error}; a copy of a model "
+                    f"of the hub is looked for in the data directory, {MIRROR}/{teacher}"
+                ) from error
     return found
 
 

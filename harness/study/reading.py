@@ -27,6 +27,10 @@ class Reading:
             self._tasks[name] = prepare(spec, options)
         return self._tasks[name]
 
+    def languages(self, name: str) -> tuple[str, ...]:
+        """Languages of a task that was read under this name."""
+        return tuple(self._tasks[name].data.languages)
+
     def pairs(self, path: Path) -> DataSet:
         """A file of training pairs.
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from harness.base.files import write_atomically
 from harness.base.reading import object_or_empty, read_object
 from harness.errors import StudyError
 from harness.evaluation.record import Record
-from harness.study.definition import Study
+from harness.study.definition import PLAIN, Study
 from harness.study.file import study_from
 from harness.study.trials import Trial, trials_of
 
@@ -42,6 +42,8 @@ class TrialResult:
     """Records by name of ``study.scored``."""
     seconds: Mapping[str, float]
     """Stage -> seconds."""
+    processor_seconds: Mapping[str, float] = field(default_factory=dict)
+    """The same of all processor cores together: what does not depend on who else is computing."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ def load_results(folder: str | Path) -> Results:
                 document["training"],
                 _records(place, document["records"]),
                 document["seconds"],
+                document.get("processor_seconds", {}),
             )
         )
     references = {}
@@ -141,6 +144,11 @@ def read_whole(path: Path, digest: str | None) -> dict[str, Any] | None:
     """The result of a trial or reference with this ``digest``; ``None`` if there is none."""
     found = object_or_empty(path)
     return found if digest is not None and found.get("digest") == digest else None
+
+
+def record_key(task: str, step: str) -> str:
+    """Key of a task's record, with the post-processing of this name."""
+    return task if step == PLAIN else f"{task} + {step}"
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:

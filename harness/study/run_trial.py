@@ -14,12 +14,27 @@ from typing import Any
 from harness.base.leases import take
 from harness.base.progress import Progress, Silent
 from harness.errors import HarnessError
+from harness.evaluation.layout import Prepared
 from harness.evaluation.options import RunOptions
-from harness.evaluation.run import run
+from harness.evaluation.record import Record
+from harness.evaluation.run import lay_out, run
+from harness.evaluation.run import load as load_run
+from harness.evaluation.sweep import records_of, with_options
 from harness.models.base import Model, ModelOptions
+from harness.study.definition import PLAIN
+from harness.study.frozen_layers import FrozenLayers
 from harness.study.prepared import Job, StudyOptions, Task
 from harness.study.reading import Reading
-from harness.study.results import CELL, FAILED, KIND, MODELS, REFERENCE, read_whole, write_json
+from harness.study.results import (
+    CELL,
+    FAILED,
+    KIND,
+    MODELS,
+    REFERENCE,
+    read_whole,
+    record_key,
+    write_json,
+)
 from harness.study.shared_vectors import SharedVectors
 from harness.vectors.workers.dispatch import Answer
 
@@ -67,6 +82,7 @@ class TrialRunner:
         self._progress = progress or Silent()
         self._reading = reading or Reading()
         self._vectors = SharedVectors(worker.tasks, worker.options, self._reading, self._progress)
+        self._layers = FrozenLayers()
         self._shared = contextlib.ExitStack()
         self._begun = False
 
@@ -133,13 +149,14 @@ class TrialRunner:
 
     def _trial(self, job: Job) -> dict[str, Any]:
         from harness.models import load
+        from harness.models.sentence_transformer import LoadedEncoder
         from harness.training.train import Overlaps, train
 
         assert job.settings is not None
         options = self._worker.options
         self._vectors.precompute(job.settings)
         model = _clean_place(options.output, job)
-        begun = time.perf_counter()
+        begun, used = time.perf_counter(), time.process_time()
         trained = train(
             job.settings,
             model,
@@ -151,12 +168,16 @@ class TrialRunner:
             read=self._reading.pairs,
         )
         seconds = {"train": round(time.perf_counter() - begun, 2)}
+        processor = {"train": round(time.process_time() - used, 2)}
         loaded = load(str(model), ModelOptions(device=options.device, offline=options.offline))
-        records = self._scored(job, loaded, seconds)
+        if isinstance(loaded, LoadedEncoder):
+            self._layers.attach(loaded.model, model, job.settings, offline=options.offline)
+        records = self._scored(job, loaded, seconds, processor)
         return {
             "training": _outcome(trained.manifest),
             "records": records,
             "seconds": seconds,
+            "processor_seconds": processor,
             "threads": self._threads(),
         }
 
@@ -166,28 +187,57 @@ class TrialRunner:
         options = self._worker.options
         loaded = load(job.model, ModelOptions(device=options.device, offline=options.offline))
         seconds: dict[str, float] = {}
-        records = self._scored(job, loaded, seconds)
-        return {"records": records, "seconds": seconds, "threads": self._threads()}
+        processor: dict[str, float] = {}
+        records = self._scored(job, loaded, seconds, processor)
+        return {
+            "records": records,
+            "seconds": seconds,
+            "processor_seconds": processor,
+            "threads": self._threads(),
+        }
 
-    def _scored(self, job: Job, model: Model, seconds: dict[str, float]) -> dict[str, str]:
-        """Score on every task; paths of records below the job's folder, by task."""
+    def _scored(
+        self, job: Job, model: Model, seconds: dict[str, float], processor: dict[str, float]
+    ) -> dict[str, str]:
+        """Score on every task; paths of records below the job's folder, by task.
+
+        ``seconds`` and ``processor`` get the time of each task: of the clock, and of all cores.
+        """
         found = {}
         for task in self._worker.tasks:
-            begun = time.perf_counter()
+            begun, used = time.perf_counter(), time.process_time()
             prepared = self._reading.task(task.scored.name, task.spec, task.options)
+            records = self._records(task, prepared, model)
+            for name, record in records.items():
+                key = record_key(task.scored.name, name)
+                place = Path("records") / key.replace(" ", "")
+                record.save(job.folder / place)
+                found[key] = str(place)
+            seconds[task.scored.name] = round(time.perf_counter() - begun, 2)
+            processor[task.scored.name] = round(time.process_time() - used, 2)
+        return found
+
+    def _records(self, task: Task, prepared: Prepared, model: Model) -> dict[str, Record]:
+        """A record for each way to score the model, by name; its texts are encoded once."""
+        options = self._placed(task.options)
+        # Models without vectors are scored as they are.
+        if len(task.steps) == 1 or not hasattr(model, "encode"):
             record = run(
                 model,
                 None,
-                self._placed(task.options),
+                options,
                 progress=self._progress,
                 command=self._worker.command,
                 prepared=[prepared],
             )
-            place = Path("records") / task.scored.name
-            record.save(job.folder / place)
-            found[task.scored.name] = str(place)
-            seconds[task.scored.name] = round(time.perf_counter() - begun, 2)
-        return found
+            return {PLAIN: record}
+        setup = load_run(model, options, self._progress)
+        runs = [lay_out(setup, prepared)]
+        setups = [
+            with_options(setup, replace(setup.options, treatments=x), runs)
+            for x in task.steps.values()
+        ]
+        return dict(zip(task.steps, records_of(setups, runs, None), strict=True))
 
     def _placed(self, options: RunOptions) -> RunOptions:
         return replace(options, model=replace(options.model, device=self._worker.options.device))

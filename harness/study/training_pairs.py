@@ -42,6 +42,8 @@ from harness.training.sources.conversion import Options, about, about_path, make
 from harness.training.sources.hub_sets import HUB
 
 _VERSION = 1
+MIRROR = "models"
+"""Folder of the data directory with copies of models of the hub."""
 _TAKES_LANGUAGES = ("bitext", "segments", *HUB)
 """Sources that select languages themselves; rows of others are cut to the languages."""
 
@@ -68,8 +70,15 @@ class Places:
         return self.output / f"{name}.jsonl.gz"
 
     def model(self, name: str) -> str:
-        """A base or reference, by the name it is loaded by."""
-        return str(self.study.folder / name) if name.startswith(".") else name
+        """A base, reference or teacher, by the name it is loaded by.
+
+        ``./x`` is relative to the study; ``ORG/NAME`` is a folder of the data directory,
+        ``models/ORG/NAME``, if that is there.
+        """
+        if name.startswith("."):
+            return str(self.study.folder / name)
+        here = None if self.data_dir is None else self.data_dir / MIRROR / name
+        return str(here) if here is not None and "/" in name and here.is_dir() else name
 
     def task(self, name: str, text: str | None = None) -> TaskSpec:
         """A task by name, or its file relative to the study.

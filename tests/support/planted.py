@@ -19,7 +19,8 @@ from harness.evaluation.record import Record
 from harness.stats.means import kind_means, setting_means
 from harness.stats.per_query import PerQuery
 from harness.study.file import study_from
-from harness.study.results import Results, TrialResult
+from harness.study.report.post_processed import AXIS
+from harness.study.results import Results, TrialResult, record_key
 from harness.study.trials import Trial, trials_of
 
 Mean = Callable[[str, Mapping[str, Any], str, str], float]
@@ -97,18 +98,22 @@ def results(
             }
         return _record(task, table, languages, questions, sampled)
 
+    def scored(name: str, values: Mapping[str, Any]) -> dict[str, Record]:
+        found = {x.name: record(name, values, x.name) for x in study.scored}
+        for step in study.post_processing.steps if study.post_processing else ():
+            own = {**values, AXIS: step}
+            found |= {record_key(x.name, step): record(name, own, x.name) for x in study.scored}
+        return found
+
     def result(cell: Trial) -> TrialResult:
         training = {"steps": 7, "said": "Trained by a test."}
-        records = {x.name: record(cell.arm, cell.values, x.name) for x in study.scored}
-        return TrialResult(cell, training, records, {})
+        return TrialResult(cell, training, scored(cell.arm, cell.values), {})
 
     cells = trials_of(study)
     return Results(
         study=study,
         trials=tuple(result(x) for x in cells if x.name not in missing),
-        references={
-            x: {t.name: record(x, {}, t.name) for t in study.scored} for x in study.references
-        },
+        references={x: scored(x, {}) for x in study.references},
         missing=tuple(x for x in cells if x.name in missing),
         failed={},
         data={"rows": {"rows": 100}},

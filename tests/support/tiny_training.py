@@ -11,8 +11,8 @@ WORDS = [f"w{i}" for i in range(40)]
 LANGUAGES = ("en", "de", "zh")
 
 
-def write_base(folder: Path, kind: str = "bert") -> Path:
-    """A transformers encoder of one layer with dropout, and its word-level tokenizer."""
+def write_base(folder: Path, kind: str = "bert", layers: int = 1) -> Path:
+    """A transformers encoder of few layers with dropout, and its word-level tokenizer."""
     import torch
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
@@ -30,7 +30,7 @@ def write_base(folder: Path, kind: str = "bert") -> Path:
             kind,
             vocab_size=len(known),
             hidden_size=16,
-            num_hidden_layers=1,
+            num_hidden_layers=layers,
             num_attention_heads=2,
             intermediate_size=32,
             max_position_embeddings=32,

@@ -6,20 +6,25 @@ from collections.abc import Sequence
 
 from harness.console.numbers import plural
 from harness.study.report import headline, wording
+from harness.study.report.combinations import combined
 from harness.study.report.effects import Compared
 from harness.study.report.findings import Findings
 from harness.study.report.layout import listed
+from harness.study.report.post_processed import AXIS
 from harness.study.report.score_tables import ALL
 
 
 def answer(findings: Findings) -> str | None:
     """One sentence; ``None`` where no rule has anything to say.
 
-    Along an axis of numbers, with a single arm: which values are never significantly worse than the
-    best one, and what changes from the first to the last. Otherwise what the reading says first.
+    Of post-processing: see :mod:`harness.study.report.combinations`. Along an axis of numbers,
+    with a single arm: which values are never significantly worse than the best one, and what
+    changes from the first to the last. Otherwise what the reading says first.
     """
     layout = findings.layout
     ends = [x for x in findings.compared if x.question == "ends" and x.group == ALL]
+    if layout.axis_name == AXIS:
+        return combined(findings)
     if not layout.numeric or len(layout.series) != 1:
         return next(iter(headline.headline(findings)), None)
     if not ends:

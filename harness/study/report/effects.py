@@ -17,9 +17,10 @@ import numpy as np
 from harness.metrics import better_of
 from harness.metrics.measure import Better
 from harness.stats.crossed import Crossed, crossed
-from harness.study.definition import Value
+from harness.study.definition import PLAIN, Value
 from harness.study.report.contrasts import Contrast, Effect, Side, adjusted, contrast, effect
 from harness.study.report.layout import Layout, Place, Series
+from harness.study.report.post_processed import AXIS, untrained
 from harness.study.report.score_tables import ALL, ScoreTable
 
 Question = Literal["arm", "overall", "point", "ends", "best", "reference"]
@@ -126,8 +127,32 @@ def _of_sheet(layout: Layout, score_table: ScoreTable) -> Iterator[_Pending]:
             yield from _along(layout, score_table, series)
         for model in score_table.references:
             for point in layout.points_of(series):
+                if series.arm == untrained(model) and point == PLAIN:
+                    continue  # the reference itself
+                if _repeats(layout, score_table, series, point):
+                    continue
                 place = layout.place(series, point)
                 yield from _one("reference", score_table, series, point, model, [place], model)
+
+
+def _repeats(layout: Layout, score_table: ScoreTable, series: Series, point: Value | None) -> bool:
+    """Whether a post-processing leaves this kind of setting as it is, seed by seed.
+
+    Its comparisons are those of plain vectors: to make them again says nothing, and would make the
+    correction for many comparisons stricter.
+    """
+    if layout.axis_name != AXIS or point == PLAIN or series.level:
+        return False
+    plain, own = (score_table.cells.get(layout.place(series, x), {}) for x in (PLAIN, point))
+    return (
+        bool(own)
+        and own.keys() == plain.keys()
+        and all(
+            np.array_equal(own[s].values, plain[s].values, equal_nan=True)
+            and np.array_equal(own[s].without, plain[s].without, equal_nan=True)
+            for s in own
+        )
+    )
 
 
 def _one(
@@ -155,6 +180,8 @@ def _against_baseline(
     shared: list[tuple[Place, Place]] = []
     for point in layout.points_of(series) if baseline.level else layout.points:
         pair = (layout.place(series, point), layout.place(baseline, point))
+        if all(_repeats(layout, score_table, x, point) for x in (series, baseline)):
+            continue
         made = list(_one("arm", score_table, series, point, baseline.label, [pair[0]], [pair[1]]))
         yield from made
         shared += [pair] * len(made)
@@ -172,6 +199,8 @@ def _along(layout: Layout, score_table: ScoreTable, series: Series) -> Iterator[
     first = here[0]
     if not layout.numeric:
         for point in here[1:] if first == layout.points[0] else ():
+            if _repeats(layout, score_table, series, point):
+                continue
             against = layout.spell(first)
             yield from _one(
                 "point", score_table, series, point, against, places[point], places[first]

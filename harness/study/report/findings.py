@@ -15,6 +15,7 @@ from harness.study.report.contrasts import reference_value, seeds_of, value_at
 from harness.study.report.effects import Compared, Gap, Question, compare_all
 from harness.study.report.fit import Fit, fit_curves
 from harness.study.report.layout import Layout, Place, Series
+from harness.study.report.post_processed import with_post_processing
 from harness.study.report.retention import Retained, retentions
 from harness.study.report.score_tables import ALL, ScoreTable, read_score_tables
 from harness.study.results import Results
@@ -36,6 +37,7 @@ class Findings:
     """A study's numbers."""
 
     results: Results
+    """The study's own: without the axis of post-processing, which ``layout`` has."""
     layout: Layout
     all_tables: tuple[ScoreTable, ...]
     values: Mapping[tuple[str, Place], Crossed]
@@ -88,8 +90,9 @@ def find(results: Results) -> Findings:
         RecordError: a record lacks a table, or has other questions than the other records.
         UsageError: no task has one of the report's measures.
     """
-    layout = Layout(results.study)
-    all_tables = read_score_tables(results)
+    shown = with_post_processing(results)
+    layout = Layout(shown.study)
+    all_tables = read_score_tables(shown)
     values = {
         (score_table.name, place): found
         for score_table in all_tables

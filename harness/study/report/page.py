@@ -14,6 +14,8 @@ from harness.study.definition import Study
 from harness.study.file import list_studies, read_study
 from harness.study.report import tables
 from harness.study.report.answer import answer
+from harness.study.report.costs import NOTE as NOTE_OF_COSTS
+from harness.study.report.costs import cost_grid
 from harness.study.report.findings import Findings
 from harness.study.report.layout import listed
 from harness.study.report.plots import Plot
@@ -32,7 +34,7 @@ METHOD = (
 
 def page(findings: Findings, passages: Sequence[Passage], plots: Sequence[Plot]) -> str:
     """The whole page."""
-    study, said = findings.layout.study, answer(findings)
+    study, said = findings.results.study, answer(findings)
     parts = [
         f"# {escaped(study.title)}\n\n{GENERATED}\n",
         f"**{escaped(study.question)}**\n",
@@ -47,6 +49,7 @@ def page(findings: Findings, passages: Sequence[Passage], plots: Sequence[Plot])
         f"{METHOD}\n",
         *_tables(findings),
         *_published(findings),
+        *_costs(findings),
         "## What the data can and cannot support\n",
         f"{study.about.strip()}\n",
         "## How it was run\n",
@@ -109,12 +112,19 @@ def _published(findings: Findings) -> Iterator[str]:
         yield f"*{escaped(grid.title)}*\n\n{table(grid)}"
 
 
+def _costs(findings: Findings) -> Iterator[str]:
+    grid = cost_grid(findings)
+    if grid is not None:
+        yield f"### Cost\n\n{NOTE_OF_COSTS}\n"
+        yield f"*{escaped(grid.title)}*\n\n{table(grid)}"
+
+
 def _caption(grid: Grid, mark: str | None) -> str:
     return f"{escaped(grid.title)}{' (sampled corpus)' if mark else ''}"
 
 
 def _facts(findings: Findings) -> Iterator[str]:
-    results, study = findings.results, findings.layout.study
+    results, study = findings.results, findings.results.study
     total = len(results.trials) + len(results.missing)
     yield (
         f"{plural(total, 'trial')}: {listed([x.name for x in study.arms])}, seeds "

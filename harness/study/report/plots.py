@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.study.report import panels, style, wording
+from harness.study.report import panels, style, trade_off, wording
 from harness.study.report.findings import Findings
 from harness.study.report.layout import listed
 from harness.study.report.panels import Panel
@@ -59,7 +59,29 @@ def draw(findings: Findings, *, png: bool = True) -> list[Plot]:
 
     with mpl.rc_context(style.RC):
         figures = [x for measure in findings.measures for x in _of_measure(findings, measure)]
+        figures = [*_trade_off(findings), *figures]
         return [replace(x, files=style.saved(x.figure, png=png), figure=None) for x in figures]
+
+
+def _trade_off(findings: Findings) -> Iterator[Plot]:
+    """Quality against bias, for studies with post-processing: the answer in one plot."""
+    figure = trade_off.draw(findings)
+    if figure is None:
+        return
+    table, pool = trade_off.pairs(findings)[0]
+    quality, bias = (wording.label(x) for x in (table.measures[0], trade_off.bias_of(pool) or ""))
+    names = [x.label for x in findings.layout.series]
+    title = (
+        f"Plot of {quality} against {wording.inside(bias)} in the pool of all languages, for "
+        f"{listed(names)}, each with every post-processing; the numbers are in the tables of "
+        "this page"
+    )
+    caption = (
+        f"Quality against bias: points of {quality} above the untrained model (line) against "
+        f"{wording.inside(bias)} in the pool, with {_INTERVALS}; colours are recipes, marks are "
+        "post-processing. Up and to the left is better."
+    )
+    yield Plot("quality-against-bias", title, caption, {}, figure)
 
 
 def _of_measure(findings: Findings, measure: str) -> Iterator[Plot]:

@@ -23,8 +23,9 @@ NOTE = (
 
 
 def published_grids(findings: Findings) -> Iterator[Grid]:
-    """A table for each task that has published rows, if the study varies alpha."""
-    if findings.layout.axis_name != "alpha":
+    """A table for each task that has published rows, if the study is of the paper's recipes."""
+    arms = {x.recipe for x in findings.results.study.arms}
+    if findings.layout.axis_name != "alpha" and not {"mono", "cross", "hybrid"} < arms:
         return
     by_task: dict[str, list[ScoreTable]] = {}
     for score_table in findings.all_tables:

@@ -20,6 +20,7 @@ from harness.study.report import headline, wording
 from harness.study.report.effects import Compared
 from harness.study.report.findings import Findings, Fitted
 from harness.study.report.layout import listed
+from harness.study.report.post_processed import AXIS
 from harness.study.report.score_tables import ALL, ScoreTable
 
 
@@ -329,8 +330,9 @@ def against_references(findings: Findings, score_table: ScoreTable, measure: str
                 f"{rest} not significantly different"
             )
     if parts:
+        kind = "combination" if findings.layout.axis_name == AXIS else "trained setting"
         less = " (less is better)" if better_of(measure) == "lower" else ""
-        yield f"Of {plural(total, 'trained setting')}{less}: {'; '.join(parts)}."
+        yield f"Of {plural(total, kind)}{less}: {'; '.join(parts)}."
 
 
 RULES: tuple[Rule, ...] = (

@@ -1,7 +1,8 @@
 """The style of plots: colours, markers, axes; the same figure gives the same bytes.
 
-Colours are those of Okabe and Ito (2008), distinguishable with any colour vision; markers and
-dashes differ as well, so nothing is lost in grey. A recipe has the same colour in every study.
+Colours are those of Okabe and Ito (2008), distinguishable with any colour vision, and after them of
+Paul Tol; markers and dashes differ as well, so nothing is lost in grey. A recipe has the same
+colour in every study.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from harness.errors import UsageError
 from harness.study.definition import Value
 from harness.study.report.layout import Layout, Series, written
 
-_PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000",
+            "#882255", "#999933", "#44AA99")  # fmt: skip
 _KNOWN = {"mono": 0, "cross": 1, "hybrid": 2}
 _MARKERS = "os^DvPX"
 _DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 1.5, 1.5, 1.5)))

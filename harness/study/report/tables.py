@@ -162,7 +162,7 @@ def _fits(findings: Findings) -> Iterator[dict[str, Cell]]:
 
 
 def _cells(findings: Findings) -> Iterator[dict[str, Cell]]:
-    axes = list(findings.layout.study.axes)
+    axes = list(findings.results.study.axes)
     for x in findings.results.trials:
         training = x.training
         yield {
