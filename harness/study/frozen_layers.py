@@ -44,7 +44,7 @@ class FrozenLayers:
         Returns:
             0 where nothing is shared: no layers like BERT's, none frozen, or not on a processor.
         """
-        encoder = getattr(getattr(model[0], "auto_model", None), "encoder", None)
+        encoder: Any = getattr(getattr(model[0], "auto_model", None), "encoder", None)
         layers = getattr(encoder, "layer", None)
         if not settings.freeze or layers is None or model.device.type != "cpu":
             return 0
@@ -88,7 +88,7 @@ class FrozenLayers:
 
         if not weights.is_file():
             return 0
-        with safe_open(weights, "pt") as file:  # type: ignore[no-untyped-call]
+        with safe_open(weights, "pt") as file:
             names = set(file.keys())
             for number, layer in enumerate(self._layers):
                 prefix = _LAYER.format(number)

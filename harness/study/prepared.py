@@ -345,7 +345,7 @@ def _teachers(
         teacher = trial.settings().teacher
         if teacher and teacher not in found:
             try:
-                found[teacher] = load(places.model(teacher), how).fingerprint
+                found[teacher] = getattr(load(places.model(teacher), how), "fingerprint", None)
             except HarnessError as error:
                 raise StudyError(
                     f"{study.where}: trial {trial.name}: key 'teacher': {error}; a copy of a model "
