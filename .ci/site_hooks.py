@@ -68,6 +68,8 @@ def on_page_markdown(markdown: str, page: Page, config: Any, files: Files) -> st
     uri = page.file.src_uri
     if uri.startswith(f"{COPIES}/"):  # boards would come before the pages that explain a measure
         page.meta["search"] = {"exclude": True}
+    elif uri == "glossary.md":  # what a word means comes before where it is used
+        page.meta["search"] = {"boost": 4}
 
     def moved(match: re.Match[str]) -> str:
         target, _, fragment = match["target"].partition("#")

@@ -285,7 +285,10 @@ def _named(board: TaskBoard, name: str) -> Row:
             f"{', '.join(r.id for r in found)}"
         )
     known = [r.model for r in board.rows]
-    raise UsageError(f"{board.slug} has no row {name!r}{did_you_mean(name, known)}")
+    raise UsageError(
+        f"{board.slug} has no row {name!r}{did_you_mean(name, known)} (it has "
+        f"{', '.join(dict.fromkeys(known))})"
+    )
 
 
 def _recipe(row: Row) -> str:
