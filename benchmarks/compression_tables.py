@@ -6,7 +6,7 @@
 
 Records are of one model and task, the plain one among them. Differences are paired by question,
 with 95 % intervals; a language is marked where the share of its full score that it keeps is shown
-to differ from that of the mean over languages (95 % for all languages together).
+to be less (▼) or more (▲) than that of the mean over languages (95 % for all languages together).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 
 from harness.analysis.compare import paired_tables
 from harness.analysis.losses import BIAS, language_losses
+from harness.console import numbers
 from harness.evaluation.intervals import SEED
 from harness.evaluation.record import Record
 from harness.stats.per_query import Paired
@@ -31,26 +32,29 @@ def main() -> None:
     """Print the tables in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("records", nargs="+", metavar="RECORD", help="Folders of records.")
-    paths: Sequence[str] = parser.parse_args().records
-    records = sorted(map(Record.load, paths), key=lambda x: (x.model.count("+"), -_size(x)))
+    parser.add_argument("--name", help="What to call the model.")
+    given = parser.parse_args()
+    records = sorted(map(Record.load, given.records), key=_place)
     plain = records[0]
-    if plain.contents.model.facts.get("adapter") == "treatment":
+    if "treatments" in plain.contents.model.facts:
         parser.error("the plain model's record is missing")
-    task = plain.contents.tasks[0]
+    task, model = plain.contents.tasks[0], given.name or plain.model
     names = [x.model.removeprefix(f"{plain.model} + ").replace(" + ", ", ") for x in records]
     tables = paired_tables(records, task.task, ["map", *BIAS], whole=True)
-    print(f"\n### {plain.model}, {task.title}\n")
-    for line in by_kind(names, tables):
-        print(line)
+    print("\n".join(["", f"{model}, {task.title}:", "", *by_kind(names, tables)]))
+    cut = [i for i, x in enumerate(names) if i and "dimensions" in x]
+    coded = [i for i, x in enumerate(names) if i and "dimensions" not in x]
     for paired in tables:
-        if "map" in paired.measures:
-            print(f"\n{plain.model}, {paired.kind}: mAP, and change by query language\n")
-            for line in by_language(names, paired):
-                print(line)
+        for variants in filter(None, (cut, coded)):
+            title = f"{model}, {paired.kind} mAP by query language:"
+            print("\n".join(["", title, "", *by_language(names, variants, paired)]))
 
 
-def _size(record: Record) -> int:
-    return record.contents.tasks[0].dimensions or 0
+def _place(record: Record) -> tuple[int, ...]:
+    """The plain model, fewer and fewer dimensions, fewer and fewer bits."""
+    steps = record.contents.model.facts.get("treatments", [])
+    levels = next((x["levels"] for x in steps if "levels" in x), 0)
+    return bool(steps), levels != 0, -levels, -(record.tasks[0].dimensions or 0), len(steps)
 
 
 def by_kind(names: Sequence[str], tables: Sequence[Paired]) -> Iterator[str]:
@@ -63,31 +67,31 @@ def by_kind(names: Sequence[str], tables: Sequence[Paired]) -> Iterator[str]:
             macro = cluster_bootstrap(
                 table, **paired.rows.levels, seed=SEED, resamples=RESAMPLES
             ).macro
-            heads.append(f"{paired.kind} {measure}")
-            digits = 0 if measure == "rank_distance" else 4
-            cells = [f"{macro.value[0]:.{digits}f}"]
-            cells += [
-                f"{value:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"
-                for value, (low, high) in zip(macro.value[1:], macro.bca[1:], strict=True)
+            heads.append(f"{paired.kind} {numbers.label(measure)}")
+            columns.append([numbers.value(measure, float(macro.value[0]))])
+            columns[-1] += [
+                _cell(measure, *x) for x in zip(macro.value[1:], macro.bca[1:], strict=True)
             ]
-            columns.append(cells)
     yield f"| | {' | '.join(heads)} |"
     yield f"|---|{'--:|' * len(heads)}"
     for i, name in enumerate(["full vectors", *names[1:]]):
         yield f"| {name} | {' | '.join(x[i] for x in columns)} |"
 
 
-def by_language(names: Sequence[str], paired: Paired) -> Iterator[str]:
+def by_language(names: Sequence[str], variants: Sequence[int], paired: Paired) -> Iterator[str]:
     """A row for each language: its full score, and what each variant changes."""
-    losses = [language_losses(paired, "map", i, resamples=RESAMPLES) for i in range(1, len(names))]
-    yield f"| | full | {' | '.join(names[1:])} |"
-    yield f"|---|--:|{'--:|' * (len(names) - 1)}"
+    losses = [language_losses(paired, "map", i, resamples=RESAMPLES) for i in variants]
+    yield f"| | full | {' | '.join(names[i] for i in variants)} |"
+    yield f"|---|--:|{'--:|' * len(variants)}"
     for line in zip(*losses, strict=True):
-        cells = [
-            f"{x.difference:+.4f} ({x.low:+.4f} to {x.high:+.4f}) {x.kept:.1%}{_MARKS[x.verdict]}"
-            for x in line
-        ]
-        yield f"| {line[0].language} | {line[0].plain:.4f} | {' | '.join(cells)} |"
+        cells = [_cell("map", x.difference, (x.low, x.high)) + _MARKS[x.verdict] for x in line]
+        full = numbers.value("map", line[0].plain)
+        yield f"| {line[0].language} | {full} | {' | '.join(cells)} |"
+
+
+def _cell(measure: str, difference: float, ends: Sequence[float]) -> str:
+    low, high = (numbers.signed(measure, float(x)) for x in ends)
+    return f"{numbers.signed(measure, float(difference))} ({low}, {high})"
 
 
 if __name__ == "__main__":

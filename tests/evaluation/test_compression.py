@@ -104,11 +104,12 @@ def first_relevant(order: Matrix, relevant: Any, query: int) -> int:
 
 @pytest.mark.parametrize("rescore", [None, 5])
 @pytest.mark.parametrize(
-    "kind", ["int8", "int4", "binary", "int8-asymmetric", "binary-asymmetric", "dimensions"]
+    "kind",
+    ["int8", "int4", "binary", *(f"{x}-asymmetric" for x in ("int8", "int4", "binary")), "cut"],
 )
 def test_ranks_are_those_of_a_few_lines_of_numpy(kind: str, rescore: int | None, task: str) -> None:
     """Of the best relevant passage in the pool of all languages; equal scores go by column."""
-    chosen: dict[str, Any] = {"dimensions": 9} if kind == "dimensions" else {"bits": kind}
+    chosen: dict[str, Any] = {"dimensions": 9} if kind == "cut" else {"bits": kind}
     chosen |= {"measures": ("mrr@100",), "rescore": rescore}
     record = run(task, **chosen)
     streamed = run(task, streamed=True, **chosen)
@@ -118,7 +119,7 @@ def test_ranks_are_those_of_a_few_lines_of_numpy(kind: str, rescore: int | None,
     prepared, queries, passages = pool_vectors(task)
     ranks = []
     for x in LANGUAGES:
-        if kind == "dimensions":
+        if kind == "cut":
             found = unit(queries[x][:, :9]).astype(float) @ unit(passages[:, :9]).astype(float).T
         else:
             found = naive(kind, queries[x], passages)
