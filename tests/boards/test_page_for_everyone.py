@@ -192,7 +192,7 @@ def test_a_print_names_its_task_measure_and_models(page: Opened) -> None:
         assert words in text
 
 
-def test_side_by_side_keeps_its_verdicts_on_a_phone(browser: Any, address: str) -> None:
+def test_a_phone_shows_verdicts_and_what_opens_whole(browser: Any, address: str) -> None:
     phone = Opened(
         browser, f"{address}#a=hard&b=right-to-left", viewport={"width": 390, "height": 844}
     )
@@ -201,6 +201,11 @@ def test_side_by_side_keeps_its_verdicts_on_a_phone(browser: Any, address: str) 
     )
     assert boxes and max(boxes) <= 390
     assert "tied" in phone.texts(".versus .verdict")
+    for opens in ("languages", "filters", "columns", "save"):
+        phone.tab.click(f"#{opens} summary")
+        box = phone.tab.locator(f"#{opens} .sheet").bounding_box()
+        assert box is not None and 0 <= box["x"] and box["x"] + box["width"] <= 390, opens
+        phone.tab.keyboard.press("Escape")
     assert phone.tab.evaluate("document.documentElement.scrollWidth") == 390
     phone.close()
 
