@@ -204,7 +204,7 @@ def test_a_phone_shows_verdicts_and_what_opens_whole(browser: Any, address: str)
     for opens in ("languages", "filters", "columns", "save"):
         phone.tab.click(f"#{opens} summary")
         box = phone.tab.locator(f"#{opens} .sheet").bounding_box()
-        assert box is not None and 0 <= box["x"] and box["x"] + box["width"] <= 390, opens
+        assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 390, opens
         phone.tab.keyboard.press("Escape")
     assert phone.tab.evaluate("document.documentElement.scrollWidth") == 390
     phone.close()
