@@ -30,7 +30,8 @@ def problem(command: str) -> str | None:
     """What the program says of a command line before it does anything; ``None``: it takes it."""
     command = re.sub(r"\$\((?:[^()]|\([^()]*\))*\)", "RECORD", command)  # what a shell puts there
     command = re.sub(r"[\[\]]|(?<=\w)\|[\w|]+", "", command)  # [--x]; a|b: one of them
-    words = [x for x in shlex.split(command, comments=True)[1:] if x != "..."]
+    words = shlex.split(command, comments=True)[1:]
+    words = [x for x in words if x != "..." and not re.fullmatch(r"\$\w+", x)]  # $M: whatever
     group: click.Command = main
     context = click.Context(main, info_name="harness")
     while (

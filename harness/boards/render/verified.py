@@ -41,7 +41,7 @@ def verification_grid(found: Sequence[Verification]) -> Grid:
         "Task", "Model", "Published as", "By", "Measure", "Verdict", "Settings OK",
         "Largest difference",
     )  # fmt: skip
-    return Grid("Against what is published", headers, tuple(rows), align="lwwwllll")
+    return Grid("Against what is published", headers, tuple(rows), align="lwwwll")
 
 
 def markdown(found: Sequence[Verification]) -> str:
