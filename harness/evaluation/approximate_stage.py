@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.progress import Progress
-from harness.data.task import Role
+from harness.data.task import KINDS, Role
 from harness.errors import UsageError
 from harness.evaluation.layout import Prepared
 from harness.evaluation.options import RunOptions
@@ -135,9 +135,10 @@ def _recall(
     return {
         kind: {
             x: {str(k): float(np.mean(values)) for k, values in by_k.items()}
-            for x, by_k in by_language.items()
+            for x, by_k in shares[kind].items()
         }
-        for kind, by_language in shares.items()
+        for kind in KINDS
+        if kind in shares
     }
 
 

@@ -13,6 +13,7 @@ from harness.evaluation.layout import Prepared, choose_tasks, prepare, texts_of
 from harness.evaluation.options import RunOptions
 from harness.models import load as load_model
 from harness.models.base import DenseModel, Model, for_task
+from harness.models.fused import FusedModel
 from harness.models.http_encoder import HttpEncoder
 from harness.vectors import encode as encoding
 from harness.vectors.store import Store
@@ -43,7 +44,12 @@ class ToEncode(NamedTuple):
 
 
 def texts_to_encode(model: Model, prepared: Prepared, store: Store | None) -> ToEncode:
-    """Count a task's distinct texts, and those that a run would encode."""
+    """Count a task's distinct texts, and those that a run would encode.
+
+    Of fused systems, those of the one that encodes most.
+    """
+    if isinstance(model, FusedModel):
+        return max((texts_to_encode(x, prepared, store) for x in model.parts), key=_missing)
     distinct = absent = 0
     for role, language, texts in texts_of(prepared):
         if is_dense(model):
@@ -52,6 +58,10 @@ def texts_to_encode(model: Model, prepared: Prepared, store: Store | None) -> To
             d, m = len(set(texts)), 0
         distinct, absent = distinct + d, absent + m
     return ToEncode(distinct, absent)
+
+
+def _missing(texts: ToEncode) -> int:
+    return texts.missing
 
 
 _SAMPLE = 64

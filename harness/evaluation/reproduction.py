@@ -148,6 +148,8 @@ _BEFORE_A_PATH = frozenset(
 
 def portable_word(word: str) -> str:
     """An absolute path, alone or after ``FORM:``, without machine-specific folders."""
+    if word.startswith("fuse:"):
+        return "fuse:" + "+".join(map(portable_word, word.removeprefix("fuse:").split("+")))
     form, colon, path = word.partition(":")
     if form not in _BEFORE_A_PATH:
         form, colon, path = "", "", word

@@ -52,6 +52,10 @@ class IndexKind:
         faiss = import_faiss()
         try:
             index = faiss.index_factory(passages.shape[1], self.factory, faiss.METRIC_INNER_PRODUCT)
+            lists = faiss.try_extract_index_ivf(index)
+            if lists is not None:
+                # Pools are small: faiss would write to the terminal that they are.
+                lists.cp.min_points_per_centroid = 1
             index.train(passages)
             index.add(passages)
             if self.parameters is not None:

@@ -20,10 +20,12 @@ import harness
 from harness.cli import main
 from harness.data.task import find_task
 from harness.errors import HarnessError, UsageError
+from harness.evaluation.dry_run import plan as plan_of
 from harness.evaluation.fusion_tuning import FOLDS, best_without, fold_of, grid
 from harness.evaluation.layout import prepare
 from harness.evaluation.options import RunOptions
 from harness.evaluation.record import Record
+from harness.evaluation.reproduction import portable_word
 from harness.models.fused import Fusion, read_fusion
 from harness.search.exact import Decisions
 from harness.search.fused import VectorSystem
@@ -138,6 +140,14 @@ class TestRun:
             document["run"]["options"]["named"], [task], fusion="z@0.5,1", resamples=0, store=False
         )
         assert again.document["tasks"][0]["settings"] == document["tasks"][0]["settings"]
+
+    def test_a_dry_run_counts_what_its_encoder_lacks(self, task: str) -> None:
+        _, (plan,) = plan_of("fuse:python:tiny:factory+bm25", [task])
+        assert 0 < plan.missing == plan.distinct
+
+    def test_a_tracked_command_has_no_folders_of_the_machine(self) -> None:
+        word = portable_word("fuse:/home/somebody/models/mine+bm25+~/other")
+        assert word == "fuse:./mine+bm25+./other"
 
     def test_weights_come_from_other_questions(self, task: str) -> None:
         record = self.run(task, "fuse:python:tiny:factory+bm25", fusion="minmax@tuned")
