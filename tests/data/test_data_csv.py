@@ -33,7 +33,7 @@ def test_speeches_answer_the_title_of_their_debate_in_every_language(tmp_path: P
     for row in found[:9]:
         row["title_MT"] = " "
     found[-1] |= {"qid_EN": "", "did": "of no debate"}
-    found[1]["title_EN"] = "another title"
+    found[8]["title_EN"] = "another title"
     data = library.load(
         find_task("multi-eup-v2"), languages=LANGUAGES, data_dir=write(tmp_path, found)
     )
