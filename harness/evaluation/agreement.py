@@ -14,7 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.metrics.consistency import mean_rank_correlation, rank_correlations
-from harness.search.exact import Decider, Decisions, VectorDecider, check_lengths, product_error
+from harness.search.corpus_rows import stacked
+from harness.search.exact import (
+    Decider,
+    Decisions,
+    Encoded,
+    VectorDecider,
+    check_lengths,
+    product_error,
+)
+from harness.search.parts import PartTexts
 from harness.search.results import SearchResult
 from harness.search.tiles import ROWS
 
@@ -32,8 +41,8 @@ numbers in the order of the scores, languages in that order; equal for equal sco
 
 
 def dense_scores_at(
-    queries: Mapping[str, NDArray[np.float32]],
-    vectors: Callable[[NDArray[np.int64]], NDArray[np.float32]],
+    queries: Mapping[str, Encoded],
+    vectors: Callable[[NDArray[np.int64]], Encoded],
     decisions: Decisions,
     *,
     compiled: bool = False,
@@ -49,21 +58,21 @@ def dense_scores_at(
         columns: NDArray[np.int64],
         looked_at: NDArray[np.bool_],
     ) -> NDArray[np.float32]:
-        query_vectors = np.stack([queries[x][r] for x, r in rows.items()], axis=1)
         # A chunk of gathered vectors stays in cache.
-        step = max(1, (8 << 20) // max(1, columns.shape[1] * query_vectors.shape[2] * 4))
+        width = next(iter(queries.values())).shape[1]
+        step = max(1, (8 << 20) // max(1, columns.shape[1] * width * 4))
         out = np.zeros((len(columns), len(rows), columns.shape[1]), np.float32)
         for i in range(0, len(columns), step):
             part = slice(i, i + step)
             # The lower number is the lower column, which wins ties.
             different, number = np.unique(columns[part], return_inverse=True)
             passages = vectors(different)
-            flat = np.ascontiguousarray(query_vectors[part].reshape(-1, query_vectors.shape[2]))
+            flat = _by_question([queries[x][r[part]] for x, r in rows.items()])
             longest = check_lengths(passages)
+            number = number.reshape(columns[part].shape)
             out[part] = _places(
-                query_vectors[part],
-                passages,
-                number.reshape(columns[part].shape),
+                _products(flat, passages, number),
+                number,
                 looked_at[part],
                 VectorDecider(flat, passages, longest, decisions, compiled=compiled),
                 2 * product_error(flat, longest),
@@ -73,21 +82,38 @@ def dense_scores_at(
     return at
 
 
+def _by_question(texts: Sequence[Encoded]) -> Encoded:
+    """Queries of a few questions, given by language, as those of one question after another."""
+    order = np.arange(len(texts) * len(texts[0])).reshape(len(texts), -1)
+    return stacked(texts)[order.T.reshape(-1)]
+
+
+def _products(flat: Encoded, passages: Encoded, columns: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(n, L, C) float32 scores of L queries of each of n questions with columns (n, C)."""
+    each = len(flat) // len(columns)
+    if isinstance(flat, PartTexts):
+        found = [
+            flat[i * each : (i + 1) * each].products(passages[c]) for i, c in enumerate(columns)
+        ]
+        return np.stack(found)
+    import torch
+
+    products: NDArray[np.float32] = torch.bmm(
+        torch.from_numpy(flat.reshape(len(columns), each, -1)),
+        torch.from_numpy(passages[columns]).transpose(1, 2),
+    ).numpy()
+    return products
+
+
 def _places(
-    query_vectors: NDArray[np.float32],
-    passages: NDArray[np.float32],
+    products: NDArray[np.float32],
     columns: NDArray[np.int64],
     looked_at: NDArray[np.bool_],
     decider: Decider,
     margin: NDArray[np.float32],
 ) -> NDArray[np.float32]:
-    """(n, L, C) for queries (n, L, d) and columns (n, C); 0 for unused entries."""
-    import torch
-
-    languages = query_vectors.shape[1]
-    products = torch.bmm(
-        torch.from_numpy(query_vectors), torch.from_numpy(passages[columns]).transpose(1, 2)
-    ).numpy()
+    """(n, L, C) for scores (n, L, C) and columns (n, C); 0 for unused entries."""
+    languages = products.shape[1]
     question, place = np.nonzero(looked_at)
     # Every query with the passages of its question, query by query, best first.
     query = (question[:, None] * languages + np.arange(languages)).reshape(-1)

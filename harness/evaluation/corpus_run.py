@@ -10,10 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, TypeGuard
 
 from harness.base.cache import cache_folder
 from harness.base.digests import digest_of
@@ -31,9 +28,10 @@ from harness.evaluation.layout import Prepared, texts_of
 from harness.evaluation.options import RunOptions
 from harness.evaluation.partial import sampled
 from harness.models import warn_untrained
-from harness.models.base import DenseModel, Model
+from harness.models.base import DenseModel, Model, PartsModel
 from harness.models.token_counts import Work
 from harness.search.corpus_rows import Shard as AnyShard
+from harness.search.exact import Encoded
 from harness.vectors import encode as encoding
 from harness.vectors import shard_jobs
 from harness.vectors.corpus_store import CorpusSpace, Shard
@@ -46,10 +44,13 @@ LEXICAL_BYTES = 48 << 10
 and character n-grams, postings."""
 
 
+TOKEN_SHARE = 8
+"""A shard of token vectors has this share of ``--shard-size`` passages, to fit into memory."""
+
 Shards = Mapping[str, Sequence[AnyShard]]
 """Language -> its shards, in order."""
-Vectors = Mapping[tuple[Role, str], NDArray[np.float32]]
-"""(role, language) -> (n, d)."""
+Vectors = Mapping[tuple[Role, str], Encoded]
+"""(role, language) -> (n, d), or texts of several parts."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +59,16 @@ class HeldShard:
 
     language: str
     ids: Sequence[str]
-    vectors: NDArray[np.float32]
+    vectors: Encoded
 
     def __len__(self) -> int:
         return len(self.ids)
 
 
 @contextlib.contextmanager
-def store_for(model: DenseModel, store: Store | None, options: RunOptions) -> Iterator[Store]:
+def store_for(
+    model: DenseModel | PartsModel, store: Store | None, options: RunOptions
+) -> Iterator[Store]:
     """The folder for the shards of a run: the store, or a temporary folder.
 
     Vectors that are not stored (no fingerprint, or ``--no-store``) must still be on disk during the
@@ -82,20 +85,38 @@ def store_for(model: DenseModel, store: Store | None, options: RunOptions) -> It
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def is_stored(model: Model) -> TypeGuard[DenseModel | PartsModel]:
+    """Whether a model encodes texts one by one, so that they can be stored and streamed."""
+    return hasattr(model, "encode") or isinstance(model, PartsModel)
+
+
 def spaces_of(
-    model: DenseModel, prepared: Prepared, store: Store, options: RunOptions
+    model: DenseModel | PartsModel,
+    prepared: Prepared,
+    store: Store,
+    options: RunOptions,
 ) -> dict[str, CorpusSpace]:
     """The spaces for the shards of each language of a task."""
     return {
         x: shard_jobs.corpus_space(
-            model, corpus, store, size=options.shard_size, dtype=options.store_dtype
+            model, corpus, store, size=shard_size(model, options), dtype=options.store_dtype
         )
         for x, corpus in prepared.data.corpora.items()
     }
 
 
+def shard_size(model: Model, options: RunOptions) -> int:
+    """Passages per shard: of token vectors, a hundred or so a passage, an eighth as many."""
+    if getattr(model, "kind", None) == "multi-vector":
+        return max(1, options.shard_size // TOKEN_SHARE)
+    return options.shard_size
+
+
 def unfinished(
-    model: DenseModel, prepared: Prepared, store: Store | None, options: RunOptions
+    model: DenseModel | PartsModel,
+    prepared: Prepared,
+    store: Store | None,
+    options: RunOptions,
 ) -> int:
     """Passages of a task's corpora whose shard is unfinished; nothing is read or verified."""
     corpora = prepared.data.corpora
@@ -106,7 +127,7 @@ def unfinished(
 
 
 def encode_corpora(
-    model: DenseModel,
+    model: DenseModel | PartsModel,
     prepared: Prepared,
     store: Store,
     options: RunOptions,
@@ -193,7 +214,9 @@ def _check_whole(
         )
 
 
-def worker_for(model: DenseModel, prepared: Prepared, options: RunOptions) -> ModelWorker | None:
+def worker_for(
+    model: DenseModel | PartsModel, prepared: Prepared, options: RunOptions
+) -> ModelWorker | None:
     """How another process creates the model; ``None`` if it was given as an object."""
     if options.engine == "local" or options.named is None or model.fingerprint is None:
         return None
@@ -208,7 +231,10 @@ def worker_for(model: DenseModel, prepared: Prepared, options: RunOptions) -> Mo
 
 
 def _note(
-    model: DenseModel, prepared: Prepared, spaces: Mapping[str, CorpusSpace], store: Store
+    model: DenseModel | PartsModel,
+    prepared: Prepared,
+    spaces: Mapping[str, CorpusSpace],
+    store: Store,
 ) -> Path:
     what = {
         "data": prepared.data.digest,
@@ -219,7 +245,7 @@ def _note(
 
 
 def _begun(
-    model: DenseModel,
+    model: DenseModel | PartsModel,
     prepared: Prepared,
     store: Store,
     spaces: Mapping[str, CorpusSpace],
@@ -248,8 +274,7 @@ def forget_begun(
     model: Model, prepared: Prepared, store: Store | None, options: RunOptions
 ) -> None:
     """Forget when a run first began, once its record is written."""
-    if store is not None and prepared.data.corpora and hasattr(model, "encode"):
-        model = cast("DenseModel", model)
+    if store is not None and prepared.data.corpora and is_stored(model):
         spaces = spaces_of(model, prepared, store, options)
         _note(model, prepared, spaces, store).unlink(missing_ok=True)
 
@@ -285,7 +310,7 @@ def read_corpora(prepared: Prepared, options: RunOptions, model: str) -> Prepare
 
 @contextlib.contextmanager
 def shards_of(
-    model: DenseModel,
+    model: DenseModel | PartsModel,
     prepared: Prepared,
     options: RunOptions,
     store: Store | None,
@@ -314,7 +339,7 @@ def shards_of(
         yield vectors, shards
 
 
-def corpus_entry(prepared: Prepared, options: RunOptions, *, dense: bool) -> dict[str, Any]:
+def corpus_entry(prepared: Prepared, options: RunOptions, model: Model) -> dict[str, Any]:
     """A task's corpora for the record: what was searched, and whether it was complete."""
     corpora = prepared.data.corpora
     part = {
@@ -325,8 +350,9 @@ def corpus_entry(prepared: Prepared, options: RunOptions, *, dense: bool) -> dic
     entry: dict[str, Any] = {"corpus": _corpus(prepared)}
     if part:
         entry["sampled"] = sampled(part)
-    if dense:
-        entry["shards"] = {"passages": options.shard_size, "dtype": options.store_dtype}
+    if is_stored(model):
+        size = shard_size(model, options)
+        entry["shards"] = {"passages": size, "dtype": options.store_dtype}
     return entry
 
 

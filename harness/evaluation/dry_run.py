@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from harness.data.task import TaskSpec
-from harness.evaluation.corpus_run import unfinished
+from harness.evaluation.corpus_run import is_stored, unfinished
 from harness.evaluation.encode_stage import is_dense
 from harness.evaluation.layout import Prepared, choose_tasks, prepare, texts_of
 from harness.evaluation.options import RunOptions
@@ -52,7 +52,7 @@ def texts_to_encode(model: Model, prepared: Prepared, store: Store | None) -> To
         return max((texts_to_encode(x, prepared, store) for x in model.parts), key=_missing)
     distinct = absent = 0
     for role, language, texts in texts_of(prepared):
-        if is_dense(model):
+        if is_stored(model):
             d, m = encoding.missing(model, role, language, texts, store)
         else:
             d, m = len(set(texts)), 0
@@ -109,7 +109,7 @@ def plan(
         if absent and is_dense(bound):
             each = seconds_per_text(bound, prepared)
         passages = sum(len(corpus) for corpus in prepared.data.corpora.values())
-        lacking = unfinished(bound, prepared, store, options) if is_dense(bound) else 0
+        lacking = unfinished(bound, prepared, store, options) if is_stored(bound) else 0
         kinds = [s.kind for s in prepared.settings]
         plans.append(
             Plan(

@@ -7,7 +7,6 @@ into shards on disk; one that returns scores indexes them. All are searched by o
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -22,7 +21,7 @@ from harness.base.progress import Progress, Stages
 from harness.data.pool import Pool
 from harness.data.task import Role
 from harness.evaluation.approximate_stage import search_approximate
-from harness.evaluation.corpus_run import Shards, Vectors, read_corpora, shards_of
+from harness.evaluation.corpus_run import Shards, Vectors, is_stored, read_corpora, shards_of
 from harness.evaluation.fusion_stage import check_fused, search_fused
 from harness.evaluation.layout import Prepared, texts_of
 from harness.evaluation.options import RunOptions
@@ -38,12 +37,14 @@ from harness.evaluation.search_stage import (
     without_agreement,
 )
 from harness.models import warn_untrained
-from harness.models.base import DenseModel, LexicalModel, Model
+from harness.models.base import DenseModel, LexicalModel, Model, PartsModel
 from harness.models.fused import FusedModel, Fusion
 from harness.search.approximate import IndexKind
 from harness.search.corpus_rows import PassageRows
 from harness.search.exact import normalised
+from harness.search.parts import PartTexts
 from harness.vectors import encode as encoding
+from harness.vectors import encode_parts
 from harness.vectors.store import Store
 
 ROLES: tuple[Role, ...] = ("query", "passage")
@@ -172,7 +173,7 @@ class ByIndex:
 
     task: Prepared
     model: LexicalModel
-    dimensions: int | None
+    dimensions: int | None = None
 
     def postprocessed(self, steps: Sequence[PostProcessor], fit: Fit) -> ByIndex:
         """Itself: there are no vectors to post-process, which is checked before the run starts."""
@@ -193,7 +194,7 @@ class Fused:
 
     task: Prepared
     fusion: Fusion
-    parts: Sequence[InMemory | ByIndex]
+    parts: Sequence[InMemory | InShards | ByIndex]
     dimensions: int | None = None
 
     def postprocessed(self, steps: Sequence[PostProcessor], fit: Fit) -> Fused:
@@ -206,7 +207,7 @@ class Fused:
 
     def search(self, options: RunOptions, progress: Progress, keep: Keep) -> Searched:
         """See :class:`Searchable`."""
-        systems = [x.vectors if isinstance(x, InMemory) else x.model for x in self.parts]
+        systems = [x.model if isinstance(x, ByIndex) else x.vectors for x in self.parts]
         return search_fused(self.task, self.fusion, systems, options, progress, keep)
 
 
@@ -274,11 +275,12 @@ def encode(
                 own = replace(run, model=part, counts=encoding.EncodingCounts())
                 parts.append(stack.enter_context(encode(own, options, store, progress)))
                 run.counts.add(own.counts)
-            yield Fused(task, model.fusion, cast("Sequence[InMemory | ByIndex]", parts))
-    elif not is_dense(model):
+            yield Fused(task, model.fusion, cast("Sequence[InMemory | InShards | ByIndex]", parts))
+    elif not is_stored(model):
         yield _index(run, options, progress)
-    elif task.data.corpora or options.streamed:
-        queries = partial(encode_task, model, task, store, run.counts, progress)
+    elif not is_dense(model) or task.data.corpora or options.streamed:
+        encoder: Any = encode_task if is_dense(model) else encode_parts_of
+        queries = partial(encoder, model, task, store, run.counts, progress)
         with shards_of(model, task, options, store, run.counts, run.stages, progress, queries) as (
             vectors,
             shards,
@@ -301,17 +303,14 @@ def postprocess(
 
 
 def _index(run: TaskRun, options: RunOptions, progress: Progress) -> ByIndex:
-    """A system that scores with an index: corpora are read, texts encoded if it encodes any."""
+    """A system that scores with an index: corpora are read."""
     task, model = run.task, cast("LexicalModel", run.model)
     if task.data.corpora:
         with run.stages.stage("data"):
             task = read_corpora(task, options, model.name)
     run.counts.texts = sum(len(t) for _, _, t in texts_of(task))
     run.counts.distinct = sum(len(set(t)) for _, _, t in texts_of(task))
-    if hasattr(model, "precompute"):
-        with run.stages.stage("encode"):
-            encode_in_model(model, task, run.counts, progress)
-    return ByIndex(task, model, getattr(model, "dimensions", None))
+    return ByIndex(task, model)
 
 
 def encode_task(
@@ -366,13 +365,29 @@ def encode_task(
     return vectors
 
 
-def encode_in_model(
-    model: Any, prepared: Prepared, counts: encoding.EncodingCounts, progress: Progress
-) -> None:
-    """Let a model that returns scores encode a task's texts, if it encodes any."""
-    progress.start(f"encode {prepared.spec.name}", counts.distinct, "texts")
-    begun = time.perf_counter()
-    for role, _, texts in texts_of(prepared):
-        counts.encoded += model.precompute(texts, role=role, progress=progress.advance)
-    counts.seconds += time.perf_counter() - begun
+def encode_parts_of(
+    model: PartsModel,
+    prepared: Prepared,
+    store: Store | None,
+    counts: encoding.EncodingCounts,
+    progress: Progress,
+) -> dict[tuple[Role, str], PartTexts]:
+    """Sparse or multi-vector texts of a task by (role, language)."""
+    every = texts_of(prepared)
+    progress.start(f"encode {prepared.spec.name}", sum(len(set(t)) for _, _, t in every), "texts")
+    found: dict[tuple[Role, str], PartTexts] = {}
+    width: int | None = None
+    for role, language, texts in every:
+        made = encode_parts.encode(
+            model,
+            role,
+            prepared.encoded_in(role, language),
+            texts,
+            store=store,
+            counts=counts,
+            width=width,
+            progress=progress.advance,
+        )
+        found[role, language], width = made, made.shape[1]
     progress.finish()
+    return found

@@ -25,12 +25,14 @@ from harness.evaluation.search_stage import (
 )
 from harness.models.base import LexicalModel
 from harness.models.fused import Fusion
-from harness.search.exact import Decisions
+from harness.search.corpus_rows import stacked
+from harness.search.exact import Decisions, Encoded
 from harness.search.fused import FusedSearch, ScoreSystem, System, VectorSystem
 from harness.search.fusion import check_reciprocal
 from harness.search.in_memory import Scores, check_memory, index_pool, index_scores
+from harness.search.parts import PartTexts
 
-TaskVectors = Mapping[tuple[Role, str], NDArray[np.float32]]
+TaskVectors = Mapping[tuple[Role, str], Encoded]
 
 
 def check_fused(task: Prepared, fusion: Fusion, options: RunOptions) -> None:
@@ -77,7 +79,11 @@ def search_fused(
     pool, decisions = task.pool, Decisions()
     if fusion.method == "rrf":
         check_reciprocal(len(systems), len(pool), fusion.k)
-    widths = [next(iter(x.values())).shape[1] for x in systems if isinstance(x, Mapping)]
+    widths = [
+        next(iter(x.values())).shape[1]
+        for x in systems
+        if isinstance(x, Mapping) and not isinstance(next(iter(x.values())), PartTexts)
+    ]
     check_memory(len(pool), sum(widths) * len(pool) * 12 + _TILES, budget(options))
     blocks: dict[str, list[str]] = {x: [] for x in task.relevant}
     for s in task.settings:
@@ -123,8 +129,10 @@ def _system(
 ) -> System:
     pool, sides = task.pool, task.data.passages
     if isinstance(system, Mapping):
-        passages = np.concatenate([system["passage", x] for x in sides])[pool.rows]
+        passages = stacked([system["passage", x] for x in sides])[pool.rows]
         queries = {x: system["query", x] for x in task.relevant}
+        if isinstance(passages, PartTexts):
+            return ScoreSystem({x: _products(q, passages) for x, q in queries.items()}, None, pool)
         return VectorSystem(passages, queries, pool, decisions)
     in_file_order = [t for x in sides.values() for t in x.texts]
     texts = [in_file_order[i] for i in pool.rows]
@@ -145,6 +153,15 @@ def _system(
         for x, scores in own.items():
             alone[x][name] = scores
     return ScoreSystem(over(whole), alone, pool)
+
+
+def _products(queries: PartTexts, passages: PartTexts) -> Scores:
+    """Scores of sparse or multi-vector texts, in float32."""
+
+    def tile(start: int, stop: int) -> NDArray[np.float32]:
+        return queries[start:stop].products(passages)
+
+    return tile
 
 
 def _scores_at(

@@ -26,7 +26,7 @@ from harness.evaluation.scores import LANGUAGES_DEPTH
 from harness.models.base import LexicalModel
 from harness.search.balanced import balanced, rounds_for, rounds_in
 from harness.search.corpus_rows import Shard
-from harness.search.exact import Decider, Decisions
+from harness.search.exact import Decider, Decisions, Encoded
 from harness.search.in_memory import (
     DenseScores,
     check_memory,
@@ -243,7 +243,7 @@ def search_dense(
 
 def search_shards(
     prepared: Prepared,
-    vectors: Mapping[tuple[Role, str], NDArray[np.float32]],
+    vectors: Mapping[tuple[Role, str], Encoded],
     shards: Mapping[str, Sequence[Shard]],
     options: RunOptions,
     progress: Progress,

@@ -59,7 +59,7 @@ def describe(
     if task.conditions:
         entry["query_conditions"] = {x: dict(y) for x, y in task.conditions.items()}
     if data.corpora:
-        entry |= corpus_entry(task, options, dense=is_dense(model))
+        entry |= corpus_entry(task, options, model)
     if bound:
         entry["prompts"] = dict(getattr(model, "prompts", {}))
     return entry

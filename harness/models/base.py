@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,6 +118,36 @@ class SharesWeights(Protocol):
         """Use those of ``other``, the same model with other prompts."""
 
 
+class Parts(NamedTuple):
+    """Texts of several parts each, end to end: token vectors, or the terms of sparse vectors."""
+
+    indptr: NDArray[np.int64]
+    """(n + 1,) first part of each text, then their number t."""
+    values: NDArray[np.floating[Any]]
+    """(t, width) vectors of tokens, or (t,) weights of terms; float32, or float16 where stored."""
+    terms: NDArray[np.int32] | None
+    """(t,) numbers of the terms, ascending within a text; ``None``: parts are token vectors."""
+    width: int
+    """Dimensions of a token's vector, or number of terms."""
+
+
+@runtime_checkable
+class PartsModel(Protocol):
+    """A model whose texts are not single vectors, compared as :mod:`harness.search.parts` says."""
+
+    name: str
+    kind: Literal["sparse", "multi-vector"]
+    fingerprint: str | None
+    """As of :class:`DenseModel`; ``None``: its texts are never stored."""
+    facts: Mapping[str, Any]
+    prompts: Mapping[Role, str]
+    languages: frozenset[str] | None
+    """Languages it was trained on, if known."""
+
+    def encode_parts(self, texts: Sequence[str], *, role: Role, language: str) -> Parts:
+        """The texts in order, float32; a token model gives each at least one vector."""
+
+
 class LexicalIndex(Protocol):
     """An index over one pool."""
 
@@ -135,7 +165,7 @@ class LexicalModel(Protocol):
         """Index one pool; ``languages[i]`` is the language of ``passages[i]``."""
 
 
-Model = DenseModel | LexicalModel
+Model = DenseModel | PartsModel | LexicalModel
 
 
 def for_task(model: Model, spec: TaskSpec) -> Model:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
 from harness.errors import HarnessError, ModelError, UsageError, did_you_mean
-from harness.models.base import Listing, Model, ModelOptions, Streaming
+from harness.models.base import Listing, Model, ModelOptions, PartsModel, Streaming
 
 if TYPE_CHECKING:
     from harness.models.sparse_late_interaction import Kind
@@ -136,7 +136,10 @@ def adopt(model: Any, options: ModelOptions, *, name: str | None = None) -> Mode
     shown = name or type(model).__name__
     if inspect.isclass(model):
         raise ModelError(f"{model.__name__} is a class; pass an instance of it")
-    if hasattr(model, "facts") and (indexes or (encodes and hasattr(model, "prompts"))):
+    encodes_parts = isinstance(model, PartsModel)
+    if hasattr(model, "facts") and (
+        indexes or encodes_parts or (encodes and hasattr(model, "prompts"))
+    ):
         if (options.query_prompt, options.passage_prompt, options.max_length) != (None, None, None):
             raise ModelError(
                 f"{shown} is loaded already: give prompts and --max-length where it is loaded"
@@ -257,7 +260,7 @@ def from_python(spec: str) -> Any:
 
 def _made(found: Any, shown: str) -> Any:
     """Call a factory or class without arguments; an encoder is returned unchanged."""
-    usable = hasattr(found, "encode") or hasattr(found, "index")
+    usable = any(hasattr(found, x) for x in ("encode", "index", "encode_parts"))
     if inspect.isclass(found) or (callable(found) and not usable):
         return _guarded(found, f"{shown}: calling it without arguments failed")
     return found
@@ -301,11 +304,11 @@ def _of_folder(
     kind: Kind | None = None,
 ) -> Model:
     """The adapter for a model folder, by ``kind`` or else by its configuration."""
-    from harness.models.sparse_late_interaction import ScoringEncoder, kind_of
+    from harness.models.sparse_late_interaction import PartsEncoder, kind_of
 
     kind = kind or kind_of(folder)
     if kind is not None:
-        return ScoringEncoder(folder, kind, options, name=name, revision=revision)
+        return PartsEncoder(folder, kind, options, name=name, revision=revision)
     from harness.models.sentence_transformer import SentenceTransformerEncoder
 
     return SentenceTransformerEncoder(folder, options, name=name, revision=revision)

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.search.corpus_rows import PassageRows
+from harness.search.corpus_rows import PassageRows, stacked
 from harness.search.exact import (
     Decider,
     Decisions,
+    Encoded,
     Keys,
     exact_keys,
     inner,
@@ -31,7 +32,7 @@ QUERIES = 512
 class PassQueries:
     """The queries of a pass and the relevant passages whose ranks it counts."""
 
-    queries: NDArray[np.float32]
+    queries: Encoded
     """(Q, d)"""
     indptr: NDArray[np.int64]
     """(Q + 1,) bounds of each query's relevant passages."""
@@ -75,16 +76,15 @@ class Corpus:
                 if b > a:
                     yield rows, order[a:b], first
 
-    def vectors(self, number: NDArray[np.int64]) -> NDArray[np.float32]:
-        """(n, d) vectors of passages (n,)."""
-        out: NDArray[np.float32] | None = None
+    def vectors(self, number: NDArray[np.int64]) -> Encoded:
+        """(n, d) vectors of passages (n,), or texts of several parts."""
+        found: list[Encoded] = []
+        order = [np.zeros(0, np.int64)]
         for rows, places, first in self.split(number):
             different, where = np.unique(number[places] - first, return_inverse=True)
-            found = rows.vectors(different)
-            if out is None:
-                out = np.empty((len(number), found.shape[1]), np.float32)
-            out[places] = found[where]
-        return np.zeros((0, 0), np.float32) if out is None else out
+            found.append(rows.vectors(different)[where])
+            order.append(places)
+        return stacked(found)[np.argsort(np.concatenate(order))]
 
 
 class ShardDecider(Decider):
@@ -92,7 +92,7 @@ class ShardDecider(Decider):
 
     def __init__(
         self,
-        queries: NDArray[np.float32],
+        queries: Encoded,
         corpus: Corpus,
         longest: float,
         decisions: Decisions,
@@ -102,7 +102,7 @@ class ShardDecider(Decider):
 
     def _parts(
         self, query: NDArray[np.int64], vector: NDArray[np.int64]
-    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32], Any, Any]]:
+    ) -> Iterator[tuple[NDArray[np.int64], Encoded, Any, Any]]:
         for rows, places, first in self._corpus.split(vector):
             different, where = np.unique(vector[places] - first, return_inverse=True)
             yield places, rows.vectors(different), query[places], where
@@ -134,7 +134,7 @@ class ColumnDecider(ShardDecider):
 
     def __init__(
         self,
-        queries: NDArray[np.float32],
+        queries: Encoded,
         corpus: Corpus,
         longest: float,
         decisions: Decisions,
@@ -145,7 +145,7 @@ class ColumnDecider(ShardDecider):
 
     def _parts(
         self, query: NDArray[np.int64], vector: NDArray[np.int64]
-    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32], Any, Any]]:
+    ) -> Iterator[tuple[NDArray[np.int64], Encoded, Any, Any]]:
         return super()._parts(query, self._number_of[vector])
 
     def real(self, query: int, vector: int) -> Fraction:

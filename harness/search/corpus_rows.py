@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import StoreError
+from harness.search.exact import Composite, Encoded
 
 PIECE = 8192
 """Rows of a shard that one thread takes at a time."""
@@ -27,8 +28,8 @@ class Shard(Protocol):
         """(n,) local passage ids, bytes (UTF-8) or str."""
 
     @property
-    def vectors(self) -> NDArray[Any]:
-        """(n, d) float16 or float32."""
+    def vectors(self) -> Any:
+        """(n, d) float16 or float32; or texts of several parts (:mod:`harness.search.parts`)."""
 
     def __len__(self) -> int: ...
 
@@ -83,16 +84,15 @@ class PassageRows:
             number = int(owner[a])
             yield self.shards[number], rows[a:b] - self.starts[number], slice(a, b)
 
-    def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """(n, d) float32 vectors of ``rows`` (n,), ascending."""
-        out: NDArray[np.float32] | None = None
-        for shard, inside, at in self._by_shard(rows):
+    def vectors(self, rows: NDArray[np.int64]) -> Encoded:
+        """Vectors (n, d) float32, or texts of several parts, of ``rows`` (n,), ascending."""
+        found: list[Encoded] = []
+        for shard, inside, _ in self._by_shard(rows):
             mapped = vectors_of(shard)
-            if out is None:
-                out = np.empty((len(rows), mapped.shape[1]), np.float32)
-            out[at] = mapped[inside]
+            part = mapped[inside]
+            found.append(part.widened() if isinstance(part, Composite) else part.astype(np.float32))
             release(mapped)
-        return np.zeros((0, 0), np.float32) if out is None else out
+        return stacked(found)
 
     def ids(self, rows: NDArray[np.int64]) -> list[bytes]:
         """Local ids of ``rows``, ascending."""
@@ -102,7 +102,18 @@ class PassageRows:
         return out
 
 
-def vectors_of(shard: Shard) -> NDArray[Any]:
+def stacked(parts: Sequence[Encoded]) -> Encoded:
+    """All of ``parts``, one after the other."""
+    if not parts:
+        return np.zeros((0, 0), np.float32)
+    if len(parts) == 1:
+        return parts[0]
+    if isinstance(parts[0], Composite):
+        return parts[0].joined(parts[1:])
+    return np.concatenate(parts)
+
+
+def vectors_of(shard: Shard) -> Any:
     """The vectors of a shard.
 
     Raises:
@@ -125,8 +136,12 @@ def as_bytes(ids: Any) -> list[bytes]:
     return [x if isinstance(x, bytes) else str(x).encode() for x in listed]
 
 
-def release(array: NDArray[Any]) -> None:
+def release(array: Encoded) -> None:
     """Release the memory of a mapped array's pages after reading; they stay on disk."""
+    if isinstance(array, Composite):
+        for each in array.arrays:
+            release(each)
+        return
     mapped = getattr(array, "_mmap", None)
     # A writable map's pages may contain data that is not on disk.
     if mapped is not None and not array.flags.writeable and hasattr(mmap, "MADV_DONTNEED"):

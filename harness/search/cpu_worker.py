@@ -18,8 +18,10 @@ from harness.search.candidates import (
     best_candidates,
     capacity,
 )
+from harness.search.corpus_rows import stacked
 from harness.search.exact import (
     Decisions,
+    Encoded,
     VectorDecider,
     check_lengths,
     inner,
@@ -41,7 +43,7 @@ class CpuWorker:
         floor: NDArray[np.float32],
     ) -> None:
         """``floor`` (Q,) is shared by the threads of a pass (:meth:`_share`), at first -inf."""
-        queries, width = pass_queries.queries.shape
+        queries = len(pass_queries.queries)
         self.longest = 0.0
         """Upper bound on the lengths of the passages' vectors so far."""
         self.scores = np.empty((queries, capacity(k)), np.float32)
@@ -55,20 +57,22 @@ class CpuWorker:
         self._query_of = np.repeat(np.arange(queries), np.diff(pass_queries.indptr))
         self._high = np.zeros(len(self._query_of), np.float32)
         self._low = np.zeros(len(self._query_of), np.float32)
-        self._vectors = torch.empty((TILE, width), dtype=torch.float32)
-        self._raw: torch.Tensor | None = None
         self._margin = np.zeros(queries, np.float32)
-        self._start()
-
-    def _start(self) -> None:
         most = int(np.diff(self._pass_queries.indptr).max(initial=0))
         room = max(loops.OPEN, most * TILE)
         self._open_relevant = np.empty(room, np.int64)
         self._open_column = np.empty(room, np.int64)
+        self._start()
+
+    def _start(self) -> None:
+        """Room for the tiles of vectors and their products."""
+        width = self._pass_queries.queries.shape[1]
+        self._vectors = torch.empty((TILE, width), dtype=torch.float32)
+        self._raw: torch.Tensor | None = None
         self._queries = torch.from_numpy(self._pass_queries.queries)
         self._out = torch.empty((min(QUERIES, len(self._queries)), TILE))
 
-    def search(self, vectors: NDArray[Any], first_row: int) -> None:
+    def search(self, vectors: Encoded, first_row: int) -> None:
         """Take ``vectors`` (n, d), float16 or float32, the first of them row ``first_row``."""
         for start in range(0, len(vectors), TILE):
             tile = self._read(vectors[start : start + TILE])
@@ -171,7 +175,7 @@ class CpuWorker:
     def _count(
         self,
         flat: NDArray[np.float32],
-        tile: NDArray[np.float32],
+        tile: Encoded,
         first_row: int,
         start: int,
         stop: int,
@@ -202,7 +206,7 @@ class CpuWorker:
         self,
         relevant: NDArray[np.int64],
         column: NDArray[np.int64],
-        tile: NDArray[np.float32],
+        tile: Encoded,
         first_row: int,
     ) -> None:
         """Count the passages ``column`` (n,) of a tile that rank above ``relevant`` (n,)."""
@@ -217,7 +221,7 @@ class CpuWorker:
         relevant, column, query = relevant[unsure], column[unsure], query[unsure]
         row, at = np.unique(pass_queries.relevant_rows[relevant], return_inverse=True)
         near, where = np.unique(column, return_inverse=True)
-        vectors = np.concatenate([tile[near], self._corpus.vectors(row)])
+        vectors = stacked([tile[near], self._corpus.vectors(row)])
         longest = max(self.longest, pass_queries.longest)
         decider = VectorDecider(
             pass_queries.queries, vectors, longest, self._decisions, compiled=True

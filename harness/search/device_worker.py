@@ -12,7 +12,7 @@ from harness.search import streamed_cpu_loops as loops
 from harness.search.candidates import QUERIES, Corpus, PassQueries
 from harness.search.corpus_rows import PIECE
 from harness.search.cpu_worker import CpuWorker
-from harness.search.exact import Decisions, check_lengths
+from harness.search.exact import Decisions, Encoded, check_lengths
 
 
 class DeviceWorker(CpuWorker):
@@ -34,7 +34,7 @@ class DeviceWorker(CpuWorker):
         self._queries = self._queries.to(device)
         self._nth = np.arange(len(self._query_of)) - pass_queries.indptr[:-1][self._query_of]
 
-    def search(self, vectors: NDArray[Any], first_row: int) -> None:
+    def search(self, vectors: Encoded, first_row: int) -> None:
         """See :meth:`CpuWorker.search`; vectors are copied as stored and widened on the device."""
         for start in range(0, len(vectors), self._tile):
             part = np.array(vectors[start : start + self._tile])

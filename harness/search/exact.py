@@ -26,11 +26,11 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,10 +39,13 @@ from harness.errors import ModelError
 
 Pairs = NDArray[np.int64]
 
-_UNIT_32, _UNIT_64 = 2.0**-24, 2.0**-53
+Encoded: TypeAlias = Any
+"""Texts as they are compared: vectors (n, d) float32, or :class:`Composite`."""
+
+UNIT_32, UNIT_64 = 2.0**-24, 2.0**-53
 """Largest relative rounding errors of float32 and float64."""
 
-_LEAST_32 = 2.0**-126
+LEAST_32 = 2.0**-126
 """Smallest normal float32: the most that a product can lose to underflow, even if a processor
 flushes such numbers to zero."""
 
@@ -162,17 +165,20 @@ def length_bounds(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         squares = np.einsum("ij,ij->i", vectors, vectors).astype(np.float64)
     d = vectors.shape[1]
     # Sums of float32 squares are too small by d roundings, and by underflow.
-    bounds: NDArray[np.float64] = np.sqrt(squares * (1 + 1.01 * (d + 2) * _UNIT_32) + d * _LEAST_32)
+    bounds: NDArray[np.float64] = np.sqrt(squares * (1 + 1.01 * (d + 2) * UNIT_32) + d * LEAST_32)
     return bounds
 
 
-def check_lengths(vectors: NDArray[np.float32]) -> float:
+def check_lengths(vectors: Encoded) -> float:
     """Upper bound on the lengths of the rows of (n, d) ``vectors``, 0 if there are none.
 
     Raises:
         ModelError: scores of such vectors might overflow in float32.
     """
-    longest = float(length_bounds(vectors).max(initial=0))
+    if isinstance(vectors, Composite):
+        longest = vectors.longest()
+    else:
+        longest = float(length_bounds(vectors).max(initial=0))
     if longest > LONGEST:
         raise ModelError(
             f"a vector has the length {longest:.3g}; scores are computed in float32, which takes "
@@ -181,7 +187,7 @@ def check_lengths(vectors: NDArray[np.float32]) -> float:
     return longest
 
 
-def product_error(queries: NDArray[np.float32], longest: float) -> NDArray[np.float32]:
+def product_error(queries: Encoded, longest: float) -> NDArray[np.float32]:
     """(Q,) error bound of float32 products of ``queries`` (Q, d).
 
     d roundings of at most 2**-24 relative to the sum of absolute products (Higham, section 3.1,
@@ -192,23 +198,28 @@ def product_error(queries: NDArray[np.float32], longest: float) -> NDArray[np.fl
     ``longest`` is the greatest length of a passage's vector. A hundredth more covers the roundings
     of the bound itself.
     """
-    d = queries.shape[1]
-    growth = (d + 2) * _UNIT_32 / (1 - (d + 2) * _UNIT_32)
-    own = length_bounds(queries)
-    small = 2 * d * _LEAST_32 * (1 + longest + own)
-    bound = (1.01 * growth * longest * own + small).astype(np.float32)
+    if isinstance(queries, Composite):
+        bound = queries.product_error(longest)
+    else:
+        d = queries.shape[1]
+        growth = (d + 2) * UNIT_32 / (1 - (d + 2) * UNIT_32)
+        own = length_bounds(queries)
+        small = 2 * d * LEAST_32 * (1 + longest + own)
+        bound = 1.01 * growth * longest * own + small
     # Rounded up: in float32 it has to stay a bound.
-    up: NDArray[np.float32] = np.nextafter(bound, np.float32(np.inf))
+    up: NDArray[np.float32] = np.nextafter(bound.astype(np.float32), np.float32(np.inf))
     return up
 
 
-def inner_error(queries: NDArray[np.float32], longest: float) -> NDArray[np.float64]:
+def inner_error(queries: Encoded, longest: float) -> NDArray[np.float64]:
     """(Q,) error bound of :func:`inner`, as :func:`product_error`.
 
     A number is rounded once per fold, at most log2(d) times (Higham, section 4.2).
     """
+    if isinstance(queries, Composite):
+        return queries.inner_error(longest)
     folds = max(1, queries.shape[1] - 1).bit_length() + 1
-    error: NDArray[np.float64] = 1.01 * (folds * _UNIT_64) * longest * length_bounds(queries)
+    error: NDArray[np.float64] = 1.01 * (folds * UNIT_64) * longest * length_bounds(queries)
     return error
 
 
@@ -273,8 +284,8 @@ def _fold(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def inner(
-    queries: NDArray[np.float32],
-    vectors: NDArray[np.float32],
+    queries: Encoded,
+    vectors: Encoded,
     query: Pairs,
     vector: Pairs,
     *,
@@ -285,6 +296,8 @@ def inner(
     Summed in one fixed order, bit-identical everywhere; ``compiled`` loops give the same faster,
     once compiled.
     """
+    if isinstance(queries, Composite):
+        return queries.inner(vectors, query, vector)
     if compiled and len(query):
         from harness.search import inner_loops
 
@@ -306,6 +319,54 @@ def _two_sum(
     return total, (a - (total - part)) + (b - part)
 
 
+class Composite(ABC):
+    """Texts that are not single vectors, with the bounds and the decisions of their own scores.
+
+    They are numbered like the rows of an array, and the functions here take them in its place.
+    """
+
+    @property
+    @abstractmethod
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """The arrays they consist of."""
+
+    @abstractmethod
+    def tile_bytes(self) -> int:
+        """Bytes that a thread needs to multiply a tile of passages with them."""
+
+    @abstractmethod
+    def widened(self) -> Any:
+        """In float32, in memory."""
+
+    @abstractmethod
+    def joined(self, others: Sequence[Any]) -> Any:
+        """Its texts and then those of ``others``."""
+
+    @abstractmethod
+    def longest(self) -> float:
+        """The greatest length of a text as bounds need it; 0 if there are none."""
+
+    @abstractmethod
+    def product_error(self, longest: float) -> NDArray[np.float64]:
+        """(Q,) see :func:`product_error`."""
+
+    @abstractmethod
+    def inner_error(self, longest: float) -> NDArray[np.float64]:
+        """(Q,) see :func:`inner_error`."""
+
+    @abstractmethod
+    def inner(self, vectors: Any, query: Pairs, vector: Pairs) -> NDArray[np.float64]:
+        """(n,) see :func:`inner`."""
+
+    @abstractmethod
+    def exact_keys(self, vectors: Any, query: Pairs, vector: Pairs) -> Keys:
+        """See :func:`exact_keys`."""
+
+    @abstractmethod
+    def real_score(self, vector: Any) -> Fraction:
+        """The score of the only text with that of ``vector``; see :func:`real_score`."""
+
+
 @dataclass(frozen=True)
 class Keys:
     """Exact scores, comparable as (``high``, ``low``).
@@ -323,14 +384,14 @@ class Keys:
     scores."""
 
 
-def exact_keys(
-    queries: NDArray[np.float32], vectors: NDArray[np.float32], query: Pairs, vector: Pairs
-) -> Keys:
+def exact_keys(queries: Encoded, vectors: Encoded, query: Pairs, vector: Pairs) -> Keys:
     """Scores of pairs, as :func:`inner` takes them, without any rounding.
 
     Sums are folded as in :func:`inner`, with the rounding errors in a second sum. If an addition of
     the second sum is itself rounded, integers decide.
     """
+    if isinstance(queries, Composite):
+        return queries.exact_keys(vectors, query, vector)
     n = len(query)
     high, low, whole = np.empty(n), np.empty(n), np.ones(n, bool)
     for rows in _chunks(n, 4 * queries.shape[1]):
@@ -360,8 +421,10 @@ def exact_keys(
     return Keys(high + 0.0, low + 0.0, whole)
 
 
-def real_score(query: NDArray[np.float32], vector: NDArray[np.float32]) -> Fraction:
+def real_score(query: Encoded, vector: Encoded) -> Fraction:
     """The inner product of two vectors (d,), as a fraction: exact, and slow."""
+    if isinstance(query, Composite):
+        return query.real_score(vector)
     return sum(
         (Fraction(a) * Fraction(b) for a, b in zip(query.tolist(), vector.tolist(), strict=True)),
         Fraction(0),
@@ -375,7 +438,7 @@ class Decider(ABC):
     load. ``longest`` is an upper bound on the vectors' lengths.
     """
 
-    def __init__(self, queries: NDArray[np.float32], longest: float, decisions: Decisions) -> None:
+    def __init__(self, queries: Encoded, longest: float, decisions: Decisions) -> None:
         self.queries, self.decisions = queries, decisions
         self.error = inner_error(queries, longest)
         """(Q,) error bound of float64 scores."""
@@ -500,8 +563,8 @@ class VectorDecider(Decider):
 
     def __init__(
         self,
-        queries: NDArray[np.float32],
-        vectors: NDArray[np.float32],
+        queries: Encoded,
+        vectors: Encoded,
         longest: float,
         decisions: Decisions,
         *,

@@ -27,11 +27,7 @@ from harness.search.candidates import (
     capacity,
 )
 from harness.search.corpus_rows import PassageRows, Piece, release, vectors_of
-from harness.search.exact import (
-    Decisions,
-    inner,
-    product_error,
-)
+from harness.search.exact import Composite, Decisions, Encoded, inner, product_error
 
 
 @dataclass(frozen=True)
@@ -48,13 +44,17 @@ class Scanned:
     """(G,) number of passages ranked above each relevant passage."""
 
 
-def scan_bytes(queries: int, width: int, k: int, threads: int) -> int:
-    """Memory of a pass in bytes, including its result."""
+def scan_bytes(vectors: Encoded, k: int, threads: int) -> int:
+    """Memory of a pass for queries ``vectors`` in bytes, including its result."""
+    queries, width = map(int, vectors.shape)
     candidates = queries * capacity(k) * 8
-    tile = TILE * width * 6 + QUERIES * TILE * 4
+    if isinstance(vectors, Composite):
+        tile = vectors.tile_bytes()
+    else:
+        tile = TILE * width * 6 + QUERIES * TILE * 4
     # Merging: query, row and score of each remaining candidate, and their order.
     merged = queries * (k + 64) * 64
-    return threads * (candidates + tile) + merged + queries * width * 4
+    return threads * (candidates + tile) + merged + int(vectors.nbytes)
 
 
 def scan(

@@ -25,7 +25,7 @@ from harness.data.pool import Pool, RelevantPassages
 from harness.errors import UsageError
 from harness.search.candidates import ColumnDecider, Corpus, PassQueries, ShardDecider
 from harness.search.corpus_rows import PassageRows, Shard
-from harness.search.exact import Decider, Decisions, check_lengths, inner, product_error
+from harness.search.exact import Decider, Decisions, Encoded, check_lengths, inner, product_error
 from harness.search.one_language import Scanned, scan, scan_bytes
 from harness.search.results import SearchResult
 from harness.search.streamed_queries import AllQueries, Judged, TopPassages, language_of
@@ -48,7 +48,7 @@ class Streamed:
     """Relevant passages and top k; ``len()`` and ``sizes`` count everything that was searched."""
     found: Mapping[str, SearchResult]
     """By query language."""
-    vectors: Callable[[NDArray[np.int64]], NDArray[np.float32]]
+    vectors: Callable[[NDArray[np.int64]], Encoded]
     """Vectors (n, d) of columns (n,), read again from their shards."""
     decisions: Decisions
     """Counts of decisions beyond float32 so far."""
@@ -61,7 +61,8 @@ class ShardSearch:
 
     Args:
         shards: passage language -> its shards, in order.
-        queries: query language -> (Q, d) float32.
+        queries: query language -> (Q, d) float32, or texts of several parts
+            (:mod:`harness.search.parts`), as the shards' passages are.
         judged: query language -> question -> {global passage id: grade}; in the order of the
             vectors. Relevant passages in a language that the query does not search are left out,
             and so are those that are not among the passages.
@@ -79,7 +80,7 @@ class ShardSearch:
     def __init__(
         self,
         shards: Mapping[str, Sequence[Shard]],
-        queries: Mapping[str, NDArray[np.float32]],
+        queries: Mapping[str, Encoded],
         judged: Mapping[str, Judged],
         searches: Mapping[str, Collection[str]] | None = None,
         *,
@@ -135,12 +136,15 @@ class ShardSearch:
     @cached_property
     def _at_once(self) -> int:
         """Queries that fit into the memory budget."""
-        queries, width = self._queries.vectors.shape
+        vectors = self._queries.vectors
+        queries = len(vectors)
         if self._memory is None or not queries:
-            return max(1, int(queries))
+            return max(1, queries)
         k = min(self._top, max(map(len, self._rows)))
-        fixed = scan_bytes(0, width, k, self._threads)
-        each = scan_bytes(1, width, k, self._threads) - fixed
+        fixed = scan_bytes(vectors[:0], k, self._threads)
+        # Texts of several parts have different sizes: the largest counts.
+        largest = max(range(queries), key=lambda i: vectors[i : i + 1].nbytes)
+        each = scan_bytes(vectors[largest : largest + 1], k, self._threads) - fixed
         # The top k of all queries are kept until the end.
         kept = queries * k * 14
         free = self._memory - WORKING_BYTES - resident_memory() - fixed - kept
@@ -354,7 +358,7 @@ class ShardSearch:
         row_of = np.concatenate(known)[pool.rows]
         number_of = self._corpus.starts[pool.language_of] + row_of
 
-        def vectors(columns: NDArray[np.int64]) -> NDArray[np.float32]:
+        def vectors(columns: NDArray[np.int64]) -> Encoded:
             return self._corpus.vectors(number_of[columns])
 
         def decider(language: str) -> tuple[Decider, NDArray[np.float32]]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.search.exact import Decider
+from harness.search.corpus_rows import stacked
+from harness.search.exact import Composite, Decider, Encoded
 
 Judged = Mapping[str, Mapping[str, int]]
 """Question -> {global passage id: grade}, in the order of the query vectors."""
@@ -21,7 +22,7 @@ class AllQueries:
     languages: tuple[str, ...]
     starts: NDArray[np.int64]
     """(A + 1,) first query of each language, then their total number."""
-    vectors: NDArray[np.float32]
+    vectors: Encoded
     questions: tuple[str, ...]
     indptr: NDArray[np.int64]
     passages: tuple[str, ...]
@@ -31,7 +32,7 @@ class AllQueries:
     @classmethod
     def of(
         cls,
-        queries: Mapping[str, NDArray[np.float32]],
+        queries: Mapping[str, Encoded],
         judged: Mapping[str, Judged],
         searches: Mapping[str, Collection[str]],
     ) -> AllQueries:
@@ -49,11 +50,14 @@ class AllQueries:
                         passages.append(passage)
                         grades.append(grade)
                 indptr.append(len(passages))
-        vectors = [np.ascontiguousarray(queries[x], np.float32) for x in judged]
+        vectors: list[Encoded] = [
+            v if isinstance(v, Composite) else np.ascontiguousarray(v, np.float32)
+            for v in map(queries.__getitem__, judged)
+        ]
         return cls(
             tuple(judged),
             np.concatenate([[0], np.cumsum([len(v) for v in vectors])]).astype(np.int64),
-            np.concatenate(vectors),
+            stacked(vectors),
             tuple(q for questions in judged.values() for q in questions),
             np.array(indptr, np.int64),
             tuple(passages),

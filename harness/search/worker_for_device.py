@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from harness.search.candidates import Corpus, PassQueries
 from harness.search.cpu_worker import CpuWorker
 from harness.search.exact import Decisions
+from harness.search.parts import PartTexts
 
 
 def worker_on(
@@ -19,7 +20,14 @@ def worker_on(
     decisions: Decisions,
     floor: NDArray[np.float32],
 ) -> CpuWorker:
-    """The worker for a device as torch names it; ``cpu:0`` takes torch's loops on the CPU."""
+    """The worker for a device as torch names it; ``cpu:0`` takes torch's loops on the CPU.
+
+    Texts of several parts are searched on the CPU.
+    """
+    if isinstance(pass_queries.queries, PartTexts):
+        from harness.search.parts_worker import PartsWorker
+
+        return PartsWorker(corpus, language, pass_queries, k, decisions, floor)
     if device == "cpu":
         return CpuWorker(corpus, language, pass_queries, k, decisions, floor)
     from harness.search.device_worker import DeviceWorker

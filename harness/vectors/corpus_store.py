@@ -4,6 +4,7 @@
     ROOT/vectors/<space>/<number>.npy        (n, d) float32 or float16 vectors
     ROOT/vectors/<space>/<number>.ids.npy    (n,) passage ids, UTF-8 bytes of a fixed width
     ROOT/vectors/<space>/<number>.json       manifest, written last: the shard exists when it does
+    ROOT/vectors/<space>/<number>.starts.npy, .terms.npy    of texts of several parts
     ROOT/vectors/<space>/<number>.claim      who is encoding it now (:mod:`harness.base.leases`)
 
 Other spaces find texts by their digest (:mod:`harness.vectors.store`); these find them by the
@@ -13,7 +14,6 @@ store's folder, its manifests and the rule that an incomplete shard does not exi
 
 from __future__ import annotations
 
-import hashlib
 import json
 import mmap
 import warnings
@@ -31,7 +31,16 @@ from harness.base.digests import digest_of, file_sha256
 from harness.base.files import write_atomically
 from harness.base.reading import read_object
 from harness.errors import DamagedShardWarning, StoreError
-from harness.vectors.store import Store, StoreDtype, as_stored, npy_bytes
+from harness.models.base import Parts
+from harness.search.parts import PartTexts, texts_of_parts
+from harness.vectors.store import (
+    CHECKSUMS,
+    Store,
+    StoreDtype,
+    checksums,
+    npy_bytes,
+    shard_files,
+)
 
 FORMAT = 1
 PASSAGES = 8192
@@ -48,9 +57,16 @@ class Shard:
     manifest: Mapping[str, Any]
 
     @property
-    def vectors(self) -> NDArray[Any]:
-        """(n, d) vectors, float32 or float16, memory-mapped."""
-        return _mapped(self.folder / f"{_name(self.number)}.npy")
+    def vectors(self) -> Any:
+        """(n, d) vectors or texts of several parts, float32 or float16, memory-mapped."""
+        name, manifest = _name(self.number), self.manifest
+        values = _mapped(self.folder / f"{name}.npy")
+        if CHECKSUMS[".starts.npy"] not in manifest:
+            return values
+        starts = np.load(self.folder / f"{name}.starts.npy", allow_pickle=False)
+        sparse = CHECKSUMS[".terms.npy"] in manifest
+        terms = _mapped(self.folder / f"{name}.terms.npy") if sparse else None
+        return texts_of_parts(Parts(starts, values, terms, int(manifest["shape"][1])))
 
     @property
     def ids(self) -> NDArray[np.bytes_]:
@@ -119,7 +135,7 @@ class CorpusSpace:
         self,
         number: int,
         ids: Sequence[str],
-        vectors: NDArray[np.floating[Any]],
+        vectors: NDArray[np.floating[Any]] | PartTexts,
         **more: Any,
     ) -> None:
         """Write a shard: vectors and ids, then the manifest, with ``more`` in it.
@@ -127,26 +143,24 @@ class CorpusSpace:
         Raises:
             StoreError: the disk is full or cannot be written; a value does not fit the dtype.
         """
-        stored = as_stored(vectors, self.dtype)
+        files, shape = shard_files(vectors, self.dtype)
         described = self.folder / "space.json"
         if not described.exists():
             facts = json.dumps({"format": FORMAT, **self.facts}, indent=1, ensure_ascii=False)
             write_atomically(described, facts.encode())
         name = _name(number)
-        raw = npy_bytes(stored)
-        raw_ids = npy_bytes(np.array([x.encode() for x in ids], dtype=np.bytes_))
-        write_atomically(self.folder / f"{name}.npy", raw)
-        write_atomically(self.folder / f"{name}.ids.npy", raw_ids)
+        files[".ids.npy"] = npy_bytes(np.array([x.encode() for x in ids], dtype=np.bytes_))
+        for suffix, content in files.items():
+            write_atomically(self.folder / f"{name}{suffix}", content)
         start, stop = self.bounds(number)
         manifest = {
             "format": FORMAT,
-            "shape": list(stored.shape),
+            "shape": shape,
             "dtype": self.dtype,
             "space": self.folder.name,
             "start": start,
             "stop": stop,
-            "sha256": hashlib.sha256(raw).hexdigest(),
-            "ids_sha256": hashlib.sha256(raw_ids).hexdigest(),
+            **checksums(files),
             **more,
         }
         write_atomically(self.folder / f"{name}.json", json.dumps(manifest).encode())
@@ -168,7 +182,10 @@ class CorpusSpace:
             if type(distinct) is not int or not 0 <= distinct <= stop - start:
                 raise ValueError("its manifest is damaged")
             if verify:
-                for suffix, key in ((".npy", "sha256"), (".ids.npy", "ids_sha256")):
+                needed = {"sha256", "ids_sha256"} | (manifest.keys() & set(CHECKSUMS.values()))
+                for suffix, key in CHECKSUMS.items():
+                    if key not in needed:
+                        continue
                     if file_sha256(self.folder / f"{name}{suffix}") != manifest[key]:
                         raise ValueError(f"{name}{suffix} does not match its checksum")
         except (StoreError, OSError, ValueError, LookupError, TypeError) as problem:
@@ -198,7 +215,10 @@ def _name(number: int) -> str:
 
 def _mapped(path: Path) -> NDArray[Any]:
     """The array of a .npy file, memory-mapped for sequential reading."""
-    array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    try:
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except ValueError:  # nothing to map: no text of the shard has any term
+        array = np.load(path, allow_pickle=False)
     advise = getattr(getattr(array, "_mmap", None), "madvise", None)
     if advise is not None and hasattr(mmap, "MADV_SEQUENTIAL"):
         advise(mmap.MADV_SEQUENTIAL)

@@ -15,7 +15,7 @@ from harness.base.digests import text_keys
 from harness.data.images import are_images
 from harness.data.task import Role
 from harness.errors import ModelError, errors_of
-from harness.models.base import DenseModel, Streaming
+from harness.models.base import DenseModel, PartsModel, Streaming
 from harness.models.fingerprint import fingerprint, library_versions
 from harness.models.token_counts import Work
 from harness.vectors.store import Space, Store
@@ -59,7 +59,12 @@ class EncodingCounts:
 
 
 def space_of(
-    model: DenseModel, role: Role, language: str, store: Store | None, *, images: bool = False
+    model: DenseModel | PartsModel,
+    role: Role,
+    language: str,
+    store: Store | None,
+    *,
+    images: bool = False,
 ) -> Space | None:
     """The space for the vectors of one role and language; ``None`` if nothing is stored."""
     if store is None or model.fingerprint is None:
@@ -68,7 +73,7 @@ def space_of(
 
 
 def space_facts(
-    model: DenseModel, role: Role, language: str, *, images: bool = False
+    model: DenseModel | PartsModel, role: Role, language: str, *, images: bool = False
 ) -> dict[str, Any]:
     """Everything that changes the vectors of one role and language, of texts or of ``images``."""
     # The other role's prompt does not change these vectors: a new query prompt must not cause every
@@ -87,7 +92,11 @@ def space_facts(
 
 
 def missing(
-    model: DenseModel, role: Role, language: str, texts: Sequence[str], store: Store | None
+    model: DenseModel | PartsModel,
+    role: Role,
+    language: str,
+    texts: Sequence[str],
+    store: Store | None,
 ) -> tuple[int, int]:
     """(distinct texts, how many of them the store lacks), without loading the model."""
     distinct = list(dict.fromkeys(texts))
@@ -202,7 +211,7 @@ def encode(
         width = vectors.shape[1] if width is None else width
     # Longest first: batches of similar length waste little padding, and a model that runs out of
     # memory does so at once rather than at the end.
-    todo = np.array(_longest_first(distinct, np.flatnonzero(~have)), np.int64)
+    todo = np.array(longest_first(distinct, np.flatnonzero(~have)), np.int64)
     waiting: list[NDArray[np.intp]] = []
     try:
         for rows, made in _steps(
@@ -232,7 +241,8 @@ def encode(
     return vectors[[position[text] for text in texts]]
 
 
-def _longest_first(texts: Sequence[str], rows: Iterable[int]) -> list[int]:
+def longest_first(texts: Sequence[str], rows: Iterable[int]) -> list[int]:
+    """``rows`` of ``texts`` by length: batches of similar length waste little padding."""
     return sorted(rows, key=lambda i: (-len(texts[i]), i))
 
 
@@ -344,7 +354,7 @@ def encode_texts(
     # A stream puts its texts in order itself.
     order = range(len(texts))
     rows_of = np.array(
-        order if isinstance(model, Streaming) else _longest_first(texts, order), np.int64
+        order if isinstance(model, Streaming) else longest_first(texts, order), np.int64
     )
     vectors: NDArray[np.float32] | None = None
     for rows, made in _steps(

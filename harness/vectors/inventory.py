@@ -12,6 +12,7 @@ from typing import Any
 from harness.base import leases
 from harness.base.digests import file_sha256
 from harness.base.reading import object_or_empty
+from harness.vectors.store import CHECKSUMS
 
 STRAY = 3600.0
 """Seconds after which a file that belongs to no finished shard is a leftover, not work in
@@ -108,8 +109,7 @@ def verify(
 def _wrong(folder: Path, name: str, manifest: Mapping[str, Any]) -> str | None:
     if not manifest:
         return "its manifest cannot be read"
-    keys = {".npy": "sha256", ".keys.npy": "keys_sha256", ".ids.npy": "ids_sha256"}
-    for suffix, key in keys.items():
+    for suffix, key in CHECKSUMS.items():
         if key not in manifest:
             continue
         try:

@@ -16,10 +16,12 @@ from typing import Literal
 import numpy as np
 
 from harness.data.corpus import Corpus, CorpusReader
+from harness.data.task import Role
 from harness.errors import DataError
-from harness.models.base import DenseModel
-from harness.search.exact import normalised
+from harness.models.base import DenseModel, PartsModel
+from harness.search.exact import Encoded, normalised
 from harness.vectors import encode as encoding
+from harness.vectors import encode_parts
 from harness.vectors.corpus_store import PASSAGES, CorpusSpace
 from harness.vectors.store import Store, StoreDtype
 
@@ -64,7 +66,7 @@ class ShardJob:
 
 
 def corpus_space(
-    model: DenseModel,
+    model: DenseModel | PartsModel,
     corpus: Corpus,
     store: Store,
     *,
@@ -77,7 +79,7 @@ def corpus_space(
     """
     facts = {
         **encoding.space_facts(model, "passage", corpus.language),
-        "similarity": model.similarity,
+        "similarity": getattr(model, "similarity", None),
         "corpus": corpus.digest,
         "text": corpus.text,
     }
@@ -104,7 +106,7 @@ def pending_jobs(
 
 
 def encode_shard(
-    model: DenseModel,
+    model: DenseModel | PartsModel,
     job: ShardJob,
     *,
     reader: CorpusReader | None = None,
@@ -133,11 +135,14 @@ def encode_shard(
         _check_ids([x.id for x in passages], job)
         distinct = list(dict.fromkeys(x.text for x in passages))
         counts = encoding.EncodingCounts()
-        vectors = encoding.encode_texts(
-            model, "passage", job.language, distinct, counts=counts, progress=progress
-        )
-        if model.similarity == "cosine":
-            vectors = normalised(vectors)
+        what: tuple[Role, str, list[str]] = ("passage", job.language, distinct)
+        vectors: Encoded
+        if isinstance(model, PartsModel):
+            vectors = encode_parts.encode_texts(model, *what, counts=counts, progress=progress)
+        else:
+            vectors = encoding.encode_texts(model, *what, counts=counts, progress=progress)
+            if model.similarity == "cosine":
+                vectors = normalised(vectors)
         if len(distinct) < len(passages):
             position = {text: i for i, text in enumerate(distinct)}
             vectors = vectors[np.array([position[x.text] for x in passages])]

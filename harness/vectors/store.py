@@ -5,6 +5,10 @@
     ROOT/vectors/<space>/<shard>.keys.npy  (n, 2) uint64: first half of each text's SHA-256
     ROOT/vectors/<space>/<shard>.json      manifest, written last: the shard exists when it does
 
+Texts of several parts (sparse, multi-vector) have their parts end to end in ``.npy``, (t, d) token
+vectors or (t,) weights, with ``.starts.npy``, (n + 1,) int64, the first part of each text, and for
+sparse ones ``.terms.npy``, (t,) int32.
+
 A *space* is one encoder fingerprint, role, language and prompt; its name is the SHA-256 of all
 facts that change a vector, so two models can never share one. A shard is named by the texts in it.
 Files are written under another name, synced and renamed: a killed process leaves complete shards
@@ -29,6 +33,9 @@ from harness.base.digests import digest_of
 from harness.base.files import write_atomically
 from harness.base.reading import read_object
 from harness.errors import DamagedShardWarning, StoreError
+from harness.models.base import Parts
+from harness.search.corpus_rows import stacked
+from harness.search.parts import PartTexts, texts_of_parts
 
 FORMAT = 1
 
@@ -51,6 +58,39 @@ def _from_npy(content: bytes) -> NDArray[Any]:
         raise ValueError(f"it is .npy version {version}")
     shape, _, dtype = np.lib.format.read_array_header_1_0(head)
     return np.frombuffer(content, dtype, offset=head.tell()).reshape(shape)
+
+
+CHECKSUMS = {
+    ".npy": "sha256",
+    ".keys.npy": "keys_sha256",
+    ".ids.npy": "ids_sha256",
+    ".starts.npy": "starts_sha256",
+    ".terms.npy": "terms_sha256",
+}
+"""The files a shard may have, and where its manifest has their SHA-256."""
+
+
+def shard_files(
+    vectors: NDArray[Any] | PartTexts, dtype: StoreDtype
+) -> tuple[dict[str, bytes], list[int]]:
+    """The files of vectors (n, d) or texts of several parts by suffix, and their shape (n, d).
+
+    Raises:
+        StoreError: a value does not fit the dtype.
+    """
+    if not isinstance(vectors, PartTexts):
+        stored = as_stored(vectors, dtype)
+        return {".npy": npy_bytes(stored)}, list(stored.shape)
+    indptr, values, terms, _ = vectors.parts
+    files = {".npy": npy_bytes(as_stored(values, dtype)), ".starts.npy": npy_bytes(indptr)}
+    if terms is not None:
+        files[".terms.npy"] = npy_bytes(terms)
+    return files, list(vectors.shape)
+
+
+def checksums(files: Mapping[str, bytes]) -> dict[str, str]:
+    """What a manifest says of ``files``, suffix -> content."""
+    return {CHECKSUMS[x]: hashlib.sha256(content).hexdigest() for x, content in files.items()}
 
 
 def as_stored(vectors: NDArray[np.floating[Any]], dtype: StoreDtype) -> NDArray[Any]:
@@ -142,13 +182,22 @@ class Space:
         """(n,) whether each key has a stored vector (shards are not read for it)."""
         return self._find(keys)[1][:, 0] >= 0
 
-    def _vectors(self, shard: str) -> NDArray[np.float32] | None:
+    def _vectors(self, shard: str) -> Any:
+        """The vectors of a shard, or its texts of several parts; ``None`` if it is damaged."""
         try:
             manifest = read_object(self.folder / f"{shard}.json", StoreError)
-            content = (self.folder / f"{shard}.npy").read_bytes()
-            if hashlib.sha256(content).hexdigest() != manifest["sha256"]:
-                raise ValueError("its checksum does not match its manifest")
-            vectors: NDArray[np.float32] = _from_npy(content)
+            arrays = {}
+            for suffix in (".npy", ".starts.npy", ".terms.npy"):
+                if CHECKSUMS[suffix] not in manifest:
+                    continue
+                content = (self.folder / f"{shard}{suffix}").read_bytes()
+                if hashlib.sha256(content).hexdigest() != manifest[CHECKSUMS[suffix]]:
+                    raise ValueError("its checksum does not match its manifest")
+                arrays[suffix] = _from_npy(content)
+            vectors: Any = arrays[".npy"]
+            if ".starts.npy" in arrays:
+                starts, terms = arrays[".starts.npy"], arrays.get(".terms.npy")
+                vectors = texts_of_parts(Parts(starts, vectors, terms, manifest["shape"][1]))
         except (StoreError, OSError, ValueError, KeyError, EOFError) as problem:
             self._drop(shard, str(problem))
             return None
@@ -174,6 +223,21 @@ class Space:
             out[here] = rows
         return have, out
 
+    def get_parts(self, keys: NDArray[np.uint64]) -> tuple[NDArray[np.bool_], PartTexts | None]:
+        """As :meth:`get` for texts of several parts: the stored ones, in the order of keys."""
+        names, where = self._find(keys)
+        have, order = np.zeros(len(keys), bool), [np.zeros(0, np.int64)]
+        found: list[PartTexts] = []
+        for number in np.unique(where[where[:, 0] >= 0, 0]):
+            texts = self._vectors(names[number])
+            if texts is None:
+                continue
+            here = np.flatnonzero(where[:, 0] == number)
+            have[here] = True
+            found.append(texts[where[here, 1]].widened())
+            order.append(here)
+        return have, stacked(found)[np.argsort(np.concatenate(order))] if found else None
+
     def rounded(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """``vectors`` as they will be read back, so that all runs use the same numbers.
 
@@ -182,25 +246,20 @@ class Space:
         """
         return as_stored(vectors, self.dtype).astype(np.float32, copy=False)
 
-    def put(self, keys: NDArray[np.uint64], vectors: NDArray[np.float32]) -> None:
-        """Store ``vectors`` (n, d) under ``keys`` (n, 2) as one shard."""
+    def put(self, keys: NDArray[np.uint64], vectors: NDArray[np.float32] | PartTexts) -> None:
+        """Store vectors (n, d), or texts of several parts, under ``keys`` (n, 2) as one shard."""
         if not len(keys):
             return
         described = self.folder / "space.json"
         if not described.exists():
             facts = json.dumps({"format": FORMAT, **self._facts}, indent=1, ensure_ascii=False)
             write_atomically(described, facts.encode())
-        raw_keys, raw = npy_bytes(keys), npy_bytes(as_stored(vectors, self.dtype))
+        files, shape = shard_files(vectors, self.dtype)
+        files[".keys.npy"] = npy_bytes(keys)
         shard = hashlib.sha256(keys.tobytes()).hexdigest()[:32]
-        write_atomically(self.folder / f"{shard}.npy", raw)
-        write_atomically(self.folder / f"{shard}.keys.npy", raw_keys)
-        manifest = {
-            "format": FORMAT,
-            "shape": list(vectors.shape),
-            "dtype": self.dtype,
-            "sha256": hashlib.sha256(raw).hexdigest(),
-            "keys_sha256": hashlib.sha256(raw_keys).hexdigest(),
-        }
+        for suffix, content in files.items():
+            write_atomically(self.folder / f"{shard}{suffix}", content)
+        manifest = {"format": FORMAT, "shape": shape, "dtype": self.dtype, **checksums(files)}
         write_atomically(self.folder / f"{shard}.json", json.dumps(manifest).encode())
         if self._shards is not None:
             self._shards[shard] = keys

@@ -102,7 +102,7 @@ def print_plans(console: Console, model: Model, plans: Sequence[Plan]) -> None:
     rows = []
     for plan in plans:
         done = [numbers.UNDEFINED] * 2  # a lexical model encodes nothing
-        if hasattr(model, "encode"):
+        if hasattr(model, "encode") or hasattr(model, "encode_parts"):
             done = [numbers.count(plan.distinct - plan.missing), numbers.count(plan.missing)]
         rows.append(
             (

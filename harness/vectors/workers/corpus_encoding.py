@@ -10,7 +10,7 @@ from typing import Any, cast
 from harness.base.files import write_atomically
 from harness.data.task import TaskSpec
 from harness.errors import HarnessError, ModelError, ShardError
-from harness.models.base import DenseModel, ModelOptions
+from harness.models.base import DenseModel, ModelOptions, PartsModel
 from harness.vectors.shard_jobs import ShardJob
 from harness.vectors.workers.dispatch import TRIES, Answer, Workers, dispatch
 
@@ -46,7 +46,7 @@ class ModelWorker:
         """Encodes shards; loads the model with the first one."""
         return ShardRunner(self)
 
-    def load(self) -> DenseModel:
+    def load(self) -> DenseModel | PartsModel:
         """The model, bound to the task and verified to be the same one.
 
         Raises:
@@ -66,7 +66,7 @@ class ModelWorker:
                 f"{self.model} differs on {platform.node()} from the model where the run began: "
                 "its files or library versions differ; make them the same on all machines"
             )
-        return cast("DenseModel", model)
+        return cast("DenseModel | PartsModel", model)
 
 
 class ShardRunner:

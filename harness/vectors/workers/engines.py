@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from harness.errors import UsageError, did_you_mean
-from harness.models.base import DenseModel
+from harness.models.base import DenseModel, PartsModel
 from harness.vectors.shard_jobs import ShardJob
 from harness.vectors.workers.corpus_encoding import ModelWorker, encode_shards
 from harness.vectors.workers.dispatch import Worker, Workers
@@ -50,7 +50,7 @@ def check_engine(engine: str, part: tuple[int, int] | None, *, stored: bool) -> 
 
 def encode_jobs(
     engine: str,
-    model: DenseModel,
+    model: DenseModel | PartsModel,
     worker: ModelWorker | None,
     jobs: Sequence[ShardJob],
     *,

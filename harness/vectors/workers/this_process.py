@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.data.corpus import CorpusReader
 from harness.errors import HarnessError
-from harness.models.base import DenseModel
+from harness.models.base import DenseModel, PartsModel
 from harness.vectors.shard_jobs import ShardJob, encode_shard
 from harness.vectors.workers.dispatch import JobRunner, Report
 
@@ -15,7 +15,9 @@ from harness.vectors.workers.dispatch import JobRunner, Report
 class InProcessWorkers:
     """One worker, which is this process; bugs in it are raised, not reported."""
 
-    def __init__(self, model: DenseModel, progress: Callable[[int], None] | None) -> None:
+    def __init__(
+        self, model: DenseModel | PartsModel, progress: Callable[[int], None] | None
+    ) -> None:
         self._model, self._progress = model, progress
         self._reader: CorpusReader | None = None
         self._job: ShardJob | None = None
