@@ -51,7 +51,8 @@ def _bits(context: click.Context, option: click.Parameter, value: str | None) ->
 
 
 _SECTIONS = {
-    "What is scored": "model tasks languages settings limit sample text measures",
+    "What is scored": "model tasks languages settings limit sample sample_passages sample_by text "
+    "measures",
     "The model": "fusion query_prompt passage_prompt max_length batch_size batch_tokens dtype "
     "device backend backend_file compile base_url concurrency",
     "Changed queries": "translate_queries into expand_queries expand_url code_switch noise "
@@ -84,6 +85,19 @@ _COMPRESSION = ("dimensions", "bits", "rescore")
 )
 @limit_option()
 @sample_option("Only a fixed sample of N questions, with all passages.")
+@click.option(
+    "--sample-passages",
+    type=POSITIVE,
+    metavar="N",
+    help="Only N passages of each language: the relevant ones, and the hardest others.",
+)
+@click.option(
+    "--sample-by",
+    default="bm25",
+    show_default=True,
+    metavar="MODEL",
+    help="The first stage by which --sample-passages finds hard ones.",
+)
 @text_option
 @measures_option("Measure instead of the task's own: map, recall@100, ...; can be repeated.")
 @query_prompts_option

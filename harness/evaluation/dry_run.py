@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from harness.data.task import TaskSpec
+from harness.errors import UsageError
 from harness.evaluation.corpus_run import is_stored, unfinished
 from harness.evaluation.encode_stage import is_dense
 from harness.evaluation.layout import Prepared, choose_tasks, prepare, texts_of
@@ -98,6 +99,11 @@ def plan(
 ) -> tuple[Model, list[Plan]]:
     """What :func:`harness.evaluate` would encode and search (``--dry-run``)."""
     options = options or RunOptions()
+    if options.sample_passages is not None:
+        raise UsageError(
+            "which passages --sample-passages takes is known only after a search: leave it out of "
+            "a --dry-run"
+        )
     loaded = load_model(model, options.model)
     store = Store(dtype=options.store_dtype) if options.store else None
     plans = []

@@ -36,6 +36,11 @@ class RunOptions:
     """Number of questions, the first ones of every language; all passages stay."""
     sample: int | None = None
     """Questions to draw, always the same ones; see :func:`harness.data.loading.load`."""
+    sample_passages: int | None = None
+    """Passages of each language, the relevant ones and the hardest others; see
+    :mod:`harness.evaluation.pool_sample`."""
+    sample_by: str = "bm25"
+    """The first stage that says which passages are hard."""
     text: str | None = None
     """The text option, for tasks with several."""
     measures: tuple[str, ...] | None = None
@@ -122,6 +127,8 @@ class Settings(TypedDict, total=False):
     settings: str | Sequence[str] | None
     limit: int | None
     sample: int | None
+    sample_passages: int | None
+    sample_by: str
     text: str | None
     measures: str | Sequence[str] | None
     bias: bool

@@ -28,11 +28,22 @@ def partial(reasons: Mapping[str, Any]) -> str:
             words.append(f"without {plural(what, 'question')} that {verb} no relevant passage")
         elif reason == "sampled_corpus":
             words.append(sampled(what))
+        elif reason == "sample_passages":
+            words.append(sampled_pool(what))
         elif reason == "golds_outside_sample":
             words.append(f"{plural(what, 'relevant passage')} outside the sample, not counted")
         else:
             words.append(f"{reason} {what}")
     return "; ".join(words)
+
+
+def sampled_pool(what: Mapping[str, Any]) -> str:
+    """What ``--sample-passages`` searched, in words."""
+    size, most = what["passages"], sum(what["of"].values())
+    return (
+        f"A SAMPLE OF THE PASSAGES (at most {size:,} of each language, of {most:,} in all: the "
+        f"relevant ones and the hardest others by {what['by']}), so no official score"
+    )
 
 
 def sampled(what: Mapping[str, Mapping[str, int]]) -> str:

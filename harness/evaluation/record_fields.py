@@ -245,6 +245,19 @@ class SampledPassages(Fields):
     """Passages of the whole corpus."""
 
 
+class SamplePassages(Fields):
+    """Passages kept: all relevant ones, and the hardest others by a first stage."""
+
+    passages: Positive
+    """The most of one language."""
+    by: Name
+    """The first stage."""
+    of: Map[str, Count]
+    """Language -> passages they were taken from."""
+    whole: Sha256
+    """Data digest of the task with all its passages."""
+
+
 class Partial(Fields):
     """Why this is less than the whole task; empty if whole."""
 
@@ -256,6 +269,8 @@ class Partial(Fields):
     """Questions drawn: a fixed, stratified sample; all passages stay."""
     sampled_corpus: Absent[Annotated[Map[str, SampledPassages], Field(min_length=1)]] = None
     """Language -> passages searched and in the whole corpus, if it is a sample."""
+    sample_passages: Absent[SamplePassages] = None
+    """Passages kept: all relevant ones, and the hardest others by a first stage."""
     golds_outside_sample: Absent[Positive] = None
     """Relevant passages missing from the sample; they are not counted."""
     questions_without_gold: Absent[Positive] = None

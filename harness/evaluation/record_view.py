@@ -100,7 +100,8 @@ def _print_task(console: Console, task: Task, model: ModelFacts, *, verbose: boo
         console.print(task.sampled, style="bold red")
     if task.approximate is not None:
         console.print(_approximate(task.approximate), style="bold yellow")
-    further = {k: v for k, v in task.partial.to_dict().items() if k != "sampled_corpus"}
+    said = ("sampled_corpus", "sample_passages")
+    further = {k: v for k, v in task.partial.to_dict().items() if k not in said}
     if further:
         console.print(f"PARTIAL: {partial(further)}", style="bold yellow")
     trained = model.languages

@@ -20,6 +20,7 @@ from harness.evaluation.encode_stage import Searchable, TaskRun, encode, postpro
 from harness.evaluation.layout import Prepared, choose_tasks, prepare
 from harness.evaluation.options import RunOptions
 from harness.evaluation.pipeline import postprocessed, reranked
+from harness.evaluation.pool_sample import sample_passages
 from harness.evaluation.postprocessing.apply import fit_for
 from harness.evaluation.postprocessing.specs import steps_of
 from harness.evaluation.provenance import document_of, folder_name
@@ -87,6 +88,7 @@ def lay_out(setup: Setup, task: TaskSpec | Prepared) -> TaskRun:
             setup.progress.start(f"read {task.name}", 0, "files")
             task = prepare(task, setup.options, getattr(setup.progress, "download", None))
             setup.progress.finish()
+            task = sample_passages(task, setup.options, setup.store, setup.progress)
     return TaskRun(task, for_task(setup.model, task.spec), stages)
 
 

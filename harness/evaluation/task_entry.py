@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from harness.evaluation.encode_stage import TaskRun, is_dense
 from harness.evaluation.intervals import intervals
 from harness.evaluation.layout import Prepared
 from harness.evaluation.options import RunOptions
+from harness.evaluation.partial import sampled_pool
 from harness.evaluation.record import finite
 from harness.evaluation.scores import per_query, rank_distance_by_golds, top_language_share
 from harness.evaluation.search_stage import Searched
@@ -60,6 +61,9 @@ def describe(
         entry["query_conditions"] = {x: dict(y) for x, y in task.conditions.items()}
     if data.corpora:
         entry |= corpus_entry(task, options, model)
+    if (part := data.partial.get("sample_passages")) is not None:
+        # Said like a sample of the corpus, and with it: whatever refuses or marks one takes both.
+        entry["sampled"] = sampled_pool(cast("dict[str, Any]", part))
     if bound:
         entry["prompts"] = dict(getattr(model, "prompts", {}))
     return entry

@@ -13,7 +13,7 @@ from harness.errors import UsageError
 from harness.evaluation.evaluate import evaluate
 from harness.evaluation.options import RunOptions
 from harness.evaluation.record import Record
-from harness.evaluation.record_fields import Task
+from harness.evaluation.record_fields import Partial, Task
 from harness.gate.policy import Policy
 from harness.metrics import BIAS_SUITE
 
@@ -86,6 +86,7 @@ def produce(
             corpus="whole" if part.sampled_corpus is None else "sampled",
             limit=part.limit,
             sample=options.sample or drawn,
+            **_passages_of(part),
             measures=tuple(shown),
             resamples=0,  # the gate resamples by itself
         ),
@@ -101,7 +102,14 @@ def _way(entry: Task, field: str) -> Any:
         return entry.kinds
     part = entry.partial
     drawn = part.sample.drawn if part.sample else None
-    return part.languages, part.limit, drawn, part.sampled_corpus is not None
+    passages = tuple(_passages_of(part).values())
+    return part.languages, part.limit, drawn, part.sampled_corpus is not None, passages
+
+
+def _passages_of(part: Partial) -> dict[str, Any]:
+    """The options that take the passages a baseline had, if it had a sample of them."""
+    taken = part.sample_passages
+    return {} if taken is None else {"sample_passages": taken.passages, "sample_by": taken.by}
 
 
 def _with_text(spec: TaskSpec, entry: Task) -> TaskSpec:
