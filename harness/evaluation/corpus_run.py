@@ -287,18 +287,28 @@ def with_passages(prepared: Prepared, passages: Mapping[str, Texts]) -> Prepared
     return replace(prepared, data=data, pool=pool, relevant=relevant)
 
 
-def read_corpora(prepared: Prepared, options: RunOptions, model: str) -> Prepared:
-    """A task over corpora with all texts read, for systems that score with an index.
+def read_corpora(
+    prepared: Prepared, options: RunOptions, what: str, each: int = LEXICAL_BYTES
+) -> Prepared:
+    """A task over corpora with all texts read, for what cannot stream them.
+
+    Args:
+        prepared: the task; returned as it is if it has its passages in memory.
+        options: of the run: the memory budget.
+        what: who needs them and what for, the beginning of an error's sentence.
+        each: bytes that a passage takes there.
 
     Raises:
         UsageError: they would not fit into the memory budget.
     """
+    if not prepared.data.corpora:
+        return prepared
     passages = sum(len(corpus) for corpus in prepared.data.corpora.values())
     budget = options.memory or memory_size() // 4
-    if passages * LEXICAL_BYTES > budget:
+    if passages * each > budget:
         raise UsageError(
-            f"{model} indexes {passages:,} passages in memory, about "
-            f"{memory(passages * LEXICAL_BYTES)}, and --memory allows {memory(budget)}; "
+            f"{what} {passages:,} passages in memory, about "
+            f"{memory(passages * each)}, and --memory allows {memory(budget)}; "
             "take fewer languages, or raise it if the machine has more"
         )
     texts = {}

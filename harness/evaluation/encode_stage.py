@@ -307,7 +307,7 @@ def _index(run: TaskRun, options: RunOptions, progress: Progress) -> ByIndex:
     task, model = run.task, cast("LexicalModel", run.model)
     if task.data.corpora:
         with run.stages.stage("data"):
-            task = read_corpora(task, options, model.name)
+            task = read_corpora(task, options, f"{model.name} indexes")
     run.counts.texts = sum(len(t) for _, _, t in texts_of(task))
     run.counts.distinct = sum(len(set(t)) for _, _, t in texts_of(task))
     return ByIndex(task, model)

@@ -53,8 +53,8 @@ def sample_passages(
         if len(names) > size:
             raise UsageError(
                 f"--sample-passages {size}: {len(names):,} passages in {language} are relevant to "
-                f"the questions, and all are kept; take {len(names)} or more, or fewer questions with "
-                "--sample"
+                f"the questions, and all are kept; take {len(names)} or more, or fewer questions "
+                "with --sample"
             )
     named = options.sample_by
     first = load_model(named, ModelOptions(device=options.model.device, offline=options.offline))

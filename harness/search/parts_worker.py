@@ -22,6 +22,7 @@ class PartsWorker(CpuWorker):
         for start, stop in vectors.tiles(TILE):
             tile = vectors[start:stop].widened()
             self._lengthen(check_lengths(tile))
+            self._share()
             for first, last, queries in self._blocks:
                 flat = np.ascontiguousarray(queries.products(tile)).reshape(-1)
                 self._collect(flat, len(tile), first_row + start, first, last)

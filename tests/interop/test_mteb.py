@@ -15,11 +15,13 @@ import tiny
 from click.testing import CliRunner
 from mteb.models import SearchEncoderWrapper
 from mteb_encoders import WordBagInMteb
+from tiny_miracl import write_miracl
 
 import harness
 from harness.boards import make_board, read_leaderboards
 from harness.cli import main
-from harness.errors import RecordError
+from harness.errors import RecordError, UsageError
+from harness.evaluation.options import RunOptions
 from harness.evaluation.record import Record
 from harness.interop.mteb import (
     MLQAR,
@@ -277,3 +279,17 @@ def test_a_file_that_is_cut_short_is_named(tmp_path: Path) -> None:
     path.write_text('{"scores": ')
     with pytest.raises(RecordError, match=r"XQuADR\.json: cannot be read as an mteb result"):
         from_results(path)
+
+
+def test_a_corpus_goes_through_mteb_as_far_as_it_fits_into_memory(tmp_path: Path) -> None:
+    path = write_miracl(tmp_path)
+    rows = scored(WordBagInMteb(), from_task_file(path)())
+    record = harness.evaluate(tiny.WordBag(), tasks=[str(path)], store=False, resamples=0)
+    settings = record.document["tasks"][0]["settings"]
+    assert [s["setting"] for s in settings] == ["mono/sw", "mono/yo"]
+    for s in settings:
+        assert rows[s["setting"]]["ndcg_at_10"] == pytest.approx(
+            s["scores"]["ndcg@10"], abs=ROUNDED
+        )
+    with pytest.raises(UsageError, match="mteb's runner takes 120 passages in memory"):
+        from_task_file(path)(options=RunOptions(memory=1 << 20))

@@ -26,7 +26,8 @@ from harness.data.task import Kind, Role, Setting, TaskSpec, find_task
 from harness.data.task_data import TaskData, global_id
 from harness.errors import UsageError
 from harness.evaluation.absent import with_absent
-from harness.evaluation.layout import Prepared, prepare, refuse_corpora, texts_of
+from harness.evaluation.corpus_run import read_corpora
+from harness.evaluation.layout import Prepared, prepare, texts_of
 from harness.evaluation.options import RunOptions
 from harness.evaluation.scores import per_query
 from harness.evaluation.trec_export import qrels_of
@@ -44,6 +45,9 @@ from harness.vectors import encode as encoding
 
 _TOP = 1000
 """Passages per query that mteb keeps."""
+
+_PASSAGE_BYTES = 16 << 10
+"""Bytes of a passage of a corpus here: its text, again in mteb's data set, and its vector twice."""
 
 
 def subset_languages(setting: Setting, languages: Sequence[str]) -> list[str]:
@@ -124,7 +128,9 @@ class BridgedTask(AbsTaskRetrieval):
             **given: for mteb.
 
         Raises:
-            HarnessError: data is missing or malformed, or an argument does not fit the task.
+            HarnessError: data is missing or malformed, or an argument does not fit the task; or a
+                corpus takes more memory than ``options.memory``, by default a quarter of the
+                machine's.
         """
         chosen = options or RunOptions(
             languages=None if languages is None else tuple(languages),
@@ -134,13 +140,14 @@ class BridgedTask(AbsTaskRetrieval):
             limit=limit,
         )
         spec = find_task(str(self.spec.path), text=text)
-        refuse_corpora(spec, "mteb's runner")
         if spec.images:
             raise UsageError(
                 f"task {spec.name}: mteb's runner gets texts from the harness, and its passages "
                 "are images: give the text option of their texts, or use `harness run`"
             )
-        self.prepared: Prepared = prepare(spec, chosen)
+        self.prepared: Prepared = read_corpora(
+            prepare(spec, chosen), chosen, "mteb's runner takes", _PASSAGE_BYTES
+        )
         data = self.prepared.data
         self.metadata = metadata_of(spec, self.prepared.settings, data.digest, data.languages)
         super().__init__(**given)
