@@ -335,6 +335,10 @@ class Composite(ABC):
         """Bytes that a thread needs to multiply a tile of passages with them."""
 
     @abstractmethod
+    def largest_bytes(self) -> int:
+        """Bytes of the largest text, in float32."""
+
+    @abstractmethod
     def widened(self) -> Any:
         """In float32, in memory."""
 

@@ -27,7 +27,7 @@ from harness.search.candidates import (
     capacity,
 )
 from harness.search.corpus_rows import PassageRows, Piece, release, vectors_of
-from harness.search.exact import Composite, Decisions, Encoded, inner, product_error
+from harness.search.exact import Decisions, inner, product_error
 
 
 @dataclass(frozen=True)
@@ -44,17 +44,26 @@ class Scanned:
     """(G,) number of passages ranked above each relevant passage."""
 
 
-def scan_bytes(vectors: Encoded, k: int, threads: int) -> int:
-    """Memory of a pass for queries ``vectors`` in bytes, including its result."""
-    queries, width = map(int, vectors.shape)
+def scan_bytes(
+    queries: int,
+    width: int,
+    k: int,
+    threads: int,
+    *,
+    tile: int | None = None,
+    query: int | None = None,
+) -> int:
+    """Memory of a pass in bytes, including its result.
+
+    ``tile`` and ``query`` are the bytes of a tile with its products, and of a query, where they are
+    not vectors of ``width`` numbers.
+    """
     candidates = queries * capacity(k) * 8
-    if isinstance(vectors, Composite):
-        tile = vectors.tile_bytes()
-    else:
-        tile = TILE * width * 6 + QUERIES * TILE * 4
+    tile = TILE * width * 6 + QUERIES * TILE * 4 if tile is None else tile
+    query = width * 4 if query is None else query
     # Merging: query, row and score of each remaining candidate, and their order.
     merged = queries * (k + 64) * 64
-    return threads * (candidates + tile) + merged + int(vectors.nbytes)
+    return threads * (candidates + tile) + merged + queries * query
 
 
 def scan(

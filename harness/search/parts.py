@@ -67,10 +67,10 @@ class PartTexts(Composite):
         """See :class:`Composite`: products of tokens, the tile, and its scores."""
         return (_TOKENS * _TOKENS + 2 * _TOKENS * min(self.parts.width, _TOKENS)) * 8
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes in float32."""
-        return self.parts.values.size * (4 if self.parts.terms is None else 8)
+    def largest_bytes(self) -> int:
+        """See :class:`Composite`."""
+        parts = int(np.diff(self.parts.indptr).max(initial=0))
+        return parts * (8 if self.parts.terms is not None else 4 * self.parts.width)
 
     def __getitem__(self, rows: int | slice | NDArray[np.int64]) -> Self:
         """Some of the texts: views for a slice, copies for an array of positions."""

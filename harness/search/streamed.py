@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,15 @@ from harness.data.pool import Pool, RelevantPassages
 from harness.errors import UsageError
 from harness.search.candidates import ColumnDecider, Corpus, PassQueries, ShardDecider
 from harness.search.corpus_rows import PassageRows, Shard
-from harness.search.exact import Decider, Decisions, Encoded, check_lengths, inner, product_error
+from harness.search.exact import (
+    Composite,
+    Decider,
+    Decisions,
+    Encoded,
+    check_lengths,
+    inner,
+    product_error,
+)
 from harness.search.one_language import Scanned, scan, scan_bytes
 from harness.search.results import SearchResult
 from harness.search.streamed_queries import AllQueries, Judged, TopPassages, language_of
@@ -136,15 +145,16 @@ class ShardSearch:
     @cached_property
     def _at_once(self) -> int:
         """Queries that fit into the memory budget."""
-        vectors = self._queries.vectors
+        vectors: Any = self._queries.vectors
         queries = len(vectors)
         if self._memory is None or not queries:
             return max(1, queries)
         k = min(self._top, max(map(len, self._rows)))
-        fixed = scan_bytes(vectors[:0], k, self._threads)
-        # Texts of several parts have different sizes: the largest counts.
-        largest = max(range(queries), key=lambda i: vectors[i : i + 1].nbytes)
-        each = scan_bytes(vectors[largest : largest + 1], k, self._threads) - fixed
+        sizes = {}
+        if isinstance(vectors, Composite):
+            sizes = {"tile": vectors.tile_bytes(), "query": vectors.largest_bytes()}
+        fixed = scan_bytes(0, vectors.shape[1], k, self._threads, **sizes)
+        each = scan_bytes(1, vectors.shape[1], k, self._threads, **sizes) - fixed
         # The top k of all queries are kept until the end.
         kept = queries * k * 14
         free = self._memory - WORKING_BYTES - resident_memory() - fixed - kept
