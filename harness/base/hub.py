@@ -153,7 +153,7 @@ class Repository(NamedTuple):
         return str(made.pr_url or made.commit_url)
 
     def file_names(self) -> list[str]:
-        """Names of a model's files.
+        """Names of its files.
 
         Raises:
             HarnessError: no access, or no such repository or revision.
@@ -162,7 +162,9 @@ class Repository(NamedTuple):
         import huggingface_hub
 
         with self._explained():
-            found = huggingface_hub.HfApi().model_info(self.name, revision=self.revision)
+            found = huggingface_hub.HfApi().repo_info(
+                self.name, repo_type=self.kind, revision=self.revision
+            )
         return [x.rfilename for x in found.siblings or ()]
 
     def paths_info(self, names: Sequence[str]) -> list[Any]:

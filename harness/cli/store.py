@@ -1,10 +1,11 @@
-"""``harness store ls|verify|prune|size``."""
+"""``harness store ls|verify|prune|size|push|pull``."""
 
 from __future__ import annotations
 
 import click
 
 from harness.cli.options import (
+    languages_option,
     quiet_option,
 )
 from harness.errors import StoreError
@@ -101,3 +102,70 @@ def prune(models: tuple[str, ...], older_than: float | None, dry_run: bool) -> N
     if not dry_run:
         inventory.remove(what)
     print_pruned(consoles.console(), what, dry_run=dry_run)
+
+
+_models = click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="NAME",
+    help="Only this model's vectors, named as in `harness store ls`; can be repeated.",
+)
+
+
+@store.command(short_help="Send vectors to a folder or the hub.")
+@click.argument("place", metavar="FOLDER|hub:ORG/NAME")
+@_models
+@languages_option("Only vectors of texts in these languages")
+@quiet_option("No progress bar.")
+def push(
+    place: str, models: tuple[str, ...], languages: tuple[str, ...] | None, quiet: bool
+) -> None:
+    """Send the store's vectors to a folder, or to a data set on the hub.
+
+    The data set must exist (`hf repos create NAME --type dataset`); hub:ORG/NAME@BRANCH names a
+    branch. What is there already is not sent again, so a stopped push goes on.
+    """
+    _exchange("push", place, models, languages, quiet)
+
+
+@store.command(short_help="Receive vectors from a folder or the hub.")
+@click.argument("place", metavar="FOLDER|hub:ORG/NAME")
+@_models
+@languages_option("Only vectors of texts in these languages")
+@quiet_option("No progress bar.")
+def pull(
+    place: str, models: tuple[str, ...], languages: tuple[str, ...] | None, quiet: bool
+) -> None:
+    """Receive vectors that somebody pushed to a folder, or to a data set on the hub.
+
+    Every file is compared with its checksum. A run with the same model, texts and options then
+    finds them as if they had been encoded here.
+    """
+    _exchange("pull", place, models, languages, quiet)
+
+
+def _exchange(
+    what: str, named: str, models: tuple[str, ...], languages: tuple[str, ...] | None, quiet: bool
+) -> None:
+    from harness.base.cache import cache_folder
+    from harness.console import consoles, numbers
+    from harness.console.progress_bars import show_progress
+    from harness.vectors import exchange
+
+    action = exchange.push if what == "push" else exchange.pull
+    with show_progress(quiet=quiet) as progress:
+        progress.start(f"{what} {named}", 0, "shards")
+        done = action(
+            cache_folder(),
+            exchange.place_of(named),
+            models=models,
+            languages=languages,
+            progress=progress.advance,
+        )
+        progress.finish()
+    verb = "sent to" if what == "push" else "received from"
+    consoles.console().print(
+        f"{numbers.plural(done.shards, 'shard')} {verb} {named}, {done.there:,} already there",
+        soft_wrap=True,
+    )

@@ -97,7 +97,7 @@ def verify(
     damaged: list[tuple[Path, str]] = []
     for space in stored:
         for name, manifest in space.manifests.items():
-            wrong = _wrong(space.folder, name, manifest)
+            wrong = damage(space.folder, name, manifest)
             if wrong is not None:
                 (space.folder / f"{name}.json").unlink(missing_ok=True)
                 damaged.append((space.folder / f"{name}.npy", wrong))
@@ -106,7 +106,8 @@ def verify(
     return damaged
 
 
-def _wrong(folder: Path, name: str, manifest: Mapping[str, Any]) -> str | None:
+def damage(folder: Path, name: str, manifest: Mapping[str, Any]) -> str | None:
+    """What is wrong with a shard, compared with its checksums; ``None`` if it is whole."""
     if not manifest:
         return "its manifest cannot be read"
     for suffix, key in CHECKSUMS.items():
