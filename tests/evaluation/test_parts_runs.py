@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hash_parts import HashParts
+from tiny import write_task
 from tiny_miracl import passage, write_miracl
 
 import harness
@@ -123,3 +124,15 @@ def test_stored_texts_are_listed_verified_and_encoded_again_if_damaged(
         run(task, model, tmp_path, monkeypatch)
     assert len(model.encoded) == len(set(model.encoded)) > 50
     assert CliRunner().invoke(main, ["store", "verify"]).exit_code == 0
+
+
+@pytest.mark.parametrize("kind", ["sparse", "multi_vector"])
+def test_they_are_fused_with_other_systems_by_their_scores(tmp_path: Path, kind: str) -> None:
+    """With a weight of 0 for the other one, the order is that of the model alone."""
+    task = str(write_task(tmp_path))
+    alone = harness.evaluate(f"python:hash_parts:{kind}", tasks=[task], resamples=0)
+    fused = harness.evaluate(
+        f"fuse:python:hash_parts:{kind}+bm25", tasks=[task], fusion="minmax@1,0", resamples=0
+    )
+    one, other = (x.document["tasks"][0]["means"]["cross"]["macro"] for x in (alone, fused))
+    assert one["map"] == pytest.approx(other["map"], abs=1e-12) and 0 < one["map"] < 1

@@ -33,6 +33,8 @@ OTHER: dict[str, Any] = {
     "settings": ("mono", "multi"),
     "limit": 5,
     "sample": 4,
+    "sample_passages": 300,
+    "sample_by": "me5-small",
     "text": "title",
     "measures": ("map", "ndcg@3"),
     "resamples": 0,
