@@ -54,8 +54,7 @@ def run(
     # All tasks are read before any text is encoded, so that an error in the last shows at once.
     runs = [lay_out(setup, x) for x in prepared or choose_tasks(tasks, options.text)]
     announce(runs, setup.store, setup.progress, by_default=tasks is None and not prepared)
-    added = steps_of(options, setup.model, [r.task for r in runs])
-    setup = replace(setup, postprocessors=added)
+    setup = replace(setup, postprocessors=steps_of(options, setup.model, [r.task for r in runs]))
     results = list(map(partial(evaluate_task, setup), runs))
     record = write(setup, results, output, command, [name_of(r.task.spec) for r in runs])
     for r in runs:
@@ -98,8 +97,7 @@ def evaluate_task(setup: Setup, run: TaskRun) -> list[Scored]:
         with run.stages.stage("queries"):
             run = replace(run, task=rewriter.apply(run.task, setup.progress))
     with encode(run, setup.options, setup.store, setup.progress) as texts:
-        fit = fit_for(run.model, setup.store)
-        texts = postprocess(texts, run, setup.postprocessors, fit)
+        texts = postprocess(texts, run, setup.postprocessors, fit_for(run.model, setup.store))
         searched = search(setup, run, texts)
     return score(setup, run, texts.dimensions, searched)
 
