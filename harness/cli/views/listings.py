@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.text import Text
 
 from harness.console import numbers
 from harness.console.tables import Grid
 from harness.console.terminal import print_grid
 from harness.data.task import KINDS
+from harness.errors import readable
 
 if TYPE_CHECKING:
     from harness.data.locations import FileReport
@@ -68,12 +70,13 @@ def print_task(console: Console, spec: TaskSpec, files: Sequence[FileReport]) ->
         ("source", where),
         ("data", f"{_at_hand(files)} ({len(files)} files; `harness data where {spec.name}`)"),
     )
-    console.print(f"{spec.title} ({spec.name})", style="bold")
-    console.print(spec.description)
+    # As written: neither marked up nor with control characters.
+    console.print(Text(readable(f"{spec.title} ({spec.name})"), "bold"))
+    console.print(Text(readable(spec.description)))
     rows = [(name, what.strip()) for name, what in facts]
     print_grid(console, Grid("", ("", ""), rows, align="lw"))
     if spec.citation:
-        console.print(spec.citation, soft_wrap=True, highlight=False, markup=False)
+        console.print(readable(spec.citation), soft_wrap=True, highlight=False, markup=False)
 
 
 def _at_hand(files: Sequence[FileReport]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.base.environment import cores
 from harness.base.reading import read_json, read_object
-from harness.errors import ModelError, UsageError
+from harness.errors import ModelError, UsageError, errors_of
 from harness.models.fingerprint import digest_folder, fingerprint, library_versions
 from harness.models.translation.engine import EngineOptions, Translated, by_length, by_sentence
 from harness.models.translation.flores import flores_code
@@ -143,6 +143,7 @@ class CTranslate2:
                 found.append(Translated(text, max(len(tokens), len(written)) < limit))
             return found
 
-        return by_sentence(
-            texts, target, lambda x: by_length(x, self.batch_size, batch), self._options.split
-        )
+        with errors_of(f"{self._folder.name}: translate"):  # a damaged model's ValueError, others
+            return by_sentence(
+                texts, target, lambda x: by_length(x, self.batch_size, batch), self._options.split
+            )
