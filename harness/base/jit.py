@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from numba import njit
+from numba.extending import intrinsic
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -21,3 +22,11 @@ def compiled(**options: bool | str) -> Callable[[F], F]:
         return cast(F, njit(cache=True, **options)(function))
 
     return compile_
+
+
+def instruction(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``numba.extending.intrinsic``: what ``function`` generates is compiled where it is called.
+
+    It gets one argument more than its callers give: the context of types.
+    """
+    return cast(Callable[..., Any], intrinsic(function))

@@ -95,6 +95,8 @@ class Vectors:
     """(Q,) :func:`product_error`."""
     error64: NDArray[np.float64]
     """(Q,) :func:`inner_error`."""
+    largest: NDArray[np.float32]
+    """(Q,) :func:`largest_product`."""
 
 
 @dataclass(frozen=True)
@@ -209,6 +211,17 @@ def product_error(queries: Encoded, longest: float) -> NDArray[np.float32]:
     # Rounded up: in float32 it has to stay a bound.
     up: NDArray[np.float32] = np.nextafter(bound.astype(np.float32), np.float32(np.inf))
     return up
+
+
+def largest_product(queries: NDArray[np.float32], longest: float) -> NDArray[np.float32]:
+    """(Q,) bound on the absolute values of products of ``queries`` (Q, d), their errors included.
+
+    Positive; ``longest`` as in :func:`product_error`.
+    """
+    bound: NDArray[np.float32] = (2 * longest * length_bounds(queries) + LEAST_32).astype(
+        np.float32
+    )
+    return bound
 
 
 def inner_error(queries: Encoded, longest: float) -> NDArray[np.float64]:

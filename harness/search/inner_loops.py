@@ -8,22 +8,73 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.jit import compiled
+from harness.search.instructions import prefetch
+
+_LINE = 16
+"""float32 numbers in a cache line."""
 
 
 @compiled()
-def inner_product(a: Any, first: Any, b: Any, second: Any, width: Any, products: Any) -> Any:
-    """Inner product of ``width`` numbers from two places, float64, folded in one fixed order."""
-    n = np.uint64(width)
+def fetch(b: Any, second: Any, width: Any) -> None:
+    """Begin to load the ``width`` numbers from ``b[second]`` on."""
+    for x in range(np.uint64(0), np.uint64(width), np.uint64(_LINE)):
+        prefetch(b, second + x)
+
+
+@compiled()
+def _multiply(a: Any, first: Any, b: Any, second: Any, eighth: Any, products: Any) -> None:
+    """Fill ``products[:eighth]`` with the sums of the products after three folds."""
+    a1, b1 = first + eighth, second + eighth
+    a2, b2 = a1 + eighth, b1 + eighth
+    a3, b3 = a2 + eighth, b2 + eighth
+    a4, b4 = a3 + eighth, b3 + eighth
+    a5, b5 = a4 + eighth, b4 + eighth
+    a6, b6 = a5 + eighth, b5 + eighth
+    a7, b7 = a6 + eighth, b6 + eighth
+    for x in range(eighth):
+        p0 = np.float64(a[first + x]) * np.float64(b[second + x])
+        p1 = np.float64(a[a1 + x]) * np.float64(b[b1 + x])
+        p2 = np.float64(a[a2 + x]) * np.float64(b[b2 + x])
+        p3 = np.float64(a[a3 + x]) * np.float64(b[b3 + x])
+        p0 += np.float64(a[a4 + x]) * np.float64(b[b4 + x])
+        p1 += np.float64(a[a5 + x]) * np.float64(b[b5 + x])
+        p2 += np.float64(a[a6 + x]) * np.float64(b[b6 + x])
+        p3 += np.float64(a[a7 + x]) * np.float64(b[b7 + x])
+        products[x] = (p0 + p2) + (p1 + p3)
+
+
+@compiled()
+def _multiply_once(a: Any, first: Any, b: Any, second: Any, n: Any, products: Any) -> Any:
+    """Fill ``products`` with the sums of ``n`` products after the first fold; their number."""
     half = (n + np.uint64(1)) // np.uint64(2)
     third, fourth = first + half, second + half
-    # The first fold happens while multiplying.
     for x in range(n - half):
         left = np.float64(a[first + x]) * np.float64(b[second + x])
         products[x] = left + np.float64(a[third + x]) * np.float64(b[fourth + x])
     if n - half < half:
         middle = n - half
         products[middle] = np.float64(a[first + middle]) * np.float64(b[second + middle])
-    n = half
+    return half
+
+
+@compiled()
+def inner_product(a: Any, first: Any, b: Any, second: Any, width: Any, products: Any) -> Any:
+    """Inner product of ``width`` numbers from two places, float64, folded in one fixed order."""
+    n = np.uint64(width)
+    # The first folds happen while multiplying: three at once where no number is left over.
+    if n & np.uint64(7) == np.uint64(0):
+        n >>= np.uint64(3)
+        _multiply(a, first, b, second, n, products)
+    else:
+        n = _multiply_once(a, first, b, second, n, products)
+    while n & np.uint64(7) == np.uint64(0) and n:
+        n >>= np.uint64(3)
+        for x in range(n):
+            p0 = products[x] + products[x + np.uint64(4) * n]
+            p1 = products[x + n] + products[x + np.uint64(5) * n]
+            p2 = products[x + np.uint64(2) * n] + products[x + np.uint64(6) * n]
+            p3 = products[x + np.uint64(3) * n] + products[x + np.uint64(7) * n]
+            products[x] = (p0 + p2) + (p1 + p3)
     while n > np.uint64(1):
         half = (n + np.uint64(1)) // np.uint64(2)
         for x in range(n - half):

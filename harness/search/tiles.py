@@ -17,6 +17,7 @@ from harness.search.exact import (
     Open,
     VectorDecider,
     Vectors,
+    largest_product,
     product_error,
     products_are_exact,
 )
@@ -65,6 +66,8 @@ class InnerProducts:
         """(Q,) error bounds of products; 0 for all queries if none is rounded."""
         if products_are_exact(queries, passages, longest):
             self.error[:] = 0
+        self.largest = largest_product(queries, longest)
+        """(Q,) bounds on the products' absolute values."""
 
     def __call__(self, start: int, stop: int) -> NDArray[np.float32] | Any:
         """Products of some queries with all passages."""
@@ -220,6 +223,7 @@ class _Certain:
             pool.language_of,
             scores.error,
             self._decider.error,
+            scores.largest,
         )
 
     def fill(

@@ -1,0 +1,77 @@
+"""Three instructions of a processor that numba has no name for, as LLVM offers them everywhere.
+
+LLVM translates them for whatever processor it finds; where it lacks one, for several others.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+
+from harness.base.jit import instruction
+
+ABREAST = 64
+"""Numbers that :func:`within` compares at once."""
+
+_BYTE, _INT16, _INT32, _INT64 = (ir.IntType(n) for n in (8, 16, 32, 64))
+
+
+def _address(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    """The address of ``args[0][args[1]]``."""
+    array = context.make_array(signature.args[0])(context, builder, args[0])
+    return builder.gep(array.data, [args[1]])
+
+
+@instruction
+def prefetch(typingctx: Any, array: Any, index: Any) -> Any:
+    """Begin to load the cache line of ``array[index]``, without waiting for it."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        address = builder.bitcast(_address(context, builder, signature, args), _BYTE.as_pointer())
+        kind = ir.FunctionType(ir.VoidType(), [_BYTE.as_pointer(), _INT32, _INT32, _INT32])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        # To be read, kept in the nearest cache, data.
+        builder.call(function, [address, _INT32(0), _INT32(3), _INT32(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, index), generate
+
+
+@instruction
+def within(typingctx: Any, array: Any, index: Any, lowest: Any, width: Any) -> Any:
+    """Which of the int16 ``array[index : index + ABREAST]`` are in an interval, as the bits of one.
+
+    The interval is from ``lowest`` to ``lowest + width``, the width unsigned; no difference of a
+    number and ``lowest`` may overflow.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        vector = ir.VectorType(_INT16, ABREAST)
+        nothing = ir.Constant(vector, ir.Undefined)
+
+        def everywhere(number: Any) -> Any:
+            one = builder.insert_element(nothing, number, _INT32(0))
+            first = ir.Constant(ir.VectorType(_INT32, ABREAST), [0] * ABREAST)
+            return builder.shuffle_vector(one, nothing, first)
+
+        address = _address(context, builder, signature, args)
+        numbers = builder.load(builder.bitcast(address, vector.as_pointer()), align=2)
+        # Below the interval a difference is negative: as an unsigned number it is a large one.
+        above = builder.sub(numbers, everywhere(args[2]))
+        inside = builder.icmp_unsigned("<=", above, everywhere(args[3]))
+        return builder.bitcast(inside, _INT64)
+
+    return types.uint64(array, index, lowest, width), generate
+
+
+@instruction
+def lowest_bit(typingctx: Any, bits: Any) -> Any:
+    """The place of the lowest bit that is 1, of an integer other than 0."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.IntType(1)(1))
+
+    return types.uint64(types.uint64), generate
