@@ -1,10 +1,11 @@
-"""Three trainings on two CPU processes each: undisturbed, stopped at a checkpoint, gone on with.
+"""Trainings on two CPU processes each: undisturbed, stopped at a checkpoint, gone on with.
 
     python two_processes.py BASE DATA OUTPUT
 
 Writes OUTPUT/{whole,stopped}: the models, and OUTPUT/{whole,stopped,resumed}.{0,1}.json: the rows
-that each process has trained on, batch by batch. The libraries are imported once, before the
-processes are forked and before torch has started a thread.
+that each process has trained on, batch by batch. Then two steps of each rival recipe, without
+dropout, from the base in OUTPUT/still: OUTPUT/lakda, OUTPUT/mimo and their rows. The libraries are
+imported once, before the processes are forked and before torch has started a thread.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import multiprocessing
 import os
 import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,15 @@ import transformers  # noqa: F401 (imported here to be there in every process)
 from harness.training import batches, trainer
 from harness.training.settings import Settings
 from harness.training.train import Overlaps, train
+
+RIVALS = ("lakda", "mimo")
+
+
+def rival(settings: Settings, name: str, output: Path) -> Settings:
+    """Two steps of a rival, from the base without dropout; the two stages of mimo, a step each."""
+    teacher = {"teacher": "python:tiny:factory"} if name == "mimo" else {}
+    own = {"recipe": name, "base": str(output / "still"), "steps": 2, "warmup": 0.0, **teacher}
+    return replace(settings, **own)
 
 
 def one(rank: int, port: int, name: str, base: str, data: str, output: Path) -> None:
@@ -55,14 +66,16 @@ def one(rank: int, port: int, name: str, base: str, data: str, output: Path) -> 
         base=base, data=(data,), batch_size=8, epochs=2.0, evaluate_every=7, holdout=0.0,
         patience=0, learning_rate=1e-3, log_every=1, query_prompt="", passage_prompt="",
     )  # fmt: skip
-    folder = output / ("whole" if name == "whole" else "stopped")
+    if name in RIVALS:
+        settings = rival(settings, name, output)
+    folder = output / ("stopped" if name == "resumed" else name)
     train(settings, folder, device="cpu", offline=True, overlaps=Overlaps(tasks=()))
     log.write_text(json.dumps(drawn))
 
 
 if __name__ == "__main__":
     fork = multiprocessing.get_context("fork")
-    for phase in ("whole", "stopped", "resumed"):
+    for phase in ("whole", "stopped", "resumed", *RIVALS):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             address = free.getsockname()[1]
