@@ -166,6 +166,21 @@ def test_many_passages_in_whole_numbers(
             assert found.ranked_above[i].tolist() == counts.tolist()
 
 
+def test_near_copies_in_other_parts_of_a_language() -> None:
+    """Passages whose copies, changed in a last bit, are hundreds of columns away."""
+    rng = np.random.default_rng(11)
+    pool = make_pool({"en": 700, "de": 40})
+    passages = unit(rng, len(pool), 24)
+    passages[350:700] = passages[:350]
+    for row, column in enumerate(rng.integers(0, 24, 350)):
+        passages[row, column] = np.nextafter(passages[row, column], np.float32(9))
+    queries = unit(rng, 3, 24)
+    # With the best ones among them, the parts' best scores differ, and so does their order.
+    relevant = as_relevant([[*real_order(q, passages)[:700:90]] for q in queries])
+    found = rank(DenseScores(passages).of(queries), "en", relevant, pool, top=20, compiled=True)
+    check(found, pool, queries, passages)
+
+
 def test_a_thousand_dimensions_and_a_last_bit() -> None:
     """Scores that differ by less than float32 shows: every one in its place, with few asked."""
     rng = np.random.default_rng(5)
