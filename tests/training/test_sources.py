@@ -284,6 +284,15 @@ def test_real_collections(real_data: Path, tmp_path: Path) -> None:
     assert stem(tmp_path / "c.jsonl") == "c"
 
 
+def test_a_language_that_no_pair_has_is_refused(tmp_path: Path) -> None:
+    row = {"premise": {"de": "Ja.", "ar": "نعم."}, "hypothesis": {"de": "Nein.", "ar": "لا."}}
+    file = lines(tmp_path / "xnli.jsonl", row)
+    with pytest.raises(DataError, match=r"^--languages: no pair is in sw$"):
+        made("xnli", [file], tmp_path, languages=("de", "sw"))
+    assert not (tmp_path / "out.jsonl").exists()
+    assert len(made("xnli", [file], tmp_path, languages=("de",))) == 1
+
+
 @pytest.mark.parametrize("source", ["xnli", "squad"])
 def test_only_the_languages_that_were_named(tmp_path: Path, source: str) -> None:
     """As ``.about.json`` says; a row whose other side is in none of them is counted."""
@@ -295,14 +304,14 @@ def test_only_the_languages_that_were_named(tmp_path: Path, source: str) -> None
         file.write_text("".join(json.dumps(x) + "\n" for x in rows))
         files = [file]
     else:
-        files = [tmp_path / f"{x}.json" for x in ("en", "fr")]
+        files = [tmp_path / f"{x}.json" for x in ("en", "de", "fr")]
         for file in files:
             entry = {"id": file.stem, "question": "Q?", "answers": []}
             paragraph = {"context": "C.", "qas": [entry]}
             file.write_text(json.dumps({"data": [{"paragraphs": [paragraph]}]}))
     out = tmp_path / "out.jsonl"
     made = make_pairs(source, files, out, Options(languages=("en", "de")))
-    assert (made.rows, made.dropped["other languages"]) == (1, 1)
+    assert (made.rows, made.dropped["other languages"]) == ({"xnli": 1, "squad": 2}[source], 1)
     assert '"fr"' not in out.read_text() and "fr:" not in out.read_text()
     assert about(out)["options"]["languages"] == ["en", "de"]
 

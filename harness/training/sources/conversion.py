@@ -113,7 +113,7 @@ def make_pairs(
 
     Raises:
         UsageError: an unknown source, or an option that it cannot take.
-        DataError: data is missing or malformed, or contains no pair.
+        DataError: data is missing or malformed, or contains no pair, or none in one of ``languages``.
         StoreError: ``output`` cannot be written.
     """
     options = options or Options()
@@ -145,7 +145,7 @@ def make_pairs(
         raise UsageError(
             f"no source {source!r}; known are {', '.join(known)}{did_you_mean(source, known)}"
         )
-    rows = _whole(rows, dropped)
+    rows = _in_each(_whole(rows, dropped), options.languages or ())
     if options.limit is not None:
         rows = islice(rows, options.limit)
     reported = progress or Silent()
@@ -287,6 +287,16 @@ def _in_languages(
             yield replace(example, query=query, passage=passage)
         else:
             dropped["other languages"] += 1
+
+
+def _in_each(examples: Iterable[Example], languages: Sequence[str]) -> Iterator[Example]:
+    """The examples; after the last a :class:`DataError` if none has one of ``languages``."""
+    missing = set(languages)
+    for example in examples:
+        missing.difference_update(example.query, example.passage)
+        yield example
+    if missing:
+        raise DataError(f"--languages: no pair is in {', '.join(sorted(missing))}")
 
 
 def _of_hub(
