@@ -113,7 +113,8 @@ def make_pairs(
 
     Raises:
         UsageError: an unknown source, or an option that it cannot take.
-        DataError: data is missing or malformed, or contains no pair, or none in one of ``languages``.
+        DataError: data is missing or malformed, or contains no pair, or none in one of
+            ``languages``.
         StoreError: ``output`` cannot be written.
     """
     options = options or Options()
