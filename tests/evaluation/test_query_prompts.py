@@ -81,7 +81,10 @@ class TestCommand:
         [
             (["--query-prompt", "a", "--query-prompt", "a"], "same value twice"),
             (["--query-prompt", "a", "--query-prompt", "", "--name", "x"], "all alike"),
-            (["--query-prompt", "a", "--query-prompt", "", "--bits", "int8,binary"], "go with one"),
+            (
+                ["--query-prompt", "a", "--query-prompt", "", "--bits", "int8,binary"],
+                "only one of",
+            ),
             (["--query-prompt", "a", "--query-prompt", "", "--trec", "x"], "no TREC files"),
         ],
     )

@@ -142,7 +142,7 @@ class FakeHub:
         monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
         monkeypatch.setattr(huggingface_hub, "HfApi", lambda: self)
 
-    def model_info(self, repo: str, revision: str | None = None) -> Any:
+    def repo_info(self, repo: str, repo_type: str, revision: str | None = None) -> Any:
         if self.failure is not None:
             raise self.failure
         return SimpleNamespace(siblings=[SimpleNamespace(rfilename=x) for x in self.names])

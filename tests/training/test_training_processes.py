@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -39,6 +40,8 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
     script = Path(__file__).parents[1] / "support" / "two_processes.py"
     done = subprocess.run(
         [sys.executable, str(script), str(base), str(data), str(folder)],
+        # The teacher's module; a safe path has no folder of the script.
+        env=os.environ | {"PYTHONPATH": str(script.parent)},
         capture_output=True,
         text=True,
         timeout=300,
