@@ -15,6 +15,7 @@ from harness.search.exact import (
     Decider,
     Decisions,
     Encoded,
+    EqualVectors,
     Keys,
     exact_keys,
     inner,
@@ -99,6 +100,17 @@ class ShardDecider(Decider):
     ) -> None:
         super().__init__(queries, longest, decisions)
         self._corpus = corpus
+        self._equal = EqualVectors()
+
+    def same(self, vector: NDArray[np.int64]) -> NDArray[np.int64]:
+        """See :class:`harness.search.exact.Decider`."""
+        if isinstance(self.queries, np.ndarray):
+            return self._equal.numbers(vector, lambda some: self._corpus.vectors(self._rows(some)))
+        return vector
+
+    def _rows(self, vector: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Numbers of passages in the corpus."""
+        return vector
 
     def _parts(
         self, query: NDArray[np.int64], vector: NDArray[np.int64]
@@ -147,6 +159,10 @@ class ColumnDecider(ShardDecider):
         self, query: NDArray[np.int64], vector: NDArray[np.int64]
     ) -> Iterator[tuple[NDArray[np.int64], Encoded, Any, Any]]:
         return super()._parts(query, self._number_of[vector])
+
+    def _rows(self, vector: NDArray[np.int64]) -> NDArray[np.int64]:
+        """See :class:`ShardDecider`."""
+        return self._number_of[vector]
 
     def real(self, query: int, vector: int) -> Fraction:
         """See :class:`harness.search.exact.Decider`."""

@@ -24,9 +24,10 @@ additions without loss D. E. Knuth, The Art of Computer Programming 2, 4.2.2, th
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
@@ -442,10 +443,12 @@ def real_score(query: Encoded, vector: Encoded) -> Fraction:
     """The inner product of two vectors (d,), as a fraction: exact, and slow."""
     if isinstance(query, Composite):
         return query.real_score(vector)
-    return sum(
-        (Fraction(a) * Fraction(b) for a, b in zip(query.tolist(), vector.tolist(), strict=True)),
-        Fraction(0),
-    )
+    # The products are exact in float64: whole numbers of up to 53 bits times powers of two.
+    mantissas, exponents = np.frexp(query.astype(np.float64) * vector.astype(np.float64))
+    lowest = int(exponents.min(initial=0))
+    wholes = np.ldexp(mantissas, 53).astype(np.int64).tolist()
+    total = sum(x << by for x, by in zip(wholes, (exponents - lowest).tolist(), strict=True))
+    return Fraction(total) * Fraction(2) ** (lowest - 53)
 
 
 class Decider(ABC):
@@ -474,11 +477,12 @@ class Decider(ABC):
 
     def signs(self, query: Pairs, first: Pairs, second: Pairs) -> NDArray[np.int8]:
         """(n,) 1 if the score of ``first`` is higher, -1 if it is lower, 0 if equal."""
+        first, second = self.same(first), self.same(second)
         difference = self._counted(query, first) - self._counted(query, second)
         out = np.sign(difference).astype(np.int8)
         open_ = np.abs(difference) <= 2 * self.error[query]
         out[open_] = 0
-        # A vector ties with itself.
+        # A vector ties with itself, and with an equal one.
         left = np.flatnonzero(open_ & (first != second))
         if not len(left):
             return out
@@ -490,6 +494,14 @@ class Decider(ABC):
             other = self.real(int(query[i]), int(second[i]))
             out[i] = (one > other) - (one < other)
         return out
+
+    def same(self, vector: Pairs) -> Pairs:
+        """(n,) one number for all vectors that are equal bit by bit, as far as that is known.
+
+        Texts that a tokenizer does not tell apart have equal vectors: thousands may share a score,
+        which need not be computed to see that they do.
+        """
+        return vector
 
     def _counted(self, query: Pairs, vector: Pairs) -> NDArray[np.float64]:
         """Scores of pairs, each computed once."""
@@ -552,10 +564,10 @@ class Decider(ABC):
         if not len(runs):
             return order, level
         members = order[runs]
-        self.decisions.add(exact=len(runs))
-        keys = self.keys(query[members], vector[members])
+        same_as = self.same(vector[members])
+        keys = self._known(query[members], same_as)
         best = np.lexsort((tie[members], -keys.low, -keys.high, number))
-        order[runs] = members = members[best]
+        order[runs], same_as = members[best], same_as[best]
         high, low, whole = keys.high[best], keys.low[best], keys.whole[best]
         same = np.zeros(len(runs), bool)
         same[1:] = (number[1:] == number[:-1]) & (high[1:] == high[:-1]) & (low[1:] == low[:-1])
@@ -566,13 +578,36 @@ class Decider(ABC):
         tied, number = _runs(same)
         for i in np.unique(number):
             at = tied[number == i]
-            if not whole[at].all():
+            if not whole[at].all() and (same_as[at] != same_as[at[0]]).any():
                 places = runs[at]
-                real = {m: self.real(int(query[m]), int(vector[m])) for m in order[places].tolist()}
+                one = int(query[order[places[0]]])
+                exact = {v: self.real(one, v) for v in np.unique(same_as[at]).tolist()}
+                members = order[places].tolist()
+                real = {m: exact[v] for m, v in zip(members, same_as[at].tolist(), strict=True)}
                 ordered = sorted(real, key=lambda m: (-real[m], tie[m]))
                 order[places] = ordered
                 level[places[1:]] = [real[a] == real[b] for a, b in pairwise(ordered)]
         return order, level
+
+
+class EqualVectors:
+    """Which vectors are equal bit by bit, as far as was asked; threads may share one."""
+
+    def __init__(self) -> None:
+        self._number: dict[int, int] = {}
+        self._first: dict[bytes, int] = {}
+
+    def numbers(
+        self, vector: Pairs, rows: Callable[[Pairs], NDArray[np.float32]]
+    ) -> NDArray[np.int64]:
+        """(n,) one of the equal vectors' numbers for each of ``vector``, read by ``rows``."""
+        different, where = np.unique(vector, return_inverse=True)
+        new = np.array([v for v in different.tolist() if v not in self._number], np.int64)
+        if len(new):
+            for v, row in zip(new.tolist(), rows(new), strict=True):
+                content = hashlib.sha256(row.tobytes()).digest()
+                self._number[v] = self._first.setdefault(content, v)
+        return np.array([self._number[v] for v in different.tolist()], np.int64)[where]
 
 
 class VectorDecider(Decider):
@@ -589,6 +624,13 @@ class VectorDecider(Decider):
     ) -> None:
         super().__init__(queries, longest, decisions)
         self.vectors, self._compiled = vectors, compiled
+        self._equal = EqualVectors()
+
+    def same(self, vector: Pairs) -> Pairs:
+        """See :class:`Decider`."""
+        if isinstance(self.vectors, np.ndarray):
+            return self._equal.numbers(vector, self.vectors.__getitem__)
+        return vector
 
     def scores(self, query: Pairs, vector: Pairs) -> NDArray[np.float64]:
         """See :class:`Decider`."""

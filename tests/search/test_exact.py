@@ -261,6 +261,44 @@ def test_streamed_and_in_memory_are_equal_to_the_bit(kind: Any, data: st.DataObj
     assert (found.block_rank == held.block_rank).all()
 
 
+@pytest.mark.parametrize("compiled", [True, False])
+def test_equal_vectors_tie_without_a_rational_number(
+    monkeypatch: pytest.MonkeyPatch, compiled: bool
+) -> None:
+    """What a tokenizer does not know becomes the same vector a thousand times."""
+    rng = np.random.default_rng(4)
+    pool = make_pool({"en": 200, "de": 300})
+    passages, queries = wide(rng, 500, 24), wide(rng, 3, 24)
+    passages[50:450] = passages[50]
+    relevant = as_relevant([[60, 300, 499]] * 3)
+    expected = rank(
+        DenseScores(passages).of(queries), "en", relevant, pool, top=90, compiled=compiled
+    )
+    check(expected, pool, queries, passages)
+
+    def refused(*_: Any) -> Fraction:
+        raise AssertionError("two equal vectors are compared by fractions")
+
+    monkeypatch.setattr("harness.search.exact.real_score", refused)
+    passages[:50], passages[450:] = unit(rng, 50, 24), unit(rng, 50, 24)
+    shards = {"size": 40, "threads": 2}
+    held = rank(DenseScores(passages).of(queries), "en", relevant, pool, top=90, compiled=compiled)
+    got = streamed(pool, passages, queries, relevant, top=90, **shards)
+    assert (got.found["en"].ranked_above == held.ranked_above).all()
+
+
+@given(data=st.data())
+@settings(deadline=None, max_examples=20)
+def test_real_scores_are_sums_of_fractions(data: st.DataObject) -> None:
+    numbers = st.lists(st.floats(width=32, min_value=-(2.0**60), max_value=2.0**60), max_size=12)
+    first = data.draw(numbers)
+    second = data.draw(numbers)
+    pairs = list(zip(first, second, strict=False))
+    one, other = (np.array([p[i] for p in pairs], np.float32) for i in range(2))
+    exact = sum((Fraction(a) * Fraction(b) for a, b in pairs), Fraction(0))
+    assert real_score(one, other) == exact
+
+
 def test_a_kernel_that_errs_as_far_as_it_may_changes_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
