@@ -73,15 +73,21 @@ def records(
 ) -> dict[str, tuple[Record, Path]]:
     folder = tmp_path_factory.mktemp("runs")
     task = tiny.write_task(folder)
-    return {
-        kind: (
-            harness.evaluate(
-                str(folders[kind]), tasks=[str(task)], trec=folder / kind, trec_depth=0, resamples=0
-            ),
-            folder / kind / "tiny",
-        )
-        for kind in KINDS
-    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HARNESS_CACHE", str(folder / "cache"))
+        return {
+            kind: (
+                harness.evaluate(
+                    str(folders[kind]),
+                    tasks=[str(task)],
+                    trec=folder / kind,
+                    trec_depth=0,
+                    resamples=0,
+                ),
+                folder / kind / "tiny",
+            )
+            for kind in KINDS
+        }
 
 
 @pytest.mark.parametrize("kind", KINDS)
