@@ -1,6 +1,6 @@
 """A pool of N passages in each language that stands for the whole: relevant ones and the hardest.
 
-``--sample-passages N`` keeps every passage that is relevant to a question asked, and of the others
+``--sample-passages N`` keeps every passage that is relevant to a scored question, and of the others
 those that a first stage ranks highest: first what it finds first for any query in the language,
 then what it finds second, and so on, ties by passage id. In a language without queries of its own
 all queries count. What is left is a small task, also of a corpus that is streamed.

@@ -591,7 +591,7 @@ class Decider(ABC):
 
 
 class EqualVectors:
-    """Which vectors are equal bit by bit, as far as was asked; threads may share one."""
+    """Which vectors are equal bit by bit, of those looked up so far; threads may share one."""
 
     def __init__(self) -> None:
         self._number: dict[int, int] = {}

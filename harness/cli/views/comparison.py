@@ -42,7 +42,7 @@ def print_comparison(
     *,
     verbose: bool = False,
 ) -> None:
-    """Print ``found``, and what the second record retains of the first one's means, if asked for.
+    """Print ``found``, and what the second record retains of the first one's means, if given.
 
     ``verbose`` adds the matrix of differences over ordered language pairs.
     """
@@ -98,7 +98,7 @@ COLUMNS = (
 )  # fmt: skip
 """Of :func:`to_csv`."""
 RETENTION_COLUMNS = ("retained", "retained_low", "retained_high")
-"""Of :func:`to_csv`, after the others, if retention is asked for."""
+"""Of :func:`to_csv`, after the others, with retention."""
 
 
 def to_csv(found: Comparison, retained: Sequence[Retained] = ()) -> str:
