@@ -59,13 +59,13 @@ def synthetic(number: int, difficulty: np.ndarray) -> dict[str, Any]:
     values = 1 / (1 + np.exp(-(quality + difficulty[:, None] + noise)))
     means = {key: float(column.mean()) for key, column in zip(columns, values.T, strict=True)}
     bits = rng.random((2, QUESTIONS, len(LANGUAGES))) < 0.5
-    asked = np.ones_like(bits[0])
+    everywhere = np.ones_like(bits[0])
     questions = Questions(
         QUESTIONS,
         hashlib.sha256(ids_text([f"{i:024x}" for i in range(QUESTIONS)])).hexdigest(),
         tuple(columns),
         values,
-        {"mono": Hits(asked, bits[0]), "multi": Hits(asked, bits[1])},
+        {"mono": Hits(everywhere, bits[0]), "multi": Hits(everywhere, bits[1])},
     )
     macro = {
         kind: {m: round(means.get((kind, m), some(m)), 9) for m in of}

@@ -24,7 +24,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matrix_rate import flops, matrix_rate
+from training_speed import Clock
 
 import harness
 from harness.training.base_model import load_base
@@ -40,28 +42,10 @@ _FOR_SCORING = 0.25
 """Share of the minutes that scoring may take."""
 
 
-class Clock:
-    """Notes when steps end, as a training's progress."""
-
-    def __init__(self) -> None:
-        self.times: list[float] = []
-
-    def start(self, stage: str, total: int, unit: str) -> None:
-        """The first step begins."""
-        self.times.append(time.perf_counter())
-
-    def advance(self, done: int) -> None:
-        """A step has ended; 0 of them when a training begins."""
-        if done:
-            self.times.append(time.perf_counter())
-
-    def finish(self) -> None:
-        """Ignored."""
-
-    def step(self) -> float:
-        """Mean seconds of a step but the first few, which warm the device up."""
-        warm = min(3, max(0, len(self.times) - 2))
-        return (self.times[-1] - self.times[warm]) / max(1, len(self.times) - 1 - warm)
+def step_seconds(clock: Clock) -> float:
+    """Mean seconds of a step but the first few, which warm the device up."""
+    seconds = clock.seconds
+    return float(np.mean(seconds[min(2, len(seconds) - 1) :]))
 
 
 def lengths_of(model: Any, settings: Settings) -> list[list[int]]:
@@ -140,14 +124,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as work_folder:
         steps = args.steps
         if not steps:
-            step = trained(settings, Path(work_folder) / "trial", args.device).step()
+            step = step_seconds(trained(settings, Path(work_folder) / "trial", args.device))
             left = 60 * args.minutes * (1 - _FOR_SCORING) - (time.perf_counter() - begun)
             steps = max(_TRIAL, int(left / len(RECIPES) / step))
             print(f"{step:.3f} s a step, so {steps:,} steps of each recipe", flush=True)
         for recipe in RECIPES:
             own = replace(settings, recipe=recipe, steps=steps)
             folder = Path(work_folder) / recipe
-            step = trained(own, folder, args.device).step()
+            step = step_seconds(trained(own, folder, args.device))
             print(
                 f"{recipe}: {steps:,} steps, {step:.3f} s each, {tokens / step:,.0f} tokens/s, "
                 f"{work / step / rate:.1%} of the device's rate; {scores(str(folder), args)}",

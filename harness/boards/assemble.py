@@ -164,7 +164,7 @@ def _task_board(slug: str, members: list[Member], found: Leaderboards) -> TaskBo
         rankings=rankings,
         additions=additions(rows, members, (*main, *more)),
         question_ids=ids,
-        asked={k: packed(x.asked) for k, x in hits.items()},
+        asked={k: packed(x.has_query) for k, x in hits.items()},
         per_language_only="cross" not in kinds,
         retrieved=of_tasks(found.retrieved, members),
         pairs=all_pairs(rows[: len(members)], (*main, *more), lambda x: _shares(x, members)),

@@ -234,8 +234,8 @@ def test_flipped_questions_are_those_of_the_records(page: Opened, kind: str) -> 
     assert ids is not None
     a, b = (x.questions["xquad-r"].hits[kind] for x in held)
     counts = [a.hit & b.hit, a.hit & ~b.hit, ~a.hit & b.hit, ~a.hit & ~b.hit]
-    assert page.texts(".counts dd") == [str(int((x & a.asked).sum())) for x in counts]
-    lost = (a.hit & ~b.hit & a.asked).sum(axis=1)
+    assert page.texts(".counts dd") == [str(int((x & a.has_query).sum())) for x in counts]
+    lost = (a.hit & ~b.hit & a.has_query).sum(axis=1)
     assert lost.any()
     script = "all => all.map(x => [x.firstChild.textContent, x.lastChild.textContent])"
     listed = page.tab.eval_on_selector_all(".lost .flips li", script)

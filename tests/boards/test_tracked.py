@@ -83,10 +83,10 @@ def test_hits_are_the_queries_with_a_relevant_passage_first(
     for kind in ("mono", "multi"):
         hits = tracked.questions["tiny"].hits[kind]
         rows = frame[frame["kind"] == kind]
-        assert hits.asked.sum() == len(rows) > 0
+        assert hits.has_query.sum() == len(rows) > 0
         for row in rows.itertuples():
             at = ids.index(row.question), languages.index(row.query_language)
-            assert hits.asked[at]
+            assert hits.has_query[at]
             assert hits.hit[at] == (row._asdict()[_column(frame, "mrr@10")] == 1)
 
 
@@ -123,7 +123,8 @@ def test_undefined_and_constant_values_come_back() -> None:
     packed = PackedQuestions.model_validate_json(json.dumps(to_document(before)))
     after = from_packed(packed, 2, "here")
     np.testing.assert_allclose(after.values, values, atol=1e-9)
-    assert (after.hits["mono"].asked == asked).all() and (after.hits["mono"].hit == ~asked).all()
+    hits = after.hits["mono"]
+    assert (hits.has_query == asked).all() and (hits.hit == ~asked).all()
 
 
 @pytest.mark.parametrize(

@@ -64,50 +64,41 @@ def theirs(found: Any, prepared: Any, language: str) -> dict[str, dict[str, floa
     }
 
 
-def test_binary_is_their_hamming_distance(vectors: Any, tmp_path: Path) -> None:
+def binary_by_faiss(vectors: Any, language: str, *, rescore: bool) -> dict[str, dict[str, float]]:
+    """Query -> passage -> their number: Hamming distances, or rescored with the float queries."""
     pytest.importorskip("faiss", reason="semantic_search_faiss needs faiss")
-    from sentence_transformers.util.quantization import (
-        quantize_embeddings,
-        semantic_search_faiss,
-    )
+    from sentence_transformers.util.quantization import quantize_embeddings, semantic_search_faiss
 
     prepared, passages, queries = vectors
+    asking = queries[language]
+    found = semantic_search_faiss(
+        asking if rescore else quantize_embeddings(asking, "ubinary"),
+        corpus_embeddings=quantize_embeddings(passages, "ubinary"),
+        corpus_precision="ubinary",
+        top_k=len(passages),
+        rescore=rescore,
+        rescore_multiplier=1,
+    )[0]
+    return theirs(found, prepared, language)
+
+
+def test_binary_is_their_hamming_distance(vectors: Any, tmp_path: Path) -> None:
+    passages = vectors[1]
+    found = {x: binary_by_faiss(vectors, x, rescore=False) for x in LANGUAGES}
     ours = rankings(tmp_path, bits="binary")
-    codes = quantize_embeddings(passages, "ubinary")
     for x in LANGUAGES:
-        found = semantic_search_faiss(
-            quantize_embeddings(queries[x], "ubinary"),
-            corpus_embeddings=codes,
-            corpus_precision="ubinary",
-            top_k=len(passages),
-            rescore=False,
-        )[0]
-        for query, distances in theirs(found, prepared, x).items():
+        for query, distances in found[x].items():
             assert len(distances) == len(passages)
             expected = {p: passages.shape[1] - 2 * y for p, y in distances.items()}
             assert order(ours[query]) == order(expected)
 
 
 def test_asymmetric_binary_is_their_rescoring(vectors: Any, tmp_path: Path) -> None:
-    pytest.importorskip("faiss", reason="semantic_search_faiss needs faiss")
-    from sentence_transformers.util.quantization import (
-        quantize_embeddings,
-        semantic_search_faiss,
-    )
-
-    prepared, passages, queries = vectors
+    prepared, _, queries = vectors
+    found = {x: binary_by_faiss(vectors, x, rescore=True) for x in LANGUAGES}
     ours = rankings(tmp_path, bits="binary-asymmetric")
-    codes = quantize_embeddings(passages, "ubinary")
     for x in LANGUAGES:
-        found = semantic_search_faiss(
-            queries[x],
-            corpus_embeddings=codes,
-            corpus_precision="ubinary",
-            top_k=len(passages),
-            rescore=True,
-            rescore_multiplier=1,
-        )[0]
-        for query, scores in theirs(found, prepared, x).items():
+        for query, scores in found[x].items():
             # Their products are float32 sums; equal texts differ in the last bits.
             rounded = {p: round(y, 4) for p, y in scores.items()}
             mine = {p: round((y + float(sum_of(queries, prepared, query))) / 2, 4)

@@ -36,7 +36,7 @@ _HIT_KINDS = ("mono", "multi")
 class Hits:
     """For the queries of one kind, (Q, L) booleans each."""
 
-    asked: NDArray[np.bool_]
+    has_query: NDArray[np.bool_]
     """Whether the question has a query in that language and a relevant passage in the pool."""
     hit: NDArray[np.bool_]
 
@@ -117,11 +117,11 @@ def _hits(
             continue
         column = {x: i for i, x in enumerate(languages)}
         language = np.array([column[s.query_language] for s in rows.settings])[rows.setting]
-        asked = np.zeros((size, len(languages)), bool)
-        hit = np.zeros_like(asked)
-        asked[at[rows.question], language] = True
+        has_query = np.zeros((size, len(languages)), bool)
+        hit = np.zeros_like(has_query)
+        has_query[at[rows.question], language] = True
         hit[at[rows.question], language] = first
-        return Hits(asked, hit)
+        return Hits(has_query, hit)
     return None
 
 
@@ -160,7 +160,7 @@ def to_document(questions: Questions) -> dict[str, Any]:
         "ids_sha256": questions.ids_sha256,
         "columns": columns,
         "hits": {
-            kind: {"asked": packed(x.asked), "hit": packed(x.hit)}
+            kind: {"asked": packed(x.has_query), "hit": packed(x.hit)}
             for kind, x in questions.hits.items()
         },
     }

@@ -194,7 +194,7 @@ def _check(
     differing = 0
     for i, question in enumerate(ids):
         query = global_id(setting.query_language, question)
-        if not hits.asked[i, column] or not first.get(query):
+        if not hits.has_query[i, column] or not first.get(query):
             continue
         relevant = qrels.get(query, {}).get(first[query][0], 0) > 0
         differing += relevant != bool(hits.hit[i, column])
