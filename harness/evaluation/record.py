@@ -231,11 +231,17 @@ class Record:
         settings = [
             Setting(s.kind, s.query_language, s.passage_language) for s in self.task(task).settings
         ]
+        raw = self.table_bytes(task)
         try:
-            found = PerQuery.from_parquet(self.table_bytes(task), settings)
+            found = PerQuery.from_parquet(raw, settings)
         except ValueError as problem:
-            raise RecordError(f"the record of {self.model}, task {task}: {problem}") from problem
+            raise RecordError(f"{self._table_path(task)}: {problem}") from problem
         return found.with_sorted_questions()
+
+    def _table_path(self, task: str) -> Path:
+        """The file of a saved record's per-query table."""
+        described = self.task(task).per_query
+        return (self.folder or Path()) / ("" if described is None else described.file)
 
     def table_bytes(self, task: str) -> bytes:
         """The per-query table of a task, as parquet.
@@ -248,7 +254,7 @@ class Record:
         described = self.task(task).per_query
         if described is None:
             raise RecordError(f"{self._name} has no per-query table of {task}; save it first")
-        path = (self.folder or Path()) / described.file
+        path = self._table_path(task)
         try:
             raw: bytes = path.read_bytes()
         except OSError as problem:

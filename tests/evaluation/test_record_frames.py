@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import tiny
 
 import harness
 from harness import Record
+from harness.errors import RecordError
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +71,20 @@ def test_a_record_without_intervals_has_no_columns_for_them(tmp_path: Path) -> N
     for frame in (record.to_frame(), record.means()):
         assert "map" in frame
         assert not [x for x in frame if str(x).endswith(("_low", "_high"))]
+
+
+def test_a_damaged_table_whose_digest_fits_is_named_by_its_file(
+    record: Record, tmp_path: Path
+) -> None:
+    record.save(tmp_path)
+    (table,) = tmp_path.rglob("*.parquet")
+    right = hashlib.sha256(table.read_bytes()).hexdigest()
+    table.write_bytes(b"nothing of the kind")
+    document = table.with_name("record.json")
+    wrong = hashlib.sha256(table.read_bytes()).hexdigest()
+    document.write_text(document.read_text().replace(right, wrong))
+    with pytest.raises(RecordError, match=rf"^{re.escape(str(table))}: not a per-query table"):
+        harness.load_record(table.parent).per_query()
 
 
 def test_fields_are_attributes_that_cannot_be_changed(record: Record) -> None:
