@@ -206,15 +206,22 @@ class Record:
         """One row per task, setting and query, with every measure.
 
         Raises:
-            RecordError: a table is missing or was changed since the record was written.
+            RecordError: a table is missing, is none, or was changed since the record was written.
         """
         import pandas as pd
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
         names = [t.task for t in self.tasks] if task is None else [task]
         frames = []
         for name in names:
-            frame = pq.read_table(io.BytesIO(self.table_bytes(name))).to_pandas()
+            raw = self.table_bytes(name)
+            try:
+                frame = pq.read_table(io.BytesIO(raw)).to_pandas()
+            except pa.ArrowException as problem:
+                raise RecordError(
+                    f"{self._table_path(name)}: not a per-query table: {problem}"
+                ) from problem
             frame.insert(0, "task", name)
             frames.append(frame)
         whole: pd.DataFrame = pd.concat(frames, ignore_index=True)

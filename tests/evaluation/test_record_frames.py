@@ -83,8 +83,12 @@ def test_a_damaged_table_whose_digest_fits_is_named_by_its_file(
     document = table.with_name("record.json")
     wrong = hashlib.sha256(table.read_bytes()).hexdigest()
     document.write_text(document.read_text().replace(right, wrong))
-    with pytest.raises(RecordError, match=rf"^{re.escape(str(table))}: not a per-query table"):
-        harness.load_record(table.parent).per_query()
+    loaded = harness.load_record(table.parent)
+    said = rf"^{re.escape(str(table))}: not a per-query table"
+    with pytest.raises(RecordError, match=said):
+        loaded.per_query()
+    with pytest.raises(RecordError, match=said):
+        loaded.table(loaded.tasks[0].task)
 
 
 def test_fields_are_attributes_that_cannot_be_changed(record: Record) -> None:
