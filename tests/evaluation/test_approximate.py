@@ -20,8 +20,6 @@ from harness.evaluation.record import Record
 from harness.evaluation.variants import approximated
 from harness.search.approximate import in_total_order, read_index
 
-faiss = pytest.importorskip("faiss", reason="needs faiss: pip install 'polyglot-harness[ann]'")
-
 
 @pytest.fixture(scope="module")
 def task(tmp_path_factory: pytest.TempPathFactory) -> str:

@@ -66,7 +66,6 @@ def theirs(found: Any, prepared: Any, language: str) -> dict[str, dict[str, floa
 
 def binary_by_faiss(vectors: Any, language: str, *, rescore: bool) -> dict[str, dict[str, float]]:
     """Query -> passage -> their number: Hamming distances, or rescored with the float queries."""
-    pytest.importorskip("faiss", reason="semantic_search_faiss needs faiss")
     from sentence_transformers.util.quantization import quantize_embeddings, semantic_search_faiss
 
     prepared, passages, queries = vectors

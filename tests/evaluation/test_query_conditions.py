@@ -196,7 +196,6 @@ def test_typos_leave_what_is_not_a_letter(text: str, rate: float, seed: int) -> 
 
 
 def test_romanised_queries_are_in_latin_letters(tmp_path: Path) -> None:
-    pytest.importorskip("uroman")
     task = tiny.write_task(tmp_path)
     for language, word in (("de", "соль"), ("zh", "盐")):
         file = tmp_path / "data" / f"queries.{language}.jsonl"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from pathlib import Path
@@ -128,7 +127,6 @@ def test_a_branch_that_moved_is_another_model_and_offline_the_last_one_serves(
     assert hub.requests == []
 
 
-@pytest.mark.skipif(importlib.util.find_spec("peft") is None, reason="peft is not installed")
 def test_an_adapter_is_scored_with_its_base(
     hub: Hub, folder: Path, files: dict[str, bytes], run: Any, tmp_path: Path
 ) -> None:
