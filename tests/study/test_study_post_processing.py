@@ -144,8 +144,23 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     content["score"]["post_processing"] = {"steps": ["center", "balanced"], "texts": "x"}
     folder = tmp_path_factory.mktemp("post-processing")
-    write_report(planted.results(content, mean, questions=60), folder, png=False)
+    stages = {
+        PLAIN: {"encode": 5.0, "search": 1.0, "measures": 0.5},
+        "center": {"encode": 7.5, "search": 1.5, "measures": 0.5},
+        "balanced": {"encode": 5.0, "search": 2.0, "measures": 0.5},
+    }
+    found = planted.results(content, mean, questions=60, stages=stages)
+    write_report(found, folder, png=False)
     return folder
+
+
+def test_the_page_says_what_each_post_processing_costs(folder: Path) -> None:
+    """Beyond what all share: the encoded texts of the task."""
+    cost = (folder / "index.md").read_text().split("### Cost")[1].split("\n## ")[0]
+    rows = [[x.strip() for x in line.split("|")[1:-1]] for line in cost.splitlines() if "|" in line]
+    assert ["none", "\u2013", "1.5"] in rows
+    assert ["center", "2.5", "2.0"] in rows
+    assert ["balanced", "0.0", "2.5"] in rows
 
 
 def test_the_page_says_what_heals_and_what_keeps(folder: Path) -> None:

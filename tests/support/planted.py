@@ -18,6 +18,7 @@ from harness.data.task import Setting
 from harness.evaluation.record import Record
 from harness.stats.means import kind_means, setting_means
 from harness.stats.per_query import PerQuery
+from harness.study.definition import PLAIN
 from harness.study.file import study_from
 from harness.study.report.post_processed import AXIS
 from harness.study.results import Results, TrialResult, record_key
@@ -74,8 +75,12 @@ def results(
     missing: Sequence[str] = (),
     seed: int = 1,
     seeds_spread: float = SEED,
+    stages: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Results:
-    """Results of the study of ``content`` with ``mean`` planted; cells ``missing`` are left out."""
+    """Results of the study of ``content`` with ``mean`` planted; cells ``missing`` are left out.
+
+    ``stages``: post-processing -> what its records say each stage took.
+    """
     study = study_from(content, "planted.toml", Path())
     rng = np.random.Generator(np.random.PCG64(seed))
     shape = (questions, len(languages))
@@ -96,7 +101,8 @@ def results(
                 + np.array([mean(name, values, kind, x) for x in languages])[None]
                 for kind in study.report.kinds
             }
-        return _record(task, table, languages, questions, sampled)
+        took = (stages or {}).get(values.get(AXIS, PLAIN), {})
+        return _record(task, table, languages, questions, sampled, took)
 
     def scored(name: str, values: Mapping[str, Any]) -> dict[str, Record]:
         found = {x.name: record(name, values, x.name) for x in study.scored}
@@ -107,7 +113,8 @@ def results(
 
     def result(cell: Trial) -> TrialResult:
         training = {"steps": 7, "said": "Trained by a test."}
-        return TrialResult(cell, training, scored(cell.arm, cell.values), {})
+        processor = {"train": 9.0, "planted": 3.0} if stages else {}
+        return TrialResult(cell, training, scored(cell.arm, cell.values), {}, processor)
 
     cells = trials_of(study)
     return Results(
@@ -128,6 +135,7 @@ def _record(
     languages: Sequence[str],
     questions: int,
     sampled: bool,
+    took: Mapping[str, float],
 ) -> Record:
     """``values``: measure -> kind -> (questions, languages)."""
     kinds = list(next(iter(values.values())))
@@ -155,6 +163,7 @@ def _record(
         languages=list(languages),
         partial=partial if sampled else {},
         measures=list(values),
+        seconds=dict(took),
         means=kind_means(table, setting_means(table)),
         settings=[
             {

@@ -4,7 +4,7 @@
 
 Writes OUTPUT/{whole,stopped}: the models, and OUTPUT/{whole,stopped,resumed}.{0,1}.json: the rows
 that each process has trained on, batch by batch. Then two steps of each rival recipe, without
-dropout, from the base in OUTPUT/still: OUTPUT/lakda, OUTPUT/mimo and their rows. The libraries are
+dropout, from the base in OUTPUT/still: OUTPUT/{xlco,lakda,mimo} and their rows. The libraries are
 imported once, before the processes are forked and before torch has started a thread.
 """
 
@@ -25,7 +25,7 @@ from harness.training import batches, trainer
 from harness.training.settings import Settings
 from harness.training.train import Overlaps, train
 
-RIVALS = ("lakda", "mimo")
+RIVALS = ("xlco", "lakda", "mimo")
 
 
 def rival(settings: Settings, name: str, output: Path) -> Settings:

@@ -67,7 +67,7 @@ class KillAt:
         """Ignored."""
 
 
-@pytest.mark.parametrize(("name", "cache"), [("lakda", 0), ("mimo", 3)])
+@pytest.mark.parametrize(("name", "cache"), [("xlco", 0), ("lakda", 0), ("mimo", 3)])
 def test_killed_and_resumed_gives_the_weights_of_an_undisturbed_training(
     tmp_path: Path, base: Path, data: Path, name: str, cache: int
 ) -> None:

@@ -15,7 +15,7 @@ from harness.study.file import list_studies, read_study
 from harness.study.report import tables
 from harness.study.report.answer import answer
 from harness.study.report.costs import NOTE as NOTE_OF_COSTS
-from harness.study.report.costs import cost_grid
+from harness.study.report.costs import NOTE_OF_STEPS, cost_grid, step_grid
 from harness.study.report.findings import Findings
 from harness.study.report.layout import listed
 from harness.study.report.plots import Plot
@@ -117,6 +117,9 @@ def _costs(findings: Findings) -> Iterator[str]:
     if grid is not None:
         yield f"### Cost\n\n{NOTE_OF_COSTS}\n"
         yield f"*{escaped(grid.title)}*\n\n{table(grid)}"
+    steps = step_grid(findings)
+    if steps is not None:
+        yield f"{NOTE_OF_STEPS}\n\n*{escaped(steps.title)}*\n\n{table(steps)}"
 
 
 def _caption(grid: Grid, mark: str | None) -> str:
