@@ -95,7 +95,13 @@ def seconds(sampler: Any, data: PairDataset, settings: Settings) -> float:
     encoder = model()
     with tempfile.TemporaryDirectory() as folder, quiet_libraries():
         made = arguments(
-            settings, Path(folder), settings.steps, validated=False, processes=1, device="cpu"
+            settings,
+            encoder,
+            Path(folder),
+            settings.steps,
+            validated=False,
+            processes=1,
+            device="cpu",
         )
         made.save_strategy = "no"
         trainer = RecipeTrainer(

@@ -9,6 +9,9 @@ The same batches three times, with me5-small (word table frozen, dropout on):
 - `packed`: a whole step of `harness train`;
 - `padded`: the same with queries and passages padded to their longest, as it was before.
 
+`--against unfused` trains the word table too: seconds of gradients, and of both forms of AdamW, in
+one pass over memory as such trainings have it and in a dozen passes, as they had it before.
+
 Prints the seconds of each step, both ratios of whole trainings, and the greatest difference between
 gradients of packed and padded rows (without dropout, whose random numbers would differ).
 """
@@ -31,7 +34,7 @@ from harness.training.base_model import load_base
 from harness.training.batches import HybridBatchSampler, PairCollator
 from harness.training.losses.info_nce import InfoNCE
 from harness.training.packing import Packing
-from harness.training.settings import Settings, made
+from harness.training.settings import NOTHING, Settings, made
 from harness.training.train import Overlaps, train
 from harness.training.training_set import TrainingData, read_data
 
@@ -104,6 +107,31 @@ def gradients(model: Any, columns: Columns, *, packed: bool) -> list[torch.Tenso
     return [x.grad.clone() for x in model.parameters() if x.grad is not None]
 
 
+def print_optimisers(settings: Settings, steps: int) -> None:
+    """Seconds of a step with the word table trained, by form of AdamW."""
+    model = load_base(settings, device="cpu", offline=True).model.train()
+    weights, loss = list(model.parameters()), InfoNCE(model, settings.temperature)
+    rate = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
+    forms = {"fused": True, "unfused": False}
+    optimisers = {k: torch.optim.AdamW(weights, fused=x, **rate) for k, x in forms.items()}
+    seconds: dict[str, list[float]] = defaultdict(list)
+    given = batches(model, settings, read_data(settings))
+    for columns, _ in zip(given, range(steps), strict=False):
+        begun = time.perf_counter()
+        loss([dict(x) for x in columns], None).backward()
+        torch.nn.utils.clip_grad_norm_(weights, settings.max_grad_norm)
+        seconds["gradients"].append(time.perf_counter() - begun)
+        for name, optimiser in optimisers.items():
+            begun = time.perf_counter()
+            optimiser.step()
+            seconds[name].append(time.perf_counter() - begun)
+        model.zero_grad()
+    for name, found in seconds.items():
+        print(f"{name:9} {' '.join(f'{x:.3f}' for x in found[1:])} s")
+    gradients, fused, unfused = (sum(seconds[x][1:]) for x in ("gradients", *forms))
+    print(f"a step, unfused to fused: {(gradients + unfused) / (gradients + fused):.2f}")
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(
@@ -114,7 +142,9 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--max-length", type=int, default=64)
     parser.add_argument("--precision", default="float32", choices=("float32", "bfloat16"))
-    parser.add_argument("--against", choices=("bare", "padded"), help="one of them alone")
+    parser.add_argument(
+        "--against", choices=("bare", "padded", "unfused"), help="one of them alone"
+    )
     args = parser.parse_args()
     settings = made(
         {
@@ -128,8 +158,12 @@ def main() -> None:
             "epoch": "drawn",
             "holdout": 0.0,
             "patience": 0,
+            **({"freeze": NOTHING} if args.against == "unfused" else {}),
         }
     )
+    if args.against == "unfused":
+        print_optimisers(settings, args.steps)
+        return
     base = load_base(settings, device="cpu", offline=True)
     given = batches(base.model, settings, read_data(settings))
     columns = [x for x, _ in zip(given, range(args.steps), strict=False)]

@@ -311,6 +311,7 @@ def _run(
     with quiet_libraries():
         args = arguments(
             settings,
+            model,
             work,
             steps,
             validated=validated,

@@ -14,6 +14,7 @@ from harness.training.settings import Settings
 
 def arguments(
     settings: Settings,
+    model: Any,
     work: Path,
     steps: int,
     *,
@@ -21,7 +22,7 @@ def arguments(
     processes: int,
     device: str | None,
 ) -> Any:
-    """``SentenceTransformerTrainingArguments`` for ``settings``."""
+    """``SentenceTransformerTrainingArguments`` to train ``model`` with ``settings``."""
     import torch
     from sentence_transformers import SentenceTransformerTrainingArguments
 
@@ -38,7 +39,7 @@ def arguments(
         warmup_steps=round(settings.warmup * steps),
         lr_scheduler_type=settings.schedule,
         max_grad_norm=settings.max_grad_norm,
-        optim="adamw_torch",
+        optim="adamw_torch_fused" if cpu and trains_words(model) else "adamw_torch",
         bf16=settings.precision == "bfloat16",
         fp16=settings.precision == "float16",
         seed=settings.seed,
@@ -62,6 +63,19 @@ def arguments(
         disable_tqdm=True,
         report_to="none",
     )
+
+
+def trains_words(model: Any) -> bool:
+    """Whether the word table of ``model``, its largest embedding, is trained.
+
+    AdamW moves every row of it at each step, since moments and weight decay reach rows that no text
+    of the batch uses; torch's fused form does so in one pass over memory instead of a dozen, and
+    differs in rounding alone. Other trainings keep the form, and so the bits, that they had.
+    """
+    from torch import nn
+
+    tables = [x.weight for x in model.modules() if isinstance(x, nn.Embedding | nn.EmbeddingBag)]
+    return bool(tables) and max(tables, key=lambda x: x.numel()).requires_grad
 
 
 @contextlib.contextmanager

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from click.testing import CliRunner, Result
+from safetensors.torch import load_file
 from tiny import write_task
 from tiny_training import LANGUAGES, pairs, write_base, write_rows
 
@@ -17,6 +19,7 @@ from harness.cli import main
 from harness.errors import UsageError
 from harness.models import load
 from harness.models.trained_folder import MANIFEST
+from harness.training import trainer_arguments
 from harness.training.settings import Settings
 from harness.training.train import WORK, Overlaps, train
 
@@ -203,6 +206,45 @@ def test_killed_and_resumed_gives_the_weights_of_an_undisturbed_training(
     losses = [[p.get("loss") for p in x.manifest["outcome"]["curve"]] for x in (whole, resumed)]
     assert losses[0] == losses[1]
     assert None not in losses[0]
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_trained_word_table_gets_adamw_in_one_pass_and_other_trainings_keep_their_bits(
+    tmp_path: Path, base: Path, data: Path, frozen: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forms = []
+    monkeypatch.setattr(torch.optim.AdamW, "__init__", _noting(torch.optim.AdamW.__init__, forms))
+    freeze = ("word_embeddings",) if frozen else ()
+    settings = Settings(
+        base=str(base), data=(str(data),), batch_size=8, steps=6, learning_rate=1e-2, freeze=freeze
+    )
+    found = []
+    for name in ("now", "before"):
+        train(settings, tmp_path / name, device="cpu", overlaps=Overlaps(tasks=()))
+        found.append(load_file(tmp_path / name / "model.safetensors"))
+        monkeypatch.setattr(trainer_arguments, "trains_words", lambda _: False)
+    assert forms == [not frozen, False]
+    now, before = found
+    for name, theirs in before.items():
+        # Keys' biases change no softmax: their gradients are rounding alone, which AdamW enlarges.
+        if not name.endswith("key.bias"):
+            torch.testing.assert_close(now[name], theirs, rtol=1e-5, atol=1e-6, msg=name)
+    if frozen:
+        assert weights(tmp_path / "now") == weights(tmp_path / "before")
+    words = "embeddings.word_embeddings.weight"
+    first = load_file(base / "model.safetensors")[words]
+    # Weight decay moves the rows of words that no text has, too.
+    assert bool((before[words] != first)[1:].any(1).all()) != frozen  # the padding is 0
+
+
+def _noting(init: Any, forms: list[bool]) -> Any:
+    """``init`` of an optimiser, which notes whether it is the fused one."""
+
+    def noting(self: Any, *given: Any, **options: Any) -> None:
+        forms.append(bool(options.get("fused")))
+        init(self, *given, **options)
+
+    return noting
 
 
 def test_evaluation_questions_in_the_data_stop_the_training(
