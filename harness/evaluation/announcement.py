@@ -7,9 +7,10 @@ from typing import cast
 
 from harness.base.progress import Progress
 from harness.console.numbers import duration
+from harness.evaluation.corpus_run import is_stored
 from harness.evaluation.dry_run import seconds_per_text, texts_to_encode
-from harness.evaluation.encode_stage import TaskRun, is_dense
-from harness.models.base import DenseModel
+from harness.evaluation.encode_stage import TaskRun
+from harness.models.base import DenseModel, PartsModel
 from harness.vectors.store import Store
 
 _WORTH_SAYING = 2000
@@ -32,13 +33,13 @@ def announce(
     counts = [
         (r, texts_to_encode(r.model, r.task, store))
         for r in runs
-        if is_dense(r.model) and not r.task.data.corpora
+        if is_stored(r.model) and not r.task.data.corpora
     ]
     missing = sum(x.missing for _, x in counts)
     if missing < _WORTH_SAYING:
         return
     run, _ = max(counts, key=lambda x: x[1].missing)
-    each = seconds_per_text(cast("DenseModel", run.model), run.task)
+    each = seconds_per_text(cast("DenseModel | PartsModel", run.model), run.task)
     took = "" if each is None else f", about {duration(each * missing)}"
     every = sum(x.distinct for _, x in counts)
     note(f"{every:,} distinct texts, {missing:,} of them to encode{took}")

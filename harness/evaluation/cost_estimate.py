@@ -1,14 +1,18 @@
 """How long a task will take, and how much disk and memory, estimated beforehand.
 
-A short sample of each language's passages is encoded, and the cost is multiplied by the number of
-passages of the full corpus in the task file. A plan is arithmetic from a measurement on this
-machine, and says what it is based on.
+A short sample of each language's passages is encoded, and its cost a passage is multiplied by the
+number of passages of the full corpus in the task file: seconds, and bytes, which depend on the text
+where a model returns several vectors or terms for one. A plan is arithmetic from a measurement on
+this machine, and says what it is based on.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from harness.base.environment import cores, memory_size
 from harness.base.progress import Progress, Silent, peak_memory
@@ -18,18 +22,23 @@ from harness.data.loading import load as load_data
 from harness.data.locations import TaskFiles
 from harness.data.task import TaskSpec, find_task
 from harness.errors import DataError, UsageError
+from harness.evaluation.corpus_run import is_stored, shard_size
 from harness.evaluation.options import RunOptions
 from harness.models import load as load_model
 from harness.models import warn_untrained
-from harness.models.base import DenseModel, for_task
+from harness.models.base import PartsModel, for_task
+from harness.search.parts import PartTexts
 from harness.vectors import encode as encoding
+from harness.vectors.encode_parts import encode_of_either_kind
 from harness.vectors.workers.engines import check_engine
 
 SAMPLE = 256
 """Passages of each language that are encoded."""
 
 _SHARD_BYTES = 1024
-"""Bytes of a shard other than vectors and ids: two headers and a manifest, rounded up."""
+"""Bytes of a shard other than vectors and ids: headers and a manifest, rounded up."""
+_START_BYTES, _TERM_BYTES = 8, 4
+"""Bytes that say where a text's parts begin, and which term a weight is of."""
 _ID_BYTES = 4
 """Bytes by which ids grow from the first to the last passages of a corpus."""
 
@@ -48,6 +57,8 @@ class LanguagePlan:
     """Tokens of the sample; ``None`` if the model does not count them."""
     disk: int
     """Bytes."""
+    parts: float = 1
+    """Vectors of a passage, or terms of a sparse one: the sample's mean."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +79,8 @@ class CorpusPlan:
     """Peak bytes of the sample, which a worker needs."""
     search_memory: int
     """The search's memory budget in bytes."""
+    kind: Literal["dense", "sparse", "multi-vector"] = "dense"
+    """What the model makes of a passage: a vector, weights of terms, or a vector of each token."""
 
     @property
     def seconds(self) -> float:
@@ -102,32 +115,30 @@ def plan_corpus(
     check_engine(options.engine, None, stored=True)
     spec = task if isinstance(task, TaskSpec) else find_task(task, text=options.text)
     bound = for_task(load_model(model, options.model), spec)
-    if not hasattr(bound, "encode"):
+    if not is_stored(bound):
         raise UsageError(f"{bound.name} does not return vectors, so there is nothing to estimate")
-    dense = cast("DenseModel", bound)
     machines, why = capacity(options)
     samples, totals, ids = _samples(spec, options, sample)
     progress.start(f"measure {spec.name}", sum(map(len, samples.values())), "passages")
-    warn_untrained(dense, totals)
+    warn_untrained(bound, totals)
     # The first call loads and compiles; it is made in a language of the task, which a model may
     # look at.
     first, warm = next(iter(samples.items()))
-    encoding.encode_texts(dense, "passage", first, warm[:8], counts=encoding.EncodingCounts())
-    rates: dict[str, float] = {}
-    tokens: dict[str, int | None] = {}
+    encode_of_either_kind(bound, "passage", first, warm[:8], counts=encoding.EncodingCounts())
+    found: dict[str, _PerPassage] = {}
     width = 0
     for language, texts in samples.items():
         distinct = list(dict.fromkeys(texts))
         counts = encoding.EncodingCounts()
-        made = encoding.encode_texts(
-            dense, "passage", language, distinct, counts=counts, progress=progress.advance
+        made = encode_of_either_kind(
+            bound, "passage", language, distinct, counts=counts, progress=progress.advance
         )
         width = made.shape[1]
-        rates[language] = counts.seconds / len(distinct)
-        tokens[language] = counts.work.tokens or None
+        found[language] = _per_passage(made, counts, 4 if options.store_dtype == "float32" else 2)
     progress.finish()
-    mean = sum(rates.values()) / len(rates)
-    bytes_each = width * (4 if options.store_dtype == "float32" else 2) + ids
+    seconds, disk, parts = np.mean([x[:3] for x in found.values()], axis=0).tolist()
+    mean = _PerPassage(seconds, disk, parts, None)
+    size = shard_size(bound, options)
     return CorpusPlan(
         task=spec,
         model=bound.name,
@@ -136,9 +147,11 @@ def plan_corpus(
                 language=x,
                 passages=passages,
                 measured=len(samples.get(x, ())),
-                seconds=rates.get(x, mean) * passages,
-                tokens=tokens.get(x),
-                disk=bytes_each * passages + _SHARD_BYTES * -(-passages // options.shard_size),
+                seconds=found.get(x, mean).seconds * passages,
+                tokens=found.get(x, mean).tokens,
+                disk=round((found.get(x, mean).disk + ids) * passages)
+                + _SHARD_BYTES * -(-passages // size),
+                parts=found.get(x, mean).parts,
             )
             for x, passages in totals.items()
         ),
@@ -149,6 +162,36 @@ def plan_corpus(
         why=why,
         encode_memory=peak_memory(),
         search_memory=options.memory or memory_size() // 4,
+        kind=bound.kind if isinstance(bound, PartsModel) else "dense",
+    )
+
+
+class _PerPassage(NamedTuple):
+    """Means of a sample."""
+
+    seconds: float
+    disk: float
+    """Bytes without its id."""
+    parts: float
+    """Vectors, or terms of a sparse one."""
+    tokens: int | None
+    """Of the whole sample."""
+
+
+def _per_passage(
+    made: NDArray[np.float32] | PartTexts, counts: encoding.EncodingCounts, number: int
+) -> _PerPassage:
+    """Means of the encoded sample ``made``; a stored number takes ``number`` bytes."""
+    parts, start, each = len(made), 0, number * made.shape[1]
+    if isinstance(made, PartTexts):
+        parts, start = len(made.parts.values), _START_BYTES
+        if made.parts.terms is not None:
+            each = number + _TERM_BYTES
+    return _PerPassage(
+        counts.seconds / len(made),
+        start + each * parts / len(made),
+        parts / len(made),
+        counts.work.tokens or None,
     )
 
 

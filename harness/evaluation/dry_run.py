@@ -9,14 +9,14 @@ from typing import NamedTuple
 from harness.data.task import TaskSpec
 from harness.errors import UsageError
 from harness.evaluation.corpus_run import is_stored, unfinished
-from harness.evaluation.encode_stage import is_dense
 from harness.evaluation.layout import Prepared, choose_tasks, prepare, texts_of
 from harness.evaluation.options import RunOptions
 from harness.models import load as load_model
-from harness.models.base import DenseModel, Model, for_task
+from harness.models.base import DenseModel, Model, PartsModel, for_task
 from harness.models.fused import FusedModel
 from harness.models.http_encoder import HttpEncoder
 from harness.vectors import encode as encoding
+from harness.vectors.encode_parts import encode_of_either_kind
 from harness.vectors.store import Store
 
 
@@ -69,7 +69,7 @@ _SAMPLE = 64
 """Texts by which the time of a small task is estimated."""
 
 
-def seconds_per_text(model: DenseModel, prepared: Prepared) -> float | None:
+def seconds_per_text(model: DenseModel | PartsModel, prepared: Prepared) -> float | None:
     """Encode a few texts of a task, spread over its languages, and return seconds per text.
 
     The weights are loaded, and nothing is stored. ``None`` for an endpoint: its requests may cost
@@ -85,8 +85,8 @@ def seconds_per_text(model: DenseModel, prepared: Prepared) -> float | None:
         chosen = list(dict.fromkeys(texts[:: max(1, len(texts) // share)][:share]))
         if not number:  # the first call loads and compiles
             first = encoding.EncodingCounts()
-            encoding.encode_texts(model, role, language, chosen[:1], counts=first)
-        encoding.encode_texts(model, role, language, chosen, counts=counts)
+            encode_of_either_kind(model, role, language, chosen[:1], counts=first)
+        encode_of_either_kind(model, role, language, chosen, counts=counts)
         encoded += len(chosen)
     return counts.seconds / encoded if encoded else None
 
@@ -112,7 +112,7 @@ def plan(
         bound = for_task(loaded, spec)
         distinct, absent = texts_to_encode(bound, prepared, store)
         each = None
-        if absent and is_dense(bound):
+        if absent and is_stored(bound):
             each = seconds_per_text(bound, prepared)
         passages = sum(len(corpus) for corpus in prepared.data.corpora.values())
         lacking = unfinished(bound, prepared, store, options) if is_stored(bound) else 0

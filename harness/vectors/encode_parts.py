@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from harness.base.digests import text_keys
 from harness.data.task import Role
 from harness.errors import ModelError, errors_of
-from harness.models.base import Parts, PartsModel
+from harness.models.base import DenseModel, Parts, PartsModel
 from harness.search.corpus_rows import stacked
 from harness.search.parts import PartTexts, texts_of_parts
+from harness.vectors import encode as encoding
 from harness.vectors.encode import STEP, EncodingCounts, longest_first, space_of
 from harness.vectors.store import Store, StoreDtype, as_stored
 
@@ -93,6 +94,26 @@ def encode_texts(
     made = _called(model, role, language, [texts[i] for i in order], counts, None, progress)
     found: PartTexts = made[np.argsort(order)]
     return found
+
+
+def encode_of_either_kind(
+    model: DenseModel | PartsModel,
+    role: Role,
+    language: str,
+    texts: Sequence[str],
+    *,
+    counts: EncodingCounts,
+    progress: Callable[[int], None] | None = None,
+) -> NDArray[np.float32] | PartTexts:
+    """:func:`encode_texts`, or that of :mod:`harness.vectors.encode`, whichever is the model's.
+
+    Raises:
+        ModelError: as these do.
+    """
+    what = (role, language, texts)
+    if isinstance(model, PartsModel):
+        return encode_texts(model, *what, counts=counts, progress=progress)
+    return encoding.encode_texts(model, *what, counts=counts, progress=progress)
 
 
 def _rounded(texts: PartTexts, dtype: StoreDtype) -> PartTexts:

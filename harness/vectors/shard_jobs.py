@@ -21,8 +21,8 @@ from harness.errors import DataError
 from harness.models.base import DenseModel, PartsModel
 from harness.search.exact import Encoded, normalised
 from harness.vectors import encode as encoding
-from harness.vectors import encode_parts
 from harness.vectors.corpus_store import PASSAGES, CorpusSpace
+from harness.vectors.encode_parts import encode_of_either_kind
 from harness.vectors.store import Store, StoreDtype
 
 POLL = 0.2
@@ -136,13 +136,9 @@ def encode_shard(
         distinct = list(dict.fromkeys(x.text for x in passages))
         counts = encoding.EncodingCounts()
         what: tuple[Role, str, list[str]] = ("passage", job.language, distinct)
-        vectors: Encoded
-        if isinstance(model, PartsModel):
-            vectors = encode_parts.encode_texts(model, *what, counts=counts, progress=progress)
-        else:
-            vectors = encoding.encode_texts(model, *what, counts=counts, progress=progress)
-            if model.similarity == "cosine":
-                vectors = normalised(vectors)
+        vectors: Encoded = encode_of_either_kind(model, *what, counts=counts, progress=progress)
+        if not isinstance(model, PartsModel) and model.similarity == "cosine":
+            vectors = normalised(vectors)
         if len(distinct) < len(passages):
             position = {text: i for i, text in enumerate(distinct)}
             vectors = vectors[np.array([position[x.text] for x in passages])]

@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from hash_parts import HashParts
 from tiny import WordBag, write_task
 from tiny_miracl import write_miracl
 
+import harness
 from harness.cli import main
 from harness.errors import DataError, HarnessWarning, UsageError
 from harness.evaluation.cost_estimate import plan_corpus
@@ -57,6 +59,36 @@ def test_a_plan_is_the_measured_rate_times_the_whole(tmp_path: Path) -> None:
     assert by["sw"].disk == WHOLE["sw"] * (2 * plan.dimensions + 8) + 14 * 1024
     assert plan.search_memory == 2**30
     assert plan.encode_memory > 2**20
+
+
+@pytest.mark.parametrize("kind", ["sparse", "multi-vector"])
+def test_the_planned_disk_of_texts_of_several_parts_is_what_a_run_then_takes(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All passages are in the sample, so that nothing is extrapolated."""
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    task = str(write_miracl(tmp_path, whole={"sw": 60, "yo": 60}))
+    options = RunOptions(store_dtype="float16", shard_size=160)
+    plan = plan_corpus(HashParts(kind), task, options=options, sample=60)
+    assert plan.kind == kind and plan.dimensions == 16
+    assert [(x.passages, x.measured) for x in plan.languages] == [(60, 60), (60, 60)]
+    command = ["plan", "--task", task, "--model", f"python:hash_parts:{kind.replace('-', '_')}"]
+    printed = CliRunner().invoke(main, [*command, "--quiet"]).output
+    if kind == "sparse":
+        assert "weights of 16 terms kept as float32" in printed and "terms each" in printed
+    else:
+        # Words of the title and of the text.
+        assert [x.parts for x in plan.languages] == [9.0, 9.0]
+        assert "token vectors of 16 dimensions" in printed and "vectors each" in printed
+    small = str(write_task(tmp_path / "small"))
+    dry = ["run", "--dry-run", "--task", small, *command[3:]]
+    assert "Encoding 78 texts takes about" in CliRunner().invoke(main, dry).output
+    harness.evaluate(
+        HashParts(kind), tasks=[task], resamples=0, store_dtype="float16", shard_size=160
+    )
+    shards = [x for x in tmp_path.rglob("0000*.*") if x.suffix in (".npy", ".json")]
+    taken = sum(x.stat().st_size for x in shards)
+    assert taken <= plan.disk <= 1.1 * taken
 
 
 def test_small_tasks_can_be_planned_too(tmp_path: Path) -> None:

@@ -16,14 +16,19 @@ if TYPE_CHECKING:
 
 def print_corpus_plan(console: Console, plan: CorpusPlan) -> None:
     """The cost by language, its sum, and what the estimate is based on."""
-    console.print(
-        f"{plan.task.title}, {plan.model}: {plan.dimensions} dimensions kept as {plan.store_dtype}"
-    )
+    what = f"{plan.dimensions} dimensions"
+    if plan.kind == "sparse":
+        what = f"weights of {numbers.count(plan.dimensions)} terms"
+    elif plan.kind == "multi-vector":
+        what = f"token vectors of {what}"
+    console.print(f"{plan.task.title}, {plan.model}: {what} kept as {plan.store_dtype}")
     console.print()
     rows = []
     for x in plan.languages:
         each = numbers.UNDEFINED
-        if x.tokens and x.measured:
+        if plan.kind != "dense":
+            each = numbers.count(x.parts)
+        elif x.tokens and x.measured:
             each = numbers.count(x.tokens / x.measured)
         mark = "" if x.measured else " *"
         rows.append(
@@ -47,7 +52,8 @@ def print_corpus_plan(console: Console, plan: CorpusPlan) -> None:
         numbers.duration(plan.seconds),
         numbers.memory(plan.disk),
     )
-    headers = ("", "passages", "tokens each", "passages/s", "time", "disk")
+    parts = {"dense": "tokens each", "sparse": "terms each", "multi-vector": "vectors each"}
+    headers = ("", "passages", parts[plan.kind], "passages/s", "time", "disk")
     print_grid(console, Grid("", headers, [*rows, Line(whole, "strong")]))
     measured = max(x.measured for x in plan.languages)
     console.print(
