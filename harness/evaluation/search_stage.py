@@ -186,6 +186,8 @@ def search_dense(
     width = next(iter(vectors.values())).shape[1]
     # The pool in column order, and for the agreement of languages the queries side by side.
     more = (len(pool) + sum(len(g.questions) for g in prepared.relevant.values())) * width * 4
+    # Codes are searched as 8-bit integers, at most.
+    more += len(pool) * width if options.bits != "float32" else 0
     check_memory(len(pool), more, budget(options))
     passages = np.empty((len(pool), width), np.float32)
     column_of = np.empty(len(pool), np.int64)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from harness.base.progress import resident_memory
 from harness.data.pool import Pool, RelevantPassages
 from harness.errors import UsageError, errors_of
+from harness.search.code_products import CodedPassages, coded
 from harness.search.exact import Decisions, check_lengths
 from harness.search.results import SearchResult
 from harness.search.tiles import ROWS, InnerProducts, Scores, rank, rank_each, worth_compiling
@@ -82,6 +83,9 @@ class DenseScores:
         self._longest = check_lengths(self._vectors)
         self._passages = torch.from_numpy(self._vectors).to(device).T
         self._shape = (rows, len(passages))
+        self._codes = None
+        if device == "cpu" and coded(self._vectors):
+            self._codes = CodedPassages(self._vectors)
         self._own = threading.local()
         self.device = device
         self.decisions = Decisions()
@@ -100,14 +104,22 @@ class DenseScores:
         import torch
 
         queries = np.ascontiguousarray(queries)
-        check_lengths(queries)
+        longest = check_lengths(queries)
         rows = torch.from_numpy(queries).to(self.device)
+        codes = self._codes if coded(queries) else None
+        multiply = codes and codes.products(queries)
+        exact = codes is not None and 1.01 * longest * self._longest <= 2**24
 
         def tile(start: int, stop: int) -> NDArray[np.float32] | Any:
-            out = torch.mm(rows[start:stop], self._passages, out=self._buffer()[: stop - start])
+            out = self._buffer()[: stop - start]
+            if multiply:
+                multiply(start, stop, out)
+            else:
+                torch.mm(rows[start:stop], self._passages, out=out)
             return out.numpy() if self.device == "cpu" else out
 
-        return InnerProducts(tile, queries, self._vectors, self._longest, self.decisions)
+        vectors = queries, self._vectors
+        return InnerProducts(tile, *vectors, self._longest, self.decisions, exact=exact)
 
 
 def index_pool(model: LexicalModel, passages: Sequence[str], pool: Pool) -> LexicalIndex:

@@ -1,4 +1,4 @@
-"""Three instructions of a processor that numba has no name for, as LLVM offers them everywhere.
+"""Four instructions of a processor that numba has no name for, as LLVM offers them everywhere.
 
 LLVM translates them for whatever processor it finds; where it lacks one, for several others.
 """
@@ -73,5 +73,15 @@ def lowest_bit(typingctx: Any, bits: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.cttz(args[0], ir.IntType(1)(1))
+
+    return types.uint64(types.uint64), generate
+
+
+@instruction
+def ones(typingctx: Any, bits: Any) -> Any:
+    """How many bits of an integer are 1."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ctpop(args[0])
 
     return types.uint64(types.uint64), generate

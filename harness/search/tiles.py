@@ -58,13 +58,18 @@ class InnerProducts:
         passages: NDArray[np.float32],
         longest: float,
         decisions: Decisions,
+        *,
+        exact: bool = False,
     ) -> None:
-        """``tile`` computes the products; ``longest`` is a passage vector's greatest length."""
+        """``tile`` computes the products; ``longest`` is a passage vector's greatest length.
+
+        ``exact``: it is known that no product is rounded.
+        """
         self._tile = tile
         self._given = queries, passages, longest, decisions
         self.error = product_error(queries, longest)
         """(Q,) error bounds of products; 0 for all queries if none is rounded."""
-        if products_are_exact(queries, passages, longest):
+        if exact or products_are_exact(queries, passages, longest):
             self.error[:] = 0
         self.largest = largest_product(queries, longest)
         """(Q,) bounds on the products' absolute values."""
