@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from harness.base.jit import compiled
-from harness.search.inner_loops import fetch, inner_product
+from harness.search.inner_loops import equal, fetch, inner_product
 from harness.search.instructions import ABREAST, lowest_bit, within
 
 AT_ONCE = 6
@@ -241,12 +241,29 @@ def _intervals(
     return lowest, scale, np.uint16(wide)
 
 
+@compiled(inline="always")
+def _tie(
+    i: Any, column: Any, own: Any, passages: Any, dimensions: Any, block_of: Any, above: Any
+) -> Any:
+    """Whether ``column`` has the same vector as the relevant passage in column ``own``.
+
+    The two tie whatever the query, and the lower column ranks higher: it is counted if it is
+    ``column``. Texts that a tokenizer does not tell apart have equal vectors.
+    """
+    here, there = np.uint64(own), np.uint64(column)
+    if not equal(passages, here * np.uint64(dimensions), there * np.uint64(dimensions), dimensions):
+        return False
+    above[i, block_of[column]] += np.int32(column < own)
+    return True
+
+
 @compiled()
 def _decide(
     relevant: Any,
     columns: Any,
     pairs: Any,
     own: Any,
+    own_column: Any,
     error: Any,
     query: Any,
     passages: Any,
@@ -262,13 +279,20 @@ def _decide(
 ) -> Any:
     """Decide the ``pairs`` in float64; what that leaves open is listed from ``n`` on.
 
-    ``scores`` is room for them. Returns the new length of the list.
+    ``scores`` is room for them. Returns the new length of the list, and how many scores were
+    computed.
     """
-    # All of them before the first is compared: no branch then waits for a sum.
+    left = 0
     for h in range(pairs):
+        i, column = relevant[h], columns[h]
+        if not _tie(i, column, own_column[number[i]], passages, dimensions, block_of, above):
+            relevant[left], columns[left] = i, column
+            left += 1
+    # All of them before the first is compared: no branch then waits for a sum.
+    for h in range(left):
         there = np.uint64(columns[h]) * np.uint64(dimensions)
         scores[h] = inner_product(query, np.uint64(0), passages, there, dimensions, products)
-    for h in range(pairs):
+    for h in range(left):
         i, column = relevant[h], columns[h]
         difference = scores[h] - own[i]
         if abs(difference) <= error:
@@ -276,7 +300,7 @@ def _decide(
             n += 1
         else:
             above[i, block_of[column]] += np.int32(difference > 0)
-    return n
+    return n, left
 
 
 @compiled()
@@ -285,6 +309,8 @@ def _compare_relevant(
     relevant: Any,
     error: Any,
     columns: Any,
+    passages: Any,
+    dimensions: Any,
     block_of: Any,
     number: Any,
     passed: Any,
@@ -305,9 +331,14 @@ def _compare_relevant(
             passed[block_of[columns[number[certain]]]] += np.int32(1)
         for block in range(len(passed)):
             above[i, block] += passed[block]
+        one = columns[number[i]]
         for j in range(i + 1, certain):
-            open_relevant[n], open_column[n] = number[i], columns[number[j]]
-            open_relevant[n + 1], open_column[n + 1] = number[j], columns[number[i]]
+            other = columns[number[j]]
+            if _tie(i, other, one, passages, dimensions, block_of, above):
+                above[j, block_of[one]] += np.int32(one < other)
+                continue
+            open_relevant[n], open_column[n] = number[i], other
+            open_relevant[n + 1], open_column[n + 1] = number[j], one
             n += 2
     return n
 
@@ -368,6 +399,8 @@ def certain_counts_row(
         relevant,
         error64,
         columns,
+        passages,
+        dimensions,
         block_of,
         number,
         passed,
@@ -417,11 +450,12 @@ def certain_counts_row(
                                 pairs += 1
                                 fetch(passages, np.uint64(j) * np.uint64(dimensions), dimensions)
                     if pairs > PAIRS:
-                        n = _decide(
+                        n, more = _decide(
                             near,
                             near_column,
                             pairs,
                             own,
+                            columns,
                             error64,
                             query,
                             passages,
@@ -435,15 +469,16 @@ def certain_counts_row(
                             open_column,
                             n,
                         )
-                        computed += pairs
+                        computed += more
                         pairs = 0
     for i in range(relevant):
         flat[base + columns[i]] = saved[i]
-    n = _decide(
+    n, more = _decide(
         near,
         near_column,
         pairs,
         own,
+        columns,
         error64,
         query,
         passages,
@@ -457,4 +492,4 @@ def certain_counts_row(
         open_column,
         n,
     )
-    return n, computed + pairs
+    return n, computed + more

@@ -301,7 +301,7 @@ def _in_one_pass(
 
 
 OPEN = 1 << 16
-"""Pairs that can be listed as open at once, if one row does not need more."""
+"""Pairs that can be listed as open before one more row is begun, and candidates of open rows."""
 
 
 def certain(
@@ -326,8 +326,8 @@ def certain(
     top = np.zeros((len(scores), k), np.int32)
     top_scores = np.zeros((len(scores), k), np.float32)
     most = int(np.diff(indptr).max(initial=0)) * scores.shape[1]
-    relevant, column = np.empty((2, max(OPEN, most)), np.int64)
-    row, candidate = np.empty((2, max(OPEN, last - first) if k else 0), np.int64)
+    relevant, column = np.empty((2, OPEN + most), np.int64)
+    row, candidate = np.empty((2, OPEN + last - first if k else 0), np.int64)
     score = np.empty(len(row), np.float32)
     here = slice(first_query, first_query + len(scores))
     r = 0

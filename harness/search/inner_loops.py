@@ -22,6 +22,18 @@ def fetch(b: Any, second: Any, width: Any) -> None:
 
 
 @compiled()
+def equal(b: Any, first: Any, second: Any, width: Any) -> Any:
+    """Whether the ``width`` numbers from ``b[first]`` on equal those from ``b[second]`` on."""
+    for start in range(np.uint64(0), np.uint64(width), np.uint64(_LINE)):
+        different = np.int32(0)
+        for x in range(start, min(start + np.uint64(_LINE), np.uint64(width))):
+            different += np.int32(b[first + x] != b[second + x])
+        if different:
+            return False
+    return True
+
+
+@compiled()
 def _multiply(a: Any, first: Any, b: Any, second: Any, eighth: Any, products: Any) -> None:
     """Fill ``products[:eighth]`` with the sums of the products after three folds."""
     a1, b1 = first + eighth, second + eighth

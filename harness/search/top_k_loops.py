@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from harness.base.jit import compiled
-from harness.search.inner_loops import inner_product
+from harness.search.inner_loops import equal, inner_product
 
 SCAN = 32
 """Columns checked at once for any that reach the bound."""
@@ -214,12 +214,19 @@ def _decide(
                 computed += 1
                 column = candidates[j]
                 at = j
-                while at > i and score[at - 1 - i] < value:
+                while at > i and (
+                    score[at - 1 - i] < value
+                    or (score[at - 1 - i] == value and candidates[at - 1] > column)
+                ):
                     score[at - i], candidates[at] = score[at - 1 - i], candidates[at - 1]
                     at -= 1
                 score[at - i], candidates[at] = value, column
             for j in range(i + 1, stop):
-                if score[j - 1 - i] - score[j - i] <= error:
+                here, there = np.uint64(candidates[j - 1]), np.uint64(candidates[j])
+                # Equal vectors tie whatever the query; so do neighbours, and the lower is first.
+                if score[j - 1 - i] - score[j - i] <= error and not equal(
+                    passages, here * np.uint64(dimensions), there * np.uint64(dimensions), dimensions
+                ):
                     return False, computed
         i = stop
     for j in range(k):

@@ -292,6 +292,20 @@ def test_equal_vectors_are_scored_once(monkeypatch: pytest.MonkeyPatch, compiled
     assert computed <= 3 * 2 * 2 * 4
 
 
+def test_equal_vectors_tie_without_being_scored() -> None:
+    """In compiled loops a score is computed for each relevant passage, and for what differs."""
+    rng = np.random.default_rng(6)
+    pool = make_pool({"en": 200, "de": 300})
+    passages, queries = unit(rng, len(pool), 24), unit(rng, 5, 24)
+    # Opposite to all queries, so that neither a top k nor any other passage comes near them.
+    passages[50:450] = -queries.mean(0)
+    relevant = as_relevant([[60, 300, 440]] * 5)
+    dense = DenseScores(passages)
+    found = rank(dense.of(queries), "en", relevant, pool, top=1, compiled=True)
+    check(found, pool, queries, passages)
+    assert dense.decisions.summary() == {"float64": 3 * len(queries), "exact": 0}
+
+
 @given(data=st.data())
 @settings(deadline=None, max_examples=20)
 def test_real_scores_are_sums_of_fractions(data: st.DataObject) -> None:
@@ -312,14 +326,16 @@ def test_a_kernel_that_errs_as_far_as_it_may_changes_nothing(
     pool = make_pool({"en": 300, "de": 400})
     passages, queries = unit(rng, 700, 96), unit(rng, 12, 96)
     passages[100:200] = passages[0] + rng.standard_normal((100, 96)).astype(np.float32) * 1e-6
-    relevant = as_relevant([[0, 5, 150, 650]] * 12)
+    passages[200:300] = passages[300:400]
+    relevant = as_relevant([[0, 5, 150, 250, 650]] * 12)
     plain = rank(DenseScores(passages).of(queries), "en", relevant, pool, top=40, compiled=True)
     before = ranking_module.InnerProducts.__call__
     error = product_error(queries, float(length_bounds(passages).max()))
 
     def noisy(self: Any, start: int, stop: int) -> np.ndarray:
         exact = queries[start:stop].astype(np.float64) @ passages.T.astype(np.float64)
-        far = rng.choice([-1, 1], exact.shape) * error[start:stop, None] * 0.999
+        # Rounding to float32 comes on top.
+        far = rng.choice([-1, 1], exact.shape) * error[start:stop, None] * 0.99
         return np.ascontiguousarray(exact + far, np.float32)
 
     monkeypatch.setattr(ranking_module.InnerProducts, "__call__", noisy)
