@@ -250,8 +250,7 @@ def _tie(
     The two tie whatever the query, and the lower column ranks higher: it is counted if it is
     ``column``. Texts that a tokenizer does not tell apart have equal vectors.
     """
-    here, there = np.uint64(own), np.uint64(column)
-    if not equal(passages, here * np.uint64(dimensions), there * np.uint64(dimensions), dimensions):
+    if not equal(passages, own, column, dimensions):
         return False
     above[i, block_of[column]] += np.int32(column < own)
     return True

@@ -22,8 +22,9 @@ def fetch(b: Any, second: Any, width: Any) -> None:
 
 
 @compiled()
-def equal(b: Any, first: Any, second: Any, width: Any) -> Any:
-    """Whether the ``width`` numbers from ``b[first]`` on equal those from ``b[second]`` on."""
+def equal(b: Any, row: Any, other: Any, width: Any) -> Any:
+    """Whether two rows of ``b``, rows of ``width`` numbers end to end, are equal."""
+    first, second = np.uint64(row) * np.uint64(width), np.uint64(other) * np.uint64(width)
     for start in range(np.uint64(0), np.uint64(width), np.uint64(_LINE)):
         different = np.int32(0)
         for x in range(start, min(start + np.uint64(_LINE), np.uint64(width))):

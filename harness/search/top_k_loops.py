@@ -222,10 +222,9 @@ def _decide(
                     at -= 1
                 score[at - i], candidates[at] = value, column
             for j in range(i + 1, stop):
-                here, there = np.uint64(candidates[j - 1]), np.uint64(candidates[j])
-                # Equal vectors tie whatever the query; so do neighbours, and the lower is first.
-                if score[j - 1 - i] - score[j - i] <= error and not equal(
-                    passages, here * np.uint64(dimensions), there * np.uint64(dimensions), dimensions
+                if score[j - 1 - i] - score[j - i] <= error and not (
+                    # Equal vectors tie, whatever the query; the lower column is first.
+                    equal(passages, candidates[j - 1], candidates[j], dimensions)
                 ):
                     return False, computed
         i = stop
