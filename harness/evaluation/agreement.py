@@ -113,17 +113,18 @@ def _places(
     margin: NDArray[np.float32],
 ) -> NDArray[np.float32]:
     """(n, L, C) for scores (n, L, C) and columns (n, C); 0 for unused entries."""
-    languages = products.shape[1]
-    question, place = np.nonzero(looked_at)
-    # Every query with the passages of its question, query by query, best first.
-    query = (question[:, None] * languages + np.arange(languages)).reshape(-1)
-    score = products[question, :, place].reshape(-1)
-    column, place = (np.repeat(x, languages) for x in (columns[question, place], place))
-    first = np.lexsort((column, -score, query))
-    query, place = query[first], place[first]
-    order, level = decider.order(query, column[first], score[first], margin)
+    _, languages, width = products.shape
+    # Every query with the passages of its question, query by query, best first; unused ones last.
+    first = np.argsort(np.where(looked_at[:, None], -products, np.inf), axis=2)
+    used = looked_at.sum(axis=1)
+    place = first[np.broadcast_to((np.arange(width) < used[:, None])[:, None], first.shape)]
+    of_query = np.repeat(used, languages)
+    query = np.repeat(np.arange(len(of_query)), of_query)
+    column = columns[query // languages, place]
+    score = products.reshape(-1, width)[query, place]
+    order, level = decider.order(query, column, score, margin)
     out = np.zeros(products.shape, np.float32)
-    out.reshape(-1, products.shape[2])[query, place[order]] = -np.cumsum(~level, dtype=np.int64)
+    out.reshape(-1, width)[query, place[order]] = -np.cumsum(~level, dtype=np.int64)
     return out
 
 

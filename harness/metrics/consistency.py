@@ -99,7 +99,7 @@ def _row_ranks(values: NDArray[Any], valid: BoolArray) -> FloatArray:
     """Ranks of the valid entries of each row, smallest first, ties averaged; 0 elsewhere."""
     rows, width = values.shape
     filled = np.where(valid, values, np.inf)  # sorted to the end, after every valid entry
-    order = np.argsort(filled, axis=1, kind="stable")
+    order = np.argsort(filled, axis=1)  # equal values in any order: they share a rank
     ordered = np.take_along_axis(filled, order, axis=1)
     new = np.ones((rows, width), dtype=bool)
     new[:, 1:] = ordered[:, 1:] != ordered[:, :-1]

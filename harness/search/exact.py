@@ -531,8 +531,7 @@ class Decider(ABC):
         Args:
             query: (n,)
             vector: (n,)
-            score: (n,) float32 scores, descending within a group, of equal ones the lower ``tie``
-                first.
+            score: (n,) float32 scores, descending within a group; equal ones in any order.
             margin: (Q,) distance beyond which the order of two float32 scores of a query is
                 certain.
             group: (n,) ascending, candidates of one query each; default: ``query``.
