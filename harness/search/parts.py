@@ -13,6 +13,7 @@ decided in the three steps of :mod:`harness.search.exact`, with bounds of their 
 from __future__ import annotations
 
 import math
+import threading
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -31,7 +32,6 @@ from harness.search.exact import (
     Keys,
     Pairs,
     exact_keys,
-    inner,
     length_bounds,
     real_score,
 )
@@ -40,7 +40,19 @@ _TOKENS = 2048
 """Token vectors of a side that are multiplied at once: the products stay in a core's cache."""
 
 _PADDED = 1 << 20
-"""Numbers gathered at a time from sparse vectors."""
+"""Numbers gathered at a time: weights of terms, or largest products of tokens."""
+
+
+_ROOM = threading.local()
+
+
+def _room(numbers: int) -> Any:
+    """A thread's room for ``numbers`` products, (numbers,) float32: fresh memory costs a third."""
+    import torch
+
+    if getattr(_ROOM, "numbers", None) is None or len(_ROOM.numbers) < numbers:
+        _ROOM.numbers = torch.empty(numbers)
+    return _ROOM.numbers[:numbers]
 
 
 class PartTexts(Composite):
@@ -126,6 +138,13 @@ class PartTexts(Composite):
     def products(self, passages: Self) -> NDArray[np.float32]:
         """(Q, P) scores within :meth:`product_error`, C-contiguous."""
 
+    def _chunks(self, query: Pairs) -> Iterator[slice]:
+        """The pairs of ``query`` (n,), so many at a time that memory is bounded."""
+        most = int(np.diff(self.parts.indptr).max(initial=1))
+        step = max(1, _PADDED // max(1, most))
+        for start in range(0, len(query), step):
+            yield slice(start, start + step)
+
     def _per_text(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
         """(n,) sums of numbers (t,), one for each part."""
         owner = np.repeat(np.arange(len(self)), np.diff(self.parts.indptr))
@@ -184,7 +203,8 @@ class TokenTexts(PartTexts):
             columns = torch.from_numpy(other.values[c:d]).T
             for start, stop in self.tiles(len(self)):
                 a, b = int(own.indptr[start]), int(own.indptr[stop])
-                similar = (torch.from_numpy(own.values[a:b]) @ columns).numpy()
+                room = _room((b - a) * (d - c)).view(b - a, d - c)
+                similar = torch.mm(torch.from_numpy(own.values[a:b]), columns, out=room).numpy()
                 best = np.maximum.reduceat(similar, other.indptr[first:last] - c, axis=1)
                 sums = np.add.reduceat(best, own.indptr[start:stop] - a, axis=0)
                 out[start:stop, first:last] = sums
@@ -211,12 +231,27 @@ class TokenTexts(PartTexts):
     def inner(self, vectors: Self, query: Pairs, vector: Pairs) -> NDArray[np.float64]:
         """See :class:`Composite`: largest numbers of fixed order, and their sum rounded once."""
         out = np.empty(len(query))
-        for i, (q, v) in enumerate(zip(query.tolist(), vector.tolist(), strict=True)):
-            a, b, token, other = self._largest(vectors, q, v)
-            products = inner(a, b, token, other)
-            best = np.maximum.reduceat(products, np.searchsorted(token, np.arange(len(a))))
-            out[i] = math.fsum(best.tolist())
+        for part in self._chunks(query):
+            out[part] = self._inner(vectors, query[part], vector[part])
         return out
+
+    def _inner(self, vectors: Self, query: Pairs, vector: Pairs) -> list[float]:
+        from harness.search.parts_loops import largest_products
+
+        own, other, d = self.parts.indptr, vectors.parts.indptr, self.parts.width
+        sizes = own[query + 1] - own[query]
+        ends = np.cumsum(sizes)
+        token = np.arange(ends[-1]) + np.repeat(own[query] - ends + sizes, sizes)
+        length = self._lengths[token]
+        longest = np.repeat(np.maximum.reduceat(vectors._lengths, other[:-1])[vector], sizes)
+        # Twice what a float32 product is off by; see :func:`harness.search.exact.product_error`.
+        growth = (d + 2) * UNIT_32 / (1 - (d + 2) * UNIT_32)
+        off = 2.04 * growth * length * longest + 4 * d * LEAST_32 * (1 + length + longest)
+        best = largest_products(
+            self.parts.values, vectors.parts.values, own, other, query, vector, off
+        ).tolist()
+        starts = (ends - sizes).tolist()
+        return [math.fsum(best[a:b]) for a, b in zip(starts, ends.tolist(), strict=True)]
 
     def exact_keys(self, vectors: Self, query: Pairs, vector: Pairs) -> Keys:
         """See :class:`Composite`."""
@@ -312,12 +347,6 @@ class SparseTexts(PartTexts):
         same = inside & (known[place] == looked_for)
         other[same] = theirs.values[place[same]]
         return own, other
-
-    def _chunks(self, query: Pairs) -> Iterator[slice]:
-        most = int(np.diff(self.parts.indptr).max(initial=1))
-        step = max(1, _PADDED // max(1, most))
-        for start in range(0, len(query), step):
-            yield slice(start, start + step)
 
     def inner(self, vectors: Self, query: Pairs, vector: Pairs) -> NDArray[np.float64]:
         """See :class:`Composite`: summed term by term."""

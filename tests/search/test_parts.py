@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from harness.errors import UsageError
 from harness.models.base import Parts
 from harness.models.sparse_late_interaction import terms_of, tokens_of
 from harness.search import parts as kernel
+from harness.search.exact import inner
 from harness.search.parts import PartTexts, texts_of_parts
 from harness.search.streamed import ShardSearch, Streamed
 
@@ -159,6 +162,27 @@ def test_products_are_within_their_bound_of_the_real_score(kind: str) -> None:
         assert Fraction(float(keys.high[n])) + Fraction(float(keys.low[n])) == score
         assert queries[i].real_score(passages[j]) == score
     assert error.max() < 1e-4 * products.max()  # or anything would be within it
+
+
+@pytest.mark.parametrize(("width", "threads"), [(24, 1), (7, 2)])
+def test_close_scores_are_sums_of_largest_products_in_their_fixed_order(
+    width: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same bits on every machine: tokens that float32 cannot tell apart are decided."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    rng = np.random.default_rng(width)
+    queries, passages = (
+        [rng.standard_normal((int(n), width)).astype(np.float32) for n in rng.integers(1, 9, 30)]
+        for _ in range(2)
+    )
+    for x in passages:  # nearly the first token again, within a rounding
+        x[-1] = np.nextafter(x[0], np.float32(9))
+    pairs = [x.reshape(-1) for x in np.indices((30, 30))]
+    found = texts_of_parts(tokens_of(queries)).inner(texts_of_parts(tokens_of(passages)), *pairs)
+    for q, p, score in zip(*pairs, found, strict=True):
+        a, b = queries[q], passages[p]
+        every = inner(a, b, *(x.reshape(-1) for x in np.indices((len(a), len(b)))))
+        assert score == math.fsum(every.reshape(len(a), len(b)).max(1))
 
 
 def test_maxsim_by_hand() -> None:
