@@ -177,6 +177,25 @@ def test_the_page_says_what_heals_and_what_keeps(folder: Path) -> None:
     assert "6 trials" in page and "post-processing, against \u201cnone\u201d" in page
 
 
+def test_every_pool_is_answered_for(tmp_path: Path) -> None:
+    """The first in full; of one that nothing helps it is said."""
+
+    def mean(arm: str, values: Mapping[str, Any], kind: str, language: str) -> float:
+        return 0.3 if (arm, values) == ("use-m3", {}) else 0.25
+
+    content = planted.document(
+        ["mono"], kinds=["multi"], references=["use-m3"],
+        tasks=[{"task": "planted"}, {"task": "xquad", "name": "other"}],
+    )  # fmt: skip
+    content["score"]["post_processing"] = {"steps": ["center", "balanced"], "texts": "x"}
+    write_report(planted.results(content, mean, questions=60), tmp_path, png=False)
+    said = (tmp_path / "index.md").read_text().split("**Is what was planted found?**")[1]
+    parts = said.split("nothing is shown to raise multi mAP")[1:]
+    first, second = (x.split("\n")[0] for x in parts)
+    assert "which pay where relevant passages are spread" in first and "Other: " in first
+    assert "equal shares of the ranking give" in second and "(\u2212" in second
+
+
 def test_steps_are_compared_with_none_and_arms_with_the_baseline(folder: Path) -> None:
     with (folder / "differences.csv").open() as file:
         rows = list(csv.DictReader(file))

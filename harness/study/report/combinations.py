@@ -35,6 +35,11 @@ class Combination:
         )
 
     @property
+    def raises(self) -> bool:
+        """Whether a gain in the pool is shown."""
+        return self.pooled.effect.significant and self.pooled.effect.difference > 0
+
+    @property
     def name(self) -> str:
         """``hybrid + center``, ``cross``; ``center`` without any training."""
         arm = self.series.arm
@@ -43,11 +48,8 @@ class Combination:
         return arm if self.step == PLAIN else f"{arm} + {named(self.step)}"
 
 
-def combinations(findings: Findings) -> list[Combination]:
-    """Every arm with every post-processing, of the first task that has a pool."""
-    pool = next((x for x in findings.all_tables if x.kind == "multi"), None)
-    if pool is None:
-        return []
+def combinations(findings: Findings, pool: ScoreTable) -> list[Combination]:
+    """Every arm with every post-processing, of the task that ``pool`` is of."""
     mono = next((x for x in findings.all_tables if x.key == pool.key and x.kind == "mono"), None)
     inside = {} if mono is None else {(x.series, x.point): x for x in _first(findings, mono)}
     return [
@@ -61,7 +63,7 @@ def combinations(findings: Findings) -> list[Combination]:
 
 
 def _first(findings: Findings, table: ScoreTable) -> list[Compared]:
-    """Everything against the first untrained model, by the first measure."""
+    """Everything against the first untrained model, by the table's first measure."""
     found = findings.of("reference", table, table.measures[0], ALL)
     return [x for x in found if x.against == found[0].against]
 
@@ -69,26 +71,45 @@ def _first(findings: Findings, table: ScoreTable) -> list[Compared]:
 def combined(findings: Findings) -> str | None:
     """Which combination heals the pool most; which of each kind does; what keeps the rest.
 
-    Means are compared with the untrained model alone; whether one combination is better than the
-    next is for the tables to say.
+    Of the first task that has a pool, in full; of others, what does most. Means are compared with
+    the untrained model alone; whether one combination is better than the next is for the tables to
+    say.
     """
-    every = combinations(findings)
+    pools = [x for x in findings.all_tables if x.kind == "multi"]
+    said = [_of_pool(findings, x, whole=x is pools[0]) for x in pools]
+    found = [
+        (f"{x.title}: {text[0].lower()}{text[1:]}" if len(pools) > 1 else text)
+        for x, text in zip(pools, said, strict=True)
+        if text is not None
+    ]
+    return " ".join(found) or None
+
+
+def _of_pool(findings: Findings, pool: ScoreTable, *, whole: bool) -> str | None:
+    every = combinations(findings, pool)
     # A share of the ranking for each language is a wager on where relevant passages are.
     found = [x for x in every if x.step != BALANCED]
     if not found:
         return None
     measure = found[0].pooled.measure
-    best = _best(found, lambda x: True)
+    best = _best(found, lambda x: x.raises) or _best(found, lambda x: True)
     trained = _best(found, lambda x: x.step == PLAIN)
     bare = _best(found, lambda x: x.series.arm == untrained(x.pooled.against))
     kept = [x for x in found if x.keeps]
-    above = _best(kept, lambda x: x.pooled.effect.significant and x.pooled.effect.difference > 0)
+    above = _best(kept, lambda x: x.raises)
     label = f"multi {wording.inside(wording.label(measure))}"
     against = f"untrained {found[0].pooled.against}"
     sentence = f"{label} rises most above that of {against} with {_gain(best)}"
+    if best is not None and not best.raises:
+        sentence = f"nothing is shown to raise {label} above that of {against}"
+        trained = bare = None
     for what, x in (("training alone", trained), ("post-processing alone", bare)):
         if x is not None and x is not best:
             sentence += f"; {what} gives most with {_gain(x)}"
+    shared = _best(every, lambda x: x.step == BALANCED)
+    if not whole:
+        sentence += "" if shared is None else f"; equal shares of the ranking give {_gain(shared)}"
+        return f"{sentence[0].upper()}{sentence[1:]}."
     if any(x.inside is not None for x in found):
         sentence += (
             f"; inside single languages no loss is shown for {len(kept)} of {len(found)} "
@@ -96,7 +117,6 @@ def combined(findings: Findings) -> str | None:
         )
         if above is not None:
             sentence += f", and of these {_gain(above)} has most in the pool"
-    shared = _best(every, lambda x: x.step == BALANCED)
     if shared is not None:
         sentence += (
             ". Equal shares of the ranking for all languages, which pay where relevant passages "
