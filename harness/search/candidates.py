@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.search.code_products import coded
 from harness.search.corpus_rows import PassageRows, stacked
 from harness.search.exact import (
     Decider,
@@ -101,6 +102,7 @@ class ShardDecider(Decider):
         super().__init__(queries, longest, decisions)
         self._corpus = corpus
         self._equal = EqualVectors()
+        self._coded = isinstance(queries, np.ndarray) and coded(queries)
 
     def same(self, vector: NDArray[np.int64]) -> NDArray[np.int64]:
         """See :class:`harness.search.exact.Decider`."""
@@ -130,7 +132,12 @@ class ShardDecider(Decider):
         """See :class:`harness.search.exact.Decider`."""
         out = Keys(np.empty(len(query)), np.empty(len(query)), np.empty(len(query), bool))
         for places, vectors, q, v in self._parts(query, vector):
-            keys = exact_keys(self.queries, vectors, q, v)
+            if self._coded and coded(vectors):
+                # Whole numbers: float64 has them.
+                whole = inner(self.queries, vectors, q, v, compiled=True)
+                keys = Keys(whole + 0.0, np.zeros(len(q)), np.ones(len(q), bool))
+            else:
+                keys = exact_keys(self.queries, vectors, q, v)
             out.high[places], out.low[places] = keys.high, keys.low
             out.whole[places] = keys.whole
         return out

@@ -18,6 +18,7 @@ from harness.search.candidates import (
     best_candidates,
     capacity,
 )
+from harness.search.code_products import coded
 from harness.search.corpus_rows import stacked
 from harness.search.exact import (
     Decisions,
@@ -54,6 +55,10 @@ class CpuWorker:
         self._decisions, self._k = decisions, k
         self._kth = np.full(queries, -np.inf, np.float32)
         self._floor = floor
+        vectors = pass_queries.queries
+        self._coded = isinstance(vectors, np.ndarray) and coded(vectors)
+        self._whole = False
+        """Whether all products with the tile are whole numbers."""
         self._query_of = np.repeat(np.arange(queries), np.diff(pass_queries.indptr))
         self._high = np.zeros(len(self._query_of), np.float32)
         self._low = np.zeros(len(self._query_of), np.float32)
@@ -76,9 +81,14 @@ class CpuWorker:
         """Take ``vectors`` (n, d), float16 or float32, the first of them row ``first_row``."""
         for start in range(0, len(vectors), TILE):
             tile = self._read(vectors[start : start + TILE])
-            self._lengthen(check_lengths(tile.numpy()))
-            self._share()
+            self._begin(tile.numpy())
             self._finish(tile, first_row + start)
+
+    def _begin(self, tile: Encoded) -> None:
+        """Adapt to a tile of passages before its products are looked at."""
+        self._lengthen(check_lengths(tile))
+        self._share()
+        self._whole = self._coded and coded(tile)
 
     def _lengthen(self, longest: float) -> None:
         """Adapt the error bound of products to the longest vector so far."""
@@ -214,19 +224,15 @@ class CpuWorker:
         self._decisions.add(float64=len(relevant))
         difference = inner(pass_queries.queries, tile, query, column, compiled=True)
         difference -= pass_queries.relevant_scores[relevant]
-        unsure = np.abs(difference) <= self._float64[query]
+        # Products of codes are whole numbers, which float64 has: equal ones are equal.
+        unsure = difference == 0 if self._whole else np.abs(difference) <= self._float64[query]
         np.add.at(self.n_above, relevant[(difference > 0) & ~unsure], 1)
         if not unsure.any():
             return
         relevant, column, query = relevant[unsure], column[unsure], query[unsure]
-        row, at = np.unique(pass_queries.relevant_rows[relevant], return_inverse=True)
-        near, where = np.unique(column, return_inverse=True)
-        vectors = stacked([tile[near], self._corpus.vectors(row)])
-        longest = max(self.longest, pass_queries.longest)
-        decider = VectorDecider(
-            pass_queries.queries, vectors, longest, self._decisions, compiled=True
-        )
-        sign = decider.signs(query, where, len(near) + at)
+        sign = np.zeros(len(relevant), np.int8)
+        if not self._whole:
+            sign = self._signs(query, column, relevant, tile)
         wins = (sign > 0) | ((sign == 0) & (pass_queries.ties_win[relevant] == 1))
         np.add.at(self.n_above, relevant[wins], 1)
         tied = (sign == 0) & (pass_queries.ties_win[relevant] < 0)
@@ -235,3 +241,21 @@ class CpuWorker:
             ids = self._corpus.languages[self._language].ids(different + first_row)
             for g, i in zip(relevant[tied].tolist(), at.tolist(), strict=True):
                 self.n_above[g] += ids[i] > pass_queries.relevant_ids[g]
+
+    def _signs(
+        self,
+        query: NDArray[np.int64],
+        column: NDArray[np.int64],
+        relevant: NDArray[np.int64],
+        tile: Encoded,
+    ) -> NDArray[np.int8]:
+        """(n,) whether passages ``column`` have a higher score (1) than ``relevant`` or a lower."""
+        pass_queries = self._pass_queries
+        row, at = np.unique(pass_queries.relevant_rows[relevant], return_inverse=True)
+        near, where = np.unique(column, return_inverse=True)
+        vectors = stacked([tile[near], self._corpus.vectors(row)])
+        longest = max(self.longest, pass_queries.longest)
+        decider = VectorDecider(
+            pass_queries.queries, vectors, longest, self._decisions, compiled=True
+        )
+        return decider.signs(query, where, len(near) + at)

@@ -12,7 +12,7 @@ from harness.search import streamed_cpu_loops as loops
 from harness.search.candidates import QUERIES, Corpus, PassQueries
 from harness.search.corpus_rows import PIECE
 from harness.search.cpu_worker import CpuWorker
-from harness.search.exact import Decisions, Encoded, check_lengths
+from harness.search.exact import Decisions, Encoded
 
 
 class DeviceWorker(CpuWorker):
@@ -40,8 +40,7 @@ class DeviceWorker(CpuWorker):
             part = np.array(vectors[start : start + self._tile])
             tile = torch.from_numpy(part).to(self._queries.device).float()
             part = part.astype(np.float32, copy=False)
-            self._lengthen(check_lengths(part))
-            self._share()
+            self._begin(part)
             for first in range(0, len(self._queries), QUERIES):
                 last = min(first + QUERIES, len(self._queries))
                 scores = torch.mm(self._queries[first:last], tile.T)

@@ -338,3 +338,19 @@ def test_a_shard_that_goes_away_ends_the_search_at_once() -> None:
         )
     # "en" comes first in the order of ties; three shards of ten lie before the gap.
     assert sum(steps) == 30
+
+
+def test_queries_that_are_codes_do_not_make_passages_codes() -> None:
+    """Float64 sums lose what tells these passages apart, so that more has to decide."""
+    far = 2.0**40
+    passages = np.array([[far, -far, 0, 0], [far, -far, 2.0**-20, 0]], np.float32)
+    search = ShardSearch(
+        cut({"en": (["b", "a"], passages)}, 2),
+        {"en": np.ones((1, 4), np.float32)},
+        {"en": {"q": {"en:b": 1}}},
+        top=2,
+    )
+    streamed = search.run()
+    found = streamed.found["en"]
+    assert found.block_rank.tolist() == [2]
+    assert streamed.pool.ids[found.top_k[0]].tolist() == ["en:a", "en:b"]
