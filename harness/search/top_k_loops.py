@@ -197,6 +197,7 @@ def _decide(
     Returns whether that order is certain, and how many scores were computed in float64.
     """
     computed = 0
+    value, before = np.float64(0), candidates[0]
     i = 0
     while i < k:
         # A run of candidates of which each may be above the one before.
@@ -209,10 +210,15 @@ def _decide(
                 return False, computed
         if stop - i > 1:
             for j in range(i, stop):
-                there = np.uint64(candidates[j]) * np.uint64(dimensions)
-                value = inner_product(query, np.uint64(0), passages, there, dimensions, products)
-                computed += 1
                 column = candidates[j]
+                # Equal vectors have equal products, or nearly so, and stand side by side.
+                if j == i or not equal(passages, before, column, dimensions):
+                    there = np.uint64(column) * np.uint64(dimensions)
+                    value = inner_product(
+                        query, np.uint64(0), passages, there, dimensions, products
+                    )
+                    computed += 1
+                before = column
                 at = j
                 while at > i and (
                     score[at - 1 - i] < value
