@@ -564,10 +564,16 @@ class Decider(ABC):
             return order, level
         members = order[runs]
         same_as = self.same(vector[members])
-        keys = self._known(query[members], same_as)
-        best = np.lexsort((tie[members], -keys.low, -keys.high, number))
+        high, low, whole = np.zeros(len(runs)), np.zeros(len(runs)), np.ones(len(runs), bool)
+        # A run of nothing but equal vectors ties: only others need exact scores.
+        apart = (number[1:] == number[:-1]) & (same_as[1:] != same_as[:-1])
+        open_ = np.isin(number, number[1:][apart])
+        if open_.any():
+            keys = self._known(query[members[open_]], same_as[open_])
+            high[open_], low[open_], whole[open_] = keys.high, keys.low, keys.whole
+        best = np.lexsort((tie[members], -low, -high, number))
         order[runs], same_as = members[best], same_as[best]
-        high, low, whole = keys.high[best], keys.low[best], keys.whole[best]
+        high, low, whole = high[best], low[best], whole[best]
         same = np.zeros(len(runs), bool)
         same[1:] = (number[1:] == number[:-1]) & (high[1:] == high[:-1]) & (low[1:] == low[:-1])
         level[runs] = same
