@@ -15,7 +15,7 @@ from harness.study.report.score_tables import ALL
 
 
 def answer(findings: Findings) -> str | None:
-    """One sentence; ``None`` where no rule has anything to say.
+    """One sentence, or a paragraph for each pool; ``None`` where no rule has anything to say.
 
     Of post-processing: see :mod:`harness.study.report.combinations`. Along an axis of numbers,
     with a single arm: which values are never significantly worse than the best one, and what

@@ -71,9 +71,9 @@ def _first(findings: Findings, table: ScoreTable) -> list[Compared]:
 def combined(findings: Findings) -> str | None:
     """Which combination heals the pool most; which of each kind does; what keeps the rest.
 
-    Of the first task that has a pool, in full; of others, what does most. Means are compared with
-    the untrained model alone; whether one combination is better than the next is for the tables to
-    say.
+    A paragraph for each pool. Of the first task that has one, in full; of others, what does most.
+    Means are compared with the untrained model alone; whether one combination is better than the
+    next is for the tables to say.
     """
     pools = [x for x in findings.all_tables if x.kind == "multi"]
     said = [_of_pool(findings, x, whole=x is pools[0]) for x in pools]
@@ -82,7 +82,7 @@ def combined(findings: Findings) -> str | None:
         for x, text in zip(pools, said, strict=True)
         if text is not None
     ]
-    return " ".join(found) or None
+    return "\n\n".join(found) or None
 
 
 def _of_pool(findings: Findings, pool: ScoreTable, *, whole: bool) -> str | None:

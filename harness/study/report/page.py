@@ -38,7 +38,7 @@ def page(findings: Findings, passages: Sequence[Passage], plots: Sequence[Plot])
     parts = [
         f"# {escaped(study.title)}\n\n{GENERATED}\n",
         f"**{escaped(study.question)}**\n",
-        *([] if said is None else [f"{escaped(said)}\n"]),
+        *(f"{escaped(x)}\n" for x in (said or "").split("\n\n") if x),
         *_marks(findings),
         *(_figure(x) for x in plots[:1]),
         "## What came out\n",
