@@ -266,8 +266,9 @@ def pair_grid(board: TaskBoard, names: tuple[str, str], column: Column) -> Grid:
 
 
 def _two(column: Column, x: float | None, y: float | None) -> tuple[Item, Item, Item]:
-    both = x is not None and y is not None
-    change = numbers.signed(column.measure, y - x) if both else UNDEFINED  # type: ignore[operator]
+    change = UNDEFINED
+    if x is not None and y is not None:
+        change = numbers.signed(column.measure, y - x)
     return value_item(column, Cell(x)), value_item(column, Cell(y)), Item(change)
 
 
