@@ -19,6 +19,7 @@ from harness.errors import ModelError, did_you_mean, errors_of, first_line
 from harness.models.base import ModelOptions
 from harness.models.fingerprint import digest_folder, library_versions
 from harness.models.hub_snapshot import NAME, snapshot
+from harness.models.random_weights import no_random_weights
 from harness.models.resolve import from_python
 from harness.models.wrapped import as_float32
 
@@ -86,7 +87,7 @@ class CrossEncoderReranker:
 
         try:
             # The library draws progress bars while loading; the harness draws its own.
-            with contextlib.redirect_stderr(io.StringIO()):
+            with contextlib.redirect_stderr(io.StringIO()), no_random_weights(pooler=True):
                 model = CrossEncoder(
                     str(self._folder),
                     device=self._options.device,

@@ -22,6 +22,7 @@ from harness.errors import HarnessWarning, ModelError, first_line, quoted
 from harness.models import peft_adapter
 from harness.models.base import Backend, ModelOptions, Similarity
 from harness.models.fingerprint import digest_folder, fingerprint, library_versions
+from harness.models.random_weights import no_random_weights
 from harness.models.safetensors_header import count_weights
 from harness.models.token_counts import CHUNK, Stream, Work
 from harness.models.token_pipeline import Pipeline, longest_first
@@ -210,7 +211,7 @@ class SentenceTransformerEncoder(LoadedEncoder):
         dtype = getattr(torch, self._options.dtype)
         on_torch = self._options.backend == "torch"
         try:
-            with quiet_loading():
+            with quiet_loading(), no_random_weights():
                 if self._built_in:
                     from harness.models.use_m3.module import load_folder
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from harness.errors import ModelError, did_you_mean
 from harness.models.fingerprint import digest_folder
+from harness.models.random_weights import no_random_weights
 from harness.models.sentence_transformer import check_tokenizer
 from harness.models.trained_folder import is_use_m3
 from harness.training.built_in import BUILT_IN, built_in
@@ -74,9 +75,10 @@ def _from_folder(name: str, device: str | None, offline: bool) -> tuple[Any, dic
 
             model = load_folder(folder, device=device, prompts={})
         else:
-            model = SentenceTransformer(
-                str(folder), device=device, local_files_only=True, trust_remote_code=False
-            )
+            with no_random_weights():
+                model = SentenceTransformer(
+                    str(folder), device=device, local_files_only=True, trust_remote_code=False
+                )
     except Exception as error:
         first = str(error).strip().split("\n")[0] or type(error).__name__
         raise ModelError(f"--base {name}: cannot be loaded from {folder}: {first}") from error

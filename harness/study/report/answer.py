@@ -54,11 +54,12 @@ def _values(findings: Findings) -> str:
     total = plural(len(of), "comparison")
     if min(counts.values()) == most:
         return f"no value of {layout.axis_name} is shown to be worse than another in {total}"
-    best = listed([layout.spell(p) for p, n in counts.items() if n == most])
+    best = [layout.spell(p) for p, n in counts.items() if n == most]
     rest = listed([f"{layout.spell(p)} in {n}" for p, n in counts.items() if n != most])
+    be = "is" if len(best) == 1 else "are each"
     return (
-        f"{layout.axis_name} {best} is the best value or not significantly different from it in "
-        f"{most} of {total} ({rest})"
+        f"{layout.axis_name} {listed(best)} {be} the best value or not significantly different "
+        f"from it in {most} of {total} ({rest})"
     )
 
 
