@@ -53,6 +53,7 @@ def test_a_pooler_that_nothing_uses_is_not_missed(
         found = run("--model", str(folder))
     assert found.exit_code == 0, found.output
     assert "REPORT" not in found.output + caplog.text
+    assert "not sharded" not in found.output + caplog.text
 
 
 def test_an_encoder_is_no_reranker(run: Callable[..., Result], tmp_path: Path) -> None:
