@@ -41,7 +41,7 @@ def no_random_weights(*, pooler: bool = False) -> Iterator[None]:
 
     logger = logging.getLogger("transformers.modeling_utils")
     level = logger.level
-    # Whatever the user's level is; at WARNING itself transformers prints what a cluster would shard.
+    # Whatever the user's level; at WARNING itself transformers prints what a cluster would shard.
     logger.setLevel(logging.WARNING - 1)
     logger.addFilter(keep)
     try:
