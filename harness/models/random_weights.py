@@ -49,9 +49,9 @@ def no_random_weights(*, pooler: bool = False) -> Iterator[None]:
     finally:
         logger.removeFilter(keep)
         logger.setLevel(level)
-    lacking = [x for x in map(str, _weights(reports)) if pooler or not _POOLER.search(x)]
+    lacking = [x for x in _weights(reports) if pooler or not _POOLER.search(x)]
     if lacking:
-        others = f" and {len(lacking) - 1} others" if len(lacking) > 1 else ""
+        others = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
         raise ModelError(f"its files lack weights that it needs: {lacking[0]}{others}")
 
 

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from safetensors.torch import load_file, save_file
 
 from harness.cli import main
+from harness.errors import ModelError
 from harness.models.random_weights import no_random_weights
 
 
@@ -42,7 +43,7 @@ def test_a_model_that_lacks_weights_is_refused(run: Callable[..., Result], tmp_p
     found = run("--model", str(folder))
     assert found.exit_code == 2
     assert "its files lack weights that it needs: encoder.layer.1.output.dense." in found.output
-    assert "and 1 others" in found.output and "REPORT" not in found.output
+    assert "and 1 more" in found.output and "REPORT" not in found.output
 
 
 def test_a_pooler_that_nothing_uses_is_not_missed(
@@ -70,7 +71,7 @@ def test_what_transformers_4_says_is_understood() -> None:
         "newly initialized: ['encoder.layer.1.output.dense.bias', 'pooler.dense.bias']\nYou should"
     )
     with (
-        pytest.raises(Exception, match=r"needs: encoder\.layer\.1\.output\.dense\.bias$"),
+        pytest.raises(ModelError, match=r"needs: encoder\.layer\.1\.output\.dense\.bias$"),
         no_random_weights(),
     ):
         logger.warning(said)
