@@ -136,6 +136,8 @@ class Scored:
     text: Text | None = None
     limit: Annotated[int, at_least(1)] | None = None
     sample: Annotated[int, at_least(1)] | None = None
+    sample_passages: Annotated[int, at_least(1)] | None = None
+    """Passages of each language, as :mod:`harness.evaluation.pool_sample` chooses them."""
     domain: Text | None = None
     """The domain of the task: the name of a point of the axis ``domain``."""
 

@@ -133,7 +133,9 @@ def tasks_of(
             run = _options(study, scored, spec, options)
             prepared = reading.task(scored.name, spec, run)
         except HarnessError as error:
-            raise StudyError(f"{study.where}: key 'score.tasks[{number}]': {error}") from error
+            raise StudyError(
+                f"{study.where}: key 'score.tasks[{number}]': {in_keys(error)}"
+            ) from error
         found.append(Task(scored, spec, run, _facts(prepared), _texts(prepared), _rows(prepared)))
     return tuple(found)
 
@@ -144,6 +146,7 @@ def _options(study: Study, scored: Scored, spec: TaskSpec, options: StudyOptions
         settings=scored.settings,
         limit=scored.limit,
         sample=scored.sample,
+        sample_passages=scored.sample_passages,
         text=scored.text,
         measures=tuple(dict.fromkeys((*spec.measures, *study.report.measures))),
         data_dir=options.data_dir,

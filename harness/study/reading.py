@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from harness.base.progress import Silent
 from harness.data.task import TaskSpec
 from harness.evaluation.layout import Prepared, prepare
 from harness.evaluation.options import RunOptions
+from harness.evaluation.pool_sample import sample_passages
 from harness.training.pairs import DataSet, read_examples
 
 
@@ -24,7 +26,8 @@ class Reading:
             HarnessError: its data is missing, or nothing is left to run.
         """
         if name not in self._tasks:
-            self._tasks[name] = prepare(spec, options)
+            task = prepare(spec, options)
+            self._tasks[name] = sample_passages(task, options, None, Silent())
         return self._tasks[name]
 
     def languages(self, name: str) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ import tiny_training
 from click.testing import CliRunner
 from tiny_study import STUDY, changed, write_study
 
+from harness.base.progress import Silent
 from harness.cli import main
 from harness.data.loading import load
 from harness.data.task import find_task
@@ -25,6 +26,7 @@ from harness.evaluation.layout import prepare
 from harness.study import reading
 from harness.study.file import read_study
 from harness.study.prepared import StudyOptions, make_ready
+from harness.study.reading import Reading
 from harness.study.results import load_results
 from harness.study.run import run_study
 from harness.training import pairs
@@ -120,6 +122,22 @@ def test_tasks_and_pairs_are_read_once_for_all_trials(
     assert sorted(read) == ["pairs", "task"]
 
 
+def test_a_task_may_be_scored_on_its_hardest_passages(tmp_path: Path) -> None:
+    """The relevant ones and as many others; every trial is another one with other passages."""
+    study, out = tmp_path / "study", StudyOptions(tmp_path / "out", offline=True, device="cpu")
+    whole = make_ready(read_study(write_study(study)), out, Silent())
+    few = changed("score", "tasks", 0, "sample_passages", to=50)
+    part = make_ready(read_study(write_study(study, few)), out, Silent())
+    assert part.tasks[0].facts["partial"]["sample_passages"]["passages"] == 50
+    assert not {x.digest for x in part.jobs} & {x.digest for x in whole.jobs}
+    prepared = Reading().task("demo", part.tasks[0].spec, part.tasks[0].options)
+    assert dict(prepared.data.passage_counts) == {"en": 50, "de": 50}
+    relevant = {
+        p for judged in prepared.data.qrels.values() for p, grade in judged.items() if grade
+    }
+    assert relevant <= set(prepared.pool.ids)
+
+
 def test_killed_at_any_moment_and_run_again_a_study_comes_to_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,6 +214,11 @@ def refused(tmp_path: Path, document: dict[str, Any], **given: Any) -> str:
         (("score", "tasks", 0, "task"), "dmo", "key 'score.tasks[0]': unknown task 'dmo'"),
         (("score", "tasks", 0, "languages"), ["fi"], "key 'score.tasks[0]': "),
         (("score", "tasks", 0, "task"), "miracl", "key 'score.tasks[0]': task 'miracl' needs"),
+        (
+            ("score", "tasks", 0, "sample_passages"),
+            3,
+            "key 'score.tasks[0]': 'sample_passages' 3: ",
+        ),
         (("score", "references"), ["bm52"], "key 'score.references[0]'"),
         (("train", "base"), "./bsae", "trial mono.seed=0: 'base'"),
         (("train", "freeze"), ["encoder.layers"], "trial mono.seed=0: 'freeze' encoder.layers"),
