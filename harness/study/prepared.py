@@ -80,6 +80,8 @@ class Job:
     """The model that is scored or trained further."""
     settings: Settings | None = None
     """Training settings of a trial."""
+    training: str | None = None
+    """Digest of everything that determines a trial's weights."""
     trial: Trial | None = None
     overlap: tuple[Mapping[str, Any], ...] = ()
     """Evaluation questions found in a trial's pairs."""
@@ -250,9 +252,12 @@ def make_ready(
         for x in dict.fromkeys(x for trial in trials for x in trial.data)
     }
     scored = {x.scored.name: x.facts for x in tasks}
-    common = {
+    trained = {
         "version": _VERSION,
         "versions": {k: v for k, v in versions().items() if k in _DECIDE},
+    }
+    common = {
+        **trained,
         "tasks": scored,
         **({} if processed is None else {"post_processing": processed}),
     }
@@ -278,17 +283,25 @@ def make_ready(
             own["teacher"] = teachers[settings.teacher]
             settings = replace(settings, teacher=places.model(settings.teacher))
         planned.look(trial, settings, [portions[x][1] for x in trial.data])
-        digest = digest_of(
-            {
-                **common,
-                "settings": json.loads(json.dumps({**settings.document(), **own})),
-                "pairs": [portions[x][1] for x in trial.data],
-                "base": bases[base]["facts"],
-            }
+        weights = {
+            "settings": json.loads(json.dumps({**settings.document(), **own})),
+            "pairs": [portions[x][1] for x in trial.data],
+            "base": bases[base]["facts"],
+        }
+        made.append(
+            Job(
+                key=trial.name,
+                folder=options.output / CELLS / trial.name,
+                digest=digest_of({**common, **weights}),
+                model=settings.base,
+                settings=settings,
+                training=digest_of({**trained, **weights}),
+                trial=trial,
+                overlap=tuple(
+                    y for x in trial.data for y in data[x.data]["study"]["overlap"]["found"]
+                ),
+            )
         )
-        path = options.output / CELLS / trial.name
-        overlap = tuple(y for x in trial.data for y in data[x.data]["study"]["overlap"]["found"])
-        made.append(Job(trial.name, path, digest, settings.base, settings, trial, overlap))
         progress.advance(1)
     progress.finish()
     seeds: dict[int, list[Job]] = {seed: [] for seed in study.seeds}

@@ -167,8 +167,16 @@ class TrialRunner:
             command=self._worker.command,
             read=self._reading.pairs,
         )
-        seconds = {"train": round(time.perf_counter() - begun, 2)}
-        processor = {"train": round(time.process_time() - used, 2)}
+        spent = {
+            "seconds": round(time.perf_counter() - begun, 2),
+            "processor_seconds": round(time.process_time() - used, 2),
+        }
+        if trained.fresh:
+            write_json(_beside(model), {"digest": job.training, **spent})
+        else:
+            spent |= read_whole(_beside(model), job.training) or {}
+        seconds = {"train": spent["seconds"]}
+        processor = {"train": spent["processor_seconds"]}
         loaded = load(str(model), ModelOptions(device=options.device, offline=options.offline))
         if isinstance(loaded, LoadedEncoder):
             self._layers.attach(loaded.model, model, job.settings, offline=options.offline)
@@ -252,22 +260,27 @@ def _place(output: Path, name: str) -> Path:
     return output / MODELS / name
 
 
+def _beside(model: Path) -> Path:
+    """The file next to a trial's model: which training made it, and what that took."""
+    return model.with_name(f"{model.name}.json")
+
+
 def remove_model(output: Path, name: str) -> None:
     """Remove a trial's model and the rest of its training."""
     shutil.rmtree(_place(output, name), ignore_errors=True)
-    _place(output, name).with_name(f"{name}.json").unlink(missing_ok=True)
+    _beside(_place(output, name)).unlink(missing_ok=True)
 
 
 def _clean_place(output: Path, job: Job) -> Path:
     """The folder of a trial's model: new, or with what this same training left.
 
-    A file next to it identifies the training: one with other settings or data is discarded.
+    A file next to it identifies the training: one with other settings or data is discarded. What
+    the model is scored on is no part of that, so that a kept model can be scored on more tasks.
     """
     model = _place(output, job.key)
-    beside = model.with_name(f"{job.key}.json")
-    if read_whole(beside, job.digest) is None:
+    if read_whole(_beside(model), job.training) is None:
         remove_model(output, job.key)
-        write_json(beside, {"digest": job.digest})
+        write_json(_beside(model), {"digest": job.training})
     return model
 
 

@@ -165,6 +165,29 @@ def test_killed_at_any_moment_and_run_again_a_study_comes_to_the_same(
     assert outcome(output) == outcome(whole)
 
 
+def test_a_kept_model_is_scored_on_another_task_without_training_again(tmp_path: Path) -> None:
+    document = changed("axes", "alpha", "values", to=[0.5]) | {"seeds": [0]}
+    study, output = write_study(tmp_path / "study", document), tmp_path / "out"
+    assert ran(study, output, device="cpu", keep_models=True).done == 3
+    took = {x.trial.name: x.processor_seconds["train"] for x in load_results(output).trials}
+    weights = {x: x.stat().st_mtime_ns for x in output.glob("models/*/model.safetensors")}
+    document["score"]["tasks"][0]["languages"] = ["en", "es"]
+    write_study(tmp_path / "study", document)
+    assert ran(study, output, device="cpu", keep_models=True).done == 3
+    assert {x: x.stat().st_mtime_ns for x in weights} == weights and len(weights) == 2
+    results = load_results(output)
+    assert {x.trial.name: x.processor_seconds["train"] for x in results.trials} == took
+    assert {y for x in results.trials for y in x.records["demo"].contents.tasks[0].languages} == {
+        "en",
+        "es",
+    }
+    # Another rate is another training.
+    document["train"]["learning_rate"] = 1e-3
+    write_study(tmp_path / "study", document)
+    assert ran(study, output, device="cpu", keep_models=True).done == 2
+    assert all(x.stat().st_mtime_ns > stamp for x, stamp in weights.items())
+
+
 def test_a_failed_trial_is_recorded_and_the_others_go_on(tmp_path: Path) -> None:
     document = changed("arms", 0, "train", to={"learning_rate": 1e30, "log_every": 1})
     document["seeds"] = [0]
