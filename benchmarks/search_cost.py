@@ -3,14 +3,15 @@
     python benchmarks/search_cost.py --data-dir DIR [--model MODEL | --dimensions 384]
 
 Prints both times, their ratio and the peak memory. The bare side multiplies each query language's
-vectors with the pool's and throws the scores away. It is tried with tiles of several heights, each
-tile in all of torch's threads or one tile per thread; the form with the least median counts, and
-beside it stands the plain one, a whole product per query language. Ours
-reads the store, normalises, multiplies, counts every gold's rank, keeps the heads as deep as the
-measures look, computes every measure of the task for every query and writes the per-query table.
-Then the same with the bias suite, and the intervals of all means. Beside the search stands the same
-without certainty, which takes float32 products for what they say (harness/search/exact.py); their
-ratio is what certain ranks cost. The first round compiles the
+vectors with the pool's and throws the scores away. It is tried with tiles of several heights, of
+whole rows or of parts of the pool, each tile in all of torch's threads or one tile per thread. The
+first round tries every form on three query languages, the others the best few on all; that with
+the least median counts. Beside it stand the best form of whole rows and the plain one, a whole
+product per query language. Ours reads the store, normalises, multiplies, counts every gold's rank,
+keeps the heads as deep as the measures look, computes every measure of the task for every query and
+writes the per-query table. Then the same with the bias suite, and the intervals of all means.
+Beside the search stands the same without certainty, which takes float32 products for what they say
+(harness/search/exact.py); their ratio is what certain ranks cost. The first round compiles the
 inner loops and is not counted. Ratios only: seconds are this machine's, and where it has other work
 to do, CPU seconds say more than the clock on the wall.
 """
@@ -52,6 +53,25 @@ from harness.vectors.store import Store
 HEIGHTS = (64, 128, 256, 512, 1024)
 """Queries multiplied at once on the bare side."""
 
+WIDTHS = (None, 1280)
+"""Passages multiplied at once; ``None``: all."""
+
+TRIED = 2
+"""Forms of each width, the fastest ones of the first round, that the other rounds measure."""
+
+
+class Form(NamedTuple):
+    """How the bare products are cut into tiles."""
+
+    rows: int
+    columns: int | None
+    apart: bool
+    """A thread for each tile."""
+
+    def __str__(self) -> str:
+        how = "a thread each" if self.apart else "all threads at each"
+        return f"{self.rows} rows of {self.columns or 'all'} passages, {how}"
+
 
 class Random:
     """Vectors drawn at random, the same for the same text: search costs the same with any."""
@@ -87,20 +107,22 @@ class Took(NamedTuple):
         return Took(self.wall - begun.wall, self.cpu - begun.cpu)
 
 
-def bare(queries: dict[str, np.ndarray], passages: np.ndarray, rows: int, apart: bool) -> Took:
-    """What the products alone take, ``rows`` queries at a time, ``apart``: a thread for each."""
-    pool = torch.from_numpy(passages).T
+def bare(queries: dict[str, np.ndarray], passages: np.ndarray, form: Form) -> Took:
+    """What the products alone take."""
+    pool = torch.split(torch.from_numpy(passages), form.columns or len(passages))
     threads = torch.get_num_threads()
     own = threading.local()
 
     def multiply(part: torch.Tensor) -> None:
         if not hasattr(own, "buffer"):
-            own.buffer = torch.empty((rows, len(passages)))
-        torch.mm(part, pool, out=own.buffer[: len(part)])
+            own.buffer = torch.empty(form.rows * max(map(len, pool)))
+        for columns in pool:
+            out = own.buffer[: len(part) * len(columns)].view(len(part), len(columns))
+            torch.mm(part, columns.T, out=out)
 
     begun = Took.now()
-    parts = [part for x in queries.values() for part in torch.split(torch.from_numpy(x), rows)]
-    if apart:
+    parts = [x for q in queries.values() for x in torch.split(torch.from_numpy(q), form.rows)]
+    if form.apart:
         torch.set_num_threads(1)
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pairs:
             list(pairs.map(multiply, parts))
@@ -151,8 +173,9 @@ def main() -> None:
         f"{arguments.task}, {model.name}: {len(alone.settings)} settings, "
         f"{passages.shape[1]} dimensions, {2 * products / 1e9:.0f} GFLOP of products"
     )
-    forms = list(itertools.product(HEIGHTS, (False, True)))
-    plainly: dict[tuple[int, bool], list[Took]] = {form: [] for form in forms}
+    forms = list(itertools.starmap(Form, itertools.product(HEIGHTS, WIDTHS, (False, True))))
+    tried: list[Form] = []
+    plainly: dict[Form, list[Took]] = {form: [] for form in forms}
     usual: list[Took] = []
     ours, biased, sure, hasty = [], [], [], []
     for round_ in range(arguments.rounds + 1):
@@ -168,25 +191,25 @@ def main() -> None:
         twice = Took.now().since(begun)
         with more.stage("intervals"):
             intervals(everything, suite.measures, resamples=plain.resamples)
-        if round_:
-            for form in forms:
-                plainly[form].append(bare(queries, passages, *form))
+        if not round_:
+            some = dict(itertools.islice(queries.items(), 3))
+            once_each = {form: bare(some, passages, form).wall for form in forms}
+            for width in WIDTHS:
+                of_width = [form for form in forms if form.columns == width]
+                tried += sorted(of_width, key=once_each.__getitem__)[:TRIED]
+        else:
+            for form in tried:
+                plainly[form].append(bare(queries, passages, form))
             usual.append(one_product_each(queries, passages))
             ours.append(once)
             hasty.append(once_hasty)
             biased.append(twice)
             sure.append(more.seconds["intervals"])
-    # Each clock has the form that is best by it.
-    fast, thrifty = (
-        min(forms, key=lambda form, i=i: np.median([took[i] for took in plainly[form]]))
-        for i in range(2)
-    )
-    least = [Took(a.wall, b.cpu) for a, b in zip(plainly[fast], plainly[thrifty], strict=True)]
-    how = "a thread each" if fast[1] else "all threads at each"
+    fast, least = fastest(plainly, tried)
+    fast_rows, least_rows = fastest(plainly, [form for form in tried if form.columns is None])
     print(f"{arguments.rounds} rounds; medians      wall s   CPU s")
-    print(
-        f"bare products        {both(least)}   best of {len(forms)} forms ({fast[0]} rows, {how})"
-    )
+    print(f"bare products        {both(least)}   best of {len(forms)} forms: {fast}")
+    print(f"  whole rows         {both(least_rows)}   {fast_rows}")
     print(f"  one a language     {both(usual)}   torch's own way with the whole product")
     measures = ", ".join(m.name for m in alone.measures)
     print(f"all settings         {both(ours)}   {len(table):,} rows of {measures}")
@@ -199,10 +222,21 @@ def main() -> None:
     pairs = sum(len(g.columns) for g in alone.relevant.values())
     print(f"  decided by more    {decided and decided.summary()} of {pairs:,} relevant passages")
     print(f"  ratio to bare      {spread(ours, least)}")
+    print(f"  to whole rows      {spread(ours, least_rows)}")
     print(f"  to one a language  {spread(ours, usual)}")
     print(f"with the bias suite  {both(biased)}   {len(suite.measures)} measures")
     print(f"  ratio to without   {spread(biased, ours)}")
     print(f"intervals for all    {np.median(sure):7.3f}           {plain.resamples:,} resamples")
+
+
+def fastest(plainly: dict[Form, list[Took]], forms: list[Form]) -> tuple[Form, list[Took]]:
+    """The best of ``forms`` on the clock on the wall, and the rounds of each clock's best."""
+    fast, thrifty = (
+        min(forms, key=lambda form, i=i: np.median([took[i] for took in plainly[form]]))
+        for i in range(2)
+    )
+    rounds = zip(plainly[fast], plainly[thrifty], strict=True)
+    return fast, [Took(a.wall, b.cpu) for a, b in rounds]
 
 
 @contextlib.contextmanager

@@ -3,7 +3,8 @@
 Both work on one tile of scores, rows = queries, columns = the pool in its total order (see
 :mod:`harness.search.in_memory`), so that of two equal scores the lower column ranks higher. They
 are compiled by numba: plain torch writes a mask the size of the tile for every comparison and takes
-several times as long as the matrix product that made the scores, these stay in cache.
+several times as long as the matrix product that made the scores, these stay in cache. The parts of
+a row (:class:`harness.search.products.Tile`) are put side by side first, in cache too.
 
 The loops release the interpreter lock, so that several tiles can be worked on at once.
 """
@@ -29,12 +30,31 @@ from harness.search.count_loops import (
 )
 from harness.search.exact import Open, Vectors
 from harness.search.inner_loops import fetch, inner
+from harness.search.products import Tile
 from harness.search.top_k_loops import FEW, LANES, RUN, certain_top_k_row, top_k_row
+
+
+@compiled()
+def _row(flat: Any, rows: Any, columns: Any, width: Any, r: Any, row: Any) -> Any:
+    """Row ``r`` of a tile as an array, and where it begins there.
+
+    ``row`` has room for it; it is not used if the tile has one part, whose rows are whole.
+    """
+    if width >= columns:
+        return flat, r * columns
+    for start in range(0, columns, width):
+        size = min(width, columns - start)
+        at = np.uint64(rows * start + r * size)
+        for j in range(np.uint64(size)):
+            row[np.uint64(start) + j] = flat[at + j]
+    return row, 0
 
 
 @compiled(nogil=True)
 def _rows(
-    flat: Any,
+    tile: Any,
+    rows: Any,
+    pool: Any,
     width: Any,
     indptr: Any,
     columns: Any,
@@ -55,8 +75,9 @@ def _rows(
     peaks = np.empty(lanes, np.float32)
     best = np.empty(min(k, FEW), np.float32)
     keys = np.empty(last - first if k else 0, np.uint64)
-    for r in range(len(indptr) - 1):
-        base = r * width
+    whole = np.empty(pool, np.float32)
+    for r in range(rows):
+        flat, base = _row(tile, rows, pool, width, r, whole)
         relevant = indptr[r + 1] - indptr[r]
         if relevant:
             counts_row(flat, base, columns, indptr[r], relevant, starts, threshold, below, n_above)
@@ -77,7 +98,9 @@ def _rows(
 
 @compiled(nogil=True)
 def _certain_rows(
-    flat: Any,
+    tile: Any,
+    rows: Any,
+    pool: Any,
     width: Any,
     indptr: Any,
     columns: Any,
@@ -128,18 +151,19 @@ def _certain_rows(
     keys = np.empty(last - first if k else 0, np.uint64)
     run = np.empty(RUN + 1, np.float64)
     candidates = np.empty(last - first if k else 0, np.int64)
+    whole = np.empty(pool, np.float32)
     n, m, computed = 0, 0, 0
-    while r < len(indptr) - 1:
+    while r < rows:
         begin, end = indptr[r], indptr[r + 1]
         relevant = end - begin
-        full = n + relevant * width > len(open_column) or m + (last - first) > len(column)
+        full = n + relevant * pool > len(open_column) or m + (last - first) > len(column)
         if full and (n or m):
             break
-        base = r * width
+        flat, base = _row(tile, rows, pool, width, r, whole)
         at = np.uint64(first_query + r) * np.uint64(dimensions)
         for x in range(np.uint64(dimensions)):
             query[x] = queries[at + x]
-        if r + 2 < len(indptr):
+        if r + 1 < rows:
             # The next row's relevant passages arrive while this one is counted.
             for i in range(end, indptr[r + 2]):
                 fetch(passages, np.uint64(columns[i]) * np.uint64(dimensions), dimensions)
@@ -216,14 +240,14 @@ def _certain_rows(
 
 
 def count_ranked_above(
-    scores: NDArray[np.float32],
+    scores: Tile,
     indptr: NDArray[np.int64],
     columns: NDArray[np.int64],
     starts: NDArray[np.int64],
 ) -> NDArray[np.int32]:
     """How many passages of each block are ranked above each relevant passage.
 
-    ``scores`` is (R, N) and C-contiguous, ``indptr`` (R + 1,) and ``columns`` (G,) give each row's
+    ``scores`` are (R, N), ``indptr`` (R + 1,) and ``columns`` (G,) give each row's
     relevant passages, ``starts`` (B + 1,) the blocks' bounds. Returns (G, B). The rank of a
     relevant passage in any union of blocks is 1 + the sum over them.
     """
@@ -231,19 +255,19 @@ def count_ranked_above(
 
 
 def count_and_top_k(
-    scores: NDArray[np.float32],
+    scores: Tile,
     indptr: NDArray[np.int64],
     columns: NDArray[np.int64],
     starts: NDArray[np.int64],
     k: int,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
     """:func:`count_ranked_above` and the top ``k`` columns of whole rows, in one pass over rows."""
-    return _in_one_pass(scores, indptr, columns, starts, 0, scores.shape[1], k)
+    return _in_one_pass(scores, indptr, columns, starts, 0, scores.columns, k)
 
 
 def compile_loops() -> None:
     """Compile the loops, or load them from the cache: a first run waits for it."""
-    scores = np.zeros((1, 2), np.float32)
+    scores = Tile.of(np.zeros((1, 2), np.float32))
     first = np.array([0, 1], np.int64)
     none = np.zeros(1, np.int64)
     count_and_top_k(scores, first, none, np.array([0, 2], np.int64), 1)
@@ -253,23 +277,23 @@ def compile_loops() -> None:
     )
     for _ in certain(scores, vectors, 0, first, none, np.array([0, 2], np.int64), 0, 2, 1):
         pass
-    inner(scores, scores, none, none)
+    inner(one, one, none, none)
 
 
 def top_k(
-    scores: NDArray[np.float32], start: int, stop: int, k: int
+    scores: Tile, start: int, stop: int, k: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """The ``min(k, stop - start)`` best columns in ``[start, stop)`` of each row, best first.
 
-    ``scores`` is (R, N) and C-contiguous; returns columns and their scores, both (R, k).
+    Returns columns and their scores, both (R, k).
     """
     none = np.zeros(0, np.int64)
-    indptr = np.zeros(len(scores) + 1, np.int64)
+    indptr = np.zeros(scores.rows + 1, np.int64)
     return _in_one_pass(scores, indptr, none, np.zeros(1, np.int64), start, stop, k)[1:]
 
 
 def _in_one_pass(
-    scores: NDArray[np.float32],
+    scores: Tile,
     indptr: NDArray[np.int64],
     columns: NDArray[np.int64],
     starts: NDArray[np.int64],
@@ -279,13 +303,15 @@ def _in_one_pass(
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
     k = min(k, last - first)
     n_above = np.zeros((len(columns), len(starts) - 1), np.int32)
-    out = np.empty((len(scores), k), np.int32)
-    out_scores = np.empty((len(scores), k), np.float32)
+    out = np.empty((scores.rows, k), np.int32)
+    out_scores = np.empty((scores.rows, k), np.float32)
     # Many lanes give a bound that few columns reach, few lanes few peaks to choose it from.
     lanes = min(LANES if k <= FEW else 2 * k, last - first)
     _rows(
-        scores.reshape(-1),
-        scores.shape[1],
+        scores.flat,
+        scores.rows,
+        scores.columns,
+        scores.width,
         indptr,
         columns,
         starts,
@@ -305,7 +331,7 @@ OPEN = 1 << 16
 
 
 def certain(
-    scores: NDArray[np.float32],
+    scores: Tile,
     vectors: Vectors,
     first_query: int,
     indptr: NDArray[np.int64],
@@ -323,19 +349,21 @@ def certain(
     """
     k = min(k, last - first)
     above = np.zeros((len(columns), len(starts) - 1), np.int32)
-    top = np.zeros((len(scores), k), np.int32)
-    top_scores = np.zeros((len(scores), k), np.float32)
-    most = int(np.diff(indptr).max(initial=0)) * scores.shape[1]
+    top = np.zeros((scores.rows, k), np.int32)
+    top_scores = np.zeros((scores.rows, k), np.float32)
+    most = int(np.diff(indptr).max(initial=0)) * scores.columns
     relevant, column = np.empty((2, OPEN + most), np.int64)
     row, candidate = np.empty((2, OPEN + last - first if k else 0), np.int64)
     score = np.empty(len(row), np.float32)
-    here = slice(first_query, first_query + len(scores))
+    here = slice(first_query, first_query + scores.rows)
     r = 0
-    while r < len(scores):
+    while r < scores.rows:
         begun = r
         r, n, m, computed = _certain_rows(
-            scores.reshape(-1),
-            scores.shape[1],
+            scores.flat,
+            scores.rows,
+            scores.columns,
+            scores.width,
             indptr,
             columns,
             starts,

@@ -15,6 +15,7 @@ from harness.data.pool import Pool, RelevantPassages
 from harness.errors import UsageError, errors_of
 from harness.search.code_products import CodedPassages, coded
 from harness.search.exact import Decisions, check_lengths
+from harness.search.products import Tile, multiply
 from harness.search.results import SearchResult
 from harness.search.tiles import ROWS, InnerProducts, Scores, rank, rank_each, worth_compiling
 
@@ -81,7 +82,7 @@ class DenseScores:
 
         self._vectors = np.ascontiguousarray(passages)
         self._longest = check_lengths(self._vectors)
-        self._passages = torch.from_numpy(self._vectors).to(device).T
+        self._passages = torch.from_numpy(self._vectors).to(device)
         self._shape = (rows, len(passages))
         self._codes = None
         if device == "cpu" and coded(self._vectors):
@@ -107,16 +108,17 @@ class DenseScores:
         longest = check_lengths(queries)
         rows = torch.from_numpy(queries).to(self.device)
         codes = self._codes if coded(queries) else None
-        multiply = codes and codes.products(queries)
+        of_codes = codes and codes.products(queries)
         exact = codes is not None and 1.01 * longest * self._longest <= 2**24
 
-        def tile(start: int, stop: int) -> NDArray[np.float32] | Any:
+        def tile(start: int, stop: int) -> Tile | Any:
             out = self._buffer()[: stop - start]
-            if multiply:
-                multiply(start, stop, out)
-            else:
-                torch.mm(rows[start:stop], self._passages, out=out)
-            return out.numpy() if self.device == "cpu" else out
+            if self.device != "cpu":
+                return torch.mm(rows[start:stop], self._passages.T, out=out)
+            if of_codes:
+                of_codes(start, stop, out)
+                return Tile.of(out.numpy())
+            return multiply(rows[start:stop], self._passages, out)
 
         vectors = queries, self._vectors
         return InnerProducts(tile, *vectors, self._longest, self.decisions, exact=exact)

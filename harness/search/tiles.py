@@ -21,6 +21,7 @@ from harness.search.exact import (
     product_error,
     products_are_exact,
 )
+from harness.search.products import Tile
 from harness.search.results import SearchResult
 
 ROWS = 256
@@ -40,7 +41,8 @@ def worth_compiling(relevant: RelevantPassages, pool: Pool) -> bool:
 
 
 Scores = Callable[[int, int], "NDArray[np.float32] | Any"]
-"""(first row, last row) -> scores of those queries against a pool, C-contiguous float32.
+"""(first row, last row) -> scores of those queries against a pool, C-contiguous float32: (R, N),
+on any device, or a :class:`.Tile`.
 
 They are compared directly, except those of :class:`InnerProducts`, which come with vectors."""
 
@@ -74,7 +76,7 @@ class InnerProducts:
         self.largest = largest_product(queries, longest)
         """(Q,) bounds on the products' absolute values."""
 
-    def __call__(self, start: int, stop: int) -> NDArray[np.float32] | Any:
+    def __call__(self, start: int, stop: int) -> Tile | Any:
         """Products of some queries with all passages."""
         return self._tile(start, stop)
 
@@ -125,13 +127,14 @@ def _workers(threads: int) -> Iterator[ThreadPoolExecutor]:
         torch.set_float32_matmul_precision(precision)
 
 
-def _as_tensor(tile: NDArray[np.float32] | Any, compiled: bool) -> NDArray[np.float32] | Any:
-    """A tile on the CPU in the form that the loops need."""
-    if compiled or not isinstance(tile, np.ndarray):
+def _for_loops(scores: NDArray[np.float32] | Tile | Any, compiled: bool) -> Tile | Any:
+    """A tile in the form that the loops need: a tensor, (R, N), except for compiled ones."""
+    tile = Tile.of(scores) if isinstance(scores, np.ndarray) else scores
+    if compiled or not isinstance(tile, Tile):
         return tile
     import torch
 
-    return torch.from_numpy(tile)
+    return torch.from_numpy(tile.whole())
 
 
 class _Ranking:
@@ -168,9 +171,9 @@ class _Ranking:
     def process(self, start: int, stop: int) -> int:
         """Process some queries; returns how many."""
         relevant, pool = self._relevant, self._pool
-        tile = _as_tensor(self._scores(start, stop), self._compiled)
+        tile = _for_loops(self._scores(start, stop), self._compiled)
         loops: Any
-        if isinstance(tile, np.ndarray):
+        if isinstance(tile, Tile):
             from harness.search import cpu_loops as loops
         else:
             from harness.search import torch_loops as loops
@@ -234,7 +237,7 @@ class _Certain:
     def fill(
         self,
         loops: Any,
-        tile: NDArray[np.float32] | Any,
+        tile: Tile | Any,
         at: int,
         indptr: NDArray[np.int64],
         columns: NDArray[np.int64],

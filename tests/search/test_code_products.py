@@ -34,7 +34,7 @@ def test_products_are_those_of_integers(kind: str, width: int, always: None) -> 
     passages, queries = drawn(kind, 1100, width), drawn(kind, 9, width)[::-1]
     scores = DenseScores(passages, rows=5).of(queries)
     expected = queries.astype(np.int64) @ passages.T.astype(np.int64)
-    assert np.array_equal(scores(4, 9), expected[4:9].astype(np.float32))
+    assert np.array_equal(scores(4, 9).whole(), expected[4:9].astype(np.float32))
     # These may be beyond 2^24, where float32 does not have all whole numbers.
     assert bool(scores.error.any()) == (kind == "ends" and width == 1030)
 
@@ -65,7 +65,7 @@ def test_processors_without_8_bit_products_get_the_same() -> None:
         from harness.search.code_products import integers_pay
         from harness.search.in_memory import DenseScores
         codes = np.full((40, 64), 127, np.float32)
-        print(integers_pay(), set(DenseScores(codes).of(codes)(0, 40).ravel().tolist()))"""
+        print(integers_pay(), set(DenseScores(codes).of(codes)(0, 40).flat.tolist()))"""
     done = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2"},

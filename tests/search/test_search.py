@@ -13,6 +13,7 @@ from small_pools import as_relevant, make_pool
 from harness.data.pool import Pool
 from harness.errors import UsageError
 from harness.search.in_memory import DenseScores, check_memory
+from harness.search.products import WIDTH
 from harness.search.results import SearchResult
 from harness.search.tiles import ROWS, rank, rank_each
 
@@ -208,15 +209,17 @@ def test_equal_vectors_tie_wherever_they_stand() -> None:
 
 
 def test_scores_are_inner_products() -> None:
-    """The matrix is what float64 says, to float32's accuracy."""
+    """The matrix is what float64 says, to float32's accuracy, in parts and as a whole."""
     rng = np.random.default_rng(3)
-    passages = rng.standard_normal((900, 64)).astype(np.float32)
+    passages = rng.standard_normal((2 * WIDTH + 9, 64)).astype(np.float32)
     queries = rng.standard_normal((600, 64)).astype(np.float32)
     scores = DenseScores(passages).of(queries)
     exact = queries.astype(np.float64) @ passages.astype(np.float64).T
     for start in range(0, 600, ROWS):
         stop = min(start + ROWS, 600)
-        np.testing.assert_allclose(scores(start, stop), exact[start:stop], atol=2e-5)
+        tile = scores(start, stop)
+        assert tile.width < tile.columns
+        np.testing.assert_allclose(tile.whole(), exact[start:stop], atol=2e-5)
 
 
 def test_a_budget_that_is_too_small_says_what_is_needed() -> None:
