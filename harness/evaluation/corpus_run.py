@@ -14,7 +14,7 @@ from typing import Any, TypeGuard
 
 from harness.base.cache import cache_folder
 from harness.base.digests import digest_of
-from harness.base.environment import cores, memory_size
+from harness.base.environment import cores
 from harness.base.files import write_atomically
 from harness.base.progress import Progress, Stages
 from harness.base.reading import object_or_empty
@@ -304,11 +304,10 @@ def read_corpora(
     if not prepared.data.corpora:
         return prepared
     passages = sum(len(corpus) for corpus in prepared.data.corpora.values())
-    budget = options.memory or memory_size() // 4
-    if passages * each > budget:
+    if passages * each > options.budget:
         raise UsageError(
             f"{what} {passages:,} passages in memory, about "
-            f"{memory(passages * each)}, and --memory allows {memory(budget)}; "
+            f"{memory(passages * each)}, and --memory allows {memory(options.budget)}; "
             "take fewer languages, or raise it if the machine has more"
         )
     texts = {}

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.base.environment import cores, memory_size
+from harness.base.environment import cores
 from harness.base.progress import Progress, Silent, peak_memory
 from harness.data.corpus_locations import CorpusFiles
 from harness.data.loading import choose_languages
@@ -161,7 +161,7 @@ def plan_corpus(
         machines=machines,
         why=why,
         encode_memory=peak_memory(),
-        search_memory=options.memory or memory_size() // 4,
+        search_memory=options.budget,
         kind=bound.kind if isinstance(bound, PartsModel) else "dense",
     )
 

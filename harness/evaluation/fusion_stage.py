@@ -18,7 +18,6 @@ from harness.evaluation.search_stage import (
     Keep,
     Searched,
     agreement_in,
-    budget,
     depths,
     export_depth,
     kept_depth,
@@ -84,7 +83,7 @@ def search_fused(
         for x in systems
         if isinstance(x, Mapping) and not isinstance(next(iter(x.values())), PartTexts)
     ]
-    check_memory(len(pool), sum(widths) * len(pool) * 12 + _TILES, budget(options))
+    check_memory(len(pool), sum(widths) * len(pool) * 12 + _TILES, options.budget)
     blocks: dict[str, list[str]] = {x: [] for x in task.relevant}
     for s in task.settings:
         if s.passage_language is not None:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict, get_args, get_origin, get_type_hints
 
 from harness.base import option_text
+from harness.base.environment import memory_size
+from harness.base.progress import resident_memory
 from harness.data.task import RUN_KINDS, Kind
 from harness.errors import UsageError, did_you_mean
 from harness.models.base import Backend, Dtype, ModelOptions
@@ -52,7 +54,7 @@ class RunOptions:
     top_k: int | None = None
     """Top passages kept per query; ``None``: as many as the measures need."""
     memory: int | None = None
-    """Bytes; ``None``: a quarter of the machine's."""
+    """Bytes; ``None``: see :attr:`budget`."""
     data_dir: Path | None = None
     """Local copy of the data."""
     offline: bool = False
@@ -114,6 +116,18 @@ class RunOptions:
     """Dtype of stored vectors."""
     model: ModelOptions = field(default_factory=ModelOptions)
     """Options of the model."""
+
+    @property
+    def budget(self) -> int:
+        """Memory that the process may take, in bytes, what it has already included.
+
+        ``memory``, or a quarter of the machine's. A process that already has most of that, for a
+        large model or for what the trials of a study share, may take an eighth more than it has.
+        """
+        if self.memory:
+            return self.memory
+        most = memory_size()
+        return min(most, max(most // 4, resident_memory() + most // 8))
 
 
 class Settings(TypedDict, total=False):

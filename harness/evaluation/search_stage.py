@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.base.environment import memory_size
 from harness.base.progress import Progress
 from harness.data.pool import Pool, with_own
 from harness.data.task import Role
@@ -130,11 +129,6 @@ def _threads(device: str) -> int:
     return torch.get_num_threads() if device == "cpu" else 1
 
 
-def budget(options: RunOptions) -> int:
-    """Memory for the search, in bytes."""
-    return options.memory or memory_size() // 4
-
-
 def needs_counts(prepared: Prepared, options: RunOptions) -> bool:
     """Whether anything after the search looks at counts by language of what is ranked above."""
     return bool(options.rerank) or any(s.kind == "pairs" for s in prepared.settings)
@@ -188,7 +182,7 @@ def search_dense(
     more = (len(pool) + sum(len(g.questions) for g in prepared.relevant.values())) * width * 4
     # Codes are searched as 8-bit integers, at most.
     more += len(pool) * width if options.bits != "float32" else 0
-    check_memory(len(pool), more, budget(options))
+    check_memory(len(pool), more, options.budget)
     passages = np.empty((len(pool), width), np.float32)
     column_of = np.empty(len(pool), np.int64)
     column_of[pool.rows] = np.arange(len(pool))
@@ -287,7 +281,7 @@ def search_shards(
         searches,
         top=top,
         block_tops=searched_tops if balance else tops,
-        memory=budget(options),
+        memory=options.budget,
         device=device,
         threads=_threads(device),
         scored=depth > 0,
@@ -342,7 +336,7 @@ def search_lexical(
         UsageError: the memory budget is too small for the pool.
     """
     pool, data = prepared.pool, prepared.data
-    check_memory(len(pool), 0, budget(options))
+    check_memory(len(pool), 0, options.budget)
     in_file_order = [t for x in data.passages.values() for t in x.texts]
     passages = [in_file_order[i] for i in pool.rows]
     texts = {x: prepared.query_texts(x) for x in prepared.relevant}

@@ -13,6 +13,7 @@ from tiny import LANGUAGES, WordBag, write_task
 import harness
 from harness.data.trec import read_qrels, read_run
 from harness.errors import UsageError
+from harness.evaluation import options
 from harness.evaluation.options import RunOptions, with_settings
 from harness.evaluation.record import Record
 
@@ -165,8 +166,8 @@ def test_unknown_settings_are_refused() -> None:
 
 
 def test_a_setting_of_run_and_model_is_set_for_both() -> None:
-    for options in (RunOptions(), RunOptions(offline=True)):
-        found = with_settings(options, {"offline": True, "batch_size": 3})
+    for base in (RunOptions(), RunOptions(offline=True)):
+        found = with_settings(base, {"offline": True, "batch_size": 3})
         assert (found.offline, found.model.offline, found.model.batch_size) == (True, True, 3)
 
 
@@ -186,3 +187,16 @@ def test_peer_is_refused_where_it_is_a_constant(tmp_path: Path) -> None:
     task = str(write_task(tmp_path))
     with pytest.raises(UsageError, match=r"'peer' is refused here: .*one"):
         harness.evaluate(WordBag(), tasks=[task], measures=("map", "peer"))
+
+
+@pytest.mark.parametrize(
+    ("taken", "given", "allowed"),
+    [(1, None, 4), (2, None, 4), (5, None, 7), (15, None, 16), (5, 3, 3)],
+)
+def test_a_process_that_has_much_memory_already_may_still_search(
+    monkeypatch: pytest.MonkeyPatch, taken: int, given: int | None, allowed: int
+) -> None:
+    """With a large model in memory a quarter of the machine's, 16 here, is soon taken."""
+    monkeypatch.setattr(options, "memory_size", lambda: 16)
+    monkeypatch.setattr(options, "resident_memory", lambda: taken)
+    assert RunOptions(memory=given).budget == allowed
