@@ -13,15 +13,24 @@ several forms, and the fastest counts: torch's own threads over whole shards, an
 each core over tiles of several sizes. Each run is a fresh process; reading back what was just
 written comes out of the page cache for both sides where memory allows. Peak memory is that of the
 whole process.
+
+``--stages`` searches once more and prints where the processor time goes, and how long the threads
+waited in each stage (for another's Python, for the disk, for a core). Time in a stage that another
+one calls counts there alone.
+
+``--keep`` leaves the corpus in its folder; a later run with the same sizes and seed takes it from
+there.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import shutil
-import tempfile
 import threading
 import time
+from collections import defaultdict
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -63,11 +72,15 @@ def unit(rng: np.random.Generator, n: int, width: int) -> np.ndarray:
 
 
 def make(folder: Path, passages: int, width: int, queries: int, size: int, seed: int) -> Corpus:
-    """Write the corpus."""
+    """Write the corpus, unless it is there."""
     facts = {"benchmark": "streamed_search", "seed": seed, "passages": passages, "width": width}
     space = CorpusSpace.of(
         Store(folder), facts, language="en", passages=passages, size=size, dtype="float16"
     )
+    saved = space.folder / f"{queries}-queries.npz"
+    if saved.exists():
+        with np.load(saved) as kept:
+            return Corpus(space, kept["queries"], kept["relevant"].tolist())
     rng = np.random.default_rng(seed)
     chosen = set(rng.choice(passages, queries, replace=False).tolist())
     noisy, relevant = [], []
@@ -79,7 +92,9 @@ def make(folder: Path, passages: int, width: int, queries: int, size: int, seed:
             noisy.append(vectors[i - start] + NOISE * unit(rng, 1, width)[0])
             relevant.append(f"{i // 20}#{i % 20}")
     vectors = np.stack(noisy)
-    return Corpus(space, vectors / np.linalg.norm(vectors, axis=1, keepdims=True), relevant)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    np.savez(saved, queries=vectors, relevant=np.array(relevant))
+    return Corpus(space, vectors, relevant)
 
 
 def opened(space: CorpusSpace) -> list[Shard]:
@@ -87,8 +102,69 @@ def opened(space: CorpusSpace) -> list[Shard]:
     return [shard for shard in space.open_all(verify=False) if shard is not None]
 
 
-def ours(corpus: Corpus, top: int, memory: int, device: str) -> tuple[Run, dict[str, Any]]:
-    """Search; the loops are compiled before the clock starts."""
+class Stages:
+    """Wall and CPU seconds by stage, of all threads; a stage is a function that is watched."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
+        self._lock, self._local = threading.Lock(), threading.local()
+
+    def watch(self, stage: str, owner: Any, *names: str) -> None:
+        """Count the time of functions of a class or module; what they call counts where it is."""
+        for name in names:
+            setattr(owner, name, self._watched(stage, getattr(owner, name)))
+
+    def _watched(self, stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def watched(*args: Any, **options: Any) -> Any:
+            inner = self._local.__dict__.setdefault("inner", [])
+            inner.append([0.0, 0.0])
+            begun = time.perf_counter(), time.thread_time()
+            try:
+                return function(*args, **options)
+            finally:
+                taken = time.perf_counter() - begun[0], time.thread_time() - begun[1]
+                elsewhere = inner.pop()
+                with self._lock:
+                    for i, seconds in enumerate(taken):
+                        self.seconds[stage][i] += seconds - elsewhere[i]
+                        if inner:
+                            inner[-1][i] += seconds
+
+        return watched
+
+    def show(self) -> None:
+        """A line for each, the longest first."""
+        print("where the time of the search goes, all threads: CPU seconds, and seconds of waiting")
+        for stage, (wall, cpu) in sorted(self.seconds.items(), key=lambda x: -x[1][1]):
+            print(f"  {stage:<44}{cpu:7.2f} {max(0.0, wall - cpu):7.2f}")
+
+
+def watch_search(stages: Stages) -> None:
+    """Watch the stages of a streamed search on a CPU."""
+    import torch
+
+    from harness.search import corpus_rows, cpu_worker, one_language, streamed
+
+    stages.watch("opening shards", one_language, "vectors_of", "release")
+    stages.watch("reading and widening", cpu_worker, "widen")
+    stages.watch("products", torch, "mm")
+    worker = cpu_worker.CpuWorker
+    stages.watch("candidates for the top k, and counting", worker, "_look", "_finish_query")
+    stages.watch("deciding close counts", worker, "_decide")
+    stages.watch("the rest of a tile: Python between stages", worker, "search")
+    stages.watch("top k in exact order: float64 scores", corpus_rows.PassageRows, "inner")
+    stages.watch("top k in exact order: sorting", one_language, "_together")
+    stages.watch(
+        "finding relevant passages, their scores", streamed.ShardSearch, "_locate", "_score"
+    )
+    stages.watch("laying out the results", streamed.ShardSearch, "_keep", "_laid_out")
+
+
+def ours(
+    corpus: Corpus, top: int, memory: int, device: str, staged: bool = False
+) -> tuple[Run, dict[str, Any]]:
+    """Search; the loops are compiled before the clock starts. ``staged``: print its stages."""
     import torch
 
     from harness.search.streamed import ShardSearch
@@ -107,10 +183,15 @@ def ours(corpus: Corpus, top: int, memory: int, device: str) -> tuple[Run, dict[
 
     shards = opened(corpus.space)
     search(corpus.queries[:1], [shards[0].ids[0].decode()], shards[:1])
+    stages = Stages()
+    if staged:
+        watch_search(stages)
     begun, used = time.perf_counter(), time.process_time()
     streamed = search(corpus.queries, corpus.relevant, shards)
     seconds, cpu = time.perf_counter() - begun, time.process_time() - used
     found = streamed.found["en"]
+    if staged:
+        stages.show()
     return Run(seconds, cpu, peak_memory()), {
         "median rank": float(np.median(found.pool_rank)),
         "top k": found.top_k.shape,
@@ -175,10 +256,13 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", help="of our side; the bare loop takes the CPU")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--stages", action="store_true", help="also print where the time goes")
+    parser.add_argument("--keep", action="store_true", help="do not remove the corpus")
     a = parser.parse_args()
 
-    a.folder.mkdir(parents=True, exist_ok=True)
-    place = Path(tempfile.mkdtemp(prefix="streamed-search-", dir=a.folder))
+    sizes = f"{a.passages}x{a.dimensions}-{a.queries}-{a.seed}"
+    place = a.folder / f"streamed-search-{sizes}"
+    place.mkdir(parents=True, exist_ok=True)
     try:
         corpus = make(place, a.passages, a.dimensions, a.queries, a.shard, a.seed)
         flop = 2 * a.passages * a.dimensions * a.queries
@@ -212,8 +296,11 @@ def main() -> None:
         )
         print(f"median rank of relevant passages {facts['median rank']:,.0f}")
         print(f"top k {facts['top k']}")
+        if a.stages:
+            alone(ours, corpus, a.top, int(a.memory * 2**30), a.device, True)
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        if not a.keep:
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def show(name: str, runs: list[Run], passages: int) -> None:
