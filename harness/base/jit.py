@@ -11,11 +11,12 @@ from numba.extending import intrinsic
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def compiled(**options: bool | str) -> Callable[[F], F]:
+def compiled(**options: bool | str | set[str]) -> Callable[[F], F]:
     """``numba.njit`` with its machine code cached on disk, so that only the first run compiles.
 
     Args:
-        options: other options of ``numba.njit``: ``nogil=True``, ``inline="always"``.
+        options: other options of ``numba.njit``: ``nogil=True``, ``inline="always"``,
+            ``fastmath={"reassoc"}`` (sums in any order).
     """
 
     def compile_(function: F) -> F:

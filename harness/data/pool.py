@@ -28,8 +28,6 @@ class Pool:
     """(L + 1,) first column of each language, then N."""
     rows: NDArray[np.int64]
     """(N,) position of each column's passage in the concatenation of ``languages`` of the data."""
-    column: Mapping[str, int]
-    """Global passage id -> column."""
     searched: NDArray[np.int64] | None = None
     """(L,) number of passages of each language, if the columns cover only those that matter: the
     relevant passages and the top k of a corpus too large to list."""
@@ -43,7 +41,8 @@ class Pool:
     def of_ids(cls, ids_of: Mapping[str, Sequence[str]]) -> Pool:
         """The pool of these passages, language -> local ids."""
         present = list(ids_of)
-        ids = np.array([global_id(x, i) for x in present for i in ids_of[x]], dtype=object)
+        prefixes = [(global_id(x, ""), ids_of[x]) for x in present]
+        ids = np.array([prefix + i for prefix, local in prefixes for i in local], dtype=object)
         order = np.asarray(tie_order(list(ids)), np.int64)
         owner = np.repeat(np.arange(len(present)), [len(ids_of[x]) for x in present])[order]
         # Ids with a common prefix are contiguous in byte order, so each language is one run of
@@ -55,7 +54,6 @@ class Pool:
             languages=tuple(present[owner[i]] for i in change),
             starts=np.append(change, len(ids)).astype(np.int64),
             rows=order,
-            column={x: i for i, x in enumerate(ids)},
         )
 
     def __len__(self) -> int:
@@ -65,6 +63,11 @@ class Pool:
     def sizes(self) -> NDArray[np.int64]:
         """(L,) number of passages of each language."""
         return np.diff(self.starts) if self.searched is None else self.searched
+
+    @cached_property
+    def column(self) -> Mapping[str, int]:
+        """Global passage id -> column."""
+        return dict(zip(self.ids.tolist(), range(len(self.ids)), strict=True))
 
     @cached_property
     def language_of(self) -> NDArray[np.int16]:
@@ -79,13 +82,11 @@ class Pool:
     def only(self, language: str) -> Pool:
         """The pool of one language's passages; column 0 is this one's ``block(language)[0]``."""
         first, last = self.block(language)
-        ids = self.ids[first:last]
         return Pool(
-            ids=ids,
+            ids=self.ids[first:last],
             languages=(language,),
             starts=np.array([0, last - first], np.int64),
             rows=self.rows[first:last],
-            column={x: i for i, x in enumerate(ids)},
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -18,6 +19,7 @@ from harness.search.exact import (
     Encoded,
     EqualVectors,
     Keys,
+    by_group,
     exact_keys,
     inner,
     real_score,
@@ -55,6 +57,33 @@ def capacity(k: int) -> int:
     return 2 * k + 64
 
 
+class Reached:
+    """What a query's k-th best passage certainly reaches, as the threads of a pass find out.
+
+    Lower bounds on inner products, not on a thread's float32 products, whose error depends on the
+    vectors that the thread has seen. Threads read them without a lock: each writes its own row
+    alone, and a bound that is read too early is a bound.
+    """
+
+    def __init__(self, queries: int, k: int, threads: int) -> None:
+        self.share = -(-k // threads)
+        """Passages that all threads together need of each: together they are k or more."""
+        self._whole = np.full((threads, queries), -np.inf, np.float32)
+        self._share = np.full((threads, queries), -np.inf, np.float32)
+
+    def learn(
+        self, thread: int, whole: NDArray[np.float32], share: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """(Q,) what k passages of all threads reach.
+
+        ``whole`` (Q,) is what k passages of this ``thread`` reach, ``share`` (Q,) what
+        :attr:`share` of them do.
+        """
+        self._whole[thread], self._share[thread] = whole, share
+        reached: NDArray[np.float32] = np.maximum(self._whole.max(axis=0), self._share.min(axis=0))
+        return reached
+
+
 class Corpus:
     """All searched passages by number: the rows of one language after another."""
 
@@ -90,7 +119,7 @@ class Corpus:
 
 
 class ShardDecider(Decider):
-    """A decider that rereads vectors from their shards."""
+    """A decider that rereads vectors from their shards, with several ``threads`` at once."""
 
     def __init__(
         self,
@@ -98,9 +127,10 @@ class ShardDecider(Decider):
         corpus: Corpus,
         longest: float,
         decisions: Decisions,
+        threads: int = 1,
     ) -> None:
         super().__init__(queries, longest, decisions)
-        self._corpus = corpus
+        self._corpus, self._threads = corpus, threads
         self._equal = EqualVectors()
         self._coded = isinstance(queries, np.ndarray) and coded(queries)
 
@@ -123,9 +153,19 @@ class ShardDecider(Decider):
 
     def scores(self, query: NDArray[np.int64], vector: NDArray[np.int64]) -> NDArray[np.float64]:
         """See :class:`harness.search.exact.Decider`."""
-        out = np.empty(len(query))
-        for places, vectors, q, v in self._parts(query, vector):
-            out[places] = inner(self.queries, vectors, q, v, compiled=True)
+        number, out = self._rows(vector), np.empty(len(query))
+
+        def fill(part: tuple[PassageRows, NDArray[np.int64], int]) -> None:
+            rows, places, first = part
+            out[places] = rows.inner(self.queries, query[places], number[places] - first)
+
+        parts = self._corpus.split(number)
+        if self._threads == 1:
+            for part in parts:
+                fill(part)
+            return out
+        with ThreadPoolExecutor(self._threads) as pool:
+            list(pool.map(fill, parts))
         return out
 
     def keys(self, query: NDArray[np.int64], vector: NDArray[np.int64]) -> Keys:
@@ -191,7 +231,7 @@ def best_candidates(
     ``query``, ``row`` and ``score`` (m,) are the candidates, rows of one language (its number in
     the corpus), with their float32 products. Ids are read only for equal scores.
     """
-    order = np.lexsort((row, -score, query))
+    order = by_group(query, score)
     query, row, score = query[order], row[order], score[order]
     order, level = decider.order(query, row + corpus.starts[language], score, margin)
     query, row, score = query[order], row[order], score[order]

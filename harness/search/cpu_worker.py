@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -14,6 +12,7 @@ from harness.search.candidates import (
     TILE,
     Corpus,
     PassQueries,
+    Reached,
     ShardDecider,
     best_candidates,
     capacity,
@@ -24,11 +23,13 @@ from harness.search.exact import (
     Decisions,
     Encoded,
     VectorDecider,
-    check_lengths,
+    bounds_of_squares,
+    check_length,
     inner,
     inner_error,
     product_error,
 )
+from harness.search.stored_loops import widen
 
 
 class CpuWorker:
@@ -41,9 +42,10 @@ class CpuWorker:
         pass_queries: PassQueries,
         k: int,
         decisions: Decisions,
-        floor: NDArray[np.float32],
+        reached: Reached,
+        thread: int,
     ) -> None:
-        """``floor`` (Q,) is shared by the threads of a pass (:meth:`_share`), at first -inf."""
+        """``reached`` is shared by the threads of a pass, of which this is number ``thread``."""
         queries = len(pass_queries.queries)
         self.longest = 0.0
         """Upper bound on the lengths of the passages' vectors so far."""
@@ -53,8 +55,10 @@ class CpuWorker:
         self.n_above = np.zeros(len(pass_queries.relevant_scores), np.int64)
         self._corpus, self._language, self._pass_queries = corpus, language, pass_queries
         self._decisions, self._k = decisions, k
-        self._kth = np.full(queries, -np.inf, np.float32)
-        self._floor = floor
+        # No score reaches infinity: with k = 0 nothing is collected.
+        self._kth = np.full(queries, -np.inf if k else np.inf, np.float32)
+        self._shared = np.full(queries, -np.inf, np.float32)
+        self._reached, self._thread = reached, thread
         vectors = pass_queries.queries
         self._coded = isinstance(vectors, np.ndarray) and coded(vectors)
         self._whole = False
@@ -63,38 +67,58 @@ class CpuWorker:
         self._high = np.zeros(len(self._query_of), np.float32)
         self._low = np.zeros(len(self._query_of), np.float32)
         self._margin = np.zeros(queries, np.float32)
-        most = int(np.diff(self._pass_queries.indptr).max(initial=0))
+        self._own = pass_queries.relevant_rows - corpus.starts[language]
+        most = int(np.diff(pass_queries.indptr).max(initial=0))
         room = max(loops.OPEN, most * TILE)
         self._open_relevant = np.empty(room, np.int64)
         self._open_column = np.empty(room, np.int64)
         self._start()
 
     def _start(self) -> None:
-        """Room for the tiles of vectors and their products."""
-        width = self._pass_queries.queries.shape[1]
-        self._vectors = torch.empty((TILE, width), dtype=torch.float32)
-        self._raw: torch.Tensor | None = None
-        self._queries = torch.from_numpy(self._pass_queries.queries)
-        self._out = torch.empty((min(QUERIES, len(self._queries)), TILE))
+        """Room for a tile of vectors and its products with a block of queries."""
+        queries = self._pass_queries.queries
+        self._vectors = torch.empty((TILE, queries.shape[1]))
+        self._products = torch.empty(min(QUERIES, len(queries)) * TILE)
+        self._squares = -1.0
+        """The greatest sum of the squares of a vector so far, in float32."""
+        self._fit(TILE)
+
+    def _fit(self, size: int) -> None:
+        """Take tiles of ``size`` passages: made once, torch's views cost nothing for each tile."""
+        self._tile = self._vectors[:size].numpy()
+        self._passages = self._vectors[:size].T
+        queries = torch.from_numpy(self._pass_queries.queries)
+        self._blocks = []
+        """First query, queries, their products (n, size) with a tile, and these end to end."""
+        for start in range(0, len(queries), QUERIES):
+            block = queries[start : start + QUERIES]
+            # A fixed width of the buffer's rows would leave gaps.
+            flat = self._products[: len(block) * size]
+            self._blocks.append((start, block, flat.view(len(block), size), flat.numpy()))
 
     def search(self, vectors: Encoded, first_row: int) -> None:
         """Take ``vectors`` (n, d), float16 or float32, the first of them row ``first_row``."""
-        for start in range(0, len(vectors), TILE):
-            tile = self._read(vectors[start : start + TILE])
-            self._begin(tile.numpy())
-            self._finish(tile, first_row + start)
-
-    def _begin(self, tile: Encoded) -> None:
-        """Adapt to a tile of passages before its products are looked at."""
-        self._lengthen(check_lengths(tile))
         self._share()
-        self._whole = self._coded and coded(tile)
+        # Without the memory map's own Python for each slice.
+        vectors = np.asarray(vectors)
+        for start in range(0, len(vectors), TILE):
+            part = vectors[start : start + TILE]
+            if len(part) != len(self._tile):
+                self._fit(len(part))
+            squares = widen(part, self._tile)
+            if squares > self._squares:
+                self._squares = squares
+                self._lengthen(float(bounds_of_squares(np.array(squares), part.shape[1])))
+            self._whole = self._coded and coded(self._tile)
+            for first, queries, out, scores in self._blocks:
+                torch.mm(queries, self._passages, out=out)
+                self._look(scores, self._tile, first_row + start, first)
 
     def _lengthen(self, longest: float) -> None:
-        """Adapt the error bound of products to the longest vector so far."""
+        """Adapt the error bound of products to ``longest``, that of a tile's longest vector."""
         if longest <= self.longest:
             return
-        self.longest, pass_queries = longest, self._pass_queries
+        self.longest, pass_queries = check_length(longest), self._pass_queries
         error = product_error(pass_queries.queries, longest)
         self._margin = 2 * error
         far = error[self._query_of].astype(np.float64)
@@ -105,63 +129,46 @@ class CpuWorker:
         self._float64 = 2 * inner_error(pass_queries.queries, max(longest, pass_queries.longest))
 
     def _share(self) -> None:
-        """Learn from other threads, and tell them, what a query's k-th best passage reaches.
-
-        The floor is a lower bound on its inner product, not on a thread's product, whose error
-        depends on the vectors that the thread has seen. Without a lock: an update that is lost
-        leaves a lower bound.
-        """
+        """Learn from other threads, and tell them, what a query's k-th best passage reaches."""
         if not self._k:
             return
         error, down = self._margin / 2, np.float32(-np.inf)
-        reached = np.nextafter(self._kth - error, down)
-        np.maximum(self._floor, reached, out=self._floor)
-        np.maximum(self._kth, np.nextafter(self._floor + error, down), out=self._kth)
+        own = (np.nextafter(x - error, down) for x in (self._kth, self._shared))
+        bound = self._reached.learn(self._thread, *own)
+        np.maximum(self._kth, np.nextafter(bound + error, down), out=self._kth)
 
-    def _read(self, part: NDArray[Any]) -> torch.Tensor:
-        """``part`` as float32, in a reused buffer."""
-        if self._raw is None:
-            dtype = torch.float16 if part.dtype == np.float16 else torch.float32
-            self._raw = torch.empty(self._vectors.shape, dtype=dtype)
-        if part.dtype != np.float16:
-            np.copyto(self._vectors.numpy()[: len(part)], part)
-        else:
-            np.copyto(self._raw.numpy()[: len(part)], part)
-            self._vectors[: len(part)].copy_(self._raw[: len(part)])
-        return self._vectors[: len(part)]
-
-    def _finish(self, tile: torch.Tensor, first_row: int) -> None:
-        for start in range(0, len(self._queries), QUERIES):
-            stop = min(start + QUERIES, len(self._queries))
-            # A fixed width of the buffer's rows would leave gaps; a shorter tile gets its own.
-            out = self._out.view(-1)[: (stop - start) * len(tile)].view(stop - start, len(tile))
-            torch.mm(self._queries[start:stop], tile.T, out=out)
-            flat = out.numpy().reshape(-1)
-            self._collect(flat, len(tile), first_row, start, stop)
-            self._count(flat, tile.numpy(), first_row, start, stop)
-
-    def _collect(
-        self, flat: NDArray[np.float32], width: int, first_row: int, start: int, stop: int
-    ) -> None:
-        here = slice(start, stop)
-        r = j = 0
-        while self._k:
-            r, j = loops.collect(
-                flat,
+    def _look(self, scores: NDArray[np.float32], tile: Encoded, first_row: int, first: int) -> None:
+        """Look at the ``scores`` of a tile with the queries from ``first`` on, end to end."""
+        width, pass_queries = len(tile), self._pass_queries
+        q, j, stop = first, 0, first + len(scores) // width
+        while q < stop:
+            q, j, n = loops.look(
+                scores,
                 width,
                 first_row,
+                first,
                 self._k,
-                self._margin[here],
-                self._kth[here],
-                self.scores[here],
-                self.rows[here],
-                self.n_kept[here],
-                r,
+                self._reached.share,
+                self._margin,
+                self._kth,
+                self._shared,
+                self.scores,
+                self.rows,
+                self.n_kept,
+                pass_queries.indptr,
+                self._high,
+                self._low,
+                self._own,
+                self.n_above,
+                self._open_relevant,
+                self._open_column,
+                q,
                 j,
             )
-            if r == stop - start:
-                return
-            self._finish_query(start + r)
+            if n:
+                self._decide(self._open_relevant[:n], self._open_column[:n], tile, first_row)
+            if q < stop and j < width:
+                self._finish_query(q)
 
     def _finish_query(self, q: int) -> None:
         """Reduce a query's candidates to its top k by exact decisions."""
@@ -180,37 +187,7 @@ class CpuWorker:
         self.rows[q, : len(row)] = row
         self.scores[q, : len(row)] = score
         self.n_kept[q] = len(row)
-        self._kth[q] = score[-1]
-
-    def _count(
-        self,
-        flat: NDArray[np.float32],
-        tile: Encoded,
-        first_row: int,
-        start: int,
-        stop: int,
-    ) -> None:
-        pass_queries = self._pass_queries
-        a, b = pass_queries.indptr[start], pass_queries.indptr[stop]
-        if a == b:
-            return
-        own = pass_queries.relevant_rows[a:b] - self._corpus.starts[self._language] - first_row
-        r = 0
-        while r < stop - start:
-            r, n = loops.count(
-                flat,
-                len(tile),
-                pass_queries.indptr[start : stop + 1] - a,
-                self._high[a:b],
-                self._low[a:b],
-                own,
-                self.n_above[a:b],
-                self._open_relevant,
-                self._open_column,
-                r,
-            )
-            if n:
-                self._decide(self._open_relevant[:n] + a, self._open_column[:n], tile, first_row)
+        self._kth[q] = max(self._kth[q], score[-1])
 
     def _decide(
         self,

@@ -9,10 +9,11 @@ import torch
 from numpy.typing import NDArray
 
 from harness.search import streamed_cpu_loops as loops
-from harness.search.candidates import QUERIES, Corpus, PassQueries
+from harness.search.candidates import QUERIES, Corpus, PassQueries, Reached
+from harness.search.code_products import coded
 from harness.search.corpus_rows import PIECE
 from harness.search.cpu_worker import CpuWorker
-from harness.search.exact import Decisions, Encoded
+from harness.search.exact import Decisions, Encoded, check_lengths
 
 
 class DeviceWorker(CpuWorker):
@@ -25,22 +26,27 @@ class DeviceWorker(CpuWorker):
         pass_queries: PassQueries,
         k: int,
         decisions: Decisions,
-        floor: NDArray[np.float32],
+        reached: Reached,
+        thread: int,
         device: str,
     ) -> None:
-        super().__init__(corpus, language, pass_queries, k, decisions, floor)
-        # A tile is everything a thread gets: small ones would leave a device idle.
-        self._tile = PIECE
-        self._queries = self._queries.to(device)
+        super().__init__(corpus, language, pass_queries, k, decisions, reached, thread)
+        self._queries = torch.from_numpy(pass_queries.queries).to(device)
         self._nth = np.arange(len(self._query_of)) - pass_queries.indptr[:-1][self._query_of]
+
+    def _start(self) -> None:
+        """Nothing: tiles and their products are on the device."""
 
     def search(self, vectors: Encoded, first_row: int) -> None:
         """See :meth:`CpuWorker.search`; vectors are copied as stored and widened on the device."""
-        for start in range(0, len(vectors), self._tile):
-            part = np.array(vectors[start : start + self._tile])
+        # A tile is everything a thread gets: small ones would leave a device idle.
+        for start in range(0, len(vectors), PIECE):
+            part = np.array(vectors[start : start + PIECE])
             tile = torch.from_numpy(part).to(self._queries.device).float()
             part = part.astype(np.float32, copy=False)
-            self._begin(part)
+            self._lengthen(check_lengths(part))
+            self._share()
+            self._whole = self._coded and coded(part)
             for first in range(0, len(self._queries), QUERIES):
                 last = min(first + QUERIES, len(self._queries))
                 scores = torch.mm(self._queries[first:last], tile.T)
@@ -67,8 +73,10 @@ class DeviceWorker(CpuWorker):
                 found,
                 first_row,
                 self._k,
+                self._reached.share,
                 self._margin[start:stop],
                 self._kth[start:stop],
+                self._shared[start:stop],
                 self.scores[start:stop],
                 self.rows[start:stop],
                 self.n_kept[start:stop],
@@ -90,7 +98,7 @@ class DeviceWorker(CpuWorker):
         pass_queries = self._pass_queries
         a, b = int(pass_queries.indptr[start]), int(pass_queries.indptr[stop])
         device = scores.device
-        own = pass_queries.relevant_rows - self._corpus.starts[self._language] - first_row
+        own = self._own - first_row
         for i in range(int(self._nth[a:b].max(initial=-1)) + 1):
             relevant = a + np.flatnonzero(self._nth[a:b] == i)
             rows = scores[torch.from_numpy(self._query_of[relevant] - start).to(device)]

@@ -166,8 +166,15 @@ def length_bounds(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
     """(n,) upper bounds on the lengths of (n, d) ``vectors``; infinite if float32 overflows."""
     with np.errstate(over="ignore"):
         squares = np.einsum("ij,ij->i", vectors, vectors).astype(np.float64)
-    d = vectors.shape[1]
-    # Sums of float32 squares are too small by d roundings, and by underflow.
+    return bounds_of_squares(squares, vectors.shape[1])
+
+
+def bounds_of_squares(squares: NDArray[np.float64], d: int) -> NDArray[np.float64]:
+    """(n,) upper bounds on the lengths of vectors of ``d`` numbers.
+
+    ``squares`` (n,) are the sums of their squares, added in float32 in any order.
+    """
+    # They are too small by d roundings, and by underflow.
     bounds: NDArray[np.float64] = np.sqrt(squares * (1 + 1.01 * (d + 2) * UNIT_32) + d * LEAST_32)
     return bounds
 
@@ -179,9 +186,12 @@ def check_lengths(vectors: Encoded) -> float:
         ModelError: scores of such vectors might overflow in float32.
     """
     if isinstance(vectors, Composite):
-        longest = vectors.longest()
-    else:
-        longest = float(length_bounds(vectors).max(initial=0))
+        return check_length(vectors.longest())
+    return check_length(float(length_bounds(vectors).max(initial=0)))
+
+
+def check_length(longest: float) -> float:
+    """``longest``, an upper bound on the lengths of vectors, as :func:`check_lengths` takes it."""
     if longest > LONGEST:
         raise ModelError(
             f"a vector has the length {longest:.3g}; scores are computed in float32, which takes "
@@ -451,6 +461,18 @@ def real_score(query: Encoded, vector: Encoded) -> Fraction:
     return Fraction(total) * Fraction(2) ** (lowest - 53)
 
 
+def by_group(group: Pairs, score: NDArray[np.floating[Any]]) -> Pairs:
+    """(n,) places by ``group`` (n,) ascending, then ``score`` (n,) descending; equal ones as given.
+
+    Complex numbers are sorted by their real parts, and equal ones by their imaginary parts: one
+    sort for both, which is fast where much is in order. :func:`numpy.lexsort` forgets the order in
+    a group while it sorts by another key.
+    """
+    both = np.empty(len(group), np.complex128)
+    both.real, both.imag = group, -score
+    return np.argsort(both, kind="stable")
+
+
 class Decider(ABC):
     """Comparisons of scores that float32 leaves open.
 
@@ -552,7 +574,8 @@ class Decider(ABC):
             return order, level
         self.decisions.add(float64=len(runs))
         value = self.scores(query[runs], vector[runs])
-        best = np.lexsort((tie[runs], -value, number))
+        # Equal ones are compared exactly below, and by ``tie``.
+        best = by_group(number, value)
         order[runs] = runs[best]
         value = value[best]
         near = np.zeros(n, bool)

@@ -1,4 +1,4 @@
-"""Four instructions of a processor that numba has no name for, as LLVM offers them everywhere.
+"""Instructions of a processor that numba has no name for, as LLVM offers them everywhere.
 
 LLVM translates them for whatever processor it finds; where it lacks one, for several others.
 """
@@ -14,7 +14,7 @@ from numba.core import cgutils
 from harness.base.jit import instruction
 
 ABREAST = 64
-"""Numbers that :func:`within` compares at once."""
+"""Numbers that :func:`within` and :func:`reaching` compare at once."""
 
 _BYTE, _INT16, _INT32, _INT64 = (ir.IntType(n) for n in (8, 16, 32, 64))
 
@@ -23,6 +23,20 @@ def _address(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     """The address of ``args[0][args[1]]``."""
     array = context.make_array(signature.args[0])(context, builder, args[0])
     return builder.gep(array.data, [args[1]])
+
+
+def _abreast(builder: Any, address: Any, align: int) -> Any:
+    """The ``ABREAST`` numbers at ``address``."""
+    vector = ir.VectorType(address.type.pointee, ABREAST)
+    return builder.load(builder.bitcast(address, vector.as_pointer()), align=align)
+
+
+def _repeated(builder: Any, number: Any) -> Any:
+    """``ABREAST`` times ``number``."""
+    nothing = ir.Constant(ir.VectorType(number.type, ABREAST), ir.Undefined)
+    one = builder.insert_element(nothing, number, _INT32(0))
+    first = ir.Constant(ir.VectorType(_INT32, ABREAST), [0] * ABREAST)
+    return builder.shuffle_vector(one, nothing, first)
 
 
 @instruction
@@ -49,22 +63,37 @@ def within(typingctx: Any, array: Any, index: Any, lowest: Any, width: Any) -> A
     """
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        vector = ir.VectorType(_INT16, ABREAST)
-        nothing = ir.Constant(vector, ir.Undefined)
-
-        def everywhere(number: Any) -> Any:
-            one = builder.insert_element(nothing, number, _INT32(0))
-            first = ir.Constant(ir.VectorType(_INT32, ABREAST), [0] * ABREAST)
-            return builder.shuffle_vector(one, nothing, first)
-
-        address = _address(context, builder, signature, args)
-        numbers = builder.load(builder.bitcast(address, vector.as_pointer()), align=2)
+        numbers = _abreast(builder, _address(context, builder, signature, args), 2)
         # Below the interval a difference is negative: as an unsigned number it is a large one.
-        above = builder.sub(numbers, everywhere(args[2]))
-        inside = builder.icmp_unsigned("<=", above, everywhere(args[3]))
+        above = builder.sub(numbers, _repeated(builder, args[2]))
+        inside = builder.icmp_unsigned("<=", above, _repeated(builder, args[3]))
         return builder.bitcast(inside, _INT64)
 
     return types.uint64(array, index, lowest, width), generate
+
+
+@instruction
+def reaching(typingctx: Any, array: Any, index: Any, bound: Any) -> Any:
+    """Which of the float32 ``array[index : index + ABREAST]`` are at least ``bound``, as bits."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        numbers = _abreast(builder, _address(context, builder, signature, args), 4)
+        enough = builder.fcmp_ordered(">=", numbers, _repeated(builder, args[2]))
+        return builder.bitcast(enough, _INT64)
+
+    return types.uint64(array, index, bound), generate
+
+
+@instruction
+def widened(typingctx: Any, number: Any) -> Any:
+    """A stored number as the float32 that it is: of uint16, the bits of a float16, or float32."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        if number == types.float32:
+            return args[0]
+        return builder.fpext(builder.bitcast(args[0], ir.HalfType()), ir.FloatType())
+
+    return types.float32(number), generate
 
 
 @instruction

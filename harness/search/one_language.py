@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from harness.search.candidates import (
     TILE,
     Corpus,
     PassQueries,
+    Reached,
     ShardDecider,
     best_candidates,
     capacity,
@@ -114,7 +115,7 @@ def scan(
             stopped.set()
         return worker
 
-    floor = np.full(len(pass_queries.queries), -np.inf, np.float32)
+    reached = Reached(len(pass_queries.queries), k, threads)
     before, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
     if threads > 1:
         torch.set_num_threads(1)
@@ -123,8 +124,8 @@ def scan(
     try:
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             workers = [
-                worker_on(device, corpus, language, pass_queries, k, decisions, floor)
-                for _ in range(threads)
+                worker_on(device, corpus, language, pass_queries, k, decisions, reached, x)
+                for x in range(threads)
             ]
             try:
                 done = list(pool.map(work, workers))
@@ -143,15 +144,19 @@ def compile_loops() -> None:
     first, ties = indptr[:1], np.array([-1], np.int64)
     pass_queries = PassQueries(one, indptr, one[0].astype(np.float64), first, 1.0, ties, [b"0"])
     inner(one, one, first, first, compiled=True)
-    scan(Corpus([PassageRows([_One()])]), 0, pass_queries, 1, Decisions())
+    for dtype in (np.float16, np.float32):
+        rows = PassageRows([_One(one.astype(dtype))])
+        rows.inner(one, first, first)
+        scan(Corpus([rows]), 0, pass_queries, 1, Decisions())
 
 
+@dataclass(frozen=True)
 class _One:
     """A shard of one passage."""
 
-    language = ""
-    ids: ClassVar[list[bytes]] = [b"0"]
-    vectors = np.ones((1, 1), np.float32)
+    vectors: NDArray[Any]
+    ids: tuple[bytes] = (b"0",)
+    language: str = ""
 
     def __len__(self) -> int:
         return 1
@@ -189,7 +194,7 @@ def _together(
     _, best, found = best_candidates(
         corpus,
         language,
-        ShardDecider(pass_queries.queries, corpus, longest, decisions),
+        ShardDecider(pass_queries.queries, corpus, longest, decisions, len(workers)),
         margin,
         np.concatenate(query),
         np.concatenate(row),

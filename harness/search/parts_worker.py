@@ -15,7 +15,7 @@ class PartsWorker(CpuWorker):
 
     def _start(self) -> None:
         queries: PartTexts = self._pass_queries.queries
-        self._blocks = [(a, b, queries[a:b]) for a, b in queries.tiles(QUERIES)]
+        self._query_blocks = [(a, queries[a:b]) for a, b in queries.tiles(QUERIES)]
 
     def search(self, vectors: Encoded, first_row: int) -> None:
         """Take the texts ``vectors``, the first of them row ``first_row``."""
@@ -23,7 +23,6 @@ class PartsWorker(CpuWorker):
             tile = vectors[start:stop].widened()
             self._lengthen(check_lengths(tile))
             self._share()
-            for first, last, queries in self._blocks:
+            for first, queries in self._query_blocks:
                 flat = np.ascontiguousarray(queries.products(tile)).reshape(-1)
-                self._collect(flat, len(tile), first_row + start, first, last)
-                self._count(flat, tile, first_row + start, first, last)
+                self._look(flat, tile, first_row + start, first)

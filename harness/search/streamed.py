@@ -25,7 +25,7 @@ from harness.base.progress import resident_memory
 from harness.data.pool import Pool, RelevantPassages
 from harness.errors import UsageError
 from harness.search.candidates import ColumnDecider, Corpus, PassQueries, ShardDecider
-from harness.search.corpus_rows import PassageRows, Shard
+from harness.search.corpus_rows import PassageRows, Shard, distinct
 from harness.search.exact import (
     Composite,
     Decider,
@@ -279,7 +279,7 @@ class ShardSearch:
     @property
     def _decider(self) -> ShardDecider:
         vectors = self._queries.vectors
-        return ShardDecider(vectors, self._corpus, self._longest, self._decisions)
+        return ShardDecider(vectors, self._corpus, self._longest, self._decisions, self._threads)
 
     @property
     def _margin(self) -> NDArray[np.float32]:
@@ -313,7 +313,7 @@ class ShardSearch:
         for number, (language, rows) in enumerate(zip(self.languages, self._rows, strict=True)):
             seen = [relevant_row[relevant_language == number]]
             seen += [top.row[top.language == number] for top in every]
-            known.append(np.unique(np.concatenate(seen)))
+            known.append(distinct(np.concatenate(seen)))
             ids[language] = [x.decode() for x in rows.ids(known[-1])]
         pool = Pool.of_ids(ids)
         # pool.rows: the position of each column in the concatenation of ``ids``.

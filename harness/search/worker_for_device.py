@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
-from harness.search.candidates import Corpus, PassQueries
+from harness.search.candidates import Corpus, PassQueries, Reached
 from harness.search.cpu_worker import CpuWorker
 from harness.search.exact import Decisions
 from harness.search.parts import PartTexts
@@ -18,7 +15,8 @@ def worker_on(
     pass_queries: PassQueries,
     k: int,
     decisions: Decisions,
-    floor: NDArray[np.float32],
+    reached: Reached,
+    thread: int,
 ) -> CpuWorker:
     """The worker for a device as torch names it; ``cpu:0`` takes torch's loops on the CPU.
 
@@ -27,9 +25,9 @@ def worker_on(
     if isinstance(pass_queries.queries, PartTexts):
         from harness.search.parts_worker import PartsWorker
 
-        return PartsWorker(corpus, language, pass_queries, k, decisions, floor)
+        return PartsWorker(corpus, language, pass_queries, k, decisions, reached, thread)
     if device == "cpu":
-        return CpuWorker(corpus, language, pass_queries, k, decisions, floor)
+        return CpuWorker(corpus, language, pass_queries, k, decisions, reached, thread)
     from harness.search.device_worker import DeviceWorker
 
-    return DeviceWorker(corpus, language, pass_queries, k, decisions, floor, device)
+    return DeviceWorker(corpus, language, pass_queries, k, decisions, reached, thread, device)

@@ -38,7 +38,7 @@ def places(row: list[float], starts: list[int]) -> list[int]:
     """Place of each passage of one query, from 0, by its rank; the top k says the same."""
     languages = tuple(f"l{i}" for i in range(len(starts) - 1))
     ids = np.array([str(i) for i in range(len(row))], object)
-    pool = Pool(ids, languages, np.array(starts, np.int64), np.arange(len(row)), {})
+    pool = Pool(ids, languages, np.array(starts, np.int64), np.arange(len(row)))
     every = np.arange(len(row), dtype=np.int64)
     relevant = RelevantPassages(
         ("q",), np.array([0, len(row)], np.int64), every, np.ones_like(every)

@@ -16,7 +16,7 @@ def make_pool(sizes: dict[str, int]) -> Pool:
     owners = [i.split(":")[0] for i in ids]
     languages = tuple(dict.fromkeys(owners))
     starts = np.array([owners.index(x) for x in languages] + [len(ids)], np.int64)
-    return Pool(ids, languages, starts, order, {x: i for i, x in enumerate(ids)})
+    return Pool(ids, languages, starts, order)
 
 
 def as_relevant(relevant: list[list[int]]) -> RelevantPassages:

@@ -114,7 +114,6 @@ class EncodeOnce:
             languages=("",),
             starts=np.array([0, len(ids)], np.int64),
             rows=order,
-            column={},
         )
         names = tuple(queries["id"])
         empty = np.zeros(0, np.int64)
