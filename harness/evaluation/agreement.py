@@ -8,6 +8,7 @@ after the search; the score matrix is not computed again.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,16 +43,19 @@ numbers in the order of the scores, languages in that order; equal for equal sco
 
 def dense_scores_at(
     queries: Mapping[str, Encoded],
-    vectors: Callable[[NDArray[np.int64]], Encoded],
+    vectors: Encoded | Callable[[NDArray[np.int64]], Encoded],
     decisions: Decisions,
     *,
     compiled: bool = False,
+    threads: int = 1,
 ) -> ScoresAt:
     """Places in the order of the inner products, negated, so that the best passage has the most.
 
-    ``vectors`` gives the vectors (n, d) of columns (n,), which are ascending. ``compiled``: decide
-    in compiled loops.
+    ``vectors`` are those of the pool (N, d), or give those (n, d) of columns (n,), which are
+    ascending. ``compiled``: multiply and decide in compiled loops. ``threads`` of them take a few
+    questions each.
     """
+    longest = None if callable(vectors) else check_lengths(vectors)
 
     def at(
         rows: Mapping[str, NDArray[np.int64]],
@@ -62,21 +66,28 @@ def dense_scores_at(
         width = next(iter(queries.values())).shape[1]
         step = max(1, (8 << 20) // max(1, columns.shape[1] * width * 4))
         out = np.zeros((len(columns), len(rows), columns.shape[1]), np.float32)
-        for i in range(0, len(columns), step):
-            part = slice(i, i + step)
-            # The lower number is the lower column, which wins ties.
-            different, number = np.unique(columns[part], return_inverse=True)
-            passages = vectors(different)
+
+        def fill(start: int) -> None:
+            part = slice(start, start + step)
+            passages, number, far = vectors, columns[part], longest
+            if callable(vectors):
+                # The lower number is the lower column, which wins ties.
+                different, number = np.unique(number, return_inverse=True)
+                number = number.reshape(columns[part].shape)
+                passages = vectors(different)
+            far = check_lengths(passages) if far is None else far
             flat = _by_question([queries[x][r[part]] for x, r in rows.items()])
-            longest = check_lengths(passages)
-            number = number.reshape(columns[part].shape)
             out[part] = _places(
-                _products(flat, passages, number),
+                _products(flat, passages, number, looked_at[part], compiled),
                 number,
                 looked_at[part],
-                VectorDecider(flat, passages, longest, decisions, compiled=compiled),
-                2 * product_error(flat, longest),
+                VectorDecider(flat, passages, far, decisions, compiled=compiled),
+                2 * product_error(flat, far),
             )
+
+        with ThreadPoolExecutor(threads) as pool:
+            for _ in pool.map(fill, range(0, len(columns), step)):
+                pass
         return out
 
     return at
@@ -88,14 +99,30 @@ def _by_question(texts: Sequence[Encoded]) -> Encoded:
     return stacked(texts)[order.T.reshape(-1)]
 
 
-def _products(flat: Encoded, passages: Encoded, columns: NDArray[np.int64]) -> NDArray[np.float32]:
-    """(n, L, C) float32 scores of L queries of each of n questions with columns (n, C)."""
+def _products(
+    flat: Encoded,
+    passages: Encoded,
+    columns: NDArray[np.int64],
+    looked_at: NDArray[np.bool_],
+    compiled: bool,
+) -> NDArray[np.float32]:
+    """(n, L, C) float32 scores of L queries of each of n questions with columns (n, C).
+
+    Those that are not looked at may be anything.
+    """
     each = len(flat) // len(columns)
     if isinstance(flat, PartTexts):
         found = [
             flat[i * each : (i + 1) * each].products(passages[c]) for i, c in enumerate(columns)
         ]
         return np.stack(found)
+    if compiled:
+        from harness.search.inner_loops import fill_products
+
+        out = np.zeros((len(columns), each, columns.shape[1]), np.float32)
+        width = flat.shape[1]
+        fill_products(flat.reshape(-1), passages.reshape(-1), width, columns, looked_at, out)
+        return out
     import torch
 
     products: NDArray[np.float32] = torch.bmm(
@@ -149,11 +176,16 @@ def lexical_scores_at(index: LexicalIndex, queries: Mapping[str, Sequence[str]])
 
 
 def question_agreement(
-    found: Mapping[str, SearchResult], scores_at: ScoresAt, depth: int = DEPTH
+    found: Mapping[str, SearchResult],
+    scores_at: ScoresAt,
+    depth: int = DEPTH,
+    *,
+    compiled: bool = False,
 ) -> dict[str, NDArray[np.float64]]:
     """Query language -> (Q,) mean rank correlation of each query with its translations.
 
-    NaN for a question with a query in only one language.
+    NaN for a question with a query in only one language. ``compiled``: the same from compiled
+    loops.
     """
     numbers: dict[str, int] = {}
     for ranks in found.values():
@@ -172,9 +204,14 @@ def question_agreement(
     local = places.reshape(top_k.shape)
     once = places == np.arange(places.shape[1])
     scores = scores_at({x: np.maximum(r, 0) for x, r in rows.items()}, flat, once)
-    correlations = rank_correlations(
-        local, has_query, lambda i, places: np.take_along_axis(scores[:, i], places, axis=1)
-    )
+    if compiled:
+        from harness.metrics import consistency_loops
+
+        correlations = consistency_loops.rank_correlations(local, has_query, scores)
+    else:
+        correlations = rank_correlations(
+            local, has_query, lambda i, places: np.take_along_axis(scores[:, i], places, axis=1)
+        )
     means = mean_rank_correlation(correlations)
     return {
         x: means[[numbers[q] for q in found[x].relevant.questions], i] for i, x in enumerate(found)

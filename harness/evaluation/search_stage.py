@@ -107,12 +107,19 @@ def _block_tops(prepared: Prepared, depth: int) -> dict[str, dict[str, int]]:
 
 
 def agreement_in(
-    prepared: Prepared, found: Mapping[str, SearchResult], scores_at: ScoresAt
+    prepared: Prepared,
+    found: Mapping[str, SearchResult],
+    scores_at: ScoresAt,
+    *,
+    compiled: bool = False,
 ) -> dict[str, NDArray[np.float64]] | None:
-    """Mean rank correlation by query language; ``None`` if no measure needs it."""
+    """Mean rank correlation by query language; ``None`` if no measure needs it.
+
+    ``compiled``: by compiled loops.
+    """
     if not any("rank_correlation" in m.needs for m in prepared.measures):
         return None
-    return question_agreement(found, scores_at)
+    return question_agreement(found, scores_at, compiled=compiled)
 
 
 def _compile(progress: Progress, compile_loops: Callable[[], None]) -> None:
@@ -230,10 +237,11 @@ def search_dense(
     if balance:
         return Searched(prepared, found, None, dense.decisions)
     query_vectors = {x: vectors["query", x] for x in prepared.relevant}
+    threads = _threads("cpu")
     scores_at = dense_scores_at(
-        query_vectors, passages.__getitem__, dense.decisions, compiled=compiled
+        query_vectors, passages, dense.decisions, compiled=compiled, threads=threads
     )
-    agreement = agreement_in(prepared, found, scores_at)
+    agreement = agreement_in(prepared, found, scores_at, compiled=compiled)
     return Searched(prepared, found, agreement, dense.decisions)
 
 
@@ -301,7 +309,7 @@ def search_shards(
         return Searched(laid_out, kept, None, streamed.decisions)
     query_vectors = {x: vectors["query", x] for x in prepared.relevant}
     scores_at = dense_scores_at(query_vectors, streamed.vectors, streamed.decisions, compiled=True)
-    agreement = agreement_in(prepared, streamed.found, scores_at)
+    agreement = agreement_in(prepared, streamed.found, scores_at, compiled=True)
     found = {x: keep(laid_out, without_own(f)) for x, f in streamed.found.items()}
     return Searched(laid_out, found, agreement, streamed.decisions)
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from harness.base.jit import compiled
-from harness.search.inner_loops import equal, fetch, inner_product
+from harness.search.inner_loops import any_order_product, equal, fetch
 from harness.search.instructions import ABREAST, lowest_bit, within
 
 AT_ONCE = 6
@@ -267,7 +267,6 @@ def _decide(
     query: Any,
     passages: Any,
     dimensions: Any,
-    products: Any,
     block_of: Any,
     scores: Any,
     number: Any,
@@ -290,7 +289,7 @@ def _decide(
     # All of them before the first is compared: no branch then waits for a sum.
     for h in range(left):
         there = np.uint64(columns[h]) * np.uint64(dimensions)
-        scores[h] = inner_product(query, np.uint64(0), passages, there, dimensions, products)
+        scores[h] = any_order_product(query, passages, there, dimensions)
     for h in range(left):
         i, column = relevant[h], columns[h]
         difference = scores[h] - own[i]
@@ -355,7 +354,6 @@ def certain_counts_row(
     query: Any,
     passages: Any,
     dimensions: Any,
-    products: Any,
     score: Any,
     own: Any,
     number: Any,
@@ -381,15 +379,13 @@ def certain_counts_row(
     ``columns`` are the row's relevant passages; ``flat``, rows of float32 products, is overwritten
     there while it is counted. ``error32`` bounds the error of products, ``largest`` their absolute
     values, and ``error64`` is twice the bound of float64 scores. ``query`` is the row's vector in
-    float64; ``passages`` and ``dimensions`` are the other vectors, end to end. ``number`` is filled
-    with the relevant passages' numbers by ascending score. From ``n`` on, ``open_relevant``
+    float64; ``passages`` and ``dimensions`` are the other vectors, end to end. ``score`` has the
+    float64 scores of the relevant passages, ``number`` is filled with their numbers by ascending
+    score. From ``n`` on, ``open_relevant``
     (numbers) and ``open_column`` list the pairs that float64 leaves open. The rest is room for what
     is computed. Returns the list's new length, and how many scores were computed in float64.
     """
     relevant = len(columns)
-    for i in range(relevant):
-        there = np.uint64(columns[i]) * np.uint64(dimensions)
-        score[i] = inner_product(query, np.uint64(0), passages, there, dimensions, products)
     _sort(own, number, relevant, score)
     lowest, scale, wide = _intervals(own, relevant, error32, largest, low, high, a)
     above[:] = 0
@@ -459,7 +455,6 @@ def certain_counts_row(
                             query,
                             passages,
                             dimensions,
-                            products,
                             block_of,
                             near_score,
                             number,
@@ -482,7 +477,6 @@ def certain_counts_row(
         query,
         passages,
         dimensions,
-        products,
         block_of,
         near_score,
         number,

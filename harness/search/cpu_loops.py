@@ -29,7 +29,7 @@ from harness.search.count_loops import (
     most_relevant,
 )
 from harness.search.exact import Open, Vectors
-from harness.search.inner_loops import fetch, inner
+from harness.search.inner_loops import inner, relevant_scores
 from harness.search.products import Tile
 from harness.search.top_k_loops import FEW, LANES, RUN, certain_top_k_row, top_k_row
 
@@ -113,6 +113,7 @@ def _certain_rows(
     first_query: Any,
     passages: Any,
     dimensions: Any,
+    relevant_score: Any,
     first: Any,
     last: Any,
     k: Any,
@@ -134,7 +135,7 @@ def _certain_rows(
     """
     most, blocks = most_relevant(indptr), len(starts) - 1
     query, products = np.empty(dimensions, np.float64), np.empty(dimensions, np.float64)
-    score, own = np.empty(most, np.float64), np.empty(most, np.float64)
+    own = np.empty(most, np.float64)
     number = np.empty(most, np.int64)
     low, high = np.empty(most, np.float32), np.empty(most, np.float32)
     saved = np.empty(most, np.float32)
@@ -163,10 +164,6 @@ def _certain_rows(
         at = np.uint64(first_query + r) * np.uint64(dimensions)
         for x in range(np.uint64(dimensions)):
             query[x] = queries[at + x]
-        if r + 1 < rows:
-            # The next row's relevant passages arrive while this one is counted.
-            for i in range(end, indptr[r + 2]):
-                fetch(passages, np.uint64(columns[i]) * np.uint64(dimensions), dimensions)
         if relevant:
             begun = n
             n, more = certain_counts_row(
@@ -181,8 +178,7 @@ def _certain_rows(
                 query,
                 passages,
                 dimensions,
-                products,
-                score,
+                relevant_score[begin:end],
                 own,
                 number,
                 low,
@@ -356,6 +352,10 @@ def certain(
     row, candidate = np.empty((2, OPEN + last - first if k else 0), np.int64)
     score = np.empty(len(row), np.float32)
     here = slice(first_query, first_query + scores.rows)
+    queries, passages = vectors.queries.reshape(-1), vectors.passages.reshape(-1)
+    dimensions = vectors.queries.shape[1]
+    own = np.empty(len(columns))
+    relevant_scores(queries, first_query, passages, dimensions, indptr, columns, own)
     r = 0
     while r < scores.rows:
         begun = r
@@ -371,10 +371,11 @@ def certain(
             vectors.error32[here],
             2 * vectors.error64[here],
             vectors.largest[here],
-            vectors.queries.reshape(-1),
+            queries,
             first_query,
-            vectors.passages.reshape(-1),
-            vectors.queries.shape[1],
+            passages,
+            dimensions,
+            own,
             first,
             last,
             k,

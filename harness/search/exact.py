@@ -95,7 +95,7 @@ class Vectors:
     error32: NDArray[np.float32]
     """(Q,) :func:`product_error`."""
     error64: NDArray[np.float64]
-    """(Q,) :func:`inner_error`."""
+    """(Q,) :func:`sum_error`."""
     largest: NDArray[np.float32]
     """(Q,) :func:`largest_product`."""
 
@@ -244,6 +244,17 @@ def inner_error(queries: Encoded, longest: float) -> NDArray[np.float64]:
         return queries.inner_error(longest)
     folds = max(1, queries.shape[1] - 1).bit_length() + 1
     error: NDArray[np.float64] = 1.01 * (folds * UNIT_64) * longest * length_bounds(queries)
+    return error
+
+
+def sum_error(queries: NDArray[np.float32], longest: float) -> NDArray[np.float64]:
+    """(Q,) error bound of float64 scores that are summed in any order, as :func:`product_error`.
+
+    The products themselves are exact, so that the roundings are those of d - 1 sums (Higham,
+    section 3.1, for any order).
+    """
+    d = queries.shape[1]
+    error: NDArray[np.float64] = 1.01 * (d * UNIT_64) * longest * length_bounds(queries)
     return error
 
 

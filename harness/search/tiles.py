@@ -20,11 +20,12 @@ from harness.search.exact import (
     largest_product,
     product_error,
     products_are_exact,
+    sum_error,
 )
 from harness.search.products import Tile
 from harness.search.results import SearchResult
 
-ROWS = 256
+ROWS = 320
 """Queries per tile, at most. Ranks do not depend on it."""
 
 SHALLOW = 1000
@@ -75,6 +76,8 @@ class InnerProducts:
             self.error[:] = 0
         self.largest = largest_product(queries, longest)
         """(Q,) bounds on the products' absolute values."""
+        self.error64 = sum_error(queries, longest)
+        """(Q,) error bounds of float64 scores."""
 
     def __call__(self, start: int, stop: int) -> Tile | Any:
         """Products of some queries with all passages."""
@@ -230,7 +233,7 @@ class _Certain:
             self._decider.vectors,
             pool.language_of,
             scores.error,
-            self._decider.error,
+            scores.error64,
             scores.largest,
         )
 

@@ -8,12 +8,10 @@ import numpy as np
 
 from harness.base.jit import compiled
 from harness.search.inner_loops import equal, inner_product
-
-SCAN = 32
-"""Columns checked at once for any that reach the bound."""
+from harness.search.instructions import ABREAST, lowest_bit, reaching
 
 FEW = 32
-"""Largest k whose bound is found by insertion and whose columns in the highest lanes."""
+"""Largest k whose bound is found by insertion."""
 
 RUN = 64
 """Candidates of a top k in one run of near ones, up to which they are sorted by insertion."""
@@ -42,15 +40,6 @@ def _find_peaks(flat: Any, start: Any, stop: Any, lanes: Any, peaks: Any) -> Non
     for b in range(np.uint64(stop) - at):
         x = flat[at + b]
         peaks[b] = x if x > peaks[b] else peaks[b]
-
-
-@compiled()
-def _reaching(flat: Any, start: Any, stop: Any, bound: Any) -> Any:
-    """How many of ``flat[start:stop]`` are at least ``bound``."""
-    n = np.int32(0)
-    for j in range(np.uint64(start), np.uint64(stop)):
-        n += np.int32(flat[j] >= bound)
-    return n
 
 
 @compiled()
@@ -90,34 +79,19 @@ def _kth_highest(values: Any, k: Any, best: Any) -> Any:
 
 
 @compiled()
-def _in_high_lanes(
-    flat: Any, start: Any, stop: Any, bound: Any, peaks: Any, most: Any, base: Any, keys: Any
-) -> Any:
-    """Gather columns that reach ``bound``; 0 where more than ``most`` lanes or columns do."""
-    high = 0
-    for b in range(len(peaks)):
-        high += peaks[b] >= bound
-    if high > most:
-        return np.uint64(0)
-    n = np.uint64(0)
-    for b in range(np.uint64(len(peaks))):
-        if peaks[b] >= bound:
-            for j in range(start + b, stop, np.uint64(len(peaks))):
-                keys[n] = j - base
-                n += np.uint64(flat[j] >= bound)
-    return n if n <= np.uint64(most) else np.uint64(0)
-
-
-@compiled()
 def _reaching_columns(flat: Any, start: Any, stop: Any, bound: Any, base: Any, keys: Any) -> Any:
     """Gather columns that reach ``bound`` from left to right."""
-    n = np.uint64(0)
-    for a in range(start, stop, np.uint64(SCAN)):
-        b = min(a + np.uint64(SCAN), stop)
-        if _reaching(flat, a, b, bound):
-            for j in range(a, b):
-                keys[n] = j - base
-                n += np.uint64(flat[j] >= bound)
+    n, abreast = np.uint64(0), np.uint64(ABREAST)
+    whole = start + (stop - start) // abreast * abreast
+    for a in range(start, whole, abreast):
+        bits = reaching(flat, a, bound)
+        while bits:
+            keys[n] = a + lowest_bit(bits) - base
+            bits &= bits - np.uint64(1)
+            n += np.uint64(1)
+    for j in range(whole, stop):
+        keys[n] = j - base
+        n += np.uint64(flat[j] >= bound)
     return n
 
 
@@ -160,14 +134,10 @@ def top_k_row(
     start, stop = base + first, base + last
     # At least k scores reach the k-th highest peak: nothing below it can be in the top k.
     bound = np.float32(-np.inf)
-    n = np.uint64(0)
     if len(peaks) > k:
         _find_peaks(flat, start, stop, len(peaks), peaks)
         bound = _kth_highest(peaks, k, best)
-        if k <= FEW:
-            n = _in_high_lanes(flat, start, stop, bound, peaks, 4 * k, base, keys)
-    if not n:
-        n = _in_order(flat, start, stop, bound, k, base, keys)
+    n = _in_order(flat, start, stop, bound, k, base, keys)
     ordered = _in_total_order(flat, base, keys, n)
     for i in range(k):
         j = ordered[n - np.uint64(i + 1)]
@@ -270,15 +240,11 @@ def certain_top_k_row(
     """
     start, stop = np.uint64(base + first), np.uint64(base + last)
     bound = np.float32(-np.inf)
-    found = np.uint64(0)
     if len(peaks) > k:
         _find_peaks(flat, start, stop, len(peaks), peaks)
         bound = np.float32(_kth_highest(peaks, k, best) - margin)
         bound = np.nextafter(bound, np.float32(-np.inf))
-        if k <= FEW:
-            found = _in_high_lanes(flat, start, stop, bound, peaks, 4 * k, np.uint64(base), keys)
-    if not found:
-        found = _reaching_columns(flat, start, stop, bound, np.uint64(base), keys)
+    found = _reaching_columns(flat, start, stop, bound, np.uint64(base), keys)
     ordered = _in_total_order(flat, np.uint64(base), keys, found)
     kth = flat[np.uint64(base) + ordered[found - np.uint64(k)]]
     bound = np.nextafter(np.float32(kth - margin), np.float32(-np.inf))

@@ -11,6 +11,8 @@ from small_pools import as_relevant, make_pool
 
 from harness.data.pool import RelevantPassages
 from harness.evaluation.agreement import dense_scores_at, lexical_scores_at, question_agreement
+from harness.metrics import consistency_loops
+from harness.metrics.consistency import rank_correlations
 from harness.search.exact import Decisions
 from harness.search.in_memory import DenseScores
 from harness.search.results import SearchResult
@@ -56,14 +58,14 @@ def expected(
     return {at: float(np.mean(x)) for at, x in values.items()}
 
 
+@pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("seed", range(5))
-def test_it_is_the_mean_of_scipys_correlations_over_the_unions(seed: int) -> None:
+def test_it_is_the_mean_of_scipys_correlations_over_the_unions(seed: int, compiled: bool) -> None:
     """Also for questions that some languages do not ask, and one that only one language asks."""
     requested = {"de": ["q0", "q1", "q2", "q3"], "en": ["q3", "q1", "q2"], "zh": ["q1", "q9", "q2"]}
     found, queries, passages = searched(seed, requested, depth=12)
-    got = question_agreement(
-        found, dense_scores_at(queries, passages.__getitem__, Decisions()), depth=6
-    )
+    scores_at = dense_scores_at(queries, passages, Decisions(), compiled=compiled, threads=2)
+    got = question_agreement(found, scores_at, depth=6, compiled=compiled)
     want = expected(found, queries, passages, 6)
     for language, questions in requested.items():
         for value, question in zip(got[language], questions, strict=True):
@@ -72,6 +74,22 @@ def test_it_is_the_mean_of_scipys_correlations_over_the_unions(seed: int) -> Non
             else:
                 assert np.isnan(value)
     assert np.isnan(got["zh"][1])
+
+
+def test_compiled_loops_give_the_same_bits() -> None:
+    """Of scores with ties, queries that are missing, and places that no passage has."""
+    rng = np.random.default_rng(4)
+    top_k = np.argsort(rng.random((40, 5, 30)), axis=2)[:, :, :7]
+    top_k[rng.random(top_k.shape) < 0.1] = -1
+    has_query = rng.random((40, 5)) < 0.8
+    scores = rng.integers(0, 9, (40, 5, 30)).astype(np.float32)
+    scores[:4] = 1
+    plain = rank_correlations(
+        top_k, has_query, lambda i, places: np.take_along_axis(scores[:, i], places, axis=1)
+    )
+    fast = consistency_loops.rank_correlations(top_k, has_query, scores)
+    assert np.isfinite(plain).any()
+    np.testing.assert_array_equal(fast, plain)
 
 
 def test_a_system_that_ignores_language_agrees_perfectly() -> None:

@@ -27,8 +27,10 @@ from harness.search.exact import (
     products_are_exact,
     real_score,
     step,
+    sum_error,
 )
 from harness.search.in_memory import DenseScores
+from harness.search.inner_loops import relevant_scores
 from harness.search.results import SearchResult
 from harness.search.streamed import ShardSearch, Streamed
 from harness.search.tiles import in_order, rank
@@ -355,16 +357,20 @@ def test_a_kernel_that_errs_as_far_as_it_may_changes_nothing(
 
 @pytest.mark.parametrize("d", [1, 2, 5, 8, 31, 384])
 def test_float64_is_the_same_compiled_and_not(d: int) -> None:
-    """To the bit, and within its bound of the real number."""
+    """To the bit, and within its bound of the real number; summed in any order, within another."""
     rng = np.random.default_rng(d)
     a, b = rng.standard_normal((6, d)).astype(np.float32), rng.standard_normal((9, d))
     b = b.astype(np.float32)
     query, vector = (x.reshape(-1) for x in np.mgrid[0:6, 0:9])
     plain = inner(a, b, query, vector)
     assert (plain == inner(a, b, query, vector, compiled=True)).all()
-    error = inner_error(a, float(length_bounds(b).max()))
+    longest = float(length_bounds(b).max())
+    error, any_order = inner_error(a, longest), sum_error(a, longest)
+    indptr, fast = np.searchsorted(query, np.arange(len(a) + 1)), np.empty(len(query))
+    relevant_scores(a.reshape(-1), 0, b.reshape(-1), d, indptr, vector, fast)
     for i, (q, v) in enumerate(zip(query, vector, strict=True)):
         assert abs(Fraction(plain[i]) - real_score(a[q], b[v])) <= Fraction(error[q])
+        assert abs(Fraction(fast[i]) - real_score(a[q], b[v])) <= Fraction(any_order[q])
 
 
 def test_float32_products_stay_within_their_bound() -> None:
