@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeGuard, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.base.environment import cores
 from harness.base.progress import Progress, Stages
 from harness.data.pool import Pool
 from harness.data.task import Role
@@ -50,7 +51,8 @@ from harness.vectors.store import Store
 ROLES: tuple[Role, ...] = ("query", "passage")
 
 READERS = 4
-"""Threads that read vectors from the store."""
+"""Threads that read vectors from the store, at most; more than there are cores get in each other's
+way."""
 
 
 class Searchable(Protocol):
@@ -341,7 +343,7 @@ def encode_task(
         return found, found.whole is not None
 
     # Reading is mostly checksums and copies, which release Python's lock.
-    with ThreadPoolExecutor(READERS) as readers:
+    with ThreadPoolExecutor(min(READERS, cores())) as readers:
         stored = list(readers.map(read, texts))
     vectors: dict[tuple[Role, str], NDArray[np.float32]] = {}
     width: int | None = None
