@@ -42,6 +42,9 @@ from harness.base.progress import peak_memory
 from harness.vectors.corpus_store import PASSAGES, CorpusSpace, Shard
 from harness.vectors.store import Store
 
+FORMS = "torch,1024,4096"
+"""Forms of the bare loop: torch's own threads, or passages in the tiles of one thread each."""
+
 NOISE = 4.0
 """Length of the noise in a query, its relevant passage's vector being 1."""
 
@@ -255,6 +258,7 @@ def main() -> None:
     parser.add_argument("--memory", type=float, default=1.0, help="budget of our side, GiB")
     parser.add_argument("--device", default="cpu", help="of our side; the bare loop takes the CPU")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--forms", default=FORMS, help=f"of the bare loop (default {FORMS})")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--stages", action="store_true", help="also print where the time goes")
     parser.add_argument("--keep", action="store_true", help="do not remove the corpus")
@@ -271,7 +275,7 @@ def main() -> None:
             f"{a.passages * a.dimensions * 2 / 2**30:.1f} GiB in {len(corpus.space):,} shards; "
             f"{a.queries} queries, {flop / 1e12:.1f} TFLOP"
         )
-        forms = ["torch", "1024", "4096"]
+        forms = a.forms.split(",")
         taken: dict[str, list[Run]] = {form: [] for form in forms}
         searched: list[Run] = []
         facts: dict[str, Any] = {}

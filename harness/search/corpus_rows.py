@@ -17,6 +17,10 @@ PIECE = 8192
 """Rows of a shard that one thread takes at a time."""
 
 
+_REQUEST = 1 << 20
+"""Bytes that are requested from the disk at once, ahead of reading."""
+
+
 class Shard(Protocol):
     """A run of passages of one language; its arrays are memory-mapped or small."""
 
@@ -68,10 +72,10 @@ class PassageRows:
         found: dict[bytes, int] = {}
         if not requested:
             return found
+        names = _Names(requested)
         for shard, first in zip(self.shards, self.starts[:-1].tolist(), strict=True):
-            ids = as_bytes(shard.ids)
-            for row in compress(range(len(ids)), map(requested.__contains__, ids)):
-                found[ids[row]] = first + row
+            for row, name in names.among(shard.ids):
+                found[name] = first + row
         return found
 
     def _by_shard(
@@ -121,6 +125,40 @@ class PassageRows:
         return out
 
 
+class _Names:
+    """Ids that are looked for among those of shards, of which a few in a million are."""
+
+    def __init__(self, names: set[bytes]) -> None:
+        self._names = names
+        self._marks: dict[int, NDArray[np.bool_]] = {}
+        """Words of an id -> (2**16,) whether a name of so many has this hash."""
+
+    def among(self, ids: Any) -> Iterator[tuple[int, bytes]]:
+        """Rows of ``ids`` (n,) with one of the names, and the name."""
+        rows = np.arange(len(ids))
+        if getattr(getattr(ids, "dtype", None), "kind", None) == "S":
+            # Without a Python object for each id.
+            words = -(-ids.dtype.itemsize // 8)
+            if words not in self._marks:
+                self._marks[words] = np.zeros(1 << 16, np.bool_)
+                names = np.array(list(self._names), f"S{8 * words}")
+                self._marks[words][_hashes(names)] = True
+            rows = np.flatnonzero(self._marks[words][_hashes(ids.astype(f"S{8 * words}"))])
+            ids = ids[rows]
+        listed = as_bytes(ids)
+        for i in compress(range(len(listed)), map(self._names.__contains__, listed)):
+            yield int(rows[i]), listed[i]
+
+
+def _hashes(names: NDArray[np.bytes_]) -> NDArray[np.uint64]:
+    """(n,) a number below 2**16 for each name, of a width that is a multiple of 8 bytes."""
+    mixed = np.zeros(len(names), np.uint64)
+    for word in names.view(np.uint64).reshape(len(names), -1).T:
+        # An odd number: what is different stays different until the last step.
+        mixed = (mixed ^ word) * np.uint64(0x9E3779B97F4A7C15)
+    return mixed >> np.uint64(48)
+
+
 def distinct(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
     """The different ones of ``numbers`` (n,), ascending.
 
@@ -166,11 +204,28 @@ def as_bytes(ids: Any) -> list[bytes]:
 
 def release(array: Encoded) -> None:
     """Release the memory of a mapped array's pages after reading; they stay on disk."""
-    if isinstance(array, Composite):
-        for each in array.arrays:
-            release(each)
-        return
-    mapped = getattr(array, "_mmap", None)
-    # A writable map's pages may contain data that is not on disk.
-    if mapped is not None and not array.flags.writeable and hasattr(mmap, "MADV_DONTNEED"):
-        mapped.madvise(mmap.MADV_DONTNEED)
+    for mapped, _ in _maps(array):
+        if hasattr(mmap, "MADV_DONTNEED"):
+            mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def read_ahead(array: Encoded) -> None:
+    """Begin to read what a mapped array will be read from, without waiting for the disk."""
+    for mapped, part in _maps(array):
+        if hasattr(mmap, "MADV_WILLNEED"):
+            start = part.ctypes.data - np.frombuffer(mapped, np.uint8).ctypes.data
+            stop = start + part.nbytes
+            # Linux reads no more for one request than a disk takes at once.
+            for page in range(start - start % mmap.PAGESIZE, stop, _REQUEST):
+                mapped.madvise(mmap.MADV_WILLNEED, page, min(_REQUEST, stop - page))
+
+
+def _maps(array: Encoded) -> Iterator[tuple[mmap.mmap, NDArray[Any]]]:
+    """The read-only memory maps that ``array`` reads from, each with the array in it."""
+    for part in array.arrays if isinstance(array, Composite) else (array,):
+        mapped: Any = part
+        while isinstance(mapped, np.ndarray):
+            mapped = mapped.base
+        # A writable map's pages may contain data that is not on disk.
+        if isinstance(mapped, mmap.mmap) and not part.flags.writeable:
+            yield mapped, part

@@ -11,12 +11,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.errors import StoreError
 from harness.search.candidates import (
     QUERIES,
     TILE,
@@ -27,8 +30,8 @@ from harness.search.candidates import (
     best_candidates,
     capacity,
 )
-from harness.search.corpus_rows import PassageRows, Piece, release, vectors_of
-from harness.search.exact import Decisions, inner, product_error
+from harness.search.corpus_rows import PassageRows, Piece, read_ahead, release, vectors_of
+from harness.search.exact import Composite, Decisions, inner, product_error
 
 
 @dataclass(frozen=True)
@@ -91,14 +94,17 @@ def scan(
     rows = corpus.languages[language]
     k = min(k, len(rows))
     lock, stopped = threading.Lock(), threading.Event()
-    pieces = rows.pieces()
+    pieces, later = rows.pieces(), islice(rows.pieces(), threads, None)
 
     def taken() -> Iterator[Piece]:
         while not stopped.is_set():
             with lock:
-                piece = next(pieces, None)
+                piece, next_one = next(pieces, None), next(later, None)
             if piece is None:
                 return
+            if next_one is not None:
+                # The disk reads while the processor multiplies.
+                _begin_to_read(next_one)
             yield piece
 
     def work(worker: Any) -> Any:
@@ -135,6 +141,16 @@ def scan(
         torch.set_num_threads(before)
         torch.set_float32_matmul_precision(precision)
     return _together(corpus, language, pass_queries, k, decisions, done)
+
+
+def _begin_to_read(piece: Piece) -> None:
+    # If it has gone, the thread that needs it says so.
+    with suppress(StoreError):
+        vectors = vectors_of(piece.shard)
+        mapped = isinstance(vectors, np.ndarray | Composite)
+        # Vectors that are changed as they are read have no map of their own.
+        if mapped:
+            read_ahead(vectors[piece.start : piece.stop])
 
 
 def compile_loops() -> None:

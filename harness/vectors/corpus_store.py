@@ -14,12 +14,16 @@ store's folder, its manifests and the rule that an incomplete shard does not exi
 
 from __future__ import annotations
 
+import io
 import json
+import math
 import mmap
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -213,13 +217,42 @@ def _name(number: int) -> str:
     return f"{number:08d}"
 
 
+_START = 128
+"""Bytes of a .npy file before its numbers, as numpy writes it: shape and dtype."""
+
+
 def _mapped(path: Path) -> NDArray[Any]:
-    """The array of a .npy file, memory-mapped for sequential reading."""
+    """The array of a .npy file, memory-mapped for sequential reading.
+
+    A search opens each shard several times, and :func:`numpy.load` takes longer for that than a
+    shard takes to be multiplied with a question.
+    """
+    with open(path, "rb", buffering=0) as file:
+        described = _described(file.read(_START))
+        if described is None or os.fstat(file.fileno()).st_size < described[2] + described[3]:
+            # Of another version of the format, or damaged: numpy says how.
+            array: NDArray[Any] = np.load(path, allow_pickle=False)
+            return array
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    if hasattr(mmap, "MADV_SEQUENTIAL"):
+        mapped.madvise(mmap.MADV_SEQUENTIAL)
+    shape, dtype, start, _ = described
+    return np.ndarray(shape, dtype, mapped, start)
+
+
+@lru_cache(maxsize=256)
+def _described(start: bytes) -> tuple[tuple[int, ...], np.dtype[Any], int, int] | None:
+    """Shape, dtype, where the numbers begin and their bytes, by the start of a .npy file.
+
+    ``None`` if that is not all there is to know about it.
+    """
+    file = io.BytesIO(start)
     try:
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except ValueError:  # nothing to map: no text of the shard has any term
-        array = np.load(path, allow_pickle=False)
-    advise = getattr(getattr(array, "_mmap", None), "madvise", None)
-    if advise is not None and hasattr(mmap, "MADV_SEQUENTIAL"):
-        advise(mmap.MADV_SEQUENTIAL)
-    return array
+        if np.lib.format.read_magic(file) != (1, 0):
+            return None
+        shape, by_column, dtype = np.lib.format.read_array_header_1_0(file)
+    except ValueError:
+        return None
+    if by_column or dtype.hasobject:
+        return None
+    return shape, dtype, file.tell(), dtype.itemsize * math.prod(shape)

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_search_stream import cut
+from test_search_stream import Held, cut
 
 from harness.search import streamed_cpu_loops as loops
 from harness.search.candidates import Reached
-from harness.search.corpus_rows import distinct
+from harness.search.corpus_rows import PassageRows, distinct
 from harness.search.exact import by_group, check_lengths, inner
 from harness.search.stored_loops import inner_of_stored, widen
 from harness.search.streamed import ShardSearch
@@ -104,6 +104,21 @@ def test_looking_goes_on_where_it_stopped() -> None:
     for q in range(queries):
         best = np.argsort(-scores[q], kind="stable")[:k] + 1000
         assert set(best.tolist()) <= set(rows[q, : n_kept[q]].tolist())
+
+
+def test_rows_of_ids_are_those_of_a_dictionary() -> None:
+    """In shards of any width, as bytes or text; ids that begin like a name are not it."""
+    rng = np.random.default_rng(0)
+    ids = [f"{i}#{'é' * (i % 4)}" for i in rng.permutation(9000).tolist()]
+    shards = [Held("en", np.array([x.encode() for x in ids[:3000]]), np.zeros((3000, 1)))]
+    shards += [Held("en", ids[3000:7000], np.zeros((4000, 1)))]
+    shards += [Held("en", np.array([b"7", b"123", b"12345678"]), np.zeros((3, 1)))]
+    shards += [Held("en", np.array([x.encode() for x in ids[7000:]]), np.zeros((2000, 1)))]
+    row = {x.encode(): i for i, x in enumerate([*ids[:7000], "7", "123", "12345678", *ids[7000:]])}
+    names = {x.encode() for x in ids[::2]} | {b"123", b"12345678", b"nowhere", b"12345678-9", b"1"}
+    found = PassageRows(shards).find(names)
+    assert found == {x: row[x] for x in names if x in row}
+    assert len(found) == 4502
 
 
 def test_every_float16_is_widened_as_numpy_does() -> None:
