@@ -31,6 +31,8 @@ def with_absent(
     """
     qrels = prepared.data.qrels
     counts: dict[frozenset[str], dict[str, int]] = {}
+    # Parallel tasks have the same questions in every language.
+    expected: dict[tuple[frozenset[str], tuple[str, ...]], int] = {}
     whole: dict[str, SearchResult] = {}
     absent: dict[tuple[str, str], None] = {}
     for language, result in found.items():
@@ -40,8 +42,10 @@ def with_absent(
                 question: sum(g > 0 and p.partition(":")[0] in within for p, g in judged.items())
                 for question, judged in qrels.items()
             }
-        expected = sum(counts[within].get(q, 0) for q in result.relevant.questions)
-        if expected == len(result.relevant.columns):
+        asked = within, result.relevant.questions
+        if asked not in expected:
+            expected[asked] = sum(counts[within].get(q, 0) for q in result.relevant.questions)
+        if expected[asked] == len(result.relevant.columns):
             whole[language] = result
             continue
         missing = _missing(result, prepared.pool, qrels, within)

@@ -181,11 +181,12 @@ def question_agreement(
     depth: int = DEPTH,
     *,
     compiled: bool = False,
+    threads: int = 1,
 ) -> dict[str, NDArray[np.float64]]:
     """Query language -> (Q,) mean rank correlation of each query with its translations.
 
     NaN for a question with a query in only one language. ``compiled``: the same from compiled
-    loops.
+    loops, in ``threads``.
     """
     numbers: dict[str, int] = {}
     for ranks in found.values():
@@ -207,7 +208,7 @@ def question_agreement(
     if compiled:
         from harness.metrics import consistency_loops
 
-        correlations = consistency_loops.rank_correlations(local, has_query, scores)
+        correlations = consistency_loops.rank_correlations(local, has_query, scores, threads)
     else:
         correlations = rank_correlations(
             local, has_query, lambda i, places: np.take_along_axis(scores[:, i], places, axis=1)

@@ -119,7 +119,8 @@ def agreement_in(
     """
     if not any("rank_correlation" in m.needs for m in prepared.measures):
         return None
-    return question_agreement(found, scores_at, compiled=compiled)
+    threads = _threads("cpu") if compiled else 1
+    return question_agreement(found, scores_at, compiled=compiled, threads=threads)
 
 
 def _compile(progress: Progress, compile_loops: Callable[[], None]) -> None:

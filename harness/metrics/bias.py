@@ -229,14 +229,6 @@ def average_precision_without_own(
     return np.where(_both(own, indptr), without, np.nan)
 
 
-def average_precision_change_without_own(
-    ranks: IntArray, indptr: IntArray, relevant_languages: IntArray, query_languages: IntArray
-) -> FloatArray:
-    """:func:`average_precision_without_own` minus average precision; ``(Q,)``, in [-1, 1]."""
-    without = average_precision_without_own(ranks, indptr, relevant_languages, query_languages)
-    return without - retrieval.average_precision(ranks, indptr)
-
-
 def other_language_recall(
     ranks: IntArray,
     indptr: IntArray,
@@ -296,6 +288,11 @@ def _both(own: BoolArray, indptr: IntArray) -> BoolArray:
 
 def _own_ahead(ranks: IntArray, indptr: IntArray, own: BoolArray) -> NDArray[np.int64]:
     """``(G,)``: number of own-language relevant passages ranked above each one of a query."""
+    if segment_sum(own, indptr).max(initial=0) <= 1:
+        # Parallel sets: nothing to sort. Without an own-language one, nothing is above NaN.
+        best = np.full(len(indptr) - 1, np.nan)
+        best[owners(indptr)[own]] = ranks[own]
+        return (ranks > best[owners(indptr)]).astype(np.int64)
     order = rank_order(ranks, indptr)
     before = np.concatenate(([0], np.cumsum(own[order])))
     found = np.empty(len(ranks), dtype=np.int64)

@@ -104,6 +104,19 @@ def _language_spread(relevant: RelevantRanks, k: int | None) -> FloatArray:
     return bias.spread(by_language)
 
 
+def _average_precision(relevant: RelevantRanks) -> FloatArray:
+    return retrieval.average_precision(relevant.ranks, relevant.indptr)
+
+
+def _without_own(relevant: RelevantRanks) -> FloatArray:
+    return bias.average_precision_without_own(*_languages(relevant))
+
+
+def _change_without_own(relevant: RelevantRanks, _: int | None) -> FloatArray:
+    """In [-1, 1]; both average precisions are measures of their own, too."""
+    return relevant.once(_without_own) - relevant.once(_average_precision)
+
+
 def _peer(relevant: RelevantRanks, k: int | None) -> FloatArray:
     languages, n_languages = _have(relevant.relevant_languages), _have(relevant.n_languages)
     return peer(
@@ -159,7 +172,7 @@ RETRIEVAL: tuple[Family, ...] = (
     Family(
         "map",
         "mAP",
-        lambda g, _: retrieval.average_precision(g.ranks, g.indptr),
+        lambda g, _: g.once(_average_precision),
         counts_absent=True,
     ),
     _at("recall", "Recall", retrieval.recall),
@@ -246,13 +259,21 @@ BIAS: tuple[Family, ...] = (
         kinds=MULTI,
         needs=LANGUAGES,
     ),
-    _own("map_without_own", "mAP without own", bias.average_precision_without_own, "higher"),
-    _own(
+    Family(
+        "map_without_own",
+        "mAP without own",
+        lambda g, _: g.once(_without_own),
+        kinds=POOLED,
+        needs=LANGUAGES,
+    ),
+    Family(
         "map_change_without_own",
         "mAP change without own",
-        bias.average_precision_change_without_own,
-        None,
-        lambda *_: 0.0,
+        _change_without_own,
+        better=None,
+        kinds=POOLED,
+        needs=LANGUAGES,
+        neutral=lambda *_: 0.0,
     ),
     Family(
         "other_language_recall",

@@ -6,6 +6,7 @@ float64, in whatever order they are added.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -74,7 +75,7 @@ def _fill(top_k: Any, has_query: Any, scores: Any, out: Any) -> None:
 
 
 def rank_correlations(
-    top_k: IntArray, has_query: BoolArray, scores: NDArray[np.float32]
+    top_k: IntArray, has_query: BoolArray, scores: NDArray[np.float32], threads: int = 1
 ) -> FloatArray:
     """See :func:`harness.metrics.consistency.rank_correlations`: the same bits.
 
@@ -82,8 +83,12 @@ def rank_correlations(
         top_k: ``(n, L, k)``, as there; the numbers are places in ``scores``.
         has_query: ``(n, L)``, as there.
         scores: ``(n, L, C)``: scores of the question's query in each language, by place.
+        threads: how many take a share of the questions.
     """
     n, languages, _ = top_k.shape
     out = np.full((n, languages, languages), np.nan)
-    _fill(top_k, has_query, scores, out)
+    parts = (np.array_split(x, threads) for x in (top_k, has_query, scores, out))
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in pool.map(_fill, *parts):
+            pass
     return out

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.stats.ragged import IntArray
+from harness.stats.ragged import FloatArray, IntArray
 
 NEVER = 2**31 - 1
 """The rank of a relevant passage that the corpus lacks: below every cutoff, with a gain of 0."""
@@ -46,6 +47,10 @@ class RelevantRanks:
     """``(G,)``: rank of each relevant passage within its own language, from the same scores."""
     n_languages: int | None = None
     """L, the number of languages; needed with any of the language fields."""
+    _known: dict[Callable[[RelevantRanks], FloatArray], FloatArray] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """What :meth:`once` has computed."""
 
     def __post_init__(self) -> None:
         """Check shapes once, so that no measure has to."""
@@ -81,6 +86,15 @@ class RelevantRanks:
             relevant_languages=_taken(self.relevant_languages, kept),
             own_ranks=_taken(self.own_ranks, kept),
         )
+
+    def once(self, function: Callable[[RelevantRanks], FloatArray]) -> FloatArray:
+        """``function`` of itself, computed for the first measure that needs it; not to be changed.
+
+        ``function`` is known by its identity: one that a module defines, not one made on the spot.
+        """
+        if function not in self._known:
+            self._known[function] = function(self)
+        return self._known[function]
 
     @property
     def queries(self) -> int:

@@ -35,12 +35,12 @@ def group_means(values: FloatArray, groups: IntArray, n_groups: int) -> FloatArr
     Returns:
         NaN for a group without a defined value.
     """
-    defined = ~np.isnan(values)
-    if defined.all():
-        sums = np.bincount(groups, weights=values, minlength=n_groups)
-        return divide(sums, np.bincount(groups, minlength=n_groups))
-    sums = np.bincount(groups, weights=np.where(defined, values, 0.0), minlength=n_groups)
-    return divide(sums, np.bincount(groups, weights=defined, minlength=n_groups))
+    defined = np.flatnonzero(~np.isnan(values))
+    if len(defined) < len(values):
+        # Many measures are defined in one kind of setting only.
+        values, groups = values[defined], groups[defined]
+    sums = np.bincount(groups, weights=values, minlength=n_groups)
+    return divide(sums, np.bincount(groups, minlength=n_groups))
 
 
 def macro_mean(values: FloatArray, groups: IntArray, n_groups: int) -> float:

@@ -87,9 +87,10 @@ def test_compiled_loops_give_the_same_bits() -> None:
     plain = rank_correlations(
         top_k, has_query, lambda i, places: np.take_along_axis(scores[:, i], places, axis=1)
     )
-    fast = consistency_loops.rank_correlations(top_k, has_query, scores)
     assert np.isfinite(plain).any()
-    np.testing.assert_array_equal(fast, plain)
+    for threads in (1, 3):
+        fast = consistency_loops.rank_correlations(top_k, has_query, scores, threads)
+        np.testing.assert_array_equal(fast, plain)
 
 
 def test_a_system_that_ignores_language_agrees_perfectly() -> None:
