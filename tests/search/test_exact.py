@@ -31,6 +31,7 @@ from harness.search.exact import (
 )
 from harness.search.in_memory import DenseScores
 from harness.search.inner_loops import relevant_scores
+from harness.search.products import WIDTH
 from harness.search.results import SearchResult
 from harness.search.streamed import ShardSearch, Streamed
 from harness.search.tiles import in_order, rank
@@ -179,6 +180,16 @@ def test_near_copies_in_other_parts_of_a_language() -> None:
     queries = unit(rng, 3, 24)
     # With the best ones among them, the parts' best scores differ, and so does their order.
     relevant = as_relevant([[*real_order(q, passages)[:700:90]] for q in queries])
+    found = rank(DenseScores(passages).of(queries), "en", relevant, pool, top=20, compiled=True)
+    check(found, pool, queries, passages)
+
+
+def test_a_pool_of_several_parts() -> None:
+    """Passages are multiplied some at a time, the last of them fewer: every column in its place."""
+    rng = np.random.default_rng(17)
+    pool = make_pool({"en": WIDTH, "de": WIDTH + 9})
+    passages, queries = unit(rng, len(pool), 6), unit(rng, 3, 6)
+    relevant = as_relevant([[0, WIDTH - 1, len(pool) - 1]] * 3)
     found = rank(DenseScores(passages).of(queries), "en", relevant, pool, top=20, compiled=True)
     check(found, pool, queries, passages)
 
