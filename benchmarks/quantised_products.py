@@ -80,7 +80,7 @@ def products(width: int) -> dict[str, Callable[[], object]]:
 
         def once() -> None:
             for start in range(0, QUERIES, ROWS):
-                tile(start, start + ROWS)
+                tile(start, min(start + ROWS, QUERIES))
 
         return once
 
