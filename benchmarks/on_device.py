@@ -112,7 +112,7 @@ def show_search(args: Any) -> None:
     queries /= np.linalg.norm(queries, axis=1, keepdims=True)
     judged = {f"q{q}": {f"en:{shard.ids[i]}": 1} for q, (shard, i) in enumerate(of)}
     device = torch.device(args.device)
-    asked = torch.from_numpy(queries).to(device)
+    on_device = torch.from_numpy(queries).to(device)
 
     def wait() -> None:
         if device.type == "cuda":
@@ -127,14 +127,14 @@ def show_search(args: Any) -> None:
     def copied() -> None:
         for shard in held:
             vectors = torch.from_numpy(shard.vectors).to(device).float()
-            torch.mm(asked, vectors.T)
+            torch.mm(on_device, vectors.T)
         wait()
 
     there = [torch.from_numpy(shard.vectors).to(device).float() for shard in held]
 
     def multiplied() -> None:
         for vectors in there:
-            torch.mm(asked, vectors.T)
+            torch.mm(on_device, vectors.T)
         wait()
 
     taken = {}

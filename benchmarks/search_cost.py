@@ -7,13 +7,13 @@ vectors with the pool's and throws the scores away. It is tried with tiles of se
 whole rows or of parts of the pool, each tile in all of torch's threads or one tile per thread. The
 first round tries every form on three query languages, the others the best few on all; that with
 the least median counts. Beside it stand the best form of whole rows and the plain one, a whole
-product per query language. Ours reads the store, normalises, multiplies, counts every gold's rank,
-keeps the heads as deep as the measures look, computes every measure of the task for every query and
-writes the per-query table. Then the same with the bias suite, and the intervals of all means.
-Beside the search stands the same without certainty, which takes float32 products for what they say
-(harness/search/exact.py); their ratio is what certain ranks cost. The first round compiles the
-inner loops and is not counted. Ratios only: seconds are this machine's, and where it has other work
-to do, CPU seconds say more than the clock on the wall.
+product per query language. Ours reads the store, normalises, multiplies, counts every relevant
+passage's rank, keeps the top passages as deep as the measures look, computes every measure of the
+task for every query and writes the per-query table. Then the same with the bias suite, and the
+intervals of all means. Beside the search stands the same without certainty, which takes float32
+products for what they say (harness/search/exact.py); their ratio is what certain ranks cost. The
+first round compiles the inner loops and is not counted. Ratios only: seconds are this machine's,
+and where it has other work to do, CPU seconds say more than the clock on the wall.
 """
 
 from __future__ import annotations
