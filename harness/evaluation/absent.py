@@ -42,10 +42,10 @@ def with_absent(
                 question: sum(g > 0 and p.partition(":")[0] in within for p, g in judged.items())
                 for question, judged in qrels.items()
             }
-        asked = within, result.relevant.questions
-        if asked not in expected:
-            expected[asked] = sum(counts[within].get(q, 0) for q in result.relevant.questions)
-        if expected[asked] == len(result.relevant.columns):
+        searched = within, result.relevant.questions
+        if searched not in expected:
+            expected[searched] = sum(counts[within].get(q, 0) for q in result.relevant.questions)
+        if expected[searched] == len(result.relevant.columns):
             whole[language] = result
             continue
         missing = _missing(result, prepared.pool, qrels, within)

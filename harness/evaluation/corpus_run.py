@@ -304,10 +304,11 @@ def read_corpora(
     if not prepared.data.corpora:
         return prepared
     passages = sum(len(corpus) for corpus in prepared.data.corpora.values())
-    if passages * each > options.budget:
+    budget = options.budget
+    if passages * each > budget:
         raise UsageError(
             f"{what} {passages:,} passages in memory, about "
-            f"{memory(passages * each)}, and --memory allows {memory(options.budget)}; "
+            f"{memory(passages * each)}, and --memory allows {memory(budget)}; "
             "take fewer languages, or raise it if the machine has more"
         )
     texts = {}

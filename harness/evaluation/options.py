@@ -54,7 +54,7 @@ class RunOptions:
     top_k: int | None = None
     """Top passages kept per query; ``None``: as many as the measures need."""
     memory: int | None = None
-    """Bytes; ``None``: see :attr:`budget`."""
+    """Bytes of the process; ``None``: a quarter of the machine's, see :attr:`budget`."""
     data_dir: Path | None = None
     """Local copy of the data."""
     offline: bool = False

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -106,7 +106,7 @@ class Scores:
     """A system that returns scores."""
 
     name = "scores"
-    facts: dict[str, Any] = {}  # noqa: RUF012
+    facts: ClassVar[dict[str, Any]] = {}
 
     def index(self, passages: Sequence[str], *, languages: Sequence[str]) -> Any:
         raise NotImplementedError

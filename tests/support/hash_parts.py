@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -23,7 +23,7 @@ class HashParts:
     """A token's vector, or the terms it adds to, is drawn by its hash."""
 
     languages = None
-    prompts: dict[str, str] = {"query": "", "passage": ""}  # noqa: RUF012
+    prompts: ClassVar[dict[str, str]] = {"query": "", "passage": ""}
 
     def __init__(self, kind: str, fail_after: int | None = None) -> None:
         self.kind, self.name = kind, f"hash-{kind}"
