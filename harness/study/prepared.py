@@ -76,6 +76,8 @@ class Job:
     """The folder for its records and its final file."""
     digest: str
     """Digest of everything that determines its numbers."""
+    scores: Mapping[str, str]
+    """Task -> digest of everything that determines the numbers on it."""
     model: str
     """The model that is scored or trained further."""
     settings: Settings | None = None
@@ -252,20 +254,23 @@ def make_ready(
         for x in dict.fromkeys(x for trial in trials for x in trial.data)
     }
     scored = {x.scored.name: x.facts for x in tasks}
+    processing = {} if processed is None else {"post_processing": processed}
     trained = {
         "version": _VERSION,
         "versions": {k: v for k, v in versions().items() if k in _DECIDE},
     }
-    common = {
-        **trained,
-        "tasks": scored,
-        **({} if processed is None else {"post_processing": processed}),
-    }
+    common = {**trained, "tasks": scored, **processing}
+
+    def scores(weights: Mapping[str, Any]) -> dict[str, str]:
+        on = {**trained, **processing, **weights}
+        return {name: digest_of({**on, "task": facts}) for name, facts in scored.items()}
+
     jobs = [
         Job(
             key=f"reference {model}",
             folder=options.output / REFERENCES / folder_of(model),
             digest=digest_of({**common, "model": facts}),
+            scores=scores({"model": facts}),
             model=places.model(model),
         )
         for model, facts in checked.references.items()
@@ -293,6 +298,7 @@ def make_ready(
                 key=trial.name,
                 folder=options.output / CELLS / trial.name,
                 digest=digest_of({**common, **weights}),
+                scores=scores(weights),
                 model=settings.base,
                 settings=settings,
                 training=digest_of({**trained, **weights}),

@@ -5,7 +5,8 @@ OUT/data/NAME.jsonl.gz             its pairs, with a file on where they come fro
 OUT/cells/CELL/cell.json           written last: the trial is finished once it exists
 OUT/cells/CELL/failed.json         instead: why it failed; it is retried
 OUT/cells/CELL/records/TASK/       what :func:`harness.evaluate` writes
-OUT/references/MODEL/reference.json, records/TASK/
+OUT/cells/CELL/records/TASK.json   written after it: the trial is scored on this task once it exists
+OUT/references/MODEL/reference.json, records/TASK/, records/TASK.json
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from harness.study.trials import Trial, trials_of
 FORMAT = 1
 STUDY, CELL, FAILED, REFERENCE = "study.json", "cell.json", "failed.json", "reference.json"
 KIND = "harness study cell"
-CELLS, DATA, MODELS, REFERENCES = "cells", "data", "models", "references"
+CELLS, DATA, MODELS, RECORDS, REFERENCES = "cells", "data", "models", "records", "references"
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from harness.study.results import (
     FAILED,
     KIND,
     MODELS,
+    RECORDS,
     REFERENCE,
     read_whole,
     record_key,
@@ -180,9 +181,11 @@ class TrialRunner:
         loaded = load(str(model), ModelOptions(device=options.device, offline=options.offline))
         if isinstance(loaded, LoadedEncoder):
             self._layers.attach(loaded.model, model, job.settings, offline=options.offline)
+        if trained.fresh:
+            _discard_scores(job)
         records = self._scored(job, loaded, seconds, processor)
         return {
-            "training": _outcome(trained.manifest),
+            "training": _outcome(trained.manifest, job.overlap),
             "records": records,
             "seconds": seconds,
             "processor_seconds": processor,
@@ -207,23 +210,39 @@ class TrialRunner:
     def _scored(
         self, job: Job, model: Model, seconds: dict[str, float], processor: dict[str, float]
     ) -> dict[str, str]:
-        """Score on every task; paths of records below the job's folder, by task.
+        """Score on every task; paths of records below the job's folder, by record.
 
-        ``seconds`` and ``processor`` get the time of each task: of the clock, and of all cores.
+        A task that these same weights were scored on before, by an interrupted run or before
+        another task was added, is not scored again. ``seconds`` and ``processor`` get the time of
+        each task: of the clock, and of all cores.
         """
-        found = {}
+        found: dict[str, str] = {}
         for task in self._worker.tasks:
-            begun, used = time.perf_counter(), time.process_time()
-            prepared = self._reading.task(task.scored.name, task.spec, task.options)
-            records = self._records(task, prepared, model)
-            for name, record in records.items():
-                key = record_key(task.scored.name, name)
-                place = Path("records") / key.replace(" ", "")
-                record.save(job.folder / place)
-                found[key] = str(place)
-            seconds[task.scored.name] = round(time.perf_counter() - begun, 2)
-            processor[task.scored.name] = round(time.process_time() - used, 2)
+            name = task.scored.name
+            place = _scores_file(job, name)
+            scores = read_whole(place, job.scores[name])
+            if scores is None:
+                scores = {"digest": job.scores[name], **self._scores(job, task, model)}
+                write_json(place, scores)
+            found |= scores["records"]
+            seconds[name] = scores["seconds"]
+            processor[name] = scores["processor_seconds"]
         return found
+
+    def _scores(self, job: Job, task: Task, model: Model) -> dict[str, Any]:
+        begun, used = time.perf_counter(), time.process_time()
+        prepared = self._reading.task(task.scored.name, task.spec, task.options)
+        found = {}
+        for name, record in self._records(task, prepared, model).items():
+            key = record_key(task.scored.name, name)
+            place = Path(RECORDS) / key.replace(" ", "")
+            record.save(job.folder / place)
+            found[key] = str(place)
+        return {
+            "records": found,
+            "seconds": round(time.perf_counter() - begun, 2),
+            "processor_seconds": round(time.process_time() - used, 2),
+        }
 
     def _records(self, task: Task, prepared: Prepared, model: Model) -> dict[str, Record]:
         """A record for each way to score the model, by name; its texts are encoded once."""
@@ -265,6 +284,17 @@ def _beside(model: Path) -> Path:
     return model.with_name(f"{model.name}.json")
 
 
+def _scores_file(job: Job, task: str) -> Path:
+    """The file that is written once a job was scored on a task: its records and their digest."""
+    return job.folder / RECORDS / f"{task.replace(' ', '')}.json"
+
+
+def _discard_scores(job: Job) -> None:
+    """Forget what earlier weights of a trial scored: not every device repeats them bit by bit."""
+    for task in job.scores:
+        _scores_file(job, task).unlink(missing_ok=True)
+
+
 def remove_model(output: Path, name: str) -> None:
     """Remove a trial's model and the rest of its training."""
     shutil.rmtree(_place(output, name), ignore_errors=True)
@@ -284,8 +314,11 @@ def _clean_place(output: Path, job: Job) -> Path:
     return model
 
 
-def _outcome(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """What a trial keeps of its training's manifest."""
+def _outcome(manifest: Mapping[str, Any], overlap: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What a trial keeps of its training's manifest.
+
+    ``overlap`` is of all tasks, also of those that were added after the training.
+    """
     outcome, summary = manifest["outcome"], manifest["summary"]
     curve: Sequence[Mapping[str, Any]] = outcome["curve"]
     at = outcome["weights_of_step"]
@@ -301,5 +334,5 @@ def _outcome(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "alpha": summary["alpha"],
         "pairs": summary["pairs"],
         "languages": list(summary["languages"]),
-        "overlap": list(manifest["overlap"]),
+        "overlap": list(overlap),
     }

@@ -23,7 +23,7 @@ from harness.data.task import find_task
 from harness.errors import StudyError
 from harness.evaluation import run as evaluation_run
 from harness.evaluation.layout import prepare
-from harness.study import reading
+from harness.study import reading, run_trial
 from harness.study.file import read_study
 from harness.study.prepared import StudyOptions, make_ready
 from harness.study.reading import Reading
@@ -186,6 +186,60 @@ def test_a_kept_model_is_scored_on_another_task_without_training_again(tmp_path:
     write_study(tmp_path / "study", document)
     assert ran(study, output, device="cpu", keep_models=True).done == 2
     assert all(x.stat().st_mtime_ns > stamp for x, stamp in weights.items())
+
+
+def records_written(output: Path) -> dict[Path, int]:
+    """The stamp of every record of a study's trials and references."""
+    found = (*output.glob("cells/*/records/*/record.json"), *output.glob("ref*/*/rec*/*/rec*.json"))
+    return {x.relative_to(output): x.stat().st_mtime_ns for x in found}
+
+
+def test_a_task_that_is_added_is_scored_alone(tmp_path: Path) -> None:
+    document = changed("axes", "alpha", "values", to=[0.5]) | {"seeds": [0]}
+    study, output = write_study(tmp_path / "study", document), tmp_path / "out"
+    assert ran(study, output, device="cpu", keep_models=True).done == 3
+    before = records_written(output)
+    assert len(before) == 3
+    added = {"task": "demo", "name": "english", "languages": ["en"], "settings": ["mono"]}
+    document["score"]["tasks"].append(added)
+    write_study(tmp_path / "study", document)
+    assert ran(study, output, device="cpu", keep_models=True).done == 3
+    after = records_written(output)
+    assert len(after) == 6 and before.items() <= after.items()
+    for trial in load_results(output).trials:
+        assert set(trial.records) == set(trial.seconds) - {"train"} == {"demo", "english"}
+
+
+def test_what_interrupts_the_second_task_spares_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = changed("axes", "alpha", "values", to=[0.5]) | {"seeds": [0]}
+    added = {"task": "demo", "name": "english", "languages": ["en"], "settings": ["mono"]}
+    document["score"]["tasks"].append(added)
+    document["score"]["references"] = []
+    study, output = write_study(tmp_path / "study", document), tmp_path / "out"
+    plain = run_trial.run
+
+    def interrupted(*given: Any, **named: Any) -> Any:
+        if len(named["prepared"][0].settings) == 1:
+            raise MemoryError("on purpose")
+        return plain(*given, **named)
+
+    monkeypatch.setattr(run_trial, "run", interrupted)
+    assert len(ran(study, output, device="cpu", keep_models=True).failed) == 2
+    before = records_written(output)
+    assert len(before) == 2 and all("demo" in x.parts for x in before)
+    monkeypatch.setattr(run_trial, "run", plain)
+    assert ran(study, output, device="cpu", keep_models=True).done == 2
+    assert before.items() <= records_written(output).items()
+    # Weights of another training have scores of their own, should they be the same weights.
+    for model in output.glob("models/*"):
+        shutil.rmtree(model) if model.is_dir() else model.unlink()
+    for cell in output.glob("cells/*/cell.json"):
+        cell.unlink()
+    assert ran(study, output, device="cpu").done == 2
+    after = records_written(output)
+    assert all(after[x] > stamp for x, stamp in before.items())
 
 
 def test_a_failed_trial_is_recorded_and_the_others_go_on(tmp_path: Path) -> None:
