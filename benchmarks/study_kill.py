@@ -1,6 +1,6 @@
 """kill -9 at random moments of a study: its report is the one that an undisturbed run gives.
 
-    python benchmarks/study_kill.py domain-shift --data-dir DIR --whole results/studies/domain-shift
+    python benchmarks/study_kill.py domain-shift-head --data-dir DIR --whole results/whole
 
 The study is run in a folder of its own, killed with all its processes at a random moment, started
 again, as often as ``--kills`` says, and then left to finish. Its report is compared byte for byte

