@@ -12,9 +12,17 @@ from typing import Any
 from harness.base.environment import cores
 from harness.base.progress import Progress, Silent
 from harness.study.definition import Study
-from harness.study.prepared import Job, Ready, StudyOptions, check_study, make_ready
+from harness.study.prepared import Job, Ready, StudyOptions, Task, check_study, make_ready
 from harness.study.reading import Reading
-from harness.study.results import CELL, REFERENCE, STUDY, read_whole
+from harness.study.results import (
+    CELL,
+    REFERENCE,
+    STUDY,
+    model_folder,
+    read_whole,
+    scores_file,
+    training_file,
+)
 from harness.study.run import alone_in, check_folder
 from harness.training.settings import Settings
 from harness.training.training_set import read_data
@@ -87,7 +95,7 @@ def plan_study(study: Study, options: StudyOptions, progress: Progress | None = 
 def _plan(ready: Ready, reading: Reading, options: StudyOptions, progress: Progress) -> StudyPlan:
     left = [x for x in ready.jobs if _finished(x, options) is None]
     trials = [x for x in left if x.trial is not None]
-    trained = sum(_texts_of(ready, x) for x in trials)
+    trained = sum(_texts_of(ready, x) for x in trials if not _is_trained(x, options))
     of_tasks = sum(x.texts for x in ready.tasks)
     pairs = sum(
         2 * int(x["rows"]) * (len(x["study"]["languages"]) if x["form"] == "parallel" else 1)
@@ -98,8 +106,8 @@ def _plan(ready: Ready, reading: Reading, options: StudyOptions, progress: Progr
     size = 0
     if trials:
         first, again, size = _measure(trials[0], reading, options, progress)
-    scored = of_tasks * len(left)
-    distinct = min(pairs, trained) + of_tasks
+    scored = sum(x.texts for job in left for x in ready.tasks if not _is_scored(job, x, options))
+    distinct = min(pairs, trained) + min(of_tasks, scored)
     there = [
         sum(document["seconds"].values())
         for job in ready.jobs
@@ -130,10 +138,25 @@ def _plan(ready: Ready, reading: Reading, options: StudyOptions, progress: Progr
     )
 
 
+def _folder(job: Job, options: StudyOptions) -> Path:
+    """Where a run keeps the job's results: a plan's own folders can be temporary ones."""
+    return options.output / job.folder.parent.name / job.folder.name
+
+
 def _finished(job: Job, options: StudyOptions) -> dict[str, Any] | None:
     last = CELL if job.trial else REFERENCE
-    place = options.output / job.folder.parent.name / job.folder.name
-    return read_whole(place / last, job.digest)
+    return read_whole(_folder(job, options) / last, job.digest)
+
+
+def _is_trained(job: Job, options: StudyOptions) -> bool:
+    """Whether a trial's model was kept: its file says what the training took only at its end."""
+    beside = training_file(model_folder(options.output, job.key))
+    return "seconds" in (read_whole(beside, job.training) or {})
+
+
+def _is_scored(job: Job, task: Task, options: StudyOptions) -> bool:
+    place = scores_file(_folder(job, options), task.scored.name)
+    return read_whole(place, job.scores[task.scored.name]) is not None
 
 
 def _texts_of(ready: Ready, job: Job) -> int:

@@ -6,6 +6,7 @@ OUT/cells/CELL/cell.json           written last: the trial is finished once it e
 OUT/cells/CELL/failed.json         instead: why it failed; it is retried
 OUT/cells/CELL/records/TASK/       what :func:`harness.evaluate` writes
 OUT/cells/CELL/records/TASK.json   written after it: the trial is scored on this task once it exists
+OUT/models/CELL, CELL.json         its model, where models are kept, and which training made it
 OUT/references/MODEL/reference.json, records/TASK/, records/TASK.json
 """
 
@@ -150,6 +151,21 @@ def read_whole(path: Path, digest: str | None) -> dict[str, Any] | None:
 def record_key(task: str, step: str) -> str:
     """Key of a task's record, with the post-processing of this name."""
     return task if step == PLAIN else f"{task} + {step}"
+
+
+def scores_file(folder: Path, task: str) -> Path:
+    """The file that is written once a trial or reference was scored on a task."""
+    return folder / RECORDS / f"{task.replace(' ', '')}.json"
+
+
+def model_folder(output: Path, name: str) -> Path:
+    """Where a trial's model is, while it is needed or if it is kept."""
+    return output / MODELS / name
+
+
+def training_file(model: Path) -> Path:
+    """The file next to a trial's model: which training made it, and what that took."""
+    return model.with_name(f"{model.name}.json")
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:

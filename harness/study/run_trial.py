@@ -29,11 +29,13 @@ from harness.study.results import (
     CELL,
     FAILED,
     KIND,
-    MODELS,
     RECORDS,
     REFERENCE,
+    model_folder,
     read_whole,
     record_key,
+    scores_file,
+    training_file,
     write_json,
 )
 from harness.study.shared_vectors import SharedVectors
@@ -173,9 +175,9 @@ class TrialRunner:
             "processor_seconds": round(time.process_time() - used, 2),
         }
         if trained.fresh:
-            write_json(_beside(model), {"digest": job.training, **spent})
+            write_json(training_file(model), {"digest": job.training, **spent})
         else:
-            spent |= read_whole(_beside(model), job.training) or {}
+            spent |= read_whole(training_file(model), job.training) or {}
         seconds = {"train": spent["seconds"]}
         processor = {"train": spent["processor_seconds"]}
         loaded = load(str(model), ModelOptions(device=options.device, offline=options.offline))
@@ -219,7 +221,7 @@ class TrialRunner:
         found: dict[str, str] = {}
         for task in self._worker.tasks:
             name = task.scored.name
-            place = _scores_file(job, name)
+            place = scores_file(job.folder, name)
             scores = read_whole(place, job.scores[name])
             if scores is None:
                 scores = {"digest": job.scores[name], **self._scores(job, task, model)}
@@ -275,30 +277,17 @@ class TrialRunner:
         return int(torch.get_num_threads())
 
 
-def _place(output: Path, name: str) -> Path:
-    return output / MODELS / name
-
-
-def _beside(model: Path) -> Path:
-    """The file next to a trial's model: which training made it, and what that took."""
-    return model.with_name(f"{model.name}.json")
-
-
-def _scores_file(job: Job, task: str) -> Path:
-    """The file that is written once a job was scored on a task: its records and their digest."""
-    return job.folder / RECORDS / f"{task.replace(' ', '')}.json"
-
-
 def _discard_scores(job: Job) -> None:
     """Forget what earlier weights of a trial scored: not every device repeats them bit by bit."""
     for task in job.scores:
-        _scores_file(job, task).unlink(missing_ok=True)
+        scores_file(job.folder, task).unlink(missing_ok=True)
 
 
 def remove_model(output: Path, name: str) -> None:
     """Remove a trial's model and the rest of its training."""
-    shutil.rmtree(_place(output, name), ignore_errors=True)
-    _beside(_place(output, name)).unlink(missing_ok=True)
+    model = model_folder(output, name)
+    shutil.rmtree(model, ignore_errors=True)
+    training_file(model).unlink(missing_ok=True)
 
 
 def _clean_place(output: Path, job: Job) -> Path:
@@ -307,10 +296,10 @@ def _clean_place(output: Path, job: Job) -> Path:
     A file next to it identifies the training: one with other settings or data is discarded. What
     the model is scored on is no part of that, so that a kept model can be scored on more tasks.
     """
-    model = _place(output, job.key)
-    if read_whole(_beside(model), job.training) is None:
+    model = model_folder(output, job.key)
+    if read_whole(training_file(model), job.training) is None:
         remove_model(output, job.key)
-        write_json(_beside(model), {"digest": job.training})
+        write_json(training_file(model), {"digest": job.training})
     return model
 
 

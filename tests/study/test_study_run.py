@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from harness.errors import StudyError
 from harness.evaluation import run as evaluation_run
 from harness.evaluation.layout import prepare
 from harness.study import reading, run_trial
+from harness.study.cost import plan_study
 from harness.study.file import read_study
 from harness.study.prepared import StudyOptions, make_ready
 from harness.study.reading import Reading
@@ -203,6 +205,14 @@ def test_a_task_that_is_added_is_scored_alone(tmp_path: Path) -> None:
     added = {"task": "demo", "name": "english", "languages": ["en"], "settings": ["mono"]}
     document["score"]["tasks"].append(added)
     write_study(tmp_path / "study", document)
+    options = StudyOptions(output, offline=True, device="cpu", keep_models=True)
+    plan, anew = (
+        plan_study(read_study(study), replace(options, output=x))
+        for x in (output, tmp_path / "new")
+    )
+    assert plan.trainings == 0 < anew.trainings
+    # 48 questions and 132 passages in each of two languages, and in English once more.
+    assert (plan.scored, anew.scored) == (3 * 180, 3 * 540)
     assert ran(study, output, device="cpu", keep_models=True).done == 3
     after = records_written(output)
     assert len(after) == 6 and before.items() <= after.items()
