@@ -9,6 +9,7 @@ import planted
 import pytest
 
 from harness.study.report import headline, sentences
+from harness.study.report.answer import answer
 from harness.study.report.findings import Findings, find
 
 Said = Callable[..., str]
@@ -173,6 +174,57 @@ def test_values_of_an_axis_of_names_are_compared_with_the_first() -> None:
     )
 
 
+def test_the_answer_names_every_arm() -> None:
+    findings = found(planted.document(), by_arm(hybrid=0.45, cross=0.3))
+    assert answer(findings) == (
+        "Against mono, of 1 comparison, cross is better in 0 and worse in 1 and hybrid is better "
+        "in 1 and worse in 0."
+    )
+
+
+def test_the_answer_of_several_lines_says_what_each_changes() -> None:
+    content = planted.document(("mono", "hybrid"), axes=AMOUNTS, x="amount")
+    findings = found(
+        content, lambda arm, values, *_: 0.4 + 1e-5 * values["amount"] * (arm == "hybrid")
+    )
+    text = str(answer(findings))
+    assert text.startswith("Mono: from amount 0 to 8,000 no change is shown; hybrid: from amount 0")
+    assert "; against mono over all values of amount, of 1 comparison, hybrid is better" in text
+
+
+def test_an_arm_without_the_axis_is_compared_where_its_recipe_stands() -> None:
+    """Alpha is 0.5 by default: hybrid batches with another freeze stand there, mono ones nowhere.
+
+    What is planted falls with alpha, so that any other comparison has another difference.
+    """
+    alphas = {"alpha": {"label": "alpha", "values": [0.0, 0.5, 1.0]}}
+    content = planted.document(
+        ("hybrid", "thawed", "mono"),
+        axes=alphas,
+        level=("thawed", "mono"),
+        x="alpha",
+        baseline="hybrid",
+    )
+    findings = found(
+        content,
+        lambda arm, values, *_: {"thawed": 0.6, "mono": 0.3}.get(
+            arm, 0.5 - 0.2 * values.get("alpha", 0) ** 2
+        ),
+    )
+    text = said(sentences.against_baseline, findings).split("\n")
+    assert text[0].startswith("thawed is above hybrid at alpha 0.5: +14.") or text[0].startswith(
+        "thawed is above hybrid at alpha 0.5: +15."
+    )
+    assert text[1].startswith("mono is below hybrid over all 3 values of alpha:")
+    assert "against hybrid at alpha 0.5, of 1 comparison, thawed is better in 1" in str(
+        answer(findings)
+    )
+    # At another value than those of the axis it is compared with them all.
+    content["arms"][1]["train"] = {"alpha": 0.7}
+    elsewhere = found(content, by_arm(thawed=0.6))
+    assert "thawed is above hybrid over all 3" in said(sentences.against_baseline, elsewhere)
+
+
 @pytest.mark.parametrize(
     ("kept", "verdict"), [(0.95, "more than"), (0.8, "not significantly different from")]
 )
@@ -194,6 +246,9 @@ def test_what_is_kept_away_from_home_is_more_only_where_it_is(kept: float, verdi
     assert text.endswith(f", {verdict} mono.") and "; hybrid 0." in text
     more = 1 if kept > 0.8 else 0
     assert f"than mono in {more}, less in 0" in joined(headline.headline(findings))
+    assert f"of 1 comparison of the share of the score kept, hybrid keeps more in {more}" in str(
+        answer(findings)
+    )
     assert said(sentences.against_first, findings) == ""
     assert said(sentences.away_from_home, found(planted.document(), by_arm())) == ""
 

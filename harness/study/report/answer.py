@@ -9,7 +9,7 @@ from harness.study.report import headline, wording
 from harness.study.report.combinations import combined
 from harness.study.report.effects import Compared
 from harness.study.report.findings import Findings
-from harness.study.report.layout import listed
+from harness.study.report.layout import Series, listed
 from harness.study.report.post_processed import AXIS
 from harness.study.report.score_tables import ALL
 
@@ -17,20 +17,30 @@ from harness.study.report.score_tables import ALL
 def answer(findings: Findings) -> str | None:
     """One sentence, or a paragraph for each pool; ``None`` where no rule has anything to say.
 
-    Of post-processing: see :mod:`harness.study.report.combinations`. Along an axis of numbers,
-    with a single arm: which values are never significantly worse than the best one, and what
-    changes from the first to the last. Otherwise what the reading says first.
+    Of post-processing: see :mod:`harness.study.report.combinations`. Along an axis of numbers: of a
+    single line, which values are never significantly worse than the best one; of each, what changes
+    from the first to the last. Of domains, what is kept away from home. Then how the arms compare
+    with the baseline.
     """
     layout = findings.layout
-    ends = [x for x in findings.compared if x.question == "ends" and x.group == ALL]
     if layout.axis_name == AXIS:
         return combined(findings)
-    if not layout.numeric or len(layout.series) != 1:
-        return next(iter(headline.headline(findings)), None)
-    if not ends:
-        return f"No answer yet: trials are finished at one value of {layout.axis_name} alone."
-    parts = [_values(findings), _changes(findings, ends)]
+    parts = []
+    lines = [x for x in layout.series if not x.level]
+    if layout.numeric:
+        ends = [x for x in findings.compared if x.question == "ends" and x.group == ALL]
+        if not ends:
+            return f"No answer yet: trials are finished at one value of {layout.axis_name} alone."
+        if len(lines) == 1:
+            parts.append(_values(findings, lines[0]))
+        for series in lines:
+            of = "" if len(lines) == 1 else f"{series.label}: "
+            along = [x for x in ends if x.series == series]
+            parts += [of + _changes(findings, along)] if along else []
+    parts += [*_kept(findings), *_arms(findings)]
     said = "; ".join(x for x in parts if x)
+    if not said:
+        return next(iter(headline.headline(findings)), None)
     if all(len(x) == 1 for s in findings.all_tables for x in s.cells.values()):
         return (
             "With one seed for each value nothing can be said of another training; in these "
@@ -39,7 +49,7 @@ def answer(findings: Findings) -> str | None:
     return f"{said[0].upper()}{said[1:]}."
 
 
-def _values(findings: Findings) -> str:
+def _values(findings: Findings, line: Series) -> str:
     """Which values of x are the best one, or not significantly different from it, and how often."""
     layout = findings.layout
     found = [x for x in findings.compared if x.question == "best" and x.group == ALL]
@@ -47,7 +57,7 @@ def _values(findings: Findings) -> str:
     if not of:
         return ""
     behind = {p: sum(x.effect.significant and x.point == p for x in found) for p in layout.points}
-    there = {p for p in layout.points if any(layout.place(layout.series[0], p) in s.cells
+    there = {p for p in layout.points if any(layout.place(line, p) in s.cells
                                              for s in findings.all_tables)}  # fmt: skip
     counts = {p: len(of) - behind[p] for p in layout.points if p in there}
     most = max(counts.values())
@@ -61,6 +71,27 @@ def _values(findings: Findings) -> str:
         f"{layout.axis_name} {listed(best)} {be} the best value or not significantly different "
         f"from it in {most} of {total} ({rest})"
     )
+
+
+def _kept(findings: Findings) -> list[str]:
+    """What each arm keeps of its score away from home, against the baseline."""
+    parts: dict[str, list[str]] = {}
+    for x in headline.kept(findings):
+        total = plural(x.total, "comparison")
+        name = f"away from home, against {x.against}, of {total} of the share of the score kept"
+        parts.setdefault(name, []).append(f"{x.arm} keeps more in {x.more} and less in {x.less}")
+    return [f"{name}, {listed(said)}" for name, said in parts.items()]
+
+
+def _arms(findings: Findings) -> list[str]:
+    """How often each arm is better or worse than the baseline; a part for each way to compare."""
+    parts: dict[str, list[str]] = {}
+    for found, over in headline.arms(findings):
+        counts = [sum(x.verdict == v for x in found) for v in ("better", "worse")]
+        name = f"against {found[0].against}{over}, of {plural(len(found), 'comparison')}"
+        said = f"{found[0].series.label} is better in {counts[0]} and worse in {counts[1]}"
+        parts.setdefault(name, []).append(said)
+    return [f"{name}, {listed(said)}" for name, said in parts.items()]
 
 
 def _changes(findings: Findings, ends: Sequence[Compared]) -> str:

@@ -178,7 +178,7 @@ def _against_baseline(
     if baseline is None:
         return
     shared: list[tuple[Place, Place]] = []
-    for point in layout.points_of(series) if baseline.level else layout.points:
+    for point in layout.points_against(series, baseline):
         pair = (layout.place(series, point), layout.place(baseline, point))
         if all(_repeats(layout, score_table, x, point) for x in (series, baseline)):
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,16 +31,24 @@ def headline(findings: Findings) -> Iterator[str]:
         )
 
 
-def _arms(findings: Findings) -> Iterator[str]:
+def arms(findings: Findings) -> Iterator[tuple[list[Compared], str]]:
+    """Every arm's comparisons with the baseline, and over which values of the x axis in words."""
     overall = [x for x in findings.compared if x.question == "overall" and x.group == ALL]
     single = [x for x in findings.compared if x.question == "arm" and x.group == ALL]
-    for series in findings.layout.series:
+    layout = findings.layout
+    for series in layout.series:
         found = [x for x in overall if x.series == series]
-        over = f", each over all values of {findings.layout.axis_name}"
+        over = f" over all values of {layout.axis_name}"
         if not found:
-            found, over = [x for x in single if x.series == series], ""
+            found, over = [x for x in single if x.series == series], layout.at_own(series)
         if found:
-            yield _counted(f"{series.label} against {found[0].against}", found, over)
+            yield found, over
+
+
+def _arms(findings: Findings) -> Iterator[str]:
+    for found, over in arms(findings):
+        name = f"{found[0].series.label} against {found[0].against}"
+        yield _counted(name, found, f", each{over}" if over else "")
 
 
 def _best(findings: Findings) -> Iterator[str]:
@@ -83,7 +92,18 @@ def _counted(name: str, found: Sequence[Compared], over: str) -> str:
     return f"{name}: {', '.join(said)} and not significantly different in {rest} of {total}{over}."
 
 
-def _kept(findings: Findings) -> Iterator[str]:
+class Kept(NamedTuple):
+    """In how many comparisons an arm keeps more, or less, of its score away than the baseline."""
+
+    arm: str
+    against: str
+    more: int
+    less: int
+    total: int
+
+
+def kept(findings: Findings) -> Iterator[Kept]:
+    """Every arm with a baseline, over all measures and kinds and ways from a home to elsewhere."""
     for series in findings.layout.series:
         found = [x for x in findings.retained if x.series == series and x.difference is not None]
         more = less = total = 0
@@ -95,12 +115,17 @@ def _kept(findings: Findings) -> Iterator[str]:
             more += int((low[known] > 0).sum())
             less += int((high[known] < 0).sum())
         if total:
-            away = f"Away from home ({findings.layout.axis_name})"
-            yield (
-                f"{away} {series.label} keeps more of its score than {found[0].against} in {more}, "
-                f"less in {less} and is not significantly different in {total - more - less} of "
-                f"{plural(total, 'comparison')}."
-            )
+            yield Kept(series.label, str(found[0].against), more, less, total)
+
+
+def _kept(findings: Findings) -> Iterator[str]:
+    away = f"Away from home ({findings.layout.axis_name})"
+    for x in kept(findings):
+        yield (
+            f"{away} {x.arm} keeps more of its score than {x.against} in {x.more}, "
+            f"less in {x.less} and is not significantly different in {x.total - x.more - x.less} "
+            f"of {plural(x.total, 'comparison')}."
+        )
 
 
 def cautions(findings: Findings) -> Iterator[str]:

@@ -8,6 +8,7 @@ from functools import cached_property
 from itertools import product
 
 from harness.study.definition import Arm, Axis, Study, Value, named
+from harness.training.settings import made
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,34 @@ class Layout:
     def points_of(self, series: Series) -> tuple[Value | None, ...]:
         """The values of the x axis that a series has; ``None`` for a level series."""
         return (None,) if series.level else self.points
+
+    def own_value(self, series: Series) -> Value | None:
+        """The value of the x axis that a level series is trained at, if it is one of its points.
+
+        An arm without the axis has one value of the option behind it all the same: hybrid batches
+        with another freeze, beside an axis of alpha, are trained at the recipe's alpha.
+        """
+        arm, baseline = (self.study.arm(x) for x in (series.arm, self.study.report.baseline))
+        if self.axis is None or not series.level or arm.recipe != baseline.recipe:
+            return None
+        own = made({**self.study.train, **arm.train, "recipe": arm.recipe})
+        for point in self.axis.points:
+            options = point.train.items()
+            if options and not point.rows and all(getattr(own, k) == v for k, v in options):
+                return point.value
+        return None
+
+    def at_own(self, series: Series) -> str:
+        """`` at alpha 0.5`` in words, of a level series compared there; else empty."""
+        own = self.own_value(series)
+        return "" if own is None else f" at {self.axis_name} {self.spell(own)}"
+
+    def points_against(self, series: Series, baseline: Series) -> tuple[Value | None, ...]:
+        """The values of the x axis at which a series is compared with the baseline's."""
+        if baseline.level:
+            return self.points_of(series)
+        own = self.own_value(series)
+        return self.points if own is None else (own,)
 
     def baseline_of(self, series: Series) -> Series | None:
         """The baseline arm's series for ``series``; ``None`` for the baseline itself."""

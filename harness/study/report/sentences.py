@@ -59,7 +59,7 @@ def against_baseline(findings: Findings, score_table: ScoreTable, measure: str) 
             continue
         whole = overall.get(series)
         if whole is None:
-            yield f"{_compared(series.label, at[0])}."
+            yield f"{_compared(series.label, at[0], layout.at_own(series))}."
             continue
         significant = [x for x in at if x.effect.significant]
         where = _of(layout.quoted, significant, len(at))
