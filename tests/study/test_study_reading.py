@@ -269,6 +269,9 @@ def test_languages_left_out_have_their_home_where_none_is() -> None:
         "(el) Share of the score at left-out none that is left at el: mono 0."
     )
     assert kept.endswith(", more than mono.") and kept.count("\n") == 0
+    assert str(answer(findings)).startswith(
+        "Other values of left-out than \u201cnone\u201d are better in 0 and worse in "
+    )
     fell = said(sentences.against_first_by_group, findings)
     assert plain(fell).startswith("(el) left-out, against none: mono at el \u2212")
     assert "(others)" not in fell

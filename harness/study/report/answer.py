@@ -19,8 +19,8 @@ def answer(findings: Findings) -> str | None:
 
     Of post-processing: see :mod:`harness.study.report.combinations`. Along an axis of numbers: of a
     single line, which values are never significantly worse than the best one; of each, what changes
-    from the first to the last. Of domains, what is kept away from home. Then how the arms compare
-    with the baseline.
+    from the first to the last. Along one of names: how the others compare with the first, and what
+    is kept away from home. Then how the arms compare with the baseline.
     """
     layout = findings.layout
     if layout.axis_name == AXIS:
@@ -37,7 +37,7 @@ def answer(findings: Findings) -> str | None:
             of = "" if len(lines) == 1 else f"{series.label}: "
             along = [x for x in ends if x.series == series]
             parts += [of + _changes(findings, along)] if along else []
-    parts += [*_kept(findings), *_arms(findings)]
+    parts += [*_points(findings), *_kept(findings), *_arms(findings)]
     said = "; ".join(x for x in parts if x)
     if not said:
         return next(iter(headline.headline(findings)), None)
@@ -73,12 +73,25 @@ def _values(findings: Findings, line: Series) -> str:
     )
 
 
+def _points(findings: Findings) -> list[str]:
+    """How often another value of an axis of names is better or worse than the first one."""
+    if not (found := headline.points(findings)):
+        return []
+    better, worse = (sum(x.verdict == v for x in found) for v in ("better", "worse"))
+    layout = findings.layout
+    return [
+        f"other values of {layout.axis_name} than {layout.quoted(layout.points[0])} are better in "
+        f"{better} and worse in {worse} of {plural(len(found), 'comparison')}"
+    ]
+
+
 def _kept(findings: Findings) -> list[str]:
     """What each arm keeps of its score away from home, against the baseline."""
     parts: dict[str, list[str]] = {}
     for x in headline.kept(findings):
         total = plural(x.total, "comparison")
-        name = f"away from home, against {x.against}, of {total} of the share of the score kept"
+        away = f"away from home ({findings.layout.axis_name}), against {x.against}"
+        name = f"{away}, of {total} of the share of the score kept"
         parts.setdefault(name, []).append(f"{x.arm} keeps more in {x.more} and less in {x.less}")
     return [f"{name}, {listed(said)}" for name, said in parts.items()]
 

@@ -75,11 +75,15 @@ def _best(findings: Findings) -> Iterator[str]:
         )
 
 
-def _points(findings: Findings) -> Iterator[str]:
+def points(findings: Findings) -> list[Compared]:
+    """Comparisons of an axis of names' other values with its first; none of domains."""
     if findings.by_domain:
-        return
-    found = [x for x in findings.compared if x.question == "point" and x.group == ALL]
-    if found:
+        return []
+    return [x for x in findings.compared if x.question == "point" and x.group == ALL]
+
+
+def _points(findings: Findings) -> Iterator[str]:
+    if found := points(findings):
         first = findings.layout.quoted(findings.layout.points[0])
         yield _counted(f"Other values of {findings.layout.axis_name} against {first}", found, "")
 
