@@ -8,6 +8,8 @@ from typing import Any
 
 from harness.console.numbers import plural
 
+_FEWER_PASSAGES = frozenset({"sample_passages", "sampled_corpus"})
+
 
 def partial(reasons: Mapping[str, Any]) -> str:
     """Why a result does not cover the whole task, in words."""
@@ -19,9 +21,10 @@ def partial(reasons: Mapping[str, Any]) -> str:
             words.append(f"only the languages {', '.join(what)}")
         elif reason == "sample":
             factor = math.sqrt(what["of"] / what["drawn"])
+            kept = "" if _FEWER_PASSAGES & reasons.keys() else ", all passages kept"
             words.append(
-                f"{plural(what['drawn'], 'question')} drawn from {what['of']:,}, all passages "
-                f"kept: a difference must be {factor:.1f} times as large to be detected"
+                f"{plural(what['drawn'], 'question')} drawn from {what['of']:,}{kept}: "
+                f"a difference must be {factor:.1f} times as large to be detected"
             )
         elif reason == "questions_without_gold":
             verb = "has" if what == 1 else "have"

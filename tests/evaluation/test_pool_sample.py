@@ -17,6 +17,7 @@ from harness.data.task import find_task
 from harness.errors import RecordError, UsageError
 from harness.evaluation.layout import prepare
 from harness.evaluation.options import RunOptions
+from harness.evaluation.partial import partial
 from harness.evaluation.pool_sample import sample_passages
 from harness.models import load
 
@@ -88,6 +89,14 @@ def test_a_sample_of_a_corpus_is_a_small_task(tmp_path: Path) -> None:
         # The hardest by the model itself are there: nothing else could be among the first ten.
         if a["kind"] == "mono":
             assert a["scores"]["ndcg@10"] == pytest.approx(b["scores"]["ndcg@10"], abs=1e-12)
+
+
+def test_drawn_questions_are_not_said_to_search_all_passages_of_a_sample() -> None:
+    drawn = {"sample": {"drawn": 40, "of": 60}}
+    assert "drawn from 60, all passages kept: a difference must be 1.2 times" in partial(drawn)
+    fewer = {"passages": 15, "by": "bm25", "of": {"en": 60}}
+    text = partial({**drawn, "sample_passages": fewer})
+    assert "all passages kept" not in text and "drawn from 60: a difference" in text
 
 
 def test_every_output_says_that_the_pool_is_a_sample(tmp_path: Path) -> None:
