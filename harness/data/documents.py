@@ -9,6 +9,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -164,19 +165,30 @@ def rows(document: Document) -> Iterator[Row]:
     return _csv_rows(document) if is_csv else json_lines(document)
 
 
+@contextmanager
+def _fields_up_to(size: int) -> Iterator[None]:
+    """Let the csv module read fields of ``size``: its limit is one for the whole process."""
+    before = csv.field_size_limit()
+    csv.field_size_limit(max(before, size))
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
 def _csv_rows(document: Document) -> Iterator[Row]:
     """Comma-separated values (RFC 4180) under a header; fields are strings, which can hold lines.
 
     A row is numbered by its first line.
     """
-    csv.field_size_limit(len(document.text) + 1)  # whole documents are fields
     reader = csv.reader(io.StringIO(document.text, newline=""), strict=True)
     columns: list[str] | None = None
     while True:
         where = f"line {reader.line_num + 1}"
         first = reader.line_num + 1
         try:
-            fields = next(reader, None)
+            with _fields_up_to(len(document.text) + 1):  # whole documents are fields
+                fields = next(reader, None)
         except csv.Error as error:
             raise document.error(where, f"not comma-separated values: {error}") from error
         if fields is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from pathlib import Path
 
@@ -98,6 +99,21 @@ def test_rows_in_languages_the_task_lacks_are_counted(tmp_path: Path) -> None:
 def test_a_table_that_is_wrong_is_one_sentence(text: str, message: str) -> None:
     with pytest.raises(DataError, match=re.escape(f"x.csv: {message}")):
         list(rows(Document(Path("x.csv"), text)))
+
+
+def test_the_limit_on_fields_that_others_rely_on_stays() -> None:
+    """It is one for the whole process: a small file once made the next reader's fields too long."""
+    limit = csv.field_size_limit()
+    long = "x" * (limit + 1)
+    for text, fields in (("id\n1\n", ["1"]), (f"id\n{long}\n2\n", [long, "2"])):
+        found = rows(Document(Path("x.csv"), text))
+        assert [next(found).fields["id"]] == fields[:1]
+        assert csv.field_size_limit() == limit, "while rows are read"
+        assert [x.fields["id"] for x in found] == fields[1:]
+        assert csv.field_size_limit() == limit
+    with pytest.raises(DataError):
+        list(rows(Document(Path("x.csv"), "id\n1,2\n")))
+    assert csv.field_size_limit() == limit
 
 
 def test_fields_of_a_table_can_hold_lines_and_be_long() -> None:
