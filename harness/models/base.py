@@ -36,6 +36,21 @@ class Encoder(Protocol):
         """Return a float array of shape ``(len(texts), d)``, one row per text, in order."""
 
 
+class PartlyEncodedError(ModelError):
+    """Some of the texts could not be encoded; ``finished`` has the vectors of the others.
+
+    ``finished`` is (positions (m,) int64, vectors (m, d) float32). They are stored before the run
+    stops.
+    """
+
+    def __init__(
+        self, message: str, finished: tuple[NDArray[np.int64], NDArray[np.float32]]
+    ) -> None:
+        """Take the sentence and what was encoded."""
+        super().__init__(message)
+        self.finished = finished
+
+
 @dataclass(frozen=True)
 class ModelOptions:
     """What a user can set for any model; ``None`` keeps the model's default."""

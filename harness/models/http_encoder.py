@@ -9,10 +9,11 @@ then stopped, so that no text is paid for twice.
 from __future__ import annotations
 
 import base64
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import numpy as np
@@ -20,24 +21,13 @@ from numpy.typing import NDArray
 
 from harness.data.task import Role
 from harness.errors import ModelError, quoted
-from harness.models.base import ModelOptions, Similarity
+from harness.models.base import ModelOptions, PartlyEncodedError, Similarity
 from harness.models.endpoint import Endpoint, PassingError, RefusedError
 from harness.models.fingerprint import fingerprint
 
 PREFIX = "http:"
 _BATCH = 64
 _CONCURRENCY = 4
-
-
-class UnfinishedError(ModelError):
-    """Some requests failed; ``finished`` has the results of the others.
-
-    ``finished`` is (positions (m,) int64, vectors (m, d) float32).
-    """
-
-    def __init__(self, message: str, finished: tuple[NDArray[np.int64], NDArray[np.float32]]):
-        super().__init__(message)
-        self.finished = finished
 
 
 class HttpEncoder:
@@ -94,25 +84,27 @@ class HttpEncoder:
         """Vectors of shape (number of texts, width), from concurrent requests.
 
         Raises:
-            UnfinishedError: a request failed permanently; it has the results of the others.
+            PartlyEncodedError: a request failed permanently; it has the results of the others.
         """
         given = [self.prompts[role] + text for text in texts]
         starts = range(0, len(given), self._batch)
         parts = [range(i, min(i + self._batch, len(given))) for i in starts]
         found: dict[int, NDArray[np.float32]] = {}
+        failed = threading.Event()
         with ThreadPoolExecutor(self._options.concurrency or _CONCURRENCY) as pool:
-            pending: dict[Future[NDArray[np.float32]], range] = {
-                pool.submit(self._finish, [given[i] for i in part], role): part for part in parts
+            pending = {
+                pool.submit(self._unless, failed, [given[i] for i in part], role): part
+                for part in parts
             }
-            done, running = wait(pending, return_when=FIRST_EXCEPTION)
-            for future in running:
-                future.cancel()
-            # Requests in flight are paid for: their results are kept.
-            done, _ = wait([f for f in pending if not f.cancelled()])
-        problems = [f.exception() for f in done if f.exception() is not None]
-        for future in done:
-            if future.exception() is None:
-                found.update(zip(pending[future], future.result(), strict=True))
+            try:
+                wait(pending)  # requests in flight, too: they are paid for
+            except BaseException:  # Ctrl-C: begin no others
+                failed.set()
+                raise
+        problems = [future.exception() for future in pending if future.exception() is not None]
+        for future, part in pending.items():
+            if future.exception() is None and (vectors := future.result()) is not None:
+                found.update(zip(part, vectors, strict=True))
         at = np.array(sorted(found), np.int64)
         widths = {len(v) for v in found.values()}
         if not problems and len(widths) > 1:
@@ -122,8 +114,23 @@ class HttpEncoder:
         vectors = np.stack([found[i] for i in at]) if len(at) else np.zeros((0, 0), np.float32)
         if problems:
             where = f"{PREFIX}{self.name} at {self._endpoint.url}"
-            raise UnfinishedError(f"{where}: {problems[0]}", (at, vectors))
+            raise PartlyEncodedError(f"{where}: {problems[0]}", (at, vectors))
         return np.ascontiguousarray(vectors, np.float32)
+
+    def _unless(
+        self, failed: threading.Event, texts: list[str], role: Role
+    ) -> NDArray[np.float32] | None:
+        """:meth:`_finish`, or None if another request has already failed.
+
+        The thread itself looks: told by the caller's, it might have begun the next request by then.
+        """
+        if failed.is_set():
+            return None
+        try:
+            return self._finish(texts, role)
+        except BaseException:
+            failed.set()
+            raise
 
     def _finish(self, texts: list[str], role: Role) -> NDArray[np.float32]:
         """Vectors of one request's texts, halving the request as often as necessary.

@@ -15,7 +15,7 @@ from harness.base.digests import text_keys
 from harness.data.images import are_images
 from harness.data.task import Role
 from harness.errors import ModelError, errors_of
-from harness.models.base import DenseModel, PartsModel, Streaming
+from harness.models.base import DenseModel, PartlyEncodedError, PartsModel, Streaming
 from harness.models.fingerprint import fingerprint, library_versions
 from harness.models.token_counts import Work
 from harness.vectors.store import Space, Store
@@ -293,10 +293,9 @@ def _called(
         try:
             with errors_of(f"{model.name}: encode"):
                 given = model.encode(batch, role=role, language=language)
-        except BaseException as problem:
-            part = getattr(problem, "finished", None)
-            if part is not None and len(part[0]):
-                at, made = part
+        except PartlyEncodedError as problem:
+            at, made = problem.finished
+            if len(at):
                 yield start + at, check_vectors(made, [batch[i] for i in at], width, model.name)
             raise
         counts.seconds += time.perf_counter() - begun
