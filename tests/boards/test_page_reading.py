@@ -351,7 +351,7 @@ def test_the_page_is_served_on_this_machine_alone(browser: Any, payload: dict[st
             page.close()
             answers = {}
             for host, path in (("localhost", "/"), ("evil.example", "/"), (HOST, "/etc/passwd")):
-                asked = http.client.HTTPConnection(HOST, port, timeout=5)
+                asked = http.client.HTTPConnection(HOST, port, timeout=60)
                 asked.request("GET", path, headers={"Host": f"{host}:{port}"})
                 answers[host, path] = asked.getresponse().status
                 asked.close()

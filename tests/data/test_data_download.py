@@ -244,17 +244,17 @@ def test_two_processes_fetch_once(server: Server, target: Path) -> None:
 
     def slowly(handler: Handler) -> None:
         held.set()
-        both.wait(30)
+        both.wait(120)
         whole(handler)
 
     server.script = [slowly]
     first = subprocess.Popen(arguments)
-    assert held.wait(30)
+    assert held.wait(120)
     second = subprocess.Popen(arguments)
     with pytest.raises(subprocess.TimeoutExpired):
         second.wait(1.0)  # it waits for the first
     both.set()
-    assert (first.wait(30), second.wait(30)) == (0, 0)
+    assert (first.wait(120), second.wait(120)) == (0, 0)
     assert (target.read_bytes(), len(server.requests)) == (BODY, 1)
 
 

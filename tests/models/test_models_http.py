@@ -138,7 +138,7 @@ def test_a_late_answer_is_requested_again(
         np.testing.assert_allclose(encode(model), wanted(TEXTS), atol=1e-6)
     finally:
         release.set()
-    assert model.usage.retries == 1
+    assert model.usage.retries >= 1  # a busy machine may be late with another
 
 
 def test_a_batch_that_is_too_large_is_halved(endpoint: Endpoint, url: str) -> None:

@@ -38,14 +38,14 @@ def url() -> Iterator[str]:
         yield f"http://127.0.0.1:{port}/v1"
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(60)
         server.stdout.close()
 
 
 def stated(url: str, role: str) -> np.ndarray:
     """The vectors that the server gives when a field of its own says the role."""
     asked = {"model": "any", "input": TEXTS, "input_type": role}
-    found = requests.post(f"{url}/embeddings", json=asked, timeout=30).json()
+    found = requests.post(f"{url}/embeddings", json=asked, timeout=120).json()
     return np.array([x["embedding"] for x in found["data"]], np.float32)
 
 
