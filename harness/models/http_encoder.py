@@ -91,25 +91,30 @@ class HttpEncoder:
         parts = [range(i, min(i + self._batch, len(given))) for i in starts]
         found: dict[int, NDArray[np.float32]] = {}
         failed = threading.Event()
-        with ThreadPoolExecutor(self._options.concurrency or _CONCURRENCY) as pool:
-            pending = {
-                pool.submit(self._unless, failed, [given[i] for i in part], role): part
-                for part in parts
-            }
+
+        def one(part: range) -> None:
+            # Each thread looks for itself: it would be in its next request before another told it.
+            if failed.is_set():
+                return
             try:
-                wait(pending)  # requests in flight, too: they are paid for
+                self._request(given, part, role, found)
+            except BaseException:
+                failed.set()
+                raise
+
+        with ThreadPoolExecutor(self._options.concurrency or _CONCURRENCY) as pool:
+            requests = [pool.submit(one, part) for part in parts]
+            try:
+                wait(requests)  # those in flight, too: they are paid for
             except BaseException:  # Ctrl-C: begin no others
                 failed.set()
                 raise
-        problems = [future.exception() for future in pending if future.exception() is not None]
-        for future, part in pending.items():
-            if future.exception() is None and (vectors := future.result()) is not None:
-                found.update(zip(part, vectors, strict=True))
+        problems = [x.exception() for x in requests if x.exception() is not None]
         at = np.array(sorted(found), np.int64)
         widths = {len(v) for v in found.values()}
-        if not problems and len(widths) > 1:
+        if len(widths) > 1:
             shown = " and ".join(str(x) for x in sorted(widths))
-            problems = [ModelError(f"gave vectors of {shown} dimensions")]
+            problems = problems or [ModelError(f"gave vectors of {shown} dimensions")]
             at, found = at[:0], {}
         vectors = np.stack([found[i] for i in at]) if len(at) else np.zeros((0, 0), np.float32)
         if problems:
@@ -117,45 +122,38 @@ class HttpEncoder:
             raise PartlyEncodedError(f"{where}: {problems[0]}", (at, vectors))
         return np.ascontiguousarray(vectors, np.float32)
 
-    def _unless(
-        self, failed: threading.Event, texts: list[str], role: Role
-    ) -> NDArray[np.float32] | None:
-        """:meth:`_finish`, or None if another request has already failed.
-
-        The thread itself looks: told by the caller's, it might have begun the next request by then.
-        """
-        if failed.is_set():
-            return None
-        try:
-            return self._finish(texts, role)
-        except BaseException:
-            failed.set()
-            raise
-
-    def _finish(self, texts: list[str], role: Role) -> NDArray[np.float32]:
-        """Vectors of one request's texts, halving the request as often as necessary.
+    def _request(
+        self, texts: list[str], part: range, role: Role, found: dict[int, NDArray[np.float32]]
+    ) -> None:
+        """Put the vectors of a ``part`` of the texts into ``found``, halving it as often as needed.
 
         A server that refuses one text as well has other reasons than the size, and those are shown.
         """
-        if len(texts) > self._most:
-            return self._halved(texts, role)
-        body = {"model": self.name.replace("{role}", role), "input": texts, **self._format}
+        if len(part) > self._most:
+            self._halved(texts, part, role, found)
+            return
+        given = [texts[i] for i in part]
+        body = {"model": self.name.replace("{role}", role), "input": given, **self._format}
         try:
-            return self._endpoint.ask("embeddings", body, lambda x: _vectors(x, len(texts)))
+            vectors = self._endpoint.ask("embeddings", body, lambda x: _vectors(x, len(given)))
         except RefusedError as problem:
             if "encoding_format" in str(problem) and "encoding_format" in body:
                 self._format = {}
-                return self._finish(texts, role)
-            if len(texts) == 1:
-                raise ModelError(f"{problem}, first for the text {quoted(texts[0])}") from None
-            found = self._halved(texts, role)
-            self._most = min(self._most, len(texts) - 1)
-            return found
+                self._request(texts, part, role, found)
+                return
+            if len(part) == 1:
+                raise ModelError(f"{problem}, first for the text {quoted(given[0])}") from None
+            self._halved(texts, part, role, found)
+            self._most = min(self._most, len(part) - 1)
+            return
+        found.update(zip(part, vectors, strict=True))
 
-    def _halved(self, texts: list[str], role: Role) -> NDArray[np.float32]:
-        half = len(texts) // 2
-        halves = texts[:half], texts[half:]
-        return np.concatenate([self._finish(x, role) for x in halves])
+    def _halved(
+        self, texts: list[str], part: range, role: Role, found: dict[int, NDArray[np.float32]]
+    ) -> None:
+        half = len(part) // 2
+        for some in (part[:half], part[half:]):
+            self._request(texts, some, role, found)
 
 
 def _vectors(document: Any, count: int) -> NDArray[np.float32]:

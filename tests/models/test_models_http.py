@@ -22,6 +22,7 @@ import harness
 from harness.cli import main
 from harness.errors import ModelError
 from harness.models import ModelOptions, load
+from harness.models.base import PartlyEncodedError
 from harness.models.http_encoder import HttpEncoder
 
 TEXTS = [f"en {word} number {n}" for n, word in enumerate(tiny.WORDS * 2)]
@@ -177,6 +178,17 @@ def test_a_refusal_of_one_text_is_the_servers_sentence(endpoint: Endpoint, url: 
     assert [len(r["input"]) for r in endpoint.requests][:4] == [8, 4, 2, 1]
 
 
+def test_what_half_a_batch_was_paid_for_is_kept(endpoint: Endpoint, url: str) -> None:
+    """The batch is refused, its first half answered, and the second refused for good."""
+    refuse, answer = status(400), lambda texts: (200, {}, endpoint.vectors(texts))
+    endpoint.faults = [refuse, answer, *[refuse] * 9]
+    with pytest.raises(PartlyEncodedError) as caught:
+        encode(encoder(url, concurrency=1))
+    at, vectors = caught.value.finished
+    assert at.tolist() == [0, 1, 2, 3]
+    np.testing.assert_allclose(vectors, wanted(TEXTS[:4]), atol=1e-6)
+
+
 def test_a_field_that_a_server_lacks_is_left_out(endpoint: Endpoint, url: str) -> None:
     endpoint.faults = [status(400, body=b'{"error": {"message": "Unknown: encoding_format"}}')]
     np.testing.assert_allclose(encode(encoder(url, concurrency=1)), wanted(TEXTS), atol=1e-6)
@@ -261,6 +273,11 @@ def test_widths_that_differ_are_an_error(endpoint: Endpoint, url: str) -> None:
     endpoint.faults = [narrow]
     with pytest.raises(ModelError, match="gave vectors of 2 and 24 dimensions"):
         encode(encoder(url))
+    # The same beside a request that fails: nothing of either width is kept.
+    endpoint.faults = [narrow, lambda texts: (200, {}, endpoint.vectors(texts)), status(403)]
+    with pytest.raises(PartlyEncodedError, match="answered 403") as caught:
+        encode(encoder(url, concurrency=1))
+    assert caught.value.finished[0].tolist() == []
 
 
 def test_a_redirect_does_not_take_the_key_elsewhere(endpoint: Endpoint, url: str) -> None:
