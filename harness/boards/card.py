@@ -339,7 +339,9 @@ def _with_section(text: str, new: str) -> str:
     return f"{text.rstrip()}\n\n{new}"
 
 
-_HEAD = re.compile(r"\A---\s*\n(.*?)\n?---\s*\n", re.DOTALL)
+_HEAD = re.compile(r"\A---[ \t]*\n(.*?)^---[ \t]*\n", re.DOTALL | re.MULTILINE)
+_INDEX = re.compile(r"^model-index[ \t]*:.*\n(?:(?:[ \t-].*)?\n)*", re.MULTILINE)
+"""The lines of ``model-index`` in a YAML header: its own, and those indented or of a list below."""
 
 
 def _with_metadata(text: str, index: list[dict[str, Any]], path: Path) -> str:
@@ -369,4 +371,21 @@ def _with_metadata(text: str, index: list[dict[str, Any]], path: Path) -> str:
         ) from problem
     front["model-index"] = index
     rest = text[found.end() :] if found else text
-    return f"---\n{to_yaml(front)}---\n{rest if found else chr(10) + rest}"
+    header = _header(found[1] if found else "", front)
+    return f"---\n{header}---\n{rest if found else chr(10) + rest}"
+
+
+def _header(before: str, front: dict[str, Any]) -> str:
+    """``front`` as YAML: all but model-index as its author wrote it, comments and ``no`` included.
+
+    Where model-index cannot be cut out of the lines ``before``, all of it is written anew.
+    """
+    import yaml
+
+    header = _INDEX.sub("", before) + to_yaml({"model-index": front["model-index"]})
+    try:
+        if yaml.safe_load(header) == front:
+            return header
+    except (yaml.YAMLError, ValueError):
+        pass
+    return to_yaml(front)

@@ -226,6 +226,19 @@ def test_a_card_goes_into_the_models_folder_and_keeps_what_is_there(tmp_path: Pa
     assert {x.name for x in (tmp_path / ".eval_results").iterdir()} == {"xquad-r.yaml"}
 
 
+def test_a_cards_header_stays_as_its_author_wrote_it(tmp_path: Path) -> None:
+    head = "license: mit  # ours\n# -----------\nlanguage:\n- no\nversion: 1.10\n"
+    path = tmp_path / "README.md"
+    for header in (head, f"{head}model-index: []\n", "{license: mit}\n"):
+        path.write_text(f"---\n{header}---\n\n# Model\n")
+        for _ in range(2):
+            assert harness("card", RECORD, "--output", tmp_path).exit_code == 0
+        text = path.read_text()
+        assert len(yaml.safe_load(text.split("\n---\n")[0][4:])["model-index"]) == 1
+        assert text.count("model-index:") == 1 and "\n---\n\n# Model\n" in text
+        assert header[0] == "{" or text.startswith(f"---\n{head}model-index:")
+
+
 def test_a_part_of_a_task_is_in_the_section_and_not_in_the_metadata() -> None:
     record = GOLDEN / "records" / "right-to-left.json"
     section = harness("card", record)
