@@ -104,7 +104,7 @@ def _slugs(groups: Mapping[tuple[str, ...], Sequence[Member]]) -> dict[tuple[str
     taken: dict[str, tuple[str, ...]] = {}
     for what in sorted(groups, key=rank):
         task = groups[what][0][1]
-        words = [task.task]
+        words = [_stem(task.task)]
         if task.text != task.text_default:
             words.append(task.text)
         if task.partial:
@@ -118,6 +118,15 @@ def _slugs(groups: Mapping[tuple[str, ...], Sequence[Member]]) -> dict[tuple[str
     return {what: slug for slug, what in taken.items()}
 
 
+_TAKEN = ("all-tasks", "verified", "readme")
+"""Names of files of a leaderboards folder that are not a task's board, in lower case."""
+
+
+def _stem(task: str) -> str:
+    """How the names of a task's boards begin."""
+    return f"{task}-task" if task in _TAKEN else task
+
+
 def _only_sampled(task: TaskFacts) -> bool:
     """Whether it differs from the whole task only in that its corpus is a sample."""
     return task.partial.sampled_corpus is not None and task.partial.model_fields_set <= _OF_A_SAMPLE
@@ -128,7 +137,7 @@ def _task_board(slug: str, members: list[Member], found: Leaderboards) -> TaskBo
     fullest, task = max(members, key=lambda x: (len(x[1].settings), len(x[1].measures)))
     rows = [measured_row(tracked, own, _redefined(own, task)) for tracked, own in members]
     notes = board_notes(task)
-    primary = slug in (task.task, f"{task.task}-sample")
+    primary = slug in (_stem(task.task), f"{_stem(task.task)}-sample")
     # On the board of the same data; if there is none, on the task's own, with a note.
     here = [x for x in (*published_on(task.task), *found.imported) if x.task == task.task]
     rows += [published_row(x, task) for x in here if primary or x.data_digest == task.data_digest]

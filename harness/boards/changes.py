@@ -104,9 +104,10 @@ def _boards_at(leaderboards: Path, revision: str) -> dict[str, Mapping[str, Any]
         if not name.endswith(".json"):
             continue
         try:
-            task = json.loads(_git(leaderboards, "show", f"{revision}:./{name}")).get("task")
+            document = json.loads(_git(leaderboards, "show", f"{revision}:./{name}"))
         except ValueError:
             continue
+        task = document.get("task") if isinstance(document, dict) else None
         if isinstance(task, dict) and "slug" in task:
             found[str(task["slug"])] = task
     if not found:
@@ -117,8 +118,9 @@ def _boards_at(leaderboards: Path, revision: str) -> dict[str, Mapping[str, Any]
 def _git(folder: Path, *words: str) -> str:
     try:
         done = subprocess.run(
-            ["git", *words], cwd=folder, capture_output=True, check=False, text=True
-        )
+            ["git", *words], cwd=folder, capture_output=True, check=False, encoding="utf-8",
+            errors="replace",
+        )  # fmt: skip
     except OSError as problem:
         raise UsageError(f"git cannot be run in {folder} ({problem.strerror})") from problem
     if done.returncode:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from harness.cli.help_sections import SectionedGroup
 from harness.cli.options import (
@@ -106,7 +107,9 @@ def board(
     that opens from disk; if the data is available it shows the texts of questions.
     """
     if ctx.invoked_subcommand is not None:
+        _refuse_options_before(ctx, ctx.invoked_subcommand)
         return
+    _refuse_together(check=check, serve=serve, pages=pages, **printed)
     from harness.boards import commands
 
     made = commands.read(leaderboards, skip_invalid=skip_invalid, tell=_warn)
@@ -127,6 +130,46 @@ def board(
     else:
         for path in commands.update(made, leaderboards, pages, data_dir):
             click.echo(path)
+
+
+def _refuse_options_before(ctx: click.Context, command: str) -> None:
+    """Refuse options before ``add``, which has its own: they would be ignored."""
+    for option in ctx.command.params:
+        if ctx.get_parameter_source(str(option.name)) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(
+                f"{option.opts[0]} before `{command}` has no effect: write it behind, if `harness "
+                f"board {command}` has it"
+            )
+
+
+def _refuse_together(
+    *,
+    check: bool,
+    serve: bool,
+    pages: tuple[Path, ...],
+    tasks: tuple[str, ...],
+    sort: str | None,
+    paper: bool,
+    changed: str | None,
+    pair: tuple[str, str] | None,
+    form: str,
+) -> None:
+    """Refuse options of which one would be ignored: a --check that checks nothing is green."""
+    what = {
+        "--check": check, "--serve": serve, "--changed": changed is not None, "--paper": paper,
+        "--pair": bool(pair),
+    }  # fmt: skip
+    chosen = [flag for flag, given in what.items() if given]
+    if len(chosen) > 1:
+        raise click.UsageError(f"{' and '.join(chosen)} cannot be given together")
+    which = [flag for flag, given in (("--task", tasks), ("--sort", sort)) if given]
+    allowed = {"--pair": which, "--paper": ["--task"]}
+    for flag in chosen:
+        for other in which:
+            if other not in allowed.get(flag, ()):
+                raise click.UsageError(f"{other} has no effect with {flag}")
+    if pages and (which or chosen not in ([], ["--check"])):
+        raise click.UsageError("--inject is for writing and checking: leave the other options out")
 
 
 def _print(

@@ -14,6 +14,8 @@ from golden_boards import GOLDEN
 from harness import evaluate
 from harness.cli import main
 
+RECORD = GOLDEN / "records" / "acme-plain-encoder.json"
+
 
 @pytest.fixture
 def boards(tmp_path: Path) -> Path:
@@ -160,6 +162,23 @@ def test_a_board_is_printed_in_the_order_of_any_column(boards: Path) -> None:
         assert refused.exit_code == 2 and hint in refused.stderr
 
 
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--check", "--task", "xquad-r"], "--task has no effect with --check"),
+        (["--check", "--serve"], "cannot be given together"),
+        (["--changed", "HEAD", "--sort", "multi/map"], "--sort has no effect with --changed"),
+        (["--paper", "--inject", "README.md"], "--inject is for writing"),
+        (["add", RECORD], "--leaderboards before `add` has no effect"),
+    ],
+)
+def test_options_that_would_be_ignored_are_refused(
+    boards: Path, flags: list[str | Path], words: str
+) -> None:
+    refused = board(boards, *flags)
+    assert refused.exit_code == 2 and words in refused.stderr
+
+
 def test_the_papers_tables_are_printed(boards: Path) -> None:
     text = board(boards, "--paper", "--task", "xquad-r", "--format", "markdown").output
     assert "| Language | Monolingual mAP acme/plain-encoder |" in text and "as published" in text
@@ -191,9 +210,6 @@ def test_an_unreadable_record_is_not_added(tmp_path: Path) -> None:
     refused = harness("board", "add", tmp_path / "nowhere", "--leaderboards", tmp_path / "x")
     assert refused.exit_code == 2 and "cannot be read" in refused.stderr
     assert not (tmp_path / "x").exists()
-
-
-RECORD = GOLDEN / "records" / "acme-plain-encoder.json"
 
 
 def test_a_card_goes_into_the_models_folder_and_keeps_what_is_there(tmp_path: Path) -> None:

@@ -181,6 +181,16 @@ def test_a_model_that_was_run_again_has_one_row_the_latest() -> None:
     assert {r.id for r in task.rows if r.comparable} == {"again", "other"}
 
 
+@pytest.mark.parametrize("name", ["all-tasks", "readme"])
+def test_a_tasks_board_is_never_written_over_another_file_of_the_folder(name: str) -> None:
+    one = load(GOLDEN / "records" / "hard.json")
+    questions = {name: one.questions["xquad-r"]}
+    own = dataclasses.replace(with_task(one, "own", task=name), questions=questions)
+    made = make_board(Leaderboards(GOLDEN, [own], ()))
+    assert made.tasks[0].primary and f"{name}-task.md" in files_of(made)
+    assert files_of(made)["all-tasks.md"].startswith(b"# All tasks")
+
+
 def test_a_sampled_corpus_is_never_shown_as_the_task(board: Board) -> None:
     task = task_of(board, "miracl-sample")
     assert task.title == "MIRACL (sample)" and "SAMPLE" in task.notes[0]

@@ -143,6 +143,7 @@ def test_what_changed_since_a_commit(folder: Path, tmp_path: Path) -> None:
     boards = tmp_path / "leaderboards"
     shutil.copytree(folder, boards)
     make_boards(boards)
+    (boards / "notes.json").write_text("[]")  # a file of the user's own
 
     def git(*words: str) -> None:
         me = ("-c", "user.name=x", "-c", "user.email=x@example.org")

@@ -226,7 +226,6 @@ def question_ids(task: TrackedTask, leaderboards: Path) -> tuple[str, ...] | Non
     if hashlib.sha256(raw).hexdigest() != task.questions.ids_sha256:
         raise RecordError(
             f"{path} does not match the question ids of its records (SHA-256 differs); add one of "
-            "of "
             "them again"
         )
     return tuple(raw.decode().splitlines())
