@@ -43,6 +43,7 @@ from harness.vectors.store import (
     StoreDtype,
     checksums,
     npy_bytes,
+    refuse_unreadable,
     shard_files,
 )
 
@@ -174,6 +175,9 @@ class CorpusSpace:
 
         With ``verify`` its files are compared with their checksums. A damaged shard is reported and
         loses its manifest, so that it is encoded again.
+
+        Raises:
+            StoreError: a file is there and cannot be read.
         """
         name = _name(number)
         path = self.folder / f"{name}.json"
@@ -195,6 +199,7 @@ class CorpusSpace:
         except (StoreError, OSError, ValueError, LookupError, TypeError) as problem:
             if isinstance(problem.__cause__, FileNotFoundError):
                 return None
+            refuse_unreadable(self.folder / name, problem)
             self._drop(number, str(problem))
             return None
         return Shard(self.folder, number, self.language, manifest)

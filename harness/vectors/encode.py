@@ -195,6 +195,7 @@ def encode(
 
     Raises:
         ModelError: a vector is NaN, infinite, zero or of another width than ``width``.
+        StoreError: as :meth:`Space.get`, or the store cannot be written.
     """
     stored = stored or look_up(model, role, language, texts, store)
     distinct, space, keys, have = stored.distinct, stored.space, stored.keys, stored.have
@@ -205,10 +206,17 @@ def encode(
         counts.from_store += int(have.sum())
         if progress is not None:
             progress(int(have.sum()))
+    known = vectors if stored.whole is None else stored.whole
+    if known is not None and width is not None and known.shape[1] != width:
+        raise ModelError(
+            f"{model.name}: the {role} vectors in {language} in the store have {known.shape[1]} "
+            f"dimensions, the others {width}: its fingerprint, or its endpoint, did not tell two "
+            f"models apart; `harness store prune --model {model.name}` removes its vectors"
+        )
     if stored.whole is not None:
         return stored.whole
     if vectors is not None:
-        width = vectors.shape[1] if width is None else width
+        width = vectors.shape[1]
     # Longest first: batches of similar length waste little padding, and a model that runs out of
     # memory does so at once rather than at the end.
     todo = np.array(longest_first(distinct, np.flatnonzero(~have)), np.int64)
@@ -255,8 +263,8 @@ def _store(
     """Store the rows ``waiting`` of ``vectors`` as one shard; none waits afterwards."""
     if vectors is not None and waiting:
         rows = np.concatenate(waiting)
-        waiting.clear()
         space.put(keys[rows], vectors[rows])
+        waiting.clear()  # only now: whoever is interrupted while writing writes again
 
 
 def _steps(

@@ -130,6 +130,11 @@ def push(
     there, sent, known = place.names(), 0, 0
     for space in chosen:
         folder = f"vectors/{space.folder.name}"
+        if not _describes(space.facts, space.folder.name):
+            raise StoreError(
+                f"{space.folder / 'space.json'} is missing or damaged, so nobody could tell whose "
+                "vectors these are: remove the folder, and the next run encodes its texts again"
+            )
         left = [x for x in space.manifests if f"{folder}/{x}.json" not in there]
         known += len(space.manifests) - len(left)
         for batch in _batches(left):
@@ -167,8 +172,7 @@ def pull(
     found = []
     for name, path in zip(described, place.fetch(described), strict=True):
         facts = object_or_empty(path)
-        own = {k: v for k, v in facts.items() if k != "format"}
-        if digest_of(own) != name.split("/")[1]:
+        if not _describes(facts, name.split("/")[1]):
             raise StoreError(f"{name} does not describe the vectors beside it: pull nothing there")
         found.append(StoredSpace(path.parent, facts, {}, 0, 0.0))
     chosen = _chosen(found, models, languages, "that place")
@@ -221,6 +225,11 @@ def _chosen(
         what = "" if languages is None else f" in {', '.join(languages)}"
         raise UsageError(f"{where} has no vectors{what}")
     return chosen
+
+
+def _describes(facts: Mapping[str, object], folder: str) -> bool:
+    """Whether a ``space.json`` is that of the space of this name."""
+    return digest_of({k: v for k, v in facts.items() if k != "format"}) == folder
 
 
 def _files_of(shard: str, manifest: Mapping[str, object]) -> list[str]:

@@ -11,8 +11,9 @@ from typing import Any
 
 from harness.base import leases
 from harness.base.digests import file_sha256
-from harness.base.reading import object_or_empty
-from harness.vectors.store import CHECKSUMS
+from harness.base.reading import object_or_empty, read_object
+from harness.errors import StoreError
+from harness.vectors.store import CHECKSUMS, refuse_unreadable
 
 STRAY = 3600.0
 """Seconds after which a file that belongs to no finished shard is a leftover, not work in
@@ -93,6 +94,9 @@ def verify(
 
     Returns the vectors file of each damaged shard and what is wrong with it. ``progress`` is called
     for each shard.
+
+    Raises:
+        StoreError: a file is there and cannot be read.
     """
     damaged: list[tuple[Path, str]] = []
     for space in stored:
@@ -107,8 +111,16 @@ def verify(
 
 
 def damage(folder: Path, name: str, manifest: Mapping[str, Any]) -> str | None:
-    """What is wrong with a shard, compared with its checksums; ``None`` if it is whole."""
+    """What is wrong with a shard, compared with its checksums; ``None`` if it is whole.
+
+    Raises:
+        StoreError: a file is there and cannot be read.
+    """
     if not manifest:
+        try:
+            read_object(folder / f"{name}.json", StoreError)
+        except StoreError as problem:
+            refuse_unreadable(folder / name, problem)
         return "its manifest cannot be read"
     for suffix, key in CHECKSUMS.items():
         if key not in manifest:
@@ -116,6 +128,7 @@ def damage(folder: Path, name: str, manifest: Mapping[str, Any]) -> str | None:
         try:
             found = file_sha256(folder / f"{name}{suffix}")
         except OSError as problem:
+            refuse_unreadable(folder / name, problem)
             return f"{name}{suffix}: {problem.strerror}"
         if found != manifest[key]:
             return f"{name}{suffix} does not match its checksum"
@@ -140,7 +153,7 @@ def leftovers(root: Path) -> list[Leftover]:
 
 
 def _leftovers(root: Path) -> Iterator[Leftover]:
-    for folder in sorted((root / "vectors").glob("*")):
+    for folder in sorted((root / "vectors").glob("*/")):
         whole = {p.stem for p in folder.glob("*.json") if p.name[0] != "."}
         for path in sorted(folder.iterdir()):
             if path.name in (".lock", "space.json"):

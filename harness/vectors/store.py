@@ -106,6 +106,20 @@ def as_stored(vectors: NDArray[np.floating[Any]], dtype: StoreDtype) -> NDArray[
     return stored
 
 
+def refuse_unreadable(shard: Path, problem: Exception) -> None:
+    """Raise :class:`StoreError` if a file is there and cannot be read now.
+
+    Too many open files, another user's file or a share that does not answer say nothing about what
+    is in it: a shard is discarded only for its content.
+    """
+    cause = problem.__cause__ if isinstance(problem, StoreError) else problem
+    gone = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
+    if isinstance(cause, OSError) and not isinstance(cause, gone):
+        raise StoreError(
+            f"{shard}: cannot be read ({cause.strerror or cause}); it was left as it is"
+        ) from problem
+
+
 class Space:
     """The vectors of one encoder, role, language and prompt: see :meth:`Store.space`."""
 
@@ -161,6 +175,7 @@ class Space:
                 raise ValueError("its keys do not match its manifest")
             self._shards[shard] = _from_npy(content)
         except (StoreError, OSError, ValueError, KeyError, EOFError) as problem:
+            refuse_unreadable(self.folder / shard, problem)
             self._drop(shard, str(problem))
 
     def _drop(self, shard: str, why: str) -> None:
@@ -199,12 +214,17 @@ class Space:
                 starts, terms = arrays[".starts.npy"], arrays.get(".terms.npy")
                 vectors = texts_of_parts(Parts(starts, vectors, terms, manifest["shape"][1]))
         except (StoreError, OSError, ValueError, KeyError, EOFError) as problem:
+            refuse_unreadable(self.folder / shard, problem)
             self._drop(shard, str(problem))
             return None
         return vectors
 
     def get(self, keys: NDArray[np.uint64]) -> tuple[NDArray[np.bool_], NDArray[np.float32] | None]:
-        """Which of ``keys`` (n, 2) are stored, and an (n, d) array of their rows (or zeros)."""
+        """Which of ``keys`` (n, 2) are stored, and an (n, d) array of their rows (or zeros).
+
+        Raises:
+            StoreError: a file is there and cannot be read, or rows differ in width.
+        """
         names, where = self._find(keys)
         have = np.zeros(len(keys), bool)
         out: NDArray[np.float32] | None = None
@@ -220,6 +240,7 @@ class Space:
                 continue
             if out is None:
                 out = np.zeros((len(keys), vectors.shape[1]), np.float32)
+            self._check_width(vectors.shape[1], out.shape[1])
             out[here] = rows
         return have, out
 
@@ -234,9 +255,18 @@ class Space:
                 continue
             here = np.flatnonzero(where[:, 0] == number)
             have[here] = True
+            self._check_width(texts.shape[1], found[0].shape[1] if found else texts.shape[1])
             found.append(texts[where[here, 1]].widened())
             order.append(here)
         return have, stacked(found)[np.argsort(np.concatenate(order))] if found else None
+
+    def _check_width(self, width: int, other: int) -> None:
+        if width != other:
+            raise StoreError(
+                f"{self.folder}: has vectors of {other} and of {width} dimensions, though of one "
+                "model: its fingerprint, or its endpoint, did not tell two apart; remove the "
+                "folder, and its texts are encoded again"
+            )
 
     def rounded(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """``vectors`` as they will be read back, so that all runs use the same numbers.

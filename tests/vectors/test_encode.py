@@ -12,7 +12,7 @@ import pytest
 from harness.errors import ModelError
 from harness.search.exact import normalised
 from harness.vectors import encode as encoding
-from harness.vectors.store import Store
+from harness.vectors.store import Space, Store
 
 
 class Letters:
@@ -150,6 +150,32 @@ def test_an_error_keeps_the_steps_that_were_done(tmp_path: Path) -> None:
     _, counts = run(Letters(), texts, Store(tmp_path))
     kept = done * encoding.STEP  # whole steps: what is left is cut into the same batches as before
     assert (counts.from_store, counts.encoded) == (kept, len(texts) - kept)
+
+
+def test_an_interrupt_while_writing_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [f"text {i:05d}" for i in range(encoding.WINDOW)]
+    put, interrupted = Space.put, []
+
+    def stopped(space: Space, *what: Any) -> None:
+        if not interrupted:
+            interrupted.append(True)
+            raise KeyboardInterrupt
+        put(space, *what)
+
+    monkeypatch.setattr(Space, "put", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run(Letters(), texts, Store(tmp_path))
+    assert run(Letters(), texts, Store(tmp_path))[1].encoded == 0
+
+
+@pytest.mark.parametrize("more", [[], ["three"], ["one"]])
+def test_stored_vectors_of_another_width_are_an_error(tmp_path: Path, more: list[str]) -> None:
+    """An endpoint that has another model behind it now, say."""
+    run(Letters(), ["one", "two"], Store(tmp_path))
+    with pytest.raises(ModelError, match="in the store have 4 dimensions, the others 5"):
+        run(Letters(), ["one", "two", *more], Store(tmp_path), width=5)
 
 
 def test_normalised_rows_have_length_one() -> None:

@@ -120,5 +120,8 @@ def test_damage_stops_on_either_side(tmp_path: Path, monkeypatch: pytest.MonkeyP
     described.write_text(described.read_text().replace("one", "two").replace("passage", "query"))
     done = store(theirs, monkeypatch, "pull", str(shared))
     assert done.exit_code == 2 and "does not describe the vectors" in done.output
+    next(ours.glob("vectors/*/space.json")).unlink()
+    done = store(ours, monkeypatch, "push", str(tmp_path / "other"))
+    assert done.exit_code == 2 and "is missing or damaged" in done.output
     done = store(tmp_path / "empty", monkeypatch, "push", str(shared))
     assert done.exit_code == 2 and "has no vectors" in done.output

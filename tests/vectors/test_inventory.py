@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -57,6 +58,30 @@ def test_damage_is_found_named_and_never_used(filled: Path, name: str) -> None:
     assert "00000001" in done.output and "1 of " in done.output
     assert not (filled / "00000001.json").exists()
     assert store("verify").exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["00000001.npy", "00000001.json"])
+def test_a_file_that_cannot_be_read_is_left_alone(
+    filled: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Path.open
+
+    def refused(path: Path, *mode: Any, **more: Any) -> Any:
+        if path == filled / name:
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, *mode, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", refused)
+        done = store("verify")
+    assert done.exit_code == 2 and "cannot be read (Permission denied)" in done.output
+    assert store("verify").exit_code == 0
+
+
+def test_what_others_put_beside_the_spaces_is_passed_over(filled: Path) -> None:
+    (filled.parent / ".DS_Store").write_bytes(b"x")
+    for command in ("ls", "verify", "prune"):
+        assert store(command).exit_code == 0, command
 
 
 def test_leftovers_go_and_vectors_stay(filled: Path) -> None:

@@ -20,7 +20,7 @@ from harness.data.loading import load
 from harness.data.task import read_task
 from harness.errors import DamagedShardWarning, DataError, ShardError, StoreError
 from harness.models import load as load_model
-from harness.vectors import shard_jobs
+from harness.vectors import corpus_store, shard_jobs
 from harness.vectors.corpus_store import CorpusSpace
 from harness.vectors.store import Store
 from harness.vectors.workers.engines import encode_jobs
@@ -127,6 +127,22 @@ def test_a_damaged_shard_is_found_and_encoded_again(
     assert [(j.language, j.number) for j in left] == [("sw", 2)]
     encode_jobs("local", model, None, left)
     assert files(spaces["sw"]) == before
+
+
+def test_a_shard_that_cannot_be_read_now_is_not_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, corpora, spaces = setup(tmp_path)
+    encode_jobs("local", model, None, shard_jobs.pending_jobs(corpora, spaces))
+
+    def refused(path: Path) -> str:
+        raise OSError(24, "Too many open files", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(corpus_store, "file_sha256", refused)
+        with pytest.raises(StoreError, match=r"cannot be read \(Too many open files\)"):
+            shard_jobs.pending_jobs(corpora, spaces)
+    assert shard_jobs.pending_jobs(corpora, spaces) == []
 
 
 def test_another_model_text_or_cut_is_another_space(tmp_path: Path) -> None:

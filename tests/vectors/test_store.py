@@ -71,6 +71,36 @@ def test_a_manifest_that_cannot_be_read_is_a_damaged_shard(tmp_path: Path, conte
     assert not manifest.exists()
 
 
+@pytest.mark.parametrize("suffix", [".npy", ".keys.npy", ".json"])
+def test_a_file_that_cannot_be_read_now_is_not_damaged(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another user's file, a share that does not answer: one sentence, and the shard stays."""
+    vectors = filled(tmp_path, ["a"])
+    shard = next(tmp_path.rglob("*.keys.npy")).name.removesuffix(".keys.npy")
+    read = Path.read_bytes
+
+    def refused(path: Path) -> bytes:
+        if path.name == f"{shard}{suffix}":
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", refused)
+        with pytest.raises(StoreError, match=r"cannot be read \(Permission denied\)"):
+            Store(tmp_path).space(FACTS).get(text_keys(["a"]))
+    _, found = Store(tmp_path).space(FACTS).get(text_keys(["a"]))
+    np.testing.assert_array_equal(found, vectors)
+
+
+def test_rows_of_two_widths_in_one_space_are_an_error(tmp_path: Path) -> None:
+    space = Store(tmp_path).space(FACTS)
+    space.put(text_keys(["a"]), np.ones((1, 3), np.float32))
+    space.put(text_keys(["b"]), np.ones((1, 4), np.float32))
+    with pytest.raises(StoreError, match="dimensions, though of one model"):
+        space.get(text_keys(["a", "b"]))
+
+
 def test_a_shard_without_manifest_does_not_exist(tmp_path: Path) -> None:
     """The manifest is written last, so what a kill leaves behind before it is ignored."""
     filled(tmp_path, ["a"])

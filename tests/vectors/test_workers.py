@@ -7,7 +7,9 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,6 +26,8 @@ from harness.cli import main
 from harness.errors import ModelError, ShardError, UnfinishedError, UsageError
 from harness.evaluation.record import Record
 from harness.vectors.workers import this_process
+from harness.vectors.workers.dispatch import Answer, dispatch
+from harness.vectors.workers.processes import ProcessWorkers
 
 HERE = Path(__file__).resolve().parent
 SIZE = 16
@@ -173,6 +177,39 @@ def test_the_shard_of_a_worker_that_died_is_done_again(
     run(task, tmp_path / "s", monkeypatch, "Fragile", engine=engine, workers=2)
     assert death.count == 1
     assert len(list((tmp_path / "s").rglob("000000*.json"))) == 8
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """A worker whose job's outcome is its process; the second job takes longer."""
+
+    device: str | None = "cpu"
+    threads: int | None = 1
+
+    def placed(self, **_: Any) -> _Waiting:
+        return self
+
+    def job_runner(self) -> _Waiting:
+        return self
+
+    def do(self, job: SimpleNamespace) -> Answer:
+        time.sleep(job.key)
+        return Answer(str(os.getpid()))
+
+
+def test_a_worker_that_dies_without_a_job_is_no_trouble(environment: Path) -> None:
+    """At the end of a run, when the system needs memory and one worker is still busy."""
+    finished = []
+
+    def first_dies(job: SimpleNamespace, outcome: str) -> None:
+        finished.append(job.key)
+        if len(finished) == 1:
+            os.kill(int(outcome), signal.SIGKILL)
+
+    with ProcessWorkers(_Waiting(), 2, 2) as pool:
+        jobs = [SimpleNamespace(key=x) for x in (0.0, 1.5)]
+        assert dispatch(jobs, pool, first_dies) == ([], 0)
+    assert finished == [0.0, 1.5]
 
 
 def test_a_poisoned_shard_fails_after_three_tries_with_its_passages(

@@ -50,6 +50,8 @@ class ProcessWorkers:
         self._context = multiprocessing.get_context("spawn")
         self._processes: dict[int, SpawnProcess] = {}
         self._pipes: dict[int, Connection] = {}
+        self._busy: set[int] = set()
+        """Workers with a job: one that dies without one is noticed when it gets the next."""
 
     def __enter__(self) -> ProcessWorkers:
         for number in range(len(self._plans)):
@@ -71,15 +73,17 @@ class ProcessWorkers:
 
     def give(self, worker: int, job: Any) -> None:
         """Send it; a worker that died is noticed in :meth:`wait`."""
+        self._busy.add(worker)
         with contextlib.suppress(OSError):
             self._pipes[worker].send(job)
 
     def wait(self, seconds: float) -> list[Report]:
-        """Answers, and the ends of processes."""
-        numbers: dict[Any, int] = {pipe: number for number, pipe in self._pipes.items()}
+        """Answers, and the ends of processes with a job."""
+        numbers: dict[Any, int] = {self._pipes[number]: number for number in self._busy}
         found = []
         for pipe in wait(list(numbers), timeout=seconds):
             number = numbers[pipe]
+            self._busy.discard(number)
             try:
                 outcome, error, unable = self._pipes[number].recv()
                 found.append(Report(number, outcome, error, unable=unable))
