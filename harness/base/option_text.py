@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 from harness.base.languages import is_language
 from harness.errors import UsageError, did_you_mean
 
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) *([KMGT]?)(?:i?B)?", re.IGNORECASE)
-_PART = re.compile(r"([0-9]+)/([0-9]+)")
+_SIZE = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,18})?) *([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_PART = re.compile(r"([0-9]{1,18})/([0-9]{1,18})")
+_WHOLE = re.compile(r"\s*[0-9]{1,18}\s*")
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
 
@@ -55,7 +56,7 @@ def whole_numbers(value: str) -> tuple[int, ...]:
         UsageError: one of them is not a whole number of 0 or more.
     """
     found = value.split(",")
-    if not all(x.strip().isdecimal() for x in found):
+    if not all(_WHOLE.fullmatch(x) for x in found):
         raise UsageError(
             f"{value!r} is not a list of whole numbers; write them with commas between, as in "
             "768,256"

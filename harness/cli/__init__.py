@@ -6,6 +6,7 @@ Nothing heavy is imported before a command needs it: ``harness --help`` is insta
 from __future__ import annotations
 
 import errno
+import io
 import os
 import signal
 import sys
@@ -70,6 +71,7 @@ class _Harness(click.Group):
         write_commands(self, ctx, formatter, SECTIONS)
 
     def invoke(self, ctx: click.Context) -> Any:
+        _escape_what_cannot_be_printed()
         try:
             with _terminable():
                 result = super().invoke(ctx)
@@ -87,6 +89,13 @@ class _Harness(click.Group):
                 raise
             where = f"{error.filename}: " if error.filename else ""
             _fail(ctx, f"{where}{error.strerror or error}", 2)
+
+
+def _escape_what_cannot_be_printed() -> None:
+    r"""Write ``\u2013`` where the terminal has no dash, rather than end in a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 class _Terminated(KeyboardInterrupt):

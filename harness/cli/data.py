@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,13 +80,20 @@ def verify(
     from harness.console import consoles
     from harness.data import loading as library
 
+    specs = _specs(tasks)
+    # As they were typed: a task file is found by its path alone.
+    typed = {spec.name: shlex.quote(word) for spec, word in zip(specs, tasks, strict=False)}
     reports = [
         (spec.name, file)
-        for spec in _specs(tasks)
+        for spec in specs
         for file in library.verify(spec, languages=languages, data_dir=data_dir)
     ]
     listings.print_files(consoles.console(), reports)
-    bad = {task: file for task, file in reports if file.state in ("missing", "damaged")}
+    bad = {
+        typed.get(task, task): file
+        for task, file in reports
+        if file.state in ("missing", "damaged")
+    }
     if bad:
         count = sum(file.state in ("missing", "damaged") for _, file in reports)
         raise DataError(

@@ -303,6 +303,8 @@ def run(
             from harness.evaluation.dry_run import plan
 
             listings.print_plans(out, *plan(model or "default", chosen, options=options))
+            if len(several_of.prompts) > 1:
+                click.echo("For the first --query-prompt; each other one encodes queries again.")
             return
         several = _variants(several_of, options, sweep)
         if several is not None:
@@ -316,6 +318,7 @@ def run(
 
             found = search_each(model or "default", chosen, options, sweep, output, progress)
             listings.print_sweep(out, found, quiet=quiet)
+            _log(found.records, log_to, log_project)
             return
         try:
             record = stages.run(

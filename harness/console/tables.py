@@ -14,6 +14,7 @@ from typing import Literal
 Mark = Literal["", "best", "second"]
 Style = Literal["", "strong", "dim"]
 _ISOLATE, _END = "\u2068", "\u2069"
+_JOINERS = "\u200c\u200d"
 
 
 @dataclass(frozen=True)
@@ -84,9 +85,10 @@ def ends(interval: tuple[str, str]) -> str:
 def one_line(text: str) -> str:
     """``text`` without line breaks, control characters and direction overrides.
 
-    Text that runs from right to left is isolated, so that it does not turn its neighbours.
+    Joiners stay: words of Persian and Hindi, and emoji, are spelt with them. Text that runs from
+    right to left is isolated, so that it does not turn its neighbours.
     """
-    kept = "".join(x if unicodedata.category(x)[0] != "C" or x == "\u200d" else " " for x in text)
+    kept = "".join(x if unicodedata.category(x)[0] != "C" or x in _JOINERS else " " for x in text)
     flat = " ".join(kept.split())
     if any(unicodedata.bidirectional(x) in ("R", "AL") for x in flat):
         return f"{_ISOLATE}{flat}{_END}"

@@ -78,10 +78,20 @@ class Prepared:
 
 
 def choose_tasks(names: Sequence[str | TaskSpec] | None, text: str | None) -> list[TaskSpec]:
-    """The named tasks, or the default ones."""
+    """The named tasks, each once, or the default ones.
+
+    Raises:
+        UsageError: two different tasks have one name, by which a record tells them apart.
+    """
     if names is None:
         return [find_task(t.name, text=text) for t in default_tasks()]
-    return [x if isinstance(x, TaskSpec) else find_task(x, text=text) for x in names]
+    found: dict[str, TaskSpec] = {}
+    for x in names:
+        spec = x if isinstance(x, TaskSpec) else find_task(x, text=text)
+        first = found.setdefault(spec.name, spec)
+        if (first.digest, first.text) != (spec.digest, spec.text):
+            raise UsageError(f"two different tasks are called {spec.name}; run one after the other")
+    return list(found.values())
 
 
 def prepare(

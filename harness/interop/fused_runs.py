@@ -51,8 +51,8 @@ def fuse_runs(
         The files that were written.
 
     Raises:
-        UsageError: fewer than two runs, files and folders, folders with other names, or weights
-            that do not fit or are to be tuned.
+        UsageError: fewer than two runs, files and folders, folders with other names or written
+            over, or weights that do not fit or are to be tuned.
         RunFileError: a run cannot be read or is malformed.
     """
     paths = [Path(x) for x in runs]
@@ -79,6 +79,11 @@ def fuse_runs(
                 f"{paths[0]} and {folder} must have run files of the same names; "
                 + (f"one lacks {odd[0]}" if odd else "they have none that ends in .run")
             )
+    if any(target.resolve() == folder.resolve() for folder in paths):
+        raise UsageError(
+            f"-o {target} is one of the folders that are fused: stopped half-way it would hold "
+            "runs of both kinds; name another"
+        )
     target.mkdir(parents=True, exist_ok=True)
     for name in names[0]:
         each = [read_run(folder / name) for folder in paths]

@@ -179,6 +179,12 @@ def test_options_that_would_be_ignored_are_refused(
     assert refused.exit_code == 2 and words in refused.stderr
 
 
+def test_letters_that_a_terminal_cannot_show_are_escaped(boards: Path) -> None:
+    given = ["board", "--leaderboards", str(boards), "--task", "xquad-r"]
+    shown = CliRunner(charset="ascii").invoke(main, given)
+    assert shown.exit_code == 0 and r"\u2013" in shown.stdout
+
+
 def test_the_papers_tables_are_printed(boards: Path) -> None:
     text = board(boards, "--paper", "--task", "xquad-r", "--format", "markdown").output
     assert "| Language | Monolingual mAP acme/plain-encoder |" in text and "as published" in text

@@ -143,6 +143,12 @@ def test_dry_run_counts_and_writes_nothing(task: str, tmp_path: Path) -> None:
     # queries, pool, texts, distinct, in store, to encode
     assert row.split()[-6:] == ["30", "66", "96", "78", "0", "78"]
     assert not (tmp_path / "results").exists()
+    twice = harness("run", "--model", MODEL, "--task", task, "--task", task, "--dry-run",
+                    "--query-prompt", "", "--query-prompt", "query: ")  # fmt: skip
+    assert twice.stdout.count("tiny  ") == 1 and "For the first --query-prompt" in twice.stdout
+    other = str(tiny.write_task(tmp_path / "other", languages=("en", "de")))
+    refused = harness("run", "--model", MODEL, "--task", task, "--task", other, "--dry-run")
+    assert "two different tasks are called tiny" in fails(refused)
     assert re.search(r"^Encoding 78 texts takes about \d+ s here", result.stdout, re.MULTILINE)
     harness("run", "--model", MODEL, "--task", task, "-q")
     result = harness("run", "--model", MODEL, "--task", task, "--dry-run")
@@ -287,6 +293,8 @@ def test_every_flag_reaches_the_library(called: Any) -> None:
     [
         (["--memory", "lots"], ["--memory", "2G or 500M"]),
         (["--memory", "0G"], ["--memory"]),
+        (["--memory", f"{'9' * 400}G"], ["--memory", "2G or 500M"]),
+        (["--shard", f"0/{'9' * 5000}"], ["--shard", "is not a part"]),
         (["--languages", "en,english"], ["--languages", "'english'", "en,de"]),
         (["--languages", "en de"], ["--languages", "commas"]),
         (["--languages", "en,ru"], ["'ru'", "en, de, zh"]),
@@ -364,6 +372,7 @@ def test_data_is_found_verified_and_missed(task: str, tmp_path: Path) -> None:
     damaged = harness("data", "verify", task)
     assert damaged.exit_code == 2 and damaged.stdout.count("damaged") == 7
     assert "7 of 7 files missing or damaged" in damaged.stderr
+    assert f"`harness data fetch {task}`" in damaged.stderr
     sentence = fails(harness("run", "--model", MODEL, "--task", task))
     assert "SHA-256" in sentence and digest in sentence
 

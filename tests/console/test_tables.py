@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from harness.console import latex, markdown
-from harness.console.tables import Grid, Item, Line
+from harness.console.tables import Grid, Item, Line, one_line
 from harness.console.terminal import print_grid
 
 SCORES = Grid(
@@ -38,6 +38,11 @@ def printed(grid: Grid, width: int = 80, **how: bool) -> list[str]:
     out = io.StringIO()
     print_grid(Console(file=out, width=width, color_system=None), grid, **how)
     return out.getvalue().splitlines()
+
+
+def test_joiners_stay_and_what_turns_a_line_goes() -> None:
+    assert one_line("\u200f\u0645\u06cc\u200c\u062e") == "\u2068\u0645\u06cc\u200c\u062e\u2069"
+    assert one_line("a\u202e b\n\x1bc") == "a b c"
 
 
 def test_markdown() -> None:

@@ -91,6 +91,18 @@ def test_whole_runs_of_two_systems_are_what_one_run_of_both_gives(tmp_path: Path
     assert scored.exit_code == 0, scored.output
 
 
+def test_a_folder_of_runs_is_not_fused_into_itself(two: list[Path], tmp_path: Path) -> None:
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder, run in zip(folders, two, strict=True):
+        folder.mkdir()
+        run.rename(folder / "mono.de.run")
+        (folder / "mono.de.qrels").write_text("q1 0 d1 1\n")
+    for folder in folders:
+        with pytest.raises(UsageError, match="is one of the folders that are fused"):
+            fuse_runs(folders, folder)
+    assert (folders[0] / "mono.de.run").read_text() == A
+
+
 @pytest.mark.parametrize(
     ("fusion", "said"),
     [("z@tuned", "without judgements"), ("z@1", "1 weights for 2"), ("mean", "not known")],

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 import harness
 from harness.cli import main
+from harness.evaluation.sweep import Sweep
 
 ARGUMENTS = "run --model bm25 --task demo --languages en,de --limit 3 --resamples 0 -q".split()
 
@@ -74,6 +75,17 @@ def test_a_run_is_logged_under_its_records_name(
         assert called["init"]["project"] == "mine"
         assert called["init"]["name"] == record.folder.name
         assert called["init"]["config"]["model"] == "bm25"
+
+
+def test_each_record_of_a_sweep_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    package = StandIn("trackio")
+    monkeypatch.setitem(sys.modules, "trackio", package)
+    record = harness.evaluate("bm25", "demo", languages="en,de", limit=3, resamples=0)
+    found = Sweep("lir", (0.0, 1.0), (record, record))
+    monkeypatch.setattr("harness.evaluation.sweep.sweep", lambda *_: found)
+    done = CliRunner().invoke(main, [*ARGUMENTS, "--sweep", "0,1", "--log-to", "trackio"])
+    assert done.exit_code == 0, done.output
+    assert [name for name, _ in package.calls].count("log") == 2
 
 
 def test_a_tracker_that_is_missing_is_refused_before_anything_runs(
