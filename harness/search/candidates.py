@@ -50,6 +50,8 @@ class PassQueries:
     """(G,) whether a passage with an equal score is ranked above: 1 or 0; -1: its id decides."""
     relevant_ids: list[bytes]
     """(G,) local ids; used where ``ties_win`` is -1."""
+    relevant_coded: bool = False
+    """Whether the vectors of all relevant passages are known to be codes."""
 
 
 def capacity(k: int) -> int:

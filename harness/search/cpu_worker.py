@@ -60,9 +60,11 @@ class CpuWorker:
         self._shared = np.full(queries, -np.inf, np.float32)
         self._reached, self._thread = reached, thread
         vectors = pass_queries.queries
-        self._coded = isinstance(vectors, np.ndarray) and coded(vectors)
+        of_codes = isinstance(vectors, np.ndarray) and pass_queries.relevant_coded
+        self._coded = of_codes and coded(vectors)
+        """Whether the scores of the relevant passages are whole numbers, which float64 has."""
         self._whole = False
-        """Whether all products with the tile are whole numbers."""
+        """Whether all products with the tile are whole numbers too."""
         self._query_of = np.repeat(np.arange(queries), np.diff(pass_queries.indptr))
         self._high = np.zeros(len(self._query_of), np.float32)
         self._low = np.zeros(len(self._query_of), np.float32)

@@ -25,6 +25,7 @@ from harness.base.progress import resident_memory
 from harness.data.pool import Pool, RelevantPassages
 from harness.errors import UsageError
 from harness.search.candidates import ColumnDecider, Corpus, PassQueries, ShardDecider
+from harness.search.code_products import coded
 from harness.search.corpus_rows import PassageRows, Shard, distinct
 from harness.search.exact import (
     Composite,
@@ -177,7 +178,7 @@ class ShardSearch:
         queries = self._queries
         number = self._corpus.starts[relevant_language] + relevant_row
         query_of = np.repeat(np.arange(len(queries.vectors)), np.diff(queries.indptr))
-        relevant_scores, longest = self._score(query_of, number)
+        relevant_scores, longest, relevant_coded = self._score(query_of, number)
         local = [p.partition(":")[2].encode() for p in queries.passages]
         n_above = np.zeros((len(relevant_row), len(self.languages)), np.int64)
         top_k: dict[str, TopPassages] = {}
@@ -195,6 +196,7 @@ class ShardSearch:
                     longest,
                     ties_win[relevant].astype(np.int64),
                     [local[g] for g in relevant.tolist()],
+                    relevant_coded,
                 )
                 scanned = scan(
                     self._corpus,
@@ -214,17 +216,21 @@ class ShardSearch:
 
     def _score(
         self, query: NDArray[np.int64], number: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float64], float]:
-        """(n,) float64 scores of relevant passages, and the bound on their lengths."""
-        scores, longest = np.empty(len(query)), 0.0
+    ) -> tuple[NDArray[np.float64], float, bool]:
+        """(n,) float64 scores of relevant passages, the bound on their lengths; if all are codes.
+
+        A tile of codes says nothing of the relevant passages, which may be in another.
+        """
+        scores, longest, all_coded = np.empty(len(query)), 0.0, True
         for rows, places, first in self._corpus.split(number):
             different, where = np.unique(number[places] - first, return_inverse=True)
             vectors = rows.vectors(different)
             longest = max(longest, check_lengths(vectors))
+            all_coded = all_coded and isinstance(vectors, np.ndarray) and coded(vectors)
             scores[places] = inner(
                 self._queries.vectors, vectors, query[places], where, compiled=True
             )
-        return scores, longest
+        return scores, longest, all_coded
 
     def _locate(self) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
         """Language number and row of each relevant passage; those not there are left out."""

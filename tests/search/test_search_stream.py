@@ -277,6 +277,21 @@ def test_thousands_of_ties_are_broken_by_id() -> None:
         assert found.found["en"].pool_rank.tolist() == [3000 - 7]
 
 
+@pytest.mark.parametrize("size", [1, 2])
+@pytest.mark.parametrize("device", ["cpu", "cpu:0"])
+def test_a_shard_of_codes_says_nothing_of_a_passage_elsewhere(size: int, device: str) -> None:
+    """1 + 2**-60 is above 1, but not in float64: the passage of codes alone must not tie with it.
+
+    A tie would go to the higher id.
+    """
+    vectors = np.array([[1, 2.0**-60], [1, 0]], np.float32)
+    shards = cut({"en": (["a", "b"], vectors)}, size)
+    query = {"en": np.array([[1, 1]], np.float32)}
+    found = ShardSearch(shards, query, {"en": {"q": {"en:a": 1}}}, top=2, device=device).run()
+    assert found.found["en"].block_rank.tolist() == [1]
+    assert found.pool.ids[found.found["en"].top_k[0]].tolist() == ["en:a", "en:b"]
+
+
 def test_a_relevant_passage_that_was_not_encoded_has_no_rank() -> None:
     """It is left to the measures, which count it as never found; no other rank changes."""
     corpus, queries, judged = random_corpus()
