@@ -21,6 +21,7 @@ from harness.evaluation.search_stage import (
     depths,
     export_depth,
     kept_depth,
+    own_languages,
 )
 from harness.models.base import LexicalModel
 from harness.models.fused import Fusion
@@ -88,6 +89,9 @@ def search_fused(
     for s in task.settings:
         if s.passage_language is not None:
             blocks[s.query_language].append(s.passage_language)
+    for x in own_languages(task):
+        if x not in blocks[x]:
+            blocks[x].append(x)
     search = FusedSearch(
         [_system(x, task, blocks, decisions) for x in systems], fusion, pool, task.relevant, blocks
     )

@@ -85,7 +85,27 @@ def depths(
     """
     more = 1 if prepared.spec.source.ignore_identical_ids else 0
     top = max(looked_at(prepared, options), depth) + more
-    return top, _block_tops(prepared, depth + more if depth else 0)
+    tops = _block_tops(prepared, depth + more if depth else 0)
+    if options.rerank or options.rescore:
+        for x in own_languages(prepared):
+            tops.setdefault(x, {}).setdefault(x, depth + more)
+    return top, tops
+
+
+def own_languages(prepared: Prepared) -> list[str]:
+    """Query languages whose multi setting is compared with their own language's ranking.
+
+    That one is needed, too, even if its setting is not run: a system that ranks every pool by
+    itself would have no ranks in it.
+    """
+    if not any("own_ranks" in m.needs for m in prepared.measures):
+        return []
+    sides = prepared.data.passage_counts
+    return [
+        s.query_language
+        for s in prepared.settings
+        if s.kind == "multi" and s.query_language in sides
+    ]
 
 
 def looked_at(prepared: Prepared, options: RunOptions) -> int:

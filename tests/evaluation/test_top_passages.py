@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import ir_measures
+import numpy as np
 import pytest
 from tiny import LANGUAGES, WordBag, write_task
 
@@ -132,3 +133,32 @@ def test_judged_has_its_depth_whatever_is_kept_besides(tmp_path: Path) -> None:
     options = {"tasks": [task], "measures": ("judged@5",), "bias": False, "resamples": 0}
     few, all_ = (harness.evaluate(WordBag(), **options, top_k=k).per_query() for k in (2, None))
     assert few.equals(all_)
+
+
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [
+        (WordBag(bias=1.5), {"bits": "binary", "rescore": 100}),
+        (WordBag(bias=1.5), {"rerank": "python:test_rerank:partial_to_its_own"}),
+        ("fuse:python:tiny:factory+bm25", {}),
+    ],
+    ids=["rescored", "reranked", "fused"],
+)
+def test_the_ranks_in_the_own_language_need_no_setting_of_their_own(
+    tmp_path: Path, model: Any, options: dict[str, Any]
+) -> None:
+    """How far other languages push a passage down is the same with and without the mono runs."""
+    task = str(write_task(tmp_path, distractors=40))
+    tables = []
+    for kinds in (None, "multi"):
+        record = harness.evaluate(
+            model,
+            task,
+            settings=kinds,
+            measures=["intrusion", "ndcg_drop@10"],
+            resamples=0,
+            **options,
+        )
+        tables.append(record.table("tiny").of_kind("multi").select(["intrusion", "ndcg_drop@10"]))
+    np.testing.assert_array_equal(tables[0].matrix(), tables[1].matrix())
+    assert np.nanmin(tables[0].values["intrusion"]) >= 0
