@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.base.progress import Progress
+from harness.data.pool import OWN, RelevantPassages
 from harness.data.task import KINDS, Role
 from harness.errors import UsageError
 from harness.evaluation.layout import Prepared
@@ -54,6 +55,7 @@ def search_approximate(
     """
     task = only_found(task, kind)
     pool, sides = task.pool, task.data.passages
+    own = {x: _own_passages(r) for x, r in task.relevant.items()}
     passages = np.concatenate([vectors["passage", x] for x in sides])[pool.rows]
     seconds = dict.fromkeys(("build", "search", "exact_search"), 0.0)
     with one_thread():
@@ -76,10 +78,11 @@ def search_approximate(
             for x in languages:
                 begun = time.perf_counter()
                 queries = np.ascontiguousarray(vectors["query", x])
-                scores, columns = index.search(queries, min(DEPTH, last - first))
+                depth = min(DEPTH + own[x].shape[1], last - first)
+                scores, columns = index.search(queries, depth)
                 seconds["search"] += time.perf_counter() - begun
                 columns = np.where(columns < 0, -1, columns + first)
-                found[x][block] = in_total_order(scores, columns)
+                found[x][block] = _without(own[x], *in_total_order(scores, columns))
                 progress.advance(1)
         progress.finish()
     multi = any(s.kind == "multi" for s in task.settings)
@@ -93,6 +96,25 @@ def search_approximate(
     }
     results = {x: _result(exact.found[x], found[x], kind, task) for x in task.relevant}
     return Searched(task, results, None, exact.decisions, {"approximate": facts})
+
+
+def _own_passages(relevant: RelevantPassages) -> NDArray[np.int64]:
+    """(Q, n) columns of each query's own passages, which its rankings leave out; else -2."""
+    own = relevant.grades == OWN
+    query = np.repeat(np.arange(len(relevant.questions)), np.diff(relevant.indptr))[own]
+    each = np.bincount(query, minlength=len(relevant.questions))
+    out = np.full((len(each), int(each.max(initial=0))), -2, np.int64)
+    out[np.arange(out.shape[1]) < each[:, None]] = relevant.columns[own]
+    return out
+
+
+def _without(
+    own: NDArray[np.int64], scores: NDArray[np.float32], columns: NDArray[np.int64]
+) -> Found:
+    """A ranking without ``own`` (Q, n), as :func:`.own_passages.without_own` leaves an exact one."""
+    gone = (columns[:, :, None] == own[:, None]).any(2)
+    order = np.argsort(gone, axis=1, kind="stable")[:, : max(0, columns.shape[1] - own.shape[1])]
+    return np.take_along_axis(scores, order, axis=1), np.take_along_axis(columns, order, axis=1)
 
 
 def only_found(task: Prepared, kind: IndexKind) -> Prepared:

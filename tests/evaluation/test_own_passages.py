@@ -73,6 +73,21 @@ def test_the_own_passage_is_left_out_of_its_own_ranking(tmp_path: Path, way: str
     assert found["without"]["map"].mean() > found["with"]["map"].mean()
 
 
+def test_an_approximate_index_finds_it_and_it_is_left_out(tmp_path: Path) -> None:
+    """An index that looks at everything loses nothing."""
+    task = str(write(tmp_path, IGNORE))
+    exact, flat = (
+        harness.evaluate(
+            tiny.WordBag(), task, measures=["map", "recall@1"], resamples=0, store=False, ann=x
+        )
+        for x in (None, "faiss:Flat")
+    )
+    values = [x.table("arguments").values for x in (exact, flat)]
+    assert values[0]["map"].tolist() == values[1]["map"].tolist()
+    found = flat.tasks[0].approximate
+    assert found is not None and found.recall["mono"]["en"] == {"10": 1.0, "100": 1.0}
+
+
 def test_queries_that_find_themselves_are_a_warning_until_the_task_says(tmp_path: Path) -> None:
     with pytest.warns(HarnessWarning, match=r"6 of 6 queries in en are passages .* first 'p0'"):
         load(read_task(write(tmp_path)))
