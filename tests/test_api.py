@@ -90,6 +90,9 @@ def test_values_are_written_as_for_the_flags() -> None:
         ({"streamed": "yes"}, "streamed='yes': it must be True or False"),
         ({"query_prompt": 3}, "query_prompt=3: it must be a string"),
         ({"languages": 3}, "languages=3: int is the wrong type"),
+        ({"resamples": None}, "resamples=None: leave it out for the default, 10000"),
+        ({"backend": None}, "backend=None: leave it out for the default, 'torch'"),
+        ({"top_k": 5}, "--top-k 5 keeps fewer passages of each ranking than own_language_share@10"),
     ],
 )
 def test_a_wrong_option_is_one_sentence(option: dict[str, Any], sentence: str) -> None:
@@ -105,6 +108,19 @@ def test_a_wrong_option_is_one_sentence(option: dict[str, Any], sentence: str) -
 )
 def test_measures_are_known_by_ir_measures_names_too(theirs: str, ours: str) -> None:
     assert parse_measure(theirs) == parse_measure(ours)
+
+
+def test_a_record_has_one_task_of_a_name(tmp_path: Path) -> None:
+    """Twice the same is once; another of its name would take its per-query table."""
+    one, other = (str(write_task(tmp_path / x, questions=n)) for x, n in (("a", 3), ("b", 2)))
+    record = harness.evaluate(WordBag(), [one, one], resamples=0)
+    assert [x.task for x in record.tasks] == ["tiny"]
+    with pytest.raises(
+        harness.UsageError, match="two different tasks are called tiny"
+    ):
+        harness.evaluate(WordBag(), [one, other], resamples=0)
+    with pytest.raises(harness.UsageError, match="no task is named"):
+        harness.evaluate(WordBag(), [])
 
 
 def test_a_task_need_not_be_in_a_list(tmp_path: Path) -> None:

@@ -81,7 +81,8 @@ def choose_tasks(names: Sequence[str | TaskSpec] | None, text: str | None) -> li
     """The named tasks, each once, or the default ones.
 
     Raises:
-        UsageError: two different tasks have one name, by which a record tells them apart.
+        UsageError: two different tasks have one name, by which a record tells them apart, or none
+            is named.
     """
     if names is None:
         return [find_task(t.name, text=text) for t in default_tasks()]
@@ -89,8 +90,11 @@ def choose_tasks(names: Sequence[str | TaskSpec] | None, text: str | None) -> li
     for x in names:
         spec = x if isinstance(x, TaskSpec) else find_task(x, text=text)
         first = found.setdefault(spec.name, spec)
-        if (first.digest, first.text) != (spec.digest, spec.text):
+        # Files with the same words in two folders have data of their own.
+        if (first.path.resolve(), first.text) != (spec.path.resolve(), spec.text):
             raise UsageError(f"two different tasks are called {spec.name}; run one after the other")
+    if not found:
+        raise UsageError("no task is named; leave tasks out for the default ones")
     return list(found.values())
 
 
@@ -153,6 +157,9 @@ def prepare(
                 "languages, and --rerank changes them in the top k alone; leave one out"
             )
         suite += parse_measures(PAIR_SUITE)
+    measures = tuple({m.name: m for m in shown + suite}.values())
+    if options.top_k is not None and any(s.kind == "multi" for s in settings):
+        _check_top_k(options.top_k, sum(data.passage_counts.values()), measures)
     query_languages = [x for x in data.languages if any(s.query_language == x for s in settings)]
     return Prepared(
         data=data,
@@ -160,8 +167,19 @@ def prepare(
         settings=settings,
         relevant={x: RelevantPassages.of(data, x, pool) for x in query_languages},
         shown=shown,
-        measures=tuple({m.name: m for m in shown + suite}.values()),
+        measures=measures,
     )
+
+
+def _check_top_k(top_k: int, pool: int, measures: Sequence[Measure]) -> None:
+    """Refuse to keep fewer passages than a measure of the languages on top looks at."""
+    for m in measures:
+        needed = min(m.cutoff or 1, pool)
+        if "top_k_languages" in m.needs and needed > top_k:
+            raise UsageError(
+                f"--top-k {top_k} keeps fewer passages of each ranking than {m.name} needs; take "
+                f"{needed} or more, or leave it out"
+            )
 
 
 def _bias_suite(data: TaskData, settings: Sequence[Setting]) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal, TypedDict, get_args, get_origin, get_type_hints
@@ -226,7 +226,12 @@ def _read(name: str, value: Any) -> Any:
     known = Settings.__annotations__
     if name not in known:
         raise UsageError(f"a run has no option {name!r}{did_you_mean(name, list(known))}")
+    owner = RunOptions if name in RunOptions.__dataclass_fields__ else ModelOptions
+    annotation = get_type_hints(owner)[name]
     if value is None:
+        if type(None) not in get_args(annotation):
+            standard = next(x for x in fields(owner) if x.name == name).default
+            raise UsageError(f"{name}=None: leave it out for the default, {standard!r}")
         return None
     try:
         if name in _READERS:
@@ -235,8 +240,6 @@ def _read(name: str, value: Any) -> Any:
         raise UsageError(f"{name}={value!r}: {type(value).__name__} is the wrong type") from None
     except UsageError as problem:
         raise UsageError(f"{name}: {problem}") from None
-    owner = RunOptions if name in RunOptions.__dataclass_fields__ else ModelOptions
-    annotation = get_type_hints(owner)[name]
     if get_origin(annotation) is Literal and value not in get_args(annotation):
         names = [str(x) for x in get_args(annotation)]
         hint = did_you_mean(str(value), names)

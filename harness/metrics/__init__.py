@@ -41,6 +41,8 @@ __all__ = [
 ]
 
 ENTRY_POINTS = "harness.measures"
+_DIGITS = 9
+"""Of a cutoff, at most."""
 RankedGolds = RelevantRanks
 """The former name, which packages with measures of their own may import."""
 
@@ -107,8 +109,13 @@ def parse_measure(name: str) -> Measure:
         raise UsageError(f"measure {base!r} needs a cutoff, as in '{base}@10'")
     cutoff = None
     if at:
-        if not (tail.isascii() and tail.isdigit() and int(tail) > 0):
+        if not (tail.isascii() and tail.isdigit() and tail.strip("0")):
             raise UsageError(f"the cutoff of measure {name!r} must be a whole number above 0")
+        if len(tail) > _DIGITS:
+            # A larger one would take in what the pool lacks, whose rank is NEVER.
+            raise UsageError(
+                f"a cutoff of a measure has {len(tail)} digits; {_DIGITS} are the most"
+            )
         cutoff = int(tail)
     suffix = "" if cutoff is None else f"@{cutoff}"
     return Measure(

@@ -176,6 +176,8 @@ def test_shortcut_for_one_relevant_passage_equals_the_general_path() -> None:
         ("recall@0", "must be a whole number above 0"),
         ("recall@-1", "must be a whole number above 0"),
         ("ndcg@", "must be a whole number above 0"),
+        (f"recall@{2**31}", "has 10 digits; 9 are the most"),
+        ("recall@" + "1" * 5000, "has 5000 digits"),
         ("ndcg@1.5", "must be a whole number above 0"),
     ],
 )
