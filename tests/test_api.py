@@ -115,9 +115,7 @@ def test_a_record_has_one_task_of_a_name(tmp_path: Path) -> None:
     one, other = (str(write_task(tmp_path / x, questions=n)) for x, n in (("a", 3), ("b", 2)))
     record = harness.evaluate(WordBag(), [one, one], resamples=0)
     assert [x.task for x in record.tasks] == ["tiny"]
-    with pytest.raises(
-        harness.UsageError, match="two different tasks are called tiny"
-    ):
+    with pytest.raises(harness.UsageError, match="two different tasks are called tiny"):
         harness.evaluate(WordBag(), [one, other], resamples=0)
     with pytest.raises(harness.UsageError, match="no task is named"):
         harness.evaluate(WordBag(), [])

@@ -461,7 +461,7 @@ def _compared(
         levels = 1 - tests.levels[number][pair]
         ends, errors, corrected = _bootstrap(rows, change, resamples, seed, levels)
         assert corrected is not None
-        detectable = smallest_detectable_difference(errors, alpha=ALPHA / tests.comparisons)
+        detectable = smallest_detectable_difference(errors, alpha=ALPHA / max(tests.comparisons, 1))
         swapped = paired_permutation_test(
             paired.values[k],
             paired.values[0],

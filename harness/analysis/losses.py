@@ -24,6 +24,7 @@ from harness.errors import quoted
 from harness.evaluation.intervals import SEED
 from harness.evaluation.record import Record
 from harness.stats.per_query import Paired
+from harness.stats.ragged import divide
 from harness.stats.resampling import LEVEL, RESAMPLES, cluster_bootstrap
 
 BIAS = ("rank_distance", "own_language_first", "other_language_recall@10")
@@ -76,11 +77,11 @@ def language_losses(
     )
     changes, scores = differences.parents, differences.parents.value[:, 1]
     n = len(paired.languages)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        shares = 1 + changes.value[:, 0] / scores
-        whole = 1 + differences.macro.value[0] / differences.macro.value[1]
-        overall = (other - whole * plain) / differences.macro.value[1]
-        own = (other - shares[of_row(paired)] * plain) / scores[of_row(paired)]
+    # Of nothing there is no share: NaN, not infinity, which would spread.
+    shares = 1 + divide(changes.value[:, 0], scores)
+    whole = 1 + divide(*differences.macro.value[:, None])[0]
+    overall = divide(other - whole * plain, differences.macro.value[1:])
+    own = divide(other - shares[of_row(paired)] * plain, scores[of_row(paired)])
     here = of_row(paired)[:, None] == np.arange(n)
     columns = np.where(here, n * own[:, None], 0) - overall[:, None] + (shares - whole)
     level = 1 - (1 - LEVEL) / n

@@ -16,6 +16,7 @@ from harness.analysis.mismatches import mismatches, shared_tasks
 from harness.errors import RecordError
 from harness.evaluation.intervals import SEED
 from harness.evaluation.record import Record
+from harness.metrics import canonical
 from harness.stats.means import mean_along
 from harness.stats.per_query import PerQuery, aligned
 from harness.stats.ragged import FloatArray, divide
@@ -65,6 +66,7 @@ def retention(
         UsageError: one of ``tasks`` is not in both.
     """
     documents = [clean.contents, changed.contents]
+    named = None if measures is None else list(dict.fromkeys(map(canonical, measures)))
     shared = shared_tasks(documents, tasks)
     if mismatches(documents, shared):
         raise RecordError(
@@ -73,7 +75,7 @@ def retention(
         )
     found = []
     for task in shared:
-        shown = measures or next(x.measures for x in documents[0].tasks if x.task == task)
+        shown = named or next(x.measures for x in documents[0].tasks if x.task == task)
         one, other = aligned([clean.table(task), changed.table(task)])
         for kind in one.kinds:
             pair = one.of_kind(kind), other.of_kind(kind)

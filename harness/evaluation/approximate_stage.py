@@ -111,7 +111,7 @@ def _own_passages(relevant: RelevantPassages) -> NDArray[np.int64]:
 def _without(
     own: NDArray[np.int64], scores: NDArray[np.float32], columns: NDArray[np.int64]
 ) -> Found:
-    """A ranking without ``own`` (Q, n), as :func:`.own_passages.without_own` leaves an exact one."""
+    """A ranking without ``own`` (Q, n), as :func:`.without_own` leaves an exact one."""
     gone = (columns[:, :, None] == own[:, None]).any(2)
     order = np.argsort(gone, axis=1, kind="stable")[:, : max(0, columns.shape[1] - own.shape[1])]
     return np.take_along_axis(scores, order, axis=1), np.take_along_axis(columns, order, axis=1)

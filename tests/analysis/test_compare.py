@@ -380,6 +380,21 @@ def test_force_cannot_compare_what_is_not_there(tmp_path: Path, first: Record) -
         compare([first, record], force=True)
 
 
+def test_a_measure_that_nothing_defines_is_undefined(tmp_path: Path) -> None:
+    """Rank distance needs two relevant passages, and no comparison is left to correct for."""
+    task = str(tiny.write_task(tmp_path, languages=("en",)))
+    records = [
+        evaluate(tiny.WordBag(bias=x), task, measures=["map", "rank_distance"], resamples=0)
+        for x in (0.1, 2.0)
+    ]
+    found = compare(records, measures=["rank_distance"], resamples=50)
+    assert found.comparisons == 0
+    assert {x.verdict for k in found.tasks[0].kinds for m in k.measures for x in m.against} == {
+        "undefined"
+    }
+    assert "rank distance" in printed(found).lower()
+
+
 def test_letters() -> None:
     assert letters(2) == ["A", "B"]
     assert letters(53)[25:28] == ["Z", "AA", "AB"] and letters(53)[-1] == "BA"

@@ -38,6 +38,11 @@ def test_it_is_the_ratio_of_the_macro_means(records: list[Record]) -> None:
         assert got.retained < 1
 
 
+def test_a_measure_is_known_by_its_label(records: list[Record]) -> None:
+    by_label = retention(*records, measures=["mAP"], resamples=50)
+    assert by_label == retention(*records, measures=["map"], resamples=50) != []
+
+
 def test_a_record_retains_all_of_itself(records: list[Record]) -> None:
     for x in retention(records[0], records[0], resamples=50):
         assert (x.retained, x.low, x.high) == (1, 1, 1)

@@ -11,6 +11,7 @@ import pytest
 import tiny
 import tiny_miracl
 from click.testing import CliRunner
+from compared import with_values
 from numpy.typing import NDArray
 
 import harness
@@ -203,6 +204,17 @@ class TestVariants:
     ) -> None:
         with pytest.raises(UsageError, match=said):
             run(task, **options)
+
+
+def test_of_nothing_there_is_no_share(task: str) -> None:
+    """Not an infinite one, whose resamples would be warnings."""
+    plain = run(task, settings="mono")
+    none = with_values(plain, {"mono/en": [0.5] * 10, "mono/de": [0.5] * 10, "mono/zh": [0] * 9})
+    (paired,) = paired_tables([none, plain], "tiny", ["map"], whole=True)
+    of = {x.language: x for x in language_losses(paired, "map", 1, resamples=50)}
+    assert np.isnan([of["zh"].kept, of["zh"].beyond, of["zh"].beyond_low]).all()
+    assert of["zh"].difference > 0 and of["zh"].verdict == ""
+    assert np.isfinite([of["en"].kept, of["en"].beyond, of["en"].beyond_low]).all()
 
 
 def test_a_language_is_compared_by_the_share_that_it_keeps(task: str) -> None:
