@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.base.files import write_atomically
 from harness.errors import UsageError, did_you_mean
 from harness.evaluation.evaluate import evaluate
 from harness.interop.trackers import scores_of
@@ -94,13 +96,17 @@ class MultilingualRetrievalEvaluator(SentenceEvaluator):
 
     def _append(self, folder: Path, epoch: float, steps: int, scores: dict[str, float]) -> None:
         path = folder / self.csv_file
-        folder.mkdir(parents=True, exist_ok=True)
-        new = not path.is_file()
-        with path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            if new:
-                writer.writerow(["epoch", "steps", *scores])
-            writer.writerow([epoch, steps, *scores.values()])
+        rows: list[dict[str, Any]] = []
+        if path.is_file():
+            with path.open(newline="", encoding="utf-8") as file:
+                rows = list(csv.DictReader(file))
+        # All of them: what is undefined at one step, or measured at some, keeps its column.
+        rows.append({"epoch": epoch, "steps": steps, **scores})
+        out = io.StringIO(newline="")
+        writer = csv.DictWriter(out, list(dict.fromkeys(x for row in rows for x in row if x)))
+        writer.writeheader()
+        writer.writerows({x: value for x, value in row.items() if x} for row in rows)
+        write_atomically(path, out.getvalue().encode())
 
     @property
     def description(self) -> str:

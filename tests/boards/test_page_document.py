@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from harness.boards import make_board, read_leaderboards, to_payload
 from harness.boards.commands import html
 from harness.boards.page import LIMIT, json_in_html, render
-from harness.boards.page.document import page_document
+from harness.boards.page.document import page_document, static_tables
 from harness.boards.page.packing import ALPHABET, pack, pack_ends, shown_by_browser
 from harness.boards.page.question_texts import texts_at_hand
 from harness.cli import main
@@ -283,6 +283,15 @@ def test_serve_shows_the_page_and_writes_nothing(
     assert len(shown) == 1 and re.fullmatch(r"http://127\.0\.0\.1:\d+/", shown[0])
     assert shown[0] in done.output
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_without_scripts_what_rounds_to_zero_has_no_sign() -> None:
+    payload = to_payload(golden_board())
+    for task in payload["tasks"]:
+        for row in task["rows"]:
+            row["cells"] = {key: (-0.00004, None, None) for key in row["cells"]}
+    shown = {x for table in static_tables(payload) for _, cells in table["rows"] for x in cells}
+    assert shown <= {"0.0000", "0.0", "–"} and "0.0000" in shown
 
 
 def test_the_document_has_every_row_of_the_payload() -> None:

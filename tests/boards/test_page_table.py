@@ -52,6 +52,13 @@ def text(value: float | None, measure: str) -> str:
     return DASH if value is None else shown(measure, value).replace("-", "−")
 
 
+def test_numbers_that_round_to_zero_or_to_the_next_unit(page: Opened) -> None:
+    source = (Path(harness.boards.page.__file__).parent / "scripts" / "dom.js").read_text("utf-8")
+    calls = "[shown(-0.00004, 4), shown(-0.5, 1), parameters(999_600_000), parameters(117_653_760)]"
+    found = page.tab.evaluate(f"(() => {{ {source}\n return {calls}; }})()")
+    assert found == ["0.0000", "−0.5", "1.00 B", "118 M"]
+
+
 def ordered(rows: list[Row], key: str, *, lowest_first: bool = False) -> list[str]:
     """Ids by a column; rows without a value last, equal ones as the board has them."""
 

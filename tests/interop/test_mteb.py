@@ -38,10 +38,11 @@ ROUNDED = 5e-6
 Rows = dict[str, dict[str, Any]]
 
 
-def scored(model: Any, task: Any) -> Rows:
+def scored(model: Any, task: Any, **how: Any) -> Rows:
     result = mteb.evaluate(
-        model, tasks=[task], cache=None, co2_tracker=False, show_progress_bar=False
-    )
+        model, tasks=[task], cache=None, co2_tracker=False, show_progress_bar=False,
+        encode_kwargs=how,
+    )  # fmt: skip
     return {row["hf_subset"]: row for row in result.task_results[0].scores["test"]}
 
 
@@ -116,6 +117,10 @@ def test_mtebs_own_search_and_ours_agree_and_ours_encodes_once(
         assert "rank_distance" not in by_mteb[name] and "rank_distance" not in by_us[name]
     assert remembering.encoded == once.encoded == through_mteb[1]
     assert plain.encoded > 3 * remembering.encoded
+    scored(once, task, batch_size=7)
+    assert once.encoded == through_mteb[1]
+    scored(once, task, truncate_dim=8)  # other vectors
+    assert once.encoded == 2 * through_mteb[1]
 
 
 def test_two_models_in_one_task_object_do_not_share_vectors(task_file: Path) -> None:

@@ -41,6 +41,12 @@ def test_scores_are_those_of_a_run_on_the_same_model(model: Any, tmp_path: Path)
     assert [row["steps"] for row in rows] == ["10", "20"]
     assert float(rows[0]["demo_multi_map"]) == scores["demo_multi_map"]
 
+    fewer = harness.MultilingualRetrievalEvaluator("demo", settings="multi", **SMALL)
+    found = fewer(model, str(tmp_path), epoch=3, steps=30)
+    with (tmp_path / evaluator.csv_file).open(encoding="utf-8") as file:
+        last = list(csv.DictReader(file))[-1]
+    assert last["demo_mono_map"] == "" and float(last["demo_multi_map"]) == found["demo_multi_map"]
+
 
 def test_the_model_goes_on_as_it_was_and_names_have_the_evaluators_prefix(model: Any) -> None:
     evaluator = harness.MultilingualRetrievalEvaluator("demo", name="dev", settings="mono", **SMALL)

@@ -10,6 +10,7 @@ import numpy as np
 
 from harness.boards.board import Pairs
 from harness.boards.page.packing import pack, pack_ends
+from harness.console.numbers import value as value_of
 
 HIT_KINDS = ("mono", "multi")
 
@@ -179,7 +180,7 @@ def static_tables(payload: Json) -> list[dict[str, Any]]:
                 continue
             values = [row["cells"].get(x["key"], _NO_CELL)[0] for x in columns]
             shown = [
-                _DASH if value is None else f"{value:.{x['decimals']}f}"
+                _DASH if value is None else value_of(x["measure"], value)
                 for x, value in zip(columns, values, strict=True)
             ]
             extra = " ".join(x for x in (row["recipe"], row["options"]) if x)

@@ -3,9 +3,9 @@
     mteb.evaluate(EncodeOnce(mteb.get_model(NAME)), tasks=[...])
 
 mteb calls an encoder again for every subset's corpus. :class:`EncodeOnce` is a layer in between: it
-caches the vector of each text by task, role and text, and searches exactly, in the order that
-trec_eval evaluates by (score descending, then passage id descending). An encoder that reads
-``hf_subset`` gets the first one that contains a text.
+caches the vector of each text by task, role, text and options of encoding, and searches exactly, in
+the order that trec_eval evaluates by (score descending, then passage id descending). An encoder
+that reads ``hf_subset`` gets the first one that contains a text.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ from harness.models.wrapped import as_float32
 from harness.search.exact import normalised
 from harness.search.in_memory import DenseScores
 from harness.search.tiles import rank
+
+_NO_ACCOUNT = ("batch_size", "show_progress_bar")
+"""Options of encoding that change no vector."""
 
 
 def scoring_of(model: Any) -> Similarity:
@@ -134,7 +137,8 @@ class EncodeOnce:
         from mteb._create_dataloaders import create_dataloader
 
         columns = [x for x in ("title", "text", "instruction") if x in rows.column_names]
-        prefix = f"{about['task_metadata'].name}\0{kind.value}".encode()
+        how = sorted((k, repr(v)) for k, v in encode_kwargs.items() if k not in _NO_ACCOUNT)
+        prefix = f"{about['task_metadata'].name}\0{kind.value}\0{how}".encode()
         keys = [
             hashlib.sha256(b"\0".join((prefix, *(repr(x).encode() for x in row)))).digest()
             for row in zip(*(rows[c] for c in columns), strict=True)

@@ -25,8 +25,12 @@ function cut(text, length) {
 
 const DASH = "–";
 
-/** A value as boards write it: its own count of decimals, a dash where it is not defined. */
-const shown = (value, decimals) => (Number.isNaN(value) ? DASH : minus(value.toFixed(decimals)));
+/** A value as boards write it: its own count of decimals, no sign at 0, a dash where undefined. */
+function shown(value, decimals) {
+  if (Number.isNaN(value)) return DASH;
+  const text = value.toFixed(decimals);
+  return Number(text) === 0 ? text.replace("-", "") : minus(text);
+}
 
 /** With the sign of a difference. */
 function signed(value, decimals) {
@@ -42,12 +46,13 @@ const grouped = new Intl.NumberFormat("en-US");
 /** `68927232` -> `68.9 M`. */
 function parameters(count) {
   if (count === null) return DASH;
+  const rounded = Number(count.toPrecision(3)); // 999.9 M is 1.00 B
   for (const [size, unit] of [
     [1e9, "B"],
     [1e6, "M"],
     [1e3, "k"],
   ]) {
-    if (count >= size) return `${(count / size).toPrecision(3)} ${unit}`;
+    if (rounded >= size) return `${(rounded / size).toPrecision(3)} ${unit}`;
   }
   return String(count);
 }

@@ -127,8 +127,8 @@ function drawHeat(
     Number.isNaN(value)
       ? DASH
       : difference
-        ? signed(value, digits).replace("0.", ".")
-        : value.toFixed(digits).replace(/^0\./, ".");
+        ? signed(value, digits).replace(/^(\D?)0\./, "$1.")
+        : shown(value, digits).replace(/^(\D?)0\./, "$1.");
   const side = Math.max(24, Math.min(48, (wide - 60) / n));
   const ink = (x) => (Number.isNaN(x.value) ? MUTED : inkOn(share(x.value), difference));
   const svg = chart(figure, `${what} by language of question and passage, ${rowName}`, {
@@ -216,7 +216,7 @@ function drawHeat(
 function heatScale(low, high, difference, digits) {
   const steps = Array.from({ length: 24 }, (_, i) => i);
   const at = (i) => low + ((high - low) * i) / (steps.length - 1);
-  const text = (value) => (difference ? signed(value, digits) : value.toFixed(digits));
+  const text = (value) => (difference ? signed(value, digits) : shown(value, digits));
   const svg = Plot.plot({
     className: "plot",
     width: 240,
