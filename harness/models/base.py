@@ -17,6 +17,9 @@ Similarity = Literal["cosine", "dot"]
 Dtype = Literal["float32", "bfloat16", "float16"]
 Backend = Literal["torch", "onnx", "openvino"]
 
+REMOTE = "remote"
+"""The ``device`` of a model behind an endpoint, whose vectors are paid for."""
+
 
 @runtime_checkable
 class Encoder(Protocol):

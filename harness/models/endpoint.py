@@ -48,6 +48,10 @@ class PassingError(Exception):
         self.after = after
 
 
+class AbandonedError(Exception):
+    """A request that failed for a temporary reason was to stop, so it was not sent again."""
+
+
 class RefusedError(ModelError):
     """The server does not accept this request; it may accept a smaller one.
 
@@ -97,12 +101,21 @@ class Endpoint:
         self._session = threading.local()
         self._random = random.Random(0)
 
-    def ask(self, path: str, document: Any, parse: Callable[[Any], Parsed]) -> Parsed:
+    def ask(
+        self,
+        path: str,
+        document: Any,
+        parse: Callable[[Any], Parsed],
+        *,
+        stop: threading.Event | None = None,
+    ) -> Parsed:
         """The parsed response to ``document``, sent to ``path`` below the URL.
 
-        ``parse`` raises :class:`PassingError` for an incomplete response.
+        ``parse`` raises :class:`PassingError` for an incomplete response. Once ``stop`` is set
+        nothing is sent again, and a delay ends.
 
         Raises:
+            AbandonedError: ``stop`` was set before an attempt succeeded.
             ModelError: the server refuses, or every one of :data:`TRIES` attempts failed.
             RefusedError: of these, that the server refuses this request (400, 413, 422).
         """
@@ -118,8 +131,16 @@ class Endpoint:
                 grown = min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt)
                 # Jitter: each waits between half and all of the delay.
                 pause = grown * (0.5 + self._random.random() / 2)
-                self._sleep(pause if problem.after is None else problem.after)
+                self._wait(pause if problem.after is None else problem.after, stop)
+                if stop is not None and stop.is_set():
+                    raise AbandonedError from None
         raise AssertionError("every try ends in an answer or an error")
+
+    def _wait(self, seconds: float, stop: threading.Event | None) -> None:
+        if stop is None or self._sleep is not time.sleep:
+            self._sleep(seconds)
+        else:
+            stop.wait(seconds)
 
     def _post(self, path: str, document: Any, key: str | None) -> Any:
         import requests

@@ -2,8 +2,8 @@
 
 Where NAME contains ``{role}``, it is replaced by ``query`` or ``passage``: servers that put prompts
 before the texts themselves have a name for each role. Requests go to ``URL/embeddings``, several at
-a time (:mod:`harness.models.endpoint`). Responses are stored as they arrive, even if the run is
-then stopped, so that no text is paid for twice.
+a time (:mod:`harness.models.endpoint`). What has arrived is stored, even if a request fails or the
+run is stopped, so that no text is paid for twice.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from harness.data.task import Role
 from harness.errors import ModelError, quoted
-from harness.models.base import ModelOptions, PartlyEncodedError, Similarity
-from harness.models.endpoint import Endpoint, PassingError, RefusedError
+from harness.models.base import REMOTE, ModelOptions, PartlyEncodedError, Similarity
+from harness.models.endpoint import AbandonedError, Endpoint, PassingError, RefusedError
 from harness.models.fingerprint import fingerprint
 
 PREFIX = "http:"
@@ -36,7 +36,7 @@ class HttpEncoder:
     languages: frozenset[str] | None = None
     parameters: int | None = None
     similarity: Similarity = "cosine"
-    device = "remote"
+    device = REMOTE
 
     def __init__(
         self, name: str, options: ModelOptions, *, sleep: Callable[[float], None] = time.sleep
@@ -84,20 +84,21 @@ class HttpEncoder:
         """Vectors of shape (number of texts, width), from concurrent requests.
 
         Raises:
-            PartlyEncodedError: a request failed permanently; it has the results of the others.
+            PartlyEncodedError: a request failed permanently; it has the results of the others. So
+                has an interrupt, under the same name, ``finished``.
         """
         given = [self.prompts[role] + text for text in texts]
         starts = range(0, len(given), self._batch)
         parts = [range(i, min(i + self._batch, len(given))) for i in starts]
         found: dict[int, NDArray[np.float32]] = {}
         failed = threading.Event()
+        interrupt: BaseException | None = None
 
         def one(part: range) -> None:
-            # Each thread looks for itself: it would be in its next request before another told it.
-            if failed.is_set():
-                return
             try:
-                self._request(given, part, role, found)
+                self._request(given, part, role, found, failed)
+            except AbandonedError:
+                return
             except BaseException:
                 failed.set()
                 raise
@@ -106,9 +107,9 @@ class HttpEncoder:
             requests = [pool.submit(one, part) for part in parts]
             try:
                 wait(requests)  # those in flight, too: they are paid for
-            except BaseException:  # Ctrl-C: begin no others
+            except BaseException as problem:  # Ctrl-C: begin no others
                 failed.set()
-                raise
+                interrupt = problem
         problems = [x.exception() for x in requests if x.exception() is not None]
         at = np.array(sorted(found), np.int64)
         widths = {len(v) for v in found.values()}
@@ -117,43 +118,62 @@ class HttpEncoder:
             problems = problems or [ModelError(f"gave vectors of {shown} dimensions")]
             at, found = at[:0], {}
         vectors = np.stack([found[i] for i in at]) if len(at) else np.zeros((0, 0), np.float32)
+        if interrupt is not None:
+            interrupt.finished = at, vectors  # type: ignore[attr-defined]
+            raise interrupt
         if problems:
             where = f"{PREFIX}{self.name} at {self._endpoint.url}"
             raise PartlyEncodedError(f"{where}: {problems[0]}", (at, vectors))
         return np.ascontiguousarray(vectors, np.float32)
 
     def _request(
-        self, texts: list[str], part: range, role: Role, found: dict[int, NDArray[np.float32]]
+        self,
+        texts: list[str],
+        part: range,
+        role: Role,
+        found: dict[int, NDArray[np.float32]],
+        failed: threading.Event,
     ) -> None:
         """Put the vectors of a ``part`` of the texts into ``found``, halving it as often as needed.
 
         A server that refuses one text as well has other reasons than the size, and those are shown.
+        Nothing is sent once another thread has ``failed``.
         """
+        # Each thread looks for itself: it would be in its next request before another told it.
+        if failed.is_set():
+            return
         if len(part) > self._most:
-            self._halved(texts, part, role, found)
+            self._halved(texts, part, role, found, failed)
             return
         given = [texts[i] for i in part]
         body = {"model": self.name.replace("{role}", role), "input": given, **self._format}
         try:
-            vectors = self._endpoint.ask("embeddings", body, lambda x: _vectors(x, len(given)))
+            vectors = self._endpoint.ask(
+                "embeddings", body, lambda x: _vectors(x, len(given)), stop=failed
+            )
         except RefusedError as problem:
             if "encoding_format" in str(problem) and "encoding_format" in body:
                 self._format = {}
-                self._request(texts, part, role, found)
+                self._request(texts, part, role, found, failed)
                 return
             if len(part) == 1:
                 raise ModelError(f"{problem}, first for the text {quoted(given[0])}") from None
-            self._halved(texts, part, role, found)
+            self._halved(texts, part, role, found, failed)
             self._most = min(self._most, len(part) - 1)
             return
         found.update(zip(part, vectors, strict=True))
 
     def _halved(
-        self, texts: list[str], part: range, role: Role, found: dict[int, NDArray[np.float32]]
+        self,
+        texts: list[str],
+        part: range,
+        role: Role,
+        found: dict[int, NDArray[np.float32]],
+        failed: threading.Event,
     ) -> None:
         half = len(part) // 2
         for some in (part[:half], part[half:]):
-            self._request(texts, some, role, found)
+            self._request(texts, some, role, found, failed)
 
 
 def _vectors(document: Any, count: int) -> NDArray[np.float32]:

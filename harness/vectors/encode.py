@@ -15,7 +15,7 @@ from harness.base.digests import text_keys
 from harness.data.images import are_images
 from harness.data.task import Role
 from harness.errors import ModelError, errors_of
-from harness.models.base import DenseModel, PartlyEncodedError, PartsModel, Streaming
+from harness.models.base import DenseModel, PartsModel, Streaming
 from harness.models.fingerprint import fingerprint, library_versions
 from harness.models.token_counts import Work
 from harness.vectors.store import Space, Store
@@ -186,12 +186,14 @@ def encode(
     width: int | None = None,
     progress: Callable[[int], None] | None = None,
     stored: Stored | None = None,
+    whole: bool = True,
 ) -> NDArray[np.float32]:
     """Vectors of ``texts``, (n, d) float32, equal rows for equal texts.
 
     Stored vectors are read, unless passed in (``stored``, which is modified); the rest is encoded
     longest first and stored in windows of :data:`WINDOW`. ``counts`` is updated; ``progress`` gets
-    the number of distinct texts of each finished step.
+    the number of distinct texts of each finished step. Unless the ``whole`` of them is to be stored
+    here, because the caller does so elsewhere, only what comes before an error or an interrupt is.
 
     Raises:
         ModelError: a vector is NaN, infinite, zero or of another width than ``width``.
@@ -231,7 +233,7 @@ def encode(
             vectors[todo[rows]] = made if space is None else space.rounded(made)
             counts.encoded += len(rows)
             waiting.append(todo[rows])
-            if space is not None and sum(map(len, waiting)) >= WINDOW:
+            if whole and space is not None and sum(map(len, waiting)) >= WINDOW:
                 _store(space, keys, vectors, waiting)
     except BaseException:
         # What was encoded has been paid for. Of a stream only whole windows are kept, which are
@@ -239,7 +241,7 @@ def encode(
         if space is not None and not isinstance(model, Streaming):
             _store(space, keys, vectors, waiting)
         raise
-    if space is not None:
+    if whole and space is not None:
         _store(space, keys, vectors, waiting)
     if vectors is None:
         return np.zeros((0, width or 0), np.float32)
@@ -301,9 +303,11 @@ def _called(
         try:
             with errors_of(f"{model.name}: encode"):
                 given = model.encode(batch, role=role, language=language)
-        except PartlyEncodedError as problem:
-            at, made = problem.finished
-            if len(at):
+        except BaseException as problem:
+            # Of a PartlyEncodedError, or an interrupt that such a model was told of.
+            finished = getattr(problem, "finished", None)
+            if finished is not None and len(finished[0]):
+                at, made = finished
                 yield start + at, check_vectors(made, [batch[i] for i in at], width, model.name)
             raise
         counts.seconds += time.perf_counter() - begun

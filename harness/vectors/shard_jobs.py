@@ -18,7 +18,7 @@ import numpy as np
 from harness.data.corpus import Corpus, CorpusReader
 from harness.data.task import Role
 from harness.errors import DataError
-from harness.models.base import DenseModel, PartsModel
+from harness.models.base import REMOTE, DenseModel, PartsModel
 from harness.search.exact import Encoded, normalised
 from harness.vectors import encode as encoding
 from harness.vectors.corpus_store import PASSAGES, CorpusSpace
@@ -136,7 +136,15 @@ def encode_shard(
         distinct = list(dict.fromkeys(x.text for x in passages))
         counts = encoding.EncodingCounts()
         what: tuple[Role, str, list[str]] = ("passage", job.language, distinct)
-        vectors: Encoded = encode_of_either_kind(model, *what, counts=counts, progress=progress)
+        vectors: Encoded
+        if not isinstance(model, PartsModel) and getattr(model, "device", None) == REMOTE:
+            # Paid for: what came before an error waits among the store's texts for the next try.
+            texts = Store(job.space.folder.parents[1])
+            vectors = encoding.encode(
+                model, *what, store=texts, counts=counts, progress=progress, whole=False
+            )
+        else:
+            vectors = encode_of_either_kind(model, *what, counts=counts, progress=progress)
         if not isinstance(model, PartsModel) and model.similarity == "cosine":
             vectors = normalised(vectors)
         if len(distinct) < len(passages):

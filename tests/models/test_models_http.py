@@ -17,13 +17,18 @@ import pytest
 import tiny
 from click.testing import CliRunner
 from endpoint import KEY, Answer, Endpoint, serving
+from tiny_miracl import write_miracl
 
 import harness
 from harness.cli import main
-from harness.errors import ModelError
+from harness.errors import ModelError, ShardError
 from harness.models import ModelOptions, load
 from harness.models.base import PartlyEncodedError
 from harness.models.http_encoder import HttpEncoder
+from harness.vectors.encode import EncodingCounts
+from harness.vectors.encode import encode as encode_texts
+from harness.vectors.inventory import spaces
+from harness.vectors.store import Store
 
 TEXTS = [f"en {word} number {n}" for n, word in enumerate(tiny.WORDS * 2)]
 
@@ -238,6 +243,49 @@ def test_an_interrupt_begins_no_other_request(
     assert len(endpoint.requests) < len(TEXTS) / 2
 
 
+def test_a_failure_ends_the_halving_and_the_waiting_of_other_requests(
+    endpoint: Endpoint, url: str
+) -> None:
+    """One text at a time is accepted; then a key is refused, while another request is to wait."""
+    refused = threading.Event()
+
+    def fault(texts: list[str]) -> Answer:
+        if len(texts) > 1:
+            return 400, {}, b"{}"
+        if texts[0] == TEXTS[-1]:
+            refused.set()
+            return 403, {}, b"{}"
+        refused.wait(10)
+        sleep(0.1)  # the other thread has read its answer
+        return 429, {"Retry-After": "60"}, b"{}"
+
+    endpoint.faults = [fault] * 99
+    model = HttpEncoder("word-bag", ModelOptions(base_url=url, batch_size=19, concurrency=2))
+    model._most = 1
+    begun = time()
+    with pytest.raises(ModelError, match="answered 403"):
+        encode(model)
+    assert time() - begun < 30
+    assert len(endpoint.requests) == 2
+
+
+def test_an_interrupt_keeps_what_was_paid_for(
+    endpoint: Endpoint, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(requests: Any) -> None:
+        requests[0].result()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("harness.models.http_encoder.wait", stopped)
+    counts = EncodingCounts()
+    with pytest.raises(KeyboardInterrupt):
+        model = encoder(url, concurrency=1)
+        encode_texts(model, "query", "en", TEXTS, store=Store(tmp_path), counts=counts)
+    assert counts.encoded == len(endpoint.paid) > 0
+    (kept,) = (x.vectors for x in spaces(tmp_path))
+    assert kept == counts.encoded
+
+
 def test_an_error_in_an_answer_of_200_is_shown(endpoint: Endpoint, url: str) -> None:
     endpoint.faults = [status(200, body=b'{"error": {"message": "not loaded"}}')] * 99
     with pytest.raises(ModelError, match="answered with an error: not loaded, 6 times"):
@@ -335,6 +383,24 @@ def test_nothing_is_paid_twice_whatever_goes_wrong(
     again = harness.evaluate("http:word-bag", tasks=[str(task_file)], **settings)
     assert again.document["tasks"][0]["encoding"]["encoded"] == 0
     assert len(endpoint.paid) == encoding["distinct"]
+
+
+def test_no_passage_of_a_corpus_is_paid_for_twice(
+    endpoint: Endpoint, url: str, tmp_path: Path
+) -> None:
+    """Each try of a shard gets on by what the one before was answered."""
+    settings: dict[str, Any] = {"base_url": url, "batch_size": 4, "concurrency": 1}
+    task = str(write_miracl(tmp_path))
+    for _ in range(40):
+        endpoint.faults = [*[None, None, status(403)] * 3, *[None] * 4, status(403)]
+        try:
+            harness.evaluate("http:word-bag", tasks=[task], shard_size=30, resamples=0, **settings)
+            break
+        except (ModelError, ShardError):
+            pass
+    else:
+        pytest.fail("it never finished")
+    assert len(endpoint.paid) == len(set(endpoint.paid)) > 100
 
 
 def test_the_key_is_in_no_record_no_message_and_no_log(
