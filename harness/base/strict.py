@@ -101,10 +101,10 @@ def at_least(least: float, most: float = float("inf")) -> Check:
 
 
 def above(least: float) -> Check:
-    """A number larger than another."""
+    """A finite number larger than another."""
 
     def check(value: float) -> float:
-        if not value > least:
+        if not least < value < float("inf"):
             raise ValueError(f"must be above {least}, not {value}")
         return value
 

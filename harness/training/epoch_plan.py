@@ -54,8 +54,9 @@ class Plan:
             processes: the number of batches is a multiple of it.
 
         Raises:
-            UsageError: fewer pairs than a batch, a language with a single pair, or an alpha that
-                the data cannot give with every pair once.
+            UsageError: fewer pairs than a batch or than processes, a language with a single pair,
+                no two pairs for one batch, or an alpha that the data cannot give with every pair
+                once.
         """
         self.rows, self.settings = rows, settings
         self.cells = RecipeCells(
@@ -82,7 +83,18 @@ class Plan:
             max((len(s.rows) - len(s.home)) // b + len(s.home), s.crowd)
             for s, b in zip(self.strata, self.sizes, strict=True)
         ]
-        self.counts[int(np.argmax(self.counts))] += -sum(self.counts) % processes
+        most = int(np.argmax(self.counts))
+        self.counts[most] += -sum(self.counts) % processes
+        if settings.epoch == "once" and self.counts[most] > len(self.strata[most].rows):
+            raise UsageError(
+                f"the data's {used} pairs do not make as many batches for each of {processes} "
+                "processes; give more data, fewer processes, or --epoch drawn"
+            )
+        if settings.epoch == "drawn" and not (self._able() >= 2).any():
+            raise UsageError(
+                f"no two pairs of the data fit one batch of --recipe {settings.recipe}, as they "
+                "have no language in common: add pairs"
+            )
         self.mono_share = self._mono_shares() if settings.epoch == "once" else []
 
     def __len__(self) -> int:
@@ -217,13 +229,9 @@ class Plan:
 
         Strata of one data set are sampled together.
         """
-        n = len(self.rows.names)
-        cells = self.cells.count
-        able = np.zeros((n, cells), np.int64)
-        for s in self.strata:
-            able[s.data_set] += np.bincount(s.signature, minlength=len(s.allowed)) @ s.allowed
+        n, cells = len(self.rows.names), self.cells.count
         queues: dict[tuple[int, int], _Cycle] = {}
-        open_ = able >= 2
+        open_ = self._able() >= 2
         kinds = {}
         for mono in (True, False):
             mode = open_ & (self.cells.is_mono == mono)
@@ -244,6 +252,13 @@ class Plan:
                 ]
                 queues[data_set, cell] = _Cycle(np.concatenate(members), self.rows.group, rng)
             yield Batch(queues[data_set, cell].take(self.settings.batch_size), cell)
+
+    def _able(self) -> Ints:
+        """(data sets, cells) how many rows can be in each cell."""
+        found = np.zeros((len(self.rows.names), self.cells.count), np.int64)
+        for s in self.strata:
+            found[s.data_set] += np.bincount(s.signature, minlength=len(s.allowed)) @ s.allowed
+        return found
 
     def _sizes(self, among: Bools) -> Weights:
         """(data sets,) rows of each that can be in a cell ``among`` (data sets, cells)."""

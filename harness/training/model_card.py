@@ -19,7 +19,7 @@ def model_card(manifest: Mapping[str, Any]) -> str:
     base = summary["base"]
     front = ["---", "library_name: sentence-transformers", "pipeline_tag: sentence-similarity"]
     front += ["language:", *(f"- {x!r}" for x in languages)]
-    if "/" in base and not base.startswith((".", "/")):
+    if "/" in base and manifest["base"].get("revision"):  # of the hub; folders have none
         front.append(f"base_model: {base.partition('@')[0]}")
     front += ["tags:", "- sentence-transformers", "- multilingual-retrieval", "---", ""]
     recipe = RECIPES[summary["recipe"]]
@@ -46,7 +46,7 @@ def model_card(manifest: Mapping[str, Any]) -> str:
     lines += ["", "## Evaluation questions in the training data", ""]
     lines += [f"- {s}." for x in manifest["overlap"] for s in x["sentences"]]
     if not manifest["overlap"]:
-        lines.append("Not checked: no evaluation data was available.")
+        lines.append("Not checked: no evaluation data was available, or the check was turned off.")
     lines += ["", "## Options", "", *_options(settings, manifest["sources"])]
     lines += [
         "",

@@ -42,7 +42,9 @@ def write_folder(
         if target.is_dir():
             shutil.rmtree(target)
         path.replace(target)
-    if projection is not None:
+    if projection is None:
+        (folder / PROJECTION).unlink(missing_ok=True)  # of another training, before --restart
+    else:
         raw = io.BytesIO()
         np.save(raw, projection.weight.detach().float().cpu().numpy())
         write_atomically(folder / PROJECTION, raw.getvalue())

@@ -118,10 +118,14 @@ def stream_examples(path: str | Path) -> Iterator[Example]:
     """
     path = Path(path)
     form: Form | None = None
+    empty: int | None = None
     for number, raw in enumerate(raw_lines(path), 1):
         document = decode(path, raw, first_line=number)
-        if not document.text.strip():
-            raise document.error(f"line {number}", "is empty")
+        if not raw.strip(b"\r\n"):
+            empty = empty or number  # which the end of a file may have
+            continue
+        if empty or not document.text.strip():
+            raise document.error(f"line {empty or number}", "is empty")
         row = json_row(document, number, document.text)
         form = _one_form(document, row, form)
         yield _example(document, row, form)
@@ -268,7 +272,7 @@ def _language(document: Document, where: str, value: Any) -> str:
 def _id(document: Document, where: str, name: str, value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise document.error(where, f"{name} must be a non-empty string, not {value!r}")
-    return value
+    return check_text(document, f"{where}: {name}", value)
 
 
 def _passage_id(document: Document, where: str, fields: dict[str, Any]) -> str | None:

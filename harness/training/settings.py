@@ -322,7 +322,9 @@ def made(options: Mapping[str, Any]) -> Settings:
     """
     own = OWN_DEFAULTS.get(str(options.get("recipe", "hybrid")), {})
     of_recipe = {name: value for name, (value, _) in own.items()}
-    return Settings(**{**of_recipe, **OF_BASE.get(options.get("base", ""), {}), **options})
+    base = options.get("base", "")
+    of_base = OF_BASE.get(base, {}) if isinstance(base, str) else {}
+    return Settings(**{**of_recipe, **of_base, **options})
 
 
 def settings_from(recipe: str, given: Mapping[str, Any]) -> Settings:

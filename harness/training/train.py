@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 from harness.base.digests import digest_of
 from harness.base.files import write_atomically
 from harness.base.progress import Progress, Silent
-from harness.base.reading import read_object
+from harness.base.reading import object_or_empty, read_object
 from harness.errors import ModelError, UsageError
 from harness.models.trained_folder import MANIFEST
 from harness.training.pairs import DataSet, read_examples
@@ -34,6 +34,7 @@ from harness.training.training_set import TrainingData, read_data
 
 WORK = ".training"
 _IDENTITY = "identity.json"
+_BASE = "base.json"
 
 
 @dataclass(frozen=True)
@@ -103,15 +104,19 @@ def train(
     if restart:
         _clear(folder, work, identity)
     elif (found := _whole(folder, identity)) is not None:
+        _check_base(folder, settings.base, found["base"])
         return Trained(folder, found, fresh=False)
     elif first_process():
         _check_folder(folder, work, identity)
     from harness.training.base_model import load_base
 
     base = load_base(settings, device=device, offline=offline)
+    if not restart and any(work.glob("checkpoint-*")):
+        _check_base(folder, settings.base, object_or_empty(work / _BASE))
     seen = _look_for_overlap(settings, overlaps or Overlaps(), progress)
     if first_process():
         _sign(work, identity)
+        write_atomically(work / _BASE, json.dumps({"files": base.facts.get("files", {})}).encode())
     started = time.time()
     machine = Machine(device, offline)
     trainer, resumed_at, teacher = _run(settings, data, base.model, work, machine, progress)
@@ -180,6 +185,26 @@ def _whole(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
         f"--output {folder}: contains a model trained with other settings or data; give "
         "another folder, or --restart to train there again"
     )
+
+
+def _check_base(folder: Path, base: str, before: Mapping[str, Any]) -> None:
+    """Check that a base that is a folder has the content it had for the training in ``folder``.
+
+    Raises:
+        UsageError: a file of it was changed.
+    """
+    path = Path(base).expanduser()
+    if not path.is_dir():
+        return  # of the hub, or built in
+    from harness.models.fingerprint import digest_folder
+
+    now, known = digest_folder(path), before.get("files", {})
+    changed = [name for name, digest in known.items() if now.get(name, digest) != digest]
+    if changed:
+        raise UsageError(
+            f"--output {folder}: contains a training of another --base {base}, whose {changed[0]} "
+            "was changed since; give another folder, or --restart to train there again"
+        )
 
 
 def _clear(folder: Path, work: Path, identity: Mapping[str, Any]) -> None:
@@ -357,7 +382,8 @@ def _run(
 
 def _outcome(trainer: Any, settings: Settings, seconds: float, resumed_at: int) -> dict[str, Any]:
     state = trainer.state
-    best = state.best_global_step
+    # Without patience nothing goes back to them, though the trainer notes the best weights.
+    best = state.best_global_step if settings.patience else None
     early = state.global_step < state.max_steps
     evaluated = [x for x in state.log_history if "eval_loss" in x]
     if early:

@@ -22,6 +22,8 @@ PROJECTION = "projection.pt"
 """In a checkpoint: what a loss trains beside the model."""
 WHOLE = "whole.json"
 """Written last into a checkpoint: the checkpoint is complete once it exists."""
+_LOSSES = {"loss": "loss", "eval_loss": "validation loss", "train_loss": "mean loss"}
+"""In the trainer's logs -> in messages."""
 
 
 class RecipeTrainer(SentenceTransformerTrainer):
@@ -135,13 +137,17 @@ class ProgressCallback(TrainerCallback):
     def on_log(
         self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any
     ) -> None:
-        """Stop: training cannot recover from a loss that is not a number."""
-        loss = (logs or {}).get("loss")
-        if loss is not None and not math.isfinite(loss):
-            raise ModelError(
-                f"the loss is {loss} at step {state.global_step}; give a lower --learning-rate, a "
-                "higher --temperature or --precision float32"
-            )
+        """Stop: training cannot recover from a loss that is not a number.
+
+        Steps after the last logged one are in the mean of all, which is logged at the end.
+        """
+        for name, what in _LOSSES.items():
+            loss = (logs or {}).get(name)
+            if loss is not None and not math.isfinite(loss):
+                raise ModelError(
+                    f"the {what} is {loss} at step {state.global_step}; give a lower "
+                    "--learning-rate, a higher --temperature or --precision float32"
+                )
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """The bar is full."""

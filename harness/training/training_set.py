@@ -65,7 +65,13 @@ def read_data(
     kept = np.setdiff1d(np.arange(len(rows)), unusable)
     out = np.zeros(0, np.int64)
     if not validation_sets and settings.holdout:
+        before = len(kept)
         kept, out = _hold_out(rows, kept, settings)
+        if before and not len(kept):
+            raise UsageError(
+                "--holdout: all rows share ids or passages, so that validation pairs would be all "
+                "of them; give --validation FILE, or --holdout 0 --patience 0 to train without"
+            )
     train = _side(rows.take(kept), [examples[i] for i in kept], settings, processes)
     validation = None
     if validation_sets:

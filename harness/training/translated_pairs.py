@@ -238,8 +238,10 @@ class _Work:
                 kept = tuple(text for text, reason in judged if reason is None)
                 if kept:
                     negatives[target] = kept
-            facts = self._memory(source, target)[1] if "kept" in here.values() else {}
-            if facts:
+            if "kept" in here.values():
+                # Of the pair of languages that was used: a query given in the target has none.
+                used = source if here["query"] == "kept" else answered
+                facts = self._memory(used, target)[1]
                 here |= {x: facts[x] for x in ("engine", "model", "digest")}
             fact["to"][target] = here
         row = Example(example.id, query, passage, example.passage_id, negatives)

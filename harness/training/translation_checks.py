@@ -35,7 +35,14 @@ OWN_SCRIPT = 0.3
 
 _WORTH = {"Han": 3, "Hiragana": 2, "Katakana": 2, "Hangul": 2}
 # A language's script -> scripts of characters, by the first word of their Unicode names.
-_WRITTEN = {"Japanese": ("Han", "Hiragana", "Katakana"), "Hangul": ("Hangul", "Han")}
+_WRITTEN = {
+    "Japanese": ("Han", "Hiragana", "Katakana"),
+    "Hangul": ("Hangul", "Han"),
+    "Canadian syllabics": ("Canadian",),
+    "N'Ko": ("Nko",),
+    "Odia": ("Oriya",),
+    "Ol Chiki": ("Ol",),
+}
 
 
 def verdict(source_text: str, translated: Translated, target: str) -> Reason | None:

@@ -44,6 +44,15 @@ class Upper:
         return [Translated(self.answers.get(x, x.lower().translate(letters))) for x in texts]
 
 
+class Abroad(Upper):
+    """Has a model for each two different languages."""
+
+    def facts(self, source: str, target: str) -> dict[str, Any]:
+        if source == target:
+            raise ModelError(f"no model from {source} to {target}")
+        return super().facts(source, target) | {"model": f"{source}-{target}"}
+
+
 def rows(path: Path, *pairs: tuple[str, str], **more: Any) -> Path:
     found = [
         {"id": f"r{n}", "language": "en", "query": q, "passage": p, **more}
@@ -101,6 +110,10 @@ def test_what_a_row_has_already_is_given(tmp_path: Path) -> None:
     assert read(tmp_path / "out.jsonl")[0]["query"]["el"] == "τι"
     with pytest.raises(DataError, match="row 1: its query is not in 'de' but in en, el"):
         translate_file(data, tmp_path / "out.jsonl", ["ru"], Upper(), source="de")
+    # A query in the target language alone needs no model from there to there.
+    data.write_text(json.dumps(row | {"query": {"el": "τι"}}) + "\n")
+    translate_file(data, tmp_path / "out.jsonl", ["el"], Abroad())
+    assert read(translations_path(tmp_path / "out.jsonl"))[0]["to"]["el"]["model"] == "en-el"
 
 
 LONG = "the bridge over the river was built in stone"
@@ -123,6 +136,7 @@ LONG = "the bridge over the river was built in stone"
         ("the BBC", Translated("BBC電視台"), "zh", None),
         (LONG, Translated("川に架かる橋は石で造られた"), "ja", None),
         (LONG, Translated("the bridge, the river"), "ja", "script"),
+        (LONG, Translated("ନଦୀ ଉପରେ ପୋଲ ପଥରରେ ନିର୍ମିତ ହୋଇଥିଲା"), "or", None),
         (LONG, Translated("anything at all, in any script, of some length"), "qaa", None),
     ],
 )  # fmt: skip

@@ -176,6 +176,9 @@ def test_a_table_of_a_study(tmp_path: Path) -> None:
     assert switching == Switching(bitext=(file.name,), languages=("de",), seed=3)
     found = lexicon_of(switching, lambda x: tmp_path / x)
     assert found.entries["en", "de"]["house"] == ("Haus",)
+    more = Switching(bitext=(file.name,), languages=("de", "el"))
+    with pytest.raises(UsageError, match="no file of sentences is in en and el"):
+        lexicon_of(more, lambda x: tmp_path / x)
     for wrong, said in (
         ({"share": 2, "lexicons": ["x"]}, "share must be between 0 and 1"),
         ({"lexicon": ["x"]}, "key 'lexicon' is unknown; did you mean 'lexicons'"),

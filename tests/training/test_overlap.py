@@ -20,6 +20,7 @@ from harness.training.overlap.ancestry import ancestors
 from harness.training.overlap.detection import Text, find_overlap, require_unseen
 from harness.training.overlap.minhash import BANDS, ROWS, NearDuplicates, jaccard
 from harness.training.overlap.normal_form import Batch, normal
+from harness.training.overlap.pair_files import origins
 
 
 @pytest.mark.parametrize(
@@ -280,6 +281,20 @@ def test_clean_leaves_out_the_rows_that_contain_a_question(tiny_task: Path, tmp_
     assert CliRunner().invoke(main, [*command, str(tmp_path / "again")]).exit_code == 0
     done = CliRunner().invoke(main, [*command, str(tmp_path / "clean")])
     assert done.exit_code == 2 and "name another folder" in done.output
+    command += [str(tmp_path / "both"), "--data", str(leaky)]
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 2 and "two files are called leaky.jsonl" in done.output
+    assert not (tmp_path / "both").exists()
+
+
+def test_pairs_that_were_translated_have_the_ancestry_of_what_they_were_made_from(
+    tmp_path: Path,
+) -> None:
+    pairs = write_pairs(tmp_path / "mine.jsonl", ("why is that", "because it is so"))
+    made = {"files": [{"name": "tydiqa.goldp.en.train.json.gz"}]}
+    facts = {"files": [{"name": "pairs.jsonl"}], "origin": made}
+    (tmp_path / "mine.jsonl.about.json").write_text(json.dumps(facts))
+    assert origins([pairs]) == ["pairs", "tydiqa.goldp.en.train"]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from harness.data.readers.segments import neighbours
 from harness.errors import DataError, UsageError
 from harness.training.pair_statistics import describe
 from harness.training.pairs import read_examples, stream_examples
+from harness.training.sources import conversion
 from harness.training.sources.conversion import Options, about, make_pairs
 
 
@@ -113,6 +114,11 @@ def test_xnli(tmp_path: Path) -> None:
     assert about(tmp_path / "out.jsonl")["dropped"] == {"label contradiction": 1}
     only = made("xnli", [file], tmp_path, labels=("contradiction",))
     assert [x["passage"]["en"] for x in only] == ["He ran."]
+    for side in ({"language": ["de", "en"], "translation": ["Er las."]},
+                 {"language": None, "translation": ["Er las."]}):  # fmt: skip
+        file = lines(tmp_path / "xnli.jsonl", {"premise": {"en": "He sat."}, "hypothesis": side})
+        with pytest.raises(DataError, match="line 1: 'hypothesis' must have as many translations"):
+            made("xnli", [file], tmp_path)
 
 
 def test_bitext_goes_both_ways(tmp_path: Path) -> None:
@@ -221,6 +227,24 @@ def test_a_run_without_a_pair_leaves_what_was_there(tmp_path: Path) -> None:
     assert len(read_examples(out)) == 1
 
 
+def test_what_stops_before_the_facts_leaves_none_of_an_earlier_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out.jsonl"
+    file = tmp_path / "de-en.tsv"
+    file.write_text("Haus\thouse\n")
+    make_pairs("bitext", [file], out)
+    assert about(out)["rows"] == 2
+
+    def stopped(path: Path) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(conversion, "file_sha256", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        make_pairs("bitext", [file, file], out)
+    assert len(read_examples(out)) == 4 and not about(out)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -254,10 +278,14 @@ def test_rows_of_a_stream_are_those_of_a_file(tmp_path: Path) -> None:
         {"id": str(n), "language": "en", "query": f"q{n}", "passage": "p"} for n in range(4)
     ])  # fmt: skip
     assert tuple(stream_examples(file)) == read_examples(file).examples
-    file.write_text(file.read_text() + "\n")
-    with pytest.raises(DataError, match="line 5: is empty"):
-        list(stream_examples(file))
-    file.write_bytes(file.read_bytes()[:-1] + b"\xff\n")
+    rows = file.read_text()
+    file.write_text(rows + "\n\n")  # the end of a file may have empty lines
+    assert tuple(stream_examples(file)) == read_examples(file).examples
+    file.write_text(rows + "\n" + rows)
+    for read in (read_examples, lambda x: list(stream_examples(x))):
+        with pytest.raises(DataError, match="line 5: is empty"):
+            read(file)
+    file.write_bytes(rows.encode() + b"\xff\n")
     with pytest.raises(DataError, match="line 5: not UTF-8"):
         list(stream_examples(file))
 

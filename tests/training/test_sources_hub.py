@@ -117,6 +117,11 @@ def test_mfaq(mirror: Lay, tmp_path: Path) -> None:
         ("Why?", "Therefore.", ["So.", "Empty."]),
         ("Where?", "Here.", None),
     ]
+    # What was cut in the middle of a character is no answer, and no other answer either.
+    page["qa_pairs"][1]["answer"] = "Therefore \ud83d"
+    root = mirror("mfaq", "data/en/train.jsonl", page)
+    (only,) = made("mfaq", root, tmp_path, negatives=5)
+    assert (only["query"], only["negatives"]) == ("How?", ["Empty."])
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,7 @@ def test_what_is_written_is_read_back(tmp_path: Path, form: str, row: dict[str, 
     ("row", "said"),
     [
         (PARALLEL | {"id": ""}, "line 1: id must be a non-empty string, not ''"),
+        (PARALLEL | {"id": "q\ud83d"}, "line 1: id: contains the lone surrogate"),
         (PARALLEL | {"query": {"en": "  "}}, "line 1: query in 'en' is empty"),
         (PARALLEL | {"query": {}}, "query must map languages to texts"),
         (PARALLEL | {"query": "Who?"}, "query must map languages to texts"),

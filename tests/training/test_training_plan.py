@@ -256,11 +256,24 @@ def test_batches_are_even_and_as_few_as_shared_passages_allow() -> None:
             {"batch_size": 10},
             "b: has only one pair for batches of the kind mono/en",
         ),
+        (
+            [data_set("a", [Example(x, dict.fromkeys(x.split(), "q"), dict.fromkeys(x.split(), x))
+                            for x in ("en de", "zh ru")])],
+            {"batch_size": 2, "recipe": "mono", "epoch": "drawn"},
+            "no two pairs of the data fit one batch of --recipe mono",
+        ),
+        (
+            [parallel("a", 9)],
+            {"batch_size": 9, "processes": 16},
+            "the data's 9 pairs do not make as many batches for each of 16 processes",
+        ),
     ],
-)
+)  # fmt: skip
 def test_data_that_cannot_make_batches_is_refused(
     sets: list[DataSet], options: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(UsageError) as refused:
-        Plan(rows_of(sets)[0], Settings(**options))
+        processes = options.get("processes", 1)
+        own = {k: v for k, v in options.items() if k != "processes"}
+        Plan(rows_of(sets)[0], Settings(**own), processes=processes)
     assert str(refused.value).startswith(said)

@@ -77,11 +77,14 @@ def changed(number: int, **fields: Any) -> list[dict[str, Any]]:
         (ROWS, ("--recipe", "hybird"), "did you mean 'hybrid'?"),
         (ROWS, ("--recipe", "none.toml"), "none.toml: cannot be read"),
         (ROWS, ("--temperature", "0"), "--temperature must be above 0, not 0.0"),
+        (ROWS, ("--epochs", "inf"), "--epochs must be above 0, not inf"),
+        ([row | {"passage_id": "p"} for row in ROWS], (),
+         "--holdout: all rows share ids or passages, so that validation pairs would be all"),
         (ROWS, ("--validation", "none.jsonl"), "none.jsonl: cannot be read"),
         (ROWS, ("--freeze", "no-such-part"), "--freeze no-such-part: the base has no weights of"),
         (ROWS, ("--freeze", "*"), "--freeze: leaves nothing to train"),
     ],
-)
+)  # fmt: skip
 def test_data_and_options(
     tmp_path: Path, base: Path, rows: list[dict[str, Any]], options: tuple[str, ...], said: str
 ) -> None:
@@ -131,6 +134,8 @@ def test_an_output_that_contains_something_else(tmp_path: Path, base: Path) -> N
         ("batch_size = 8.5", "--batch-size must be a whole number, not 8.5"),
         ("data = 'pairs.jsonl'", "--data must be a list of strings, not 'pairs.jsonl'"),
         ("recipe = 'hybird'", "did you mean 'hybrid'?"),
+        ("base = ['me5-small']", "--base must be a string, not ('me5-small',)"),
+        ("[base]\nname = 'me5-small'", "--base must be a string, not {'name': 'me5-small'}"),
     ],
 )
 def test_a_recipe_file(tmp_path: Path, text: str, said: str) -> None:

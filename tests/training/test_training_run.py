@@ -6,6 +6,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from harness.models.trained_folder import MANIFEST
 from harness.training import trainer_arguments
 from harness.training.settings import Settings
 from harness.training.train import WORK, Overlaps, train
+from harness.training.train import _outcome as outcome_of
 
 QUICK = ["--steps", "6", "--evaluate-every", "3", "--batch-size", "8", "--log-every", "1"]
 
@@ -141,6 +143,51 @@ def test_the_same_command_again_does_nothing_and_another_is_refused(
     again = harness(*other, "--restart")
     assert again.exit_code == 0, again.output
     assert weights(output) != before
+
+
+def test_a_base_that_was_changed_is_another_training(
+    tmp_path: Path, base: Path, data: Path
+) -> None:
+    own, output = tmp_path / "base", tmp_path / "tuned"
+    shutil.copytree(base, own)
+    trained(data, own, output)
+    (own / "config.json").write_text((own / "config.json").read_text() + "\n")
+    command = ["train", "--base", own, "--data", data, "--output", output, *QUICK]
+    refused = harness(*command)
+    assert refused.exit_code == 2 and "whose config.json was changed since" in refused.output
+    (output / "training.projection.npy").touch()  # as mimo leaves it
+    assert harness(*command, "--restart").exit_code == 0
+    assert not (output / "training.projection.npy").exists()
+    assert harness(*command).exit_code == 0
+
+
+@pytest.mark.parametrize(("patience", "step"), [(0, 6), (3, 4)])
+def test_without_patience_the_weights_are_those_of_the_last_step(patience: int, step: int) -> None:
+    """Whatever step had the lowest validation loss, which the trainer notes: none goes back."""
+    history = [{"step": x, "epoch": 1.0, "eval_loss": abs(x - 4.0)} for x in (2, 4, 6)]
+    state = SimpleNamespace(
+        global_step=6, max_steps=6, best_global_step=4, epoch=1.0, log_history=history
+    )
+    trainer = SimpleNamespace(state=state)
+    found = outcome_of(trainer, Settings(base="x", patience=patience), 1.0, 0)
+    assert found["weights_of_step"] == step
+    assert ("are those of the last" in found["said"]) == (patience == 0)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--holdout", "0", "--patience", "0", "--log-every", "10"], "the mean loss is nan at st"),
+        (["--log-every", "10"], "the validation loss is nan at step 3"),
+    ],
+)
+def test_a_loss_that_is_no_number_is_an_error_wherever_it_is_seen(
+    tmp_path: Path, base: Path, data: Path, more: list[str], said: str
+) -> None:
+    command = ["train", "--base", base, "--data", data, "--output", tmp_path / "tuned", *QUICK]
+    found = harness(*command, "--learning-rate", "1e30", *more)
+    assert found.exit_code == 2 and said in found.output
+    assert not (tmp_path / "tuned" / "model.safetensors").exists()
 
 
 class Killed(BaseException):

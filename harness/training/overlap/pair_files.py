@@ -56,6 +56,13 @@ def check_files(
         TaskError, DataError, UsageError: a task, a file or an option is wrong.
         StoreError: ``hits`` cannot be written.
     """
+    names_of_files = [Path(x).name for x in files]
+    if clean is not None and len(set(names_of_files)) < len(names_of_files):
+        twice = next(x for x in names_of_files if names_of_files.count(x) > 1)
+        raise UsageError(
+            f"--clean {clean}: two files are called {twice}, and one copy would replace the other; "
+            "clean them into two folders"
+        )
     scope = next((x for x in SCOPES if x == passages), None)
     if scope is None:
         raise UsageError(f"--passages must be one of {', '.join(SCOPES)}, not {passages!r}")
@@ -74,7 +81,7 @@ def check_files(
         )
         for spec in _specs(tasks)
     ]
-    names = [*names, *_origins(files)]
+    names = [*names, *origins(files)]
     leaked: dict[str, set[str]] = {}
     with nullcontext() if hits is None else open_atomically(hits) as lines:
 
@@ -117,17 +124,22 @@ def check_at_hand(
     found = at_hand(data_dir)
     if not found:
         return ()
-    return find_overlap(found, stream_texts(files), data=_origins(files), progress=progress)
+    return find_overlap(found, stream_texts(files), data=origins(files), progress=progress)
 
 
-def _origins(files: Sequence[str | Path]) -> list[str]:
-    """The sources of files of pairs, according to their ``.about.json``."""
+def origins(files: Sequence[str | Path]) -> list[str]:
+    """The sources of files of pairs, according to their ``.about.json``.
+
+    Of pairs that were translated or mixed, also those of the pairs they were made from.
+    """
     found = []
     for file in files:
         facts = about(Path(file))
-        if "repository" in facts:
-            found.append(str(facts["repository"]))
-        found += [source_stem(Path(str(x["name"]))) for x in facts.get("files", ())]
+        while facts:
+            if "repository" in facts:
+                found.append(str(facts["repository"]))
+            found += [source_stem(Path(str(x["name"]))) for x in facts.get("files", ())]
+            facts = facts.get("origin", {})
     return list(dict.fromkeys(found))
 
 

@@ -88,7 +88,7 @@ def induce(files: Sequence[Path], pair: tuple[str, str]) -> list[Entry]:
 
     Raises:
         DataError: a file is missing or malformed.
-        UsageError: a language without spaces, or a file of other languages.
+        UsageError: no file, a language without spaces, or a file of other languages.
     """
     for language in pair:
         if without_spaces(language):
@@ -96,6 +96,8 @@ def induce(files: Sequence[Path], pair: tuple[str, str]) -> list[Entry]:
                 f"{language} is written without spaces, so it cannot be split into words here; "
                 f"bring a lexicon, as MUSE's {pair[0]}-{pair[1]}.txt"
             )
+    if not files:
+        raise UsageError(f"no file of sentences is in {pair[0]} and {pair[1]}")
     read = dict.fromkeys(x for file in files for x in sentences(file, pair))
     one, other = _Side(), _Side()
     for a, b in read:

@@ -199,7 +199,8 @@ def write_stream(
 ) -> tuple[int, str]:
     """Write rows as they come, under another name until the last is on disk.
 
-    Without a row nothing is written, and an existing ``path`` is unchanged.
+    Without a row nothing is written, and an existing ``path`` is unchanged. Facts about an earlier
+    file of the name go with it: until new ones are written, there are none.
 
     Returns:
         How many rows, and the SHA-256 hex of the content, uncompressed.
@@ -219,6 +220,7 @@ def write_stream(
                 out.write(line)
                 rows += 1
                 reported.advance(1)
+            about_path(path).unlink(missing_ok=True)
     return rows, sha.hexdigest()
 
 
@@ -326,10 +328,13 @@ def _whole(examples: Iterable[Example], dropped: Counter[str]) -> Iterator[Examp
         texts = [*example.query.values(), *example.passage.values()]
         if not all(x and not x.isspace() for x in texts):
             dropped["empty text"] += 1
-        elif any(not _encodable(x) for x in texts):
+        elif any(not _encodable(x) for x in (example.id, *texts)):
             dropped["half a character"] += 1
-        else:
+        elif all(map(_encodable, chain(*example.negatives.values()))):
             yield example
+        else:
+            whole = {k: tuple(filter(_encodable, x)) for k, x in example.negatives.items()}
+            yield replace(example, negatives={k: x for k, x in whole.items() if x})
 
 
 def _encodable(text: str) -> bool:

@@ -216,7 +216,10 @@ def _by_language(
 ) -> dict[str, str]:
     value = fields.get(side)
     if isinstance(value, dict) and set(value) == {"language", "translation"}:
-        value = dict(zip(value["language"], value["translation"], strict=True))
+        codes, texts = value["language"], value["translation"]
+        if not (isinstance(codes, list) and isinstance(texts, list) and len(codes) == len(texts)):
+            raise document.error(where, f"{side!r} must have as many translations as languages")
+        value = dict(zip(map(str, codes), texts, strict=True))
     if not isinstance(value, dict) or not value:
         raise document.error(where, f"{side!r} must map languages to texts")
     for language in value:
