@@ -24,6 +24,7 @@ from harness.search.exact import (
     check_lengths,
     product_error,
 )
+from harness.search.in_memory import scores_of_index
 from harness.search.parts import PartTexts
 from harness.search.results import SearchResult
 from harness.search.tiles import ROWS
@@ -155,8 +156,14 @@ def _places(
     return out
 
 
-def lexical_scores_at(index: LexicalIndex, queries: Mapping[str, Sequence[str]]) -> ScoresAt:
-    """Scores on demand of a system that scores whole pools; ``index`` is over the whole pool."""
+def lexical_scores_at(
+    index: LexicalIndex, queries: Mapping[str, tuple[str, Sequence[str]]], passages: int
+) -> ScoresAt:
+    """Scores on demand of a system that scores whole pools.
+
+    ``index`` is over the whole pool of so many ``passages``; ``queries`` are by query language: the
+    language that their texts are in, and these.
+    """
 
     def at(
         rows: Mapping[str, NDArray[np.int64]],
@@ -164,11 +171,12 @@ def lexical_scores_at(index: LexicalIndex, queries: Mapping[str, Sequence[str]])
         looked_at: NDArray[np.bool_],
     ) -> NDArray[np.float32]:
         out = np.zeros((len(columns), len(rows), columns.shape[1]), np.float32)
-        for i, (language, row) in enumerate(rows.items()):
+        for i, (x, row) in enumerate(rows.items()):
+            language, own = queries[x]
             for start in range(0, len(columns), ROWS):
                 part = slice(start, start + ROWS)
-                texts = [queries[language][r] for r in row[part]]
-                scores = index.score(texts, language=language)
+                texts = [own[r] for r in row[part]]
+                scores = scores_of_index(index, texts, language, passages)
                 out[part, i] = np.take_along_axis(scores, columns[part], axis=1)
         return out
 

@@ -141,21 +141,21 @@ def _system(
     texts = [in_file_order[i] for i in pool.rows]
     whole = index_pool(system, texts, pool)
 
-    def over(index: Any) -> dict[str, Scores]:
+    def over(index: Any, passages: int) -> dict[str, Scores]:
         return {
-            x: index_scores(index, task.query_texts(x), task.encoded_in("query", x))
+            x: index_scores(index, task.query_texts(x), task.encoded_in("query", x), passages)
             for x in task.relevant
         }
 
     if not getattr(system, "pool_matters", True):
-        return ScoreSystem(over(whole), None, pool)
+        return ScoreSystem(over(whole, len(pool)), None, pool)
     alone: dict[str, dict[str, Scores]] = {x: {} for x in task.relevant}
     for name in dict.fromkeys(y for each in blocks.values() for y in each):
         first, last = pool.block(name)
-        own = over(index_pool(system, texts[first:last], pool.only(name)))
+        own = over(index_pool(system, texts[first:last], pool.only(name)), last - first)
         for x, scores in own.items():
             alone[x][name] = scores
-    return ScoreSystem(over(whole), alone, pool)
+    return ScoreSystem(over(whole, len(pool)), alone, pool)
 
 
 def _products(queries: PartTexts, passages: PartTexts) -> Scores:

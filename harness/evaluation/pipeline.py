@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from harness.base.digests import digest_of
+from harness.evaluation.record import finite
 from harness.models.base import Model
 from harness.models.reranker import Reranker
 
@@ -49,7 +50,7 @@ def _joined(
 ) -> Pipeline:
     own = getattr(first, "fingerprint", None)
     if own is None and not hasattr(first, "encode"):
-        own = digest_of(first.facts)
+        own = digest_of(finite(first.facts))
     whole: dict[str, Any] = {**facts, "first": {"name": first.name, "fingerprint": own}}
     return Pipeline(
         name=f"{first.name} + {added}",

@@ -44,7 +44,8 @@ def document_of(
             "name": model.name,
             "kind": kind,
             "similarity": getattr(model, "similarity", None),
-            "fingerprint": fingerprint or (None if kind == "dense" else digest_of(model.facts)),
+            "fingerprint": fingerprint
+            or (None if kind == "dense" else digest_of(finite(model.facts))),
             "facts": finite(dict(model.facts)),
             "prompts": dict(getattr(model, "prompts", {})),
             "languages": sorted(languages) if languages is not None else None,

@@ -368,7 +368,9 @@ def search_lexical(
     check_memory(len(pool), 0, options.budget)
     in_file_order = [t for x in data.passages.values() for t in x.texts]
     passages = [in_file_order[i] for i in pool.rows]
-    texts = {x: prepared.query_texts(x) for x in prepared.relevant}
+    texts = {
+        x: (prepared.encoded_in("query", x), prepared.query_texts(x)) for x in prepared.relevant
+    }
     depth = max(export_depth(options, pool), kept_depth(prepared, options))
     queries = sum(len(g.questions) for g in prepared.relevant.values())
     apart = getattr(model, "pool_matters", True)
@@ -392,7 +394,7 @@ def search_lexical(
     else:
         found = rank_each(
             prepared.relevant,
-            lambda x: index_scores(whole, texts[x], prepared.encoded_in("query", x)),
+            lambda x: index_scores(whole, texts[x][1], texts[x][0], len(pool)),
             pool,
             top=top,
             block_tops=tops,
@@ -401,5 +403,5 @@ def search_lexical(
         )
     progress.finish()
     found = {x: keep(prepared, without_own(f)) for x, f in found.items()}
-    agreement = agreement_in(prepared, found, lexical_scores_at(whole, texts))
+    agreement = agreement_in(prepared, found, lexical_scores_at(whole, texts, len(pool)))
     return Searched(prepared, found, agreement)

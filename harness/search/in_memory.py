@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from harness.base.progress import resident_memory
 from harness.data.pool import Pool, RelevantPassages
-from harness.errors import UsageError, errors_of
+from harness.errors import ModelError, UsageError, errors_of, quoted
 from harness.search.code_products import CodedPassages, coded
 from harness.search.exact import Decisions, check_lengths
 from harness.search.products import Tile, multiply
@@ -130,22 +130,42 @@ def index_pool(model: LexicalModel, passages: Sequence[str], pool: Pool) -> Lexi
         return model.index(passages, languages=[pool.languages[i] for i in pool.language_of])
 
 
-def index_scores(index: LexicalIndex, texts: Sequence[str], language: str) -> Scores:
-    """Scores of ``texts``, queries of one language, against an index."""
+def index_scores(index: LexicalIndex, texts: Sequence[str], language: str, passages: int) -> Scores:
+    """Scores of ``texts``, queries in one language, against an index of so many passages."""
 
     def tile(start: int, stop: int) -> NDArray[np.float32]:
-        with errors_of("the index of the model: score"):
-            scores = index.score(texts[start:stop], language=language)
-        return np.ascontiguousarray(scores, np.float32)
+        return scores_of_index(index, texts[start:stop], language, passages)
 
     return tile
+
+
+def scores_of_index(
+    index: LexicalIndex, texts: Sequence[str], language: str, passages: int
+) -> NDArray[np.float32]:
+    """(n, passages) float32, C-contiguous, of ``texts`` (n,), queries in one language.
+
+    Raises:
+        ModelError: the index fails, or returns something else, or NaN, which has no rank.
+    """
+    with errors_of("the index of the model: score"):
+        scores = np.ascontiguousarray(index.score(texts, language=language), np.float32)
+    if scores.shape != (len(texts), passages):
+        raise ModelError(
+            f"the index of the model: score returned an array of shape {scores.shape} for "
+            f"{len(texts)} queries and {passages} passages; {(len(texts), passages)} is needed"
+        )
+    # The least of numbers with NaN among them is NaN.
+    if scores.size and np.isnan(scores.min()):
+        text = texts[int(np.isnan(scores).any(axis=1).argmax())]
+        raise ModelError(f"the index of the model: score returned NaN for {quoted(text)}")
+    return scores
 
 
 def rank_with_own_indexes(
     model: LexicalModel,
     whole: LexicalIndex,
     passages: Sequence[str],
-    queries: Mapping[str, Sequence[str]],
+    queries: Mapping[str, tuple[str, Sequence[str]]],
     relevant: Mapping[str, RelevantPassages],
     pool: Pool,
     *,
@@ -159,12 +179,13 @@ def rank_with_own_indexes(
     Word statistics belong to a pool, so the multi settings use an index of all passages and the
     mono and cross settings one of that language's passages alone: each number is the one a separate
     run over that pool would give. ``whole`` is the index of all passages (:func:`index_pool`),
-    ``passages`` (N,) their texts in the pool's column order; ``queries`` and ``relevant`` are by
-    query language. Returns what :func:`rank` would, by query language.
+    ``passages`` (N,) their texts in the pool's column order; ``queries`` (the language that
+    they are in, and texts) and ``relevant`` are by query language. Returns what :func:`rank` would,
+    by query language.
     """
     found = rank_each(
         relevant,
-        lambda x: index_scores(whole, queries[x], x),
+        lambda x: index_scores(whole, queries[x][1], queries[x][0], len(pool)),
         pool,
         top=top,
         threads=threads,
@@ -177,11 +198,11 @@ def rank_with_own_indexes(
         first, last = pool.block(name)
         alone = pool.only(name)
         index = index_pool(model, passages[first:last], alone)
-        for x, texts in queries.items():
+        for x, (spoken, texts) in queries.items():
             here = found[x].relevant_language == pool.languages.index(name)
             k = (block_tops or {}).get(x, {}).get(name, 0)
             own = rank(
-                index_scores(index, texts, x),
+                index_scores(index, texts, spoken, len(alone)),
                 x,
                 relevant[x].within(first, last),
                 alone,

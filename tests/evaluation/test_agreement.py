@@ -116,6 +116,7 @@ def test_scores_from_an_index_are_taken_at_the_same_places() -> None:
             return np.outer([len(q) * factor for q in queries], np.arange(5)).astype(np.float32)
 
     rows = {"en": np.array([1, 0]), "de": np.array([0, 0])}
-    texts = {"en": ["a", "bb"], "de": ["ccc"]}
-    got = lexical_scores_at(Index(), texts)(rows, np.array([[4, 0], [1, 3]]), np.ones((2, 2), bool))
+    texts = {"en": ("en", ["a", "bb"]), "de": ("de", ["ccc"])}
+    scores_at = lexical_scores_at(Index(), texts, 5)
+    got = scores_at(rows, np.array([[4, 0], [1, 3]]), np.ones((2, 2), bool))
     assert got.tolist() == [[[80, 0], [12, 0]], [[10, 30], [3, 9]]]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 import tiny
 from click.testing import CliRunner
@@ -57,6 +59,27 @@ def test_a_system_without_vectors_searches_translated_queries_too(task: str) -> 
         scores(run(task, "bm25", translate_queries=TO_ENGLISH)),
     )
     assert after["cross/de-en"]["map"] == before["mono/en"]["map"]
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_an_index_is_told_the_language_that_translated_queries_are_in(
+    task: str, apart: bool
+) -> None:
+    class Index:
+        name, facts, pool_matters = "index", MappingProxyType({}), apart
+        heard: ClassVar[set[str]] = set()
+
+        def index(self, passages: Sequence[str], *, languages: Sequence[str]) -> Index:
+            made = Index()
+            made.passages = len(passages)
+            return made
+
+        def score(self, queries: Sequence[str], *, language: str) -> np.ndarray:
+            self.heard.add(language)
+            return np.ones((len(queries), self.passages), np.float32)
+
+    run(task, Index(), translate_queries=TO_ENGLISH)
+    assert Index.heard == {"en"}
 
 
 def test_what_was_translated_is_not_translated_again(task: str, tmp_path: Path) -> None:

@@ -39,10 +39,15 @@ class BrokenIndex:
     def index(self, passages: Sequence[str], *, languages: Sequence[str]) -> BrokenIndex:
         if self.when == "index":
             raise OSError("no room")
+        self.passages = len(passages)
         return self
 
     def score(self, queries: Sequence[str], *, language: str) -> np.ndarray:
-        raise ZeroDivisionError
+        if self.when == "score":
+            raise ZeroDivisionError
+        scores = np.ones((len(queries), self.passages), np.float32)
+        scores[0, 1] = np.nan
+        return scores if self.when == "NaN" else scores[:, :-1]
 
 
 @pytest.mark.parametrize(
@@ -73,6 +78,15 @@ def test_an_interrupt_stays_one(tmp_path: Path) -> None:
     [
         ("index", "broken-index: index failed: OSError: no room"),
         ("score", "the index of the model: score failed: ZeroDivisionError: ZeroDivisionError"),
+        (
+            "NaN",
+            "the index of the model: score returned NaN for 'en what is river number 0'",
+        ),
+        (
+            "short",
+            "the index of the model: score returned an array of shape (10, 65) for 10 queries and "
+            "66 passages; (10, 66) is needed",
+        ),
     ],
 )
 def test_an_index_that_raises(tmp_path: Path, when: str, sentence: str) -> None:
