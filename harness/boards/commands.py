@@ -33,6 +33,7 @@ from harness.console import consoles, latex, markdown
 from harness.console.tables import Grid
 from harness.console.terminal import print_grid
 from harness.errors import HarnessWarning, UsageError, did_you_mean
+from harness.evaluation.record import Record
 
 README = "README.md"
 HTML = "index.html"
@@ -105,7 +106,10 @@ def add(
         raise UsageError(f"--trec is for one record, and {len(records)} were named")
     tracked = leaderboards / FOLDER
     known = [x for x in records if x.parent.resolve() == tracked.resolve()] if trec else []
-    written = [x for record in records if record not in known for x in track(record, leaderboards)]
+    new = [record for record in records if record not in known]
+    for record in new:  # before the first is written
+        Record.load(record)
+    written = [x for record in new for x in track(record, leaderboards)]
     if trec is not None:
         kept = load(next(x for x in (*known, *written) if x.parent.resolve() == tracked.resolve()))
         written.append(keep_retrieved(kept, trec, leaderboards))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -212,6 +213,8 @@ def _gate(
             new = Record.load(candidate)
         else:
             assert base is not None and model is not None
+            if target is not None:
+                _refuse_to_shrink(base, given["sample"], names)
             new = _produced(model, base, rules, tasks, progress, command, given)
     try:
         found = None if base is None else gate_records(new, base, rules, tasks=names)
@@ -237,6 +240,21 @@ def _refuse_run_options(given: dict[str, Any]) -> None:
                 f"--{name.replace('_', '-')} only applies to --model; the candidate is a "
                 "record already"
             )
+
+
+def _refuse_to_shrink(base: Record, sample: int | None, names: Sequence[str]) -> None:
+    """Refuse to make less of the tasks the baseline than it is now."""
+    if sample is not None and not any(x.partial.sample for x in base.tasks):
+        raise click.UsageError(
+            f"--update-baseline with --sample {sample} would leave {sample} questions in the "
+            "baseline: leave --sample out"
+        )
+    lost = [x.task for x in base.tasks if names and x.task not in names]
+    if lost:
+        raise click.UsageError(
+            f"--update-baseline with --task would remove {', '.join(lost)} from the baseline: "
+            "leave --task out"
+        )
 
 
 def _named(task: str) -> str:

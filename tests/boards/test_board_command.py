@@ -213,7 +213,9 @@ def test_a_record_is_added_and_the_boards_made_by_one_command(tmp_path: Path) ->
 
 
 def test_an_unreadable_record_is_not_added(tmp_path: Path) -> None:
-    refused = harness("board", "add", tmp_path / "nowhere", "--leaderboards", tmp_path / "x")
+    record = evaluate("bm25", "demo", languages="en", limit=2, resamples=0, output=tmp_path / "r")
+    given = ["board", "add", str(record.folder), tmp_path / "nowhere"]
+    refused = harness(*given, "--leaderboards", tmp_path / "x")
     assert refused.exit_code == 2 and "cannot be read" in refused.stderr
     assert not (tmp_path / "x").exists()
 

@@ -272,6 +272,8 @@ def test_a_model_is_scored_as_the_baseline_was(tmp_path: Path, monkeypatch: Any)
     assert done.exit_code == 0, done.output
     told = "PARTIAL: tiny: only the languages en, de; 40 questions drawn from 60, all passages"
     assert told in " ".join(done.stdout.split())
+    refused = harness("gate", *flags, "--sample", "40", "--update-baseline")
+    assert refused.exit_code == 2 and "would leave 40 questions" in refused.stderr
     worse = harness("gate", *flags, "--policy", "gate.toml", "--query-prompt", "river salt moon ")
     assert worse.exit_code == 1, worse.output
     assert "prompts: nothing -> query 'river salt moon '" in worse.stdout

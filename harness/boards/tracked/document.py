@@ -4,7 +4,7 @@
     leaderboards/questions/TASK-xxxxxxxxxxxx.txt  question ids in the order of every record's rows
 
 It has the per-query table's digest instead of the table, every mean with its interval, a number per
-question for paired tests, and which queries have a relevant passage at rank 1. About 60 kB for
+question for paired tests, and which queries have a relevant passage at rank 1. About 110 kB for
 XQuAD-R.
 """
 
