@@ -16,6 +16,14 @@ from typing import IO, cast
 from harness.errors import StoreError
 
 
+def home_expanded(path: str | Path) -> Path:
+    """``path`` with ``~`` or ``~user`` expanded; where there is no such home, as it is.
+
+    As in a shell, so that what follows says that there is no such folder.
+    """
+    return Path(os.path.expanduser(path))
+
+
 @contextlib.contextmanager
 def open_atomically(path: Path, *, packed: bool = False) -> Iterator[IO[bytes]]:
     """Write a file atomically: it appears at ``path`` complete when the block ends, or not at all.

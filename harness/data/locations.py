@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness.base.cache import cache_folder
+from harness.base.files import home_expanded
 from harness.base.hub import Repository
 from harness.data import hub_files
 from harness.data.documents import Document, decode, unpacked
@@ -67,7 +68,7 @@ class TaskFiles:
         places: list[tuple[Origin, Path]] = []
         for origin, root in data_directories(data_dir):
             places += [(origin, root / name) for name in named]
-        places.append(("task file", spec.path.parent / Path(source.folder).expanduser()))
+        places.append(("task file", spec.path.parent / home_expanded(source.folder)))
         if source.repository is not None:
             pass  # the hub's cache: see places
         elif source.url is not None:
@@ -304,7 +305,7 @@ def data_directories(data_dir: str | Path | None) -> list[tuple[Origin, Path]]:
     for origin, value in named:
         if value is None or value == "":
             continue
-        root = Path(value).expanduser()
+        root = home_expanded(value)
         if not root.is_dir():
             raise UsageError(
                 f"{origin}: {root} is not a folder; it must contain one folder per task"

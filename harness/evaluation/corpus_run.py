@@ -15,7 +15,7 @@ from typing import Any, TypeGuard
 from harness.base.cache import cache_folder
 from harness.base.digests import digest_of
 from harness.base.environment import cores
-from harness.base.files import write_atomically
+from harness.base.files import home_expanded, write_atomically
 from harness.base.progress import Progress, Stages
 from harness.base.reading import object_or_empty
 from harness.console.numbers import memory
@@ -222,7 +222,7 @@ def worker_for(
         return None
     name = options.named
     return ModelWorker(
-        model=str(Path(name).absolute()) if Path(name).expanduser().is_dir() else name,
+        model=str(home_expanded(name).absolute()) if home_expanded(name).is_dir() else name,
         options=options.model,
         task=prepared.spec,
         fingerprint=model.fingerprint,

@@ -19,9 +19,9 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
+from harness.base.files import home_expanded
 from harness.base.languages import primary_subtag, three_letters
 from harness.base.progress import Progress
 from harness.data.lexicon import Lexicon, mixed, read_lexicons
@@ -110,7 +110,7 @@ def _share(flag: str, value: str, example: str) -> tuple[str, float]:
 
 def _code_switch(value: str, seed: int) -> QueryCondition:
     what, share = _share("--code-switch", value, "en-de.tsv@0.3")
-    path = Path(what).expanduser()
+    path = home_expanded(what)
     files = [path]
     if path.is_dir():
         files = sorted(x for x in path.iterdir() if re.search(r"\.(tsv|txt)(\.gz)?$", x.name))

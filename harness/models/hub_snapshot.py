@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from harness.base.hub import Repository, UnreachableError, is_offline
 from harness.base.reading import read_object
@@ -66,19 +66,26 @@ def _whole(folder: Path, repository: Repository, why: str) -> Path:
 
     ``why`` the rest cannot be fetched now.
     """
-    missing = _lacking(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
-    for index in folder.rglob("*.index.json"):
-        shards = read_object(index, ModelError).get("weight_map")
+    present = [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()]
+    missing = _lacking(present)
+    # Not those of other libraries (TensorFlow, Flax), or of pickles where there are safetensors:
+    # their weights are not fetched, nor read.
+    for name in relevant_files(present):
+        shards = read_object(folder / name, ModelError).get("weight_map") if _is_index(name) else {}
         if isinstance(shards, dict):
-            missing += sorted(
-                {str(x) for x in shards.values() if not (index.parent / str(x)).is_file()}
-            )
+            beside = PurePosixPath(name).parent
+            needed = relevant_files({str(beside / str(x)) for x in shards.values()})
+            missing += [x for x in needed if x not in present]
     if missing:
         raise ModelError(
             f"{repository}: the copy in {folder} lacks {', '.join(missing)}, and {why}; "
             f"fetch the rest where there is a network with: {repository.command}"
         )
     return folder
+
+
+def _is_index(name: str) -> bool:
+    return name.endswith(".index.json")
 
 
 def _literal(name: str) -> str:

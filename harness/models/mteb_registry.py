@@ -23,6 +23,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.base.files import home_expanded
 from harness.base.languages import short_code, with_script
 from harness.data.task import Role, TaskSpec
 from harness.errors import ModelError, did_you_mean, first_line
@@ -99,7 +100,7 @@ def load_mteb(name: str, options: ModelOptions) -> Model:
             f"{PREFIX}{name} uses mteb's own prompts: leave --query-prompt and --passage-prompt "
             f"out, or name the model without mteb (hub:ORG/NAME, ./FOLDER)"
         )
-    path = Path(name).expanduser()
+    path = home_expanded(name)
     if path.is_dir():
         found = MtebEncoder(path.resolve().name, _meta_of_folder(path), options)
         return cast("Model", found)

@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from harness.base.files import home_expanded
 from harness.base.reading import read_object
 from harness.errors import ModelError
 from harness.models.fingerprint import digest_folder
@@ -34,7 +35,7 @@ def base_facts(folder: Path, *, name: str, offline: bool) -> dict[str, Any] | No
     stated = read_object(path, ModelError).get("base_model_name_or_path")
     if not isinstance(stated, str) or not stated:
         raise ModelError(f"{name}: {path} does not name the adapter's base model")
-    local = Path(stated).expanduser()
+    local = home_expanded(stated)
     if local.is_dir():
         return {"name": stated, "revision": None, "files": digest_folder(local)}
     if NAME.fullmatch(stated) is None:

@@ -69,10 +69,13 @@ def write_embeddings(
             the vectors are packed bits or other codes of eight bits.
     """
     target = Path(folder)
+    place = target.resolve()  # a link stays one
     if similarity not in get_args(Similarity):
         raise ModelError(f"similarity must be 'cosine' or 'dot', not {similarity!r}")
     if not vectors:
         raise ModelError("there are no vectors to write")
+    if target.exists() and not target.is_dir():
+        raise ModelError(f"{target}: is a file; give an empty or a new folder")
     if target.exists() and not (target / MANIFEST).is_file() and any(target.iterdir()):
         raise ModelError(f"{target}: contains other files; give an empty or a new folder")
     checked: dict[tuple[Role, str], tuple[Sequence[str], NDArray[Any]]] = {}
@@ -97,8 +100,8 @@ def write_embeddings(
 
     if target.exists():
         (target / MANIFEST).unlink(missing_ok=True)
-        shutil.rmtree(target)
-    target.mkdir(parents=True)
+        shutil.rmtree(place)
+    place.mkdir(parents=True)
     roles: dict[str, dict[str, Any]] = {}
     for (role, language), (texts, array) in checked.items():
         file, keys = f"{_STEM[role]}.{language}.npy", f"{_STEM[role]}.{language}.keys"

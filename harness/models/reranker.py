@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.base.files import home_expanded
 from harness.errors import ModelError, did_you_mean, errors_of, first_line
 from harness.models.base import ModelOptions
 from harness.models.fingerprint import digest_folder, library_versions
@@ -45,7 +46,7 @@ def load_reranker(name: str, options: ModelOptions) -> Reranker:
     """
     if name.startswith("python:"):
         return _Wrapped(from_python(name), name)
-    path = Path(name).expanduser()
+    path = home_expanded(name)
     if path.is_dir():
         return CrossEncoderReranker(path, options, name=path.resolve().name)
     match = NAME.fullmatch(name)
@@ -152,7 +153,7 @@ class _Wrapped:
 
 
 def _checked(given: Any, count: int, name: str) -> NDArray[np.float32]:
-    found = as_float32(given, name)
+    found = as_float32(given, f"--rerank {name}", "predict", "(number of pairs,)")
     if found.shape == (count, 1):
         found = found[:, 0]
     if found.shape != (count,):

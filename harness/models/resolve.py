@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
+from harness.base.files import home_expanded
 from harness.errors import HarnessError, ModelError, UsageError, did_you_mean
 from harness.models.base import Listing, Model, ModelOptions, PartsModel, Streaming
 
@@ -50,6 +51,7 @@ def load(model: str | object, options: ModelOptions | None = None) -> Model:
         ModelError: nothing of that name, or it cannot be used; the message says what was tried.
     """
     options = options or ModelOptions()
+    _refuse_half_characters(model, options)
     for flag, value in (
         ("--batch-size", options.batch_size),
         ("--batch-tokens", options.batch_tokens),
@@ -75,6 +77,17 @@ def load(model: str | object, options: ModelOptions | None = None) -> Model:
     return found
 
 
+def _refuse_half_characters(model: str | object, options: ModelOptions) -> None:
+    """Refuse names and prompts that are not UTF-8: digests and records could not hold them."""
+    for flag, value in (
+        ("--model", model),
+        ("--query-prompt", options.query_prompt),
+        ("--passage-prompt", options.passage_prompt),
+    ):
+        if isinstance(value, str) and any("\ud800" <= x <= "\udfff" for x in value):
+            raise ModelError(f"{flag} {value!r}: is not UTF-8; write it in UTF-8")
+
+
 def _load(model: str | object, options: ModelOptions) -> Model:
     if isinstance(model, str) and model.startswith("fuse:"):
         from harness.models.fused import load_fused
@@ -94,7 +107,7 @@ def _load(model: str | object, options: ModelOptions) -> Model:
     if model.startswith("embeddings:"):
         from harness.models.precomputed import PrecomputedEncoder
 
-        return PrecomputedEncoder(Path(model.removeprefix("embeddings:")).expanduser(), options)
+        return PrecomputedEncoder(home_expanded(model.removeprefix("embeddings:")), options)
     if remote:
         from harness.models.http_encoder import HttpEncoder
 
@@ -278,7 +291,7 @@ def _guarded(action: Callable[[], Any], failed: str) -> Any:
 
 def _as(kind: Kind, name: str, options: ModelOptions) -> Model:
     """``sparse:NAME`` and ``multi-vector:NAME``: for models whose configuration does not say so."""
-    path = Path(name).expanduser()
+    path = home_expanded(name)
     if path.is_dir():
         return _of_folder(path, options, name=path.resolve().name, kind=kind)
     return _hub(name, options, kind) or _no_hub_name(f"{kind}:", f"{kind}:{name}")
@@ -321,7 +334,7 @@ def _no_hub_name(prefix: str, model: str) -> NoReturn:
 def _folder_or_hub(name: str, options: ModelOptions, points: list[str]) -> Model:
     from harness.models.hub_snapshot import CONFIGURATIONS
 
-    path = Path(name).expanduser()
+    path = home_expanded(name)
     if path.is_dir():
         if any((path / x).is_file() for x in CONFIGURATIONS):
             return _of_folder(path, options, name=path.resolve().name)

@@ -18,7 +18,7 @@ from harness.base.environment import release_memory
 from harness.base.reading import read_object
 from harness.data.images import Image, are_images
 from harness.data.task import Role
-from harness.errors import HarnessWarning, ModelError, first_line, quoted
+from harness.errors import HarnessError, HarnessWarning, ModelError, first_line, quoted
 from harness.models import peft_adapter
 from harness.models.base import Backend, ModelOptions, Similarity
 from harness.models.fingerprint import digest_folder, fingerprint, library_versions
@@ -306,9 +306,13 @@ def stream_with(
             )
             pipeline.work += Work(texts=len(rows), seconds=time.perf_counter() - begun)
             yield rows, as_float32(vectors, name)
-    except (RuntimeError, ValueError, IndexError, TypeError) as error:
+    except (HarnessError, MemoryError):
+        raise
+    except Exception as error:  # of torch, tokenizers, ONNX Runtime, OpenVINO, a module's author
+        usual = isinstance(error, RuntimeError | ValueError | IndexError | TypeError)
+        kind = "" if usual else f"{type(error).__name__}: "
         raise ModelError(
-            f"{name}: failed to encode {len(texts)} {role} texts: {first_line(error)}"
+            f"{name}: failed to encode {len(texts)} {role} texts: {kind}{first_line(error)}"
         ) from error
 
 

@@ -123,8 +123,8 @@ class PartsEncoder:
         }
         try:
             if self.kind == "sparse":
-                rows = encode(texts, convert_to_sparse_tensor=False, **keywords).cpu().numpy()
-                return terms_of(np.asarray(rows, np.float32))
+                rows = encode(texts, convert_to_sparse_tensor=False, **keywords)
+                return terms_of(rows.float().cpu().numpy())
             return tokens_of(encode(texts, convert_to_numpy=True, **keywords))
         except (RuntimeError, ValueError, IndexError, TypeError) as error:
             raise ModelError(

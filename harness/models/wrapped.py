@@ -117,8 +117,15 @@ class WrappedEncoder:
         return as_float32(self._encoder.encode(given, **arguments), self.name)
 
 
-def as_float32(vectors: Any, name: str) -> NDArray[np.float32]:
+def as_float32(
+    vectors: Any,
+    name: str,
+    method: str = "encode",
+    shape: str = "(number of texts, width)",
+) -> NDArray[np.float32]:
     """Turn arrays, nested sequences or torch tensors into a C-contiguous float32 array.
+
+    ``method`` of ``name`` returned them, and should have returned a ``shape``.
 
     Raises:
         ModelError: it is none, or one of packed bits or of codes of eight bits.
@@ -128,14 +135,14 @@ def as_float32(vectors: Any, name: str) -> NDArray[np.float32]:
     else:
         vectors = _to_numpy(vectors)
     one = vectors[0] if isinstance(vectors, list) and vectors else vectors
-    refuse_codes(getattr(one, "dtype", None), f"{name}: encode")
+    refuse_codes(getattr(one, "dtype", None), f"{name}: {method}")
     try:
         if vectors is None:  # numpy would make it a NaN
             raise TypeError("nothing was returned")
         return np.ascontiguousarray(vectors, dtype=np.float32)
     except (TypeError, ValueError) as error:
         raise ModelError(
-            f"{name}: encode must return a float array of shape (number of texts, width), "
+            f"{name}: {method} must return a float array of shape {shape}, "
             f"not {type(vectors).__name__} ({error})"
         ) from error
 

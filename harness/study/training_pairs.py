@@ -21,6 +21,7 @@ from typing import Any
 
 from harness.base.digests import digest_of, file_sha256
 from harness.base.environment import versions
+from harness.base.files import home_expanded
 from harness.base.progress import Progress
 from harness.data.task import TaskSpec, find_task
 from harness.errors import DataError, HarnessError, StudyError, UsageError
@@ -62,7 +63,7 @@ class Places:
         """A file that the study names."""
         if name.startswith("."):
             return self.study.folder / name
-        path = Path(name).expanduser()
+        path = home_expanded(name)
         return path if path.is_absolute() or self.data_dir is None else self.data_dir / path
 
     def made(self, name: str) -> Path:

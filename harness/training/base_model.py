@@ -7,6 +7,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from harness.base.files import home_expanded
 from harness.errors import ModelError, did_you_mean
 from harness.models.fingerprint import digest_folder
 from harness.models.random_weights import no_random_weights
@@ -88,7 +89,7 @@ def _from_folder(name: str, device: str | None, offline: bool) -> tuple[Any, dic
 def _find(name: str, offline: bool) -> tuple[Path, str | None]:
     from harness.models.hub_snapshot import NAME, snapshot
 
-    path = Path(name).expanduser()
+    path = home_expanded(name)
     if path.is_dir():
         if (path / "modules.json").is_file() or (path / "config.json").is_file():
             return path, None

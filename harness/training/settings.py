@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
+from harness.base.files import home_expanded
 from harness.base.reading import read_toml
 from harness.base.strict import Language, above, at_least, refusal
 from harness.errors import UsageError, did_you_mean
@@ -291,7 +292,7 @@ def read_recipe(path: Path) -> dict[str, Any]:
 def _beside(recipe: Path, name: Any) -> Any:
     if not isinstance(name, str):
         return name
-    return str(recipe.parent / Path(name).expanduser())
+    return str(recipe.parent / home_expanded(name))
 
 
 def sources(settings: Settings) -> dict[str, str]:

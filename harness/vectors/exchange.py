@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.base.digests import digest_of
-from harness.base.files import open_atomically
+from harness.base.files import home_expanded, open_atomically
 from harness.base.hub import Repository
 from harness.base.reading import object_or_empty
 from harness.errors import StoreError, UsageError, did_you_mean
@@ -99,7 +99,7 @@ class DataSet:
 def place_of(spec: str) -> Place:
     """The place named by ``hub:ORG/NAME``, ``hub:ORG/NAME@BRANCH`` or a folder."""
     if not spec.startswith("hub:"):
-        return Folder(Path(spec).expanduser())
+        return Folder(home_expanded(spec))
     name, _, revision = spec.removeprefix("hub:").partition("@")
     return DataSet(Repository(name, revision or None, "dataset"))
 

@@ -215,6 +215,11 @@ def test_scores_that_are_none_are_refused(monkeypatch: pytest.MonkeyPatch, task:
     monkeypatch.setattr(Overlap, "predict", lambda self, pairs: [float("nan")] * len(pairs))
     with pytest.raises(ModelError, match="not finite"):
         run(task, "fair")
+    monkeypatch.setattr(Overlap, "predict", lambda self, pairs: None)
+    with pytest.raises(
+        ModelError, match=r"--rerank .*: predict must return a float array of shape"
+    ):
+        run(task, "fair")
 
 
 def test_a_streamed_search_reads_the_passages_it_found(task: str) -> None:

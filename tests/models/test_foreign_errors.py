@@ -14,6 +14,7 @@ from tiny import WordBag, write_task
 import harness
 from harness.cli import main
 from harness.errors import ModelError
+from harness.models.sentence_transformer import stream_with
 
 
 class Raises(WordBag):
@@ -66,6 +67,22 @@ def test_an_encoder_that_raises(tmp_path: Path, error: BaseException, sentence: 
         harness.evaluate(Raises(error), str(write_task(tmp_path)), store=False)
     assert str(refused.value) == sentence
     assert refused.value.__cause__ is error
+
+
+def test_what_a_backend_raises_is_one_sentence() -> None:
+    """ONNX Runtime's errors, for one, are no RuntimeErrors."""
+
+    class InvalidArgumentError(Exception):
+        pass
+
+    class Session:
+        most_texts = None
+
+        def fits(self, *_: Any) -> bool:
+            raise InvalidArgumentError("got: 513, expected: 512")
+
+    with pytest.raises(ModelError, match="m: failed to encode 1 query texts: InvalidArgumentError"):
+        list(stream_with(Session(), ["a"], role="query", prompt="", name="m"))
 
 
 def test_an_interrupt_stays_one(tmp_path: Path) -> None:

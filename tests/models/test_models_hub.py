@@ -105,6 +105,19 @@ def test_a_copy_that_is_not_whole_is_refused(hub_cache: Path) -> None:
         load("org/tiny", OFFLINE)
 
 
+def test_weights_for_other_libraries_are_not_missed(hub_cache: Path) -> None:
+    """Large models have lists of TensorFlow's and Flax's weights, which are never fetched."""
+    snapshot = put(hub_cache)
+    for kind, name in (
+        ("tf_model.h5", "tf_model-00001-of-00002.h5"),
+        ("flax_model.msgpack", "flax_model-00001-of-00002.msgpack"),
+        ("pytorch_model.bin", "pytorch_model-00001-of-00002.bin"),
+    ):
+        index = {"weight_map": {"t": name}}
+        (snapshot / f"{kind}.index.json").write_text(json.dumps(index))
+    assert load("org/tiny", OFFLINE).facts["revision"] == COMMIT
+
+
 def test_a_copy_without_the_files_nobody_needs_is_whole(
     hub_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

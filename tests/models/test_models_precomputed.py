@@ -184,6 +184,18 @@ def test_packed_bits_are_not_taken_for_coordinates(tmp_path: Path, dtype: type) 
     assert as_float32([[1, 2]], "mine").tolist() == [[1.0, 2.0]]
 
 
+def test_a_link_to_a_folder_is_written_through(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    for _ in range(2):
+        write_embeddings(tmp_path / "link", "x", {("query", "en"): (TEXTS, VECTORS)})
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "disk" / "manifest.json").is_file()
+    with pytest.raises(ModelError, match="is a file"):
+        write_embeddings(
+            tmp_path / "disk" / "manifest.json", "x", {("query", "en"): (TEXTS, VECTORS)}
+        )
+
+
 def test_writer_leaves_a_folder_of_other_files_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(ModelError, match="contains other files"):

@@ -113,6 +113,26 @@ def test_a_path_that_is_not_there_names_its_neighbour(here: Path) -> None:
         load("./my-modle")
 
 
+@pytest.mark.parametrize("prefix", ["", "embeddings:", "mteb:", "sparse:"])
+def test_a_home_that_is_not_there_is_no_such_folder(prefix: str) -> None:
+    with pytest.raises(ModelError, match=r"no such folder|has no model|ORG/NAME"):
+        load(f"{prefix}~nobody-of-this-name/model")
+
+
+@pytest.mark.parametrize(
+    ("flag", "options"),
+    [
+        ("--model", ModelOptions()),
+        ("--query-prompt", ModelOptions(query_prompt="q\udcff: ")),
+        ("--passage-prompt", ModelOptions(passage_prompt="p\udcff: ")),
+    ],
+)
+def test_bytes_that_are_not_utf8_are_refused(flag: str, options: ModelOptions) -> None:
+    """As Python passes on what a terminal of another encoding sends."""
+    with pytest.raises(ModelError, match=f"{flag} .*: is not UTF-8"):
+        load("./m\udcfc" if flag == "--model" else "use-m3", options)
+
+
 def test_a_folder_that_is_no_model(here: Path) -> None:
     folder = here / "vectors"
     folder.mkdir()

@@ -121,6 +121,13 @@ def test_each_text_is_encoded_once_and_the_record_says_what_it_is(
     assert entry["dimensions"] == (len(random_models.VOCABULARY) if kind == "sparse" else 128)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_smaller_dtype_gives_float32(folders: dict[str, Path], kind: str) -> None:
+    model: Any = load(str(folders[kind]), ModelOptions(dtype="bfloat16", device="cpu"))
+    parts = model.encode_parts(["en river"], role="query", language="en")
+    assert parts.values.dtype == np.float32 and parts.values.any()
+
+
 def test_what_a_folder_does_not_say_can_be_said(folders: dict[str, Path], tmp_path: Path) -> None:
     plain = random_models.bert(tmp_path / "plain", "BertForMaskedLM")
     assert load(str(plain)).facts["adapter"] == "sentence-transformers"

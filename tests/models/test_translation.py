@@ -284,6 +284,29 @@ def test_the_same_model_converted_for_ctranslate2(marian: Path, tmp_path: Path) 
         )
 
 
+@pytest.mark.filterwarnings("ignore:Recommended. pip install sacremoses")
+def test_a_device_is_used_or_refused(
+    marian: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ctranslate2
+    import sentencepiece
+
+    with pytest.raises(ModelError, match="--device cudaa: cannot be used"):
+        open_engine(f"transformers:{marian}", EngineOptions(device="cudaa")).translate(
+            TEXTS, "en", "de"
+        )
+    given: list[dict[str, Any]] = []
+    monkeypatch.setattr(ctranslate2, "Translator", lambda _, **more: given.append(more))
+    monkeypatch.setattr(sentencepiece, "SentencePieceProcessor", lambda **_: None)
+    for name in ("model.bin", "spm.model"):
+        (tmp_path / name).write_bytes(b"")
+    for device in ("cuda:1", "cuda", None):
+        engine: Any = open_engine(f"ctranslate2:{tmp_path}", EngineOptions(device=device))
+        engine._load()
+    found = [(x["device"], x["device_index"]) for x in given]
+    assert found == [("cuda", 1), ("cuda", 0), ("cpu", 0)]
+
+
 def test_an_argos_package_says_which_languages_it_is_for(tmp_path: Path) -> None:
     folder = tmp_path / "translate-zh_en"
     (folder / "model").mkdir(parents=True)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.base.files import home_expanded
 from harness.data.task import Role
 from harness.errors import UsageError, did_you_mean
 from harness.evaluation.layout import Prepared
@@ -132,7 +133,7 @@ def parse_postprocessor(spec: str, languages: Sequence[str]) -> PostProcessor:
     if kind in _STANDARD:
         path, number = split_number(spec)
         return _numbered(kind, path, _STANDARD[kind] if number is None else number, languages)
-    path = Path(rest).expanduser()
+    path = home_expanded(rest)
     if kind == "offset":
         return Offset("offset", read_parallel(path, languages, fewest=2))
     return Center("center", read_parallel(path, languages))
@@ -145,8 +146,8 @@ def split_number(spec: str) -> tuple[Path, float | None]:
     try:
         number = float(text)
     except ValueError:
-        return Path(rest).expanduser(), None
-    return (Path(name), number) if at and name else (Path(rest).expanduser(), None)
+        return home_expanded(rest), None
+    return (Path(name), number) if at and name else (home_expanded(rest), None)
 
 
 def with_number(spec: str, number: float) -> str:
@@ -185,7 +186,7 @@ def swept(specs: Sequence[str]) -> int:
 
 
 def _numbered(kind: str, path: Path, number: float, languages: Sequence[str]) -> PostProcessor:
-    path = path.expanduser()
+    path = home_expanded(path)
     if not (math.isfinite(number) and number >= 0):
         raise UsageError(f"--treatment {kind}: {number:g} must be 0 or more")
     if kind == "lir":

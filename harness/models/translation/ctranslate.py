@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from harness.base.environment import cores
+from harness.base.files import home_expanded
 from harness.base.reading import read_json, read_object
 from harness.errors import ModelError, UsageError, errors_of
 from harness.models.fingerprint import digest_folder, fingerprint, library_versions
@@ -24,7 +24,7 @@ class CTranslate2:
     """
 
     def __init__(self, folder: str, options: EngineOptions) -> None:
-        self._folder = Path(folder).expanduser()
+        self._folder = home_expanded(folder)
         self._options = options
         self.batch_size = options.batch_size or 32
         self._model_folder = next(
@@ -34,7 +34,7 @@ class CTranslate2:
             raise ModelError(
                 f"{folder}: not a CTranslate2 model: there is no model.bin in it or in model/"
             )
-        places = [x / name for x in {self._folder, self._model_folder} for name in _PIECES]
+        places = [x / name for x in (self._folder, self._model_folder) for name in _PIECES]
         self._pieces = next((x for x in places if x.is_file()), None)
         if self._pieces is None:
             raise ModelError(
@@ -87,11 +87,14 @@ class CTranslate2:
                     "--engine ctranslate2 needs two packages: pip install "
                     "'polyglot-harness[translate]'"
                 ) from error
-            device = "cpu" if self._options.device is None else self._options.device.split(":")[0]
+            device, _, index = (self._options.device or "cpu").partition(":")
             try:
                 self._loaded = (
                     ctranslate2.Translator(
-                        str(self._model_folder), device=device, intra_threads=cores()
+                        str(self._model_folder),
+                        device=device,
+                        device_index=int(index or 0),
+                        intra_threads=cores(),
                     ),
                     sentencepiece.SentencePieceProcessor(model_file=str(self._pieces)),
                     sentencepiece.SentencePieceProcessor(model_file=str(self._target_pieces)),

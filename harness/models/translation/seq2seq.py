@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.base.files import home_expanded
 from harness.base.languages import primary_subtag
-from harness.errors import ModelError, UsageError, errors_of, one_line
+from harness.errors import ModelError, UsageError, errors_of, first_line, one_line
 from harness.models import hub_snapshot
 from harness.models.fingerprint import digest_folder, fingerprint, library_versions
 from harness.models.translation.engine import (
@@ -48,8 +49,11 @@ class _Loaded:
             if shown:
                 logging.enable_progress_bar()
         named = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        self.device = torch.device(named)
-        self.model.to(self.device).eval()
+        try:
+            self.device = torch.device(named)
+            self.model.to(self.device).eval()
+        except (RuntimeError, AssertionError) as error:
+            raise ModelError(f"--device {named}: cannot be used ({first_line(error)})") from error
 
 
 class Seq2Seq:
@@ -67,7 +71,7 @@ class Seq2Seq:
 
     def _folder(self, name: str) -> Path:
         if name not in self._folders:
-            local = Path(name).expanduser()
+            local = home_expanded(name)
             if local.is_dir():
                 self._folders[name] = local
             else:
@@ -85,7 +89,7 @@ class Seq2Seq:
         folder = self._folder(name)
         return {
             "engine": "transformers",
-            "model": folder.name if folder == Path(name).expanduser() else name,
+            "model": folder.name if folder == home_expanded(name) else name,
             "digest": fingerprint(digest_folder(folder)),
             "languages": [self._options.codes.get(x, x) for x in (source, target)],
             "beams": self._options.beams,
