@@ -19,6 +19,7 @@ from harness.study.results import (
     REFERENCE,
     STUDY,
     model_folder,
+    read_head,
     read_whole,
     scores_file,
     training_file,
@@ -71,7 +72,7 @@ class StudyPlan:
 
 
 def plan_study(study: Study, options: StudyOptions, progress: Progress | None = None) -> StudyPlan:
-    """Check all that a run would check and estimate its cost; trains nothing, writes nothing.
+    """Check all that a run would check and estimate its cost; trains nothing, writes no results.
 
     Raises:
         StudyError: as :func:`harness.study.run.run_study`.
@@ -83,8 +84,10 @@ def plan_study(study: Study, options: StudyOptions, progress: Progress | None = 
     check_folder(study, options.output)
     checked = check_study(study, options)
     with tempfile.TemporaryDirectory() as aside:
-        # Pairs must be made to be counted, unless a run has made them already.
+        # Pairs must be made to be counted, unless a run has made the same ones already; a run that
+        # goes on may be reading others.
         there = (options.output / STUDY).is_file()
+        there = there and read_head(options.output)["study"].get("data") == study.document["data"]
         place = options if there else replace(options, output=Path(aside))
         reading = Reading()
         with alone_in(place.output), quiet_libraries():
@@ -193,6 +196,7 @@ def _measure(
     assert job.settings is not None
     settings = job.settings
     texts = _sample(settings, reading)
+    timed = texts[8:] or texts
     base = load_base(settings, device=options.device, offline=options.offline)
     progress.start("measure", 0, "texts")
     with contextlib.ExitStack() as stack:
@@ -203,12 +207,12 @@ def _measure(
         with torch.no_grad():
             base.model.encode(texts[:8], batch_size=8, show_progress_bar=False)
             begun = time.perf_counter()
-            base.model.encode(texts[8:], batch_size=64, show_progress_bar=False)
+            base.model.encode(timed, batch_size=64, show_progress_bar=False)
             between = time.perf_counter()
-            base.model.encode(texts[8:], batch_size=64, show_progress_bar=False)
+            base.model.encode(timed, batch_size=64, show_progress_bar=False)
             ended = time.perf_counter()
     progress.finish()
-    count = max(1, len(texts) - 8)
+    count = len(timed)
     size = 4 * sum(p.numel() for p in base.model.parameters())
     frozen_trunk = base.facts["trained_parameters"] < base.facts["parameters"]
     first = (between - begun) / count

@@ -43,6 +43,7 @@ class FrozenLayers:
 
         Returns:
             0 where nothing is shared: no layers like BERT's, none frozen, or not on a processor.
+            Layers that return more than states, or do more between them, are found out by a text.
         """
         encoder: Any = getattr(getattr(model[0], "auto_model", None), "encoder", None)
         layers = getattr(encoder, "layer", None)
@@ -56,7 +57,11 @@ class FrozenLayers:
             self._known, self._bytes, self._depth = {}, 0, depth
         from torch import nn
 
+        before = _probe(model)
         encoder.layer = nn.ModuleList([_recalled(self, layers[:depth]), *layers[depth:]])
+        if before is None or _probe(model) != before:
+            encoder.layer = layers
+            return 0
         return depth
 
     def recall(self, key: bytes) -> Any:
@@ -109,7 +114,7 @@ def _recalled(known: FrozenLayers, layers: Any) -> Any:
             self.layers = layers
 
         def forward(self, states: Any, mask: Any = None, *given: Any, **named: Any) -> Any:
-            key = _key(states, mask)
+            key = _key(states, mask, *given, *named.values())
             found = known.recall(key)
             if found is None:
                 found = states
@@ -121,10 +126,22 @@ def _recalled(known: FrozenLayers, layers: Any) -> Any:
     return Recalled()
 
 
-def _key(*tensors: Any) -> bytes:
+def _probe(model: Any) -> bytes | None:
+    """The bytes of two texts' vectors; ``None`` if they cannot be had."""
+    try:
+        vectors = model.encode(["one", "two words"], show_progress_bar=False)
+    except Exception:  # whatever the layers cannot do: they are then computed one by one
+        return None
+    return bytes(vectors.tobytes())
+
+
+def _key(*arguments: Any) -> bytes:
+    import torch
+
     digest = hashlib.blake2b(digest_size=16)
-    for x in tensors:
-        if x is not None:
-            digest.update(repr((tuple(x.shape), x.dtype)).encode())
-            digest.update(x.detach().contiguous().numpy().data)
+    for at, x in enumerate(arguments):
+        if isinstance(x, torch.Tensor):
+            digest.update(repr((at, tuple(x.shape), x.dtype)).encode())
+            # As bytes: numpy has no bfloat16.
+            digest.update(x.detach().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.digest()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,8 @@ class Job:
     """Training settings of a trial."""
     training: str | None = None
     """Digest of everything that determines a trial's weights."""
+    pairs: tuple[str, ...] = ()
+    """Digest of each file of pairs in a trial's ``settings``."""
     trial: Trial | None = None
     overlap: tuple[Mapping[str, Any], ...] = ()
     """Evaluation questions found in a trial's pairs."""
@@ -131,7 +133,7 @@ def tasks_of(
         StudyError: there is no such task, or its data is not available; names the key.
     """
     found = []
-    for number, scored in enumerate(study.scored):
+    for number, scored in enumerate(study.scored, 1):
         try:
             spec = places.task(scored.task, scored.text)
             run = _options(study, scored, spec, options)
@@ -205,7 +207,7 @@ def check_study(study: Study, options: StudyOptions) -> Checked:
     check_texts(places)
     references = {}
     how = ModelOptions(device=options.device, offline=options.offline)
-    for number, model in enumerate(study.references):
+    for number, model in enumerate(study.references, 1):
         try:
             facts = load(places.model(model), how).facts
         except HarnessError as error:
@@ -265,10 +267,11 @@ def make_ready(
         on = {**trained, **processing, **weights}
         return {name: digest_of({**on, "task": facts}) for name, facts in scored.items()}
 
+    folders = _folders_of(checked.references)
     jobs = [
         Job(
             key=f"reference {model}",
-            folder=options.output / REFERENCES / folder_of(model),
+            folder=options.output / REFERENCES / folders[model],
             digest=digest_of({**common, "model": facts}),
             scores=scores({"model": facts}),
             model=places.model(model),
@@ -302,6 +305,7 @@ def make_ready(
                 model=settings.base,
                 settings=settings,
                 training=digest_of({**trained, **weights}),
+                pairs=tuple(portions[x][1] for x in trial.data),
                 trial=trial,
                 overlap=tuple(
                     y for x in trial.data for y in data[x.data]["study"]["overlap"]["found"]
@@ -379,6 +383,18 @@ def _teachers(
 def folder_of(model: str) -> str:
     """A reference's name as a folder name."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", model).strip("-.") or "model"
+
+
+def _folders_of(models: Iterable[str]) -> dict[str, str]:
+    """Reference -> its folder's name; later ones of the same name have a digest in theirs."""
+    found: dict[str, str] = {}
+    for model in models:
+        name = folder_of(model)
+        # Some file systems ignore case.
+        if name.lower() in (x.lower() for x in found.values()):
+            name = f"{name}-{digest_of({'model': model})[:8]}"
+        found[model] = name
+    return found
 
 
 class _Planned:

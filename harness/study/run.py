@@ -82,6 +82,7 @@ def run_study(
 
     checked, reading = check_study(study, options), Reading()
     with alone_in(options.output):
+        check_folder(study, options.output)  # another study may have begun there meanwhile
         if not (options.output / STUDY).is_file():
             write_json(options.output / STUDY, _head(study, None))
         with quiet_libraries():
@@ -223,7 +224,7 @@ def _spent(seconds: Mapping[str, float]) -> str:
 def _threads(options: StudyOptions) -> int | None:
     """Threads per worker: last bits depend on their number."""
     given = os.environ.get("OMP_NUM_THREADS", "")
-    if given.isdecimal():
+    if given.isdecimal() and int(given):
         return int(given)
     if options.engine == "local":
         return None

@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.base.leases import take
 from harness.base.progress import Progress, Silent
-from harness.errors import HarnessError
+from harness.errors import HarnessError, StudyError
 from harness.evaluation.layout import Prepared
 from harness.evaluation.options import RunOptions
 from harness.evaluation.record import Record
@@ -159,6 +159,10 @@ class TrialRunner:
         options = self._worker.options
         self._vectors.precompute(job.settings)
         model = _clean_place(options.output, job)
+        if "seconds" not in (read_whole(training_file(model), job.training) or {}):
+            # Also of weights that an earlier call finished, and was killed before it said so.
+            _discard_scores(job)
+        self._check_pairs(job)
         begun, used = time.perf_counter(), time.process_time()
         trained = train(
             job.settings,
@@ -193,6 +197,20 @@ class TrialRunner:
             "processor_seconds": processor,
             "threads": self._threads(),
         }
+
+    def _check_pairs(self, job: Job) -> None:
+        """Check that the pairs are those that the trial was planned with.
+
+        Raises:
+            StudyError: another process has made others of the same name since.
+        """
+        assert job.settings is not None
+        for file, digest in zip(job.settings.data, job.pairs, strict=False):
+            if self._reading.pairs(Path(file)).digest != digest:
+                raise StudyError(
+                    f"{file}: was changed since this run began, by another one with another study "
+                    "file or data; run the study again"
+                )
 
     def _reference(self, job: Job) -> dict[str, Any]:
         from harness.models import load
@@ -239,7 +257,7 @@ class TrialRunner:
             key = record_key(task.scored.name, name)
             place = Path(RECORDS) / key.replace(" ", "")
             record.save(job.folder / place)
-            found[key] = str(place)
+            found[key] = place.as_posix()
         return {
             "records": found,
             "seconds": round(time.perf_counter() - begun, 2),

@@ -31,6 +31,7 @@ from harness.study.results import write_json
 from harness.study.trials import Portion
 from harness.training.overlap.detection import find_overlap, require_unseen, stream_texts
 from harness.training.overlap.evaluation_texts import Evaluation, evaluation
+from harness.training.overlap.pair_files import origins
 from harness.training.pairs import Example, Form, form_of, stream_examples
 from harness.training.sources.code_switch import (
     Switching,
@@ -106,6 +107,8 @@ def check_sources(places: Places, names: Iterable[str] | None = None) -> None:
     for data in study.data.values():
         if names is not None and data.name not in names:
             continue  # of another scale
+        if data.source == PAIRS:
+            _check_options(study, data)
         switching = _switching(study, data)
         named = [("files", x) for x in data.files]
         if switching is not None:
@@ -125,6 +128,21 @@ def check_sources(places: Places, names: Iterable[str] | None = None) -> None:
                 places.task(task)
             except HarnessError as error:
                 raise StudyError(f"{study.where}: key 'data.{data.name}.clean': {error}") from error
+
+
+def _check_options(study: Study, data: DataSet) -> None:
+    """Refuse options that pairs are made with: these are pairs already.
+
+    Raises:
+        StudyError: names the key.
+    """
+    for name in data.options:
+        if name not in ("languages", "limit"):
+            key = "label" if name == "labels" else name
+            raise StudyError(
+                f"{study.where}: key 'data.{data.name}.{key}' is not for format {PAIRS!r}, which "
+                "takes languages and limit: its files are pairs already"
+            )
 
 
 def _switching(study: Study, data: DataSet) -> Switching | None:
@@ -336,6 +354,8 @@ def _looked_through(
     seen = facts["study"].get("overlap", {})
     if seen.get("key") != key or (seen.get("leaked") and not data.allow_overlap):
         names = [str(x["name"]) for x in facts.get("files", ())]
+        if data.source == PAIRS:
+            names += origins([places.source(x) for x in data.files])
         found = find_overlap(
             evaluations.of(scored),
             stream_texts([path]),

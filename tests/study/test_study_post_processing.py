@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,14 @@ from typing import Any
 import planted
 import pytest
 import tiny_training
+from safetensors.torch import load_file, save_file
 from tiny_study import changed, write_study
 
 from harness.evaluation.options import RunOptions
 from harness.evaluation.run import run
+from harness.models import load
+from harness.models.base import ModelOptions
+from harness.models.sentence_transformer import LoadedEncoder
 from harness.study.definition import PLAIN
 from harness.study.file import read_study
 from harness.study.frozen_layers import FrozenLayers
@@ -24,6 +29,7 @@ from harness.study.report.findings import find
 from harness.study.results import Results, load_results, record_key
 from harness.study.run import run_study
 from harness.study.training_pairs import MIRROR, Places
+from harness.training.settings import Settings
 
 pytestmark = pytest.mark.filterwarnings("ignore::harness.errors.HarnessWarning")
 STEPS = ["center", "balanced"]
@@ -91,6 +97,25 @@ def test_every_trial_is_scored_as_its_model_would_be_by_itself(
     assert ("point", "mono", "mono", "balanced") not in rows
     # A lexical reference has no vectors: it is scored as it is.
     assert list(results.references["bm25"]) == ["demo"]
+
+
+@pytest.mark.parametrize(("kind", "shared"), [("bert", 1), ("mpnet", 0)])
+def test_layers_are_shared_where_they_give_states_alone(
+    tmp_path: Path, kind: str, shared: int
+) -> None:
+    """MPNet's give tuples, and take what a trained part beside them makes of positions."""
+    base, folder = tiny_training.write_base(tmp_path / "base", kind, layers=2), tmp_path / "own"
+    shutil.copytree(base, folder)
+    weights = load_file(folder / "model.safetensors")
+    upper = {k: v + 0.1 if "layer.1." in k else v for k, v in weights.items()}
+    save_file(upper, folder / "model.safetensors", {"format": "pt"})
+    loaded = load(str(folder), ModelOptions(device="cpu", offline=True))
+    assert isinstance(loaded, LoadedEncoder)
+    texts = ["en w1 w2", "de w3"]
+    before = loaded.model.encode(texts)
+    settings = Settings(base=str(base), freeze=("layer.0.",))
+    assert FrozenLayers().attach(loaded.model, folder, settings, offline=True) == shared
+    assert (loaded.model.encode(texts) == before).all()
 
 
 def compared_in(results: Results) -> Iterator[tuple[str, str, str, object]]:

@@ -89,6 +89,10 @@ def test_the_best_value_is_named_with_those_that_tie_with_it() -> None:
         "hybrid, values of alpha that are the best or not significantly different from it, of 1"
     )
     assert "0 in 0" in head and "0.5 in 1" in head
+    # A value without a finished trial is not called the best.
+    rest = found(content, by_arm(), missing=[f"hybrid.alpha=1.seed={x}" for x in range(3)])
+    head = joined(headline.headline(rest)).split("\n")[0]
+    assert "0.75 in 1." in head and "1 in 1" not in head
     level = found(content, by_arm())
     assert said(sentences.best_value, level).endswith(
         "but no other value is significantly different from it."

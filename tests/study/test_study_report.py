@@ -17,8 +17,10 @@ import pytest
 from harness.boards.published import published_on
 from harness.errors import StudyError, UsageError
 from harness.stats.multiple_tests import holm
-from harness.study.report import published_rows, write_report
+from harness.study.file import read_study
+from harness.study.report import published_rows, style, trade_off, wording, write_report
 from harness.study.report.index import write_index
+from harness.study.report.page import _full_scale, _other_seeds
 from harness.study.results import Results
 
 MISSING = "cross.temperature=0.5.seed=1"
@@ -112,7 +114,7 @@ def test_plots_have_no_background_and_say_what_they_show(folder: Path, tmp_path:
 
 @pytest.mark.parametrize(
     ("measure", "expected"),
-    [("map", (0.5, 0.0, 1.0)), ("rank_distance", (0.5, 0.0, 1.5)),
+    [("map", (0.5, 0.0, 1.0)), ("rank_distance", (0.5, 0.0, 1.5)), ("max_rank", (0.5, 0.0, 1.5)),
      ("mean_rank_correlation", (0.5, -0.5, 1.0))],
 )  # fmt: skip
 def test_intervals_in_plots_end_where_the_measure_does(
@@ -125,6 +127,27 @@ def test_intervals_in_plots_end_where_the_measure_does(
     ends = {"value": 0.5, "low": -0.5, "high": 1.5}
     found = SimpleNamespace(**{k: np.full((1, 1), x) for k, x in ends.items()})
     assert _numbers(found, (0, 0), measure) == expected  # type: ignore[arg-type]
+
+
+def test_differences_of_ranks_are_in_ranks() -> None:
+    shown = [wording.difference(x, 12.0) + wording.unit(x) for x in ("rank_distance", "max_rank")]
+    assert shown == ["+12ranks"] * 2 and wording.difference("map", 0.12) == "+12.00"
+
+
+def test_a_plot_has_a_mark_for_each_of_many_steps() -> None:
+    figure = style.new_figure(3, 3)
+    steps = [f"shift@{x}" for x in range(11)]
+    trade_off._legends(figure, [], {}, steps)
+    assert [x.get_text() for x in figure.legends[1].get_texts()] == steps
+
+
+def test_the_page_of_a_built_in_study_names_its_seeds_and_only_scales_that_are_still_there() -> (
+    None
+):
+    study = read_study("alpha-head", seeds=[7, 8])
+    assert _other_seeds(study) == " --seeds 7,8" and not _other_seeds(read_study("alpha-head"))
+    before = replace(study, scales=(*study.scales, "gone"))
+    assert list(_full_scale(before)) == list(_full_scale(study))
 
 
 def test_tables_have_every_number_of_the_page(folder: Path) -> None:

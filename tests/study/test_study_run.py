@@ -25,6 +25,7 @@ from harness.errors import StudyError
 from harness.evaluation import run as evaluation_run
 from harness.evaluation.layout import prepare
 from harness.study import reading, run_trial
+from harness.study import run as study_run
 from harness.study.cost import plan_study
 from harness.study.file import read_study
 from harness.study.prepared import StudyOptions, make_ready
@@ -183,6 +184,14 @@ def test_a_kept_model_is_scored_on_another_task_without_training_again(tmp_path:
         "en",
         "es",
     }
+    # A plan of other pairs leaves those of the study: it may be running.
+    pairs_file = output / "data" / "rows.jsonl.gz"
+    content = pairs_file.read_bytes()
+    document["data"]["rows"]["limit"] = 40
+    other = read_study(write_study(tmp_path / "study", document))
+    assert plan_study(other, StudyOptions(output, offline=True, device="cpu")).trainings
+    assert pairs_file.read_bytes() == content
+    del document["data"]["rows"]["limit"]
     # Another rate is another training.
     document["train"]["learning_rate"] = 1e-3
     write_study(tmp_path / "study", document)
@@ -261,6 +270,7 @@ def test_a_failed_trial_is_recorded_and_the_others_go_on(tmp_path: Path) -> None
         found = CliRunner().invoke(main, command)
         assert found.exit_code == 1, found.output
         assert "failed: mono.seed=0: the loss is nan at step" in found.output
+        assert "nothing left to do" not in found.output
     results = load_results(output)
     assert [x.name for x in results.missing] == ["mono.seed=0"] and len(results.trials) == 2
     assert "the loss is nan" in results.failed["mono.seed=0"]
@@ -299,15 +309,16 @@ def refused(tmp_path: Path, document: dict[str, Any], **given: Any) -> str:
     ("path", "value", "said"),
     [
         (("data", "rows", "files"), ["./no.jsonl"], "key 'data.rows.files' names ./no.jsonl, and"),
-        (("score", "tasks", 0, "task"), "dmo", "key 'score.tasks[0]': unknown task 'dmo'"),
-        (("score", "tasks", 0, "languages"), ["fi"], "key 'score.tasks[0]': "),
-        (("score", "tasks", 0, "task"), "miracl", "key 'score.tasks[0]': task 'miracl' needs"),
+        (("data", "rows", "negatives"), 0, "key 'data.rows.negatives' is not for format 'pairs'"),
+        (("score", "tasks", 0, "task"), "dmo", "key 'score.tasks[1]': unknown task 'dmo'"),
+        (("score", "tasks", 0, "languages"), ["fi"], "key 'score.tasks[1]': "),
+        (("score", "tasks", 0, "task"), "miracl", "key 'score.tasks[1]': task 'miracl' needs"),
         (
             ("score", "tasks", 0, "sample_passages"),
             3,
-            "key 'score.tasks[0]': 'sample_passages' 3: ",
+            "key 'score.tasks[1]': 'sample_passages' 3: ",
         ),
-        (("score", "references"), ["bm52"], "key 'score.references[0]'"),
+        (("score", "references"), ["bm25", "bm52"], "key 'score.references[2]'"),
         (("train", "base"), "./bsae", "trial mono.seed=0: 'base'"),
         (("train", "freeze"), ["encoder.layers"], "trial mono.seed=0: 'freeze' encoder.layers"),
         (("train", "languages"), ["sw"], "trial mono.seed=0 cannot be run: 'languages' sw: no row"),
@@ -386,6 +397,57 @@ def test_amounts_are_nested_and_the_same_for_all(tmp_path: Path) -> None:
     write_study(tmp_path / "study", document, rows=50)
     with pytest.raises(StudyError, match=r"key 'axes.n.values' requires 60 rows of 'rows', which"):
         make_ready(read_study(study), options, Silent())
+
+
+def test_pairs_that_another_run_made_anew_are_not_trained_on(tmp_path: Path) -> None:
+    """Their digest is the trial's: it would be that of other pairs."""
+    study = read_study(write_study(tmp_path / "study"))
+    options = StudyOptions(tmp_path / "out", offline=True, device="cpu").absolute()
+    ready = make_ready(study, options, Silent())
+    document = changed("data", "rows", "limit", to=40)
+    make_ready(read_study(write_study(tmp_path / "study", document)), options, Silent())
+    trial = next(x for x in ready.jobs if x.trial is not None)
+    runner = run_trial.TrialRunner(run_trial.TrialWorker(ready.tasks, options))
+    answer = runner.do(trial)
+    runner.close()
+    assert answer.outcome == "failed" and "rows.jsonl.gz: was changed since" in str(answer.error)
+
+
+def test_references_of_like_names_have_folders_of_their_own(tmp_path: Path) -> None:
+    study = write_study(
+        tmp_path / "study", changed("score", "references", to=["./base", "./-base"])
+    )
+    shutil.copytree(tmp_path / "study" / "base", tmp_path / "study" / "-base")
+    options = StudyOptions(tmp_path / "out", offline=True, device="cpu").absolute()
+    jobs = make_ready(read_study(study), options, Silent()).jobs
+    first, second = (x.folder.name for x in jobs if x.trial is None)
+    assert first == "base" and second.startswith("base-")
+
+
+def test_of_two_studies_that_begin_in_one_folder_one_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = read_study(write_study(tmp_path / "study"))
+    other = read_study(write_study(tmp_path / "other", changed("name", to="other")))
+    output, check = tmp_path / "out", study_run.check_study
+
+    def overtaken(*given: Any) -> Any:
+        found = check(*given)
+        with study_run.alone_in(output):
+            study_run.write_json(output / "study.json", study_run._head(other, None))
+        return found
+
+    monkeypatch.setattr(study_run, "check_study", overtaken)
+    with pytest.raises(StudyError, match="contains the study 'other'"):
+        run_study(mine, StudyOptions(output, offline=True, device="cpu"))
+
+
+@pytest.mark.parametrize(("given", "expected"), [("3", 3), ("0", None), ("4,2", None)])
+def test_threads_are_a_number_that_torch_takes(
+    monkeypatch: pytest.MonkeyPatch, given: str, expected: int | None
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", given)
+    assert study_run._threads(StudyOptions(Path("out"))) == expected
 
 
 def test_the_folder_of_another_study_is_refused(tmp_path: Path) -> None:

@@ -83,7 +83,9 @@ def print_study_plan(console: Console, plan: StudyPlan) -> None:
 
 def print_ran(console: Console, ran: Ran) -> None:
     """The result of a run."""
-    said = f"{ran.done} done in {duration(ran.seconds)}" if ran.done else "nothing left to do"
+    said = f"{ran.done} done in {duration(ran.seconds)}"
+    if not ran.done and not ran.failed:
+        said = "nothing left to do"
     console.print(
         f"{ran.trials} trials: {ran.before} were finished before, with references, {said}"
     )

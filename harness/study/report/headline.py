@@ -67,7 +67,9 @@ def _best(findings: Findings) -> Iterator[str]:
         behind = Counter(
             layout.spell(x.point) for at in of.values() for x in at if x.effect.significant
         )
-        counts = [f"{p} in {len(of) - behind[p]}" for p in map(layout.spell, layout.points)]
+        there = {place for x in findings.all_tables for place in x.cells}
+        finished = [p for p in layout.points if layout.place(series, p) in there]
+        counts = [f"{p} in {len(of) - behind[p]}" for p in map(layout.spell, finished)]
         yield (
             f"{series.label}, values of {layout.axis_name} that are the best or not "
             f"significantly different from it, of {plural(len(of), 'comparison')}: "

@@ -158,9 +158,8 @@ def _facts(findings: Findings) -> Iterator[str]:
     yield from _trainings(findings)
     command = f"harness study run {_named(study)} --data-dir DIR --output OUT"
     scale = "" if study.scale == study.scales[0] else f" --scale {study.scale}"
-    yield (
-        f"Made by {code(command + scale)}, then {code('harness study report OUT --output FOLDER')}."
-    )
+    command += scale + _other_seeds(study)
+    yield f"Made by {code(command)}, then {code('harness study report OUT --output FOLDER')}."
 
 
 def _values(points: Sequence[Any]) -> str:
@@ -235,8 +234,20 @@ def _shipped(study: Study) -> Study | None:
         return None
 
 
+def _other_seeds(study: Study) -> str:
+    """The flag that gives a built-in study other seeds than its file's."""
+    shipped = _shipped(study)
+    if shipped is None or study.scale not in shipped.scales:
+        return ""
+    same = read_study(study.name, study.scale).seeds == study.seeds
+    return "" if same else f" --seeds {','.join(map(str, study.seeds))}"
+
+
 def _full_scale(study: Study) -> Iterator[str]:
-    others = [x for x in study.scales if x != study.scale]
+    shipped = _shipped(study)
+    # A newer version of a built-in study may have other scales.
+    known = study.scales if shipped is None else shipped.scales
+    others = [x for x in study.scales if x != study.scale and x in known]
     if not others:
         return
     yield "## At another scale\n"

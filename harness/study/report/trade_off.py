@@ -22,7 +22,7 @@ from harness.study.report.score_tables import ALL, ScoreTable
 
 WIDTH, HEIGHT = 3.4, 3.4
 """Inches of a panel."""
-_MARKERS = "osD^vPX"
+_MARKERS = "osD^vPX<>p*h8d"
 
 
 def bias_of(table: ScoreTable) -> str | None:

@@ -17,7 +17,7 @@ UNDEFINED = numbers.UNDEFINED
 
 def in_ranks(measure: str) -> bool:
     """Whether a measure counts passages; others are between 0 and 1, in points of 100."""
-    return measure == "rank_distance"
+    return measure in ("rank_distance", "max_rank")
 
 
 _SIGNED = frozenset(("map_change_without_own", "mean_rank_correlation", "ndcg_drop"))
