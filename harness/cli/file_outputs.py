@@ -29,5 +29,5 @@ def write_outputs(wanted: Mapping[str, tuple[Path | None, Callable[[], str]]]) -
         if file == STDOUT:
             click.echo(text, nl=False)
         else:
-            write_atomically(file, text.encode())
+            write_atomically(file, text.encode("utf-8", "backslashreplace"))
     return bool(given)

@@ -174,7 +174,7 @@ class _Reports:
             if file == _STDOUT:
                 click.echo(text, nl=False)
             else:
-                write_atomically(file, text.encode())
+                write_atomically(file, text.encode("utf-8", "backslashreplace"))
 
 
 def _gate(

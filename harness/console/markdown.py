@@ -26,18 +26,19 @@ def escaped(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """``text`` as a code span, in a table as well; empty text gives nothing."""
-    flat = " ".join(text.split())
+    """``text`` as a code span, outside of tables; empty text gives nothing."""
+    flat = re.sub(r"[\r\n\t]+", " ", text).strip()
     if not flat:
         return ""
     fence = "`" * (max((len(x) for x in re.findall("`+", flat)), default=0) + 1)
     pad = " " if flat[0] == "`" or flat[-1] == "`" else ""
-    return f"{fence}{pad}{flat.replace('|', chr(92) + '|')}{pad}{fence}"
+    return f"{fence}{pad}{flat}{pad}{fence}"
 
 
 def item(cell: Item) -> str:
     """One cell: best in bold, second underlined, interval in brackets behind."""
-    text = code(cell.text) if cell.code else escaped(cell.text)
+    # In a table a bar ends a cell even within a code span.
+    text = code(cell.text).replace("|", r"\|") if cell.code else escaped(cell.text)
     if cell.mark == "best":
         text = f"**{text}**"
     elif cell.mark == "second":

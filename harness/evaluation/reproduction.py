@@ -114,7 +114,22 @@ def python_call(options: RunOptions, tasks: Sequence[str], model: str) -> str:
 def again(options: RunOptions, tasks: Sequence[str], model: str) -> str:
     """The command that reproduces a run, or the Python call if no command can."""
     words = command_line(options, tasks)
-    return python_call(options, tasks, model) if words is None else shlex.join(words)
+    return python_call(options, tasks, model) if words is None else shell_line(words)
+
+
+def shell_line(words: Sequence[str]) -> str:
+    r"""``words`` as a line of a shell: a prompt's line break is ``$'\n'``, as bash and zsh read it.
+
+    Written as it is, it would be a space where Markdown shows the command.
+    """
+    return " ".join(shlex.quote(x) if x.isprintable() else _escaped(x) for x in words)
+
+
+def _escaped(word: str) -> str:
+    """``$'...'``: letters that are not printable by their number."""
+    plain = word.replace("\\", r"\\").replace("'", r"\'").replace("\n", r"\n")
+    letters = (x if x.isprintable() else f"\\U{ord(x):08x}" for x in plain)
+    return f"$'{''.join(letters)}'"
 
 
 def portable_options(options: RunOptions) -> RunOptions:

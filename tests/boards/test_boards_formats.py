@@ -20,7 +20,8 @@ from harness.boards.render import files, long_form
 from harness.console.latex import escaped as latex
 from harness.console.markdown import code as markdown_code
 from harness.console.markdown import escaped as markdown
-from harness.console.tables import one_line
+from harness.console.markdown import item
+from harness.console.tables import Item, one_line
 
 EXPECTED = GOLDEN / "expected"
 
@@ -74,10 +75,11 @@ def test_markdown_shows_hard_names_letter_by_letter(name: str) -> None:
 def test_markdown_code_shows_hard_names_letter_by_letter(name: str) -> None:
     from markdown_it import MarkdownIt
 
-    page = f"| a |\n| - |\n| {markdown_code(name)} |\n"
-    parsed = MarkdownIt("commonmark").enable("table").parse(page)
-    inline = [x for x in parsed if x.type == "inline"][-1].children or []
-    assert [(x.type, x.content) for x in inline] == [("code_inline", " ".join(name.split()))]
+    in_a_table = f"| a |\n| - |\n| {item(Item(name, code=True))} |\n"
+    for page in (in_a_table, markdown_code(name)):
+        parsed = MarkdownIt("commonmark").enable("table").parse(page)
+        inline = [x for x in parsed if x.type == "inline"][-1].children or []
+        assert [(x.type, x.content) for x in inline] == [("code_inline", name.strip())]
 
 
 def test_names_that_run_from_right_to_left_are_isolated_and_overrides_taken_out() -> None:

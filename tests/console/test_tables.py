@@ -54,6 +54,12 @@ def test_markdown() -> None:
     ]
 
 
+def test_commands_are_shown_as_they_are_and_in_a_table_as_it_needs() -> None:
+    assert markdown.code("a '|  b'\n") == "`a '|  b'`"
+    grid = Grid("", ("",), [(Item("a | b", code=True),)], align="l")
+    assert markdown.rows(grid)[-1] == r"| `a \| b` |"
+
+
 def test_groups_are_the_first_column_in_markdown_and_lines_in_a_terminal() -> None:
     assert markdown.rows(CLUSTERS)[2:4] == [
         "| mAP | A | 0.25 (0.20–0.30) |  |",

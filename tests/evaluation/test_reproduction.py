@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import shutil
+import subprocess
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -130,6 +132,19 @@ def test_the_command_of_all_options_reads_as_all_of_them() -> None:
     options = options_with(**OTHER)
     words = command_line(options, ["demo"])
     assert words is not None and parsed(words)[0] == options
+
+
+def test_a_prompt_of_several_lines_is_one_line_of_a_shell() -> None:
+    prompt = "It's a task\\:\nquery\u3000"
+    line = again(options_with(named="m", query_prompt=prompt), ["demo"], "m")
+    assert line.isprintable() and r"\n" in line
+    bash = shutil.which("bash")
+    if bash is not None:
+        done = subprocess.run(
+            [bash, "-c", f"printf '%s|' {line}"], capture_output=True, check=True,
+            env={"LC_ALL": "C.UTF-8"},
+        )  # fmt: skip
+        assert prompt in done.stdout.decode().split("|")
 
 
 def test_a_command_on_a_board_is_without_what_changes_no_number() -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import replace
 from pathlib import PurePath
 
 from harness.boards.tracked.fields import TrackedContents
 from harness.evaluation.record_fields import Contents, HowRun, ModelFacts, TaskFacts
-from harness.evaluation.reproduction import again, pairs, portable_options, portable_word
+from harness.evaluation.reproduction import (
+    again,
+    pairs,
+    portable_options,
+    portable_word,
+    shell_line,
+)
 
 
 def reproduce(contents: Contents | TrackedContents, name: str) -> str:
@@ -23,7 +28,7 @@ def reproduce(contents: Contents | TrackedContents, name: str) -> str:
         return _derived(contents.run, contents.model, task)
     command = contents.command
     if not command or command[1:2] != ("run",):
-        return shlex.join(_from_facts(contents, task))
+        return shell_line(_from_facts(contents, task))
     kept: list[str] = []
     named = name
     for pair in pairs(command[1:], command[:1]):
@@ -32,7 +37,7 @@ def reproduce(contents: Contents | TrackedContents, name: str) -> str:
                 named = portable_word(pair[1])
         else:
             kept += [portable_word(x) for x in pair]
-    return shlex.join([*kept, "--task", named])
+    return shell_line([*kept, "--task", named])
 
 
 def _is_file_of(word: str, task: str) -> bool:
