@@ -145,10 +145,11 @@ def _pair_rows(
 
 
 def _top_languages(top: NDArray[np.int32], pool: Pool, deepest: int) -> NDArray[np.int64]:
-    """(Q, k) languages of the top passages; -1 past the end of a shorter pool."""
+    """(Q, k) languages of the top passages; -1 past the end of a shorter pool.
+
+    The search keeps every ranking as deep as needed, so a shorter one is a whole pool.
+    """
     languages = pool.language_of[top].astype(np.int64)
-    if top.shape[1] < len(pool):
-        return languages  # deeper passages were not kept
     past = max(0, deepest - top.shape[1])
     return np.pad(languages, ((0, 0), (0, past)), constant_values=-1)
 

@@ -81,9 +81,10 @@ def depths(
 ) -> tuple[int, dict[str, dict[str, int]]]:
     """How deep to rank the whole pool, and each language; ``depth`` is needed in both.
 
-    One deeper where a query's own passage will be taken out.
+    Deeper where a query's own passages, one of each language at most, will be taken out.
     """
-    more = 1 if prepared.spec.source.ignore_identical_ids else 0
+    ignored = prepared.spec.source.ignore_identical_ids
+    more = len(prepared.data.passage_counts) if ignored else 0
     top = max(looked_at(prepared, options), depth) + more
     tops = _block_tops(prepared, depth + more if depth else 0)
     if options.rerank or options.rescore:

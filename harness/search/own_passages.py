@@ -19,7 +19,7 @@ from harness.search.results import SearchResult
 def without_own(found: SearchResult) -> SearchResult:
     """``found`` as if no query's own passage had been searched for it.
 
-    Every top k is one shorter, also of queries without such a passage.
+    Every top k is shorter by the most passages that a query loses, also of queries without any.
     """
     relevant = found.relevant
     own = relevant.grades == OWN

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,37 @@ def test_an_approximate_index_finds_it_and_it_is_left_out(tmp_path: Path) -> Non
     assert values[0]["map"].tolist() == values[1]["map"].tolist()
     found = flat.tasks[0].approximate
     assert found is not None and found.recall["mono"]["en"] == {"10": 1.0, "100": 1.0}
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("questions", [4, 20])
+def test_a_passage_of_each_language_leaves_the_top_as_deep_as_measures_need(
+    tmp_path: Path, questions: int, *, streamed: bool
+) -> None:
+    """Three of a query's own, also where that leaves a pool smaller than the cutoff."""
+    path = tiny.write_task(tmp_path, questions=questions, distractors=0)
+    for x in tiny.LANGUAGES:
+        file = tmp_path / "data" / f"queries.{x}.jsonl"
+        file.write_text(file.read_text().replace('"id": "q', '"id": "p'))
+    judged = [
+        f"p{n:02d}\t{x}\tp{(n + 1) % questions:02d}\t1\n"
+        for n in range(questions)
+        for x in tiny.LANGUAGES
+    ]
+    qrels = tmp_path / "data" / "qrels.tsv"
+    qrels.write_text("query-id\tlanguage\tpassage-id\tscore\n" + "".join(judged))
+    spec = read_task(path)
+    spec = replace(spec, source=replace(spec.source, ignore_identical_ids=True))
+    options = {"resamples": 0, "store": False, "streamed": streamed}
+    harness.evaluate(tiny.WordBag(), spec, **options, trec=tmp_path / "trec")
+    record = harness.evaluate(tiny.WordBag(), spec, **options)
+    run = read_run(tmp_path / "trec" / "tiny" / "multi.en.run")
+    top = {q: sorted(p, key=lambda x: (p[x], x), reverse=True)[:10] for q, p in run.items()}
+    assert all(len(p) == 3 * questions - 3 for p in run.values())
+    share = record.per_query().query("setting == 'multi/en'").set_index("question")
+    for q, found in top.items():
+        own = sum(x.startswith("en:") for x in found) / len(found)
+        assert share.loc[q.partition(":")[2], "own_language_share@10"] == pytest.approx(own)
 
 
 def test_queries_that_find_themselves_are_a_warning_until_the_task_says(tmp_path: Path) -> None:
