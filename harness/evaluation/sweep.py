@@ -7,6 +7,7 @@ lays them side by side shows quality beside bias, never bias alone.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -79,8 +80,8 @@ def sweep(
         raise UsageError("--sweep writes no TREC files and has no reranker; run one value alone")
     if options.name is not None:
         raise UsageError("--sweep writes a record for each value: --name would call all alike")
-    if not values or len(set(values)) < len(values):
-        raise UsageError("--sweep needs values, each once, as 0,0.5,1")
+    if not values or len(set(values)) < len(values) or not all(map(math.isfinite, values)):
+        raise UsageError("--sweep needs numbers, each once, as 0,0.5,1")
     at = swept(options.treatments)
     setup = one_run.load(model, options, progress or Silent())
     runs = [one_run.lay_out(setup, x) for x in choose_tasks(tasks, options.text)]

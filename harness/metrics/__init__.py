@@ -20,8 +20,9 @@ from harness.metrics.builtin import (
     OUTSIDE_SUITE,
     PAIR_SUITE,
 )
-from harness.metrics.measure import Better, Family, Measure
+from harness.metrics.measure import Better, Family, Measure, of_package
 from harness.metrics.ranks import RelevantRanks
+from harness.stats.per_query import FACTS
 
 __all__ = [
     "BIAS_SUITE",
@@ -73,7 +74,9 @@ def families() -> dict[str, Family]:
             )
         if family.base in found:
             raise UsageError(f"{where} has the name of an existing measure")
-        found[family.base] = family
+        if family.base in FACTS:
+            raise UsageError(f"{where} has the name of a column of per-query tables")
+        found[family.base] = of_package(family)
     return found
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
+import numpy as np
+
 from harness.data.task import RUN_KINDS, Kind
-from harness.errors import UsageError
+from harness.errors import ModelError, UsageError, errors_of
 from harness.metrics.ranks import RelevantRanks
 from harness.stats.ragged import FloatArray
 
@@ -42,6 +44,26 @@ class Family:
     passages; ``None`` if it depends on the model's quality."""
     refusal: Callable[[RelevantRanks], str | None] | None = None
     """Returns why it is not informative for such data, or ``None``."""
+
+
+def of_package(family: Family) -> Family:
+    """``family`` with what another package's function raises, or returns wrongly, in a sentence."""
+
+    def function(relevant: RelevantRanks, cutoff: int | None) -> FloatArray:
+        with errors_of(f"measure {family.base!r}"):
+            values = np.asarray(family.function(relevant, cutoff), np.float64)
+        if values.shape != (relevant.queries,):
+            raise ModelError(
+                f"measure {family.base!r} returned an array of shape {values.shape} for "
+                f"{relevant.queries} queries; {(relevant.queries,)} is needed"
+            )
+        if np.isinf(values).any():
+            raise ModelError(
+                f"measure {family.base!r} returned an infinite value; NaN is for undefined ones"
+            )
+        return values
+
+    return replace(family, function=function)
 
 
 @dataclass(frozen=True)

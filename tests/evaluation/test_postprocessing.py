@@ -469,6 +469,8 @@ class TestSweep:
             (("balanced",), (0.0,), "goes through the number of one --treatment of"),
             ((), (0.0,), "goes through the number of one"),
             (("shift:x",), (1.0, 1.0), "each once"),
+            (("shift:x",), (1.0, float("nan")), "needs numbers"),
+            (("shift:x",), (float("inf"),), "needs numbers"),
         ],
     )
     def test_what_cannot_be_swept_is_refused(

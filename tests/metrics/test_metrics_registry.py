@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import harness.metrics as metrics
-from harness.errors import UsageError
+from harness.errors import ModelError, UsageError
 from harness.metrics import Family, RelevantRanks, families, parse_measure, parse_measures
 
 
@@ -70,12 +70,30 @@ def test_packages_add_measures(install: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("function", "says"),
+    [
+        (lambda g, k: 1 / 0, "measure 'mine' failed: ZeroDivisionError: division by zero"),
+        (lambda g, k: None, r"returned an array of shape \(\) for 1 queries; \(1,\) is needed"),
+        (lambda g, k: g.ranks, r"returned an array of shape \(2,\) for 1 queries"),
+        (lambda g, k: np.array([np.inf]), "returned an infinite value"),
+    ],
+)
+def test_a_measure_of_a_package_that_fails_is_one_sentence(
+    install: Any, function: Any, says: str
+) -> None:
+    install("mine", Family("mine", "Mine", function))
+    with pytest.raises(ModelError, match=says):
+        parse_measure("mine").per_query(RelevantRanks(np.array([4, 9]), np.array([0, 2])))
+
+
+@pytest.mark.parametrize(
     ("name", "loaded", "says"),
     [
         ("worst", ImportError("no module"), "'worst' .* cannot be loaded: no module"),
         ("worst", 3, "must be a harness.metrics.Family, not int"),
         ("worst", Family("other", "O", lambda g, k: g.ranks), "has base 'other'; it must be 'wo"),
         ("map", Family("map", "O", lambda g, k: g.ranks), "has the name of an existing measure"),
+        ("golds", Family("golds", "O", lambda g, k: g.ranks), "has the name of a column of per-q"),
     ],
 )
 def test_bad_entry_points_are_named(install: Any, name: str, loaded: Any, says: str) -> None:
