@@ -12,7 +12,7 @@ from harness.data.pool import Pool, RelevantPassages
 from harness.data.task import Role, Setting, TaskSpec, default_tasks, find_task
 from harness.data.task_data import TaskData
 from harness.errors import UsageError
-from harness.evaluation.options import RunOptions
+from harness.evaluation.options import RunOptions, check_word
 from harness.metrics import (
     BIAS_SUITE,
     INTRUSION_SUITE,
@@ -89,6 +89,7 @@ def choose_tasks(names: Sequence[str | TaskSpec] | None, text: str | None) -> li
     found: dict[str, TaskSpec] = {}
     for x in names:
         spec = x if isinstance(x, TaskSpec) else find_task(x, text=text)
+        check_word("--task", spec.path)
         first = found.setdefault(spec.name, spec)
         # Files with the same words in two folders have data of their own.
         if (first.path.resolve(), first.text) != (spec.path.resolve(), spec.text):

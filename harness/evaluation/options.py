@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from numbers import Integral
@@ -12,7 +13,7 @@ from harness.base import option_text
 from harness.base.environment import memory_size
 from harness.base.progress import resident_memory
 from harness.data.task import RUN_KINDS, Kind
-from harness.errors import UsageError, did_you_mean
+from harness.errors import UsageError, did_you_mean, quoted
 from harness.models.base import Backend, Dtype, ModelOptions
 from harness.vectors.corpus_store import PASSAGES
 from harness.vectors.store import StoreDtype
@@ -254,3 +255,18 @@ def _read(name: str, value: Any) -> Any:
     if annotation in (str, str | None) and not isinstance(value, str):
         raise UsageError(f"{name}={value!r}: it must be a string")
     return value
+
+
+def check_word(what: str, value: Any) -> None:
+    """Refuse the ``value`` of an option that a record could not hold: a path that is not UTF-8.
+
+    Raises:
+        UsageError: begins with ``what``.
+    """
+    try:
+        json.dumps(value, default=str, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            f"{what} {quoted(str(value))}: a record is UTF-8 and cannot name it; rename the file "
+            "or folder"
+        ) from None

@@ -11,13 +11,26 @@ from typing import Any
 
 from harness.base.digests import digest_of
 from harness.base.environment import environment
-from harness.evaluation.options import RunOptions
+from harness.errors import UsageError
+from harness.evaluation.options import RunOptions, check_word
 from harness.evaluation.pipeline import Pipeline
 from harness.evaluation.record import SCHEMA_VERSION, Record, finite
 from harness.evaluation.record_fields import HowRun, Task
-from harness.evaluation.reproduction import changed
+from harness.evaluation.reproduction import changed, flag_of
 from harness.models.base import Model
 from harness.vectors.store import Store
+
+
+def check_words(options: RunOptions) -> None:
+    """Refuse what a record could not say of a run, before the run.
+
+    Raises:
+        UsageError: the name cannot be printed, or an option has a path that is not UTF-8.
+    """
+    if options.name is not None and not (options.name.strip() and options.name.isprintable()):
+        raise UsageError("--name needs a name: letters that can be printed, not only spaces")
+    for option, value in {**changed(options), "named": options.named}.items():
+        check_word(flag_of(option), value)
 
 
 def document_of(
@@ -39,7 +52,10 @@ def document_of(
     return {
         "schema_version": SCHEMA_VERSION,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "command": list(command) if command is not None else None,
+        # Of paths that are not UTF-8 what says which bytes they have.
+        "command": None
+        if command is None
+        else [x.encode(errors="backslashreplace").decode() for x in command],
         "model": {
             "name": model.name,
             "kind": kind,

@@ -13,7 +13,6 @@ from typing import cast
 
 from harness.base.progress import Progress, Silent, Stages
 from harness.data.task import TaskSpec
-from harness.errors import UsageError
 from harness.evaluation.announcement import announce
 from harness.evaluation.corpus_run import forget_begun
 from harness.evaluation.encode_stage import Searchable, TaskRun, encode, postprocess
@@ -23,7 +22,7 @@ from harness.evaluation.pipeline import postprocessed, reranked
 from harness.evaluation.pool_sample import sample_passages
 from harness.evaluation.postprocessing.apply import fit_for
 from harness.evaluation.postprocessing.specs import steps_of
-from harness.evaluation.provenance import document_of, folder_name
+from harness.evaluation.provenance import check_words, document_of, folder_name
 from harness.evaluation.query_conditions import query_conditions
 from harness.evaluation.query_rewriting import query_rewriters
 from harness.evaluation.record import Record
@@ -66,9 +65,8 @@ def run(
 def load(model: str | object, options: RunOptions, progress: Progress) -> Setup:
     """Load what the run needs besides data; weights are read on first use."""
     check_engine(options.engine, options.shard, stored=options.store)
-    if options.name is not None and not (options.name.strip() and options.name.isprintable()):
-        raise UsageError("--name needs a name: letters that can be printed, not only spaces")
     options = replace(options, named=model if isinstance(model, str) else None)
+    check_words(options)
     return Setup(
         model=load_model(model, options.model),
         options=options,

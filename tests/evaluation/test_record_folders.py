@@ -100,3 +100,22 @@ def test_two_factories_without_a_fingerprint_have_a_folder_each(
             f"python:encoders:{name}", tasks=[str(task)], output="out", resamples=0, store=False
         )
     assert len(list(Path("out").iterdir())) == 2
+
+
+def test_what_a_record_cannot_name_is_refused_before_the_run(tmp_path: Path) -> None:
+    """Paths that are not UTF-8: of the command they are written as Python writes them."""
+    task, odd = str(tiny.write_task(tmp_path / "task")), "folder\udcff"
+    record = harness.evaluate(
+        tiny.WordBag(), task, resamples=0, output=tmp_path, command=["harness", "run", odd]
+    )
+    assert record.folder is not None
+    assert harness.load_record(record.folder).contents.command == (
+        "harness",
+        "run",
+        "folder\\udcff",
+    )
+    model = tiny.WordBag()
+    for options in ({"trec": tmp_path / odd}, {"data_dir": odd}, {"treatments": f"offset:{odd}"}):
+        with pytest.raises(harness.UsageError, match="cannot name it; rename the file or folder"):
+            harness.evaluate(model, task, resamples=0, **options)
+    assert not model.requested
