@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.base.cache import cache_folder
 from harness.base.hub import Repository
 from harness.data import hub_files
-from harness.data.corpus import Corpus, Passage, first_passages, scan
+from harness.data.corpus import Corpus, CorpusFile, Passage, first_passages, scan
 from harness.data.download import Progress
 from harness.data.locations import FileReport, Origin, State, TaskFiles
 from harness.data.task import TaskSpec
@@ -82,7 +82,7 @@ class CorpusFiles:
         expected = report.expected or hub_files.checksum_by_name(report.path)
         state: State
         try:
-            found = scan(report.path).sha256
+            found = _checksum(scan(report.path), expected)
             state = "no checksum" if expected is None else "ok" if found == expected else "damaged"
         except DataError:
             found, state = None, "damaged"
@@ -106,13 +106,7 @@ class CorpusFiles:
         if needed:
             known = self._hub.known()
             if any(name not in known for name in needed):
-                known = self._hub.ask(needed)
-            unlike = [name for name in needed if known[name].startswith(hub_files.GIT)]
-            if unlike:
-                raise DataError(
-                    f"{self._hub.repository}: the hub lists no SHA-256 for "
-                    f"{unlike[0]}, so it cannot be verified"
-                )
+                self._hub.ask(needed)
             self._hub.repository.fetch(needed, progress)
 
     def peek(self, language: str, count: int) -> list[Passage]:
@@ -143,29 +137,34 @@ class CorpusFiles:
             known.get(n) or hub_files.checksum_by_name(f.path)
             for n, f in zip(present, files, strict=True)
         ]
-        same = [e == f.sha256 for e, f in zip(expected, files, strict=True)]
+        found = [_checksum(f, e) for e, f in zip(expected, files, strict=True)]
         corpus = Corpus(
             language,
             files,
             self.spec.text,
             self.source.passages.get(language),
-            "hub" if all(same) else "not verified",
+            "hub" if found == expected else "not verified",
         )
         if not len(corpus):
             raise DataError(f"{folder / present[0]}: contains no passage")
-        self._refuse_damaged(corpus, expected, origin)
+        self._refuse_damaged(corpus, expected, found, origin)
         return corpus
 
     def _refuse_damaged(
-        self, corpus: Corpus, expected: Sequence[str | None], origin: Origin
+        self,
+        corpus: Corpus,
+        expected: Sequence[str | None],
+        found: Sequence[str],
+        origin: Origin,
     ) -> None:
         """A local sample naturally differs from the hub's files; anything else is damage."""
         if corpus.sampled and origin != "cache":
             return
-        for sha256, file in zip(expected, corpus.files, strict=True):
-            if sha256 is not None and sha256 != file.sha256:
+        for listed, own, file in zip(expected, found, corpus.files, strict=True):
+            if listed is not None and listed != own:
+                kind = "git's SHA-1" if listed.startswith(hub_files.GIT) else "SHA-256"
                 raise DataError(
-                    f"{file.path}: SHA-256 is {file.sha256}, but the hub lists {sha256}: the file "
+                    f"{file.path}: {kind} is {own}, but the hub lists {listed}: the file "
                     f"is damaged; remove it and run `{self._command}`"
                 )
         if corpus.whole is not None and len(corpus) > corpus.whole:
@@ -212,6 +211,13 @@ class CorpusFiles:
     def _known(self) -> dict[str, str]:
         """The hub's checksums, as far as they are cached."""
         return {} if self._hub is None else self._hub.known()
+
+
+def _checksum(file: CorpusFile, expected: str | None) -> str:
+    """The file's checksum of the kind that is expected: of small files on the hub it is git's."""
+    if expected is None or not expected.startswith(hub_files.GIT):
+        return file.sha256
+    return hub_files.file_digest(file.path, expected)
 
 
 def refuse_sampled(spec: TaskSpec, corpora: Mapping[str, Corpus]) -> None:

@@ -78,7 +78,7 @@ def parquet_lines(path: Path, source: Any) -> Iterator[bytes]:
     """Rows of a parquet file as JSON lines, some thousand at a time; ``source`` is for pyarrow.
 
     Raises:
-        DataError: an incomplete parquet file.
+        DataError: an incomplete parquet file, or a text in it that is not UTF-8.
     """
     import pyarrow
     from pyarrow import parquet
@@ -88,6 +88,8 @@ def parquet_lines(path: Path, source: Any) -> Iterator[bytes]:
             for batch in file.iter_batches(batch_size=4096):
                 rows = (json.dumps(x, ensure_ascii=False, default=str) for x in batch.to_pylist())
                 yield "".join(f"{row}\n" for row in rows).encode("utf-8", "surrogatepass")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: a text in it is not UTF-8 ({error})") from error
     except (pyarrow.ArrowException, OSError) as error:
         reason = str(error).split("\n")[0]
         raise DataError(f"{path}: incomplete parquet file ({reason})") from error

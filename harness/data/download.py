@@ -8,6 +8,7 @@ import ssl
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from email.message import Message
@@ -28,6 +29,7 @@ TIMEOUT = 30.0
 """Seconds without a response or a byte before a connection counts as broken."""
 
 _BLOCK = 1 << 18  # bytes read between two calls of ``progress``
+_RESERVED = "%/:=&?~#+!$,;'@()*[]"  # what stays as it is in a URL: RFC 3986, and escapes
 _RETRIED_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -102,7 +104,8 @@ def _receive(url: str, part: Path, progress: Progress | None) -> None:
     headers = {"User-Agent": "polyglot-harness", "Accept-Encoding": "identity"}
     if offset:
         headers["Range"] = f"bytes={offset}-"
-    with _open(urllib.request.Request(url, headers=headers), part) as response:
+    address = urllib.parse.quote(url, safe=_RESERVED)  # files may be named in any language
+    with _open(urllib.request.Request(address, headers=headers), part) as response:
         if not _continues(response.status, response.headers, offset):
             offset = 0
         length = response.headers.get("Content-Length")

@@ -226,11 +226,12 @@ class TaskFiles:
             raise self._missing([report])
         if report.expected is not None:
             expected = report.expected
-            found = memoized(
-                report.path, "hub", lambda x: {"digest": hub_files.file_digest(x, expected)}
+            kind = "git-objects" if expected.startswith(hub_files.GIT) else "digests"
+            read = memoized(
+                report.path, kind, lambda x: {"sha256": hub_files.file_digest(x, expected)}
             )
-            if found["digest"] != expected:
-                raise self._damaged(replace(report, state="damaged", found=found["digest"]))
+            if (found := str(read["sha256"])) != expected:
+                raise self._damaged(replace(report, state="damaged", found=found))
         return report.path
 
     def folder(self, name: str) -> Path:

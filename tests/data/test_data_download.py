@@ -197,6 +197,12 @@ def test_a_server_that_stays_busy(server: Server, target: Path) -> None:
     assert left(target) == set()
 
 
+def test_a_name_in_any_language(server: Server, target: Path) -> None:
+    server.files["/%E9%97%AE%20%E9%A2%98.json"] = BODY
+    download(server.url + "问 题.json", target, sha256=SHA)
+    assert target.read_bytes() == BODY
+
+
 def test_a_missing_file_is_requested_once(server: Server, target: Path) -> None:
     with pytest.raises(DataError, match=r"/gone\.bin: the server answered 404 Not Found"):
         download(server.url + "gone.bin", target, sha256=SHA)

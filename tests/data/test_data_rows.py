@@ -13,8 +13,8 @@ from tiny_tables import write_rows
 
 from harness.base.languages import short_code
 from harness.data import loading as library
-from harness.data.task import find_task
-from harness.errors import DataError
+from harness.data.task import find_task, read_task
+from harness.errors import DataError, HarnessWarning
 
 
 def belebele_rows(language: str) -> list[dict[str, Any]]:
@@ -110,3 +110,33 @@ def test_what_is_wrong_in_a_row_is_named(
     path.write_text("")
     with pytest.raises(DataError, match=r"eng_Latn\.jsonl: contains no row"):
         library.load(spec, languages=["en"], data_dir=tmp_path)
+
+
+def test_a_language_that_is_no_text_is_left_out_like_another(tmp_path: Path) -> None:
+    row = {"q_de": "Wo?", "qid": 1, "text": "Hier.", "id": 1, "lang": "de"}
+    write_rows(tmp_path / "data" / "rows.jsonl", [row, {**row, "id": 2, "lang": ["de"]}])
+    (tmp_path / "task.toml").write_text(
+        """name = "mixed"
+title = "Mixed"
+description = "Passages of all languages in one file."
+reader = "rows"
+languages = ["de"]
+settings = ["mono"]
+text = "text"
+measures = ["map"]
+license = "CC0-1.0"
+[source]
+folder = "data"
+[source.paths]
+rows = "rows.jsonl"
+[source.rows]
+question = "q_{language}"
+question_id = ["qid"]
+passage = "text"
+passage_id = ["id"]
+language = "lang"
+"""
+    )
+    with pytest.warns(HarnessWarning, match=r"1 rows are left out: their 'lang' is \"\['de'\]\""):
+        data = library.load(read_task(tmp_path / "task.toml"))
+    assert data.passages["de"].ids == ("1",)

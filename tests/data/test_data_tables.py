@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet
 import pytest
 import pytrec_eval
 from loopback_hub import Hub, point_at
@@ -17,6 +20,7 @@ from tiny import WordBag
 from tiny_tables import Rows, write_repository, write_rows
 
 import harness
+from harness.data import hub_files, locations
 from harness.data import loading as library
 from harness.data.task import TaskSpec, find_task, read_task
 from harness.data.trec import read_qrels, read_run
@@ -206,6 +210,23 @@ def test_a_damaged_parquet_file_is_one_sentence(task: TaskSpec, tmp_path: Path) 
         library.load(read_task(task.path))
 
 
+def test_a_text_in_parquet_that_is_not_utf8_is_one_sentence(task: TaskSpec, tmp_path: Path) -> None:
+    path = tmp_path / "data" / "fas-corpus" / "test-00000-of-00001.parquet"
+    raw = pyarrow.array([b"caf\xe9"], pyarrow.binary())
+    text = pyarrow.Array.from_buffers(pyarrow.string(), 1, raw.buffers())
+    table = pyarrow.table({"_id": pyarrow.array(["1"]), "text": text})
+    pyarrow.parquet.write_table(table, path)
+    with pytest.raises(DataError, match=r"parquet: a text in it is not UTF-8"):
+        library.load(task)
+
+
+def test_trec_judgements_may_be_packed(tmp_path: Path) -> None:
+    spec = write_collection(tmp_path, TSV.replace("qrels.tsv", "qrels.txt.gz"))
+    raw = (tmp_path / "data" / "qrels.tsv").read_bytes()
+    (tmp_path / "data" / "qrels.txt.gz").write_bytes(gzip.compress(raw))
+    assert library.load(spec).qrels == {"7": {"de:0": 1, "en:0": 1}, "9": {"de:1": 1, "en:1": 1}}
+
+
 def on_hub(task: TaskSpec, small: bool) -> tuple[TaskSpec, Hub]:
     """The task's files on a hub, and the task that names it; ``small``: outside large storage."""
     folder = task.path.parent / "data"
@@ -254,16 +275,35 @@ def test_files_are_compared_with_what_the_hub_says(
     hub.close()
 
 
-def test_a_streamed_table_comes_from_the_hub(
+def test_checksums_of_both_kinds_are_kept_apart(
     task: TaskSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The same file, first by git's object id, then by the SHA-256 of a task file."""
+    monkeypatch.setattr("harness.data.file_memo._RACY_NS", -(10**18))
+    path = tmp_path / "images.parquet"
+    path.write_bytes(b"images")
+    files = locations.TaskFiles(task)
+    for expected in (hub_files.git_object(b"images"), hashlib.sha256(b"images").hexdigest()) * 2:
+        report = locations.FileReport(path.name, path, "cache", "present", None, expected, None)
+        monkeypatch.setattr(files, "report", lambda _, found=report: found)
+        assert files.verified(path.name) == path
+
+
+@pytest.mark.parametrize("small", [False, True])
+def test_a_streamed_table_comes_from_the_hub(
+    task: TaskSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: bool
+) -> None:
     task.path.write_text(TASK + "\n[source.corpus.passages]\nfa = 4\nru = 2\n")
-    spec, hub = on_hub(task, small=False)
+    spec, hub = on_hub(task, small=small)
     point_at(hub, tmp_path, monkeypatch)
     data = library.load(spec)
     assert data.corpora["fa"].verified == "hub" and data.passage_counts == {"fa": 4, "ru": 2}
     assert [x.text for x in data.corpora["fa"].read()] == ["Tea of tea", "of bread", "", "Milk"]
-    assert [x.state for x in library.verify(spec)] == ["ok"] * 6
+    reports = library.verify(spec)
+    assert [x.state for x in reports] == ["ok"] * 6
+    next(x.path for x in reports if "corpus" in x.name).resolve().write_bytes(b"{}\n")
+    with pytest.raises(DataError, match=r"the hub lists|incomplete parquet"):
+        library.load(spec, offline=True)
     hub.close()
 
 

@@ -69,7 +69,7 @@ def _read_mixed(spec: TaskSpec, languages: Sequence[str], document: Document) ->
         where = f"line {row.line}"
         check_keys(document, where, row.fields, needed, None)
         code = row.fields[language_key]
-        if code not in code_of:
+        if not isinstance(code, str) or code not in code_of:
             elsewhere[str(code)] = elsewhere.get(str(code), 0) + 1
             continue
         local = _id(document, where, row.fields, keys["passage_id"])

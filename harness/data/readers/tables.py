@@ -7,7 +7,8 @@ of mteb's repositories and of BEIR's:
 - queries: ``_id`` or ``id``, and ``text``; or lines ``id TAB text`` (``.tsv``);
 - passages: the same, optionally with ``title``, and with ``image_id`` where they are images;
 - images: a parquet table with ``file_name`` and ``image``, or a folder of files with these names;
-- judgements: ``query-id``, ``corpus-id``, ``score``; as ``.tsv`` with a header, or TREC qrels.
+- judgements: ``query-id``, ``corpus-id``, ``score``; as ``.tsv`` with a header, or TREC qrels
+  (``.tsv`` or ``.txt``).
 
 Ids may be numbers. A table of judgements per language is about that language's passages; a single
 one for all languages holds in each of them. Queries without a judgement belong to other splits and
@@ -19,6 +20,7 @@ the task's text option says; as in mteb, the result is stripped, and a passage m
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -134,7 +136,7 @@ def judgements(document: Document) -> Iterator[Judgement]:
     Raises:
         DataError: a line is malformed.
     """
-    if not is_tsv(document.path) and document.path.suffix != ".txt":
+    if not is_tsv(document.path) and re.search(r"\.txt(\.gz)?$", document.path.name) is None:
         for row in rows(document):
             where = f"line {row.line}"
             check_keys(document, where, row.fields, _JUDGED, None)
