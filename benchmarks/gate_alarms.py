@@ -162,7 +162,7 @@ def plant(runs: GateRuns, pooling: str = "mean") -> dict[str, Callable[[], Vecto
     }
 
 
-def print_planted(runs: GateRuns, verbose: bool) -> None:
+def print_planted(runs: GateRuns, verbose: bool, policy: Path | None = None) -> None:
     """A line for each candidate, and its regressions by rule."""
     from harness.gate import gate
     from harness.gate.report.tables import headline, place, verdict_of
@@ -170,7 +170,7 @@ def print_planted(runs: GateRuns, verbose: bool) -> None:
     for name, make in plant(runs).items():
         record = runs.record(make())
         begun = time.perf_counter()
-        found = gate(record, runs.base)
+        found = gate(record, runs.base, policy)
         print(f"{name}: {headline(found)} (gate: {time.perf_counter() - begun:.1f} s)")
         for outcome in found.outcomes:
             cells = [c for c in outcome.cells if verbose or c.verdict != "pass"]
@@ -182,7 +182,7 @@ def print_planted(runs: GateRuns, verbose: bool) -> None:
                 )
 
 
-def print_reencoded(runs: GateRuns, model: str) -> None:
+def print_reencoded(runs: GateRuns, model: str, policy: Path | None = None) -> None:
     """How the same model fares against itself, 20 times."""
     from harness.analysis.noise import in_threads
     from harness.base.progress import Silent
@@ -198,7 +198,7 @@ def print_reencoded(runs: GateRuns, model: str) -> None:
             with in_threads(threads):
                 loaded = load(model, replace(runs.options.model, batch_size=size))
                 vectors = encode_task(loaded, runs.prepared, None, EncodingCounts(), Silent())
-                found = gate(runs.record(vectors), runs.base)
+                found = gate(runs.record(vectors), runs.base, policy)
             verdicts.append(found.verdict)
             moved = max(float(np.abs(vectors[x] - runs.vectors[x]).max()) for x in vectors)
             largest = max(largest, moved)
@@ -211,11 +211,11 @@ def print_reencoded(runs: GateRuns, model: str) -> None:
     print(f"{len(verdicts)} encodings: {counts}; vectors moved by at most {largest:.1e}")
 
 
-def print_equal(runs: GateRuns, pairs: int, share: float, folder: Path | None) -> None:
+def print_equal(runs: GateRuns, pairs: int, share: float, policy: Path | None) -> None:
     """How often one of two equally good systems is called a regression."""
     from harness.gate import gate, read_policy
 
-    default = read_policy(folder)
+    default = read_policy(policy)
     # Nothing is let through: what a policy lets through is looked at afterwards.
     rules = [replace(r, max_drop=0.0, max_relative_drop=None, margin=None) for r in default.rules]
     bare = replace(default, rules=tuple(rules), resamples=2000)
@@ -272,9 +272,9 @@ def main() -> None:
     given = parser.parse_args()
     runs = GateRuns.of(given)
     if given.what == "planted":
-        print_planted(runs, given.verbose)
+        print_planted(runs, given.verbose, given.policy)
     elif given.what == "reencoded":
-        print_reencoded(runs, given.model)
+        print_reencoded(runs, given.model, given.policy)
     else:
         print_equal(runs, given.pairs, given.noise, given.policy)
 

@@ -109,3 +109,20 @@ def test_a_model_without_vectors_is_refused_in_one_sentence(
 
     with pytest.raises(ModelError, match="bm25 gives no vectors"):
         against_mteb.compare(against_mteb.Work(str(write_task(tmp_path)), "bm25", {}))
+
+
+def test_reports_of_a_killed_study_may_differ_in_seconds_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    differing = importlib.import_module("study_kill").differing
+    one, other = tmp_path / "one", tmp_path / "other"
+    for folder, seconds in ((one, 81), (other, 83)):
+        folder.mkdir()
+        page = f"# A\n\n### Cost\n\n{seconds} s\n\n## What the data can\n\nMuch.\n"
+        (folder / "index.md").write_text(page)
+        (folder / "values.csv").write_text("1")
+    assert differing(one, other) == ([], 2)
+    (other / "index.md").write_text((other / "index.md").read_text().replace("Much", "Little"))
+    (other / "fits.csv").write_text("1")
+    assert differing(one, other) == (["fits.csv", "index.md"], 3)

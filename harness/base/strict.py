@@ -89,9 +89,11 @@ def _language(code: str) -> str:
 
 
 def at_least(least: float, most: float = float("inf")) -> Check:
-    """A number between two others, both included."""
+    """A finite number between two others, both included."""
 
     def check(value: float) -> float:
+        if value == float("inf"):
+            raise ValueError("must be finite, not inf")
         if not least <= value <= most:
             ends = f"at least {least}" if most == float("inf") else f"between {least} and {most}"
             raise ValueError(f"must be {ends}, not {value}")

@@ -71,10 +71,11 @@ def list_baselines(folder: Path) -> None:
     """List the baselines of the folder."""
     from harness.cli.views import listings
     from harness.console import consoles
+    from harness.evaluation.record import Record
     from harness.gate import baselines
 
     listings.print_baselines(
         consoles.console(),
-        [(name, baselines.load(name, folder).contents) for name in baselines.names(folder)],
+        [(name, Record.load(folder / name).contents) for name in baselines.names(folder)],
         folder,
     )

@@ -46,7 +46,10 @@ def names(folder: Path = FOLDER) -> list[str]:
 def name_of(record: Record) -> str:
     """The default name of a baseline: ``use-m3-demo``, the model and the tasks."""
     parts = [record.model, *(t.task for t in record.tasks)]
-    return re.sub(r"[^A-Za-z0-9._]+", "-", "-".join(parts)).strip("-.")[:80] or "baseline"
+    return (
+        re.sub(r"[^A-Za-z0-9._]+", "-", "-".join(parts)).lstrip("_-.").rstrip("-.")[:80]
+        or "baseline"
+    )
 
 
 def folder_of(name: str, folder: Path = FOLDER) -> Path:

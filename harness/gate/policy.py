@@ -219,7 +219,9 @@ def read_policy(path: str | Path | None = None) -> Policy:
     if path is None:
         where, raw = DEFAULT, files("harness.gate").joinpath("default.toml").read_bytes()
     else:
-        where, raw = str(path), read_bytes(Path(path), PolicyError)
+        # As reports can be written, of whatever bytes the name is.
+        where = str(path).encode("utf-8", "backslashreplace").decode()
+        raw = read_bytes(Path(path), PolicyError)
     values = parse_toml(raw, where, PolicyError)
     values = {"rules": [], "alpha": 0.05, "min_queries": 30, "inconclusive": "fail"} | values
     if isinstance(values["rules"], list):

@@ -210,7 +210,10 @@ def _party(record: Record) -> Party:
     contents = record.contents
     return Party(
         model=record.model,
-        where=None if record.folder is None else str(record.folder),
+        # A name that is not UTF-8 is written with escapes: reports are.
+        where=None
+        if record.folder is None
+        else str(record.folder).encode("utf-8", "backslashreplace").decode(),
         created=contents.created,
         fingerprint=contents.model.fingerprint,
         harness=contents.environment.packages.get("polyglot-harness"),

@@ -138,7 +138,10 @@ def _verdict(
             "inconclusive",
             f"{what} of {size}, more than {most}, but it may be chance (p = {p_value(worse)})",
         )
-    if not drop.worst <= margin + LEAST / 2:
+    if drop.worst != drop.worst:
+        few = plural(found.questions, "question")
+        return "inconclusive", f"{what} of {size}, but of {few} there is no interval"
+    if drop.worst > margin + LEAST / 2:
         return (
             "inconclusive",
             f"the {what} may be {amount(drop.worst)}, at most {amount(margin)} is let through",

@@ -132,6 +132,7 @@ def test_2_is_a_record_that_is_newer_damaged_or_none(base: Path, tmp_path: Path)
     ("change", "told"),
     [
         (("max_drop", "max_dorp"), "key 'rules[1].max_dorp' is unknown; did you mean 'max_drop'?"),
+        (("0.05", "inf"), "key 'rules[1].max_drop' must be finite, not inf"),
         (('"map"', '"mpa"'), "key 'rules[1].measure' names no measure: unknown measure 'mpa'"),
     ],
 )
@@ -183,7 +184,9 @@ def test_a_baseline_is_set_listed_shown_and_gated_by_name(base: Path) -> None:
     }
     document = json.loads((folder / "record.json").read_text())
     assert document["tasks"][0]["intervals"] is None
+    Path("word-bag-tiny").mkdir()  # what has its name elsewhere is not listed in its place
     listed = harness("baseline", "list").stdout
+    Path("word-bag-tiny").rmdir()
     assert "word-bag-tiny" in listed and document["model"]["fingerprint"][:12] in listed
     shown = harness("baseline", "show", "word-bag-tiny")
     assert document["tasks"][0]["data_digest"] in shown.stdout.replace("\n", "")

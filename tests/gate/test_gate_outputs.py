@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tiny
-from gated import POLICY, base_record, harness, moved, policy, saved, written
+from compared import with_values
+from gated import POLICY, QUESTIONS, base_record, harness, moved, policy, saved, written
 from junitparser import Error, Failure, JUnitXml, Skipped
 
 from harness import evaluate
@@ -99,6 +103,28 @@ def test_a_pass_is_a_notice(base: Record, tmp_path: Path) -> None:
     assert list(annotate(gate(base, base, policy(tmp_path)))) == [
         "::notice title=Gate::PASS: 4 of 4 values"
     ]
+
+
+def test_a_value_that_no_question_has_is_an_error(base: Record, tmp_path: Path) -> None:
+    """The exit code is 4, so that a notice is not enough."""
+    values = {f"mono/{x}": [math.nan if x == "de" else 0.5] * QUESTIONS for x in LANGUAGES}
+    found = gate(with_values(base, values), base, policy(tmp_path))
+    assert found.exit_code == 4
+    assert list(annotate(found)) == [
+        "::error title=Gate%3A missing%2C tiny mono de::mAP - -> -: no question has a value in "
+        "both records (rule: mAP mono by language)"
+    ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are bytes there")
+def test_a_folder_whose_name_is_not_utf_8_is_written_with_escapes(
+    folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    new = tmp_path / os.fsdecode(b"\xff")
+    folders[1].rename(new)
+    flags = ["--baseline", folders[0], "--markdown", tmp_path / "a.md", "--json", tmp_path / "a"]
+    assert harness("gate", new, *flags, "--junit", tmp_path / "a.xml").exit_code in (0, 1)
+    assert "\\udcff" in (tmp_path / "a.md").read_text()
 
 
 def test_commands_are_escaped() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,12 @@ def test_too_few_questions_are_inconclusive_even_where_nothing_changed(
     found = gate(base, base, many)
     assert (found.verdict, found.exit_code) == ("inconclusive", 3)
     assert {c.reason for _, c in found.cells()} == {"60 questions, the rule requires 61"}
+
+
+def test_one_question_has_no_interval(base: Record, tmp_path: Path) -> None:
+    one = with_values(base, {f"mono/{x}": [0.5] + [math.nan] * 59 for x in ("en", "de")})
+    found = judged(one, one, policy(tmp_path, POLICY + "min_queries = 1\n"))
+    assert found["de"].reason == "drop of 0, but of 1 question there is no interval"
 
 
 def test_nothing_changed_is_a_pass(base: Record, tmp_path: Path) -> None:

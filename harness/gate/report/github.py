@@ -34,7 +34,7 @@ def run_url(environment: Mapping[str, str]) -> str | None:
 
 
 def annotate(found: Gate, file: str | None = None) -> Iterator[str]:
-    """Workflow commands: an error per regression or missing rule, a warning per inconclusive one.
+    """Workflow commands: an error per regression, missing value or rule; warnings where unsure.
 
     GitHub shows ten of each level; the tenth then says how many more there are.
 
@@ -42,7 +42,7 @@ def annotate(found: Gate, file: str | None = None) -> Iterator[str]:
         found: the gate.
         file: the policy's path, where the annotations are shown.
     """
-    errors = [_of(c, x.rule.name) for x, c in found.cells("regression") if c.counts]
+    errors = [_of(c, x.rule.name) for x, c in found.cells("regression", "missing") if c.counts]
     errors += [
         (f"Gate: {x.rule.name}", f"missing: {x.note}")
         for x in found.outcomes
