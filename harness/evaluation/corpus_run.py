@@ -257,16 +257,18 @@ def _begun(
         return int(object_or_empty(note)["from_store"])
     except (ValueError, KeyError, TypeError):
         pass
-    found = 0
+    found = lacking = 0
     for role, language, texts in texts_of(prepared):
         encoded_in = prepared.encoded_in(role, language)
         distinct, missing = encoding.missing(model, role, encoded_in, texts, store)
-        found += distinct - missing
+        found, lacking = found + distinct - missing, lacking + missing
     for language, space in spaces.items():
         for number in range(len(space)):
             shard = None if (language, number) in pending else space.open(number, verify=False)
             found += 0 if shard is None else shard.distinct
-    write_atomically(note, json.dumps({"from_store": found}).encode())
+    if pending or lacking:
+        write_atomically(note, json.dumps({"from_store": found}).encode())
+    # Else there is nothing to resume, nor perhaps a store that may be written.
     return found
 
 

@@ -203,6 +203,23 @@ def test_a_run_that_goes_on_ends_in_the_same_record(
     assert (again["from_store"], again["encoded"]) == (again["distinct"], 0)
 
 
+def test_a_store_that_has_everything_is_only_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be another user's."""
+    task = str(write_miracl(tmp_path))
+    first = harness.evaluate(WordBag(), task, settings=BOTH, resamples=0)
+
+    def refuse(path: Path, raw: bytes) -> None:
+        raise StoreError(f"{path} could not be written: Read-only file system")
+
+    for module in ("evaluation.corpus_run", "vectors.corpus_store", "vectors.store"):
+        monkeypatch.setattr(f"harness.{module}.write_atomically", refuse)
+    again = harness.evaluate(WordBag(), task, settings=BOTH, resamples=0)
+    assert again.per_query().equals(first.per_query())
+    assert again.tasks[0].encoding.encoded == 0
+
+
 def test_how_a_corpus_is_cut_does_not_move_a_score(tmp_path: Path) -> None:
     """Shards of 7, of 16 and of all 60: the same per-query table."""
     task = str(write_miracl(tmp_path))
