@@ -23,7 +23,7 @@ from harness.data.corpus import Corpus
 from harness.data.pool import Pool, RelevantPassages
 from harness.data.task import Role
 from harness.data.task_data import Texts
-from harness.errors import UnfinishedError, UsageError
+from harness.errors import StoreError, UnfinishedError, UsageError
 from harness.evaluation.layout import Prepared, texts_of
 from harness.evaluation.options import RunOptions
 from harness.evaluation.partial import sampled
@@ -73,12 +73,22 @@ def store_for(
 
     Vectors that are not stored (no fingerprint, or ``--no-store``) must still be on disk during the
     search.
+
+    Raises:
+        StoreError: there is no place for that folder.
     """
     if store is not None and model.fingerprint is not None:
         yield store
         return
-    cache_folder().mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="unkept-", dir=cache_folder()))
+    cache = cache_folder()
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix="unkept-", dir=cache))
+    except OSError as problem:
+        raise StoreError(
+            f"{cache} cannot take this run's vectors: {problem.strerror}; name a folder with "
+            "HARNESS_CACHE"
+        ) from problem
     try:
         yield Store(folder, options.store_dtype)
     finally:

@@ -220,6 +220,15 @@ def test_a_store_that_has_everything_is_only_read(
     assert again.tasks[0].encoding.encoded == 0
 
 
+def test_vectors_that_are_not_kept_need_a_place_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(StoreError, match=r"cannot take this run's vectors: .* HARNESS_CACHE"):
+        harness.evaluate(WordBag(), str(write_miracl(tmp_path)), store=False, resamples=0)
+
+
 def test_how_a_corpus_is_cut_does_not_move_a_score(tmp_path: Path) -> None:
     """Shards of 7, of 16 and of all 60: the same per-query table."""
     task = str(write_miracl(tmp_path))
