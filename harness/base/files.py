@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, cast
 
-from harness.errors import StoreError
+from harness.errors import StoreError, UsageError
 
 
 def home_expanded(path: str | Path) -> Path:
@@ -79,6 +79,17 @@ def _renamed(path: Path) -> Iterator[IO[bytes]]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def refuse_unwritable(folder: Path, flag: str) -> None:
+    """Refuse a folder for results before hours are spent on them; it need not exist.
+
+    Raises:
+        UsageError: it, or the folder that it would be made in, cannot be written.
+    """
+    there = next(x for x in (folder.absolute(), *folder.absolute().parents) if x.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise UsageError(f"{flag} {folder}: {there} cannot be written; name another folder")
 
 
 @contextlib.contextmanager

@@ -113,7 +113,7 @@ def board(
     from harness.boards import commands
 
     made = commands.read(leaderboards, skip_invalid=skip_invalid, tell=_warn)
-    if any(x for name, x in printed.items() if name != "form"):
+    if any(x not in (None, (), False) for name, x in printed.items() if name != "form"):
         _print(made, leaderboards, **printed)
     elif check:
         lines = commands.check(made, leaderboards, pages)

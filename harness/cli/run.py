@@ -282,6 +282,7 @@ def run(
     only --model: the default tasks. Vectors are stored, so that a second run, or one that was
     stopped, encodes only what is missing.
     """
+    from harness.base.files import refuse_unwritable
     from harness.cli.views import listings
     from harness.console import consoles
     from harness.console.progress_bars import show_progress
@@ -306,6 +307,9 @@ def run(
             if len(several_of.prompts) > 1:
                 click.echo("For the first --query-prompt; each other one encodes queries again.")
             return
+        for flag, folder in (("--output", output), ("--trec", given["trec"])):
+            if folder is not None and given["shard"] is None:  # most jobs of an array write none
+                refuse_unwritable(folder, flag)
         several = _variants(several_of, options, sweep)
         if several is not None:
             score, compare = several

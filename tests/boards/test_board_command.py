@@ -169,6 +169,7 @@ def test_a_board_is_printed_in_the_order_of_any_column(boards: Path) -> None:
         (["--check", "--serve"], "cannot be given together"),
         (["--changed", "HEAD", "--sort", "multi/map"], "--sort has no effect with --changed"),
         (["--paper", "--inject", "README.md"], "--inject is for writing"),
+        (["--changed", ""], "git cannot"),  # of an unset variable: nothing is written
         (["add", RECORD], "--leaderboards before `add` has no effect"),
     ],
 )
@@ -177,6 +178,7 @@ def test_options_that_would_be_ignored_are_refused(
 ) -> None:
     refused = board(boards, *flags)
     assert refused.exit_code == 2 and words in refused.stderr
+    assert not (boards / "all-tasks.md").exists()
 
 
 def test_letters_that_a_terminal_cannot_show_are_escaped(boards: Path) -> None:

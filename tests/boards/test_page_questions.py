@@ -132,6 +132,18 @@ def test_a_smaller_page_keeps_the_texts_of_what_was_retrieved(kept: dict[str, An
     assert not any(without["tiny"]["texts"]) and any(board["texts"])
 
 
+def test_retrieved_passages_of_a_question_that_the_board_lacks_are_left_out(
+    folder: Path, boards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = shutil.copytree(boards, tmp_path / "copy")
+    path = next((copy / "retrieved").glob("bag-a*"))
+    path.write_text(path.read_text().replace('"questions": ["q', '"questions": ["another-q'))
+    spec = tasks.find_task(str(folder / "task" / "tiny.toml"))
+    monkeypatch.setattr(opened, "find_task", lambda name, text: spec)
+    found = opened_questions(make_board(read_leaderboards(copy)))["tiny"]["retrieved"]
+    assert len(found[path.stem]["multi"]["de"]) == 9
+
+
 @pytest.fixture(scope="module")
 def page(
     browser: Any, boards: Path, kept: dict[str, Any], tmp_path_factory: pytest.TempPathFactory

@@ -461,6 +461,18 @@ def test_a_full_disk_under_trec_keeps_the_record(tmp_path: Path) -> None:
     assert json.loads(record.read_text())["tasks"][0]["trec"] is None
 
 
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_runs(
+    task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.evaluation.run.run", None)
+    (tmp_path / "file").write_text("")
+    for flag in ("--output", "--trec"):
+        given = ["run", "--model", "bm25", "--task", task, flag, str(tmp_path / "file" / "deeper")]
+        assert f"{flag} {tmp_path / 'file' / 'deeper'}: {tmp_path / 'file'} cannot" in fails(
+            harness(*given)
+        )
+
+
 def commands_of(group: click.Group) -> Iterator[click.Command]:
     for command in group.commands.values():
         yield command

@@ -116,7 +116,10 @@ def _of_board(task: TaskBoard, data: TaskData) -> dict[str, Any]:
         "retrieved": {
             row: {
                 kind: {
-                    code: {number[q]: [at[p] for p in line] for q, line in lines.items()}
+                    # Another record's questions need not all be on the board.
+                    code: {
+                        number[q]: [at[p] for p in line] for q, line in lines.items() if q in number
+                    }
                     for code, lines in by.items()
                 }
                 for kind, by in by_kind.items()
