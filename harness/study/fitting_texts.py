@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 
@@ -9,9 +10,12 @@ from harness.base.digests import file_sha256
 from harness.base.files import write_atomically
 from harness.base.reading import read_bytes
 from harness.data.documents import decode, json_lines, unpacked
-from harness.errors import DataError, StudyError
+from harness.errors import DataError, HarnessError, StudyError
+from harness.evaluation.layout import Prepared
+from harness.evaluation.postprocessing.specs import parse_postprocessors
 from harness.study.definition import PLAIN, PostProcessing
 from harness.study.training_pairs import Places
+from harness.study.trials import in_keys
 
 _FILE = "post-processing.jsonl"
 
@@ -39,7 +43,8 @@ def make_steps(
     """Each way to score a model: its name and its post-processing, plain vectors first.
 
     Args:
-        places: of the study; the texts are written to ``post-processing.jsonl`` among its data.
+        places: of the study; the texts are written to ``post-processing.jsonl`` among its data, or
+            beside it if that has others: a run that goes on may be fitting to them.
         languages: of the tasks; the texts of others are left out.
 
     Returns:
@@ -55,9 +60,39 @@ def make_steps(
     facts: dict[str, object] = {"steps": list(wanted.steps)}
     path = places.output / _FILE
     if wanted.texts is not None:
-        write_atomically(path, _cut(places, wanted, languages))
-        facts |= {"sha256": file_sha256(path)}
+        raw = _cut(places, wanted, languages)
+        digest = hashlib.sha256(raw).hexdigest()
+        if path.is_file() and file_sha256(path) != digest:
+            path = path.with_stem(f"{path.stem}.{digest[:12]}")
+        if not path.is_file():
+            write_atomically(path, raw)
+        facts |= {"sha256": digest}
     return {PLAIN: (), **{x: (_step(x, str(path)),) for x in wanted.steps}}, facts
+
+
+class _Vectors:
+    """What a step requires of a model: that it returns vectors, as all that are trained do."""
+
+    def encode(self) -> None:
+        """Never called."""
+
+
+def check_steps(
+    places: Places, steps: Mapping[str, tuple[str, ...]], tasks: Sequence[Prepared]
+) -> None:
+    """Check that every step can be applied to every task, before anything is trained.
+
+    Raises:
+        StudyError: a number is out of range, or the texts are too few, no texts, or have questions
+            of a task; names the key.
+    """
+    for specs in steps.values():
+        for task in tasks:
+            try:
+                parse_postprocessors(specs, _Vectors(), [task])
+            except HarnessError as error:
+                where = f"{places.study.where}: key 'score.post_processing'"
+                raise StudyError(f"{where}: {in_keys(error)}") from error
 
 
 def _step(name: str, path: str) -> str:

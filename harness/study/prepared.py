@@ -22,8 +22,8 @@ from harness.evaluation.layout import Prepared
 from harness.evaluation.options import RunOptions
 from harness.metrics.definition import digests
 from harness.models.base import ModelOptions
-from harness.study.definition import PLAIN, Scored, Study
-from harness.study.fitting_texts import check_texts, make_steps
+from harness.study.definition import PLAIN, Scored, Study, named
+from harness.study.fitting_texts import check_steps, check_texts, make_steps
 from harness.study.reading import Reading
 from harness.study.results import CELLS, DATA, REFERENCES
 from harness.study.training_pairs import MIRROR, Places, check_sources, cut, make_data
@@ -202,6 +202,7 @@ def check_study(study: Study, options: StudyOptions) -> Checked:
     from harness.models import load
 
     trials = trials_of(study)
+    _check_retention(study)
     places = _places(study, options)
     check_sources(places, {x.data for trial in trials for x in trial.data})
     check_texts(places)
@@ -214,6 +215,29 @@ def check_study(study: Study, options: StudyOptions) -> Checked:
             raise StudyError(f"{study.where}: key 'score.references[{number}]': {error}") from error
         references[model] = json.loads(json.dumps(dict(facts), default=str))
     return Checked(trials, references)
+
+
+def _check_retention(study: Study) -> None:
+    """Check that retention is of the x axis, and domains are its values: others would do nothing.
+
+    Raises:
+        StudyError: names the key.
+    """
+    spec, x = study.report.retention, study.report.x
+    if spec is None:
+        return
+    if x is None or dict(spec) != {"axis": x} or study.axes[x].numeric:
+        raise StudyError(
+            f"{study.where}: key 'report.retention' must be {{ axis = NAME }}, the axis of names "
+            "that 'report.x' names"
+        )
+    for number, scored in enumerate(study.scored, 1):
+        if scored.domain is not None and scored.domain not in study.axes[x].values:
+            raise StudyError(
+                f"{study.where}: key 'score.tasks[{number}].domain' must be one of "
+                f"{', '.join(map(named, study.axes[x].values))}, the values of {x!r}, not "
+                f"{scored.domain!r}"
+            )
 
 
 def _places(study: Study, options: StudyOptions) -> Places:
@@ -248,6 +272,7 @@ def make_ready(
     progress.finish()
     languages = dict.fromkeys(y for x in tasks for y in reading.languages(x.scored.name))
     steps, processed = make_steps(places, list(languages))
+    check_steps(places, steps, [reading.task(x.scored.name, x.spec, x.options) for x in tasks])
     tasks = tuple(replace(x, steps=steps) for x in tasks)
     names = dict.fromkeys(x.data for trial in trials for x in trial.data)
     data = make_data(places, list(names), [x.spec for x in tasks], progress)

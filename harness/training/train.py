@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.base.digests import digest_of
-from harness.base.files import write_atomically
+from harness.base.files import home_expanded, write_atomically
 from harness.base.progress import Progress, Silent
 from harness.base.reading import object_or_empty, read_object
 from harness.errors import ModelError, UsageError
@@ -193,7 +193,7 @@ def _check_base(folder: Path, base: str, before: Mapping[str, Any]) -> None:
     Raises:
         UsageError: a file of it was changed.
     """
-    path = Path(base).expanduser()
+    path = home_expanded(base)
     if not path.is_dir():
         return  # of the hub, or built in
     from harness.models.fingerprint import digest_folder

@@ -15,6 +15,9 @@ import tiny_training
 from safetensors.torch import load_file, save_file
 from tiny_study import changed, write_study
 
+from harness.data.loading import load as load_task
+from harness.data.task import find_task
+from harness.errors import StudyError
 from harness.evaluation.options import RunOptions
 from harness.evaluation.run import run
 from harness.models import load
@@ -130,8 +133,34 @@ def test_other_texts_are_another_study(tmp_path: Path) -> None:
         return [x.digest for x in make_ready(found, options, _Silent()).jobs if x.trial]
 
     whole = digests()
+    texts = tmp_path / "out" / "data" / "post-processing.jsonl"
+    before = texts.read_bytes()
     assert whole != digests(limit=120) and whole != digests(steps=["center"])
+    assert texts.read_bytes() == before, "a run that goes on may be fitting to them"
     assert whole == digests()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"steps": ["lir@1.5"]}, "'treatment' lir: 1.5 must be a whole number of directions"),
+        ({"limit": 3}, "has 3 parallel texts; 100 or more are needed"),
+        ({}, "line 1: the text in 'en' is a question of task demo"),
+    ],
+)
+def test_steps_that_cannot_be_taken_are_refused_before_the_first_training(
+    tmp_path: Path, given: dict[str, Any], said: str
+) -> None:
+    found = read_study(study(tmp_path / "study", **given))
+    if not given:
+        asked = load_task(find_task("demo"), languages=["en"]).queries["en"].texts[0]
+        texts = tmp_path / "study" / "parallel.jsonl"
+        rest = texts.read_text().splitlines(keepends=True)[1:]
+        texts.write_text("".join([json.dumps({"en": asked, "de": "w1"}) + "\n", *rest]))
+    options = StudyOptions(tmp_path / "out", offline=True, device="cpu")
+    with pytest.raises(StudyError, match=r"key 'score\.post_processing': ") as refused:
+        make_ready(found, options.absolute(), _Silent())
+    assert said in str(refused.value)
 
 
 class _Silent:

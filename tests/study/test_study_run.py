@@ -332,6 +332,24 @@ def test_what_cannot_be_is_refused_before_the_first_training(
     assert f"tiny.toml: {said}" in refused(tmp_path, changed(*path, to=value))
 
 
+@pytest.mark.parametrize(
+    ("retention", "domain", "said"),
+    [
+        ({"axes": "place"}, "far", "key 'report.retention' must be { axis = NAME }"),
+        ({"axis": "alpha"}, "far", "key 'report.retention' must be { axis = NAME }"),
+        ({"axis": "place"}, "fra", "key 'score.tasks[1].domain' must be one of near, far, the"),
+    ],
+)
+def test_retention_that_would_be_of_nothing_is_refused(
+    tmp_path: Path, retention: dict[str, str], domain: str, said: str
+) -> None:
+    points = [{"name": "near"}, {"name": "far", "train": {"learning_rate": 1e-3}}]
+    document = changed("axes", to={"place": {"points": points}})
+    document["report"] |= {"x": "place", "retention": retention}
+    document["score"]["tasks"][0]["domain"] = domain
+    assert said in refused(tmp_path, document)
+
+
 def test_an_arm_that_cannot_use_its_data_is_refused(tmp_path: Path) -> None:
     """Pairs across languages are made of parallel rows; these rows are in English alone."""
     document = changed("data", "english", to={"format": "pairs", "files": ["./english.jsonl"]})
