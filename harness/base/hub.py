@@ -6,6 +6,7 @@ sentence: a :class:`ModelError` for models, a :class:`DataError` for data sets.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,13 @@ from harness.errors import DataError, HarnessError, ModelError, first_line
 
 Progress = Callable[[str, int, int | None], None]
 """Called with file name, bytes so far, and bytes in all where they are known."""
+
+_LOCAL = frozenset(
+    getattr(errno, x)
+    for x in ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EMFILE", "ENAMETOOLONG", "EIO")
+    if hasattr(errno, x)
+)
+"""Errors of files on this machine: a full disk, a folder that must not be written."""
 
 _PATHS = 500
 """Files that the hub is queried for at a time."""
@@ -225,6 +233,8 @@ class Repository(NamedTuple):
         # The HTTP library's errors differ between hub versions.
         if not isinstance(error, OSError) and "http" not in type(error).__module__:
             return None
+        if isinstance(error, OSError) and error.errno in _LOCAL:
+            return complaint(f"{self}: the hub's cache on this machine cannot be used ({error})")
         if isinstance(error, errors.LocalEntryNotFoundError):  # says nothing of what went wrong
             error = error.__cause__ if isinstance(error.__cause__, Exception) else error
         response = getattr(error, "response", None)

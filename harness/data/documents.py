@@ -262,6 +262,8 @@ def check_keys(
 def check_id(document: Document, where: str, value: Any) -> str:
     """Return ``value`` if it can be an id: a string without whitespace, as TREC files need it.
 
+    Nor may it have a zero byte: arrays of ids have them at their ends.
+
     Raises:
         DataError: it cannot.
     """
@@ -271,6 +273,8 @@ def check_id(document: Document, where: str, value: Any) -> str:
         raise document.error(
             where, f"id {value!r} contains whitespace, which TREC files cannot represent"
         )
+    if "\0" in value:
+        raise document.error(where, f"id {value!r} contains a zero byte")
     return _encodable(document, f"{where}: id {value!r}", value)
 
 

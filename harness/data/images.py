@@ -78,10 +78,13 @@ class Image(str):
             raise HarnessError(
                 "passages that are images need Pillow: pip install 'polyglot-harness[images]'"
             ) from error
+        raw = self.read()
         try:
-            with Pillow.open(io.BytesIO(self.read())) as opened:
+            with Pillow.open(io.BytesIO(raw)) as opened:
                 return opened.convert("RGB")
-        except (OSError, ValueError, Pillow.DecompressionBombError) as error:
+        except MemoryError:
+            raise
+        except Exception as error:  # of a damaged file, a SyntaxError for one
             raise DataError(f"{self.place}: is no image that Pillow reads: {error}") from error
 
 

@@ -49,7 +49,8 @@ class SentenceTransformerInstance:
             raise ModelError(
                 f"--dtype {options.dtype}: the model in memory is {dtype}; convert it first"
             )
-        if options.device is not None and str(model.device) != options.device:
+        # A device without a number is any of its kind.
+        if options.device not in (None, str(model.device), model.device.type):
             raise ModelError(f"--device {options.device}: the model in memory is on {model.device}")
         if options.backend not in ("torch", model.get_backend()):
             raise ModelError(

@@ -121,6 +121,10 @@ def test_a_file_that_changed_since_its_scan_is_not_read(tmp_path: Path) -> None:
         ('{"docid": "1#0"', "line 3: not valid JSON"),
         ('{"docid": "1#0", "title": "a"}', "line 3: key 'text' is missing"),
         ('{"docid": "1 0", "title": "a", "text": "b"}', "line 3: id '1 0' contains whitespace"),
+        (
+            '{"docid": "1\\u0000", "title": "a", "text": "b"}',
+            r"line 3: id '1\\x00' contains a zero byte",
+        ),
         ('{"docid": "x#0", "title": "", "text": 7}', "line 3, docid 'x#0': text must be a string"),
         ('["1#0"]', "line 3: must be a JSON object"),
     ],

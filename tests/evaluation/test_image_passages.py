@@ -201,6 +201,13 @@ def test_pages_can_be_files(tmp_path: Path) -> None:
     (tmp_path / "data" / "pages" / "salt.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"salt\.png: is no image that Pillow reads"):
         harness.evaluate(Reader(), tasks=[spec], resamples=0)
+    # Its pixels end early, and what follows is no chunk: Pillow raises a SyntaxError.
+    whole = picture(1)
+    at = whole.index(b"IDAT")
+    cut = b"\0\0\0\5" + whole[at : at + 9] + b"\0\0\0\0" + b"\0\0\0\5|\xd5T\xa9"
+    (tmp_path / "data" / "pages" / "salt.png").write_bytes(whole[: at - 4] + cut + whole[at + 9 :])
+    with pytest.raises(DataError, match=r"salt\.png: is no image that Pillow reads: broken PNG"):
+        harness.evaluate(Reader(), tasks=[spec], resamples=0)
     (tmp_path / "data" / "pages" / "salt.png").unlink()
     with pytest.raises(DataError, match=r"'p1' in 'en' names the image 'salt\.png', which pages"):
         library.load(spec)

@@ -174,6 +174,17 @@ def test_only_files_that_matter_are_fetched(hub: FakeHub) -> None:
     assert model.facts["revision"] == COMMIT
 
 
+def test_a_full_disk_is_no_trouble_of_the_network(
+    hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> str:
+        raise OSError(28, "No space left on device", "/cache/x")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", full)
+    with pytest.raises(ModelError, match=r"the hub's cache .* cannot be used .*No space left"):
+        load("org/tiny")
+
+
 def test_without_a_network_a_local_copy_serves(hub: FakeHub, hub_cache: Path) -> None:
     hub.failure = ConnectionError("Name or service not known")
     with pytest.raises(ModelError, match=r"no local copy, and the hub cannot be reached \(Name or"):

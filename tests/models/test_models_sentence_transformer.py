@@ -239,6 +239,18 @@ class TestInMemory:
         got = model.encode(TEXTS, role="query", language="en")
         np.testing.assert_allclose(got, -reference(TEXTS), rtol=0, atol=2e-6)
 
+    def test_a_device_without_a_number_is_any_of_its_kind(
+        self, instance: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        import torch
+
+        on_gpu = property(lambda _: torch.device("cuda:0"))  # as it is after .to("cuda")
+        monkeypatch.setattr(type(instance), "device", on_gpu)
+        for device in ("cuda", "cuda:0"):
+            load(instance, ModelOptions(device=device))
+        with pytest.raises(ModelError, match="--device cuda:1: the model in memory is on cuda:0"):
+            load(instance, ModelOptions(device="cuda:1"))
+
     def test_another_dtype_is_refused(self, instance: Any) -> None:
         with pytest.raises(ModelError, match="--dtype float16: the model in memory is float32"):
             load(instance, ModelOptions(dtype="float16"))
