@@ -63,8 +63,7 @@ class _Harness(click.Group):
     """Shows errors that a user can fix as one sentence; others are bugs and keep a traceback."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        # The command line, for the record: a folder's name need not be UTF-8, a record is.
-        ctx.obj = ["harness", *(x.encode("utf-8", "backslashreplace").decode() for x in args)]
+        ctx.obj = ["harness", *args]  # the command line, for the record
         return super().parse_args(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

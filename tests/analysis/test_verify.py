@@ -133,6 +133,24 @@ def test_drifts_are_scaled_by_the_number_of_queries() -> None:
     assert known[0] == known[1] and {x.half for x in known_drifts()} == {True, False}
 
 
+def test_a_board_means_each_kind_of_setting_alone(record: Record, tmp_path: Path) -> None:
+    assert record.folder is not None
+    add([record.folder], tmp_path, skip_invalid=False, tell=print)
+    (task,) = record.contents.tasks
+    scores = {
+        Setting(s.kind, s.query_language, s.passage_language): {"map": s.scores["map"] or 0.0}
+        for s in task.settings
+    }
+    keep([published(record, scores=scores, decimals={})], tmp_path)
+    make_boards(tmp_path)
+    lines = (tmp_path / "tiny.md").read_text().splitlines()
+    found = [x.split(" | ")[2:5] for x in lines if "| acme/word-bag‡ |" in x and " of 3" in x]
+    assert found[:3] == [
+        [f"{kind} mAP", "3 of 3", f"{task.means[kind].macro['map']:.4f}"]
+        for kind in ("mono", "cross", "multi")
+    ]
+
+
 def run(*arguments: str | Path) -> Result:
     return CliRunner().invoke(main, ["verify", *map(str, arguments)])
 
@@ -154,6 +172,10 @@ def test_the_command_and_the_table_of_all(record: Record, tmp_path: Path) -> Non
     (document,) = json.loads(every.output)
     assert document["verdict"] == "FAIL" and len(document["checks"]) == 3
     assert "Beside what is published" in next(boards.glob("*tiny*.md")).read_text()
+    lines = next(boards.glob("*tiny*.md")).read_text().splitlines()
+    (line,) = [x for x in lines if "acme/word-bag‡ | 3 of 3 |" in x]
+    here = sum(c["here"] for c in document["checks"]) / 3
+    assert f"| {here:.4f} |" in line and line.endswith("| 2 of 3 |")
     # A number typed into the table is found.
     (boards / "verified.md").write_text(page.replace("FAIL", "OK"))
     checked = CliRunner().invoke(main, ["board", "--leaderboards", str(boards), "--check"])

@@ -12,9 +12,9 @@ from harness.boards.leaders import leaders
 from harness.boards.overview import recipe_in_words
 from harness.console import numbers
 from harness.console.tables import Grid, Item, Line, Mark
-from harness.data.task import Kind
+from harness.data.task import KINDS, Kind, Setting
 from harness.errors import UsageError, did_you_mean
-from harness.stats.means import median, or_none
+from harness.stats.means import MacroMean, median, or_none
 
 KIND_TITLES = {"mono": "Monolingual", "cross": "Cross-lingual", "multi": "Multilingual"}
 _MEASURED, _PUBLISHED, _IMPORTED = "", "†", "‡"
@@ -212,33 +212,43 @@ def facts_grid(board: TaskBoard) -> Grid | None:
 def beside_grid(board: TaskBoard, whole: Board) -> Grid | None:
     """Measured rows beside the published ones of the same models; ``None`` without any.
 
-    Means are over the languages that both have.
+    A line for each kind of setting: macro means over the settings that both have.
     """
     found = [x for x in whole.verified if x.task == board.task and not board.notes]
+    parts = [
+        (x, kind, checks)
+        for x in found
+        for kind in KINDS
+        if (checks := [c for c in x.checks if c.setting.startswith(f"{kind}/")])
+    ]
+    if not parts:
+        return None
+    measures = {x.measure for x in found}
+    # What is the same in all lines is said once, or is what everybody expects.
+    named = any(kind != "mono" for _, kind, _ in parts) or len(measures) > 1
     rows = []
-    for x in found:
-        column = Column("mono", x.measure, numbers.label(x.measure), None)
-        here = sum(c.here for c in x.checks) / len(x.checks)
-        there = sum(c.there for c in x.checks) / len(x.checks)
+    for x, kind, checks in parts:
+        column = Column(kind, x.measure, numbers.label(x.measure), None)
+        macro = MacroMean(tuple(Setting(kind, c.language, None) for c in checks))
+        here, there = (macro.mean([getattr(c, at) for c in checks]) for at in ("here", "there"))
         rows.append(
             (
                 Item(x.model),
                 Item(x.published.model, sign=SIGNS["imported"]),
-                Item(f"{len(x.checks)} of {len(board.languages)}"),
+                *([Item(f"{kind} {column.label}")] if named else []),
+                Item(f"{len(macro.languages)} of {len(board.languages)}"),
                 value_item(column, Cell(here)),
                 value_item(column, Cell(there)),
                 Item(numbers.signed(x.measure, here - there)),
-                Item(f"{x.count('OK')} of {len(x.checks)}"),
+                Item(f"{sum(c.verdict == 'OK' for c in checks)} of {len(checks)}"),
             )
         )
-    if not rows:
-        return None
-    label = numbers.label(found[0].measure)
+    label = "" if named else f"{numbers.label(found[0].measure)} "
     headers = (
-        "Model", "Published as", "Languages of both", f"{label} here", "published", "difference",
-        "settings OK",
+        "Model", "Published as", *(["Measure"] if named else []), "Languages of both",
+        f"{label}here", "published", "difference", "settings OK",
     )  # fmt: skip
-    return Grid("Beside what is published", headers, tuple(rows), align="lll")
+    return Grid("Beside what is published", headers, tuple(rows), align="lll" + "l" * named)
 
 
 def pair_grid(board: TaskBoard, names: tuple[str, str], column: Column) -> Grid:
