@@ -74,11 +74,14 @@ class Stages:
 
     seconds: dict[str, float] = field(default_factory=dict)
     peak_bytes: dict[str, int] = field(default_factory=dict)
+    _open: list[str] = field(default_factory=list, repr=False)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Measure the block as part of stage ``name``."""
+        self._keep_peak()  # of the stage that this one is within
         _reset_peak()
+        self._open.append(name)
         within = sum(self.seconds.values())
         begun = time.perf_counter()
         try:
@@ -87,4 +90,9 @@ class Stages:
             # A stage within this one has been counted under its own name.
             took = time.perf_counter() - begun - (sum(self.seconds.values()) - within)
             self.seconds[name] = self.seconds.get(name, 0.0) + took
+            self._keep_peak()
+            self._open.pop()
+
+    def _keep_peak(self) -> None:
+        for name in self._open:
             self.peak_bytes[name] = max(self.peak_bytes.get(name, 0), peak_memory())
