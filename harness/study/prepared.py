@@ -6,7 +6,6 @@ Impossible studies are refused here, before any training step, with the file and
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -16,8 +15,9 @@ from typing import Any
 from harness.base.digests import digest_of
 from harness.base.environment import versions
 from harness.base.progress import Progress
+from harness.data.locations import data_directories
 from harness.data.task import TaskSpec
-from harness.errors import HarnessError, StudyError, UsageError
+from harness.errors import HarnessError, StudyError
 from harness.evaluation.layout import Prepared
 from harness.evaluation.options import RunOptions
 from harness.metrics.definition import digests
@@ -53,16 +53,13 @@ class StudyOptions:
         """The same with absolute paths, for other processes, and HARNESS_DATA if set.
 
         Raises:
-            UsageError: the data directory is not a folder.
+            UsageError: a data directory is not a folder.
         """
-        named = os.environ.get("HARNESS_DATA")
-        data = self.data_dir or (Path(named) if named else None)
-        if data is not None and not data.is_dir():
-            raise UsageError(f"--data-dir {data}: is not a folder")
+        found = data_directories(self.data_dir)
         return replace(
             self,
             output=self.output.absolute(),
-            data_dir=None if data is None else data.absolute(),
+            data_dir=found[0][1].absolute() if found else None,
         )
 
 

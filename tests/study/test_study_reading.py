@@ -99,6 +99,17 @@ def test_the_best_value_is_named_with_those_that_tie_with_it() -> None:
     )
 
 
+def test_with_two_axes_each_series_is_against_the_baseline_at_its_own_value() -> None:
+    axes = {x: {"values": y} for x, y in (("temperature", [0.1, 0.5]), ("max_length", [32, 64]))}
+    content = planted.document(
+        ("mono", "hybrid"), axes=axes, x="temperature", groups={"low": ["de"]}
+    )
+    text = said(sentences.against_baseline_by_group, found(content, by_arm(hybrid=0.45)))
+    for line, length in zip(text.split("\n"), (32, 64), strict=True):
+        of = f"max_length {length}"
+        assert line.startswith(f"(low) Against mono, {of}: hybrid, {of} +")
+
+
 @pytest.fixture(scope="module")
 def amounts() -> Findings:
     """Mono levels off, cross stays, hybrid rises straight; more so for one language."""

@@ -21,7 +21,7 @@ from harness.base.progress import Silent
 from harness.cli import main
 from harness.data.loading import load
 from harness.data.task import find_task
-from harness.errors import StudyError
+from harness.errors import StudyError, UsageError
 from harness.evaluation import run as evaluation_run
 from harness.evaluation.layout import prepare
 from harness.study import reading, run_trial
@@ -458,6 +458,19 @@ def test_of_two_studies_that_begin_in_one_folder_one_is_refused(
     monkeypatch.setattr(study_run, "check_study", overtaken)
     with pytest.raises(StudyError, match="contains the study 'other'"):
         run_study(mine, StudyOptions(output, offline=True, device="cpu"))
+
+
+def test_a_wrong_data_folder_is_named_by_where_it_is_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = StudyOptions(tmp_path)
+    with pytest.raises(UsageError, match=r"--data-dir: .* is not a folder"):
+        replace(options, data_dir=tmp_path / "none").absolute()
+    monkeypatch.setenv("HARNESS_DATA", str(tmp_path / "none"))
+    with pytest.raises(UsageError, match=r"HARNESS_DATA: .* is not a folder"):
+        options.absolute()
+    monkeypatch.setenv("HARNESS_DATA", str(tmp_path))
+    assert options.absolute().data_dir == tmp_path
 
 
 @pytest.mark.parametrize(("given", "expected"), [("3", 3), ("0", None), ("4,2", None)])

@@ -146,11 +146,14 @@ def test_the_same_command_again_does_nothing_and_another_is_refused(
 
 
 def test_a_base_that_was_changed_is_another_training(
-    tmp_path: Path, base: Path, data: Path
+    tmp_path: Path, base: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own, output = tmp_path / "base", tmp_path / "tuned"
+    monkeypatch.chdir(tmp_path)
+    own, output = Path("models") / "base", tmp_path / "tuned"
     shutil.copytree(base, own)
     trained(data, own, output)
+    # A folder has a slash in its name too, and is no model of the hub.
+    assert "base_model" not in (output / "README.md").read_text()
     (own / "config.json").write_text((own / "config.json").read_text() + "\n")
     command = ["train", "--base", own, "--data", data, "--output", output, *QUICK]
     refused = harness(*command)

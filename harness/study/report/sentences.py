@@ -83,15 +83,19 @@ def against_baseline_by_group(
         found += [
             x for x in findings.of("arm", score_table, measure, group) if x.series not in over
         ]
-        significant = [
-            f"{x.series.label} {_how(x)}{_good(x)}" for x in found if x.effect.significant
-        ]
-        rest = [x.series.label for x in found if not x.effect.significant]
-        if significant:
-            same = f"; not significantly different: {listed(rest)}" if rest else ""
-            yield f"({group}) Against {found[0].against}: {'; '.join(significant)}{same}."
-        elif found:
+        if found and not any(x.effect.significant for x in found):
             nothing.append(group)
+            continue
+        # With a second axis each of its values has a baseline of its own.
+        for against in dict.fromkeys(x.against for x in found):
+            own = [x for x in found if x.against == against]
+            significant = [
+                f"{x.series.label} {_how(x)}{_good(x)}" for x in own if x.effect.significant
+            ]
+            rest = [x.series.label for x in own if not x.effect.significant]
+            same = f"not significantly different: {listed(rest)}" if rest else ""
+            parts = [*significant, *([same] if same else [])]
+            yield f"({group}) Against {against}: {'; '.join(parts)}."
     if nothing:
         against = findings.layout.study.report.baseline
         yield f"({', '.join(nothing)}) No arm is significantly different from {against}."
