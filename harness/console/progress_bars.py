@@ -56,7 +56,7 @@ class Bars:
 
     def __init__(self, console: Console) -> None:
         self._bars = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),  # names of files may have brackets
             BarColumn(bar_width=20),
             _Count(),
             _Rate(),

@@ -187,6 +187,16 @@ def test_names_with_markup_come_through_as_they_are(first: Record, second: Recor
     assert found.to_dict()["records"][1]["model"] == "[red]a|b[/red] *c* <i>"
 
 
+def test_texts_of_questions_control_no_terminal(first: Record, second: Record) -> None:
+    found = compare([first, second], flips=1)
+    (task, *_) = found.tasks
+    (kind, *_) = task.kinds
+    hostile = replace(kind.flips[0], text="who\x1b]0;taken\x07\nwins")
+    kind = replace(kind, flips=(hostile,))
+    text = printed(replace(found, tasks=(replace(task, kinds=(kind,)),)))
+    assert "\x1b" not in text and "who ]0;taken wins" in text
+
+
 def test_markdown_tables_are_whole(first: Record, second: Record) -> None:
     rows = [x for x in to_markdown(compare([first, second], flips=2)).splitlines() if x[:1] == "|"]
     for kind, block in itertools.groupby(rows, key=lambda x: x.count("|")):

@@ -496,7 +496,7 @@ def _flips(
                 *(numbers.value(kind.lead, v) for v in (x.baseline, x.value)),
                 f"{x.changed} of {x.settings}",
             ]
-            rows.append(Line(cells, group=" ".join((x.text or "").split())))
+            rows.append(Line(cells, group=one_line(x.text or "")))
         name = numbers.label(kind.lead)
         yield (
             f"{kind.kind}, {name}: questions that changed most, {first} to {second}",

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from harness.console import numbers
-from harness.console.tables import Grid, Line
+from harness.console.tables import Grid, Line, one_line
 from harness.console.terminal import print_grid
 from harness.training.overlap.hits import ROLES, Overlap, Tally
 
@@ -79,5 +79,5 @@ def _cells(tally: Tally) -> list[str]:
 
 
 def _short(text: str) -> str:
-    text = " ".join(text.split())
+    text = one_line(text)
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
