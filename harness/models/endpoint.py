@@ -3,7 +3,7 @@
 The key comes only from the environment (``HARNESS_API_KEY``, else ``OPENAI_API_KEY``); it is sent
 to the endpoint's URL and nowhere else, redirects are not followed, and it appears in no record or
 message. Requests that failed for a temporary reason (429, 5xx, a broken or late response) are
-retried, after the delay in ``Retry-After`` or growing delays.
+retried after growing delays, or the one in ``Retry-After`` if that is longer.
 """
 
 from __future__ import annotations
@@ -131,7 +131,8 @@ class Endpoint:
                 grown = min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt)
                 # Jitter: each waits between half and all of the delay.
                 pause = grown * (0.5 + self._random.random() / 2)
-                self._wait(pause if problem.after is None else problem.after, stop)
+                # A clock that is ahead of the server's makes of its date a delay of nothing.
+                self._wait(max(pause, problem.after or 0.0), stop)
                 if stop is not None and stop.is_set():
                     raise AbandonedError from None
         raise AssertionError("every try ends in an answer or an error")

@@ -203,7 +203,8 @@ def remove(what: Sequence[Leftover]) -> int:
     freed = 0
     for x in what:
         if x.path.is_dir():
-            for manifest in x.path.glob("*.json"):
+            # The description last: what is left by an interrupt still says whose it is.
+            for manifest in sorted(x.path.glob("*.json"), key=lambda y: y.name == "space.json"):
                 manifest.unlink(missing_ok=True)
             shutil.rmtree(x.path, ignore_errors=True)
         else:

@@ -99,6 +99,15 @@ def test_a_rate_limit_waits_as_long_as_the_server_says(endpoint: Endpoint, url: 
     assert model.usage.retries == 3
 
 
+def test_a_delay_of_nothing_is_no_reason_to_hurry(endpoint: Endpoint, url: str) -> None:
+    """The server's date has passed, by this machine's clock: six tries would be over at once."""
+    passed = {"Retry-After": formatdate(time() - 90, usegmt=True)}
+    endpoint.faults = [status(429, passed), status(429, {"Retry-After": "0"})] * 2
+    waited: list[float] = []
+    encode(encoder(url, waited, concurrency=1, batch_size=32))
+    assert waited == sorted(waited) and sum(waited) > 3
+
+
 def half(texts: list[str]) -> Answer:
     whole = Endpoint().vectors(texts)
     return 200, {"Content-Length": str(len(whole))}, whole[: len(whole) // 2]

@@ -15,7 +15,7 @@ from tiny_miracl import write_miracl
 import harness
 from harness.base.cache import cache_folder
 from harness.cli import main
-from harness.vectors.inventory import STRAY, spaces
+from harness.vectors.inventory import STRAY, Leftover, remove, spaces
 
 
 def store(*arguments: str) -> Result:
@@ -104,6 +104,26 @@ def test_leftovers_go_and_vectors_stay(filled: Path) -> None:
     assert "5 things" in store("prune").output
     assert not any(path.exists() for path in strays)
     assert sum(x.vectors for x in spaces(cache_folder()) if x.folder == filled) == 60
+
+
+def test_what_an_interrupted_prune_leaves_says_whose_it_is(
+    filled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removed: list[Path] = []
+    unlink = Path.unlink
+
+    def once(path: Path, missing_ok: bool = False) -> None:
+        if removed:
+            raise KeyboardInterrupt
+        removed.append(path)
+        unlink(path, missing_ok)
+
+    (space,) = (x for x in spaces(cache_folder()) if x.folder == filled)
+    monkeypatch.setattr(Path, "glob", lambda path, _: [path / "space.json", path / "00000001.json"])
+    monkeypatch.setattr(Path, "unlink", once)
+    with pytest.raises(KeyboardInterrupt):
+        remove([Leftover(filled, 0, space.model)])
+    assert removed == [filled / "00000001.json"]
 
 
 def test_vectors_go_only_where_they_are_named(filled: Path) -> None:
