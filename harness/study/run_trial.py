@@ -178,10 +178,13 @@ class TrialRunner:
             "seconds": round(time.perf_counter() - begun, 2),
             "processor_seconds": round(time.process_time() - used, 2),
         }
-        if trained.fresh:
-            write_json(training_file(model), {"digest": job.training, **spent})
+        known = {} if trained.fresh else read_whole(training_file(model), job.training) or {}
+        if "seconds" in known:
+            spent = {x: known[x] for x in spent}
         else:
-            spent |= read_whole(training_file(model), job.training) or {}
+            if not trained.fresh:  # whoever ended the training was killed before it said so
+                spent = dict.fromkeys(spent, float(trained.manifest["outcome"]["seconds"]))
+            write_json(training_file(model), {"digest": job.training, **spent})
         seconds = {"train": spent["seconds"]}
         processor = {"train": spent["processor_seconds"]}
         loaded = load(str(model), ModelOptions(device=options.device, offline=options.offline))

@@ -251,6 +251,16 @@ def test_what_interrupts_the_second_task_spares_the_first(
     monkeypatch.setattr(run_trial, "run", plain)
     assert ran(study, output, device="cpu", keep_models=True).done == 2
     assert before.items() <= records_written(output).items()
+    # Killed after a training, before what it took was noted: nothing says that scores are of it.
+    for model in output.glob("models/*.json"):
+        model.write_text(json.dumps({"digest": json.loads(model.read_text())["digest"]}))
+    for cell in output.glob("cells/*/cell.json"):
+        cell.unlink()
+    before = records_written(output)
+    assert ran(study, output, device="cpu", keep_models=True).done == 2
+    assert all(records_written(output)[x] > stamp for x, stamp in before.items())
+    assert all("seconds" in json.loads(x.read_text()) for x in output.glob("models/*.json"))
+    before = records_written(output)
     # Weights of another training have scores of their own, should they be the same weights.
     for model in output.glob("models/*"):
         shutil.rmtree(model) if model.is_dir() else model.unlink()

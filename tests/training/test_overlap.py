@@ -21,6 +21,7 @@ from harness.training.overlap.detection import Text, find_overlap, require_unsee
 from harness.training.overlap.minhash import BANDS, ROWS, NearDuplicates, jaccard
 from harness.training.overlap.normal_form import Batch, normal
 from harness.training.overlap.pair_files import origins
+from harness.training.sources.conversion import about
 
 
 @pytest.mark.parametrize(
@@ -273,10 +274,14 @@ def test_clean_leaves_out_the_rows_that_contain_a_question(tiny_task: Path, tmp_
     task = load(read_task(tiny_task))
     pairs = [("why is that", "because"), (f"{task.queries['en'].texts[0]}!", "an answer")]
     leaky = write_pairs(tmp_path / "leaky.jsonl", *pairs)
+    made = {"files": [{"name": "tydiqa.goldp.en.train.json.gz"}]}
+    (tmp_path / "leaky.jsonl.about.json").write_text(json.dumps(made))
     command = ["overlap", "--data", str(leaky), "--task", str(tiny_task), "--clean"]
     assert CliRunner().invoke(main, [*command, str(tmp_path / "clean")]).exit_code == 1
     cleaned = tmp_path / "clean" / "leaky.jsonl"
     assert cleaned.read_text() == leaky.read_text().splitlines()[0] + "\n"
+    assert origins([cleaned]) == ["leaky", "tydiqa.goldp.en.train"]
+    assert about(cleaned)["rows"] == about(cleaned)["ids_left_out"] == 1
     command[2] = str(cleaned)
     assert CliRunner().invoke(main, [*command, str(tmp_path / "again")]).exit_code == 0
     done = CliRunner().invoke(main, [*command, str(tmp_path / "clean")])

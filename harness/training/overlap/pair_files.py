@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
+from harness.base.digests import file_sha256
+from harness.base.environment import versions
 from harness.base.files import open_atomically
 from harness.base.progress import Progress
 from harness.data.file_names import stem as source_stem
@@ -16,7 +18,7 @@ from harness.training.overlap.detection import NGRAM, THRESHOLD, find_overlap, s
 from harness.training.overlap.evaluation_texts import SCOPES, at_hand, evaluation
 from harness.training.overlap.hits import Hit, Overlap
 from harness.training.pairs import form_of, stem, stream_examples
-from harness.training.sources.conversion import about, write_stream
+from harness.training.sources.conversion import about, about_path, write_about, write_stream
 
 
 def check_files(
@@ -47,7 +49,7 @@ def check_files(
             ``.about.json``.
         hits: file that every hit is written to, one JSON object per line; written atomically.
         clean: folder that every file is written to without the rows whose id has an evaluation
-            question in it, equal or nearly so.
+            question in it, equal or nearly so; with an ``.about.json`` each.
         data_dir: as in :func:`harness.data.loading.load`.
         offline: never touch the network.
         progress: gets the number of training texts.
@@ -105,8 +107,24 @@ def check_files(
             left_out = leaked.get(stem(file), set())
             rows = (x for x in stream_examples(file) if x.id not in left_out)
             # If no row is left, remove what an earlier run may have written.
-            (clean / file.name).unlink(missing_ok=True)
-            write_stream(clean / file.name, rows, form_of(file))
+            target, form = clean / file.name, form_of(file)
+            target.unlink(missing_ok=True)
+            about_path(target).unlink(missing_ok=True)
+            count, digest = write_stream(target, rows, form)
+            if count:
+                # What the pairs were made from stays known: ancestry is found by it.
+                facts = {
+                    "source": "overlap",
+                    "files": [{"name": file.name, "sha256": file_sha256(file)}],
+                    "origin": dict(about(file)),
+                    "cleaned_of": [x.name for x in loaded],
+                    "ids_left_out": len(left_out),
+                    "form": form,
+                    "rows": count,
+                    "sha256": digest,
+                    "harness": versions().get("polyglot-harness"),
+                }
+                write_about(target, facts)
     return found
 
 
