@@ -31,23 +31,34 @@ def make_overview(boards: Sequence[TaskBoard]) -> Overview:
             if row.elsewhere:
                 continue
             models.setdefault(_identity(row), {}).setdefault(board.slug, row)
-    rows = [_row(of, columns, averaged) for of in models.values()]
-    rows.sort(key=lambda x: (x.mean is None, -(x.mean or 0), -len(x.rows), x.model, x.recipe or ""))
-    measured = [i for i, row in enumerate(rows) if row.source == "measured"]
+    listed = [(_row(of, columns, averaged), of) for of in models.values()]
+    listed.sort(key=lambda x: _place(x[0]))
+    rows = [row for row, _ in listed]
     best: dict[str, tuple[int, ...]] = {}
     second: dict[str, tuple[int, ...]] = {}
-    for key, measure, better in [
-        *((c.key, c.column.measure, c.column.better) for c in columns),
-        ("mean", "map", "higher"),
+    whole = {c.slug for c in columns if c.key in averaged}
+    for key, measure, better, slugs in [
+        *((c.key, c.column.measure, c.column.better, {c.slug}) for c in columns),
+        ("mean", "map", "higher", whole),
     ]:
+        # Not those that a board does not rank: published ones, and those trained on its questions.
+        ranked = [
+            i for i, (_, of) in enumerate(listed)
+            if all(of[slug].comparable for slug in slugs if slug in of)
+        ]  # fmt: skip
         values = [
             rows[i].mean if key == "mean" else rows[i].cells.get(key, Cell(None)).value
-            for i in measured
+            for i in ranked
         ]
         first, next_best = leaders(measure, values, better)
-        best[key] = tuple(measured[i] for i in first)
-        second[key] = tuple(measured[i] for i in next_best)
+        best[key] = tuple(ranked[i] for i in first)
+        second[key] = tuple(ranked[i] for i in next_best)
     return Overview(tuple(columns), tuple(rows), tuple(averaged), best, second)
+
+
+def _place(row: OverviewRow) -> tuple[bool, float, int, str, str]:
+    """Best first; rows without a mean last."""
+    return (row.mean is None, -(row.mean or 0), -len(row.rows), row.model, row.recipe or "")
 
 
 def recipe_in_words(row: Row) -> str | None:

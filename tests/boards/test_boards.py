@@ -167,6 +167,9 @@ def test_a_row_says_how_its_model_was_trained_and_names_leaks() -> None:
     rows = {r.id: r for r in task.rows if r.source == "measured"}
     assert rows["hard"].trained_on == ("en", "zh")
     assert rows["leaky"].notes == ("trained on 2 questions of this task, so not ranked",)
+    overview = make_board(Leaderboards(GOLDEN, [clean, leaky], ())).overview
+    clean_at = next(i for i, x in enumerate(overview.rows) if x.rows.get("xquad-r") == "hard")
+    assert set(overview.best.values()) <= {(clean_at,), ()} and not any(overview.second.values())
     assert task.rankings["multi/map"].order == ("hard",)
     line = next(x for x in main_grid(task).rows if x[1].text.startswith(rows["hard"].model))
     assert line[2].text == "hybrid, alpha 0.5, seed 3"

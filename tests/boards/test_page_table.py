@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -332,6 +334,26 @@ def test_back_undoes_a_choice_and_letters_typed_together_are_one(
     )
     assert on != off
     assert page.complaints == []
+    page.close()
+
+
+def test_a_model_trained_on_the_task_is_not_said_to_be_best(
+    browser: Any, board: Board, task: TaskBoard, tmp_path: Path
+) -> None:
+    note = "trained on 2 questions of this task, so not ranked"
+    best, second = [row for row in task.rows if row.source == "measured"][:2]
+    leaky = replace(best, notes=(note,), comparable=False)
+    changed = replace(task, rows=tuple(leaky if x is best else x for x in task.rows))
+    tasks = tuple(changed if x is task else x for x in board.tasks)
+    page = Opened(browser, as_file(tmp_path, render(to_payload(replace(board, tasks=tasks)))))
+    told = page.texts("#takeaway")[0]
+    assert told.startswith("Of 3 measured models, ") and second.model in told
+    assert best.model not in told
+    page.tab.click("#save summary")
+    with page.tab.expect_download() as saved:
+        page.tab.click("#save-json")
+    shown = json.loads(saved.value.path().read_text("utf-8"))
+    assert [x["comparable"] for x in shown] == [False, True, True, True]
     page.close()
 
 

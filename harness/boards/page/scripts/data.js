@@ -59,6 +59,7 @@ class Task {
     this.rows.forEach((row, index) => {
       row.index = index;
       row.measured = row.source === "measured";
+      row.comparable = row.measured && !row.notes.length;
       row.recipe = recipeInWords(row);
       row.elsewhere = row.elsewhere ?? false;
     });

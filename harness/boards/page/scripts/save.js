@@ -26,7 +26,7 @@ function shownRows(now) {
       recipe: row.recipe,
       options: row.options,
       source: row.source,
-      comparable: !row.elsewhere,
+      comparable: row.comparable,
     };
     for (const x of columns) {
       const value = x.of(row);

@@ -167,8 +167,9 @@ drawWithout(NOT_OF_TABLES, (now) => {
 function takeaway({ task, column }) {
   const of = (row) => task.value(row, column.key);
   const known = task.rows.filter((row) => !row.elsewhere && !Number.isNaN(of(row)));
+  // Not those that were trained on the task or measured by another formula.
   const measured = inOrder(
-    known.filter((row) => row.measured),
+    known.filter((row) => row.comparable),
     of,
     column.better,
   );
