@@ -35,9 +35,13 @@ def export(records: tuple[Path, ...], form: str, output: Path) -> None:
 
     RECORD is the folder of a run, or its record.json.
     """
-    from harness.evaluation.record import Record
+    from harness.evaluation.record import RECORD_FILE, Record
     from harness.interop.mteb import write_results
 
-    for record in [Record.load(x) for x in records]:
-        for path in write_results(record, output):
+    written: list[Path] = []
+    each = {(x.parent if x.name == RECORD_FILE else x).resolve(): x for x in records}
+    for record in [Record.load(x) for x in each.values()]:
+        paths = write_results(record, output, taken=written)
+        written += paths
+        for path in paths:
             click.echo(path)

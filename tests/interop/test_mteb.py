@@ -176,6 +176,9 @@ def test_a_record_goes_to_mteb_and_comes_back_with_equal_numbers(
     assert dict(zip(frame["subset"], shown, strict=True)) == {
         name: row["scores"]["ndcg@10"] for name, row in rows.items()
     }
+    # As two prompts of one model on the hub, which has one revision.
+    with pytest.raises(RecordError, match="written over those of another record"):
+        write_results(demo_record, tmp_path, taken=[path])
     (back,) = from_results(path)
     assert back.task == "demo"
     assert back.data_digest == demo_record.document["tasks"][0]["data_digest"]

@@ -13,6 +13,7 @@ from __future__ import annotations
 import datetime
 import json
 import re
+from collections.abc import Collection
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -91,14 +92,19 @@ def _name_of(task: str) -> str:
     return mteb_name(known[task]) if task in known else f"Harness-{task}"
 
 
-def write_results(record: Record, folder: Path) -> list[Path]:
+def write_results(record: Record, folder: Path, taken: Collection[Path] = ()) -> list[Path]:
     """Write each task of a record to where mteb's ``ResultCache(folder)`` finds it.
+
+    Args:
+        record: of a run.
+        folder: as ``ResultCache`` takes it.
+        taken: files of other records that are not to be written over.
 
     Returns:
         The files written; one of the same model, revision and task is replaced.
 
     Raises:
-        RecordError: see :func:`to_result`.
+        RecordError: see :func:`to_result`; or a file is ``taken``.
         StoreError: the folder cannot be written.
     """
     from mteb import ResultCache
@@ -106,9 +112,15 @@ def write_results(record: Record, folder: Path) -> list[Path]:
     results = [to_result(record, t.task) for t in record.tasks]
     meta = _meta(record)
     cache = ResultCache(folder)
+    paths = [cache.get_task_result_path(result.task_name, meta) for result in results]
+    for path in paths:
+        if path in taken:
+            raise RecordError(
+                f"{record.folder}: its results of {record.model} would be written over those of "
+                f"another record of the same revision ({path}): export one to another folder"
+            )
     written = []
-    for result in results:
-        path = cache.get_task_result_path(result.task_name, meta)
+    for result, path in zip(results, paths, strict=True):
         document = result.model_dump(mode="json")
         document["date"] = result.date.timestamp()  # as mteb's own writer has it
         write_atomically(path, json.dumps(document, indent=2, allow_nan=False).encode())
