@@ -232,7 +232,8 @@ def _reason(answer: Any, key: str | None) -> str:
         said = said[0]
     while isinstance(said, dict):
         said = next((said[x] for x in ("error", "message", "detail") if said.get(x)), None)
-    return without(one_line(str(said or answer.reason or "no reason given"), 200), key)
+    # The key goes first: of one that is cut through, nobody would find the rest.
+    return one_line(without(str(said or answer.reason or "no reason given"), key), 200)
 
 
 def _is_refusal(answer: Any) -> bool:

@@ -337,6 +337,17 @@ def test_widths_that_differ_are_an_error(endpoint: Endpoint, url: str) -> None:
     assert caught.value.finished[0].tolist() == []
 
 
+@pytest.mark.parametrize("before", [0, 190, 199, 800])
+def test_a_key_that_a_long_error_quotes_is_not_shown_in_part(
+    endpoint: Endpoint, url: str, before: int
+) -> None:
+    said = {"error": {"message": f"{'x' * before}{KEY} is no key"}}
+    endpoint.faults = [status(401, body=json.dumps(said).encode())] * 9
+    with pytest.raises(ModelError, match="answered 401") as caught:
+        encode(encoder(url, concurrency=1))
+    assert KEY[:4] not in str(caught.value)
+
+
 def test_a_redirect_does_not_take_the_key_elsewhere(endpoint: Endpoint, url: str) -> None:
     elsewhere = Endpoint()
     with serving(elsewhere) as other:
