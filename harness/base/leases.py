@@ -98,7 +98,18 @@ def _expired(path: Path, now: float) -> bool:
 
 
 def _started(pid: Any) -> float | None:
-    """When a process on this machine started: process ids are reused, start times are not."""
+    """When a process on this machine started: process ids are reused, start times are not.
+
+    On Linux in clock ticks since the machine did. The time of day that psutil makes of them moves
+    with every step of the clock, and all claims would have expired.
+    """
+    if Path("/proc/self/stat").exists():
+        try:
+            # Behind the program's name, which may contain spaces: the third field and on.
+            fields = Path(f"/proc/{int(pid)}/stat").read_bytes().rpartition(b")")[2].split()
+            return float(fields[19])
+        except (OSError, TypeError, ValueError, IndexError):
+            return None
     import psutil
 
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -209,6 +210,17 @@ def test_claims_of_the_dead_expire(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert mine is not None
     mine.release()
     assert not path.exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system keeps the time of day")
+def test_a_step_of_the_clock_ends_no_claim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import psutil
+
+    boot = psutil.boot_time()
+    with leases.take(tmp_path / "x.claim") as claim:
+        monkeypatch.setattr("psutil._pslinux.boot_time", lambda: boot + 1)
+        assert leases.held(claim.path)
+        assert leases.take(claim.path) is None
 
 
 def test_a_claim_is_kept_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
