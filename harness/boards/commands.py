@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -125,7 +126,13 @@ def _pages(leaderboards: Path, pages: Sequence[Path]) -> list[Path]:
 
 
 def html(board: Board, data_dir: Path | None = None) -> str:
-    """The HTML page, with the texts of questions if their data is available."""
+    """The HTML page, with the texts of questions if their data is available.
+
+    Raises:
+        UsageError: ``data_dir`` is not a folder.
+    """
+    if data_dir is not None and not data_dir.is_dir():
+        raise UsageError(f"--data-dir: {data_dir} is not a folder")
     from harness.boards import to_payload
     from harness.boards.page import render
     from harness.boards.page.opened import opened_questions
@@ -143,9 +150,10 @@ def update(
 ) -> list[Path]:
     """Write every format and fill every page; returns the paths that changed."""
     filled = {page: files.injected(page, board) for page in _pages(leaderboards, pages)}
-    written = files.write(leaderboards, files.board_files(board))
     # Not among the tracked files: it contains more than records do, the texts of questions.
-    written += files.write(leaderboards, {HTML: html(board, data_dir).encode()})
+    page_of_all = html(board, data_dir).encode()
+    written = files.write(leaderboards, files.board_files(board))
+    written += files.write(leaderboards, {HTML: page_of_all})
     for path in files.stale(leaderboards, board):
         path.unlink()
         written.append(path)
@@ -265,6 +273,7 @@ def _column(task: TaskBoard, sort: str | None) -> str:
 
 def _print(grids: Sequence[Grid], form: str) -> None:
     console = consoles.console()
+    labels = Counter[str]()
     for grid in grids:
         if form == "markdown":
             console.out(
@@ -272,6 +281,8 @@ def _print(grids: Sequence[Grid], form: str) -> None:
             )
         elif form == "latex":
             label = "-".join(re.findall("[a-z0-9]+", grid.title.lower()))
+            labels[label] += 1  # tables of more models have the same title
+            label += f"-part{labels[label]}" if labels[label] > 1 else ""
             console.out(latex.table(grid, grid.title, label), highlight=False)
         else:
             if grid.title != "All tasks":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -169,6 +170,7 @@ def test_a_board_is_printed_in_the_order_of_any_column(boards: Path) -> None:
         (["--check", "--serve"], "cannot be given together"),
         (["--changed", "HEAD", "--sort", "multi/map"], "--sort has no effect with --changed"),
         (["--paper", "--inject", "README.md"], "--inject is for writing"),
+        (["--data-dir", "nowhere"], "--data-dir: nowhere is not a folder"),
         (["--changed", ""], "git cannot"),  # of an unset variable: nothing is written
         (["add", RECORD], "--leaderboards before `add` has no effect"),
     ],
@@ -190,7 +192,9 @@ def test_letters_that_a_terminal_cannot_show_are_escaped(boards: Path) -> None:
 def test_the_papers_tables_are_printed(boards: Path) -> None:
     text = board(boards, "--paper", "--task", "xquad-r", "--format", "markdown").output
     assert "| Language | Monolingual mAP acme/plain-encoder |" in text and "as published" in text
-    assert r"\begin{tabular}" in board(boards, "--paper", "--format", "latex").output
+    latex = board(boards, "--paper", "--format", "latex").output
+    labels = re.findall(r"\\label{(.*)}", latex)
+    assert r"\begin{tabular}" in latex and len(set(labels)) == len(labels) > 5
     refused = board(boards, "--paper", "--task", "own-part")
     assert refused.exit_code == 2 and "no paper has tables" in refused.stderr
 
