@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -308,14 +308,35 @@ def _called(
             finished = getattr(problem, "finished", None)
             if finished is not None and len(finished[0]):
                 at, made = finished
-                yield start + at, check_vectors(made, [batch[i] for i in at], width, model.name)
+                yield from _checked(start + at, made, [batch[i] for i in at], width, model.name)
             raise
         counts.seconds += time.perf_counter() - begun
-        made = check_vectors(given, batch, width, model.name)
+        rows = np.arange(start, start + len(batch))
+        made = yield from _checked(rows, given, batch, width, model.name)
         width = made.shape[1]
-        yield np.arange(start, start + len(batch)), made
         if progress is not None:
             progress(len(batch))
+
+
+def _checked(
+    rows: NDArray[np.intp],
+    given: NDArray[np.float32],
+    texts: Sequence[str],
+    width: int | None,
+    model: str,
+) -> Generator[tuple[NDArray[np.intp], NDArray[np.float32]], None, NDArray[np.float32]]:
+    """``rows`` and what :func:`check_vectors` returns; before its error, those that can be used."""
+    try:
+        made = check_vectors(given, texts, width, model)
+    except ModelError:
+        out = np.asarray(given, np.float32)
+        if out.ndim == 2 and len(out) == len(texts) and width in (None, out.shape[1]):
+            good = np.isfinite(out).all(1) & out.any(1)
+            if good.any():
+                yield rows[good], np.ascontiguousarray(out[good])
+        raise
+    yield rows, made
+    return made
 
 
 def _streamed(

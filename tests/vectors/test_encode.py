@@ -152,6 +152,27 @@ def test_an_error_keeps_the_steps_that_were_done(tmp_path: Path) -> None:
     assert (counts.from_store, counts.encoded) == (kept, len(texts) - kept)
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 0.0])
+def test_one_vector_that_cannot_be_used_costs_no_other(tmp_path: Path, bad: float) -> None:
+    """An endpoint's other answers were paid for; the next run requests what failed alone."""
+    texts = [f"text {i}" for i in range(9)]
+    model = Letters()
+    right = model.encode
+
+    def spoilt(batch: Sequence[str], **more: Any) -> np.ndarray:
+        made = right(batch, **more)
+        made[[x == "text 4" for x in batch]] = bad
+        return made
+
+    model.encode = spoilt
+    for requested in (texts, ["text 4"]):
+        model.requested.clear()
+        with pytest.raises(ModelError, match="vector for the text 'text 4'"):
+            run(model, texts, Store(tmp_path))
+        assert sorted(model.requested) == requested
+    assert run(Letters(), texts, Store(tmp_path))[1].from_store == 8
+
+
 def test_an_interrupt_while_writing_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
