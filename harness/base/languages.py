@@ -23,14 +23,14 @@ lo lt lu lv mg mh mi mk ml mn mr ms mt my na nb nd ne ng nl nn no nr nv ny oc oj
 pl ps pt qu rm rn ro ru rw sa sc sd se sg sh si sk sl sm sn so sq sr ss st su sv sw ta te tg th
 ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu
 ace acm acq aeb ajp als amh apc arb arq ars ary arz asm ast awa ayr azb azj bam ban bel bem ben
-bho bjn bod bos brx bug bul cat ceb ces ckb crh cym dan deu dik dyu dzo ell eng epo est eus ewe
-fao fas fij fil fin fon fra fur fuv gaz gla gle glg gom grn gsw guj hat hau heb hin hne hrv hsb
-hun hye ibo ilo ind isl ita jav jpn kab kac kam kan kas kat kaz kbp kea khk khm kik kin kir kmb
-kmr knc kon kor lao lat lij lim lin lit lmo ltg ltz lua lug luo lus lvs mag mai mal mar min mkd
-mlt mni mos mri msa mya nds nld nno nob npi nqo nso nus nya oci ory pag pan pap pbt pcm pes plt
-pol por prs quy ron run rus sag san sat scn shn sin slk slv smo sna snd som sot spa srd srp ssw
-sun swa swe swh szl tam taq tat tel tgk tgl tha tir tpi tsn tso tuk tum tur twi tzm uig ukr umb
-urd uzn vec vie war wol wuu xho ydd yor yue zgh zho zsm zul
+bho bjn bod bos brx bug bul cat ceb ces ckb cmn crh cym dan deu dik dyu dzo ekk ell eng epo est
+eus ewe fao fas fij fil fin fon fra fur fuv gaz gla gle glg gom grn gsw guj hat hau heb hin hne
+hrv hsb hun hye ibo ilo ind isl ita jav jpn kab kac kam kan kas kat kaz kbp kea khk khm kik kin
+kir kmb kmr knc kon kor lao lat lij lim lin lit lmo ltg ltz lua lug luo lus lvs mag mai mal mar
+min mkd mlt mni mos mri msa mya nds nld nno nob npi nqo nso nus nya oci ory pag pan pap pbt pcm
+pes plt pol por prs quy ron run rus sag san sat scn shn sin slk slv smo sna snd som sot spa srd
+srp ssw sun swa swe swh szl tam taq tat tel tgk tgl tha tir tpi tsn tso tuk tum tur twi tzm uig
+ukr umb urd uzn vec vie war wol wuu xho ydd yor yue zgh zho zsm zul
 """
 LANGUAGES = frozenset(_ISO_639.split())
 _LANGUAGE = re.compile(r"([a-z]{2,3})(-[A-Z][a-z]{3})?(-(?:[A-Z]{2}|[0-9]{3}))?")
@@ -62,7 +62,7 @@ _WRITTEN_IN = {
     "Greek": "el ell",
     "Gujarati": "gu guj",
     "Gurmukhi": "pa pan",
-    "Han": "zh wuu yue zho",
+    "Han": "zh cmn wuu yue zho",
     "Hangul": "ko kor",
     "Hebrew": "he yi heb ydd",
     "Japanese": "ja jpn",
@@ -73,12 +73,12 @@ _WRITTEN_IN = {
         fr fy ga gd gl gn gv ha ho hr ht hu hz ia id ie ig ik io is it jv kg ki kj kl kr ku kw la lb
         lg li ln lt lu lv mg mh mi ms mt na nb nd ng nl nn no nr nv ny oc om pi pl pt qu rm rn ro rw
         sc se sg sh sk sl sm sn so sq ss st su sv sw tk tl tn to tr ts tw ty uz ve vi vo wa wo xh yo
-        za zu ace als ast ayr azj bam ban bem bjn bos bug cat ceb ces crh cym dan deu dik dyu eng
-        epo est eus ewe fao fij fil fin fon fra fur fuv gaz gla gle glg grn gsw hat hau hrv hsb hun
-        ibo ilo ind isl ita jav kab kac kam kbp kea kik kin kmb kmr knc kon lat lij lim lin lit lmo
-        ltg ltz lua lug luo lus lvs min mlt mos mri msa nds nld nno nob nso nus nya oci pag pap pcm
-        plt pol por quy ron run sag scn slk slv smo sna som sot spa srd ssw sun swa swe swh szl taq
-        tgl tpi tsn tso tuk tum tur twi umb uzn vec vie war wol xho yor zsm zul""",
+        za zu ace als ast ayr azj bam ban bem bjn bos bug cat ceb ces crh cym dan deu dik dyu ekk
+        eng epo est eus ewe fao fij fil fin fon fra fur fuv gaz gla gle glg grn gsw hat hau hrv hsb
+        hun ibo ilo ind isl ita jav kab kac kam kbp kea kik kin kmb kmr knc kon lat lij lim lin lit
+        lmo ltg ltz lua lug luo lus lvs min mlt mos mri msa nds nld nno nob nso nus nya oci pag pap
+        pcm plt pol por quy ron run sag scn slk slv smo sna som sot spa srd ssw sun swa swe swh szl
+        taq tgl tpi tsn tso tuk tum tur twi umb uzn vec vie war wol xho yor zsm zul""",
     "Malayalam": "ml mal",
     "Myanmar": "my mya shn",
     "N'Ko": "nqo",
@@ -125,7 +125,7 @@ def outside(languages: Iterable[str], known: Iterable[str]) -> list[str]:
 
 def without_spaces(language: str) -> bool:
     """Whether the language is written without spaces between words."""
-    return primary_subtag(language) in _WITHOUT_SPACES
+    return primary_subtag(short_code(language)) in _WITHOUT_SPACES
 
 
 def _script_subtag(language: str) -> str | None:

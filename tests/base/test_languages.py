@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from harness.base.languages import (
+    is_language,
     outside,
     primary_subtag,
+    script_of,
     short_code,
     with_script,
     without_spaces,
@@ -68,6 +70,9 @@ def test_a_language_stands_for_its_scripts_and_regions() -> None:
 
 def test_which_languages_have_no_spaces() -> None:
     assert [x for x in ("zh-Hant", "th", "ko", "vi") if without_spaces(x)] == ["zh-Hant", "th"]
+    long = ("cmn", "jpn-Jpan", "kor", "vie")  # the same by codes of three letters
+    assert [x for x in long if without_spaces(x)] == ["cmn", "jpn-Jpan"]
+    assert is_language("cmn") and script_of("cmn") == "Han"
 
 
 def test_every_language_of_our_tasks_survives_the_round_trip_and_mteb_knows_it() -> None:
