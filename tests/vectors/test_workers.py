@@ -28,6 +28,7 @@ from harness.evaluation.record import Record
 from harness.vectors.workers import this_process
 from harness.vectors.workers.dispatch import Answer, dispatch
 from harness.vectors.workers.processes import ProcessWorkers
+from harness.vectors.workers.ray_cluster import RayWorkers
 
 HERE = Path(__file__).resolve().parent
 SIZE = 16
@@ -315,6 +316,20 @@ def test_what_fails_everywhere_ends_the_run(
     with pytest.raises(ShardError, match="shards were not attempted; the same command"):
         harness.evaluate(Broken(), tasks=[task], shard_size=SIZE)
     assert Broken.requested < 3 * 8
+
+
+def test_a_cluster_that_was_started_in_vain_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    fake = SimpleNamespace(
+        is_initialized=lambda: False,
+        init=lambda **_: done.append("init"),
+        shutdown=lambda: done.append("shutdown"),
+        cluster_resources=lambda: {"CPU": 2.0},
+    )
+    monkeypatch.setattr("harness.vectors.workers.ray_cluster._import", lambda: fake)
+    with pytest.raises(UsageError, match="--workers 9: the Ray cluster has 2 CPUs"):
+        RayWorkers(_Waiting(), 9, 9).__enter__()
+    assert done == ["init", "shutdown"]
 
 
 def test_parts_from_the_command_line(

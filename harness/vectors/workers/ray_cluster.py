@@ -76,6 +76,14 @@ class RayWorkers:
 
     def __enter__(self) -> RayWorkers:
         self._own = _connect(self._ray)
+        try:
+            self._start()
+        except BaseException:
+            self.__exit__()  # which Python calls only for those that were entered
+            raise
+        return self
+
+    def _start(self) -> None:
         gpus, processors = _counted(self._ray)
         if gpus and self._worker.device in (None, "cuda"):
             count = self._requested or gpus
@@ -93,7 +101,6 @@ class RayWorkers:
             self._worker = self._worker.placed(cores=share)
         for number in range(min(count, self._most)):
             self.replace(number)
-        return self
 
     def __exit__(self, *error: object) -> None:
         for actor in self._actors.values():
