@@ -156,8 +156,13 @@ def normalised(
 
     A length is summed in one fixed order, so that no processor changes a bit of what is compared.
     The result goes to ``out``, which may be ``vectors`` itself.
+
+    Raises:
+        ModelError: a vector is 0, which has no direction.
     """
     length = lengths(vectors).astype(np.float32)
+    if not length.all():
+        raise ModelError("a vector has the length 0, and there is no cosine of that")
     scaled: NDArray[np.float32] = np.divide(vectors, length[:, None], out=out)
     return scaled
 
@@ -192,6 +197,8 @@ def check_lengths(vectors: Encoded) -> float:
 
 def check_length(longest: float) -> float:
     """``longest``, an upper bound on the lengths of vectors, as :func:`check_lengths` takes it."""
+    if longest != longest:
+        raise ModelError("a vector has numbers that are none (NaN), and scores of it no order")
     if longest > LONGEST:
         raise ModelError(
             f"a vector has the length {longest:.3g}; scores are computed in float32, which takes "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -407,6 +408,36 @@ def test_what_a_step_is_fitted_on_is_what_the_steps_before_leave(task: str, fitt
 def test_a_number_out_of_range_is_refused(spec: str, said: str, fitted: Path) -> None:
     with pytest.raises(UsageError, match=said):
         parse_postprocessor(spec.format(fitted), LANGUAGES)
+
+
+class OneDirection(tiny.WordBag):
+    """All texts of a language have one vector, whose first half is 0."""
+
+    name = fingerprint = "one-direction"
+    similarity = "cosine"
+
+    def encode(self, texts: Sequence[str], *, role: str, language: str) -> np.ndarray:
+        one = np.zeros((len(texts), 8), np.float32)
+        one[:, 4 + LANGUAGES.index(language)] = 1
+        return one
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"dimensions": 4}, "--dimensions 4: a vector has the length 0"),
+        ({"treatments": "center:{}"}, "--treatment: after it a vector has the length 0"),
+        ({"treatments": "lir:{}@1"}, "--treatment: after it a vector has the length 0"),
+    ],
+)
+def test_what_is_left_without_length_has_no_cosine(
+    task: str, fitted: Path, options: dict[str, Any], said: str, *, streamed: bool
+) -> None:
+    """It was NaN, no passage ranked above it, and mAP was 1."""
+    given = {k: v.format(fitted) if isinstance(v, str) else v for k, v in options.items()}
+    with pytest.raises(UsageError, match=said):
+        harness.evaluate(OneDirection(), task, resamples=0, streamed=streamed, **given)
 
 
 def test_more_directions_than_dimensions_are_refused(task: str, fitted: Path) -> None:

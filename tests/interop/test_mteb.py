@@ -123,6 +123,25 @@ def test_mtebs_own_search_and_ours_agree_and_ours_encodes_once(
     assert once.encoded == 2 * through_mteb[1]
 
 
+class SilentAboutOne(WordBagInMteb):
+    """A vector of zeros for one passage, as some models have for an empty one."""
+
+    def encode(self, inputs: Any, **given: Any) -> np.ndarray:
+        batches = list(inputs)
+        made = super().encode(batches, **given)
+        made[[x.endswith("passage 3") for batch in batches for x in batch["text"]]] = 0
+        return made
+
+
+def test_a_vector_of_zeros_has_the_cosine_0(task_file: Path) -> None:
+    task = from_task_file(task_file)(languages=["en"], settings=["mono"])
+    by_mteb = scored(SearchEncoderWrapper(SilentAboutOne()), task)
+    by_us = scored(EncodeOnce(SilentAboutOne()), task)
+    for name, row in by_mteb.items():
+        for key in ("ndcg_at_10", "recall_at_1000"):
+            assert by_us[name][key] == pytest.approx(row[key], abs=ROUNDED)
+
+
 def test_two_models_in_one_task_object_do_not_share_vectors(task_file: Path) -> None:
     task = from_task_file(task_file)()
     first = scored(WordBagInMteb("cosine"), task)

@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.task import Role
-from harness.errors import UsageError
+from harness.errors import ModelError, UsageError
 from harness.evaluation.options import Bits
 from harness.evaluation.postprocessing.move import VectorFunction
 from harness.evaluation.postprocessing.step import Fit, Place, PostProcessor
@@ -55,7 +55,12 @@ class Cut:
     def __call__(self, vectors: NDArray[Any]) -> NDArray[np.float32]:
         """See :class:`VectorFunction`."""
         kept = np.array(vectors[:, : self.dimensions], np.float32, order="C")
-        return normalised(kept, out=kept) if self.unit and len(kept) else kept
+        if not self.unit or not len(kept):
+            return kept
+        try:
+            return normalised(kept, out=kept)
+        except ModelError as problem:
+            raise UsageError(f"--dimensions {self.dimensions}: {problem}; keep more") from problem
 
     def width(self, width: int) -> int:
         """At most what there is."""

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.errors import ModelError, UsageError
 from harness.search.exact import along, normalised
 
 _ROWS = 1024
@@ -46,7 +47,12 @@ class Move:
             rows = slice(start, start + _ROWS)
             # As float32 first: what is subtracted is float64 either way, and so is the difference.
             moved[rows] = self._moved(np.asarray(vectors[rows], np.float32))
-        return normalised(moved, out=moved) if self.unit and len(moved) else moved
+        if not self.unit or not len(moved):
+            return moved
+        try:
+            return normalised(moved, out=moved)
+        except ModelError as problem:
+            raise UsageError(f"--treatment: after it {problem}") from problem
 
     def width(self, width: int) -> int:
         """Unchanged."""

@@ -156,7 +156,10 @@ class EncodeOnce:
             made = self.encoder.encode(loader, prompt_type=kind, **about, **encode_kwargs)
             vectors = as_float32(made, type(self.encoder).__name__)
             if self._similarity == "cosine":
-                vectors = normalised(vectors)
+                # A vector of zeros stays one, as mteb has it: its cosine with any other is 0.
+                there = vectors.any(axis=1)
+                vectors = np.where(there[:, None], vectors, 1)
+                vectors = normalised(vectors) * there[:, None]
             self._known.update((keys[i], vectors[n]) for n, i in enumerate(order))
             self.encoded += len(order)
         return np.stack([self._known[key] for key in keys])
