@@ -157,9 +157,8 @@ class EncodeOnce:
             vectors = as_float32(made, type(self.encoder).__name__)
             if self._similarity == "cosine":
                 # A vector of zeros stays one, as mteb has it: its cosine with any other is 0.
-                there = vectors.any(axis=1)
-                vectors = np.where(there[:, None], vectors, 1)
-                vectors = normalised(vectors) * there[:, None]
+                there = np.asarray(vectors.any(axis=1))[:, None]
+                vectors = normalised(np.where(there, vectors, 1)) * there
             self._known.update((keys[i], vectors[n]) for n, i in enumerate(order))
             self.encoded += len(order)
         return np.stack([self._known[key] for key in keys])
