@@ -10,6 +10,7 @@ import platform
 import secrets
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import IO, cast
 
@@ -22,6 +23,24 @@ def home_expanded(path: str | Path) -> Path:
     As in a shell, so that what follows says that there is no such folder.
     """
     return Path(os.path.expanduser(path))
+
+
+_FIRST_SPACE = 0xEFFFFFFC
+"""Linux's own number of the space of process ids that no container has made."""
+
+
+@cache
+def machine() -> str:
+    """What this process's id is one of: the machine, or a container with process ids of its own.
+
+    Containers that share the network share the machine's name, and must not take each other's
+    processes for dead.
+    """
+    try:
+        space = Path("/proc/self/ns/pid").stat().st_ino
+    except OSError:
+        space = _FIRST_SPACE
+    return platform.node() if space == _FIRST_SPACE else f"{platform.node()}-{space}"
 
 
 @contextlib.contextmanager
@@ -39,7 +58,7 @@ def open_atomically(path: Path, *, packed: bool = False) -> Iterator[IO[bytes]]:
     Raises:
         StoreError: the disk is full or the folder cannot be written.
     """
-    for left in path.parent.glob(f".{glob.escape(path.name)}.{platform.node()}.*"):
+    for left in path.parent.glob(f".{glob.escape(path.name)}.{glob.escape(machine())}.*"):
         import psutil
 
         owner = left.name.split(".")[-2]
@@ -65,7 +84,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 @contextlib.contextmanager
 def _renamed(path: Path) -> Iterator[IO[bytes]]:
-    owner = f"{platform.node()}.{os.getpid()}.{secrets.token_hex(4)}"
+    owner = f"{machine()}.{os.getpid()}.{secrets.token_hex(4)}"
     temporary = path.with_name(f".{path.name}.{owner}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -11,14 +11,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import platform
 import secrets
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from harness.base.files import locked, write_atomically
+from harness.base.files import locked, machine, write_atomically
 from harness.base.reading import object_or_empty
 
 BEAT = 5.0
@@ -69,7 +68,7 @@ def take(path: Path) -> Claim | None:
             return None
         token = secrets.token_hex(8)
         content = {
-            "host": platform.node(),
+            "host": machine(),
             "pid": os.getpid(),
             "started": _started(os.getpid()),
             "token": token,
@@ -88,7 +87,7 @@ def held(path: Path) -> bool:
 
 def _expired(path: Path, now: float) -> bool:
     owner = object_or_empty(path)
-    here = owner.get("host") == platform.node()
+    here = owner.get("host") == machine()
     if here and _started(owner.get("pid", -1)) != owner.get("started"):
         return True
     try:

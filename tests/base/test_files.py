@@ -90,3 +90,17 @@ def test_what_a_killed_process_had_begun_goes_when_the_file_is_written_again(
         outer.write(b"third")
     assert path.read_bytes() == b"third"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_container_leaves_alone_what_another_one_of_the_machine_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "shard.bin"
+    monkeypatch.setattr("harness.base.files.machine", lambda: "node-1")
+    monkeypatch.setattr("os.getpid", lambda: 2**22 + 1)  # as it is there; here there is none
+    with open_atomically(path) as outer:
+        monkeypatch.setattr("harness.base.files.machine", lambda: "node-2")
+        with open_atomically(path) as inner:
+            inner.write(b"the other one's")
+        outer.write(b"mine")
+    assert path.read_bytes() == b"mine"

@@ -197,7 +197,7 @@ def test_claims_of_the_dead_expire(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """A process of this machine that is gone, at once; one elsewhere, when it falls silent."""
     path = tmp_path / "x.claim"
     elsewhere = {"host": "elsewhere", "pid": 1, "started": 1.0, "token": "t"}
-    gone = {**elsewhere, "host": leases.platform.node(), "pid": os.getpid(), "started": 1.0}
+    gone = {**elsewhere, "host": leases.machine(), "pid": os.getpid(), "started": 1.0}
     path.write_text(json.dumps(gone))  # this process's number, but not its time
     mine = leases.take(path)
     assert mine is not None
