@@ -77,8 +77,16 @@ def load_results(folder: str | Path) -> Results:
     """
     folder = Path(folder)
     head = read_head(folder)
+    _check(folder / STUDY, head, _HEAD)
+    for entry in head["references"].values():
+        _check(folder / STUDY, entry, {"folder": str, "digest": str})
+    scales = head.get("scales")
     study = study_from(
-        head["study"], str(folder / STUDY), folder, head["scale"], head.get("scales", ())
+        head["study"],
+        str(folder / STUDY),
+        folder,
+        head["scale"],
+        scales if isinstance(scales, list) else (),
     )
     digests: Mapping[str, str] = head["digests"]
     found, missing, failed = [], [], {}
@@ -90,6 +98,7 @@ def load_results(folder: str | Path) -> Results:
             if (why := read_whole(place / FAILED, digests.get(trial.name))) is not None:
                 failed[trial.name] = str(why["error"])
             continue
+        _check(place / CELL, document, _TRIAL)
         found.append(
             TrialResult(
                 trial,
@@ -104,6 +113,7 @@ def load_results(folder: str | Path) -> Results:
         place = folder / REFERENCES / entry["folder"]
         document = read_whole(place / REFERENCE, entry["digest"])
         if document is not None:
+            _check(place / REFERENCE, document, {"records": dict})
             references[model] = _records(place, document["records"])
     return Results(
         study=study,
@@ -113,12 +123,12 @@ def load_results(folder: str | Path) -> Results:
         failed=failed,
         data=head["data"],
         folder=folder,
-        harness=str(head["harness"]),
+        harness=str(head.get("harness")),
     )
 
 
-def _records(place: Path, paths: Mapping[str, str]) -> dict[str, Record]:
-    return {name: Record.load(place / path) for name, path in paths.items()}
+def _records(place: Path, paths: Mapping[str, Any]) -> dict[str, Record]:
+    return {name: Record.load(place / str(path)) for name, path in paths.items()}
 
 
 def read_head(folder: Path) -> dict[str, Any]:
@@ -139,7 +149,26 @@ def read_head(folder: Path) -> dict[str, Any]:
             f"{path}: has format {head.get('format')}, this harness reads {FORMAT}; run the study "
             "into another folder"
         )
+    _check(path, head, {"study": dict, "scale": str})
     return head
+
+
+_HEAD = {"digests": dict, "references": dict, "data": dict}
+_TRIAL = {"training": dict, "records": dict, "seconds": dict}
+
+
+def _check(path: Path, document: Any, keys: Mapping[str, type]) -> None:
+    """Check that a file that a run writes has what is read of it.
+
+    Raises:
+        StudyError: it does not.
+    """
+    for key, kind in keys.items():
+        if not isinstance(document, dict) or not isinstance(document.get(key), kind):
+            raise StudyError(
+                f"{path}: is damaged: {key!r} is not there, or not as `harness study run` writes "
+                "it; run the study again"
+            )
 
 
 def read_whole(path: Path, digest: str | None) -> dict[str, Any] | None:

@@ -470,6 +470,30 @@ def test_of_two_studies_that_begin_in_one_folder_one_is_refused(
         run_study(mine, StudyOptions(output, offline=True, device="cpu"))
 
 
+@pytest.mark.parametrize(
+    ("file", "key", "value"),
+    [
+        ("study.json", "digests", None),
+        ("study.json", "study", []),
+        ("study.json", "references", {"bm25": 1}),
+        ("cells/mono.seed=0/cell.json", "training", 3),
+    ],
+)
+def test_a_study_whose_files_were_changed_by_hand_is_named(
+    tmp_path: Path, file: str, key: str, value: Any
+) -> None:
+    head = study_run._head(read_study(write_study(tmp_path / "study")), None)
+    trial = {"digest": "x", "training": {}, "records": {}, "seconds": {}}
+    for path, document in (
+        ("study.json", head | {"digests": {"mono.seed=0": "x"}}),
+        ("cells/mono.seed=0/cell.json", trial),
+    ):
+        content = document | {key: value} if path == file else document
+        study_run.write_json(tmp_path / "out" / path, content)
+    with pytest.raises(StudyError, match=f"{Path(file).name}: is damaged: "):
+        load_results(tmp_path / "out")
+
+
 def test_a_wrong_data_folder_is_named_by_where_it_is_set(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

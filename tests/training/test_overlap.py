@@ -300,6 +300,10 @@ def test_pairs_that_were_translated_have_the_ancestry_of_what_they_were_made_fro
     facts = {"files": [{"name": "pairs.jsonl"}], "origin": made}
     (tmp_path / "mine.jsonl.about.json").write_text(json.dumps(facts))
     assert origins([pairs]) == ["pairs", "tydiqa.goldp.en.train"]
+    for wrong in ({"files": [{}]}, {"files": 3}, {"origin": "tydiqa"}):
+        (tmp_path / "mine.jsonl.about.json").write_text(json.dumps(wrong))
+        with pytest.raises(DataError, match=r"mine\.jsonl\.about\.json: 'files' must be a list"):
+            origins([pairs])
 
 
 @pytest.mark.parametrize(

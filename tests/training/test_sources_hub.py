@@ -101,6 +101,15 @@ def test_mr_tydi(mirror: Lay, tmp_path: Path) -> None:
     assert only["negatives"] == ["Local."]
 
 
+def test_an_id_that_ends_in_half_a_character_is_none(mirror: Lay, tmp_path: Path) -> None:
+    right = [{"docid": x, "title": "T", "text": "A text."} for x in ("1", "2\ud83d")]
+    row = {"query_id": "1", "query": "Who?", "positive_passages": right, "negative_passages": []}
+    root = mirror("mr-tydi", "mrtydi-v1.1-english/train.jsonl.gz", row)
+    (only,) = made("mr-tydi", root, tmp_path, languages=("en",))
+    assert only["passage_id"] == "mr-tydi:en:1"
+    assert about(tmp_path / "out.jsonl")["dropped"] == {"half a character": 1}
+
+
 def test_mfaq(mirror: Lay, tmp_path: Path) -> None:
     page = {
         "domain": "example.org",

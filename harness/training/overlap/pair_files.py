@@ -148,16 +148,25 @@ def check_at_hand(
 def origins(files: Sequence[str | Path]) -> list[str]:
     """The sources of files of pairs, according to their ``.about.json``.
 
-    Of pairs that were translated or mixed, also those of the pairs they were made from.
+    Of pairs that were translated, mixed or cleaned, also those of the pairs they were made from.
+
+    Raises:
+        DataError: such a file is not readable, or not as the commands write it.
     """
     found = []
     for file in files:
         facts = about(Path(file))
-        while facts:
-            if "repository" in facts:
-                found.append(str(facts["repository"]))
-            found += [source_stem(Path(str(x["name"]))) for x in facts.get("files", ())]
-            facts = facts.get("origin", {})
+        try:
+            while facts:
+                if "repository" in facts:
+                    found.append(str(facts["repository"]))
+                found += [source_stem(Path(str(x["name"]))) for x in facts.get("files", ())]
+                facts = facts.get("origin", {})
+        except (AttributeError, KeyError, TypeError) as error:
+            raise DataError(
+                f"{about_path(Path(file))}: 'files' must be a list of objects with a name, and "
+                "'origin' an object; remove the file if the pairs have another source"
+            ) from error
     return list(dict.fromkeys(found))
 
 

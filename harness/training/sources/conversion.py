@@ -328,7 +328,7 @@ def _whole(examples: Iterable[Example], dropped: Counter[str]) -> Iterator[Examp
         texts = [*example.query.values(), *example.passage.values()]
         if not all(x and not x.isspace() for x in texts):
             dropped["empty text"] += 1
-        elif any(not _encodable(x) for x in (example.id, *texts)):
+        elif any(not _encodable(x) for x in (example.id, example.passage_id or "", *texts)):
             dropped["half a character"] += 1
         elif all(map(_encodable, chain(*example.negatives.values()))):
             yield example
