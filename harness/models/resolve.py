@@ -304,7 +304,9 @@ def _hub(name: str, options: ModelOptions, kind: Kind | None = None) -> Model | 
     match = NAME.fullmatch(name)
     if match is None:
         return None
-    folder = snapshot(match["repo"], match["revision"], offline=options.offline)
+    folder = snapshot(
+        match["repo"], match["revision"], offline=options.offline, export=options.backend_file
+    )
     return _of_folder(folder, options, name=match["repo"], revision=folder.name, kind=kind)
 
 

@@ -174,6 +174,25 @@ def test_only_files_that_matter_are_fetched(hub: FakeHub) -> None:
     assert model.facts["revision"] == COMMIT
 
 
+def test_the_export_that_is_named_is_fetched(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub.names += [f"onnx/model_O3.{x}" for x in ("onnx", "onnx_data")] + ["onnx/model_O30.onnx"]
+    download = huggingface_hub.snapshot_download
+
+    def with_export(repo: str, **arguments: Any) -> str:
+        folder = Path(download(repo, **arguments))
+        (folder / "onnx").mkdir()
+        (folder / "onnx" / "model_O3.onnx").write_bytes(b"")
+        return str(folder)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", with_export)
+    named = ModelOptions(backend="onnx", backend_file="onnx/model_O3.onnx")
+    assert "onnx/model_O3.onnx" in load("org/tiny", named).facts["files"]
+    fetched = [x for x in hub.fetched if x.startswith("onnx")]
+    assert fetched == ["onnx/model_O3.onnx", "onnx/model_O3.onnx_data"]
+    with pytest.raises(ModelError, match=r"--backend-file onnx/x\.onnx: org/tiny has no such file"):
+        load("org/tiny", ModelOptions(backend="onnx", backend_file="onnx/x.onnx"))
+
+
 def test_a_full_disk_is_no_trouble_of_the_network(
     hub: FakeHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
