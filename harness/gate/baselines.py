@@ -68,11 +68,16 @@ def folder_of(name: str, folder: Path = FOLDER) -> Path:
 def where(name_or_path: str, folder: Path = FOLDER) -> Path:
     """The folder of a baseline: a path that exists, or a name in ``folder``, existing or not.
 
+    A folder without a record, such as that of the model, does not hide a baseline of its name.
+
     Raises:
         UsageError: it is neither a path that exists nor a name.
     """
     path = Path(name_or_path)
-    if path.exists():
+    named = _NAME.fullmatch(name_or_path) is not None and folder / name_or_path
+    if path.is_file() or (path / RECORD_FILE).exists():
+        return path
+    if path.exists() and not (named and named.exists()):
         return path
     if _NAME.fullmatch(name_or_path) is None:
         raise UsageError(

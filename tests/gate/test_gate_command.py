@@ -186,6 +186,8 @@ def test_a_baseline_is_set_listed_shown_and_gated_by_name(base: Path) -> None:
     assert document["tasks"][0]["intervals"] is None
     Path("word-bag-tiny").mkdir()  # what has its name elsewhere is not listed in its place
     listed = harness("baseline", "list").stdout
+    # Nor does it hide the baseline where it is named.
+    assert gate(base, "word-bag-tiny").exit_code == 0
     Path("word-bag-tiny").rmdir()
     assert "word-bag-tiny" in listed and document["model"]["fingerprint"][:12] in listed
     shown = harness("baseline", "show", "word-bag-tiny")
