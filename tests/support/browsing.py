@@ -60,7 +60,7 @@ class Opened:
         options = {"viewport": {"width": 1280, "height": 900}, **context}
         self._context = browser.new_context(**options)
         self.tab = self._context.new_page()
-        self.tab.set_default_timeout(20_000)
+        self.tab.set_default_timeout(60_000)
         self.complaints: list[str] = []
         self.requests: list[str] = []
         self.tab.on("console", lambda x: self.complaints.append(f"{x.type}: {x.text}"))
