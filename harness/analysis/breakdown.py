@@ -267,15 +267,13 @@ def _row(name: str, rows: PerQuery, estimates: Estimates, at: tuple[int, ...]) -
     """One slice; ``at`` is its index in ``estimates``, without the measure's axis."""
     cells = {}
     for m, (measure, values) in enumerate(rows.values.items()):
-        defined = ~np.isnan(values)
-        questions = len(np.unique(rows.question[defined]))
-        low, high = estimates.interval((*at, m), questions)
+        low, high = estimates.bca[(*at, m)]
         cells[measure] = SliceMean(
             mean=float(estimates.value[(*at, m)]),
-            low=low,
-            high=high,
+            low=float(low),
+            high=float(high),
             micro=micro_mean(values),
-            queries=int(defined.sum()),
+            queries=int((~np.isnan(values)).sum()),
         )
     return Slice(
         name=name,

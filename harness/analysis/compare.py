@@ -434,14 +434,7 @@ def _bootstrap(
     found = cluster_bootstrap(
         values, **rows.levels, seed=seed, resamples=resamples, macro_levels=levels
     )
-    macro = found.macro
-    questions = np.array([len(np.unique(rows.question[~np.isnan(x)])) for x in values.T])
-    ends = np.array([macro.interval((m,), n) for m, n in enumerate(questions)])
-    corrected = found.macro_at
-    if corrected is not None:
-        corrected = np.where(questions[:, None] < 2, np.nan, corrected)
-    errors = np.where(questions < 2, np.nan, macro.standard_error)
-    return ends.reshape(-1, 2), errors, corrected
+    return found.macro.bca, found.macro.standard_error, found.macro_at
 
 
 def _compared(

@@ -194,15 +194,15 @@ class _Drawn:
         test: Difference = self.tests[level]
         here = np.isin(self.groups, [self.position[i] for i in check.settings])
         questions = len(np.unique(self.clusters[here & self.defined[:, m]]))
-        low, high = estimates.interval(at, questions)
+        low, high = estimates.bca[at]
         baseline, candidate = (self._mean(x[:, m], check) for x in self.values)
         return ValueChange(
             questions=questions,
             baseline=baseline,
             candidate=candidate,
             difference=float(test.value[at]),
-            low=low,
-            high=high,
+            low=float(low),
+            high=float(high),
             standard_error=float(estimates.standard_error[at]),
             p_lower=float(test.p_lower[at]),
             p_higher=float(test.p_higher[at]),

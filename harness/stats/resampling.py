@@ -54,14 +54,6 @@ class Estimates:
     bca: FloatArray
     """``(..., 2)``: bias-corrected and accelerated interval (Efron 1987)."""
 
-    def interval(self, at: tuple[int, ...], clusters: int) -> tuple[float, float]:
-        """The ends of the BCa interval of one value, to which ``clusters`` contribute.
-
-        NaN with fewer than two: resamples of a single cluster do not vary.
-        """
-        low, high = self.bca[at] if clusters > 1 else (np.nan, np.nan)
-        return float(low), float(high)
-
 
 class Resamples:
     """How often each cluster is drawn in each of B resamples, with replacement.
@@ -151,9 +143,10 @@ class Bootstrap:
     def _intervals(self, place: slice, level: float | FloatArray) -> tuple[FloatArray, ...]:
         value, without = self._value[place], self._without[:, place]
         found = _intervals(value, self._draws(place), without, level)
-        if self.clusters < 2:
-            for part in found[1:]:
-                part[...] = np.nan
+        # Resamples of a single cluster do not vary, which says nothing about their spread.
+        alone = self._table.contributing[place] < 2
+        for part in found[1:]:
+            part[alone] = np.nan
         return found
 
     @cached_property
@@ -264,8 +257,8 @@ def cluster_bootstrap(
         weights: of the same seed and number of resamples, drawn for another table already.
 
     Returns:
-        Means with intervals; a mean without a defined value is NaN with a NaN interval, and so is
-        the interval of a single cluster, which says nothing about their spread.
+        Means with intervals; a mean without a defined value is NaN with a NaN interval. NaN is also
+        the interval of a mean to which a single cluster contributes.
     """
     table = _Table.of(values, clusters, groups, n_groups, parents)
     if weights is None:
@@ -406,6 +399,15 @@ class _Table:
     def balanced(self) -> bool:
         """Whether every cluster has the same count in a column: no resample changes a count."""
         return bool((self.counts == self.counts[:1]).all())
+
+    @cached_property
+    def contributing(self) -> NDArray[np.intp]:
+        """``(columns,)``: clusters that contribute to each mean."""
+        has = (self.counts > 0).reshape(self.clusters, -1, self.measures)
+        levels = [has, *(has[:, groups].any(axis=1, keepdims=True) for groups in self.members)]
+        levels.append(has.any(axis=1, keepdims=True))
+        each: NDArray[np.intp] = np.concatenate(levels, axis=1).sum(axis=0)
+        return each.ravel()
 
     def shares(self) -> FloatArray:
         """``(C, columns)``: what each cluster adds to each mean; NaN where that is undefined."""
