@@ -44,6 +44,8 @@ _IGNORED = (
     "loss-curve.*",
 )
 _IGNORED_FOLDERS = frozenset({"onnx", "openvino", "coreml", "__pycache__"})
+_OF_A_TRAINING = "checkpoint-*"
+"""Folders of a trainer: the same model after other steps."""
 # Those of them that other backends read.
 _READ_BY = {"onnx": ("*.onnx", "*.onnx_data"), "openvino": ()}
 
@@ -68,9 +70,9 @@ def library_versions(*distributions: str) -> dict[str, str]:
 def relevant_files(names: Iterable[str], backend: str = "torch") -> list[str]:
     """The files of a model folder (POSIX relative paths) that can change a vector, sorted.
 
-    Left out are texts and pictures about the model, hidden files, exports for other backends, and
-    ``pytorch_model*.bin`` if the same folder has safetensors (which the loaders prefer). Exports
-    for ``backend`` are included: the library uses them if they exist.
+    Left out are texts and pictures about the model, hidden files, a trainer's checkpoints, exports
+    for other backends, and ``pytorch_model*.bin`` if the same folder has safetensors (which the
+    loaders prefer). Exports for ``backend`` are included: the library uses them if they exist.
     """
     folders = _IGNORED_FOLDERS - {backend}
     read = _READ_BY.get(backend, ())
@@ -80,6 +82,8 @@ def relevant_files(names: Iterable[str], backend: str = "torch") -> list[str]:
     kept: list[str] = []
     for path in paths:
         if any(part.startswith(".") or part in folders for part in path.parts):
+            continue
+        if any(fnmatch(part, _OF_A_TRAINING) for part in path.parts[:-1]):
             continue
         if any(fnmatch(path.name, pattern) for pattern in _IGNORED if pattern not in read):
             continue

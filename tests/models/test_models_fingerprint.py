@@ -129,6 +129,7 @@ def test_which_files_matter() -> None:
         "openvino/openvino_model.bin",
         "1_Pooling/config.json",
         "2_Dense/pytorch_model.bin",
+        "checkpoint-500/model.safetensors",
         "vocab.txt",
         "custom_st.py",
         "model_notes.md",
