@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,18 @@ from harness.models.fingerprint import fingerprint
 PREFIX = "http:"
 _BATCH = 64
 _CONCURRENCY = 4
+
+
+@dataclass
+class _Call:
+    """What the threads of one call of ``encode`` share."""
+
+    texts: list[str]
+    role: Role
+    found: dict[int, NDArray[np.float32]] = field(default_factory=dict)
+    """Position -> its vector, as answers arrive."""
+    failed: threading.Event = field(default_factory=threading.Event)
+    """A request failed for good, or the call was interrupted: nothing more is sent."""
 
 
 class HttpEncoder:
@@ -87,20 +100,18 @@ class HttpEncoder:
             PartlyEncodedError: a request failed permanently; it has the results of the others. So
                 has an interrupt, under the same name, ``finished``.
         """
-        given = [self.prompts[role] + text for text in texts]
-        starts = range(0, len(given), self._batch)
-        parts = [range(i, min(i + self._batch, len(given))) for i in starts]
-        found: dict[int, NDArray[np.float32]] = {}
-        failed = threading.Event()
+        call = _Call([self.prompts[role] + text for text in texts], role)
+        starts = range(0, len(texts), self._batch)
+        parts = [range(i, min(i + self._batch, len(texts))) for i in starts]
         interrupt: BaseException | None = None
 
         def one(part: range) -> None:
             try:
-                self._request(given, part, role, found, failed)
+                self._request(call, part)
             except AbandonedError:
                 return
             except BaseException:
-                failed.set()
+                call.failed.set()
                 raise
 
         with ThreadPoolExecutor(self._options.concurrency or _CONCURRENCY) as pool:
@@ -108,9 +119,10 @@ class HttpEncoder:
             try:
                 wait(requests)  # those in flight, too: they are paid for
             except BaseException as problem:  # Ctrl-C: begin no others
-                failed.set()
+                call.failed.set()
                 interrupt = problem
         problems = [x.exception() for x in requests if x.exception() is not None]
+        found = call.found
         at = np.array(sorted(found), np.int64)
         widths = {len(v) for v in found.values()}
         if len(widths) > 1:
@@ -119,6 +131,7 @@ class HttpEncoder:
             at, found = at[:0], {}
         vectors = np.stack([found[i] for i in at]) if len(at) else np.zeros((0, 0), np.float32)
         if interrupt is not None:
+            # It stays the interrupt that it is: no class of ours can stand for every one.
             interrupt.finished = at, vectors  # type: ignore[attr-defined]
             raise interrupt
         if problems:
@@ -126,54 +139,39 @@ class HttpEncoder:
             raise PartlyEncodedError(f"{where}: {problems[0]}", (at, vectors))
         return np.ascontiguousarray(vectors, np.float32)
 
-    def _request(
-        self,
-        texts: list[str],
-        part: range,
-        role: Role,
-        found: dict[int, NDArray[np.float32]],
-        failed: threading.Event,
-    ) -> None:
-        """Put the vectors of a ``part`` of the texts into ``found``, halving it as often as needed.
+    def _request(self, call: _Call, part: range) -> None:
+        """Find the vectors of a ``part`` of the texts, halving it as often as needed.
 
         A server that refuses one text as well has other reasons than the size, and those are shown.
-        Nothing is sent once another thread has ``failed``.
         """
         # Each thread looks for itself: it would be in its next request before another told it.
-        if failed.is_set():
+        if call.failed.is_set():
             return
         if len(part) > self._most:
-            self._halved(texts, part, role, found, failed)
+            self._halved(call, part)
             return
-        given = [texts[i] for i in part]
-        body = {"model": self.name.replace("{role}", role), "input": given, **self._format}
+        given = [call.texts[i] for i in part]
+        body = {"model": self.name.replace("{role}", call.role), "input": given, **self._format}
         try:
             vectors = self._endpoint.ask(
-                "embeddings", body, lambda x: _vectors(x, len(given)), stop=failed
+                "embeddings", body, lambda x: _vectors(x, len(given)), stop=call.failed
             )
         except RefusedError as problem:
             if "encoding_format" in str(problem) and "encoding_format" in body:
                 self._format = {}
-                self._request(texts, part, role, found, failed)
+                self._request(call, part)
                 return
             if len(part) == 1:
                 raise ModelError(f"{problem}, first for the text {quoted(given[0])}") from None
-            self._halved(texts, part, role, found, failed)
+            self._halved(call, part)
             self._most = min(self._most, len(part) - 1)
             return
-        found.update(zip(part, vectors, strict=True))
+        call.found.update(zip(part, vectors, strict=True))
 
-    def _halved(
-        self,
-        texts: list[str],
-        part: range,
-        role: Role,
-        found: dict[int, NDArray[np.float32]],
-        failed: threading.Event,
-    ) -> None:
+    def _halved(self, call: _Call, part: range) -> None:
         half = len(part) // 2
         for some in (part[:half], part[half:]):
-            self._request(texts, some, role, found, failed)
+            self._request(call, some)
 
 
 def _vectors(document: Any, count: int) -> NDArray[np.float32]:

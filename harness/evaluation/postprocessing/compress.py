@@ -32,11 +32,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.task import Role
-from harness.errors import ModelError, UsageError
+from harness.errors import UsageError
 from harness.evaluation.options import Bits
-from harness.evaluation.postprocessing.move import VectorFunction
+from harness.evaluation.postprocessing.move import VectorFunction, of_length_1
 from harness.evaluation.postprocessing.step import Fit, Place, PostProcessor
-from harness.search.exact import normalised
 
 LEVELS: Mapping[str, int] = {"int8": 256, "int4": 16, "binary": 2}
 """Number of values that a number can have."""
@@ -55,12 +54,8 @@ class Cut:
     def __call__(self, vectors: NDArray[Any]) -> NDArray[np.float32]:
         """See :class:`VectorFunction`."""
         kept = np.array(vectors[:, : self.dimensions], np.float32, order="C")
-        if not self.unit or not len(kept):
-            return kept
-        try:
-            return normalised(kept, out=kept)
-        except ModelError as problem:
-            raise UsageError(f"--dimensions {self.dimensions}: {problem}; keep more") from problem
+        says = f"--dimensions {self.dimensions}: {{}}; keep more"
+        return of_length_1(kept, says) if self.unit else kept
 
     def width(self, width: int) -> int:
         """At most what there is."""

@@ -30,6 +30,20 @@ class VectorFunction(Protocol):
         """Dimensions of the new vectors of ones with ``width`` dimensions."""
 
 
+def of_length_1(vectors: NDArray[np.float32], message: str) -> NDArray[np.float32]:
+    """``vectors`` (n, d) scaled in place.
+
+    Raises:
+        UsageError: one is 0, and has no direction; ``message`` has ``{}`` where that is said.
+    """
+    if not len(vectors):
+        return vectors
+    try:
+        return normalised(vectors, out=vectors)
+    except ModelError as problem:
+        raise UsageError(message.format(problem)) from problem
+
+
 @dataclass(frozen=True)
 class Move:
     """``z' = z - offset - C Cᵀ z``, then of length 1 if ``unit``: a :class:`VectorFunction`."""
@@ -47,12 +61,7 @@ class Move:
             rows = slice(start, start + _ROWS)
             # As float32 first: what is subtracted is float64 either way, and so is the difference.
             moved[rows] = self._moved(np.asarray(vectors[rows], np.float32))
-        if not self.unit or not len(moved):
-            return moved
-        try:
-            return normalised(moved, out=moved)
-        except ModelError as problem:
-            raise UsageError(f"--treatment: after it {problem}") from problem
+        return of_length_1(moved, "--treatment: after it {}") if self.unit else moved
 
     def width(self, width: int) -> int:
         """Unchanged."""
