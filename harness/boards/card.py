@@ -378,7 +378,7 @@ def _with_metadata(text: str, index: list[dict[str, Any]], path: Path) -> str:
 def _header(before: str, front: dict[str, Any]) -> str:
     """``front`` as YAML: all but model-index as its author wrote it, comments and ``no`` included.
 
-    Where model-index cannot be cut out of the lines ``before``, all of it is written anew.
+    Where model-index cannot be cut out of the lines ``before``, all of it is written again.
     """
     import yaml
 

@@ -165,9 +165,9 @@ def test_a_question_opens_with_its_texts_and_what_both_found(
     dialog.locator(".passages").first.wait_for()
     board, q = kept["tiny"], int(page.hash()["question"])
     assert page.texts("#question .texts tbody th") == ["English", "German", "Chinese"]
-    asked = page.texts("#question .texts tbody td:nth-child(2)")
-    assert asked == [board["asked"][x][q] for x in ("en", "de", "zh")]
-    assert asked[0].startswith(HOSTILE) and page.tab.title() == "Leaderboards"
+    queries = page.texts("#question .texts tbody td:nth-child(2)")
+    assert queries == [board["queries"][x][q] for x in ("en", "de", "zh")]
+    assert queries[0].startswith(HOSTILE) and page.tab.title() == "Leaderboards"
     ids = {row: page.tab.input_value(f"#model-{row}") for row in "ab"}
     for code in ("de", "en"):
         dialog.locator("select").select_option(code)

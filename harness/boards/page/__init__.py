@@ -51,7 +51,7 @@ def render(
         payload: from :func:`harness.boards.to_payload`, not rounded.
         texts: board -> question id -> its text, shown with the questions that flipped.
         pairs: board -> paired differences of its rows, shown side by side.
-        words: board -> what is asked and where the task comes from; see
+        words: board -> what the task is and where it comes from; see
             :func:`harness.boards.page.task_words.task_words`.
         opened: what is shown where a question is opened; see
             :func:`harness.boards.page.opened.opened_questions`.

@@ -32,7 +32,7 @@ def page_document(
         payload: from :func:`harness.boards.to_payload`, not rounded.
         texts: board -> question id -> its text, for the questions that flipped.
         pairs: board -> paired differences of its rows.
-        words: board -> what is asked and where the task comes from.
+        words: board -> what the task is and where it comes from.
     """
     texts, pairs, words = texts or {}, pairs or {}, words or {}
     tasks = [

@@ -73,7 +73,7 @@ def _of_board(task: TaskBoard, data: TaskData) -> dict[str, Any]:
     """Texts of a board's questions and passages; questions and passages by position.
 
     Returns:
-        ``asked``: language -> the text of each question, null where there is none. ``relevant``:
+        ``queries``: language -> the text of each question, null where there is none. ``relevant``:
         of each question the relevant passages. ``ids`` and ``texts`` of these passages, and of
         those that were retrieved; a text is null where the page does not have it.
         ``retrieved``: row id -> kind -> language -> question -> its first passages.
@@ -109,7 +109,7 @@ def _of_board(task: TaskBoard, data: TaskData) -> dict[str, Any]:
         for local, text in zip(side.ids, side.texts, strict=True)
     }
     return {
-        "asked": {code: [by.get(q) for q in ids] for code, by in queries.items()},
+        "queries": {code: [by.get(q) for q in ids] for code, by in queries.items()},
         "relevant": [[at[p] for p in relevant[q]] for q in ids],
         "ids": every,
         "texts": [_cut(texts[p]) if p in kept and p in texts else None for p in every],

@@ -1,4 +1,4 @@
-"""What the page says of a task beyond its numbers: what is asked, and where it comes from."""
+"""What the page says of a task beyond its numbers: what it is, and where it comes from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.errors import TaskError
 
 
 def task_words(board: Board) -> dict[str, dict[str, Any]]:
-    """Board -> ``asked``, the first sentence of the task's description, and ``links`` by label.
+    """Board -> ``sentence``, the first of the task's description, and ``links`` by label.
 
     A user's own task whose file is not available has none.
     """
@@ -22,7 +22,7 @@ def task_words(board: Board) -> dict[str, dict[str, Any]]:
         except TaskError:
             continue
         sentence = re.split(r"(?<=\.)\s", " ".join(spec.description.split()), maxsplit=1)[0]
-        found[board_of_task.slug] = {"asked": sentence, "links": links(spec)}
+        found[board_of_task.slug] = {"sentence": sentence, "links": links(spec)}
     return found
 
 

@@ -104,7 +104,7 @@ function drawLanguages(task, languages) {
       make(
         "p",
         { class: "note" },
-        "Means are over the languages in which questions are asked; passages stay as they are. An interval is known for all languages and for one.",
+        "Means are over the languages of the queries; passages stay as they are. An interval is known for all languages and for one.",
       ),
     );
   }

@@ -54,9 +54,9 @@ function retrieved(task, board, row, kind, code, q, relevant) {
 
 /** Whether the first passage of a row is a relevant one; null if not known. */
 function answered(task, row, kind, code, q) {
-  const [asked, hits] = [task.asked[kind], task.hits[row.index]?.[kind]];
+  const [hasQuery, hits] = [task.asked[kind], task.hits[row.index]?.[kind]];
   const at = q * task.languages.length + task.languages.indexOf(code);
-  return asked && hits && bits(asked)(at) ? bits(hits)(at) : null;
+  return hasQuery && hits && bits(hasQuery)(at) ? bits(hits)(at) : null;
 }
 
 const mark = (hit) =>
@@ -65,7 +65,7 @@ const mark = (hit) =>
     : make("span", { class: hit ? "right" : "wrong" }, hit ? "✓" : "✗", make("span", { class: "unseen" }, hit ? "relevant first" : "another first"));
 
 function questionTable(task, board, q, kind, { a, b }) {
-  const codes = task.languages.filter((code) => board.asked[code]?.[q]);
+  const codes = task.languages.filter((code) => board.queries[code]?.[q]);
   const own = (code) => board.relevant[q].filter((i) => languageOfPassage(board.ids[i]) === code);
   const head = (letter) =>
     make("th", { scope: "col" }, make("i", { class: `key key-${letter}` }), letter.toUpperCase());
@@ -96,7 +96,7 @@ function questionTable(task, board, q, kind, { a, b }) {
             "tr",
             {},
             make("th", { scope: "row" }, languageName(code)),
-            make("td", { dir: "auto", lang: code }, board.asked[code][q]),
+            make("td", { dir: "auto", lang: code }, board.queries[code][q]),
             make(
               "td",
               { dir: "auto", lang: code },
@@ -115,7 +115,7 @@ function questionTable(task, board, q, kind, { a, b }) {
 
 /** The two lists of what was retrieved, for the query language that is chosen in them. */
 function retrievedPair(task, board, q, kind, { a, b }) {
-  const codes = task.languages.filter((code) => board.asked[code]?.[q]);
+  const codes = task.languages.filter((code) => board.queries[code]?.[q]);
   // A language in which the two differ says most.
   const differ = (code) => answered(task, a, kind, code, q) !== answered(task, b, kind, code, q);
   const begin = codes.find(differ) ?? (codes.includes("en") ? "en" : codes[0]);
@@ -149,7 +149,7 @@ function retrievedPair(task, board, q, kind, { a, b }) {
       "div",
       { class: "head row" },
       make("h3", {}, `First passages ${whereFound(kind)}`),
-      make("label", { class: "field" }, make("span", {}, "Asked in"), select),
+      make("label", { class: "field" }, make("span", {}, "Query in"), select),
     ),
     lists,
   ];

@@ -142,7 +142,7 @@ const rooms = new Map();
 /** Width of a figure, measured before anything is drawn: to measure in between is slow. */
 const roomIn = (figure) => rooms.get(figure) || figure.clientWidth;
 
-/** Draw everything; what is drawn anew and had the focus has it again. */
+/** Draw everything; what is drawn again and had the focus has it again. */
 function draw() {
   drawnWidth = document.documentElement.clientWidth;
   for (const figure of document.querySelectorAll("figure")) rooms.set(figure, figure.clientWidth);

@@ -194,7 +194,7 @@ function flips(task, kind, a, b, languages) {
     b.hits?.[kind] ?? task.hits[b.index]?.[kind],
   ];
   if (!texts[0] || !texts[1] || !task.asked[kind]) return null;
-  const [asked, first, second] = [task.asked[kind], ...texts].map(bits);
+  const [hasQuery, first, second] = [task.asked[kind], ...texts].map(bits);
   const n = task.languages.length;
   const wanted = languages ?? task.languages.map((_, i) => i);
   const found = { both: 0, onlyA: 0, onlyB: 0, neither: 0, questions: [] };
@@ -202,7 +202,7 @@ function flips(task, kind, a, b, languages) {
     const [won, lost] = [[], []];
     for (const l of wanted) {
       const at = q * n + l;
-      if (!asked(at)) continue;
+      if (!hasQuery(at)) continue;
       const [x, y] = [first(at), second(at)];
       if (x && y) found.both++;
       else if (x) {

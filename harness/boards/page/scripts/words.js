@@ -35,7 +35,7 @@ const WORDS = {
   rank_fairness:
     "How close the languages that a ranking shows, by rank, are to those of the relevant passages; 1 is equal.",
   mean_rank_correlation:
-    "How alike the rankings of one question are when it is asked in different languages.",
+    "How alike the rankings of one question are in different languages.",
   language_ndcg_spread: "Spread of nDCG over the languages of the relevant passages.",
   peer: "Probability of ranks at least this unequal between languages if the model had no preference.",
 };
@@ -48,7 +48,7 @@ const meaning = (measure) =>
 /**
  * The best value that a measure can have and what random order gives, over all query languages.
  *
- * Known where every question has one relevant passage in each language that it is asked in; null
+ * Known where every question has one relevant passage in each language that has a query of it; null
  * elsewhere. Formulas: the r relevant passages of a pool of n are a random subset of its ranks.
  */
 function ends(task, { kind, measure }) {
@@ -64,12 +64,12 @@ function endsOf(task, kind, measure) {
   const formula = CHANCE[name];
   if (!formula) return null;
   const n = task.languages.length;
-  const asked = bits(task.asked.mono);
+  const hasQuery = bits(task.asked.mono);
   const totals = task.languages.map(() => [0, 0, 0]);
   const whole = sum(Object.values(task.passages));
   const memo = new Map();
   for (let q = 0; q < task.questions; q++) {
-    const of = task.languages.map((_, l) => l).filter((l) => asked(q * n + l));
+    const of = task.languages.map((_, l) => l).filter((l) => hasQuery(q * n + l));
     for (const l of of) {
       const r = kind === "mono" ? 1 : of.length;
       const size = kind === "mono" ? task.passages[task.languages[l]] : whole;
@@ -151,7 +151,7 @@ drawWithout(NOT_OF_TABLES, (now) => {
   const { task, languages } = now;
   byId("task-name").replaceChildren(
     make("strong", {}, taskName(task)),
-    task.about ? ` ${task.about.asked}` : "",
+    task.about ? ` ${task.about.sentence}` : "",
   );
   const links = (task.about?.links ?? []).flatMap(([label, address]) => [" ", link(address, label)]);
   byId("lede").replaceChildren(
@@ -242,7 +242,7 @@ drawers.push(({ task }) => {
       make(
         "li",
         {},
-        `Intervals are ${LEVEL} and come from resampling questions, not queries: one question asked in several languages is one draw.`,
+        `Intervals are ${LEVEL} and come from resampling questions, not queries: one question in several languages is one draw.`,
       ),
       make("li", {}, DATA.method),
       make(
