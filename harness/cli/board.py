@@ -14,6 +14,7 @@ from harness.cli.options import (
     PATH,
     Decorator,
     data_dir_option,
+    refuse_alone,
     tasks_option,
 )
 
@@ -109,6 +110,7 @@ def board(
     if ctx.invoked_subcommand is not None:
         _refuse_options_before(ctx, ctx.invoked_subcommand)
         return
+    refuse_alone({"port": ("serve",), "form": ("tasks", "sort", "paper", "pair", "changed")})
     _refuse_together(check=check, serve=serve, pages=pages, **printed)
     from harness.boards import commands
 

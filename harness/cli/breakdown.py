@@ -39,6 +39,8 @@ def breakdown(
     seen: whether the model was trained on the languages. By length: quarters of each language's
     questions. By golds: how many passages are relevant to the query.
     """
+    if seen is not None and by != "seen":
+        raise click.UsageError(f"--seen has no effect with --by {by}: it is for --by seen")
     from harness.analysis.breakdown import break_down
     from harness.cli.views.breakdown import print_breakdown
     from harness.console import consoles

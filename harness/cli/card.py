@@ -10,8 +10,8 @@ import click
 from harness.cli.options import (
     FOLDER,
     PATH,
+    refuse_alone,
 )
-from harness.errors import UsageError
 
 
 def _datasets(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
@@ -73,8 +73,7 @@ def card(
     """
     from harness.boards import card as cards
 
-    if pull_request and push is None:
-        raise UsageError("--pull-request belongs to --push ORG/NAME")
+    refuse_alone({"pull_request": ("push",)})
     made = cards.make_card(records)
     for sentence in cards.left_out(made, datasets):
         click.echo(f"Note: {sentence}", err=True)

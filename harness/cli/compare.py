@@ -14,6 +14,7 @@ from harness.cli.options import (
     data_dir_option,
     file_option,
     measures_option,
+    refuse_alone,
     tasks_option,
     verbose_option,
 )
@@ -79,8 +80,7 @@ def compare(
     files = [x for x in (json_file, markdown_file, csv_file, latex_file) if x is not None]
     if len(set(files)) < len(files):
         raise click.UsageError("--json, --markdown, --csv and --latex need different files")
-    if given["data_dir"] is not None and not given["flips"]:
-        raise click.UsageError("--data-dir is only used with --flips; give --flips N")
+    refuse_alone({"data_dir": ("flips",)})
     if retention and len(records) != 2:
         raise click.UsageError("--retention takes two records: the clean one, then the other")
     if len({x.resolve() for x in records}) < len(records):

@@ -22,6 +22,7 @@ from harness.cli.options import (
     offline_option,
     quiet_option,
     records_option,
+    refuse_alone,
     sample_option,
     tasks_option,
     verbose_option,
@@ -191,6 +192,7 @@ def _gate(
 ) -> int:
     if (candidate is None) == (model is None):
         raise click.UsageError("give either the candidate's record or a --model to score")
+    refuse_alone({"details_url": ("markdown_file",)})
     reports = _Reports(**{name: given.pop(name) for name in _Reports.__dataclass_fields__})
     if candidate is not None:
         _refuse_run_options(given)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from harness.base import option_text
 from harness.data.task import KINDS, RUN_KINDS
@@ -254,6 +255,28 @@ text_option = click.option(
 memory_option = click.option(
     "--memory", callback=size, metavar="SIZE", help="Memory for the search: 2G, 500M."
 )
+
+
+def refuse_alone(belongs_to: Mapping[str, Sequence[str]]) -> None:
+    """Refuse options of the current command that would be ignored.
+
+    Args:
+        belongs_to: parameter -> the parameters without which it has no effect: one is enough.
+
+    Raises:
+        click.UsageError: one of them is given, and none that it belongs to.
+    """
+    ctx = click.get_current_context()
+    flags = {str(x.name): max(x.opts, key=len) for x in ctx.command.params}
+
+    def is_given(name: str) -> bool:
+        return ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+    for name, partners in belongs_to.items():
+        if is_given(name) and not any(map(is_given, partners)):
+            *rest, last = (flags[x] for x in partners)
+            which = f"{', '.join(rest)} or {last}" if rest else last
+            raise click.UsageError(f"{flags[name]} has no effect without {which}")
 
 
 def options_of(**given: Any) -> Any:

@@ -27,6 +27,7 @@ from harness.cli.options import (
     query_prompts_option,
     quiet_option,
     records_option,
+    refuse_alone,
     run_kinds,
     sample_option,
     shard_options,
@@ -287,9 +288,11 @@ def run(
     from harness.console import consoles
     from harness.console.progress_bars import show_progress
     from harness.evaluation import run as stages
+    from harness.evaluation.options import BELONGS_TO
     from harness.evaluation.record_view import print_record
     from harness.interop import trackers
 
+    refuse_alone({**BELONGS_TO, "log_project": ("log_to",)})
     for tracker in log_to:  # before anything is encoded
         trackers.require(tracker)
     chosen = list(tasks) or (["demo"] if model is None else None)

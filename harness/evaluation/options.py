@@ -204,6 +204,17 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
 }
 """Parsers for values that may be written as text; others are taken unchanged."""
 
+BELONGS_TO: Mapping[str, tuple[str, ...]] = {
+    "backend_file": ("backend",),
+    "expand_url": ("expand_queries",),
+    "into": ("translate_queries",),
+    "query_seed": ("code_switch", "noise"),
+    "rerank_top": ("rerank",),
+    "sample_by": ("sample_passages",),
+    "trec_depth": ("trec",),
+}
+"""Option -> the options without which it has no effect: one of them is enough."""
+
 _FROM_ZERO = frozenset({"query_seed", "resamples", "trec_depth"})
 """Whole numbers that may be 0."""
 

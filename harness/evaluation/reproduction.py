@@ -13,7 +13,7 @@ from pathlib import Path, PurePath, PureWindowsPath
 from typing import Any
 
 from harness.data.task import TaskSpec, task_folder
-from harness.evaluation.options import RunOptions
+from harness.evaluation.options import BELONGS_TO, RunOptions
 from harness.evaluation.record_fields import HowRun
 from harness.models.base import ModelOptions
 
@@ -72,9 +72,11 @@ def changed(options: RunOptions) -> dict[str, Any]:
 def command_line(options: RunOptions, tasks: Sequence[str]) -> list[str] | None:
     """The words of ``harness run`` with these options; ``None`` if no command does the same.
 
-    That is the case for a model passed as a Python object, and for options without a flag.
+    That is the case for a model passed as a Python object, and for options without a flag. An
+    option that has no effect in this run is left out: the command would refuse it.
     """
     given = changed(options)
+    given = {k: v for k, v in given.items() if _has_effect(k, given)}
     if options.named is None or given.keys() & WITHOUT_FLAG.keys():
         return None
     words = ["harness", "run", "--model", options.named]
@@ -90,6 +92,11 @@ def command_line(options: RunOptions, tasks: Sequence[str]) -> list[str] | None:
         else:
             words += [flag, str(value)]
     return words
+
+
+def _has_effect(option: str, given: Mapping[str, Any]) -> bool:
+    partners = BELONGS_TO.get(option)
+    return partners is None or any(x in given for x in partners)
 
 
 def name_of(spec: TaskSpec) -> str:

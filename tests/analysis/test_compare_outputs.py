@@ -240,7 +240,7 @@ def test_the_command(first: Record, second: Record, tmp_path: Path) -> None:
         (["{a}", "{b}", "--task", "x"], "task 'x' is not in all of these records"),
         (["{a}", "{b}", "--measure", "mop"], "has no measure 'mop'"),
         (["{a}", "{b}", "--json", "-", "--markdown", "-"], "need different files"),
-        (["{a}", "{b}", "--data-dir", "."], "--data-dir is only used with --flips"),
+        (["{a}", "{b}", "--data-dir", "."], "--data-dir has no effect without --flips"),
     ],
 )
 def test_the_command_refuses_in_one_sentence(

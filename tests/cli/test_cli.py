@@ -325,6 +325,32 @@ def saved(task: str) -> Path:
     return Path(harness("run", "--model", MODEL, "--task", task, "-q").stdout.strip())
 
 
+@pytest.mark.parametrize(
+    ("command", "partner"),
+    [
+        ("run --rerank-top 5", "--rerank"),
+        ("run --into de", "--translate-queries"),
+        ("run --query-seed 1", "--code-switch or --noise"),
+        ("run --trec-depth 5", "--trec"),
+        ("run --sample-by bm25", "--sample-passages"),
+        ("run --backend-file onnx/model.onnx", "--backend"),
+        ("run --expand-url http://127.0.0.1:9/v1", "--expand-queries"),
+        ("run --log-project mine", "--log-to"),
+        ("gate a --baseline b --details-url http://127.0.0.1:9", "--markdown"),
+        ("card a --pull-request", "--push"),
+        ("compare a b --data-dir .", "--flips"),
+        ("board --port 8000", "--serve"),
+        ("board --format latex", "--task, --sort, --paper, --pair or --changed"),
+        ("breakdown a --by script --seen en", "--by seen"),
+    ],
+)
+def test_an_option_that_would_be_ignored_is_refused(command: str, partner: str) -> None:
+    words = command.split()
+    flag = next(x for x in reversed(words) if x.startswith("--"))
+    sentence = fails(harness(*words))
+    assert f"{flag} has no effect" in sentence and partner in sentence
+
+
 def test_show_prints_what_run_printed(task: str) -> None:
     ran = harness("run", "--model", MODEL, "--task", task, "-v")
     folder = ran.stdout.splitlines()[-1].removeprefix("record: ")

@@ -18,7 +18,7 @@ from harness.boards.tracked.reproduce import reproduce
 from harness.cli.run import _options
 from harness.cli.run import run as run_command
 from harness.data.task import read_task
-from harness.evaluation.options import RunOptions
+from harness.evaluation.options import BELONGS_TO, RunOptions
 from harness.evaluation.reproduction import (
     OF_THE_MACHINE,
     WITHOUT_FLAG,
@@ -121,11 +121,17 @@ def test_every_option_has_a_flag_or_a_reason() -> None:
 
 @pytest.mark.parametrize("name", OTHER)
 def test_the_command_of_an_option_reads_as_that_option(name: str) -> None:
-    options = options_with(**{name: OTHER[name]})
+    partners = BELONGS_TO.get(name, ())[:1]
+    options = options_with(**{x: OTHER[x] for x in (name, *partners)})
     assert options != options_with()
     words = command_line(options, ["demo", "own/my task.toml"])
     assert words is not None
     assert parsed(shlex.split(shlex.join(words))) == (options, ("demo", "own/my task.toml"))
+
+
+def test_the_command_has_no_option_without_effect() -> None:
+    words = command_line(options_with(rerank_top=7, query_seed=7, limit=3), ["demo"])
+    assert words == ["harness", "run", "--model", "bm25", "--task", "demo", "--limit", "3"]
 
 
 def test_the_command_of_all_options_reads_as_all_of_them() -> None:
