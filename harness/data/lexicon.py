@@ -5,7 +5,7 @@
 
 Two words with a tab or spaces between; a third column, a score, is passed over. The file's name
 says the languages (``en-de.txt``, ``en-de.0-5000.txt``, ``en-de.tsv``), and a lexicon is read in
-both directions. Words are looked up casefolded.
+both directions. Words are looked up casefolded and composed (NFC), however a text writes its accents.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Lexicon:
     """Translations of words, from any of its languages into any other."""
 
     entries: Mapping[tuple[str, str], Mapping[str, tuple[str, ...]]]
-    """(language, language) -> word, casefolded -> its translations, in order of first appearance.
+    """(language, language) -> key of a word -> its translations, in order of first appearance.
     Both directions are there."""
     sources: Sequence[Mapping[str, Any]] = ()
     """The sources of the entries, for the ``.about.json`` of a file of pairs."""
@@ -47,14 +47,19 @@ class Lexicon:
         there: dict[str, dict[str, None]] = {}
         back: dict[str, dict[str, None]] = {}
         for one, other, *_ in lines:
-            there.setdefault(one.casefold(), {})[other] = None
-            back.setdefault(other.casefold(), {})[one] = None
+            there.setdefault(_key(one), {})[other] = None
+            back.setdefault(_key(other), {})[one] = None
         entries = {(a, b): there, (b, a): back}
         return cls({x: {w: tuple(f) for w, f in e.items()} for x, e in entries.items()}, (source,))
 
     def targets(self, language: str) -> tuple[str, ...]:
         """Languages into which words of ``language`` can be put, by code."""
         return tuple(sorted(b for a, b in self.entries if a == language))
+
+
+def _key(word: str) -> str:
+    """How ``word`` is looked up."""
+    return unicodedata.normalize("NFC", word.casefold())
 
 
 def together(lexicons: Sequence[Lexicon]) -> Lexicon:
@@ -134,7 +139,7 @@ def mixed(
 
     Args:
         text: in the language whose words ``tables`` have.
-        tables: language -> word, casefolded -> its translations. The language of a word is drawn
+        tables: language -> key of a word -> its translations. The language of a word is drawn
             among those that have it.
         share: probability that a word is replaced; words in no table stay.
         rng: draws.
@@ -148,7 +153,7 @@ def mixed(
             continue
         counts["drawn"] += 1
         word = match.group()
-        key = word.casefold()
+        key = _key(word)
         able = [x for x, table in tables.items() if key in table]
         if not able:
             counts["not in a lexicon"] += 1

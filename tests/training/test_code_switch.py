@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 from click.testing import CliRunner
@@ -64,6 +65,16 @@ def test_a_lexicon_is_read_as_muse_has_it_in_both_directions(tmp_path: Path) -> 
     assert found.entries["de", "en"]["gebäude"] == ("house",)
     assert found.entries["en", "fr"] == {"house": ("maison",)}
     assert found.targets("en") == ("de", "fr")
+
+
+def test_a_word_is_found_however_its_accents_are_written(tmp_path: Path) -> None:
+    """A text of decomposed letters (NFD), as some keyboards and file systems make them."""
+    found = read_lexicons([lexicon(tmp_path, "en-fr.txt", "café bistrot")])
+    everything = Switching(lexicons=("en-fr.txt",), languages=("fr",), share=1.0)
+    for form in ("NFC", "NFD"):
+        counts: Counter[str] = Counter()
+        (row_of,) = switched([row(normalize(form, "Café?"))], found, everything, counts)
+        assert row_of.query["en"] == "Bistrot?" and counts["into fr"] == 1
 
 
 @pytest.mark.parametrize(
