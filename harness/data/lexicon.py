@@ -5,7 +5,8 @@
 
 Two words with a tab or spaces between; a third column, a score, is passed over. The file's name
 says the languages (``en-de.txt``, ``en-de.0-5000.txt``, ``en-de.tsv``), and a lexicon is read in
-both directions. Words are looked up casefolded and composed (NFC), however a text writes its accents.
+both directions. Words are looked up casefolded and composed (NFC), however a text writes its
+accents.
 """
 
 from __future__ import annotations
