@@ -288,13 +288,9 @@ def run(
     from harness.console import consoles
     from harness.console.progress_bars import show_progress
     from harness.evaluation import run as stages
-    from harness.evaluation.options import BELONGS_TO
     from harness.evaluation.record_view import print_record
-    from harness.interop import trackers
 
-    refuse_alone({**BELONGS_TO, "log_project": ("log_to",)})
-    for tracker in log_to:  # before anything is encoded
-        trackers.require(tracker)
+    _refuse_at_once(log_to)
     chosen = list(tasks) or (["demo"] if model is None else None)
     compression = {x: given[x] or () for x in _COMPRESSION}
     several_of = _Several(given["query_prompt"], given["ann"], compression)
@@ -346,6 +342,16 @@ def run(
         elif each is not None:
             print_record(out, each.contents, path=each.folder, verbose=verbose)
     _log([record.before, record], log_to, log_project)
+
+
+def _refuse_at_once(log_to: Sequence[str]) -> None:
+    """Refuse options that would be ignored, and trackers that are missing: nothing is encoded."""
+    from harness.evaluation.options import BELONGS_TO
+    from harness.interop import trackers
+
+    refuse_alone({**BELONGS_TO, "log_project": ("log_to",)})
+    for tracker in log_to:
+        trackers.require(tracker)
 
 
 class _Several(NamedTuple):
