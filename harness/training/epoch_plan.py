@@ -56,7 +56,7 @@ class Plan:
         Raises:
             UsageError: fewer pairs than a batch or than processes, a language with a single pair,
                 no two pairs for one batch, or an alpha that the data cannot give with every pair
-                once.
+                once (:meth:`check_alpha` is for both ways to make an epoch).
         """
         self.rows, self.settings = rows, settings
         self.cells = RecipeCells(
@@ -120,9 +120,12 @@ class Plan:
         of = dict.fromkeys(((True, False), (False, True), (True, True)), 0)
         for m, c, n in zip(mono, cross, self.counts, strict=True):
             of[m, c] += n
-        alpha, low, high = self.settings.alpha, of[True, False] / total, 1 - of[False, True] / total
+        alpha = self.settings.alpha
+        fixed = [self._one_mode(s, n) for s, n in zip(self.strata, self.counts, strict=True)]
+        low, high = sum(m for m, _ in fixed) / total, 1 - sum(c for _, c in fixed) / total
         # One batch more or less is within the variation of a draw, so it is accepted.
         if not low - 1 / total <= alpha <= high + 1 / total:
+            self.check_alpha()
             reach = f"{low:.2f}" if low == high else f"{low:.2f} to {high:.2f}"
             raise UsageError(
                 f"--alpha {alpha:g} is impossible with every pair once: the data have pairs in one "
@@ -133,6 +136,38 @@ class Plan:
         share = (alpha * total - of[True, False]) / free if free else 0.0
         share = min(max(share, 0.0), 1.0)
         return [share if m and c else float(m) for m, c in zip(mono, cross, strict=True)]
+
+    def _one_mode(self, stratum: Stratum, count: int) -> tuple[float, float]:
+        """Of a stratum's ``count`` batches: monolingual, and across languages, whatever is drawn.
+
+        Rows of one kind that would not fill a batch are in a stratum with rows of the other.
+        """
+        mono: Bools = np.asarray(stratum.allowed[:, self.cells.is_mono].any(1))
+        cross: Bools = np.asarray(stratum.allowed[:, ~self.cells.is_mono].any(1))
+        if (mono & cross).any():
+            return 0.0, 0.0
+        share = float(mono[stratum.signature].mean())
+        return count * share, count * (1 - share)
+
+    def check_alpha(self) -> None:
+        """Check that the data have pairs for both kinds of batches, if alpha needs both.
+
+        Raises:
+            UsageError: they lack those of one kind.
+        """
+        if self.settings.recipe != "hybrid":
+            return
+        open_: Bools = np.asarray((self._able() >= 2).any(0))
+        alpha = self.settings.alpha
+        for needed, mono, has, lacks in (
+            (alpha > 0, True, "across languages", "in one language"),
+            (alpha < 1, False, "in one language", "across languages"),
+        ):
+            if needed and not open_[self.cells.is_mono == mono].any():
+                raise UsageError(
+                    f"--alpha {alpha:g} is impossible: no two pairs of the data fit one batch "
+                    f"{lacks}; set --alpha {int(not mono)}, with which all are {has}, or add pairs"
+                )
 
     def _draw_cell(self, feasible: Bools, share: float, rng: Random) -> int:
         """One of the ``feasible`` (cells,): its mode by ``share``, then by weight."""

@@ -81,7 +81,8 @@ def rows_of(
 def groups_of(examples: Sequence[Example]) -> Ints:
     """(N,) number of each row's group: rows that share a parallel id or a passage, in chains.
 
-    A row without ``passage_id`` has its passage's texts for one: equal passages never meet.
+    A row without ``passage_id`` has its passage's texts for one: no other row with one of them
+    meets it, whether that has a ``passage_id`` or not.
     """
     parent = list(range(len(examples)))
 
@@ -91,13 +92,13 @@ def groups_of(examples: Sequence[Example]) -> Ints:
             i = parent[i]
         return i
 
+    loose = {text for x in examples if x.passage_id is None for text in x.passage.values()}
     first: dict[tuple[str, str], int] = {}
     for i, example in enumerate(examples):
         keys = [("id", example.id)]
         if example.passage_id is not None:
             keys.append(("passage_id", example.passage_id))
-        else:
-            keys += [("text", text) for text in example.passage.values()]
+        keys += [("text", text) for text in example.passage.values() if text in loose]
         for key in keys:
             parent[root(i)] = root(first.setdefault(key, i))
     return np.unique([root(i) for i in range(len(examples))], return_inverse=True)[1]

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from sentence_transformers import SentenceTransformerTrainer
 from torch.utils.data import DataLoader
-from transformers import PrinterCallback, TrainerCallback
+from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 
 from harness.base.files import write_atomically
 from harness.base.progress import Progress
@@ -76,6 +76,21 @@ class RecipeTrainer(SentenceTransformerTrainer):
             pin_memory=self.args.dataloader_pin_memory,
         )
         return self.accelerator.prepare(loader)
+
+    def _run_epoch(self, **given: Any) -> None:
+        # The library looks whether training has ended after a step: resumed from the checkpoint of
+        # the last one, it would make another.
+        if self.state.global_step >= self.state.max_steps or self._stopped_early():
+            self.control.should_training_stop = True
+            return
+        super()._run_epoch(**given)
+
+    def _stopped_early(self) -> bool:
+        return any(
+            x.early_stopping_patience_counter >= x.early_stopping_patience
+            for x in self.callback_handler.callbacks
+            if isinstance(x, EarlyStoppingCallback)
+        )
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         target = Path(output_dir or self.args.output_dir)

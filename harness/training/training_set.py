@@ -64,15 +64,22 @@ def read_data(
         check_usable(rows, examples, unusable, settings.recipe)
     kept = np.setdiff1d(np.arange(len(rows)), unusable)
     out = np.zeros(0, np.int64)
+    if len(kept) >= settings.batch_size:  # too few have a message of their own
+        _check_contrast(rows.take(kept), [examples[i] for i in kept], settings)
     if not validation_sets and settings.holdout:
-        before = len(kept)
-        kept, out = _hold_out(rows, kept, settings)
-        if before and not len(kept):
+        before = kept
+        kept, out = _hold_out(rows, before, settings, 1)
+        if len(kept) and not _contrasted(rows.take(out), [examples[i] for i in out], settings):
+            kept, out = _hold_out(rows, before, settings, 2)
+        if len(before) and not len(kept):
             raise UsageError(
                 "--holdout: all rows share ids or passages, so that validation pairs would be all "
                 "of them; give --validation FILE, or --holdout 0 --patience 0 to train without"
             )
     train = _side(rows.take(kept), [examples[i] for i in kept], settings, processes)
+    _check_contrast(train.plan.rows, train.pairs.examples, settings)
+    if settings.epoch == "drawn":
+        train.plan.check_alpha()
     validation = None
     if validation_sets:
         validation = _validation(*rows_of(validation_sets), settings, processes)
@@ -130,9 +137,10 @@ def _read(names: Sequence[str], flag: str, read: Callable[[Path], DataSet]) -> l
     return sets
 
 
-def _hold_out(rows: PairRows, kept: Ints, settings: Settings) -> tuple[Ints, Ints]:
+def _hold_out(rows: PairRows, kept: Ints, settings: Settings, least: int) -> tuple[Ints, Ints]:
     """Whole groups of rows for validation, about ``holdout`` of them, drawn by the seed.
 
+    At least ``least`` groups, if one more is left.
     The same rows whatever the recipe, as long as it can use them all, so that recipes compare.
     """
     groups = np.unique(rows.group[kept])
@@ -141,6 +149,7 @@ def _hold_out(rows: PairRows, kept: Ints, settings: Settings) -> tuple[Ints, Int
     shuffled = rng.permutation(groups)
     sizes = np.bincount(rows.group[kept])[shuffled]
     enough = int(np.searchsorted(np.cumsum(sizes), target) + 1)
+    enough = max(enough, min(least, len(groups) - 1))
     out = np.isin(rows.group[kept], shuffled[:enough])
     return kept[~out], kept[out]
 
@@ -169,4 +178,33 @@ def _validation(
     unusable = strata_of(rows, cells, size)[1]
     if len(unusable):
         own = replace(own, recipe="hybrid", alpha=0.5, teacher="", distillation=0.5, alignment=0.5)
+    if not _contrasted(rows, examples, own):
+        raise UsageError(
+            "all validation pairs share ids or passages, so that no batch has two and their loss "
+            "is always 0; give another --validation FILE, a larger --holdout, or --holdout 0 "
+            "--patience 0 to train without"
+        )
     return _side(rows, examples, own, processes)
+
+
+def _check_contrast(rows: PairRows, examples: Sequence[Example], settings: Settings) -> None:
+    """Check that there is something to learn from.
+
+    Raises:
+        UsageError: no pair can have a negative.
+    """
+    if not _contrasted(rows, examples, settings):
+        raise UsageError(
+            "the rows to train on all share ids or passages, so that no batch can have two and "
+            "nothing can be learnt; add pairs of other questions and passages, or hard negatives"
+        )
+
+
+def _contrasted(rows: PairRows, examples: Sequence[Example], settings: Settings) -> bool:
+    """Whether a batch can have two pairs, or a pair alone a loss above 0."""
+    of_set, _ = np.unique(np.stack([rows.data_set, rows.group]), axis=1)
+    return bool(
+        (np.bincount(of_set) > 1).any()
+        or (settings.hard_negatives and any(x.negatives for x in examples))
+        or settings.recipe == "mimo"  # whose teacher needs no negatives
+    )

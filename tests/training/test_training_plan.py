@@ -181,6 +181,35 @@ def test_an_alpha_out_of_the_datas_reach_is_refused_or_drawn() -> None:
     assert low <= sum(mono) <= high
 
 
+@pytest.mark.parametrize("cross", ["mixed", "single"])
+def test_few_rows_in_one_language_among_rows_across_them_do_not_hide_an_alpha_out_of_reach(
+    cross: str,
+) -> None:
+    across = [Example(f"c{i}", {"en": "q"}, {"de": f"{i}", "fr": f"f{i}"}) for i in range(1000)]
+    rows, _ = rows_of([data_set("a", [*across, *monolingual("m", "en", 50).examples])])
+    with pytest.raises(UsageError, match=r"--alpha 0.5 is impossible with every pair once"):
+        Plan(rows, Settings(batch_size=100, cross_batches=cross))
+    plan = Plan(rows, Settings(batch_size=100, cross_batches=cross, alpha=0.1))
+    assert sum(bool(plan.cells.is_mono[b.cell]) for b in plan.epoch(0)) == 1
+
+
+def test_pairs_of_one_kind_alone_are_no_hybrid_training() -> None:
+    rows, _ = rows_of([monolingual("a", "en", 100)])
+    for epoch in ("once", "drawn"):
+        with pytest.raises(UsageError, match=r"across languages; set --alpha 1, with which all"):
+            Plan(rows, Settings(batch_size=10, epoch=epoch)).check_alpha()
+        Plan(rows, Settings(batch_size=10, epoch=epoch, alpha=1.0)).check_alpha()
+
+
+def test_a_row_without_a_passage_id_never_meets_its_passage() -> None:
+    one = [Example(f"n{i}", {"en": "q"}, {"en": f"p{i}"}, f"id{i}") for i in range(20)]
+    other = [Example(f"t{i}", {"en": "q"}, {"en": f"p{i}"}) for i in range(20)]
+    rows, examples = rows_of([data_set("a", one + other)])
+    for batch in Plan(rows, Settings(recipe="mono", batch_size=20)).epoch(0):
+        texts = [examples[r].passage["en"] for r in batch.rows]
+        assert len(set(texts)) == len(texts)
+
+
 @pytest.mark.parametrize(
     ("draw", "expected"),
     [

@@ -13,6 +13,7 @@ from tiny_training import pairs, write_base, write_rows
 from harness.cli import main
 
 ROWS = pairs(40)
+ENGLISH = pairs(40, ["en"])
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +70,7 @@ def changed(number: int, **fields: Any) -> list[dict[str, Any]]:
         (
             ROWS,
             ("--batch-size", "100"),
-            "the data have 38 pairs for --recipe hybrid, too few for a batch of 100; give more "
+            "the data have 36 pairs for --recipe hybrid, too few for a batch of 100; give more "
             "data or a smaller --batch-size",
         ),
         (ROWS, ("--languages", "fr"), "--languages fr: no row of the data has them; the data have"),
@@ -79,7 +80,12 @@ def changed(number: int, **fields: Any) -> list[dict[str, Any]]:
         (ROWS, ("--temperature", "0"), "--temperature must be above 0, not 0.0"),
         (ROWS, ("--epochs", "inf"), "--epochs must be above 0, not inf"),
         ([row | {"passage_id": "p"} for row in ROWS], (),
+         "the rows to train on all share ids or passages, so that no batch can have two and"),
+        ([row | {"passage_id": "p", "negatives": {"en": ["w9"]}} for row in ROWS], (),
          "--holdout: all rows share ids or passages, so that validation pairs would be all"),
+        (ENGLISH, ("--epoch", "drawn"),
+         "--alpha 0.5 is impossible: no two pairs of the data fit one batch across languages; set "
+         "--alpha 1, with which all are in one language, or add pairs"),
         (ROWS, ("--validation", "none.jsonl"), "none.jsonl: cannot be read"),
         (ROWS, ("--freeze", "no-such-part"), "--freeze no-such-part: the base has no weights of"),
         (ROWS, ("--freeze", "*"), "--freeze: leaves nothing to train"),

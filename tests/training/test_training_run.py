@@ -258,6 +258,47 @@ def test_killed_and_resumed_gives_the_weights_of_an_undisturbed_training(
     assert None not in losses[0]
 
 
+class KillAtTheEnd(KillAt):
+    """Progress that ends the process after the last checkpoint."""
+
+    def finish(self) -> None:
+        raise Killed
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"schedule": "constant"},  # a further step would have a learning rate
+        {"schedule": "constant", "patience": 1, "evaluate_every": 1, "learning_rate": 0.3},
+    ],
+)
+def test_killed_after_the_last_step_and_resumed_makes_no_further_one(
+    tmp_path: Path, base: Path, data: Path, options: dict[str, Any]
+) -> None:
+    settings = Settings(
+        **{
+            "base": str(base),
+            "data": (str(data),),
+            "batch_size": 8,
+            "steps": 10,  # 8 batches an epoch: the last step is in the middle of one
+            "evaluate_every": 5,
+            "patience": 0,
+            **options,
+        }
+    )
+    none = Overlaps(tasks=())
+    whole = train(settings, tmp_path / "whole", device="cpu", overlaps=none)
+    assert whole.manifest["outcome"]["stopped_early"] == bool(settings.patience)
+    stopped = tmp_path / "stopped"
+    with pytest.raises(Killed):
+        train(settings, stopped, device="cpu", overlaps=none, progress=KillAtTheEnd(1000))
+    resumed = train(settings, stopped, device="cpu", overlaps=none).manifest["outcome"]
+    assert resumed["resumed_at_step"] == whole.manifest["outcome"]["steps"]
+    for name in ("steps", "weights_of_step", "stopped_early", "said", "validations", "epochs"):
+        assert resumed[name] == whole.manifest["outcome"][name]
+    assert weights(stopped) == weights(tmp_path / "whole")
+
+
 @pytest.mark.parametrize("frozen", [False, True])
 def test_a_trained_word_table_gets_adamw_in_one_pass_and_other_trainings_keep_their_bits(
     tmp_path: Path, base: Path, data: Path, frozen: bool, monkeypatch: pytest.MonkeyPatch
