@@ -121,6 +121,12 @@ def train(
     machine = Machine(device, offline)
     trainer, resumed_at, teacher = _run(settings, data, base.model, work, machine, progress)
     outcome = _outcome(trainer, settings, time.time() - started, resumed_at)
+    if data.silent_validation:
+        outcome["said"] += (
+            " The validation pairs all share ids or passages, so that no batch had two and their "
+            "loss says nothing: it is 0 whatever the model; give more data, a larger --holdout, "
+            "another --validation FILE, or --patience 0."
+        )
     manifest = _manifest(settings, data, base.facts, seen, outcome, identity, command)
     if teacher is not None:
         manifest["teacher"] = teacher.facts

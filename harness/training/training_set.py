@@ -36,6 +36,14 @@ class TrainingData:
     languages: tuple[str, ...]
     """Languages that a training batch can contain: those the model sees."""
 
+    @property
+    def silent_validation(self) -> bool:
+        """Whether no batch of the validation can have two pairs, so that their loss is always 0."""
+        side = self.validation
+        return side is not None and not _contrasted(
+            side.plan.rows, side.pairs.examples, side.plan.settings
+        )
+
 
 def read_data(
     settings: Settings, *, processes: int = 1, read: Callable[[Path], DataSet] = read_examples
@@ -67,11 +75,9 @@ def read_data(
     if len(kept) >= settings.batch_size:  # too few have a message of their own
         _check_contrast(rows.take(kept), [examples[i] for i in kept], settings)
     if not validation_sets and settings.holdout:
-        before = kept
-        kept, out = _hold_out(rows, before, settings, 1)
-        if len(kept) and not _contrasted(rows.take(out), [examples[i] for i in out], settings):
-            kept, out = _hold_out(rows, before, settings, 2)
-        if len(before) and not len(kept):
+        before = len(kept)
+        kept, out = _hold_out(rows, kept, settings)
+        if before and not len(kept):
             raise UsageError(
                 "--holdout: all rows share ids or passages, so that validation pairs would be all "
                 "of them; give --validation FILE, or --holdout 0 --patience 0 to train without"
@@ -137,10 +143,9 @@ def _read(names: Sequence[str], flag: str, read: Callable[[Path], DataSet]) -> l
     return sets
 
 
-def _hold_out(rows: PairRows, kept: Ints, settings: Settings, least: int) -> tuple[Ints, Ints]:
+def _hold_out(rows: PairRows, kept: Ints, settings: Settings) -> tuple[Ints, Ints]:
     """Whole groups of rows for validation, about ``holdout`` of them, drawn by the seed.
 
-    At least ``least`` groups, if one more is left.
     The same rows whatever the recipe, as long as it can use them all, so that recipes compare.
     """
     groups = np.unique(rows.group[kept])
@@ -149,7 +154,6 @@ def _hold_out(rows: PairRows, kept: Ints, settings: Settings, least: int) -> tup
     shuffled = rng.permutation(groups)
     sizes = np.bincount(rows.group[kept])[shuffled]
     enough = int(np.searchsorted(np.cumsum(sizes), target) + 1)
-    enough = max(enough, min(least, len(groups) - 1))
     out = np.isin(rows.group[kept], shuffled[:enough])
     return kept[~out], kept[out]
 
@@ -178,12 +182,6 @@ def _validation(
     unusable = strata_of(rows, cells, size)[1]
     if len(unusable):
         own = replace(own, recipe="hybrid", alpha=0.5, teacher="", distillation=0.5, alignment=0.5)
-    if not _contrasted(rows, examples, own):
-        raise UsageError(
-            "all validation pairs share ids or passages, so that no batch has two and their loss "
-            "is always 0; give another --validation FILE, a larger --holdout, or --holdout 0 "
-            "--patience 0 to train without"
-        )
     return _side(rows, examples, own, processes)
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from tiny_training import pairs, write_base, write_rows
 
-from harness.errors import UsageError
 from harness.training.batches import HybridBatchSampler, Pair, PairCollator, PairDataset
 from harness.training.pairs import Example
 from harness.training.settings import Settings
@@ -63,21 +62,6 @@ def test_validation_passages_are_in_no_training_batch(tmp_path: Path) -> None:
     # The validation batches are the same each time.
     sampler = HybridBatchSampler(found.validation.plan)
     assert list(sampler) == list(sampler)
-
-
-def test_validation_pairs_are_of_two_passages_at_least(tmp_path: Path) -> None:
-    """Of one alone no batch could have two, and their loss would be 0 whatever the model."""
-    data = write_rows(tmp_path / "pairs.jsonl", pairs(40))  # two of them to a passage
-    found = read_data(Settings(data=(str(data),), batch_size=8))
-    assert found.validation is not None
-    assert len({x.passage_id for x in found.validation.pairs.examples}) == 2
-    assert [len(b.rows) for b in found.validation.plan.epoch(0)] == [2, 2]
-    hard = [row | {"negatives": {"en": ["w1 w9"]}} for row in pairs(40)]
-    found = read_data(Settings(data=(str(write_rows(data, hard)),), batch_size=8))
-    assert found.validation is not None and len(found.validation.pairs) == 2
-    alone = str(write_rows(tmp_path / "alone.jsonl", pairs(2)))
-    with pytest.raises(UsageError, match="all validation pairs share ids or passages"):
-        read_data(Settings(data=(str(data),), validation=(alone,), batch_size=8))
 
 
 def test_validation_may_be_of_another_kind_than_the_recipe(tmp_path: Path) -> None:

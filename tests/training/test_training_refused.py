@@ -70,7 +70,7 @@ def changed(number: int, **fields: Any) -> list[dict[str, Any]]:
         (
             ROWS,
             ("--batch-size", "100"),
-            "the data have 36 pairs for --recipe hybrid, too few for a batch of 100; give more "
+            "the data have 38 pairs for --recipe hybrid, too few for a batch of 100; give more "
             "data or a smaller --batch-size",
         ),
         (ROWS, ("--languages", "fr"), "--languages fr: no row of the data has them; the data have"),

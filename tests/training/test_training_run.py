@@ -125,6 +125,17 @@ def test_the_curve_is_printed_and_the_end_said_plainly(
     assert f"model: {output}" in found.output
 
 
+def test_validation_pairs_of_one_passage_alone_are_said_to_say_nothing(
+    tmp_path: Path, base: Path, data: Path
+) -> None:
+    """No batch can have two of them, and their loss is 0 whatever the model."""
+    write_rows(data, pairs(40))  # two to a passage, of which 5 % are held out
+    said = "validation pairs all share ids or passages"
+    assert said in trained(data, base, tmp_path / "few")["outcome"]["said"]
+    manifest = trained(data, base, tmp_path / "more", "--holdout", "0.1")
+    assert said not in manifest["outcome"]["said"]
+
+
 def test_the_same_command_again_does_nothing_and_another_is_refused(
     tmp_path: Path, base: Path, data: Path
 ) -> None:
