@@ -68,10 +68,10 @@ def produce(
                 )
     part = entries[0].partial
     drawn = part.sample.drawn if part.sample else None
-    if options.sample and drawn and options.sample != drawn:
+    if options.sample and (what := _no_sample_of(part, options.sample)):
         raise UsageError(
-            f"--sample {options.sample}: the baseline is itself a sample of {drawn} questions; "
-            "gate against a baseline of the whole task, or drop the flag"
+            f"--sample {options.sample}: the baseline {what}; gate against a baseline of the whole "
+            "task, or drop the flag"
         )
     # Measures shown first stay first; the bias suite is computed anyway.
     shown = dict.fromkeys(m for e in entries for m in e.measures)
@@ -94,6 +94,22 @@ def produce(
         progress=progress,
         command=command,
     )
+
+
+def _no_sample_of(part: Partial, sample: int) -> str | None:
+    """Why a baseline that is ``part`` of a task cannot be sampled; ``None`` if it can."""
+    drawn = part.sample.drawn if part.sample else None
+    if drawn == sample:
+        return None
+    if drawn:
+        return f"is itself a sample of {drawn} questions"
+    if part.limit:
+        return f"has the first {part.limit} questions alone"
+    if part.sample_passages:
+        return (
+            "has the passages that are hard for its own questions, and others for fewer questions"
+        )
+    return None
 
 
 def _way(entry: Task, field: str) -> Any:

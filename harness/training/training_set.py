@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -91,8 +92,7 @@ def read_data(
         validation = _validation(*rows_of(validation_sets), settings, processes)
     elif len(out):
         validation = _validation(rows.take(out), [examples[i] for i in out], settings, processes)
-    epochs = range(int(np.ceil(settings.epochs)) if not settings.steps else 1)
-    check_epochs(train.plan, epochs)
+    check_epochs(train.plan, range(_epochs(settings, len(train.plan) // processes)))
     used = np.bincount(rows.data_set[kept], minlength=len(sets))
     withheld = np.bincount(rows.data_set[out], minlength=len(sets))
     files = [
@@ -110,6 +110,13 @@ def read_data(
         for i, s in enumerate(group)
     ]
     return TrainingData(train, validation, files, seen_languages(train.plan))
+
+
+def _epochs(settings: Settings, batches: int) -> int:
+    """Epochs that are begun, of so many batches each."""
+    if not settings.steps:
+        return math.ceil(settings.epochs)
+    return math.ceil(settings.steps / math.ceil(batches / settings.accumulation))
 
 
 def seen_languages(plan: Plan) -> tuple[str, ...]:

@@ -268,6 +268,23 @@ def test_a_baseline_that_is_a_sample_decides_the_sample(own_task: str, tmp_path:
     assert gate(whole, base, policy(tmp_path)).verdict == "pass"
 
 
+@pytest.mark.parametrize(
+    ("cut", "told"),
+    [
+        ({"limit": 30}, "--sample 20: the baseline has the first 30 questions alone"),
+        ({"sample_passages": 61}, "the baseline has the passages that are hard for its own quest"),
+    ],
+)
+def test_a_baseline_that_is_cut_otherwise_is_not_sampled(
+    own_task: str, cut: dict[str, int], told: str
+) -> None:
+    base = evaluate(tiny.WordBag(), tasks=[own_task], store=False, **cut)
+    with pytest.raises(UsageError, match=told):
+        assert_no_regression(
+            baseline=base, model=tiny.WordBag(), tasks=[own_task], store=False, sample=20
+        )
+
+
 def test_two_tasks_are_distinguished(own_task: str, tmp_path: Path) -> None:
     other = str(tiny.write_task(tmp_path / "b", name="other", questions=60, languages=("en", "de")))
     record = evaluate(tiny.WordBag(), tasks=[own_task, other], store=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from harness.training.epoch_plan import Plan
 from harness.training.pairs import DataSet, Example
 from harness.training.settings import Settings
 from harness.training.strata import rows_of
+from harness.training.training_set import read_data
 
 LANGUAGES = ("en", "de", "zh", "ru")
 
@@ -208,6 +210,33 @@ def test_a_row_without_a_passage_id_never_meets_its_passage() -> None:
     for batch in Plan(rows, Settings(recipe="mono", batch_size=20)).epoch(0):
         texts = [examples[r].passage["en"] for r in batch.rows]
         assert len(set(texts)) == len(texts)
+
+
+def test_rows_that_cannot_be_separated_in_a_later_epoch_are_refused_before_the_first_step() -> None:
+    draw = np.random.default_rng(7)
+    examples = [
+        Example(f"q{i}", {"en": "q", side: "q"}, {"en": f"p{i}"}, f"p{draw.integers(9)}")
+        for i in range(27)
+        for side in [("de", "fr", "en")[i % 3]]
+    ]
+    sets = data_set("a", examples)
+    options = Settings(data=("a",), recipe="hybrid", cross_batches="single", batch_size=6)
+    plan = Plan(rows_of([sets])[0], options)
+    fails = next(e for e in range(100) if _refused(plan, e))
+    assert fails > 0
+    within = replace(options, holdout=0.0, steps=fails * len(plan))
+    read_data(within, read=lambda _: sets)
+    for more in ({"steps": fails * len(plan) + 1}, {"steps": fails * len(plan), "accumulation": 2}):
+        with pytest.raises(UsageError, match="too many rows share ids or passages"):
+            read_data(replace(within, **more), read=lambda _: sets)
+
+
+def _refused(plan: Plan, epoch: int) -> bool:
+    try:
+        plan.epoch(epoch)
+    except UsageError:
+        return True
+    return False
 
 
 @pytest.mark.parametrize(
