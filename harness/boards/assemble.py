@@ -278,16 +278,17 @@ def _ranking(column: Column, rows: Sequence[Row], members: Sequence[Member]) -> 
     elif len(known) == 1:
         known = known[:0]
     ids = [names[i] for i in known]
-    order, spans, ties, tested = (
+    order, spans, ties, apart, tested = (
         ranked(values[known], shares[known], higher_is_better=column.better != "lower")
         if ids
-        else ((), [], [], 0)
+        else ((), [], [], [], 0)
     )
     return Ranking(
         column=column.key,
         order=tuple(ids[i] for i in order),
         spans={ids[i]: span for i, span in enumerate(spans)},
         ties=tuple(tuple(ids[i] for i in tie) for tie in ties),
+        tied_apart=tuple((ids[i], ids[j]) for i, j in apart),
         best=tuple(names[i] for i in best),
         second=tuple(names[i] for i in second),
         tested=tested,

@@ -140,6 +140,9 @@ class Ranking:
     """Pairs of rows that were tested; 0 if records have no values per question."""
     untested: tuple[str, ...] = ()
     """Comparable rows without a rank: they have no values for the questions of the others."""
+    tied_apart: tuple[tuple[str, str], ...] = ()
+    """Pairs that are not significantly different and in no group of ``ties``: a row between them is
+    different from one of them."""
 
 
 @dataclass(frozen=True)

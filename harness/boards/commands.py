@@ -222,7 +222,6 @@ def _show(task: TaskBoard, whole: Board, sort: str, form: str) -> None:
         )
     if models is not None:
         console.print()
-        console.print(Text(models.title, "bold"))
         print_grid(console, models, intervals=False)
         for line in of_models(task):
             console.print(Text(line))
@@ -285,8 +284,6 @@ def _print(grids: Sequence[Grid], form: str) -> None:
             label += f"-part{labels[label]}" if labels[label] > 1 else ""
             console.out(latex.table(grid, grid.title, label), highlight=False)
         else:
-            if grid.title != "All tasks":
-                console.print(Text(grid.title, "bold"))
             print_grid(console, replace(grid, over=_short(grid.over)), intervals=False)
             console.print()
 

@@ -82,6 +82,8 @@ def _ranking(ranking: Ranking, position: dict[str, int]) -> dict[str, Any]:
         "second": at(ranking.second),
         "tested": ranking.tested,
         "untested": at(ranking.untested),
+        # Few columns have any.
+        **({"tied_apart": [at(x) for x in ranking.tied_apart]} if ranking.tied_apart else {}),
     }
 
 

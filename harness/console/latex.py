@@ -37,12 +37,19 @@ _LETTERS = {
     # Isolates of text that runs from right to left: LaTeX has no letters for them.
     "\u2068": "",
     "\u2069": "",
+    # Put between letters that LaTeX would join; no text has it.
+    "\0": "{}",
 }
+
+
+# In a row they would be one sign: a dash, quotation marks.
+_LIGATURE = re.compile(r"[-–](?=[-–])|([',])(?=\1)")
 
 
 def escaped(text: str) -> str:
     """``text`` as LaTeX prints it letter by letter."""
-    return "".join(_LETTERS.get(x, x) for x in one_line(text))
+    apart = _LIGATURE.sub("\\g<0>\0", one_line(text))
+    return "".join(_LETTERS.get(x, x) for x in apart)
 
 
 def item(cell: Item) -> str:

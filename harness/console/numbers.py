@@ -90,7 +90,7 @@ def plural(number: int, noun: str) -> str:
 def parameters(number: int) -> str:
     """Weights of a model: ``117,653,760`` as ``117.7M``."""
     for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if number >= size:
+        if number >= 0.99995 * size:  # 999.96M is 1.0B
             return f"{number / size:.1f}{unit}"
     return str(number)
 

@@ -22,12 +22,16 @@ _LONGEST = 40
 """Maximum width of a name; longer ones wrap."""
 _SHORTEST = 12
 """The width to which words are wrapped before columns continue below."""
+_LEAST = 4
+"""The width to which names are wrapped where not even one column fits next to them."""
 
 
 class _Column(NamedTuple):
     header: Text
     cells: list[Text]
     side: str
+    longest: int = _LONGEST
+    """Maximum width of names."""
 
     @property
     def width(self) -> int:
@@ -36,7 +40,7 @@ class _Column(NamedTuple):
 
     @property
     def least(self) -> int:
-        return min(self.width, {"l": _LONGEST, "w": _SHORTEST}.get(self.side, self.width))
+        return min(self.width, {"l": self.longest, "w": _SHORTEST}.get(self.side, self.width))
 
 
 class Row(NamedTuple):
@@ -93,7 +97,7 @@ def print_grid(
         console.print(Text(one_line(grid.title), "bold"))
     lines = list(grid.lines())
     names = max(fixed, grid.names)
-    columns = _columns(grid, lines, " " if intervals else None)
+    columns = _fitted(_columns(grid, lines, " " if intervals else None), names, console.width)
     blocks = list(_blocks(columns, names, console.width))
     if turn and len(blocks) > 1:
         turned = _turned(grid, lines)
@@ -101,7 +105,7 @@ def print_grid(
             print_grid(console, turned)
             return
     if intervals and _taken(columns) > console.width:
-        columns = _columns(grid, lines, "\n")
+        columns = _fitted(_columns(grid, lines, "\n"), names, console.width)
         blocks = list(_blocks(columns, names, console.width))
         if turn and len(blocks) > 1:
             turned = _turned(grid, lines)
@@ -124,6 +128,16 @@ def _columns(grid: Grid, lines: Sequence[Line], glue: str | None) -> list[_Colum
         heading = Text("\n".join(x for x in words if x), "bold")
         found.append(_Column(heading, texts, grid.side(number)))
     return found
+
+
+def _fitted(columns: list[_Column], names: int, width: int) -> list[_Column]:
+    """``columns`` with names narrow enough for the widest of the others to stand next to them."""
+    widest = max((x.least for x in columns[names:]), default=-_GAP)
+    for longest in range(_LONGEST, _LEAST - 1, -1):
+        fitted = [x._replace(longest=longest) for x in columns]
+        if sum(x.least + _GAP for x in fitted[:names]) + widest <= width:
+            return fitted
+    return fitted
 
 
 def _text(cell: Item, glue: str | None) -> Text:
@@ -168,7 +182,7 @@ def _print_block(console: Console, columns: Sequence[_Column], lines: Sequence[L
     table = _empty(columns, widths, header=any(x.header.plain for x in columns))
     title = ""
     for number, line in enumerate(lines):
-        if line.group and line.group != title:
+        if line.group != title:
             _print(console, table)
             console.print(Text(line.group, "bold"))
             table = _empty(columns, widths, header=False)

@@ -129,7 +129,9 @@ def paired_p_values(shares: FloatArray) -> FloatArray:
 
 def ranked(
     values: FloatArray, shares: FloatArray, *, higher_is_better: bool
-) -> tuple[NDArray[np.intp], list[tuple[int, int]], list[tuple[int, ...]], int]:
+) -> tuple[
+    NDArray[np.intp], list[tuple[int, int]], list[tuple[int, ...]], list[tuple[int, int]], int
+]:
     """Order, ranks and ties of K models by one column.
 
     Args:
@@ -139,7 +141,8 @@ def ranked(
 
     Returns:
         Positions best first; (best, worst) rank of each model; groups of neighbours that are not
-        significantly different, of two or more; number of pairs tested.
+        significantly different, of two or more; pairs that are not either and in none of these, as
+        a model between them is different from one of them; number of pairs tested.
     """
     order = np.argsort(-values if higher_is_better else values, kind="stable")
     p = paired_p_values(shares)
@@ -150,5 +153,9 @@ def ranked(
     adjusted.T[upper] = corrected
     spans = rank_spans(values, adjusted, higher_is_better=higher_is_better, alpha=ALPHA)
     ties = tie_groups(values, adjusted, higher_is_better=higher_is_better, alpha=ALPHA)
+    ties = [x for x in ties if len(x) > 1]
+    grouped = {pair for tie in ties for pair in combinations(sorted(tie), 2)}
+    alike = np.argwhere(np.triu(adjusted > ALPHA, 1)).tolist()
+    apart = [(i, j) for i, j in alike if (i, j) not in grouped]
     tested = int((~np.isnan(corrected)).sum())
-    return order, [(s.best, s.worst) for s in spans], [x for x in ties if len(x) > 1], tested
+    return order, [(s.best, s.worst) for s in spans], ties, apart, tested

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -192,6 +193,8 @@ def test_letters_that_a_terminal_cannot_show_are_escaped(boards: Path) -> None:
 def test_the_papers_tables_are_printed(boards: Path) -> None:
     text = board(boards, "--paper", "--task", "xquad-r", "--format", "markdown").output
     assert "| Language | Monolingual mAP acme/plain-encoder |" in text and "as published" in text
+    plain = board(boards, "--paper", "--task", "xquad-r").output.splitlines()
+    assert "XQuAD-R: mAP" in plain and ("XQuAD-R: mAP",) * 2 not in pairwise(plain)
     latex = board(boards, "--paper", "--format", "latex").output
     labels = re.findall(r"\\label{(.*)}", latex)
     assert r"\begin{tabular}" in latex and len(set(labels)) == len(labels) > 5

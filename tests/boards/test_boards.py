@@ -19,6 +19,7 @@ from harness.boards import Board, Leaderboards, TaskBoard, make_board, read_lead
 from harness.boards.published import published, published_on
 from harness.boards.render.files import board_files as files_of
 from harness.boards.render.grids import addition_grid, language_grid, main_grid, ordered
+from harness.boards.render.legend import plain_name, ties
 from harness.boards.render.paper import paper_grids
 from harness.boards.tracked.document import add, load
 from harness.boards.tracked.questions import unpacked
@@ -95,6 +96,19 @@ def test_best_is_what_is_shown_as_best(board: Board) -> None:
     assert {shown[x] for x in ranking.best} == {max(shown.values())}
     assert len(ranking.best) == 3  # three encoders that differ in the pool of all languages only
     assert {shown[x] for x in ranking.second} == {min(shown.values())}
+
+
+def test_pairs_that_no_group_of_neighbours_can_name_are_tied_as_well(board: Board) -> None:
+    task = task_of(board, "xquad-r")
+    pair = tuple(r.id for r in task.rows if r.comparable)[:3:2]
+    ranking = dataclasses.replace(task.rankings["multi/map"], ties=(), tied_apart=(pair,))
+    task = dataclasses.replace(task, rankings={"multi/map": ranking})
+    first, second = (plain_name(r) for x in pair for r in task.rows if r.id == x)
+    assert ties(task) == [f"multi mAP, not significantly different: {first} = {second}."]
+    document = to_payload(dataclasses.replace(board, tasks=(task,)))["tasks"][0]
+    assert document["rankings"]["multi/map"]["tied_apart"] == [
+        [i for i, r in enumerate(task.rows) if r.id in pair]
+    ]
 
 
 def test_matrix_has_the_monolingual_values_on_its_diagonal(board: Board) -> None:

@@ -63,6 +63,7 @@ def test_sizes() -> None:
     assert [numbers.parameters(n) for n in (999, 1500, 117_653_760, 7_000_000_000)] == [
         "999", "1.5k", "117.7M", "7.0B",
     ]  # fmt: skip
+    assert [numbers.parameters(n) for n in (999_940_000, 999_960_000)] == ["999.9M", "1.0B"]
     assert [numbers.memory(n) for n in (2**20, 2**30 - 1, 1.5 * 2**30)] == [
         "1 MiB", "1024 MiB", "1.5 GiB",
     ]  # fmt: skip

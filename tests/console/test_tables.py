@@ -69,6 +69,8 @@ def test_groups_are_the_first_column_in_markdown_and_lines_in_a_terminal() -> No
     assert [x for x in lines if x in ("mAP", "Rank distance")] == ["mAP", "Rank distance"]
     assert "B  0.35 [0.30, 0.40]  better" in lines
     assert f"B  {'9.0':>17}  no difference shown" in lines, "columns line up across groups"
+    lines = printed(Grid("", ("", "x"), [Line(["a", "1"], group="why?"), Line(["b", "2"])]))
+    assert lines[-4:] == ["why?", "a  1", "", "b  2"]
 
 
 def test_where_the_width_is_short_intervals_go_below_and_words_wrap() -> None:
@@ -91,6 +93,10 @@ def test_columns_that_do_not_fit_go_on_below_with_the_names() -> None:
     turned = printed(Grid("", headers, rows), 40, turn=True)
     assert turned[0].split() == ["Model", "model0", "model1", "model2"]
     assert turned[-1].split() == ["measure5", "0.05", "0.15", "0.25"]
+    long = [("an-encoder-of-a-long-name", "hybrid, alpha 0.5, seed 0", *x[1:]) for x in rows]
+    lines = printed(Grid("", ("Model", "Recipe", *headers[1:]), long, align="ll"), 30)
+    assert max(map(len, lines)) <= 30, "names wrap where no number would stand next to them"
+    assert sorted(re.findall(r"0\.\d\d", " ".join(lines))) == [x for r in rows for x in r[1:]]
 
 
 def test_a_terminal_can_do_without_intervals_and_shows_indents() -> None:
@@ -108,6 +114,8 @@ def test_latex() -> None:
     assert r" & \multicolumn{2}{c}{Multilingual} \\" in text and r"\cmidrule(lr){2-3}" in text
     best = r"\shortstack[r]{\textbf{0.5}\\{\footnotesize (0.4--0.6)}}"
     assert rf"a\textbar{{}}b\textsuperscript{{\dag}} & {best} & 0.7 \\" in text
+    joined = latex.escaped("a--b '' ,, a-b")
+    assert joined == "a-{}-b '{}' ,{}, a-b", "two hyphens are no dash"
 
 
 def test_latex_parts_of_a_wide_table_are_even() -> None:

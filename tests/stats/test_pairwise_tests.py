@@ -49,13 +49,25 @@ def test_equal_models_are_never_significantly_different_and_unknown_ones_never_t
     assert found[0, 1] == 1.0
     assert np.isnan(found[2, [0, 1, 3]]).all()
     assert found[0, 3] == 0.0  # every question by the same amount
-    order, spans, ties, tested = ranked(
+    order, spans, ties, apart, tested = ranked(
         np.array([0.5, 0.5, 0.7, 1.0]), shares, higher_is_better=True
     )
     assert order.tolist() == [3, 2, 0, 1]
     assert tested == 3
     assert spans[3] == (1, 2) and spans[0] == (2, 4)
-    assert (2, 0, 1) in ties
+    assert (2, 0, 1) in ties and apart == []
+
+
+def test_two_that_a_third_stands_between_are_tied_where_no_group_can_say_so() -> None:
+    # The second scatters as the first and less by the same for all: it is surely worse. The third
+    # is worse still, but scatters by itself.
+    rng = np.random.default_rng(3)
+    first = rng.normal(size=100)
+    shares = np.stack([first, first - 0.05, rng.normal(size=100) + first.mean() - 0.1])
+    shares[2] -= shares[2].mean() - first.mean() + 0.1
+    _, spans, ties, apart, _ = ranked(shares.mean(axis=1), shares, higher_is_better=True)
+    assert (ties, apart) == ([(1, 2)], [(0, 2)])
+    assert spans == [(1, 2), (2, 3), (1, 3)]
 
 
 @given(st.integers(1, 6), st.integers(1, 40), st.integers(0, 2**32 - 1))
@@ -73,6 +85,6 @@ def test_false_alarms_stay_at_the_stated_level_for_equal_models() -> None:
     for _ in range(200):
         question = rng.normal(size=200)
         values = question + rng.normal(size=(10, 200))
-        _, _, ties, _ = ranked(values.mean(axis=1), values, higher_is_better=True)
+        _, _, ties, *_ = ranked(values.mean(axis=1), values, higher_is_better=True)
         found += len(ties) != 1 or len(ties[0]) != 10
     assert found / 200 <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 200)

@@ -232,13 +232,13 @@ def test_the_page_says_what_heals_and_what_keeps(folder: Path) -> None:
 
 
 def test_every_pool_is_answered_for(tmp_path: Path) -> None:
-    """The first in full; of one that nothing helps it is said."""
+    """The first in full; of one that nothing helps it is said. By quality, though it is second."""
 
     def mean(arm: str, values: Mapping[str, Any], kind: str, language: str) -> float:
         return 0.3 if (arm, values) == ("use-m3", {}) else 0.25
 
     content = planted.document(
-        ["mono"], kinds=["multi"], references=["use-m3"],
+        ["mono"], kinds=["multi"], references=["use-m3"], measures=["rank_distance", "map"],
         tasks=[{"task": "planted"}, {"task": "xquad", "name": "other"}],
     )  # fmt: skip
     content["score"]["post_processing"] = {"steps": ["center", "balanced"], "texts": "x"}

@@ -174,7 +174,42 @@ def test_samples_and_unfinished_trials_are_named_and_nothing_if_all_is_complete(
 
 def test_one_seed_is_said_to_say_nothing_of_others() -> None:
     text = joined(headline.cautions(found(planted.document(seeds=(0,)), by_arm())))
-    assert "an interval is over questions alone" in text
+    assert text.startswith("With one seed per trial, an interval is over questions alone")
+    some = found(planted.document(), by_arm(), missing=["hybrid.seed=1", "hybrid.seed=2"])
+    assert joined(headline.cautions(some)).startswith("Where one seed is finished, an interval")
+
+
+def test_an_unfinished_study_says_at_which_values_it_compares() -> None:
+    axes = {"temperature": {"label": "temperature", "values": [0.1, 0.5]}}
+    content = planted.document(("mono", "hybrid"), axes=axes, x="temperature")
+    names = [f"{a}.temperature={x}.seed={s}" for a in ("mono", "hybrid") for x in (0.1, 0.5)
+             for s in range(3)]  # fmt: skip
+    one = found(content, by_arm(hybrid=0.45), missing=[x for x in names if "=0.1" in x])
+    assert said(sentences.against_baseline, one).startswith(
+        "hybrid is above mono at temperature 0.5: +"
+    )
+    assert joined(headline.headline(one)).endswith("of 1 comparison, each at temperature 0.5.")
+    kept = {
+        f"{a}.temperature={x}" for a in ("mono", "hybrid") for x in ("0.1.seed=0", "0.5.seed=1")
+    }
+    apart = found(content, by_arm(hybrid=0.45), missing=[x for x in names if x not in kept])
+    assert said(sentences.against_baseline, apart).count("hybrid is above mono at temperature") == 2
+    assert answer(apart) == (
+        "No answer yet: no seed is finished at both the first and the last value of temperature."
+    )
+
+
+def test_values_that_are_each_best_somewhere_are_not_said_to_be_alike() -> None:
+    axes = {"temperature": {"label": "temperature", "values": [0.1, 0.5, 1.0]}}
+    content = planted.document(
+        ("hybrid",), axes=axes, x="temperature", baseline="hybrid", kinds=["mono", "cross", "multi"]
+    )
+    peaks = {"mono": 0.1, "cross": 0.5, "multi": 1.0}
+    findings = found(content, lambda _, at, kind, __: 0.5 - abs(at["temperature"] - peaks[kind]))
+    assert str(answer(findings)).startswith(
+        "Every value of temperature is the best value or not significantly different from it in "
+        "1 of 3"
+    )
 
 
 def test_values_of_an_axis_of_names_are_compared_with_the_first() -> None:

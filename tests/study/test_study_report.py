@@ -115,7 +115,8 @@ def test_plots_have_no_background_and_say_what_they_show(folder: Path, tmp_path:
 @pytest.mark.parametrize(
     ("measure", "expected"),
     [("map", (0.5, 0.0, 1.0)), ("rank_distance", (0.5, 0.0, 1.5)), ("max_rank", (0.5, 0.0, 1.5)),
-     ("mean_rank_correlation", (0.5, -0.5, 1.0))],
+     ("mean_rank_correlation", (0.5, -0.5, 1.0)), ("intrusion", (0.5, 0.0, 1.5)),
+     ("of-a-package@3", (0.5, -0.5, 1.5))],
 )  # fmt: skip
 def test_intervals_in_plots_end_where_the_measure_does(
     measure: str, expected: tuple[float, float, float]
@@ -132,6 +133,7 @@ def test_intervals_in_plots_end_where_the_measure_does(
 def test_differences_of_ranks_are_in_ranks() -> None:
     shown = [wording.difference(x, 12.0) + wording.unit(x) for x in ("rank_distance", "max_rank")]
     assert shown == ["+12ranks"] * 2 and wording.difference("map", 0.12) == "+12.00"
+    assert wording.difference("intrusion", -0.32) + wording.unit("intrusion") == "\u22120.3ranks"
 
 
 def test_a_plot_has_a_mark_for_each_of_many_steps() -> None:

@@ -172,6 +172,10 @@ def test_the_commands(tmp_path: Path) -> None:
     assert "Haus" in read_examples(output).examples[0].query["en"]
     facts = about(output)["code_switch"]
     assert (facts["share"], facts["lexicons"][0]["name"]) == (1.0, "en-de.tsv")
+    write_stream(pairs, [row("?! ...", 1)], "parallel")
+    result = CliRunner().invoke(main, [*command, "--share", "1"])
+    assert result.exit_code == 0 and "0 of 0 words in another language\n" in result.output
+    write_stream(pairs, [row("The house is old", 1)], "parallel")
     for more, said in (
         (["--languages", "fr"], "no lexicon puts words of en into fr; they have de"),
         (["--from", "es"], "no lexicon has words of es"),

@@ -231,5 +231,7 @@ def _ranking(ranking: Json, rows: int) -> dict[str, Any]:
     spans = [0] * (2 * rows)
     for row, (best, worst) in zip(ranking["order"], ranking["spans"], strict=True):
         spans[2 * row : 2 * row + 2] = best, worst
-    kept = {k: ranking[k] for k in ("ties", "best", "second", "tested")}
+    kept = {
+        k: ranking[k] for k in ("ties", "tied_apart", "best", "second", "tested") if k in ranking
+    }
     return {"spans": spans, "untested": len(ranking.get("untested", ())), **kept}

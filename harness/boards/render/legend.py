@@ -94,8 +94,8 @@ def ties(board: TaskBoard) -> list[str]:
         label = f"{c.kind} {c.label}"
         if ranking.untested:
             found.append(f"{label}, not tested: {_few([names[x] for x in ranking.untested])}.")
-        if ranking.ties:
-            groups = "; ".join(" = ".join(names[x] for x in tie) for tie in ranking.ties)
+        if tied := (*ranking.ties, *ranking.tied_apart):
+            groups = "; ".join(" = ".join(names[x] for x in tie) for tie in tied)
             found.append(f"{label}, not significantly different: {groups}.")
         elif len(ranking.order) > 1:
             found.append(f"{label}: all rows are significantly different.")

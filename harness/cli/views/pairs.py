@@ -70,12 +70,11 @@ def print_switched(console: Console, made: Made, counts: Mapping[str, int]) -> N
         soft_wrap=True,
     )
     changed, whole = sum(into.values()), counts["words"]
-    console.print(
-        f"{changed:,} of {numbers.plural(whole, 'word')} in another language "
-        f"({numbers.percent(changed / whole, 0)}): "
-        + ", ".join(f"{x} {n:,}" for x, n in sorted(into.items())),
-        soft_wrap=True,
-    )
+    said = f"{changed:,} of {numbers.plural(whole, 'word')} in another language"
+    if into:
+        listed = ", ".join(f"{x} {n:,}" for x, n in sorted(into.items()))
+        said += f" ({numbers.percent(changed / whole, 0)}): {listed}"
+    console.print(said, soft_wrap=True)
     if missing := counts.get("not in a lexicon", 0):
         console.print(f"drawn and in no lexicon: {missing:,}")
 

@@ -30,7 +30,7 @@ def answer(findings: Findings) -> str | None:
     if layout.numeric:
         ends = [x for x in findings.compared if x.question == "ends" and x.group == ALL]
         if not ends:
-            return f"No answer yet: trials are finished at one value of {layout.axis_name} alone."
+            return f"No answer yet: {_why(findings)}."
         if len(lines) == 1:
             parts.append(_values(findings, lines[0]))
         for series in lines:
@@ -49,6 +49,16 @@ def answer(findings: Findings) -> str | None:
     return f"{said[0].upper()}{said[1:]}."
 
 
+def _why(findings: Findings) -> str:
+    """What is missing where no value of x can be compared with another."""
+    layout = findings.layout
+    cells = {place for x in findings.all_tables for place in x.cells}
+    most = max(sum(layout.place(x, p) in cells for p in layout.points) for x in layout.series)
+    if most < 2:
+        return f"trials are finished at one value of {layout.axis_name} alone"
+    return f"no seed is finished at both the first and the last value of {layout.axis_name}"
+
+
 def _values(findings: Findings, line: Series) -> str:
     """Which values of x are the best one, or not significantly different from it, and how often."""
     layout = findings.layout
@@ -62,8 +72,13 @@ def _values(findings: Findings, line: Series) -> str:
     counts = {p: len(of) - behind[p] for p in layout.points if p in there}
     most = max(counts.values())
     total = plural(len(of), "comparison")
-    if min(counts.values()) == most:
+    if min(counts.values()) == len(of):
         return f"no value of {layout.axis_name} is shown to be worse than another in {total}"
+    if min(counts.values()) == most:
+        return (
+            f"every value of {layout.axis_name} is the best value or not significantly different "
+            f"from it in {most} of {total}"
+        )
     best = [layout.spell(p) for p, n in counts.items() if n == most]
     rest = listed([f"{layout.spell(p)} in {n}" for p, n in counts.items() if n != most])
     be = "is" if len(best) == 1 else "are each"

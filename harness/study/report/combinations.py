@@ -63,8 +63,10 @@ def combinations(findings: Findings, pool: ScoreTable) -> list[Combination]:
 
 
 def _first(findings: Findings, table: ScoreTable) -> list[Compared]:
-    """Everything against the first untrained model, by the table's first measure."""
-    found = findings.of("reference", table, table.measures[0], ALL)
+    """Everything against the first untrained model, by the table's measure of quality."""
+    if table.quality is None:
+        return []
+    found = findings.of("reference", table, table.quality, ALL)
     return [x for x in found if x.against == found[0].against]
 
 

@@ -40,7 +40,11 @@ def arms(findings: Findings) -> Iterator[tuple[list[Compared], str]]:
         found = [x for x in overall if x.series == series]
         over = f" over all values of {layout.axis_name}"
         if not found:
-            found, over = [x for x in single if x.series == series], layout.at_own(series)
+            found = [x for x in single if x.series == series]
+            at = list(dict.fromkeys(x.point for x in found))
+            over = (
+                layout.at_point(at[0]) if len(at) == 1 else f" at one value of {layout.axis_name}"
+            )
         if found:
             yield found, over
 
@@ -149,9 +153,9 @@ def _seeds(findings: Findings) -> Iterator[str]:
     if not counts:
         return
     if counts[0] == 1:
+        where = "With one seed per trial" if len(counts) == 1 else "Where one seed is finished"
         yield (
-            "With one seed per trial, an interval is over questions alone and says nothing of "
-            "another training."
+            f"{where}, an interval is over questions alone and says nothing of another training."
         )
     larger = total = 0
     for found in findings.values.values():

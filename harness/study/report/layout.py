@@ -105,10 +105,9 @@ class Layout:
                 return point.value
         return None
 
-    def at_own(self, series: Series) -> str:
-        """`` at alpha 0.5`` in words, of a level series compared there; else empty."""
-        own = self.own_value(series)
-        return "" if own is None else f" at {self.axis_name} {self.spell(own)}"
+    def at_point(self, point: Value | None) -> str:
+        """`` at alpha 0.5`` in words; empty without a value of the x axis."""
+        return "" if point is None else f" at {self.axis_name} {self.quoted(point)}"
 
     def points_against(self, series: Series, baseline: Series) -> tuple[Value | None, ...]:
         """The values of the x axis at which a series is compared with the baseline's."""

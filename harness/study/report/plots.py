@@ -69,7 +69,8 @@ def _trade_off(findings: Findings) -> Iterator[Plot]:
     if figure is None:
         return
     table, pool = trade_off.pairs(findings)[0]
-    quality, bias = (wording.label(x) for x in (table.measures[0], trade_off.bias_of(pool) or ""))
+    measures = (table.quality or "", trade_off.bias_of(pool) or "")
+    quality, bias = map(wording.label, measures)
     names = [x.label for x in findings.layout.series]
     title = (
         f"Plot of {quality} against {wording.inside(bias)} in the pool of all languages, for "
@@ -190,7 +191,7 @@ def _figure(findings: Findings, measure: str, kind: _Kind, drawn: Sequence[Panel
         panel = drawn[number]
         kind.draw_on(axes, findings, panel, measure)
         axes.set_title(panel.title)
-        if wording.in_ranks(measure):
+        if wording.in_ranks(measure) and measure != "intrusion":  # which may be less than one
             (axes.xaxis if kind.flat else axes.yaxis).set_major_formatter("{x:,.0f}")
         last = number + across >= len(drawn)
         _label(axes, findings, kind, first=number % across == 0, last=last, small=small)

@@ -14,6 +14,7 @@ from harness.data.task import Kind
 from harness.errors import RecordError, UsageError
 from harness.evaluation.record import Record
 from harness.evaluation.record_fields import Task
+from harness.metrics import better_of
 from harness.stats.means import mean_along, question_shares
 from harness.stats.per_query import Paired
 from harness.stats.ragged import FloatArray
@@ -66,6 +67,11 @@ class ScoreTable:
     def name(self) -> str:
         """``xquad-r mono``."""
         return f"{self.key} {self.kind}"
+
+    @cached_property
+    def quality(self) -> str | None:
+        """The first of its measures whose more is better; ``None`` if there is none."""
+        return next((m for m in self.measures if better_of(m) == "higher"), None)
 
     @cached_property
     def languages(self) -> tuple[str, ...]:

@@ -59,7 +59,9 @@ def against_baseline(findings: Findings, score_table: ScoreTable, measure: str) 
             continue
         whole = overall.get(series)
         if whole is None:
-            yield f"{_compared(series.label, at[0], layout.at_own(series))}."
+            # Of an unfinished study there may be several, with no seed that all of them have.
+            for x in at:
+                yield f"{_compared(series.label, x, layout.at_point(x.point))}."
             continue
         significant = [x for x in at if x.effect.significant]
         where = _of(layout.quoted, significant, len(at))

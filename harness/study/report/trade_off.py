@@ -35,7 +35,11 @@ def pairs(findings: Findings) -> list[tuple[ScoreTable, ScoreTable]]:
     if findings.layout.axis_name != AXIS:
         return []
     pools = {x.key: x for x in findings.all_tables if bias_of(x) is not None}
-    return [(x, pools[x.key]) for x in findings.all_tables if x.key in pools and x.references]
+    return [
+        (x, pools[x.key])
+        for x in findings.all_tables
+        if x.key in pools and x.references and x.quality is not None
+    ]
 
 
 def draw(findings: Findings) -> Any:
@@ -53,14 +57,14 @@ def draw(findings: Findings) -> Any:
             axes.set_visible(False)
             continue
         table, pool = panels[number]
-        bias = bias_of(pool)
-        assert bias is not None
+        bias, quality = bias_of(pool), table.quality
+        assert bias is not None and quality is not None
         spread = []
         for series in layout.series:
             for mark, point in zip(_MARKERS, layout.points_of(series), strict=False):
                 place = layout.place(series, point)
                 x = findings.values.get((pool.name, place))
-                y = _gained(findings, table, series, point)
+                y = _gained(findings, table, quality, series, point)
                 if x is not None and y is not None:
                     at = _ends(x, pool, bias)
                     spread.append(at[0])
@@ -69,8 +73,7 @@ def draw(findings: Findings) -> Any:
         _scale(axes, spread, bias)
         axes.set_title(f"{table.title}, {table.kind}")
         axes.set_ylabel(
-            f"{wording.label(table.measures[0])} above the untrained model's "
-            f"({wording.unit(table.measures[0])})"
+            f"{wording.label(quality)} above the untrained model's ({wording.unit(quality)})"
         )
         axes.set_xlabel(f"{wording.axis_title(bias)}, in the pool")
         axes.grid(alpha=0.3, linewidth=0.6)
@@ -79,12 +82,12 @@ def draw(findings: Findings) -> Any:
 
 
 def _gained(
-    findings: Findings, table: ScoreTable, series: Series, point: Value | None
+    findings: Findings, table: ScoreTable, quality: str, series: Series, point: Value | None
 ) -> tuple[float, float, float] | None:
     """Points above the untrained model, with their interval; ``None`` where nothing was scored."""
     found = {
         x.point: x.effect
-        for x in findings.of("reference", table, table.measures[0], ALL)
+        for x in findings.of("reference", table, quality, ALL)
         if x.series == series and x.against == next(iter(table.references))
     }
     e = found.get(point, found.get(PLAIN))
@@ -118,9 +121,11 @@ def _cross(
 def _scale(axes: Any, values: Sequence[float], bias: str) -> None:
     """Ranks that differ by a factor have a logarithmic axis."""
     if wording.in_ranks(bias) and min(values, default=0) > 0 and max(values) > 4 * min(values):
-        axes.set_xscale("log")
         ticks = [x for x in (10, 20, 50, 100, 200, 500, 1000, 2000, 5000) if
                  min(values) / 2 <= x <= max(values) * 2]  # fmt: skip
+        if len(ticks) < 2:  # of few passages, or of very many
+            return
+        axes.set_xscale("log")
         axes.set_xticks(ticks, [f"{x:,}" for x in ticks])
         axes.minorticks_off()
 

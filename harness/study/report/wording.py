@@ -8,6 +8,7 @@ from harness.console import numbers
 from harness.console.numbers import label as label
 from harness.console.numbers import p_value as p_value
 from harness.metrics import better_of
+from harness.metrics.builtin import BUILT_IN
 from harness.study.definition import named as named
 from harness.study.report.fit import Fit
 from harness.study.report.score_tables import ALL, ScoreTable
@@ -15,20 +16,30 @@ from harness.study.report.score_tables import ALL, ScoreTable
 UNDEFINED = numbers.UNDEFINED
 
 
+_DECIMALS = {"rank_distance": 0, "max_rank": 0, "intrusion": 1}
+"""Of measures that count passages."""
+
+
 def in_ranks(measure: str) -> bool:
-    """Whether a measure counts passages; others are between 0 and 1, in points of 100."""
-    return measure in ("rank_distance", "max_rank")
+    """Whether a measure counts passages; differences of others are in points of 100."""
+    return measure in _DECIMALS
 
 
 _SIGNED = frozenset(("map_change_without_own", "mean_rank_correlation", "ndcg_drop"))
 """Measures that can be below 0."""
 
 
+_BASES = frozenset(x.base for x in BUILT_IN)
+
+
 def bounds(measure: str) -> tuple[float, float]:
-    """The least and the greatest value that a measure can have."""
+    """The least and the greatest value that a measure can have; infinite where not known."""
     if in_ranks(measure):
-        return 0.0, float("inf")
-    return (-1.0 if measure.partition("@")[0] in _SIGNED else 0.0), 1.0
+        return 0.0, math.inf
+    base = measure.partition("@")[0]
+    if base not in _BASES:
+        return -math.inf, math.inf
+    return (-1.0 if base in _SIGNED else 0.0), 1.0
 
 
 def unit(measure: str) -> str:
@@ -48,14 +59,18 @@ def value(measure: str, number: float) -> str:
     """``0.5312``, ``7,880``."""
     if math.isnan(number):
         return UNDEFINED
-    return numbers.count(number) if in_ranks(measure) else numbers.value(measure, number)
+    if in_ranks(measure):
+        return f"{number:,.{_DECIMALS[measure]}f}"
+    return numbers.value(measure, number)
 
 
 def difference(measure: str, number: float) -> str:
     """``+1.20`` points of 100, ``-2,846`` ranks."""
     if math.isnan(number):
         return UNDEFINED
-    return _signed(f"{number:+,.0f}" if in_ranks(measure) else f"{100 * number:+.2f}")
+    if in_ranks(measure):
+        return _signed(f"{number:+,.{_DECIMALS[measure]}f}")
+    return _signed(f"{100 * number:+.2f}")
 
 
 def share(number: float) -> str:

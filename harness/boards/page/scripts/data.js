@@ -63,6 +63,9 @@ class Task {
       row.recipe = recipeInWords(row);
       row.elsewhere = row.elsewhere ?? false;
     });
+    // Groups of rows and pairs of them that are not significantly different, whatever their places.
+    for (const ranking of Object.values(this.rankings))
+      ranking.tied = [...ranking.ties, ...(ranking.tied_apart ?? [])];
     this.unpacked = new Map();
   }
 

@@ -345,7 +345,7 @@ function rankOf({ task, column, languages }, row, order) {
   const lanes = order.lanes.map((lane) =>
     make("i", { class: lane.some((tie) => tie.includes(row.index)) ? "on" : "" }),
   );
-  const title = best === worst ? null : "Not significantly different from its neighbours";
+  const title = best === worst ? null : "Some rows are not significantly different from it";
   return [
     make("span", { class: "lanes", "aria-hidden": "true" }, lanes),
     make("span", { title }, best === worst ? String(best) : `${best}${DASH}${worst}`),
@@ -368,7 +368,7 @@ function tableNote(now, count) {
   if (languages !== null) notes.push("Ranks and ties are known over all languages alone.");
   else if (ranking && ranking.untested)
     notes.push("Rows were not tested against each other in this column.");
-  else if (ranking?.ties.length)
+  else if (ranking?.tied.length)
     notes.push("A range of ranks means that the data do not tell these rows apart.");
   if (columnGroups(now).some(([, of]) => of.some((x) => x.heat)))
     notes.push(

@@ -50,7 +50,7 @@ function versusTable({ task, languages, a, b }) {
         const [from, to] = [of(a, x), of(b, x)];
         const tie =
           languages === null &&
-          task.rankings[x.key]?.ties.some((t) => t.includes(a.index) && t.includes(b.index));
+          task.rankings[x.key]?.tied.some((t) => t.includes(a.index) && t.includes(b.index));
         const change = to - from;
         const pair = languages === null ? task.pair(a, b, x.key) : null;
         return make(

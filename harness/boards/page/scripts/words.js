@@ -177,7 +177,7 @@ function takeaway({ task, column }) {
   const [first] = measured;
   const write = (row) => shown(of(row), column.decimals);
   const ranking = task.rankings[column.key];
-  const tied = (ranking?.ties ?? [])
+  const tied = (ranking?.tied ?? [])
     .filter((tie) => tie.includes(first.index))
     .flat()
     .filter((x) => x !== first.index);
