@@ -25,6 +25,7 @@ from harness.boards.page.document import page_document, static_tables
 from harness.boards.page.packing import ALPHABET, pack, pack_ends, shown_by_browser
 from harness.boards.page.question_texts import texts_at_hand
 from harness.cli import main
+from harness.metrics.builtin import BUILT_IN
 
 VENDOR = Path(__file__).resolve().parents[2] / "harness" / "boards" / "page" / "vendor"
 
@@ -131,6 +132,11 @@ def test_the_policy_allows_the_pages_own_scripts_and_styles_and_nothing_else() -
     assert not any(re.search(r"unsafe|https?:", x) for x in map(" ".join, policy.values()))
     # No address of anything outside: what is linked is inside.
     assert re.findall(r'(?:src|href)="(?!#|data:)([^"]*)"', html) == []
+
+
+def test_every_measure_has_a_sentence() -> None:
+    words = (VENDOR.parent / "scripts" / "words.js").read_text("utf-8")
+    assert [x.base for x in BUILT_IN if f"\n  {x.base}:" not in words] == []
 
 
 def test_the_same_records_give_the_same_page() -> None:

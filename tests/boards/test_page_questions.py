@@ -206,6 +206,9 @@ def test_an_opened_question_is_a_step_for_back_and_the_keyboard(page: Opened) ->
     dialog.wait_for()
     page.tab.locator("#question .close").click()
     dialog.wait_for(state="hidden")
+    page.view("question=1.5")
+    page.tab.wait_for_timeout(200)
+    assert not dialog.is_visible()
 
 
 def test_without_the_data_questions_are_listed_and_do_not_open(

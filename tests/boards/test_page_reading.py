@@ -156,10 +156,11 @@ def focused(page: Opened) -> str:
 def test_the_page_can_be_used_by_keyboard_alone(browser: Any, address: str) -> None:
     page = Opened(browser, address)
     press = page.tab.keyboard.press
+    page.view("kind=multi")
     press("Tab")
     assert focused(page) == "Skip to the table"
     press("Enter")
-    assert focused(page) == "models"
+    assert focused(page) == "models" and page.hash() == {"kind": "multi"}
     for stop in ("table ", "Columns", "Download", "to-the-right", "table-scroll"):
         press("Tab")
         assert focused(page) == stop or stop == "to-the-right"
@@ -230,6 +231,12 @@ def test_controls_work_by_keyboard(page: Opened) -> None:
     assert page.hash()["langs"] == "de,zh"
     page.tab.keyboard.press("Escape")
     assert not page.tab.locator("#languages").evaluate("x => x.open")
+    page.view()
+    before = page.tab.input_value("#model-b")
+    row = next(x for x in page.rows() if x not in (before, page.tab.input_value("#model-a")))
+    page.tab.locator(f'#scatter .models circle[data-focus="dot {row}"]').focus()
+    page.tab.keyboard.press("Space")
+    assert page.hash() == {"a": row, "b": before}, "the other stays, whatever is best"
 
 
 def test_every_control_has_a_name_and_every_id_is_one(page: Opened) -> None:

@@ -15,6 +15,7 @@ from browsing import Opened, as_file, golden_board
 
 import harness.boards.page
 from harness.boards import Board, Row, TaskBoard, to_payload
+from harness.boards.board import Cell
 from harness.boards.commands import html
 from harness.boards.page import render
 from harness.console.numbers import value as shown
@@ -300,6 +301,16 @@ def test_the_address_encodes_the_view(
     again.close()
 
 
+def test_what_an_address_names_and_the_board_lacks_changes_nothing(
+    page: Opened, task: TaskBoard
+) -> None:
+    page.view("pub=1&size=small&type=of-another-board&licence=gone")
+    small = [row.id for row in task.rows if row.parameters]  # of others no size is known
+    assert page.rows() == small != [] and page.texts("#filters-chosen") == ["1 set"]
+    page.view("pub=1&sort=mono/map&dir=worst&hide=mono/map")
+    assert page.rows() == ordered(list(task.rows), "multi/map")
+
+
 def test_back_undoes_a_choice_and_letters_typed_together_are_one(
     browser: Any, board: Board, tmp_path: Path
 ) -> None:
@@ -341,14 +352,32 @@ def test_a_model_trained_on_the_task_is_not_said_to_be_best(
     browser: Any, board: Board, task: TaskBoard, tmp_path: Path
 ) -> None:
     note = "trained on 2 questions of this task, so not ranked"
-    best, second = [row for row in task.rows if row.source == "measured"][:2]
+    best, second, third = [row for row in task.rows if row.source == "measured"][:3]
     leaky = replace(best, notes=(note,), comparable=False)
-    changed = replace(task, rows=tuple(leaky if x is best else x for x in task.rows))
+    other = next(row for row in task.rows if row.source == "published")
+    at = task.languages.index("zh")
+    cells = [Cell(None) if i == at else x for i, x in enumerate(other.languages["multi/map"])]
+    part = replace(other, languages={**other.languages, "multi/map": tuple(cells)})
+    of = {best.id: leaky, other.id: part}
+    pair = (second.id, third.id)
+    ranking = replace(task.rankings["multi/map"], ties=(), tied_apart=(pair,))
+    changed = replace(
+        task,
+        rows=tuple(of.get(x.id, x) for x in task.rows),
+        rankings={**task.rankings, "multi/map": ranking},
+    )
     tasks = tuple(changed if x is task else x for x in board.tasks)
     page = Opened(browser, as_file(tmp_path, render(to_payload(replace(board, tasks=tasks)))))
     told = page.texts("#takeaway")[0]
     assert told.startswith("Of 3 measured models, ") and second.model in told
     assert best.model not in told
+    assert f"not significantly better than {third.model}" in told
+    page.view("a={}&b={}".format(*pair))  # though no group of neighbours has both
+    assert page.texts(".versus tbody:last-of-type tr:nth-child(2) .verdict") == ["tied"]
+    page.view("pub=1&langs=de,zh")
+    means = dict(zip(page.rows(), page.column("multi/map"), strict=True))
+    assert means[other.id] == DASH != means[best.id], "a mean over fewer languages is none"
+    page.view()
     page.tab.click("#save summary")
     with page.tab.expect_download() as saved:
         page.tab.click("#save-json")
@@ -373,6 +402,12 @@ def test_what_is_shown_is_saved_as_csv_with_best_and_chance_beside_the_measure(
     for line, row in zip(lines, (by_id[x] for x in measured), strict=False):
         for code, cell in zip(task.languages, row.languages["multi/map"], strict=True):
             assert float(line[f"multi/map/{code}"]) == pytest.approx(cell.value, abs=1e-6)
+    page.view("q=no-such-model")
+    page.tab.click("#save summary")
+    with page.tab.expect_download() as saved:
+        page.tab.click("#save-csv")
+    (heads,) = saved.value.path().read_text("utf-8").splitlines()
+    assert heads.startswith("task,model,recipe,")
     page.view("measure=rank_distance")
     told = page.texts("#models-about")[0]
     assert re.search(r"best possible [1-9]\d*, random order [1-9]\d*\.", told), told

@@ -22,7 +22,8 @@ function segmented(container, name, options, picked, onPick) {
 
 const measureOption = (column) => [column.measure, column.label];
 
-drawWithout(["q"], ({ task, kind, column, languages, published, byLanguage }) => {
+drawWithout(["q"], (now) => {
+  const { task, kind, column, languages, published, byLanguage, size, type, licence } = now;
   fill(
     byId("task"),
     TASKS.map((x) => [x.slug, taskName(x)]),
@@ -61,11 +62,11 @@ drawWithout(["q"], ({ task, kind, column, languages, published, byLanguage }) =>
   fill(
     byId("size"),
     [["", "any"], ...SIZES.map(([name, words]) => [name, words])],
-    chosen.size,
+    size?.[0] ?? "",
   );
-  fill(byId("type"), [["", "any"], ...values(kindOf)], chosen.type);
-  fill(byId("licence"), [["", "any"], ...values(licenceOf)], chosen.licence);
-  const set = ["size", "type", "licence"].filter((name) => chosen[name]);
+  fill(byId("type"), [["", "any"], ...values(kindOf)], type);
+  fill(byId("licence"), [["", "any"], ...values(licenceOf)], licence);
+  const set = [size, type, licence].filter(Boolean);
   byId("filters-chosen").textContent = set.length ? `${set.length} set` : "none";
 });
 
@@ -104,7 +105,7 @@ function drawLanguages(task, languages) {
       make(
         "p",
         { class: "note" },
-        "Means are over the languages of the queries; passages stay as they are. An interval is known for all languages and for one.",
+        "Means are over the languages of the queries; passages stay as they are. A row that lacks one of them has none. An interval is known for all languages and for one.",
       ),
     );
   }
@@ -148,6 +149,12 @@ function setUpTheme() {
 }
 
 function setUpControls() {
+  // A link would put its section into the address in place of the view.
+  document.querySelector(".skip").addEventListener("click", (event) => {
+    event.preventDefault();
+    byId("models").scrollIntoView();
+    byId("models").focus();
+  });
   byId("controls").addEventListener("submit", (event) => event.preventDefault());
   // Another board has other models and languages: what was chosen among them is let go.
   byId("task").addEventListener("change", (event) =>

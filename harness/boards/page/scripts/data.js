@@ -81,10 +81,17 @@ class Task {
   /** The value of `row` by the column `key`, over `languages` (positions; null for all). */
   value(row, key, languages = null) {
     if (languages === null) return this.table("cells", key, 1)?.[row.index] ?? NaN;
-    const of = languages
-      .map((x) => this.languageValue(row, key, x))
-      .filter((x) => !Number.isNaN(x));
-    return of.length ? of.reduce((sum, x) => sum + x, 0) / of.length : NaN;
+    const of = languages.map((x) => this.languageValue(row, key, x));
+    const known = of.filter((x) => !Number.isNaN(x));
+    // A row that lacks a language which others have is not comparable with them: no mean.
+    if (!known.length || of.some((x, i) => Number.isNaN(x) && this.hasLanguage(key, languages[i])))
+      return NaN;
+    return known.reduce((sum, x) => sum + x, 0) / known.length;
+  }
+
+  /** Whether some row has a value of the column `key` for a language. */
+  hasLanguage(key, language) {
+    return this.rows.some((row) => !Number.isNaN(this.languageValue(row, key, language)));
   }
 
   languageValue(row, key, language) {
@@ -178,7 +185,8 @@ for (const task of TASKS) {
 const needsQuality = (measure) => /^(scaled_)?rank_distance$/.test(measure);
 
 const isBias = (column) =>
-  column.kind === "multi" && !/^(map|recall|precision|success|mrr|ndcg)(@|$)/.test(column.measure);
+  column.kind === "multi" &&
+  !/^(map|recall|precision|success|judged|mrr|ndcg)(@|$)/.test(column.measure);
 
 /** Which end of a column is good, in a word. */
 const direction = (column) =>

@@ -131,7 +131,8 @@ function drawHeat(
         : shown(value, digits).replace(/^(\D?)0\./, "$1.");
   const side = Math.max(24, Math.min(48, (wide - 60) / n));
   const ink = (x) => (Number.isNaN(x.value) ? MUTED : inkOn(share(x.value), difference));
-  const svg = chart(figure, `${what} by language of question and passage, ${rowName}`, {
+  const minus = difference ? ` minus ${lessName}` : "";
+  const svg = chart(figure, `${what} by language of question and passage, ${rowName}${minus}`, {
     width: wide,
     height: queryLanguages.length * side * (wide < 520 ? 0.95 : 0.78) + 52,
     marginLeft: 36,

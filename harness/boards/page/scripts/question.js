@@ -230,7 +230,8 @@ function questionSelect(task) {
 
 drawers.push((now) => {
   const q = Number(chosen.question || NaN);
-  if (q >= 0 && q < now.task.questions && opensQuestions()) drawQuestion(now, q);
+  if (Number.isInteger(q) && q >= 0 && q < now.task.questions && opensQuestions())
+    drawQuestion(now, q);
   else if (byId("question").open) byId("question").close();
 });
 

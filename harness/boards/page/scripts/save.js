@@ -18,40 +18,43 @@ function shownTable(now) {
 /** One object a row: names as in the address, numbers with all the digits the page has. */
 function shownRows(now) {
   const [columns, rows] = shownTable(now);
-  return rows.map((row) => {
-    const ends = now.task.interval(row, now.column.key, now.languages);
-    const facts = {
-      task: now.task.slug,
-      model: row.model,
-      recipe: row.recipe,
-      options: row.options,
-      source: row.source,
-      comparable: row.comparable,
-    };
-    for (const x of columns) {
-      const value = x.of(row);
-      const name = x.key.startsWith("language/")
-        ? `${now.column.key}/${x.key.slice("language/".length)}`
-        : x.key;
-      // Rounding errors of means over languages are no digits.
-      facts[name] = Number.isNaN(value) ? null : Number(value.toPrecision(12));
-      if (x.key === now.column.key) {
-        facts[`${x.key} low`] = ends?.[0] ?? null;
-        facts[`${x.key} high`] = ends?.[1] ?? null;
-      }
-    }
-    return facts;
-  });
+  return rows.map((row) => factsOf(now, columns, row));
 }
 
-function asCsv(rows) {
-  if (!rows.length) return "";
+function factsOf(now, columns, row) {
+  const ends = now.task.interval(row, now.column.key, now.languages);
+  const facts = {
+    task: now.task.slug,
+    model: row.model,
+    recipe: row.recipe,
+    options: row.options,
+    source: row.source,
+    comparable: row.comparable,
+  };
+  for (const x of columns) {
+    const value = x.of(row);
+    const name = x.key.startsWith("language/")
+      ? `${now.column.key}/${x.key.slice("language/".length)}`
+      : x.key;
+    // Rounding errors of means over languages are no digits.
+    facts[name] = Number.isNaN(value) ? null : Number(value.toPrecision(12));
+    if (x.key === now.column.key) {
+      facts[`${x.key} low`] = ends?.[0] ?? null;
+      facts[`${x.key} high`] = ends?.[1] ?? null;
+    }
+  }
+  return facts;
+}
+
+/** With its heads also where no row is left. */
+function asCsv(now) {
+  const [columns, rows] = shownTable(now);
   const quoted = (x) => {
     const text = x === null || x === undefined ? "" : String(x);
     return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
-  const names = Object.keys(rows[0]);
-  const lines = [names, ...rows.map((row) => names.map((name) => row[name]))];
+  const heads = Object.keys(factsOf(now, columns, now.task.rows[0]));
+  const lines = [heads, ...rows.map((row) => Object.values(factsOf(now, columns, row)))];
   return `${lines.map((line) => line.map(quoted).join(",")).join("\r\n")}\r\n`;
 }
 
@@ -65,7 +68,7 @@ function save(name, type, text) {
 function setUpSave() {
   const named = (ending) => `${view().task.slug}.${ending}`;
   byId("save-csv").addEventListener("click", () =>
-    save(named("csv"), "text/csv", asCsv(shownRows(view()))),
+    save(named("csv"), "text/csv", asCsv(view())),
   );
   byId("save-json").addEventListener("click", () =>
     save(named("json"), "application/json", JSON.stringify(shownRows(view()), null, 1)),

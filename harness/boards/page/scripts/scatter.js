@@ -41,7 +41,7 @@ function scatterAxes({ task, column, languages }) {
   const up = multi
     ? (task.columnOf.get(`multi/${wanted}`) ??
       task.columnOf.get("multi/map") ??
-      task.ofKind("multi").find((x) => !isBias(x)))
+      task.ofKind("multi").find((x) => !isBias(x) && x.better !== null))
     : column;
   return { biases, costs, across, up };
 }
@@ -89,7 +89,7 @@ drawForRows((now, visible) => {
           ? "faster →"
           : "better →"
         : "neither end is good";
-  const upwards = up.better === "lower" ? "down is better" : "up is better";
+  const upwards = { higher: "up is better", lower: "down is better" }[up.better] ?? direction(up);
   const missing = visible.filter(
     (row) => !drawn.some((d) => d.row === row) && !Number.isNaN(task.value(row, up.key, languages)),
   ).length;
@@ -228,7 +228,9 @@ drawForRows((now, visible) => {
     const take = () => pickRow("a", d.row.id);
     circle.addEventListener("click", take);
     circle.addEventListener("keydown", (event) => {
-      if (event.key === "Enter") take();
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault(); // the space bar would scroll
+      take();
     });
     circle.addEventListener("focus", () => tell(d));
   });

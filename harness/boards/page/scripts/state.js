@@ -73,6 +73,9 @@ function view() {
     b,
     published: chosen.pub !== "0",
     query: chosen.q,
+    size: SIZES.find(([name]) => name === chosen.size) ?? null,
+    type: task.rows.some((row) => kindOf(row) === chosen.type) ? chosen.type : "",
+    licence: task.rows.some((row) => licenceOf(row) === chosen.licence) ? chosen.licence : "",
     byLanguage: chosen.table === "languages",
   };
 }
@@ -154,12 +157,15 @@ function draw() {
   }
 }
 
-/** Take a row as A or B; the one that was there becomes the other, so that they are never one. */
+/**
+ * Take a row as A or B; the one that was there becomes the other, so that they are never one.
+ *
+ * The other is in the address from then on: it was the best row, say, and would become another.
+ */
 function pickRow(letter, id) {
   const now = view();
   const other = letter === "a" ? "b" : "a";
-  const changes = now[other]?.id === id ? { [other]: now[letter].id } : {};
-  choose({ [letter]: id, ...changes });
+  choose({ [letter]: id, [other]: now[other].id === id ? now[letter].id : now[other].id });
   say(`${letter.toUpperCase()} is ${now.task.rowById(id).model}`);
 }
 
@@ -181,12 +187,12 @@ const SIZES = [
 ];
 
 /** Whether a row is left by the filter and by the choices of size, kind and licence. */
-function passes(row, { query }) {
+function passes(row, { query, size, type, licence }) {
   if (!matches(row, query)) return false;
-  const size = SIZES.find(([name]) => name === chosen.size);
-  if (size && !(row.parameters >= size[2] && row.parameters < size[3])) return false;
-  if (chosen.type && kindOf(row) !== chosen.type) return false;
-  return !chosen.licence || licenceOf(row) === chosen.licence;
+  const parameters = row.parameters ?? NaN; // of no known size
+  if (size && !(parameters >= size[2] && parameters < size[3])) return false;
+  if (type && kindOf(row) !== type) return false;
+  return !licence || licenceOf(row) === licence;
 }
 
 const kindOf = (row) => row.kind ?? "not said";

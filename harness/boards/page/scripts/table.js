@@ -153,13 +153,15 @@ function tableOrder({ task, column, languages }, rows, groups) {
 /** `rows` by the one of `columns` that the choice `names.sort` says, else by the first of them. */
 function orderedBy(rows, columns, names) {
   const key = chosen[names.sort];
-  const reversed = chosen[names.dir] === "worst";
+  const found = columns.find((x) => x.key === key);
+  // The other way of a column that is not there, or hidden, is not that of the first.
+  const reversed = chosen[names.dir] === "worst" && (key === "model" || found !== undefined);
   if (key === "model") {
     const sign = reversed ? -1 : 1;
     const compare = (x, y) => sign * x.model.localeCompare(y.model) || x.index - y.index;
     return { ...names, rows: [...rows].sort(compare), key, reversed };
   }
-  const by = columns.find((x) => x.key === key) ?? columns[0];
+  const by = found ?? columns[0];
   return { ...names, rows: inOrder(rows, by.of, by.better, reversed), key: by.key, reversed };
 }
 

@@ -5,6 +5,7 @@ const WORDS = {
   recall: "Share of the relevant passages among the first k.",
   precision: "Share of the first k passages that are relevant.",
   success: "Share of queries with a relevant passage among the first k.",
+  judged: "Share of the first k passages that are judged, relevant or not.",
   mrr: "Reciprocal rank of the first relevant passage, 0 beyond the first k.",
   ndcg: "Discounted cumulative gain over the best that is possible, with trec_eval's log2 discount.",
   rank_distance:
@@ -37,6 +38,10 @@ const WORDS = {
   mean_rank_correlation:
     "How alike the rankings of one question are in different languages.",
   language_ndcg_spread: "Spread of nDCG over the languages of the relevant passages.",
+  intrusion:
+    "Passages in other languages above a relevant one in the query's language, on average.",
+  ndcg_drop:
+    "nDCG among the passages of the query's language less that in the pool, where only these are relevant.",
   peer: "Probability of ranks at least this unequal between languages if the model had no preference.",
 };
 
