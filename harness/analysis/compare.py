@@ -20,6 +20,7 @@ from harness.analysis.mismatches import (
     letters,
     mismatches,
     other_differences,
+    redefined,
     shared_tasks,
 )
 from harness.data.task import Kind
@@ -259,6 +260,9 @@ def compare(
     shared = shared_tasks(documents, tasks)
     measures = [canonical(x) for x in measures]
     found = mismatches(documents, shared)
+    for task in shared:
+        first = measures or [*loaded[0].task(task).measures, *KEY_BIAS]
+        found += redefined(documents, task, first)
     if found and not force:
         listed = "; ".join(map(str, found))
         raise RecordError(

@@ -87,6 +87,19 @@ def mismatches(documents: Sequence[Contents], tasks: Sequence[str]) -> list[Diff
     return found
 
 
+def redefined(documents: Sequence[Contents], task: str, measures: Sequence[str]) -> list[Differing]:
+    """Those of ``measures`` that the records define differently, as far as they say how."""
+    found: list[Differing] = []
+    for name in measures:
+        digests = [
+            (next(t for t in d.tasks if t.task == task).definitions or {}).get(name)
+            for d in documents
+        ]
+        if len({*digests} - {None}) > 1:
+            found += _differing(task, f"definition of {name}", digests)
+    return found
+
+
 def other_differences(documents: Sequence[Contents], tasks: Sequence[str]) -> list[Differing]:
     """How else the records differ: model, options, device, software, facts of no consequence.
 

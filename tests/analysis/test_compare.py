@@ -310,6 +310,17 @@ def test_a_refusal_lists_everything(first: Record) -> None:
     assert "partial: A has the whole task, B has the whole task, C has" in str(refused.value)
 
 
+def test_a_measure_of_another_definition_is_another_measure(first: Record) -> None:
+    known = first.document["tasks"][0]["definitions"]
+    other = changed(first, definitions=known | {"map": "0" * 12})
+    with pytest.raises(RecordError, match=f"definition of map: A has {known['map']}, B has 0000"):
+        compare([first, other])
+    assert "FORCED" in str(compare([first, other], force=True).note)
+    # Other measures compare, and a record of a version that did not write digests.
+    assert not compare([first, other], measures=["recall@1"]).mismatches
+    assert not compare([first, changed(first, definitions={})]).mismatches
+
+
 def test_models_own_differences_are_listed_and_not_refused(first: Record, second: Record) -> None:
     other = Record(copy.deepcopy(second.document), second.tables)
     other.document["options"] = {"batch_size": 8}
