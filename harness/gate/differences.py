@@ -90,6 +90,16 @@ def checks_of(policy: Policy, number: int, rows: Paired, at: int) -> Iterator[Ch
                     yield Check(number, at, side, x, tier(x), tuple(kept))
 
 
+def has_values(rows: Paired, check: Check, measure: str) -> bool:
+    """Whether either record defines the measure for any question that is checked.
+
+    A record has a measure of its kind of setting also where nothing defines it: rank distance in
+    the pool of a single language, say.
+    """
+    here = np.isin(rows.rows.setting, check.settings)
+    return not np.isnan(rows.values[:, here, rows.measures.index(measure)]).all()
+
+
 def of_side(setting: Setting, side: Side) -> str | None:
     """The language of a setting's queries, or of its passages."""
     return setting.passage_language if side == "passage" else setting.query_language

@@ -14,7 +14,7 @@ from harness.evaluation.record import Record
 from harness.evaluation.record_fields import Contents, Partial
 from harness.gate import baselines
 from harness.gate.attribution import attributed
-from harness.gate.differences import Check, checks_of, measured
+from harness.gate.differences import Check, checks_of, has_values, measured
 from harness.gate.policy import Policy, read_policy
 from harness.gate.result import Gate, Outcome, Party
 from harness.gate.verdicts import judge, outcomes, overall
@@ -62,6 +62,7 @@ def gate(
         for at, rows in enumerate(kinds)
         if rule.measure in rows.measures
         for check in checks_of(policy, number, rows, at)
+        if rule.required or has_values(rows, check, rule.measure)
     ]
     if not checks:
         raise NotComparableError(

@@ -128,6 +128,22 @@ def test_what_neither_record_has_is_missing_unless_it_is_optional(
     assert (left.verdict, left.outcomes[1].left_out) == ("pass", True)
 
 
+def test_a_task_of_one_language_passes_the_default_policy(tmp_path: Path) -> None:
+    """Its record has rank distance, of one relevant passage, and no question defines that."""
+    task = tiny.write_task(tmp_path, questions=40, languages=("de",))
+    record = evaluate(tiny.WordBag(), tasks=[str(task)], store=False)
+    found = gate(record, record)
+    assert (found.verdict, found.exit_code) == ("pass", 0)
+    assert [x.left_out for x in found.outcomes] == [False, False, True, True]
+    text = '[[rules]]\nmeasure = "rank_distance"\nmax_drop = 0\nrequired = '
+    optional = policy(tmp_path, f"{POLICY}{text}false\n")
+    assert gate(record, record, optional).verdict == "pass"
+    assert gate(record, record, policy(tmp_path, f"{POLICY}{text}true\n")).verdict == "missing"
+    # Defined in one of them, it is missing in the other.
+    other = with_values(record, {"multi/de": [1.0] * 40}, measure="rank_distance")
+    assert gate(other, record, optional).verdict == "missing"
+
+
 def test_a_language_that_the_records_lack_is_missing(base: Record, tmp_path: Path) -> None:
     found = gate(base, base, policy(tmp_path, POLICY + 'languages = ["de", "fr"]\n'))
     assert (found.verdict, found.outcomes[0].note) == ("missing", "the records have no fr")
