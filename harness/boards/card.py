@@ -29,6 +29,7 @@ from harness.boards.tracked.document import (
     tracked_document,
     tracked_of,
 )
+from harness.console import numbers
 from harness.console.markdown import code, escaped, table
 from harness.console.tables import Grid, Item
 from harness.data.task import list_tasks
@@ -110,8 +111,9 @@ def _task(task: TaskBoard, row: Row) -> list[str]:
     facts = row.facts
     assert facts is not None
     front_matter = (
-        f"* Dataset: {code(task.title)}, {len(task.languages)} languages, "
-        f"{task.questions:,} questions, {sum(task.passages.values()):,} passages, "
+        f"* Dataset: {code(task.title)}, {numbers.plural(len(task.languages), 'language')}, "
+        f"{numbers.plural(task.questions, 'question')}, "
+        f"{numbers.plural(sum(task.passages.values()), 'passage')}, "
         f"text: {escaped(task.text)}\n"
         f"* Evaluated with `polyglot-harness` {escaped(facts.harness or '')}: "
         f"{code(facts.command)}\n"

@@ -124,7 +124,10 @@ def board(
         if lines:
             click.echo(commands.CHECK_FAILED, err=True)
             ctx.exit(1)
-        click.echo(f"The boards in {leaderboards} match their {made.records} records.")
+        from harness.console.numbers import plural
+
+        records = plural(made.records, "record")
+        click.echo(f"The boards in {leaderboards} match their {records}.")
     elif serve:
         from harness.boards.page.serving import serve as serve_page
 

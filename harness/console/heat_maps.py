@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from xml.sax.saxutils import escape
 
+from rich.cells import cell_len
+
 from harness.console.matrices import Cells, heat_colours
 from harness.console.numbers import UNDEFINED
 from harness.console.tables import one_line
@@ -33,7 +35,9 @@ def heat_map(
     known = [x for x in cells.values() if x is not None]
     low, high = (min(known), max(known)) if known else (0.0, 0.0)
     side = _MARGIN + round(_LETTER * max((len(x) for x in rows), default=0)) + 6
-    width = max(side + _CELL * len(columns) + _MARGIN, round(_LETTER * len(title)) + 2 * _MARGIN)
+    # Letters of Chinese, Japanese and Korean are two wide.
+    of_title = round(_LETTER * cell_len(one_line(title))) + 2 * _MARGIN
+    width = max(side + _CELL * len(columns) + _MARGIN, of_title)
     height = _TITLE + _HEIGHT * (len(rows) + 1) + _MARGIN
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '

@@ -17,6 +17,7 @@ from golden_boards import GOLDEN
 from harness import evaluate
 from harness.boards import Board, Leaderboards, TaskBoard, make_board, read_leaderboards, to_payload
 from harness.boards.published import published, published_on
+from harness.boards.render import markdown
 from harness.boards.render.files import board_files as files_of
 from harness.boards.render.grids import addition_grid, language_grid, main_grid, ordered
 from harness.boards.render.legend import plain_name, ties
@@ -105,6 +106,18 @@ def test_pairs_that_no_group_of_neighbours_can_name_are_tied_as_well(board: Boar
     task = dataclasses.replace(task, rankings={"multi/map": ranking})
     first, second = (plain_name(r) for x in pair for r in task.rows if r.id == x)
     assert ties(task) == [f"multi mAP, not significantly different: {first} = {second}."]
+    # Rows of one name have what tells them apart: recipes, or else ids.
+    for recipes, told in ((("mono", "hybrid"), ("m (mono)", "m (hybrid)")),
+                          (("mono", "mono"), tuple(f"m (mono) ({x})" for x in pair))):  # fmt: skip
+        alike = {
+            x: {"model": "m", "options": "", "recipe": r}
+            for x, r in zip(pair, recipes, strict=True)
+        }
+        rows = tuple(dataclasses.replace(r, **alike.get(r.id, {})) for r in task.rows)
+        one = dataclasses.replace(task, rows=rows)
+        assert ties(one) == [f"multi mAP, not significantly different: {' = '.join(told)}."]
+        page = markdown.task_board(one, board).split("by query and passage language")[1]
+        assert [x for x in page.splitlines() if x.startswith("m (")] == [*told]
     document = to_payload(dataclasses.replace(board, tasks=(task,)))["tasks"][0]
     assert document["rankings"]["multi/map"]["tied_apart"] == [
         [i for i, r in enumerate(task.rows) if r.id in pair]

@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from harness.console import latex, markdown
+from harness.console.heat_maps import heat_map
 from harness.console.tables import Grid, Item, Line, one_line
 from harness.console.terminal import print_grid
 
@@ -128,3 +129,11 @@ def test_latex_parts_of_a_wide_table_are_even() -> None:
 @pytest.mark.parametrize("lines", [["a", "  - b"], []])
 def test_lists(lines: list[str]) -> None:
     assert markdown.bullets(lines) == ("- a\n  - b\n" if lines else "")
+
+
+def test_a_heat_map_is_as_wide_as_its_title() -> None:
+    widths = []
+    for letter in "a模":
+        drawn = heat_map(letter * 30, ["en"], ["en"], {("en", "en"): 0.5}, str)
+        widths.append(int(re.findall(r'width="(\d+)"', drawn)[0]))
+    assert widths[1] - 24 == 2 * (widths[0] - 24) == 2 * 30 * 7.2

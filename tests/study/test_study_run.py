@@ -58,7 +58,7 @@ def test_a_study_runs_to_its_end_and_then_has_nothing_left_to_do(tmp_path: Path)
     command = ["study", "run", str(study), "--output", str(output), "--offline"]
     plan = CliRunner().invoke(main, [*command, "--dry-run"])
     assert plan.exit_code == 0, plan.output
-    assert "3 trials, 0 of them finished; 1 references to score; tasks: demo" in plan.output
+    assert "3 trials, 0 of them finished; 1 reference to score; tasks: demo" in plan.output
     assert "time: about" in plan.output and "disk: about" in plan.output
     assert not output.exists()
 

@@ -268,7 +268,7 @@ def pair_grid(board: TaskBoard, names: tuple[str, str], column: Column) -> Grid:
         lines.append(Line((Item(language), *_two(column, x, y))))
     if both:
         means = [sum(v) / len(both) for v in zip(*both, strict=True)]
-        label = f"mean of {len(both)} languages"
+        label = f"mean of {numbers.plural(len(both), 'language')}"
         lines.append(Line((Item(label), *_two(column, *means)), "strong"))
     headers = ("Language", name_of(a).text + SIGNS[a.source], name_of(b).text + SIGNS[b.source])
     title = f"{board.title}: {column.kind} {column.label} by query language"

@@ -11,7 +11,7 @@ from harness.boards.render.grids import (
 )
 from harness.boards.render.legend import order_of
 from harness.console.latex import table
-from harness.console.numbers import percent
+from harness.console.numbers import percent, plural
 
 HEAD = r"""% Written by harness board from the records in this folder; edits will be lost.
 % \usepackage{booktabs,rotating} and, for the names of models, a Unicode engine or T1 fonts.
@@ -46,7 +46,8 @@ def main_table(board: TaskBoard, whole: Board, sort: str | None = None) -> str:
     sources = {row.source for row in board.rows}
     published = " \N{DAGGER}: published, not measured here." if "published" in sources else ""
     caption = (
-        f"{board.title}, {board.questions:,} questions in {len(board.languages)} languages; "
+        f"{board.title}, {plural(board.questions, 'question')} in "
+        f"{plural(len(board.languages), 'language')}; "
         f"{percent(whole.level, 0)} intervals in brackets. {order_of(board, sort)}: the ranks that "
         f"the data do not exclude. Best measured value in bold, second best underlined."
         f"{published}{_notes(board)}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from harness.boards.board import Board, Row, TaskBoard
+from harness.boards.overview import recipe_in_words
 from harness.boards.render.grids import TRAINED, headline, name_of
 from harness.console import numbers
 
@@ -83,9 +85,25 @@ def plain_name(row: Row) -> str:
     return item.text + item.sign
 
 
+def names_apart(rows: Iterable[Row]) -> dict[str, str]:
+    """Row id -> its name, for rows of one name with the recipe, and where that is one with the id.
+
+    Where tables have a column for the recipe, or the rows' own numbers, this is not needed.
+    """
+    rows = list(rows)
+    names = {row.id: plain_name(row) for row in rows}
+    for more in (recipe_in_words, lambda row: row.id):
+        count = Counter(names.values())
+        for row in rows:
+            name, words = names[row.id], more(row)
+            if count[name] > 1 and words:
+                names[row.id] = f"{name} ({words})"
+    return names
+
+
 def ties(board: TaskBoard) -> list[str]:
     """For each main column the rows that are not significantly different."""
-    names = {row.id: plain_name(row) for row in board.rows}
+    names = names_apart(row for row in board.rows if row.comparable)
     found = []
     for c in headline(board):
         ranking = board.rankings.get(c.key)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from harness.boards.board import Board, Column, TaskBoard
 from harness.boards.render.grids import (
     addition_grid,
@@ -18,7 +20,7 @@ from harness.boards.render.grids import (
     overview_grid,
     seen_grid,
 )
-from harness.boards.render.legend import about, legend, of_models, signs
+from harness.boards.render.legend import about, legend, names_apart, of_models, signs
 from harness.console import numbers
 from harness.console.markdown import bullets, code, escaped, folded, table
 from harness.console.tables import Grid
@@ -147,13 +149,15 @@ def _additions(board: TaskBoard, whole: Board) -> str:
 def _matrices(board: TaskBoard) -> str:
     measure = _main_measure(board)
     label = next(c.label for c in board.every if c.measure == measure)
-    parts = []
-    for row in board.rows:
-        if measure in row.matrices:
-            grid = matrix_grid(board, row, measure, label)
-            parts.append(folded(escaped(row.model), table(grid)))
-    if not parts:
+    rows = [row for row in board.rows if measure in row.matrices]
+    if not rows:
         return ""
+    names = names_apart(rows)
+    single = Counter(row.model for row in rows)
+    parts = []
+    for row in rows:
+        name = row.model if single[row.model] == 1 else names[row.id]
+        parts.append(folded(escaped(name), table(matrix_grid(board, row, measure, label))))
     return f"## {escaped(label)} by query and passage language\n\n" + "\n".join(parts)
 
 

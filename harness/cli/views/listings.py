@@ -59,6 +59,7 @@ def print_task(console: Console, spec: TaskSpec, files: Sequence[FileReport]) ->
         where = f"{source.repository}@{source.revision}, on the hub"
     if source.queries is not None:
         where += f"; queries from {source.queries.repository}@{source.queries.revision}"
+    count = numbers.plural(len(files), "file")
     facts = (
         ("runs", runs),
         ("languages", f"{len(spec.languages)}: {' '.join(spec.languages)}"),
@@ -68,7 +69,7 @@ def print_task(console: Console, spec: TaskSpec, files: Sequence[FileReport]) ->
         ("text", ", ".join([spec.text, *(x for x in spec.texts if x != spec.text)])),
         ("licence", spec.license),
         ("source", where),
-        ("data", f"{_at_hand(files)} ({len(files)} files; `harness data where {spec.name}`)"),
+        ("data", f"{_at_hand(files)} ({count}; `harness data where {spec.name}`)"),
     )
     # As written: neither marked up nor with control characters.
     console.print(Text(readable(f"{spec.title} ({spec.name})"), "bold"))

@@ -53,9 +53,9 @@ def print_study_plan(console: Console, plan: StudyPlan) -> None:
     console.print(f"{study.name}: {study.title} (scale {study.scale})", soft_wrap=True)
     left = plan.trials - plan.finished
     console.print(
-        f"{plan.trials:,} trials, {plan.finished:,} of them finished; {plan.references} references "
-        "to "
-        f"score; tasks: {', '.join(x.name for x in study.scored)}",
+        f"{plural(plan.trials, 'trial')}, {plan.finished:,} of them finished; "
+        f"{plural(plan.references, 'reference')} to score; "
+        f"tasks: {', '.join(x.name for x in study.scored)}",
         soft_wrap=True,
     )
     if not left:
@@ -87,7 +87,7 @@ def print_ran(console: Console, ran: Ran) -> None:
     if not ran.done and not ran.failed:
         said = "nothing left to do"
     console.print(
-        f"{ran.trials} trials: {ran.before} were finished before, with references, {said}"
+        f"{plural(ran.trials, 'trial')}: {ran.before} were finished before, with references, {said}"
     )
     for name, why in ran.failed.items():
         console.print(f"failed: {name}: {why}", soft_wrap=True, markup=False)

@@ -22,8 +22,9 @@ def print_plan(console: Console, settings: Settings, data: TrainingData, steps: 
     print_grid(console, _files(data.files))
     plan = data.train.plan
     console.print(
-        f"{sum(len(s.rows) for s in plan.strata):,} pairs in {len(plan):,} batches an epoch; "
-        f"{steps:,} steps; languages seen: {', '.join(data.languages)}",
+        f"{numbers.plural(sum(len(s.rows) for s in plan.strata), 'pair')} in "
+        f"{len(plan):,} {'batch' if len(plan) == 1 else 'batches'} an epoch; "
+        f"{numbers.plural(steps, 'step')}; languages seen: {', '.join(data.languages)}",
         soft_wrap=True,
     )
 
@@ -34,7 +35,8 @@ def print_trained(console: Console, trained: Trained) -> None:
     summary, outcome = manifest["summary"], manifest["outcome"]
     alpha = "" if summary["alpha"] is None else f", alpha {summary['alpha']:g}"
     console.print(
-        f"{summary['base']}, {summary['recipe']}{alpha}: {summary['pairs']:,} pairs, "
+        f"{summary['base']}, {summary['recipe']}{alpha}: "
+        f"{numbers.plural(summary['pairs'], 'pair')}, "
         f"languages seen: {', '.join(summary['languages'])}",
         soft_wrap=True,
     )
