@@ -187,14 +187,15 @@ def _permutations(policy: Policy, checks: Sequence[Check]) -> int:
 def _checked(outcome: Outcome, base: Record, new: Record, tasks: Sequence[str]) -> Outcome:
     """The outcome, marked missing if the rule names something that a record lacks."""
     rule = outcome.rule
-    for task in rule.tasks:
-        if task not in tasks:
-            return _missing(outcome, f"the rule names task {task!r}, which was not compared")
     mine = [task for task in tasks if not rule.tasks or task in rule.tasks]
-    known = {x for task in mine for x in base.task(task).languages}
-    absent = [x for x in rule.languages if x not in known]
-    if absent:
-        return _missing(outcome, f"the records have no {' or '.join(absent)}")
+    if rule.required:
+        for task in rule.tasks:
+            if task not in tasks:
+                return _missing(outcome, f"the rule names task {task!r}, which was not compared")
+        known = {x for task in mine for x in base.task(task).languages}
+        absent = [x for x in rule.languages if x not in known]
+        if absent:
+            return _missing(outcome, f"the records have no {' or '.join(absent)}")
     for task in mine:
         holds = [_holds(x, task, rule.measure, rule.settings) for x in (base, new)]
         if holds[0] != holds[1]:

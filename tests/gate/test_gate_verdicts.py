@@ -149,6 +149,16 @@ def test_a_language_that_the_records_lack_is_missing(base: Record, tmp_path: Pat
     assert (found.verdict, found.outcomes[0].note) == ("missing", "the records have no fr")
 
 
+@pytest.mark.parametrize("scope", ['languages = ["fr"]', 'tasks = ["other"]'])
+def test_a_language_or_task_that_the_records_lack_may_be_optional(
+    base: Record, tmp_path: Path, scope: str
+) -> None:
+    rule = f'[[rules]]\nname = "more"\nmeasure = "map"\nmax_drop = 0\n{scope}\n'
+    assert gate(base, base, policy(tmp_path, POLICY + rule)).verdict == "missing"
+    found = gate(base, base, policy(tmp_path, POLICY + rule + "required = false\n"))
+    assert (found.verdict, found.outcomes[1].left_out) == ("pass", True)
+
+
 def test_a_relative_limit_is_a_share_of_the_baseline_and_the_smaller_one_counts(
     base: Record, tmp_path: Path
 ) -> None:
