@@ -96,7 +96,7 @@ class Corpus:
         """
         for file in self.files:
             document = Document(file.path, "")
-            for number, line in _lines(file):
+            for number, line in islice(_lines(file), file.passages):
                 yield _fields(document, number, line)[0]
 
 
@@ -269,7 +269,9 @@ def scan(path: Path) -> CorpusFile:
         DataError: it is missing, or an incomplete gzip file.
     """
     try:
-        facts: Mapping[str, Any] = memoized(path, "corpora", partial(_scan, ending=path.suffix))
+        # Not "corpora": before, texts in columns of bytes were read as b'...'.
+        kind = "parquet-corpora" if path.suffix == ".parquet" else "corpora"
+        facts: Mapping[str, Any] = memoized(path, kind, partial(_scan, ending=path.suffix))
         now = stamp(path)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
@@ -287,15 +289,18 @@ def _scan(path: Path, *, ending: str) -> dict[str, Any]:
     # The hub's cache stores content under names without an extension.
     sha, content = hashlib.sha256(), hashlib.sha256()
     lines, last = 0, b"\n"
+    passages = 0  # without empty lines at the end of the file
     for block in _unpacked(path, sha, ending):
         content.update(block)
+        filled = block.rstrip(b"\r\n")
+        if filled:
+            passages = lines + filled.count(b"\n") + 1
         lines += block.count(b"\n")
         last = block[-1:] or last
     if last != b"\n":
-        lines += 1
         content.update(b"\n")
     return {
-        "passages": lines,
+        "passages": passages,
         "sha256": sha.hexdigest(),
         "content_sha256": content.hexdigest(),
     }

@@ -104,9 +104,8 @@ class CorpusFiles:
             if origin == "cache":
                 needed += [name for name in self.names(language) if name not in present]
         if needed:
-            known = self._hub.known()
-            if any(name not in known for name in needed):
-                self._hub.ask(needed)
+            # Again, if they are known: where the revision is a branch, it may have moved.
+            self._hub.ask(needed)
             self._hub.repository.fetch(needed, progress)
 
     def peek(self, language: str, count: int) -> list[Passage]:

@@ -78,7 +78,8 @@ def parquet_lines(path: Path, source: Any) -> Iterator[bytes]:
     """Rows of a parquet file as JSON lines, some thousand at a time; ``source`` is for pyarrow.
 
     Raises:
-        DataError: an incomplete parquet file, or a text in it that is not UTF-8.
+        DataError: an incomplete parquet file, or a value in it that Python cannot have: a text that
+            is not UTF-8, a date after the year 9999.
     """
     import pyarrow
     from pyarrow import parquet
@@ -86,13 +87,30 @@ def parquet_lines(path: Path, source: Any) -> Iterator[bytes]:
     try:
         with parquet.ParquetFile(source) as file:
             for batch in file.iter_batches(batch_size=4096):
-                rows = (json.dumps(x, ensure_ascii=False, default=str) for x in batch.to_pylist())
+                rows = (
+                    json.dumps(x, ensure_ascii=False, default=_as_json) for x in batch.to_pylist()
+                )
                 yield "".join(f"{row}\n" for row in rows).encode("utf-8", "surrogatepass")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: a text in it is not UTF-8 ({error})") from error
     except (pyarrow.ArrowException, OSError) as error:
         reason = str(error).split("\n")[0]
         raise DataError(f"{path}: incomplete parquet file ({reason})") from error
+    except (ValueError, OverflowError) as error:
+        raise DataError(f"{path}: a value in it cannot be read ({error})") from error
+
+
+def _as_json(value: Any) -> Any:
+    """What JSON lacks. Texts in a column of bytes, as some programs write them, are texts.
+
+    Other bytes are of no use as an id or a text: as an object they are refused as one.
+    """
+    if isinstance(value, bytes):
+        try:
+            return value.decode("utf-8")
+        except UnicodeDecodeError:
+            return {"bytes": len(value)}
+    return str(value)
 
 
 def parse_json(document: Document) -> Any:

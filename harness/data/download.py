@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from email.message import Message
 from pathlib import Path
 
@@ -105,7 +105,7 @@ def _receive(url: str, part: Path, progress: Progress | None) -> None:
     if offset:
         headers["Range"] = f"bytes={offset}-"
     address = urllib.parse.quote(url, safe=_RESERVED)  # files may be named in any language
-    with _open(urllib.request.Request(address, headers=headers), part) as response:
+    with _open(address, headers, part) as response:
         if not _continues(response.status, response.headers, offset):
             offset = 0
         length = response.headers.get("Content-Length")
@@ -123,9 +123,9 @@ def _receive(url: str, part: Path, progress: Progress | None) -> None:
         raise _BrokenError(f"the connection ended after {offset} of {total} bytes")
 
 
-def _open(request: urllib.request.Request, part: Path) -> http.client.HTTPResponse:
-    url = request.full_url
+def _open(url: str, headers: Mapping[str, str], part: Path) -> http.client.HTTPResponse:
     try:
+        request = urllib.request.Request(url, headers=dict(headers))
         response: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
         error.close()
@@ -135,10 +135,14 @@ def _open(request: urllib.request.Request, part: Path) -> http.client.HTTPRespon
         if error.code in _RETRIED_STATUS:
             raise _BrokenError(f"the server answered {error.code} {error.reason}") from error
         raise DataError(f"{url}: the server answered {error.code} {error.reason}") from error
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException, ValueError) as error:
         reason = getattr(error, "reason", error)
         if isinstance(reason, ssl.SSLCertVerificationError):
             raise DataError(f"{url}: the server's certificate is not trusted: {reason}") from error
+        if isinstance(error, http.client.InvalidURL) or not isinstance(
+            error, OSError | http.client.HTTPException
+        ):
+            raise DataError(f"{url}: is not a valid address ({error})") from error
         raise _BrokenError(f"no response ({reason or type(error).__name__})") from error
     return response
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -129,11 +130,15 @@ class _Folder:
         self._path = path.resolve()
 
     def _file(self, name: str) -> Path:
-        return (self._path / name).resolve()
+        # By name alone: the files may be links to where they are kept.
+        return Path(os.path.normpath(self._path / name))
 
     def __contains__(self, name: str) -> bool:
         path = self._file(name)
-        return path.is_relative_to(self._path) and path.is_file()
+        try:
+            return path.is_relative_to(self._path) and path.is_file()
+        except OSError:  # a name that no file can have
+            return False
 
     def __getitem__(self, name: str) -> Image:
         path = self._file(name)
@@ -212,6 +217,8 @@ class _Table:
                 if batch is None:
                     return None
                 self._rows.extend(batch.to_pylist())
+        except UnicodeDecodeError as error:
+            raise DataError(f"{self._path}: a text in it is not UTF-8 ({error})") from error
         except (pyarrow.ArrowException, OSError) as error:
             reason = str(error).split("\n")[0]
             raise DataError(f"{self._path}: incomplete parquet file ({reason})") from error

@@ -3,10 +3,10 @@
     house Haus
     house Gebäude
 
-Two words with a tab or spaces between; a third column, a score, is passed over. The file's name
-says the languages (``en-de.txt``, ``en-de.0-5000.txt``, ``en-de.tsv``), and a lexicon is read in
-both directions. Words are looked up casefolded and composed (NFC), however a text writes its
-accents.
+Two words with a tab or spaces between; a third column, a score, is passed over. Translations of
+several words need the tab. The file's name says the languages (``en-de.txt``,
+``en-de.0-5000.txt``, ``en-de.tsv``), and a lexicon is read in both directions. Words are looked up
+casefolded and composed (NFC), however a text writes its accents.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import Any
 from harness.base.files import write_atomically
 from harness.base.reading import read_bytes
 from harness.data.documents import decode, unpacked
+from harness.data.documents import lines as numbered
 from harness.data.file_names import pair_of
 from harness.errors import DataError
 
@@ -103,12 +104,15 @@ def _read(file: Path) -> Lexicon:
     pair = pair_of(file)
     raw = unpacked(file, read_bytes(file, DataError))
     lines = []
-    for number, line in enumerate(decode(file, raw).text.splitlines(), 1):
-        columns = [x.strip() for x in (line.split("\t") if "\t" in line else line.split())]
-        if len(columns) not in (2, 3) or not all(columns[:2]):
+    for number, line in numbered(decode(file, raw)):
+        tabs = "\t" in line
+        columns = [x.strip() for x in (line.split("\t") if tabs else line.split())]
+        right = len(columns) in (2, 3) and all(columns[:2])
+        # Between spaces a third word may be the translation's second.
+        if not right or (len(columns) == 3 and not tabs and not _is_number(columns[2])):
             raise DataError(
-                f"{file}: line {number}: must have a word and its translation, with a tab or a "
-                f"space between, not {line[:60]!r}"
+                f"{file}: line {number}: must have a word and its translation, with a tab between "
+                f"or, where both are single words, a space, not {line[:60]!r}"
             )
         lines.append([unicodedata.normalize("NFC", x) for x in columns[:2]])
     if not lines:
@@ -117,6 +121,14 @@ def _read(file: Path) -> Lexicon:
         )
     digest = hashlib.sha256(raw).hexdigest()
     return Lexicon.of(pair, lines, {"name": file.name, "sha256": digest, "entries": len(lines)})
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def write_lexicon(path: Path, entries: Iterable[tuple[str, str, float]]) -> None:

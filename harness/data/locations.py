@@ -149,24 +149,35 @@ class TaskFiles:
             return self._others[name].fetch(name, progress)
         report = self.verify(name)
         if report.state in ("missing", "damaged") and report.origin == "cache":
+            if self._hub is not None:
+                # Again, if they are known: where the revision is a branch, it may have moved.
+                self._hub.ask([name])
+                report = self.verify(name)
+            return self._download(report, progress)
+        if report.state == "damaged":
+            raise self._damaged(report)
+        if report.state == "missing":
+            raise self._missing([report])
+        return report
+
+    def _download(self, report: FileReport, progress: Progress | None) -> FileReport:
+        """Download a file into the cache unless it is there as it should be."""
+        name = report.name
+        if report.state in ("missing", "damaged"):
             if self._repository is None:
                 assert report.url is not None and report.expected is not None
                 # read_task has checked both
                 download(report.url, report.path, sha256=report.expected, progress=progress)
             else:
-                if self._hub is not None and name not in self._hub.known():
-                    self._hub.ask([name])
                 if report.state == "damaged":
                     # The hub's cache has links to contents: unless both are removed, the damage
                     # stays.
                     report.path.resolve().unlink()
                     report.path.unlink(missing_ok=True)
                 self._repository.fetch([name], progress)
-            return self.verify(name)
+            report = self.verify(name)
         if report.state == "damaged":
             raise self._damaged(report)
-        if report.state == "missing":
-            raise self._missing([report])
         return report
 
     def prepare(
@@ -185,12 +196,9 @@ class TaskFiles:
         if missing and (offline or missing[0].url is None):
             raise self._missing(missing)
         if missing and self._hub is not None:
-            known = self._hub.known()
-            unknown = [x.name for x in missing if x.name not in known]
-            if unknown:
-                self._hub.ask(unknown)
+            self._hub.ask([x.name for x in missing])
         for report in missing:
-            self.fetch(report.name, progress)
+            self._download(report, progress)
 
     def open(self, name: str) -> Document:
         """Read ``name`` after verifying the bytes read.

@@ -85,9 +85,9 @@ def read_run(path: str | Path) -> dict[str, dict[str, float]]:
     not mistaken for ranks, and a passage's score is its negative rank. Blank lines are skipped.
 
     Raises:
-        RunFileError: the file is missing, empty, not UTF-8 or damaged, a line has another number of
-            columns, a score is not a finite number, ranks are out of order, or a query lists a
-            passage twice.
+        RunFileError: the file is missing, empty, not UTF-8 or damaged, contains a zero byte, a line
+            has another number of columns, a score is not a finite number, ranks are out of order,
+            or a query lists a passage twice.
     """
     names = _Names()
     run: dict[str, dict[str, float]] = {}
@@ -245,7 +245,10 @@ def _rows(
 
 
 def _content(path: str | Path) -> bytes:
-    """The file's bytes, unpacked if gzip, checked to be UTF-8, without a BOM."""
+    """The file's bytes, unpacked if gzip, checked to be UTF-8 without zero bytes, without a BOM.
+
+    At a zero byte ids would end for trec_eval: two of them could become one.
+    """
     try:
         content = Path(path).read_bytes()
     except OSError as error:
@@ -260,6 +263,12 @@ def _content(path: str | Path) -> bytes:
     except UnicodeDecodeError as error:
         number = content.count(b"\n", 0, error.start) + 1
         raise RunFileError(f"{path}, line {number}: not UTF-8 ({error.reason})") from error
+    if (at := content.find(b"\0")) >= 0:
+        number = content.count(b"\n", 0, at) + 1
+        raise RunFileError(
+            f"{path}, line {number}: contains a zero byte, which no id has; if the file is "
+            "UTF-16, save it as UTF-8"
+        )
     return content.removeprefix(b"\xef\xbb\xbf")
 
 

@@ -214,7 +214,8 @@ def score_with_task(
         UsageError: a setting or measure is unknown, nothing is left to score, or two files have the
             same setting.
     """
-    offered = data.task.settings(data.languages)
+    # Those too that run only on request: somebody has run them.
+    offered = data.task.settings(data.languages, KINDS)
     chosen = None if settings is None else _choose(settings, offered, data.task.name)
     qrels = {
         language: {global_id(language, question): data.qrels[question] for question in side.ids}
@@ -335,6 +336,7 @@ def _in_task(
     """``run`` with global ids, without languages that ``data`` lacks."""
     only = chosen[0] if chosen is not None and len(chosen) == 1 else None
     spoken = data.task.languages
+    searched = data.task.with_passages(data.languages)
     queries = {global_id(x, i) for x, side in data.queries.items() for i in side.ids}
     kept: dict[str, dict[str, float]] = {}
     for query, scores in run.items():
@@ -362,7 +364,7 @@ def _in_task(
             if (":" not in passage or language not in spoken) and only and only.passage_language:
                 passage, language = global_id(only.passage_language, passage), only.passage_language
             # A streamed corpus is not searched for unjudged ids.
-            if passage in passages or (not passages and language in data.queries):
+            if passage in passages or (not passages and language in searched):
                 row[passage] = score
             elif not passages and language in spoken:
                 continue

@@ -233,7 +233,8 @@ def test_counts_are_summed_and_geometric_means_stay_geometric(exported: Exported
     assert (means["num_q"], means["num_rel"]) == (20, 20)
     product = np.prod([x.scores["gm_map"] for x in scored])
     assert means["gm_map"] == pytest.approx(np.sqrt(product), rel=1e-12)
-    result = harness("score", *runs, "--task", exported.task, "--measure", "official")
+    arguments = ["score", *map(str, runs), "--task", str(exported.task), "--measure", "official"]
+    result = CliRunner().invoke(main, arguments, env={"COLUMNS": "80"})
     assert result.exit_code == 0, result.output
     # Too many for one line: measures go down, as trec_eval prints them.
     row = next(x for x in result.stdout.splitlines() if x.startswith("num_q"))
@@ -295,6 +296,19 @@ def test_a_passage_that_the_task_does_not_have_is_refused(
     run = rewrite(exported.folder / "mono.de.run", tmp_path / "other.run", misnamed)
     with pytest.raises(RunFileError, match=r"no passage 'de:P01' .*look like 'de:d00'"):
         score_with_task([run], exported.data)
+
+
+def test_settings_that_run_on_request_alone_are_scored(tmp_path: Path) -> None:
+    """As ``multi`` of MIRACL: they are in no other run, and somebody has made this one."""
+    spec = read_task(write_miracl(tmp_path))
+    assert "multi" in spec.optional
+    record = evaluate(
+        tiny.WordBag(), tasks=[spec], settings=("multi",), trec=tmp_path / "trec", resamples=0
+    )
+    runs = sorted((tmp_path / "trec" / spec.name).glob("multi.*.run"))
+    found = by_name(score_with_task(runs, load(spec, corpora=False), ["ndcg_cut_10"]))
+    ours = {x.setting: x.scores["ndcg@10"] for x in record.task(spec.name).settings}
+    assert {x: y.scores["ndcg_cut_10"] for x, y in found.items()} == pytest.approx(ours, abs=1e-12)
 
 
 def test_a_setting_that_the_task_lacks_is_not_guessed(exported: Exported, tmp_path: Path) -> None:

@@ -162,6 +162,18 @@ def test_an_empty_passage_stays_in_the_corpus(tmp_path: Path, blank: str | None)
     assert [next(held).text for _ in range(2)] == ["T", ""]
 
 
+@pytest.mark.parametrize("ending", ["", "\n", "\n\n", "\r\n\r\n"])
+def test_empty_lines_at_the_end_of_a_file_are_no_passages(tmp_path: Path, ending: str) -> None:
+    """As of files that are read into memory."""
+    found = corpus(tmp_path)
+    file = found.files[1].path
+    text = gzip.decompress(file.read_bytes()).decode().rstrip("\n")
+    file.write_bytes(gzip.compress(f"{text}{ending}".encode()))
+    again = load(read_task(tmp_path / "tiny-miracl.toml"), languages=("sw",)).corpora["sw"]
+    assert list(again.read()) == list(corpus(tmp_path / "other").read())
+    assert list(again.ids()) == [x.id for x in again.read()]
+
+
 def test_a_sample_is_refused_unless_it_is_requested(tmp_path: Path) -> None:
     """And then it is noted, with the relevant passages and questions that it lacks."""
     kept = [n for n in range(60) if n not in (0, 25, 2)]

@@ -282,3 +282,9 @@ def test_fetch_mends_the_cache(server: Server, tmp_path: Path, own_cache: Path) 
     (own_cache / "data" / "far" / "v1" / "de.json").write_bytes(b"damaged")
     assert [x.state for x in fetch(spec)] == ["ok", "ok"]
     assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize("host", ["a..b.example", "localhost:port", "[::1"])
+def test_an_address_that_is_none_is_said_at_once(tmp_path: Path, host: str) -> None:
+    with pytest.raises(DataError, match=rf"https://{re.escape(host)}/x: is not a valid address"):
+        download(f"https://{host}/x", tmp_path / "file.bin", sha256=SHA)

@@ -220,6 +220,43 @@ def test_a_text_in_parquet_that_is_not_utf8_is_one_sentence(task: TaskSpec, tmp_
         library.load(task)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_texts_in_columns_of_bytes_are_texts(task: TaskSpec, tmp_path: Path, stream: bool) -> None:
+    """As Impala and old versions of Spark write them: they were read as ``b'...'``."""
+    if stream:
+        task.path.write_text(TASK + "\n[source.corpus.passages]\nfa = 4\nru = 2\n")
+        task = read_task(task.path)
+
+    def texts() -> list[str]:
+        data = library.load(task)
+        return (
+            [x.text for x in data.corpora["fa"].read()] if stream else [*data.passages["fa"].texts]
+        )
+
+    before = texts()
+    path = tmp_path / "data" / "fas-corpus" / "test-00000-of-00001.parquet"
+    table = pyarrow.parquet.read_table(path)
+    for at, name in enumerate(table.column_names):
+        if pyarrow.types.is_string(table.schema.field(name).type):
+            table = table.set_column(at, name, table.column(name).cast(pyarrow.binary()))
+    pyarrow.parquet.write_table(table, path)
+    assert texts() == before and len(before) == 4
+    latin = pyarrow.array([b"caf\xe9"] * table.num_rows, pyarrow.binary())
+    table = table.set_column(table.column_names.index("text"), "text", latin)
+    pyarrow.parquet.write_table(table, path)
+    with pytest.raises(DataError, match=r"text must be a string, not \{'bytes': 4\}"):
+        texts()
+
+
+def test_a_date_that_python_lacks_is_one_sentence(task: TaskSpec, tmp_path: Path) -> None:
+    path = tmp_path / "data" / "fas-corpus" / "test-00000-of-00001.parquet"
+    table = pyarrow.parquet.read_table(path)
+    dates = pyarrow.array([9 * 10**6] * table.num_rows, pyarrow.date32())
+    pyarrow.parquet.write_table(table.append_column("crawled", dates), path)
+    with pytest.raises(DataError, match=r"parquet: a value in it cannot be read \(date value out"):
+        library.load(task)
+
+
 def test_trec_judgements_may_be_packed(tmp_path: Path) -> None:
     spec = write_collection(tmp_path, TSV.replace("qrels.tsv", "qrels.txt.gz"))
     raw = (tmp_path / "data" / "qrels.tsv").read_bytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,12 @@ from tiny import WORDS, WordBag
 from tiny_tables import write_rows
 
 import harness
+from harness.base.hub import Repository
 from harness.cli import main
 from harness.data.task import TaskSpec, find_task, read_task
 from harness.data.trec import read_qrels, read_run
 from harness.errors import TaskError, UsageError
+from harness.interop.trec_runs import score_run
 
 NEWS = ("fa", "ru", "zh")
 BRANCH = {"neuclir/bench": "b" * 40}
@@ -99,6 +102,14 @@ def test_english_topics_against_one_pool_of_three_languages(
             expected = theirs[f"en:{table.questions[table.question[at]]}"]
             for ours, there in (("ndcg@20", "ndcg_cut_20"), ("map", "map")):
                 assert table.values[ours][at] == pytest.approx(expected[there], abs=1e-12)
+    # Without the passages, which `harness score` does not read where they are streamed.
+    runs = sorted((tmp_path / "trec" / name).glob("*.run"))
+    for scored in score_run(runs, task=spec, measures="ndcg@20"):
+        assert scored.setting is not None
+        ours = next(x for x in entry["settings"] if x["setting"] == scored.setting.name)
+        assert scored.scores["ndcg@20"] == pytest.approx(ours["scores"]["ndcg@20"], abs=1e-12)
+        runs.remove(scored.path)
+    assert runs == []
     pooled = next(x for x in entry["settings"] if x["setting"] == "multi/en")
     assert set(pooled["scores"]) == {
         "ndcg@20", "map", "recall@100", "rank_fairness@10", "language_ndcg_spread@10",
@@ -110,7 +121,7 @@ def test_english_topics_against_one_pool_of_three_languages(
 def test_the_branch_is_what_it_was_when_it_was_fetched(hub: Hub, tmp_path: Path) -> None:
     """Both repositories are fetched, and neither is asked again offline."""
     spec = find_task("neuclir-2022-mlir-hard-negatives")
-    topics, tables = write_neuclir(spec, tmp_path)
+    folder, tables = write_neuclir(spec, tmp_path)
     assert spec.source.repository is not None
     command = ["run", "--task", spec.name, "--model", "python:tiny:factory", "--quiet"]
     command += ["--output", str(tmp_path / "records")]
@@ -118,6 +129,8 @@ def test_the_branch_is_what_it_was_when_it_was_fetched(hub: Hub, tmp_path: Path)
     refused = CliRunner().invoke(main, command)
     assert refused.exit_code == 2
     assert "neuclir/bench: the hub has no public data set of that name" in refused.output
+    name = spec.source.file("queries", "en")
+    topics = {name: (folder / name).read_bytes()}
     first = hub.put("dataset", "neuclir/bench", topics)
     done = CliRunner().invoke(main, command)
     assert done.exit_code == 0, done.output
@@ -129,6 +142,22 @@ def test_the_branch_is_what_it_was_when_it_was_fetched(hub: Hub, tmp_path: Path)
     assert again.exit_code == 0 and hub.requests == []
     shown = CliRunner().invoke(main, ["data", "where", spec.name])
     assert "news.eng.tsv" in shown.output and "news.fas.tsv" not in shown.output
+    # Once it is gone from the hub's cache, the branch of now is fetched, and compared with the
+    # checksums of now: those of before made it damaged for good.
+    cached = Repository("neuclir/bench", "main", "dataset").cached
+    shutil.rmtree(cached.parents[1])
+    hub.put("dataset", "neuclir/bench", topics | {"README.md": b"of now"})
+    assert CliRunner().invoke(main, command).exit_code == 0
+    now = Repository("neuclir/bench", "main", "dataset").cached
+    assert now != cached
+    # Another program has fetched a later one.
+    raw = topics["data/news.eng.tsv"] + b"99\tof later\n"
+    hub.put("dataset", "neuclir/bench", {"data/news.eng.tsv": raw})
+    Repository("neuclir/bench", "main", "dataset").fetch(["data/news.eng.tsv"])
+    damaged = CliRunner().invoke(main, command)
+    assert damaged.exit_code == 2 and f"run `harness data fetch {spec.name}`" in damaged.output
+    assert CliRunner().invoke(main, ["data", "fetch", spec.name]).exit_code == 0
+    assert CliRunner().invoke(main, command).exit_code == 0
 
 
 @pytest.mark.parametrize(

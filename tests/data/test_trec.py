@@ -111,6 +111,9 @@ def test_ids_may_hold_unicode_spaces(tmp_path: Path) -> None:
         (b"q Q0 a 1 1 t\nq Q0 b 1 -inf t\n", r"run, line 2: the score must be a finite number"),
         (b"q Q0 a 1 1 t\np Q0 a 1 1 t\nq Q0 a 2 0 t\n", r"run, line 3: passage 'a' is listed twi"),
         (b"q Q0 a 1 1 t\nq Q0 \xff 2 1 t\n", r"run, line 2: not UTF-8"),
+        # For trec_eval, which knows C's strings, the two would be one passage.
+        (b"q Q0 a\0b 1 2 t\nq Q0 a\0c 2 1 t\n", r"run, line 1: contains a zero byte"),
+        ("q Q0 a 1 1 t\n".encode("utf-16-le"), r"run, line 1: .*if the file is UTF-16, save it as"),
         (gzip.compress(b"q Q0 a 1 1 t\n" * 50, mtime=0)[:-9], r"run is an incomplete gzip file"),
     ],
 )

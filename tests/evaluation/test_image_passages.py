@@ -211,12 +211,17 @@ def test_pages_can_be_files(tmp_path: Path) -> None:
     (tmp_path / "data" / "pages" / "salt.png").unlink()
     with pytest.raises(DataError, match=r"'p1' in 'en' names the image 'salt\.png', which pages"):
         library.load(spec)
+    # Links to where the files are kept, as git-annex and the hub's cache have them.
+    (tmp_path / "kept").write_bytes(picture(1))
+    (tmp_path / "data" / "pages" / "salt.png").symlink_to(tmp_path / "kept")
+    again = harness.evaluate(Reader(), tasks=[spec], resamples=0)
+    assert again.document["tasks"][0]["settings"] == record.document["tasks"][0]["settings"]
     path = tmp_path / "data" / "passages.jsonl"
-    path.write_text(path.read_text().replace("salt.png", "../queries.jsonl"))
-    with pytest.raises(
-        DataError, match=r"names the image '\.\./queries\.jsonl', which pages/ does"
-    ):
-        library.load(spec)
+    text = path.read_text()
+    for name in ("../queries.jsonl", "x" * 300, "salt\\u0000.png"):
+        path.write_text(text.replace("salt.png", name))
+        with pytest.raises(DataError, match=r"'p1' in 'en' names the image .*, which pages/ does"):
+            library.load(spec)
 
 
 @pytest.mark.parametrize(
@@ -231,6 +236,10 @@ def test_pages_can_be_files(tmp_path: Path) -> None:
             "passage '0' in 'sw' names the image 'sw-0', which sw/images.parquet does not have",
         ),
         (b"no parquet", "incomplete parquet file"),
+        (
+            {"file_name": pyarrow.array([b"\xff"]).view("string"), "image": [b"x"]},
+            "a text in it is not UTF-8",
+        ),
     ],
 )
 def test_a_table_of_images_that_is_wrong_is_one_sentence(
@@ -239,6 +248,8 @@ def test_a_table_of_images_that_is_wrong_is_one_sentence(
     path = write_vision(tmp_path) / "miracl-vision" / "sw" / "images.parquet"
     if isinstance(rows, bytes):
         path.write_bytes(rows)
+    elif isinstance(rows, dict):
+        parquet.write_table(pyarrow.table(rows), path)
     else:
         parquet.write_table(pyarrow.Table.from_pylist(rows), path)
     with pytest.raises(DataError, match=re.escape(message)):

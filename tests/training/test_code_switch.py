@@ -57,11 +57,17 @@ def test_words_have_their_marks_and_no_digits() -> None:
 
 
 def test_a_lexicon_is_read_as_muse_has_it_in_both_directions(tmp_path: Path) -> None:
-    """Space or tab; several translations of a word; a score in a third column."""
-    one = lexicon(tmp_path, "en-de.0-5000.txt", "House Haus", "house Gebäude", "tree\tBaum\t0.5")
+    """Space or tab; several translations of a word; a score in a third column.
+
+    U+2028 ends no line, and empty lines may end a file.
+    """
+    lines = ("House Haus", "house Gebäude 1e-3", "tree\tBaum\t0.5", "red\tro\u2028t", "")
+    one = lexicon(tmp_path, "en-de.0-5000.txt", *lines)
     other = lexicon(tmp_path, "fr-en.tsv", "maison\thouse")
     found = read_lexicons([one, other])
-    assert found.entries["en", "de"] == {"house": ("Haus", "Gebäude"), "tree": ("Baum",)}
+    assert found.entries["en", "de"] == {
+        "house": ("Haus", "Gebäude"), "tree": ("Baum",), "red": ("ro\u2028t",),
+    }  # fmt: skip
     assert found.entries["de", "en"]["gebäude"] == ("house",)
     assert found.entries["en", "fr"] == {"house": ("maison",)}
     assert found.targets("en") == ("de", "fr")
@@ -81,6 +87,8 @@ def test_a_word_is_found_however_its_accents_are_written(tmp_path: Path) -> None
     ("name", "text", "said"),
     [
         ("en-de.txt", "house\n", "line 1: must have a word and its translation"),
+        # Which two are the translation is not to be guessed.
+        ("en-de.txt", "a b\nhouse das Haus\n", "line 2: .*a tab between or, where both are single"),
         ("en-de.txt", "", "contains no words"),
         ("words.txt", "house Haus\n", "does not say which two languages"),
     ],
