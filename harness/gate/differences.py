@@ -84,7 +84,10 @@ def checks_of(policy: Policy, number: int, rows: Paired, at: int) -> Iterator[Ch
     else:
         sides: tuple[Side, ...] = ("query", "passage") if rows.kind == "cross" else ("query",)
         for side in sides:
-            for x in rows.languages:
+            # The languages of queries first; passages may be in others.
+            for x in dict.fromkeys([*rows.languages, *(of_side(s, side) for s in rows.settings)]):
+                if x is None:
+                    continue
                 kept = [i for i, s in enumerate(rows.settings) if of_side(s, side) == x]
                 if kept and chosen(x):
                     yield Check(number, at, side, x, tier(x), tuple(kept))

@@ -13,9 +13,12 @@ from gated import LANGUAGES, POLICY, QUESTIONS, base_record, judged, moved, poli
 
 from harness import evaluate
 from harness.analysis.compare import compare
+from harness.data.task import Setting
 from harness.evaluation.record import Record
 from harness.gate import Gate, gate
+from harness.gate.differences import checks_of
 from harness.gate.report.tables import headline
+from harness.stats.per_query import Paired, PerQuery
 
 SURE = [-0.2] * 30 + [0.0] * 30
 """Thirty of sixty questions fall by 0.2: a drop of 0.1 that no chance explains."""
@@ -284,6 +287,26 @@ PAIRS = tuple(f"cross/{x}-{y}" for x in ("en", "de", "es") for y in ("en", "de",
 def fallen(record: Record, *pairs: str) -> Record:
     values = {p: [0.5 + (x if p in pairs else 0.0) for x in SURE] for p in PAIRS}
     return with_values(record, values)
+
+
+def test_a_language_of_passages_alone_has_its_value_too(tmp_path: Path) -> None:
+    """As where queries in de and es search English passages."""
+    settings = (Setting("cross", "de", "en"), Setting("cross", "es", "en"))
+    nothing = np.zeros(2, np.int32)
+    table = PerQuery(
+        settings,
+        ("q",),
+        np.arange(2, dtype=np.int32),
+        nothing,
+        nothing + 1,
+        nothing,
+        {"map": np.ones(2)},
+    )
+    rules = policy(tmp_path, '[[rules]]\nmeasure = "map"\nby = "language"\nmax_drop = 0.1\n')
+    found = checks_of(rules, 0, Paired("tiny", "cross", (table, table)), 0)
+    assert [(x.side, x.unit, x.settings) for x in found] == [
+        ("query", "de", (0,)), ("query", "es", (1,)), ("passage", "en", (0, 1)),
+    ]  # fmt: skip
 
 
 def test_a_language_whose_passages_got_worse_is_named_and_not_the_query_languages(
