@@ -186,7 +186,7 @@ def rows(document: Document) -> Iterator[Row]:
 
 
 @contextmanager
-def _fields_up_to(size: int) -> Iterator[None]:
+def fields_up_to(size: int) -> Iterator[None]:
     """Let the csv module read fields of ``size``: its limit is one for the whole process."""
     before = csv.field_size_limit()
     csv.field_size_limit(max(before, size))
@@ -207,7 +207,7 @@ def _csv_rows(document: Document) -> Iterator[Row]:
         where = f"line {reader.line_num + 1}"
         first = reader.line_num + 1
         try:
-            with _fields_up_to(len(document.text) + 1):  # whole documents are fields
+            with fields_up_to(len(document.text) + 1):  # whole documents are fields
                 fields = next(reader, None)
         except csv.Error as error:
             raise document.error(where, f"not comma-separated values: {error}") from error

@@ -103,6 +103,11 @@ def fused(runs: Sequence[Run], fusion: Fusion, depth: int) -> Iterator[Ranking]:
         column = {x: i for i, x in enumerate(names)}
         sides = [(np.array([column[x] for x in s], np.int64), _float32(s)) for s in found if s]
         weights = [w for w, s in zip(fusion.weights_of(len(runs)), found, strict=True) if s]
+        if fusion.method != "rrf" and not all(np.isfinite(own).all() for _, own in sides):
+            raise UsageError(
+                f"--fusion {fusion}: query {query!r} has a score beyond 3.4e38, where float32 "
+                "ends, and with it trec_eval's scores: fuse ranks, with rrf"
+            )
         if fusion.method == "rrf":
             order, scores = _reciprocal(sides, fusion.k, len(names))
         else:
@@ -121,7 +126,8 @@ def fused(runs: Sequence[Run], fusion: Fusion, depth: int) -> Iterator[Ranking]:
 
 
 def _float32(scores: Mapping[str, float]) -> NDArray[np.float32]:
-    return np.fromiter(scores.values(), np.float32, len(scores))
+    with np.errstate(over="ignore"):  # as infinite, which has a rank, for trec_eval too
+        return np.fromiter(scores.values(), np.float32, len(scores))
 
 
 def _reciprocal(

@@ -20,6 +20,7 @@ from typing import Any
 
 from harness.base.files import write_atomically
 from harness.base.reading import read_json
+from harness.data.documents import fields_up_to
 from harness.data.task import KINDS, Kind, Setting
 from harness.errors import RecordError
 from harness.interop.published import ModelFacts, Published, unique
@@ -178,7 +179,8 @@ def load(path: Path, facts: Facts | None = None) -> list[Published]:
 
 def _lines(path: Path) -> list[list[str]]:
     text = path.read_text("utf-8")
-    lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    with fields_up_to(len(text) + 1):  # a model's training data are one field
+        lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     if not lines:
         raise ValueError("it is empty")
     for i, line in enumerate(lines, 1):

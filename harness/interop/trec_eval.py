@@ -37,6 +37,8 @@ _OURS = {
 _CUTOFF = ("P", "recall", "ndcg_cut", "map_cut", "success", "relative_P")
 _LEVEL = ("iprec_at_recall", "Rprec_mult", "set_F")
 _NOT_NUMBERS = ("runid", "relstring")
+# Far beyond it trec_eval takes gigabytes for a query or, where it cannot have them, gives 0.
+_HIGHEST_GRADE = 10**6
 # What a geometric mean takes for 0, as a logarithm (MIN_GEO_MEAN of trec_eval).
 _LOG_OF_ZERO = math.log(0.00001)
 
@@ -87,7 +89,8 @@ def run_scores(run: Run, qrels: Qrels, measures: Sequence[str]) -> RunScores:
             stands for all of them.
 
     Raises:
-        UsageError: a measure that trec_eval does not know, or no query of the run is judged.
+        UsageError: a measure that trec_eval does not know, no query of the run is judged, or a
+            grade above 1,000,000.
     """
     import pytrec_eval
 
@@ -96,6 +99,12 @@ def run_scores(run: Run, qrels: Qrels, measures: Sequence[str]) -> RunScores:
         raise UsageError(
             f"run and qrels have no query in common: the run has ids such as {example!r}, the "
             f"qrels such as {judged!r}"
+        )
+    highest = max((g for row in qrels.values() for g in row.values()), default=0)
+    if highest > _HIGHEST_GRADE:
+        raise UsageError(
+            f"a grade of {highest} is too high for trec_eval, which keeps a table of all up to "
+            f"the highest: grades up to {_HIGHEST_GRADE} are scored"
         )
     columns = [column for name in measures for column in _columns(name)]
     evaluator = pytrec_eval.RelevanceEvaluator(_as_dicts(qrels), {c.request for c in columns})
@@ -193,7 +202,8 @@ def _columns(name: str) -> list[_Column]:
 
 
 def _is_cutoff(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and int(text) > 0
+    # As many digits as C's whole numbers have.
+    return text.isascii() and text.isdecimal() and len(text) <= 18 and int(text) > 0
 
 
 def _as_dicts(table: Mapping[str, Mapping[str, V]]) -> dict[str, dict[str, V]]:

@@ -116,3 +116,18 @@ def test_what_makes_no_sense_is_refused(
         fuse_runs([two[0], tmp_path], tmp_path / "out.run")
     with pytest.raises(UsageError, match="two runs or more"):
         fuse_runs(two[:1], tmp_path / "out.run")
+
+
+def test_scores_beyond_float32_have_a_rank_and_no_scale(tmp_path: Path) -> None:
+    """Infinite for trec_eval, above all others; their distances are not numbers."""
+    first = {"q": {"a": 1.0, "b": 2e39, "c": -1e39}}
+    second = {"q": {"a": 1.0, "b": 2.0, "c": 3.0}}
+    for name, run in (("one", first), ("two", second)):
+        lines = [f"{q} Q0 {d} 0 {s} t\n" for q, of in run.items() for d, s in of.items()]
+        (tmp_path / name).write_text("".join(lines))
+    (path,) = fuse_runs([tmp_path / "one", tmp_path / "two"], tmp_path / "fused")
+    expected = {"a": 1 / 62 + 1 / 63, "b": 1 / 61 + 1 / 62, "c": 1 / 63 + 1 / 61}
+    assert read_run(path)["q"] == pytest.approx(expected, rel=1e-6)
+    for method in ("minmax", "z"):
+        with pytest.raises(UsageError, match=f"--fusion {method}: query 'q' has a score beyond"):
+            fuse_runs([tmp_path / "one", tmp_path / "two"], tmp_path / "out", fusion=method)

@@ -530,3 +530,31 @@ def test_imported_rows_stand_on_the_board_unranked(tmp_path: Path) -> None:
         None, *[0.5] * (len(task.languages) - 1),
     ]  # fmt: skip
     assert f"over {len(task.languages) - 1} of the {len(task.languages)} languages" in part.notes
+
+
+def test_settings_that_run_on_request_alone_are_rows_too(tmp_path: Path) -> None:
+    """The pool of all of MIRACL's languages, and pools of two, which no board shows."""
+    document = result("MIRACLHarness", test=[scored("mono/sw"), scored("multi/sw", 0.25)])
+    document["scores"]["test"].append(scored("pairs/sw-yo"))
+    found = read_results([put(tmp_path, document)])
+    (row,) = found.rows
+    assert set(row.scores) == {mono("sw"), Setting("multi", "sw", None)}
+    assert row.means()["multi"]["ndcg@10"] == 0.25
+    (problem,) = found.problems
+    assert (
+        "pools of two languages, for which boards have no column; left out (pairs/sw-yo)" in problem
+    )
+
+
+def test_what_is_written_can_be_read_whatever_a_file_holds(tmp_path: Path) -> None:
+    """A key that is no measure, and more training data than one field of a table usually has."""
+    odd = {"my score@10": 0.5, "@": 0.5, "ndcg@10 mono/en": 0.5, "a\nb@3": 0.5, "own@3": 0.25}
+    datasets = [f"{number:04}{'x' * 150}" for number in range(1000)]
+    meta = TWO | {"training_datasets": datasets}
+    path = put(tmp_path, result("XQuADR", test=[scored("mono/de", **odd)]), meta=meta)
+    for _ in range(2):
+        keep(read_results([path]).rows, tmp_path / "boards")
+        (row,), refused = load_all(tmp_path / "boards")
+        assert refused == []
+        assert row.scores == {mono("de"): {"ndcg@10": 0.5, "ndcg@20": 0.5, "own@3": 0.25}}
+        assert row.facts is not None and row.facts.training_data == tuple(datasets)

@@ -20,7 +20,7 @@ from tiny_miracl import write_miracl
 import harness
 from harness.boards import make_board, read_leaderboards
 from harness.cli import main
-from harness.errors import RecordError, UsageError
+from harness.errors import ModelError, RecordError, UsageError
 from harness.evaluation.options import RunOptions
 from harness.evaluation.record import Record
 from harness.interop.mteb import (
@@ -140,6 +140,14 @@ def test_a_vector_of_zeros_has_the_cosine_0(task_file: Path) -> None:
     for name, row in by_mteb.items():
         for key in ("ndcg_at_10", "recall_at_1000"):
             assert by_us[name][key] == pytest.approx(row[key], abs=ROUNDED)
+
+
+def test_encode_once_refuses_what_is_more_than_text(task_file: Path) -> None:
+    """Pages of one text, none for instance, would all have the vector of the first."""
+    task = from_task_file(task_file)(languages=["en"], settings=["mono"])
+    task.metadata = task.metadata.model_copy(update={"category": "t2it", "modalities": ["image"]})
+    with pytest.raises(ModelError, match=r"Harness-tiny has image; EncodeOnce knows texts apart"):
+        scored(EncodeOnce(WordBagInMteb()), task)
 
 
 def test_two_models_in_one_task_object_do_not_share_vectors(task_file: Path) -> None:

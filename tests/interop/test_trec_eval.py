@@ -166,3 +166,14 @@ def test_a_query_without_a_passage_of_the_language_is_missing_there_and_counts()
 def test_ids_must_name_their_language() -> None:
     with pytest.raises(UsageError, match="passage id 'a' names no language"):
         list(by_setting({"de:1": {"a": 1.0}}, TASK_QRELS, SETTINGS))
+
+
+def test_what_trec_eval_cannot_count_is_refused() -> None:
+    """Grades of which it keeps gigabytes, and cutoffs with more digits than its numbers have."""
+    run = {"q": {"a": 2.0}}
+    assert run_scores(run, {"q": {"a": 10**6}}, ["map"]).means() == {"map": 1.0}
+    with pytest.raises(UsageError, match=r"grade of 1000001 .*: grades up to 1000000 are scored"):
+        run_scores(run, {"q": {"a": 10**6 + 1}}, ["map"])
+    for name in ("ndcg@", "P_"):
+        with pytest.raises(UsageError, match="must be a whole number above 0"):
+            run_scores(run, {"q": {"a": 1}}, [name + "1" * 5000])

@@ -20,7 +20,7 @@ from typing import Any
 
 from harness.base.languages import primary_subtag, short_code
 from harness.base.reading import object_or_empty, read_object
-from harness.data.task import Setting, find_task
+from harness.data.task import KINDS, RUN_KINDS, Setting, find_task
 from harness.errors import RecordError
 from harness.interop.mteb.names import (
     OTHER_TEXTS,
@@ -42,6 +42,8 @@ others not at all. At most six are kept."""
 _LARGEST = 64 << 20
 """Bytes of a file; the largest that mteb publishes has some 2 MB."""
 _THEIR_MEASURE = re.compile(r"(ndcg|recall|mrr|map|precision)_at_([1-9][0-9]{0,4})")
+_CUT_OFF = re.compile(r"[a-z][a-z0-9_]*@[1-9][0-9]{0,8}")
+"""A measure of ours with a cutoff, or of a package that is not installed here."""
 _SHORT = {"ndcg@10", "recall@1", "recall@10", "recall@100", "mrr@10", "map@1000"}
 """Measures of mteb's own tasks in tables; mteb's mAP uses at most 1,000 passages."""
 _CODE = r"[a-z]{2,3}(?:[_-][A-Z][a-z]{3})?"
@@ -278,10 +280,18 @@ def _splits(document: Document) -> dict[str, list[Document]]:
 def _of_our_task(
     task: str, splits: Mapping[str, Sequence[Document]], path: Path, problems: Problems
 ) -> Published:
-    settings = {s.name: s for s in find_task(task).settings()}
+    # Those too that run only on request: somebody has run them.
+    settings = {s.name: s for s in find_task(task).settings(kinds=RUN_KINDS)}
     scores: dict[Setting, dict[str, float]] = {}
     for row in splits.get(SPLIT, ()):
         setting = settings.get(row["hf_subset"])
+        if setting is not None and setting.kind not in KINDS:
+            problems.add(
+                "has pools of two languages, for which boards have no column; left out",
+                path,
+                setting.name,
+            )
+            continue
         if setting is None:
             raise _UnreadableError(f"task {task} has no setting {row['hf_subset'][:100]!r}")
         values = dict(_numbers(row, _our_measure, path, problems))
@@ -464,7 +474,7 @@ def _our_measure(key: str) -> tuple[str, bool] | None:
     """Our own values with all digits; where they are missing, mteb's rounded ones."""
     if "_mean_" in key:
         return None
-    if "@" in key or key in _without_cutoff():
+    if _CUT_OFF.fullmatch(key) or key in _without_cutoff():
         return key, True
     match = _THEIR_MEASURE.fullmatch(key)
     if match is None or match[1] in ("map", "precision"):

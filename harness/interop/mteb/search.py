@@ -99,12 +99,20 @@ class EncodeOnce:
         """Query id -> passage id -> score, the best ``top_k``.
 
         Raises:
-            ModelError: the task is a reranking task, or the encoder gives no vectors.
+            ModelError: the task is a reranking task or not one of texts alone, or the encoder gives
+                no vectors.
         """
         from mteb.types import PromptType
 
         if top_ranked is not None:
             raise ModelError(f"{task_metadata.name} reranks given passages; EncodeOnce searches")
+        kinds = {*task_metadata.get_modalities(PromptType.query)}
+        kinds |= {*task_metadata.get_modalities(PromptType.document)}
+        if kinds != {"text"}:
+            raise ModelError(
+                f"{task_metadata.name} has {', '.join(sorted(kinds - {'text'}))}; EncodeOnce knows "
+                "texts apart, nothing else: evaluate the encoder without it"
+            )
         about = {"task_metadata": task_metadata, "hf_split": hf_split, "hf_subset": hf_subset}
         query_vectors = self._vectors(queries, PromptType.query, about, encode_kwargs, num_proc)
         passage_vectors = self._vectors(
