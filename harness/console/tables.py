@@ -15,6 +15,8 @@ Mark = Literal["", "best", "second"]
 Style = Literal["", "strong", "dim"]
 _ISOLATE, _END = "\u2068", "\u2069"
 _JOINERS = "\u200c\u200d"
+_UNSEEN = dict.fromkeys(map(ord, "\u00ad\u200b\u2060\ufeff"))
+"""Where a line may break or must not: in the middle of words."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,10 @@ def one_line(text: str) -> str:
     Joiners stay: words of Persian and Hindi, and emoji, are spelt with them. Text that runs from
     right to left is isolated, so that it does not turn its neighbours.
     """
-    kept = "".join(x if unicodedata.category(x)[0] != "C" or x in _JOINERS else " " for x in text)
+    kept = "".join(
+        x if unicodedata.category(x)[0] != "C" or x in _JOINERS else " "
+        for x in text.translate(_UNSEEN)
+    )
     flat = " ".join(kept.split())
     if any(unicodedata.bidirectional(x) in ("R", "AL") for x in flat):
         return f"{_ISOLATE}{flat}{_END}"

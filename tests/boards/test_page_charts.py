@@ -223,6 +223,11 @@ def test_tied_models_are_said_to_be_tied(page: Opened) -> None:
         ".versus tbody:last-of-type tr:not(.groups)", "all => all.map(x => x.lastChild.textContent)"
     )
     assert verdicts[0] == "tied"  # multi/map
+    page.view("a=hard&b=published-labse-hybrid")  # of which no values are known by question
+    cells = page.texts(".versus .verdict")
+    assert {x for x in cells if x} == {"A better not tested"}
+    page.view("a=hard&b=right-to-left&langs=de,en")
+    assert not {"tied", "A better", "B better"} & set(page.texts(".versus .verdict"))
 
 
 @pytest.mark.parametrize("kind", ["mono", "multi"])

@@ -44,6 +44,7 @@ def printed(grid: Grid, width: int = 80, **how: bool) -> list[str]:
 def test_joiners_stay_and_what_turns_a_line_goes() -> None:
     assert one_line("\u200f\u0645\u06cc\u200c\u062e") == "\u2068\u0645\u06cc\u200c\u062e\u2069"
     assert one_line("a\u202e b\n\x1bc") == "a b c"
+    assert one_line("co\u00adoperate \u0e44\u200b\u0e17") == "cooperate \u0e44\u0e17"
 
 
 def test_markdown() -> None:

@@ -123,11 +123,14 @@ def test_intervals_in_plots_end_where_the_measure_does(
 ) -> None:
     from types import SimpleNamespace
 
-    from harness.study.report.panels import _numbers
+    from harness.study.report.panels import clipped
 
     ends = {"value": 0.5, "low": -0.5, "high": 1.5}
     found = SimpleNamespace(**{k: np.full((1, 1), x) for k, x in ends.items()})
-    assert _numbers(found, (0, 0), measure) == expected  # type: ignore[arg-type]
+    assert clipped(found, (0, 0), measure) == expected  # type: ignore[arg-type]
+    found.value[:] = above = 1 + 2**-52  # the mean of ones, by a rounding error
+    value, low, high = clipped(found, (0, 0), measure)  # type: ignore[arg-type]
+    assert low <= value == above <= high
 
 
 def test_differences_of_ranks_are_in_ranks() -> None:
@@ -218,6 +221,10 @@ def test_the_index_lists_pages_with_what_they_say_first(folder: Path, tmp_path: 
     text = write_index(folder.parent).read_text()
     assert "## [A planted study](planted/index.md)" in text
     assert "cross against mono: better in 0" in text and "SAMPLE OF THE CORPUS" in text
+    (tmp_path / "all" / "two words").mkdir(parents=True)
+    copy = tmp_path / "all" / "two words" / "index.md"
+    copy.write_text((folder / "index.md").read_text())
+    assert "](two%20words/index.md)" in write_index(tmp_path / "all").read_text()
     with pytest.raises(StudyError, match="contains no report of a study"):
         write_index(tmp_path)
 

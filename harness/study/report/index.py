@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from urllib.parse import quote
 
 from harness.base.files import write_atomically
 from harness.base.reading import read_text
@@ -35,7 +36,7 @@ def write_index(folder: str | Path) -> Path:
         title, question, first = (x.search(text) for x in (_TITLE, _QUESTION, _FIRST))
         if GENERATED not in text or title is None or question is None:
             continue
-        lines = [f"## [{title[1]}]({path.parent.name}/index.md)", f"**{question[1]}**"]
+        lines = [f"## [{title[1]}]({quote(path.parent.name)}/index.md)", f"**{question[1]}**"]
         lines += [found[0] for found in _SAMPLED.finditer(text.partition("\n## ")[0])]
         lines += [] if first is None else [first[1].rstrip()]
         entries.append("\n\n".join(lines))

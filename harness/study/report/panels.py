@@ -49,14 +49,14 @@ def scores(axes: Any, findings: Findings, panel: Panel, measure: str) -> None:
         if series.level:
             found = findings.values.get((score_table.name, layout.place(series, None)))
             if found is not None:
-                levels.append((_numbers(found, at, measure), looks[series], series.label))
+                levels.append((clipped(found, at, measure), looks[series], series.label))
             continue
         rows, dots = [], []
         for x, point in zip(style.scaled_x(layout), layout.points, strict=True):
             place = layout.place(series, point)
             found = findings.values.get((score_table.name, place))
             if found is not None and not np.isnan(found.value[at]):
-                rows.append((x, *_numbers(found, at, measure)))
+                rows.append((x, *clipped(found, at, measure)))
                 dots += [(x, float(v.values[at])) for v in score_table.cells[place].values()]
         if rows:
             shift = _shifted(axes, offsets[series])
@@ -68,7 +68,7 @@ def scores(axes: Any, findings: Findings, panel: Panel, measure: str) -> None:
                 )  # fmt: skip
                 _cover(axes, np.array(dots))
     for number, model in enumerate(score_table.references):
-        numbers = _numbers(findings.references[score_table.name, model], at, measure)
+        numbers = clipped(findings.references[score_table.name, model], at, measure)
         levels.append((numbers, style.reference_look(number), untrained(model)))
     _levels(axes, levels)
     _curves(axes, findings, panel, measure)
@@ -132,7 +132,7 @@ def retention(axes: Any, findings: Findings, panel: Panel, measure: str) -> None
     found = [x for x in findings.retained if x.score_table is score_table]
     for row, one in enumerate(found):
         value, low, high = (float(x[m]) for x in (one.ratio.value, one.ratio.low, one.ratio.high))
-        _dot(axes, row, (value, max(low, 0.0), high), looks[one.series])
+        _dot(axes, row, (value, max(low, min(value, 0.0)), high), looks[one.series])
     axes.axvline(1, color=style.INK, linewidth=0.8)
     _rows(axes, [f"{x.series.label}, {wording.named(x.away)}" for x in found])
 
@@ -151,14 +151,16 @@ def _effect(x: Compared) -> _Numbers:
     return (factor * x.effect.difference, factor * x.effect.low, factor * x.effect.high)
 
 
-def _numbers(found: Crossed, at: tuple[int, int], measure: str) -> _Numbers:
+def clipped(found: Crossed, at: tuple[int, int], measure: str) -> _Numbers:
     """A mean with its interval, which ends where the measure does.
 
     Its ends are computed from a spread over few seeds, which knows nothing of that.
     """
     least, most = wording.bounds(measure)
+    value = float(found.value[at])
     low, high = np.clip((found.low[at], found.high[at]), least, most)
-    return (float(found.value[at]), float(low), float(high))
+    # The mean of many ones may be above 1 by a rounding error.
+    return (value, min(float(low), value), max(float(high), value))
 
 
 def _shifted(axes: Any, points: float) -> Any:
@@ -239,7 +241,7 @@ def _dots(axes: Any, findings: Findings, panel: Panel, at: tuple[int, int], meas
         place = layout.place(series, None)
         found = findings.values.get((score_table.name, place))
         if found is not None:
-            _dot(axes, len(names), _numbers(found, at, measure), look)
+            _dot(axes, len(names), clipped(found, at, measure), look)
             seeds = [float(v.values[at]) for v in score_table.cells[place].values()]
             axes.scatter(
                 seeds, [len(names) + 0.22] * len(seeds), s=7, color=look.colour, alpha=0.6,
@@ -251,7 +253,7 @@ def _dots(axes: Any, findings: Findings, panel: Panel, at: tuple[int, int], meas
         _dot(
             axes,
             len(names),
-            _numbers(findings.references[score_table.name, model], at, measure),
+            clipped(findings.references[score_table.name, model], at, measure),
             look,
         )
         names.append(untrained(model))

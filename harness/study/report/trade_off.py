@@ -14,7 +14,7 @@ import numpy as np
 from harness.metrics import better_of
 from harness.stats.crossed import Crossed
 from harness.study.definition import PLAIN, Value, named
-from harness.study.report import style, wording
+from harness.study.report import panels, style, wording
 from harness.study.report.findings import Findings
 from harness.study.report.layout import Series
 from harness.study.report.post_processed import AXIS
@@ -44,19 +44,19 @@ def pairs(findings: Findings) -> list[tuple[ScoreTable, ScoreTable]]:
 
 def draw(findings: Findings) -> Any:
     """The figure; ``None`` for studies without post-processing, or without a measure of bias."""
-    panels = pairs(findings)
-    if not panels:
+    pairs_drawn = pairs(findings)
+    if not pairs_drawn:
         return None
     layout, looks = findings.layout, style.looks(findings.layout)
-    across = min(3, len(panels))
-    down = -(-len(panels) // across)
+    across = min(3, len(pairs_drawn))
+    down = -(-len(pairs_drawn) // across)
     figure = style.new_figure(WIDTH * across + 0.4, HEIGHT * down + 0.9)
     grid = figure.subplots(down, across, squeeze=False)
     for number, axes in enumerate(grid.flat):
-        if number >= len(panels):
+        if number >= len(pairs_drawn):
             axes.set_visible(False)
             continue
-        table, pool = panels[number]
+        table, pool = pairs_drawn[number]
         bias, quality = bias_of(pool), table.quality
         assert bias is not None and quality is not None
         spread = []
@@ -98,10 +98,7 @@ def _gained(
 
 
 def _ends(found: Crossed, table: ScoreTable, measure: str) -> tuple[float, float, float]:
-    least, most = wording.bounds(measure)
-    at = (0, table.measures.index(measure))
-    low, high = np.clip((found.low[at], found.high[at]), least, most)
-    return float(found.value[at]), float(low), float(high)
+    return panels.clipped(found, (0, table.measures.index(measure)), measure)
 
 
 def _cross(

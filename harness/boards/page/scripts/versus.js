@@ -52,6 +52,9 @@ function versusTable({ task, languages, a, b }) {
           languages === null &&
           task.rankings[x.key]?.tied.some((t) => t.includes(a.index) && t.includes(b.index));
         const change = to - from;
+        const spans = languages === null ? task.rankings[x.key]?.spans : undefined;
+        const tested = spans?.[2 * a.index] > 0 && spans?.[2 * b.index] > 0;
+        const verdict = better(x, change);
         const pair = languages === null ? task.pair(a, b, x.key) : null;
         return make(
           "tr",
@@ -64,7 +67,7 @@ function versusTable({ task, languages, a, b }) {
             {
               class: tie
                 ? "number"
-                : `number ${better(x, change).slice(0, 1).toLowerCase()}-better`,
+                : `number ${verdict.slice(0, 1).toLowerCase()}-better`,
             },
             signed(change, x.decimals),
           ),
@@ -79,7 +82,11 @@ function versusTable({ task, languages, a, b }) {
           make(
             "td",
             { class: "verdict" },
-            tie ? make("span", { class: "chip" }, "tied") : better(x, change),
+            tie
+              ? make("span", { class: "chip" }, "tied")
+              : verdict && !tested
+                ? [verdict, make("small", {}, " not tested")]
+                : verdict,
           ),
         );
       }),
