@@ -200,7 +200,11 @@ def _checked(outcome: Outcome, base: Record, new: Record, tasks: Sequence[str]) 
         holds = [_holds(x, task, rule.measure, rule.settings) for x in (base, new)]
         if holds[0] != holds[1]:
             name = "candidate" if holds[0] else "baseline"
-            return _missing(outcome, f"the {name} has no {rule.measure} of {task}")
+            note = f"the {name} has no {rule.measure} of {task}"
+            if holds[0] or rule.required:
+                return _missing(outcome, note)
+            if outcome.left_out:
+                outcome = replace(outcome, note=note)
     return outcome
 
 

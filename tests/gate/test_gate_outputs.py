@@ -285,6 +285,24 @@ def test_a_baseline_that_is_cut_otherwise_is_not_sampled(
         )
 
 
+def test_an_optional_rule_does_not_miss_in_the_baseline_what_the_gate_itself_measures(
+    own_task: str, tmp_path: Path
+) -> None:
+    """The candidate is scored by the policy's measures, which the baseline need not have."""
+    base = evaluate(tiny.WordBag(), tasks=[own_task], store=False, measures=["map"])
+    given = {"model": tiny.WordBag(), "tasks": [own_task], "store": False}
+    found = assert_no_regression(baseline=base, **given)
+    assert [x.left_out for x in found.outcomes] == [True, True, False, False]
+    assert found.outcomes[0].note == "the baseline has no ndcg@10 of tiny"
+    rule = f'{POLICY}[[rules]]\nmeasure = "ndcg@10"\nmax_drop = 0.01\n'
+    with pytest.raises(AssertionError, match="the baseline has no ndcg@10 of tiny"):
+        assert_no_regression(baseline=base, policy=policy(tmp_path, rule), **given)
+    # What the candidate has lost is missing, optional or not.
+    lost = evaluate(tiny.WordBag(), tasks=[own_task], store=False)
+    optional = policy(tmp_path, f"{rule}required = false\n")
+    assert gate(base, lost, optional).verdict == "missing"
+
+
 def test_two_tasks_are_distinguished(own_task: str, tmp_path: Path) -> None:
     other = str(tiny.write_task(tmp_path / "b", name="other", questions=60, languages=("en", "de")))
     record = evaluate(tiny.WordBag(), tasks=[own_task, other], store=False)
