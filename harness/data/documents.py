@@ -201,7 +201,8 @@ def _csv_rows(document: Document) -> Iterator[Row]:
 
     A row is numbered by its first line.
     """
-    reader = csv.reader(io.StringIO(document.text, newline=""), strict=True)
+    text = document.text.rstrip("\r\n")  # empty lines at the end, as of other files
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     columns: list[str] | None = None
     while True:
         where = f"line {reader.line_num + 1}"

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.base.digests import file_sha256
-from harness.data.file_memo import memoized
+from harness.data.file_memo import memoized, stamp
 from harness.data.locations import TaskFiles
 from harness.data.task_data import Reading, Texts
 from harness.errors import DataError, HarnessError
@@ -59,7 +59,10 @@ class Image(str):
             DataError: it cannot be read, or has changed.
         """
         try:
-            raw = self.path.read_bytes() if self.row is None else _table(self.path).row(self.row)
+            if self.row is None:
+                raw = self.path.read_bytes()
+            else:
+                raw = _table(self.path, tuple(stamp(self.path).values())).row(self.row)
         except OSError as error:
             raise DataError(f"{self.path}: cannot be read: {error.strerror}") from error
         if self != f"{TEXT}:{hashlib.sha256(raw).hexdigest()}":
@@ -248,5 +251,6 @@ class _Table:
 
 
 @lru_cache(maxsize=2)
-def _table(path: Path) -> _Table:
+def _table(path: Path, as_stamped: tuple[int, ...]) -> _Table:
+    """The open table of a file, one for each content that it has had: ``as_stamped``."""
     return _Table(path)

@@ -172,7 +172,7 @@ class TaskFiles:
                 if report.state == "damaged":
                     # The hub's cache has links to contents: unless both are removed, the damage
                     # stays.
-                    report.path.resolve().unlink()
+                    report.path.resolve().unlink(missing_ok=True)
                     report.path.unlink(missing_ok=True)
                 self._repository.fetch([name], progress)
             report = self.verify(name)

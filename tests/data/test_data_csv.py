@@ -117,7 +117,7 @@ def test_the_limit_on_fields_that_others_rely_on_stays() -> None:
 
 
 def test_fields_of_a_table_can_hold_lines_and_be_long() -> None:
-    text = 'a,b\r\n"1, one","x ""y""\nz"\r\n2,' + "long " * 50_000 + "\n"
+    text = 'a,b\r\n"1, one","x ""y""\nz"\r\n2,' + "long " * 50_000 + "\n\r\n\n"
     first, second = rows(Document(Path("x.csv"), text))
     assert first == (2, {"a": "1, one", "b": 'x "y"\nz'})
     assert second.line == 4 and len(second.fields["b"]) == 250_000

@@ -150,6 +150,23 @@ def test_encode_once_refuses_what_is_more_than_text(task_file: Path) -> None:
         scored(EncodeOnce(WordBagInMteb()), task)
 
 
+def test_means_are_over_settings_of_one_way_of_encoding(task_file: Path) -> None:
+    """Of one model, too: fewer dimensions, of one setting, after all settings with all of them."""
+    task, encoder = from_task_file(task_file)(settings=["mono"]), ShortVectors()
+    whole = scored(encoder, task)
+    task.hf_subsets = ["mono/en"]
+    (row,) = scored(encoder, task, truncate_dim=4).values()
+    assert row["ndcg_at_10"] < whole["mono/en"]["ndcg_at_10"]
+    assert row["mono_mean_ndcg_at_10"] == row["ndcg_at_10"]
+
+
+class ShortVectors(WordBagInMteb):
+    """Takes ``truncate_dim``, as sentence-transformers does."""
+
+    def encode(self, inputs: Any, *, truncate_dim: int | None = None, **given: Any) -> np.ndarray:
+        return super().encode(inputs, **given)[:, :truncate_dim]
+
+
 def test_two_models_in_one_task_object_do_not_share_vectors(task_file: Path) -> None:
     task = from_task_file(task_file)()
     first = scored(WordBagInMteb("cosine"), task)

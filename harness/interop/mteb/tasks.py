@@ -199,8 +199,9 @@ class BridgedTask(AbsTaskRetrieval):
         before are brought up to date in place.
         """
         scores = super().evaluate(model, *args, **given)
-        if self._seen[0] is not model:
-            self._seen = (model, {})
+        made_with = (model, dict(given["encode_kwargs"]))
+        if self._seen[0] != made_with:  # scores of another run belong to no mean of this one
+            self._seen = (made_with, {})
         seen = self._seen[1]
         seen.update(scores)
         for kind in {self._by_name[name].kind for name in scores}:
