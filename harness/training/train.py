@@ -104,7 +104,7 @@ def train(
     if restart:
         _clear(folder, work, identity)
     elif (found := _whole(folder, identity)) is not None:
-        _check_base(folder, settings.base, found["base"])
+        _check_models(folder, settings, found["base"], found.get("teacher", {}))
         return Trained(folder, found, fresh=False)
     elif first_process():
         _check_folder(folder, work, identity)
@@ -112,11 +112,14 @@ def train(
 
     base = load_base(settings, device=device, offline=offline)
     if not restart and any(work.glob("checkpoint-*")):
-        _check_base(folder, settings.base, object_or_empty(work / _BASE))
+        before = object_or_empty(work / _BASE)
+        _check_models(folder, settings, before, before.get("teacher", {}))
     seen = _look_for_overlap(settings, overlaps or Overlaps(), progress)
     if first_process():
         _sign(work, identity)
-        write_atomically(work / _BASE, json.dumps({"files": base.facts.get("files", {})}).encode())
+        of_teacher = {"teacher": {"files": _files(settings.teacher)}} if settings.teacher else {}
+        files = {"files": base.facts.get("files", {})} | of_teacher
+        write_atomically(work / _BASE, json.dumps(files).encode())
     started = time.time()
     machine = Machine(device, offline)
     trainer, resumed_at, teacher = _run(settings, data, base.model, work, machine, progress)
@@ -129,7 +132,7 @@ def train(
         )
     manifest = _manifest(settings, data, base.facts, seen, outcome, identity, command)
     if teacher is not None:
-        manifest["teacher"] = teacher.facts
+        manifest["teacher"] = teacher.facts | {"files": _files(settings.teacher)}
         manifest["summary"]["teacher"] = settings.teacher
     if trainer.is_world_process_zero():
         from harness.training.base_model import set_limit
@@ -193,24 +196,34 @@ def _whole(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
     )
 
 
-def _check_base(folder: Path, base: str, before: Mapping[str, Any]) -> None:
-    """Check that a base that is a folder has the content it had for the training in ``folder``.
+def _check_models(
+    folder: Path, settings: Settings, base: Mapping[str, Any], teacher: Mapping[str, Any]
+) -> None:
+    """Check that folders of base and teacher have the content they had for the training there.
 
     Raises:
-        UsageError: a file of it was changed.
+        UsageError: a file of one was changed.
     """
-    path = home_expanded(base)
-    if not path.is_dir():
-        return  # of the hub, or built in
+    for flag, name, before in (
+        ("--base", settings.base, base),
+        ("--teacher", settings.teacher, teacher),
+    ):
+        now, known = _files(name), before.get("files", {})
+        changed = [x for x, digest in known.items() if now and now.get(x, digest) != digest]
+        if changed:
+            raise UsageError(
+                f"--output {folder}: contains a training of another {flag} {name}, whose "
+                f"{changed[0]} was changed since; give another folder, or --restart to train there "
+                "again"
+            )
+
+
+def _files(model: str) -> dict[str, str]:
+    """Digests of a model that is a folder; none of one that is of the hub, or built in."""
     from harness.models.fingerprint import digest_folder
 
-    now, known = digest_folder(path), before.get("files", {})
-    changed = [name for name, digest in known.items() if now.get(name, digest) != digest]
-    if changed:
-        raise UsageError(
-            f"--output {folder}: contains a training of another --base {base}, whose {changed[0]} "
-            "was changed since; give another folder, or --restart to train there again"
-        )
+    path = home_expanded(model)
+    return digest_folder(path) if model and path.is_dir() else {}
 
 
 def _clear(folder: Path, work: Path, identity: Mapping[str, Any]) -> None:

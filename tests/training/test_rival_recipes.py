@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,23 @@ def test_killed_and_resumed_gives_the_weights_of_an_undisturbed_training(
         assert np.load(tmp_path / "two" / files[1]).shape == (24, 16)
         facts = whole.manifest["teacher"]
         assert (facts["name"], facts["dimensions"]) == (TEACHER, 24)
+
+
+def test_a_teacher_that_was_changed_is_another_training(
+    tmp_path: Path, base: Path, data: Path
+) -> None:
+    teacher = tmp_path / "teacher"
+    shutil.copytree(base, teacher)
+    settings = recipe("mimo", base, data, teacher=str(teacher))
+    with pytest.raises(Killed):
+        train(settings, tmp_path / "stopped", device="cpu", overlaps=NONE, progress=KillAt(5))
+    train(settings, tmp_path / "done", device="cpu", overlaps=NONE)
+    assert not train(settings, tmp_path / "done", device="cpu", overlaps=NONE).fresh
+    config = teacher / "config.json"
+    config.write_text(config.read_text() + "\n")
+    for name in ("stopped", "done"):
+        with pytest.raises(UsageError, match=r"another --teacher .*, whose config.json was chang"):
+            train(settings, tmp_path / name, device="cpu", overlaps=NONE)
 
 
 def test_a_model_of_mimo_is_like_any_other(tmp_path: Path, base: Path, data: Path) -> None:
