@@ -19,6 +19,7 @@ from harness.metrics import BIAS_SUITE
 
 # Fields of a task's entry that a run has in common for all its tasks.
 _ALIKE = ("partial", "kinds")
+_CONDITIONS = ("code_switch", "noise", "romanise", "query_seed")
 
 
 def produce(
@@ -87,6 +88,7 @@ def produce(
             limit=part.limit,
             sample=options.sample or drawn,
             **_passages_of(part),
+            **_conditions_of(baseline, entries),
             measures=tuple(shown),
             resamples=0,  # the gate resamples by itself
         ),
@@ -126,6 +128,24 @@ def _passages_of(part: Partial) -> dict[str, Any]:
     """The options that take the passages a baseline had, if it had a sample of them."""
     taken = part.sample_passages
     return {} if taken is None else {"sample_passages": taken.passages, "sample_by": taken.by}
+
+
+def _conditions_of(baseline: Record, entries: Sequence[Task]) -> dict[str, Any]:
+    """The options that change queries as the baseline's were changed.
+
+    Raises:
+        UsageError: its record is of a version that did not write its options.
+    """
+    named = dict.fromkeys(x for e in entries for x in e.query_conditions or ())
+    if not named:
+        return {}
+    run = baseline.contents.run
+    if run is None:
+        raise UsageError(
+            f"the baseline's queries are changed ({', '.join(named)}), and its record does not say "
+            "by which options; score the candidate with `harness run` and gate its record"
+        )
+    return {x: getattr(run.options, x) for x in _CONDITIONS}
 
 
 def _with_text(spec: TaskSpec, entry: Task) -> TaskSpec:

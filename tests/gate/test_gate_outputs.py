@@ -303,6 +303,18 @@ def test_an_optional_rule_does_not_miss_in_the_baseline_what_the_gate_itself_mea
     assert gate(base, lost, optional).verdict == "missing"
 
 
+def test_a_model_is_scored_with_the_queries_of_the_baseline(own_task: str, tmp_path: Path) -> None:
+    """A baseline of mistyped queries says nothing about a model that reads clean ones."""
+    base = evaluate(tiny.WordBag(), tasks=[own_task], store=False, noise="typos@0.3", query_seed=3)
+    given = {"model": tiny.WordBag(), "tasks": [own_task], "store": False}
+    found = assert_no_regression(baseline=base, policy=policy(tmp_path), **given)
+    assert found.candidate.model == base.model == "word-bag + typos 0.3"
+    assert all(check.difference == 0 for _, check in found.cells())
+    earlier = {k: v for k, v in base.document.items() if k != "run"}
+    with pytest.raises(UsageError, match=r"queries are changed \(typos 0.3\), and its record does"):
+        assert_no_regression(baseline=Record(earlier, base.tables), **given)
+
+
 def test_two_tasks_are_distinguished(own_task: str, tmp_path: Path) -> None:
     other = str(tiny.write_task(tmp_path / "b", name="other", questions=60, languages=("en", "de")))
     record = evaluate(tiny.WordBag(), tasks=[own_task, other], store=False)
