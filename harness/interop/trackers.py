@@ -80,9 +80,16 @@ def log_record(record: Record, tracker: str, project: str = PROJECT) -> None:
                 with package.start_run(run_name=name):
                     package.log_params(config)
                     package.log_metrics(scores)
+            elif tracker == "wandb":
+                # Beside a run that is active, of a training for one: init would end it.
+                active = getattr(package, "run", None) is not None
+                beside = {"reinit": "create_new"} if active else {}
+                run = package.init(project=project, name=name, config=config, **beside)
+                run.log(scores_of(record))
+                run.finish()
             else:
-                run = package.init(project=project, name=name, config=config)
+                package.init(project=project, name=name, config=config)
                 package.log(scores_of(record))
-                (run if tracker == "wandb" else package).finish()
+                package.finish()
     except Exception as problem:  # whatever a tracker raises
         raise HarnessError(f"{tracker} did not take the scores: {first_line(problem)}") from problem

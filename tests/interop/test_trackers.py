@@ -77,6 +77,20 @@ def test_a_run_is_logged_under_its_records_name(
         assert called["init"]["config"]["model"] == "bm25"
 
 
+def test_a_run_of_wandb_that_is_active_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one of a training, which its callback leaves open: ``init`` would end it or return it."""
+    package, training = StandIn("wandb"), StandIn("training")
+    monkeypatch.setattr(package, "run", training, raising=False)
+    monkeypatch.setattr(package, "log", training.log)  # as wandb's: to the active run
+    own = StandIn("own")
+    monkeypatch.setattr(package, "init", own.init)
+    monkeypatch.setitem(sys.modules, "wandb", package)
+    record = harness.evaluate("bm25", "demo", languages="en,de", limit=3, resamples=0)
+    harness.log_record(record, "wandb")
+    assert [name for name, _ in own.calls] == ["init", "log", "finish"]
+    assert own.calls[0][1]["reinit"] == "create_new" and training.calls == []
+
+
 def test_each_record_of_a_sweep_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
     package = StandIn("trackio")
     monkeypatch.setitem(sys.modules, "trackio", package)
