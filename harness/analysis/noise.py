@@ -111,7 +111,7 @@ class Noise:
     nothing: str | None
     """Why nothing can be varied with this model; ``None`` if something can."""
     threads: int
-    """Seconds of the reference run."""
+    """Of the reference run."""
     shown: tuple[str, ...]
     """The measures that the task shows first."""
     reference: Mapping[str, Mapping[str, float]]
@@ -240,10 +240,13 @@ def measure_noise(
 
 
 def _nothing_to_vary(model: Model, spec: TaskSpec) -> Noise:
-    reason = (
-        f"{model.name} gives scores, not vectors: it has no batches, number formats or blocks of "
-        "scores, so there is nothing to vary"
+    what = (
+        "gives several vectors, or sparse ones, for a text: only encoders of one vector are run "
+        "again with other batches, number formats and blocks of scores"
+        if hasattr(model, "encode_parts")
+        else "gives scores, not vectors: it has no batches, number formats or blocks of scores"
     )
+    reason = f"{model.name} {what}, so there is nothing to vary"
     return Noise(model.name, spec.name, {}, reason, 1, (), {}, ())
 
 

@@ -271,7 +271,7 @@ class Paired:
 
     @property
     def settings(self) -> tuple[Setting, ...]:
-        """Clusters and groups of ``rows``."""
+        """Settings of ``rows``."""
         return self.rows.settings
 
     @property
