@@ -93,4 +93,6 @@ def table_text(document: Document, where: str, fields: Mapping[str, Any], option
 
 
 def _id(document: Document, where: str, value: Any) -> str:
+    if isinstance(value, float):
+        raise document.error(where, f"an id must be text or a whole number, not {value!r}")
     return check_id(document, where, str(value) if type(value) is int else value)

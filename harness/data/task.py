@@ -304,11 +304,12 @@ def list_tasks() -> list[TaskSpec]:
     Raises:
         TaskError: one of their files is wrong.
     """
-    return [read_task(path) for path in sorted(task_folder().glob("*.toml"), key=_stem)]
+    return [read_task(task_folder() / f"{name}.toml") for name in _names()]
 
 
-def _stem(path: Path) -> str:
-    return path.stem
+def _names() -> list[str]:
+    """Names of the built-in tasks; hidden files, as macOS makes them, are none."""
+    return sorted(x.stem for x in task_folder().glob("*.toml") if not x.name.startswith("."))
 
 
 def default_tasks() -> list[TaskSpec]:
@@ -329,7 +330,7 @@ def find_task(name_or_path: str | Path, *, text: str | None = None) -> TaskSpec:
     name_or_path = str(name_or_path)
     if name_or_path.endswith(".toml"):
         return read_task(name_or_path, text=text)
-    known = sorted(path.stem for path in task_folder().glob("*.toml"))
+    known = _names()
     if name_or_path in known:
         return read_task(task_folder() / f"{name_or_path}.toml", text=text)
     hint = did_you_mean(name_or_path, known)

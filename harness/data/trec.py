@@ -49,6 +49,11 @@ class Ranking(NamedTuple):
     """Float scores, shape ``(len(passages),)``; compared and written as float32."""
 
 
+def run_files_in(folder: Path) -> list[Path]:
+    """The ``*.run`` files of a folder, by name; hidden ones, as macOS makes them, are none."""
+    return sorted(x for x in folder.glob("*.run") if not x.name.startswith("."))
+
+
 def tie_order(ids: Sequence[str]) -> NDArray[np.intp]:
     """Return the permutation that puts ``ids`` in descending order of their UTF-8 bytes.
 

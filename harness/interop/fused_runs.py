@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.trec import Ranking, Run, read_run, tie_order, write_run
+from harness.data.trec import Ranking, Run, read_run, run_files_in, tie_order, write_run
 from harness.errors import UsageError
 from harness.models.fused import Fusion, read_fusion
 from harness.search.fusion import normalised_scores, ranks_of
@@ -71,7 +71,7 @@ def fuse_runs(
     if not any(folders):
         write_run(target, fused([read_run(x) for x in paths], how, depth), tag=str(how))
         return [target]
-    names = [sorted(x.name for x in folder.glob("*.run")) for folder in paths]
+    names = [[x.name for x in run_files_in(folder)] for folder in paths]
     for folder, found in zip(paths, names, strict=True):
         if found != names[0] or not found:
             odd = sorted(set(found) ^ set(names[0]))

@@ -20,7 +20,7 @@ import numpy as np
 from harness.base import option_text
 from harness.data.task import KINDS, Kind, Setting, TaskSpec, find_task
 from harness.data.task_data import TaskData, global_id, question_id
-from harness.data.trec import Run, read_qrels, read_run
+from harness.data.trec import Run, read_qrels, read_run, run_files_in
 from harness.errors import RunFileError, UsageError, did_you_mean
 from harness.interop.trec_eval import by_setting, run_scores
 from harness.stats.means import MacroMean
@@ -118,7 +118,7 @@ def run_files(paths: Sequence[str | Path]) -> list[Path]:
     """
     found: list[Path] = []
     for path in map(Path, paths):
-        inside = sorted(path.glob("*.run")) if path.is_dir() else [path]
+        inside = run_files_in(path) if path.is_dir() else [path]
         if not inside:
             raise UsageError(f"{path} has no run file, whose name ends in .run")
         found += inside
@@ -339,8 +339,8 @@ def _in_task(
     searched = data.task.with_passages(data.languages)
     queries = {global_id(x, i) for x, side in data.queries.items() for i in side.ids}
     kept: dict[str, dict[str, float]] = {}
-    for query, scores in run.items():
-        query_language = query.partition(":")[0]
+    for named, scores in run.items():
+        query, query_language = named, named.partition(":")[0]
         if ":" not in query or query_language not in spoken:
             if only is None:
                 raise RunFileError(
@@ -358,11 +358,13 @@ def _in_task(
             query = own if own in queries else query
         if query_language not in data.queries:
             continue
+        _refuse_second_name(path, "query", query, named, kept)
         row: dict[str, float] = {}
-        for passage, score in scores.items():
-            language = passage.partition(":")[0]
+        for name, score in scores.items():
+            passage, language = name, name.partition(":")[0]
             if (":" not in passage or language not in spoken) and only and only.passage_language:
                 passage, language = global_id(only.passage_language, passage), only.passage_language
+            _refuse_second_name(path, f"for query {named!r} passage", passage, name, row)
             # A streamed corpus is not searched for unjudged ids.
             if passage in passages or (not passages and language in searched):
                 row[passage] = score
@@ -382,3 +384,14 @@ def _in_task(
             f"{', '.join(data.languages)}; ids look like {min(queries)!r}"
         )
     return kept
+
+
+def _refuse_second_name(
+    path: Path, what: str, name: str, written: str, there: Mapping[str, object]
+) -> None:
+    """Refuse what has been ranked already, with its language in the id or without."""
+    if name in there:
+        raise RunFileError(
+            f"{path}: {what} {name!r} is there under two names, {written!r} the second; keep "
+            "one of them"
+        )

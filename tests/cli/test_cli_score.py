@@ -93,6 +93,7 @@ def test_the_command_prints_the_same(exported: Exported) -> None:
 
 
 def test_an_exported_folder_scores_what_its_record_says_without_a_flag(exported: Exported) -> None:
+    (exported.folder / "._mono.en.run").write_bytes(b"\0\5\x16\7")  # as macOS leaves them
     macro = exported.record.task("tiny").means
     for arguments in (
         [exported.folder],
@@ -211,6 +212,25 @@ def test_plain_ids_need_the_setting(exported: Exported, tmp_path: Path) -> None:
     assert scored[0].scores["map"] == pytest.approx(
         exported.scores("cross/de-en")["map"], abs=1e-12
     )
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("q01 Q0 {p} 1 2 t\nen:q01 Q0 {p} 1 1 t\n", "query 'en:q01' is there under two names"),
+        (
+            "en:q01 Q0 {p} 1 2 t\nen:q01 Q0 en:{p} 2 1 t\n",
+            "for query 'en:q01' passage .* two names",
+        ),
+    ],
+)
+def test_one_thing_under_two_names_is_refused(
+    exported: Exported, tmp_path: Path, lines: str, said: str
+) -> None:
+    """The later line would replace the earlier one."""
+    (tmp_path / "run").write_text(lines.format(p=exported.data.passages["en"].ids[0]))
+    with pytest.raises(RunFileError, match=said):
+        score_with_task([tmp_path / "run"], exported.data, ["map"], settings=["mono/en"])
 
 
 def test_only_some_languages(exported: Exported) -> None:

@@ -127,7 +127,7 @@ def test_fields_of_a_table_can_hold_lines_and_be_long() -> None:
     ("change", "message"),
     [
         ({"did": "en0-1"}, "line 4: passage 'en0-1' occurs twice in 'en'"),
-        ({"did": ""}, "line 2: 'did' must be text or a number, not ''"),
+        ({"did": ""}, "line 2: 'did' must be text or a whole number, not ''"),
     ],
 )
 def test_a_wrong_row_is_named(tmp_path: Path, change: dict[str, str], message: str) -> None:

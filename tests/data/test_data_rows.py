@@ -88,7 +88,7 @@ def test_the_languages_of_belebele_are_those_of_mteb() -> None:
     ("change", "message"),
     [
         ({"question": ""}, "line 1: 'question' is empty"),
-        ({"link": None}, "line 1: 'link' must be text or a number, not None"),
+        ({"link": None}, "line 1: 'link' must be text or a whole number, not None"),
         ({"flores_passage": 7}, "line 1: 'flores_passage' must be a string, not 7"),
         ({"question_number": 2}, "line 2: question 'https://x/a%20b#2' occurs twice in the file"),
     ],

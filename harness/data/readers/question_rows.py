@@ -132,7 +132,7 @@ def _id(document: Document, where: str, fields: Mapping[str, Any], keys: Sequenc
     for key in keys:
         value = fields[key]
         if type(value) is not int and (not isinstance(value, str) or not value):
-            raise document.error(where, f"{key!r} must be text or a number, not {value!r}")
+            raise document.error(where, f"{key!r} must be text or a whole number, not {value!r}")
         parts.append(re.sub(r"\s", lambda found: quote(found[0]), str(value)))
     return check_id(document, where, "#".join(parts))
 
