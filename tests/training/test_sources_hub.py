@@ -181,6 +181,21 @@ def test_one_row_of_each(
     assert made(name, root, tmp_path) == [{"language": "en", **expected}]
 
 
+def test_a_null_is_no_text(mirror: Lay, tmp_path: Path) -> None:
+    """Else pairs would be trained on with the word None."""
+    page = {
+        "qa_pairs": [{"question": "How?", "answer": None}, {"question": "Why?", "answer": "So."}]
+    }
+    root = mirror("mfaq", "data/en/train.jsonl", page)
+    (only,) = made("mfaq", root, tmp_path, negatives=5)
+    assert (only["query"], only["passage"], only.get("negatives")) == ("Why?", "So.", None)
+    rows = [{"query": None, "answer": "A text."}, {"query": "Who?", "answer": "Me."}]
+    root = mirror("natural-questions", "pair/train-0.parquet", *rows)
+    (only,) = made("natural-questions", root, tmp_path)
+    assert only["query"] == "Who?"
+    assert about(tmp_path / "out.jsonl")["dropped"] == {"empty text": 1}
+
+
 def test_questions_without_an_answer_are_counted(mirror: Lay, tmp_path: Path) -> None:
     plot = {"plot_id": "m", "plot": "P.", "title": "T", "question": "Q?", "answers": ["a"]}
     root = mirror(

@@ -32,7 +32,7 @@ def wikiqa(
     for question, group in groupby(rows, key=lambda row: _field(row, "question_id", name)):
         members = list(group)
         right = [x for x in members if _field(x, "label", name) == 1]
-        wrong = [str(x["answer"]) for x in members if x["label"] == 0]
+        wrong = [_text(x["answer"]) for x in members if x["label"] == 0]
         if not right:
             dropped["no answer"] += 1
         for x in right:
@@ -75,10 +75,10 @@ def mfaq(
     """
     for number, row in enumerate(rows):
         pairs = row.get("qa_pairs", [row])
-        answers = [str(_field(x, "answer", name)) for x in pairs]
+        answers = [_text(_field(x, "answer", name)) for x in pairs]
         for at, x in enumerate(pairs):
             others = [a for a in answers if a != answers[at] and a.strip()][:negatives]
-            question = str(_field(x, "question", name))
+            question = _text(_field(x, "question", name))
             if question.strip() and answers[at].strip():
                 yield _pair(name, f"{number}-{at}", language, question, answers[at], None, others)
             else:
@@ -110,7 +110,7 @@ def reading(
         if texts is None or not len(texts):
             dropped["no answer"] += 1
             continue
-        context = str(_field(row, "context", name))
+        context = _text(_field(row, "context", name))
         passage = known.setdefault(context, f"{name}:{len(known)}")
         yield _pair(
             name,
@@ -168,8 +168,13 @@ def _field(row: Row, key: str, name: str) -> Any:
     return row[key]
 
 
+def _text(value: object) -> str:
+    """A field's text; none where it is null, which is no word of any language."""
+    return "" if value is None else str(value)
+
+
 def _titled(passage: Row) -> str:
-    title, text = str(passage.get("title") or ""), str(passage["text"])
+    title, text = _text(passage.get("title")), _text(passage["text"])
     return f"{title}\n{text}" if title else text
 
 
@@ -185,8 +190,8 @@ def _pair(
     kept = tuple(x.strip() for x in negatives if x.strip())
     return Example(
         id=f"{name}:{language}:{row}",
-        query={language: str(query).strip()},
-        passage={language: str(passage).strip()},
+        query={language: _text(query).strip()},
+        passage={language: _text(passage).strip()},
         passage_id=passage_id,
         negatives={language: kept} if kept else {},
     )
