@@ -86,7 +86,7 @@ class Checksums:
         Raises:
             DataError: as :func:`checksums`.
         """
-        known = self.known()
-        known |= checksums(self.repository, names)
+        found = checksums(self.repository, names)
+        known = self.known() | found  # read now: other jobs ask in the meantime
         write_atomically(self._ledger, json.dumps(known, indent=1).encode())
         return known

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from string import Formatter
 from typing import Annotated, Literal, NamedTuple
 
 from harness.base.languages import is_language
@@ -385,13 +386,21 @@ def _paths(paths: Mapping[str, str], layout: Layout, refuse: Complaints) -> dict
         if not pattern:
             continue
         found[role] = pattern
-        try:
-            name = pattern.format(language="x", code="x")
-        except (KeyError, IndexError, ValueError):
-            refuse(role, f"can contain only {{language}} and {{code}}, not {pattern!r}")
+        _check_pattern(pattern, role, refuse)
+        name = pattern.format(language="x", code="x")
         if name.startswith("/") or ".." in name.split("/"):
             refuse(role, f"must stay inside the source, not {pattern!r}")
     return found
+
+
+def _check_pattern(pattern: str, key: str, refuse: Complaints) -> None:
+    """Nothing is in braces but ``language`` and ``code``."""
+    try:
+        fields = [x[1:] for x in Formatter().parse(pattern) if x[1] is not None]
+    except ValueError:
+        fields = [("", "", "")]
+    if not {*fields} <= {("language", "", None), ("code", "", None)}:
+        refuse(key, f"can contain only {{language}} and {{code}}, not {pattern!r}")
 
 
 def _row_keys(table: SourceTable, refuse: Complaints) -> dict[str, tuple[str, ...]]:
@@ -407,6 +416,7 @@ def _row_keys(table: SourceTable, refuse: Complaints) -> dict[str, tuple[str, ..
             if bool(re.search(r"\{(language|code)\}", pattern)) != several:
                 must = "must contain {language} or {code}" if several else "must name one file"
                 refuse(key, f"{must} where 'source.rows.language' says what language a row is in")
+        _check_pattern(table.rows.question, "rows.question", refuse)
     return {key: (x,) if isinstance(x, str) else x for key, x in found.items()}
 
 

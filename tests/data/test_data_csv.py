@@ -164,6 +164,7 @@ def test_tables_of_queries_and_judgements_can_be_csv(tmp_path: Path) -> None:
     ("old", "new", "message"),
     [
         ("title_{code}", "title", "'source.rows.question' must contain {language} or {code} where"),
+        ("title_{code}", "{code}_{x}", "'source.rows.question' can contain only {language} and"),
         (FILE, "{code}.csv", "'source.paths.rows' must name one file where"),
     ],
 )

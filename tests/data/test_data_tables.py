@@ -20,6 +20,7 @@ from tiny import WordBag
 from tiny_tables import Rows, write_repository, write_rows
 
 import harness
+from harness.base.hub import Repository
 from harness.data import hub_files, locations
 from harness.data import loading as library
 from harness.data.task import TaskSpec, find_task, read_task
@@ -326,6 +327,21 @@ def test_checksums_of_both_kinds_are_kept_apart(
         assert files.verified(path.name) == path
 
 
+def test_jobs_that_ask_at_once_keep_each_others_checksums(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job per language, say; the hub takes its time, and what was known before it is old."""
+    ledger = hub_files.Checksums(tmp_path, Repository("org/made", COMMIT, "dataset"))
+
+    def asked(_: Repository, names: Sequence[str]) -> dict[str, str]:
+        if names == ["fa"]:
+            ledger.ask(["ru"])  # another job, meanwhile
+        return {x: f"sum of {x}" for x in names}
+
+    monkeypatch.setattr(hub_files, "checksums", asked)
+    assert ledger.ask(["fa"]) == ledger.known() == {"fa": "sum of fa", "ru": "sum of ru"}
+
+
 @pytest.mark.parametrize("small", [False, True])
 def test_a_streamed_table_comes_from_the_hub(
     task: TaskSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: bool
@@ -349,6 +365,7 @@ def test_a_streamed_table_comes_from_the_hub(
     [
         ("qrels = ", "grades = ", "'source.paths.grades' is unknown"),
         ('passages = "{code}', 'passages = "{part}', "'source.paths.passages' can contain only"),
+        ('passages = "{code}', 'passages = "{code.x}', "'source.paths.passages' can contain only"),
         ("parallel = false", 'parallel = "no"', "'source.parallel' must be true or false"),
         ("parallel = false", 'checksums = "hub"', "'source.checksums' can be 'hub' only with"),
         (
