@@ -297,6 +297,13 @@ def test_the_address_encodes_the_view(
     assert again.tab.locator("#kind input:checked").get_attribute("value") == "cross"
     again.view("task=gone&kind=gone&measure=gone&langs=xx&sort=gone&a=gone&b=gone&heat=gone")
     assert again.tab.input_value("#task") == "xquad-r"
+    assert again.texts("#warnings .loud") == [
+        "Mind: the board gone of this address is not on this page; this is XQuAD-R"
+    ]
+    assert (
+        "A (gone) and B (gone) of this address are not on this board"
+        in again.texts("#versus-about")[0]
+    )
     assert again.complaints == []
     again.close()
 

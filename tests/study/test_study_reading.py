@@ -110,6 +110,14 @@ def test_with_two_axes_each_series_is_against_the_baseline_at_its_own_value() ->
         assert line.startswith(f"(low) Against mono, {of}: hybrid, {of} +")
 
 
+def test_numbers_are_in_their_own_order_whatever_that_of_the_file() -> None:
+    axes = {"alpha": {"label": "alpha", "values": [1.0, 0.0, 0.5]}}
+    content = planted.document(("hybrid",), axes=axes, x="alpha", baseline="hybrid")
+    rising = found(content, lambda arm, values, *_: 0.4 + 0.1 * values["alpha"])
+    assert said(sentences.from_end_to_end, rising).startswith("From alpha 0 to 1: hybrid +")
+    assert rising.layout.points == (0.0, 0.5, 1.0)
+
+
 @pytest.fixture(scope="module")
 def amounts() -> Findings:
     """Mono levels off, cross stays, hybrid rises straight; more so for one language."""

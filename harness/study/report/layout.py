@@ -51,8 +51,12 @@ class Layout:
 
     @property
     def points(self) -> tuple[Value | None, ...]:
-        """Values of the x axis in order; a single ``None`` without an x axis."""
-        return (None,) if self.axis is None else self.axis.values
+        """Values of the x axis, numbers ascending; a single ``None`` without an x axis."""
+        if self.axis is None:
+            return (None,)
+        # A file may list them otherwise: the first is the least, as on the axis of a plot.
+        numbers = sorted(x for x in self.axis.values if isinstance(x, int | float))
+        return tuple(numbers) if self.numeric else self.axis.values
 
     @property
     def axis_name(self) -> str:

@@ -356,8 +356,14 @@ function rankOf({ task, column, languages }, row, order) {
 
 /** What makes numbers other than the task's own stands above them and cannot be overlooked. */
 function drawWarnings(task) {
+  const gone =
+    chosen.task && chosen.task !== task.slug
+      ? [`the board ${chosen.task} of this address is not on this page; this is ${taskName(task)}`]
+      : [];
   byId("warnings").replaceChildren(
-    ...task.notes.map((note) => make("p", { class: "loud" }, make("strong", {}, "Mind: "), note)),
+    ...[...gone, ...task.notes].map((note) =>
+      make("p", { class: "loud" }, make("strong", {}, "Mind: "), note),
+    ),
   );
 }
 

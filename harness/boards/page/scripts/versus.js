@@ -19,12 +19,22 @@ drawWithout(OF_THE_TABLE, (now) => {
     `${taskName(task)}, A: ${plainName(task, a)}; B: ${plainName(task, b)}.`;
   byId("versus-about").textContent =
     `Differences are B minus A, with the ${LEVEL} interval and the p-value of the paired test over questions where both were measured. ` +
-    "Tied: not significantly different after Holm's correction over all pairs of rows; p itself is not corrected.";
+    "Tied: not significantly different after Holm's correction over all pairs of rows; p itself is not corrected." +
+    goneRows(together);
   byId("versus").replaceChildren(versusTable(now));
   byId("dumbbells-title").textContent = `${column.label}, ${column.kind}, by query language`;
   drawDumbbells(now);
   drawFlips(now);
 });
+
+/** Of an address that names rows of a board as it was: the rows that are shown are others. */
+function goneRows(rows) {
+  const gone = ["a", "b"].filter((x) => chosen[x] && !rows.some((row) => row.id === chosen[x]));
+  const names = gone.map((x) => `${x.toUpperCase()} (${chosen[x]})`).join(" and ");
+  return gone.length
+    ? ` ${names} of this address ${gone.length > 1 ? "are" : "is"} not on this board: shown is the best that is.`
+    : "";
+}
 
 function versusTable({ task, languages, a, b }) {
   const of = (row, column) => task.value(row, column.key, languages);
