@@ -37,6 +37,8 @@ _OURS = {
 _CUTOFF = ("P", "recall", "ndcg_cut", "map_cut", "success", "relative_P")
 _LEVEL = ("iprec_at_recall", "Rprec_mult", "set_F")
 _NOT_NUMBERS = ("runid", "relstring")
+# Names for measures of preferences and of judgements in groups, which qrels are not.
+_OF_OTHER_JUDGEMENTS = ("prefs", "all_prefs", "qrels_jg")
 # Far beyond it trec_eval takes gigabytes for a query or, where it cannot have them, gives 0.
 _HIGHEST_GRADE = 10**6
 # What a geometric mean takes for 0, as a logarithm (MIN_GEO_MEAN of trec_eval).
@@ -181,9 +183,8 @@ def _columns(name: str) -> list[_Column]:
             raise UsageError(f"the cutoff of measure {name!r} must be a whole number above 0")
         request = _OURS[base + at].format(tail)
         cutoff = int(tail) if base + at == "mrr@" else None
-    known = (set(pytrec_eval.supported_measures) | set(pytrec_eval.supported_nicknames)) - set(
-        _NOT_NUMBERS
-    )
+    offered = {*pytrec_eval.supported_measures, *pytrec_eval.supported_nicknames}
+    known = offered - {*_NOT_NUMBERS, *_OF_OTHER_JUDGEMENTS}
     family = re.fullmatch(rf"({'|'.join(_CUTOFF + _LEVEL)})[._](.+)", request)
     if family is None and request not in known:
         words = [*known, *(f"{x}_10" for x in _CUTOFF), *(x.replace("@", "@10") for x in _OURS)]

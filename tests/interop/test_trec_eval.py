@@ -174,6 +174,9 @@ def test_what_trec_eval_cannot_count_is_refused() -> None:
     assert run_scores(run, {"q": {"a": 10**6}}, ["map"]).means() == {"map": 1.0}
     with pytest.raises(UsageError, match=r"grade of 1000001 .*: grades up to 1000000 are scored"):
         run_scores(run, {"q": {"a": 10**6 + 1}}, ["map"])
+    for name in ("prefs", "all_prefs", "qrels_jg"):  # of judgements that qrels are not
+        with pytest.raises(UsageError, match=f"trec_eval has no measure '{name}'"):
+            run_scores(run, {"q": {"a": 1}}, [name])
     for name in ("ndcg@", "P_"):
         with pytest.raises(UsageError, match="must be a whole number above 0"):
             run_scores(run, {"q": {"a": 1}}, [name + "1" * 5000])
