@@ -248,7 +248,7 @@ def _gunzipped(path: Path, sha: Any) -> Iterator[bytes]:
             while raw := file.read(_BLOCK):
                 if sha is not None:
                     sha.update(raw)
-                while raw:
+                while raw := raw if inside else raw.lstrip(b"\0"):  # as gzip has it on tapes
                     yield packed.decompress(raw)
                     raw, inside = b"", True
                     if packed.eof:

@@ -86,6 +86,15 @@ def test_compression_does_not_change_what_is_measured(tmp_path: Path) -> None:
     assert list(after.read()) == passages
 
 
+def test_zeros_may_follow_what_is_compressed(tmp_path: Path) -> None:
+    """As the gzip module has it, with which files that fit into memory are read."""
+    found = corpus(tmp_path)
+    before, path = list(found.read()), found.files[0].path
+    path.write_bytes(path.read_bytes() + b"\0" * 20 + gzip.compress(b"") + b"\0")
+    again = load(read_task(tmp_path / "tiny-miracl.toml"), languages=("sw",)).corpora["sw"]
+    assert list(again.read()) == before
+
+
 def test_a_corpus_travels_to_another_process(tmp_path: Path) -> None:
     """As paths and counts: 60 passages weigh no more than 6."""
     found = corpus(tmp_path)
