@@ -7,6 +7,10 @@ import hashlib
 import json
 import re
 import shutil
+import socket
+import struct
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +28,7 @@ from harness.boards.page import LIMIT, json_in_html, render
 from harness.boards.page.document import page_document, static_tables
 from harness.boards.page.packing import ALPHABET, pack, pack_ends, shown_by_browser
 from harness.boards.page.question_texts import texts_at_hand
+from harness.boards.page.serving import server
 from harness.cli import main
 from harness.metrics.builtin import BUILT_IN
 
@@ -289,6 +294,24 @@ def test_serve_shows_the_page_and_writes_nothing(
     assert len(shown) == 1 and re.fullmatch(r"http://127\.0\.0\.1:\d+/", shown[0])
     assert shown[0] in done.output
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_tab_that_is_closed_early_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with server("x" * 3_000_000) as running:
+        threading.Thread(target=running.serve_forever).start()
+        before = threading.active_count()
+        with socket.socket() as tab:
+            tab.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            tab.connect(running.server_address[:2])
+            tab.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert tab.recv(8) == b"HTTP/1.0"
+            # Reset, with most of the page still to come.
+            tab.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        end = time.monotonic() + 60
+        while threading.active_count() > before and time.monotonic() < end:
+            time.sleep(0.01)
+        running.shutdown()
+    assert threading.active_count() < before + 1 and capsys.readouterr().err == ""
 
 
 def test_without_scripts_what_rounds_to_zero_has_no_sign() -> None:

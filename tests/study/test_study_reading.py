@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import planted
@@ -346,3 +347,13 @@ def test_trained_settings_are_counted_against_untrained_models() -> None:
         "3 above untrained bm25, 0 below, 0 not significantly different."
     )
     assert said(sentences.against_references, found(planted.document(), by_arm())) == ""
+    # An untrained model with its own vectors post-processed is one combination less with itself.
+    content = planted.document(["mono"], kinds=["multi"], references=["use-m3", "bm25"])
+    content["score"]["post_processing"] = {"steps": ["center"], "texts": "x"}
+    results = planted.results(content, by_arm(), questions=40)
+    plain = {"planted": results.references["bm25"]["planted"]}
+    results = replace(results, references={**results.references, "bm25": plain})
+    assert said(sentences.against_references, find(results)) == (
+        "Of combinations: of 3, 0 above untrained use-m3, 0 below, 3 not significantly different; "
+        "of 4, 0 above untrained bm25, 0 below, 4 not significantly different."
+    )

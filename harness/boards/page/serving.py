@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import sys
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from harness.errors import UsageError
 
@@ -45,6 +47,13 @@ class _Handler(BaseHTTPRequestHandler):
         """Log nothing: all requests are the user's own."""
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A tab that is closed, or loaded again, before it has the page is no error."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 def server(page: str, port: int = 0) -> ThreadingHTTPServer:
     """A server of ``page``, not yet running; port 0 takes any free port.
 
@@ -53,7 +62,7 @@ def server(page: str, port: int = 0) -> ThreadingHTTPServer:
     """
     handler = type("_PageHandler", (_Handler,), {"page": page.encode()})
     try:
-        return ThreadingHTTPServer((HOST, port), handler)
+        return _Server((HOST, port), handler)
     except OSError as problem:
         why = "is taken" if problem.errno == errno.EADDRINUSE else f"({problem.strerror})"
         raise UsageError(

@@ -321,7 +321,7 @@ def away_from_home(findings: Findings, score_table: ScoreTable, measure: str) ->
 
 def against_references(findings: Findings, score_table: ScoreTable, measure: str) -> Iterator[str]:
     """How many trained settings are above or below each untrained model."""
-    parts, total = [], 0
+    parts: list[tuple[int, str]] = []
     for model in score_table.references:
         found = [
             x for x in findings.of("reference", score_table, measure, ALL) if x.against == model
@@ -329,16 +329,18 @@ def against_references(findings: Findings, score_table: ScoreTable, measure: str
         if found:
             above = sum(x.effect.significant and x.effect.difference > 0 for x in found)
             below = sum(x.effect.significant and x.effect.difference < 0 for x in found)
-            total = len(found)
-            rest = total - above - below
-            parts.append(
-                f"{above} above untrained {model}, {below} below, "
-                f"{rest} not significantly different"
-            )
+            rest = len(found) - above - below
+            said = f"{above} above untrained {model}, {below} below, "
+            parts.append((len(found), f"{said}{rest} not significantly different"))
     if parts:
         kind = "combination" if findings.layout.axis_name == AXIS else "trained setting"
         less = " (less is better)" if better_of(measure) == "lower" else ""
-        yield f"Of {plural(total, kind)}{less}: {'; '.join(parts)}."
+        totals = {total for total, _ in parts}
+        if len(totals) == 1:
+            yield f"Of {plural(totals.pop(), kind)}{less}: {'; '.join(x for _, x in parts)}."
+        else:  # an untrained model is not compared with itself
+            each = "; ".join(f"of {total}, {x}" for total, x in parts)
+            yield f"Of {kind}s{less}: {each}."
 
 
 RULES: tuple[Rule, ...] = (
