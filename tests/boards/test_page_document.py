@@ -87,6 +87,10 @@ def test_rank_distances_of_large_pools_fit() -> None:
     values = [[0.04, 13_013.25, 20_533.0, 8_841_822.77]]
     found = unpacked(pack(np.array(values), 1, 3), 1, 4)
     assert found[0] == pytest.approx(values[0], abs=1e-4)
+    # Measures that count passages with as many digits as others, and whatever a package counts.
+    for least, most in ((0.5, 500_000.1234), (0.5, 98_765_432.1), (3e11, 3e11 + 1)):
+        found = unpacked(pack(np.array([[least, most]]), 4, 3), 1, 2)
+        assert found[0] == pytest.approx([least, most], rel=1e-12, abs=1e-3)
 
 
 def test_rows_without_numbers_take_no_room() -> None:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _LETTERS = np.frombuffer(ALPHABET.encode(), np.uint8)
-_WIDEST = 7
+_WIDEST = 8
+"""Characters of a number: a browser counts as far."""
 _NEAR = 1e-6
 """Fraction of a last digit: closer to a tie than this, float64 rounding is not trusted."""
 
@@ -39,6 +40,11 @@ def pack(values: FloatArray, decimals: int, guard: int) -> dict[str, Any]:
     rows = np.flatnonzero(~np.isnan(table).all(axis=1))
     flat = table[rows].ravel()
     known = ~np.isnan(flat)
+    unit = 10.0 ** (decimals + guard)
+    spread, most = (np.ptp(flat[known]), np.abs(flat[known]).max()) if known.any() else (0, 0)
+    if spread * unit >= 64.0**_WIDEST - 2 or most * unit >= 2.0**53:
+        # Of so large a number nobody reads the last digits.
+        return pack(values, decimals if guard else decimals - 1, max(guard - 1, 0))
     steps = np.zeros(len(flat), np.int64)
     steps[known] = _steps(flat[known], decimals, guard)
     low = int(steps[known].min()) if known.any() else 0
