@@ -52,7 +52,7 @@ def fuse_runs(
 
     Raises:
         UsageError: fewer than two runs, files and folders, folders with other names or written
-            over, or weights that do not fit or are to be tuned.
+            over, runs without a query in common, or weights that do not fit or are to be tuned.
         RunFileError: a run cannot be read or is malformed.
     """
     paths = [Path(x) for x in runs]
@@ -69,7 +69,7 @@ def fuse_runs(
         raise UsageError("fuse run files, or folders of them, not both")
     target = Path(output)
     if not any(folders):
-        write_run(target, fused([read_run(x) for x in paths], how, depth), tag=str(how))
+        write_run(target, fused(_read(paths), how, depth), tag=str(how))
         return [target]
     names = [[x.name for x in run_files_in(folder)] for folder in paths]
     for folder, found in zip(paths, names, strict=True):
@@ -86,12 +86,25 @@ def fuse_runs(
         )
     target.mkdir(parents=True, exist_ok=True)
     for name in names[0]:
-        each = [read_run(folder / name) for folder in paths]
+        each = _read([folder / name for folder in paths])
         write_run(target / name, fused(each, how, depth), tag=str(how))
         qrels = (paths[0] / name).with_suffix(".qrels")
         if qrels.exists():
             shutil.copyfile(qrels, target / qrels.name)
     return [target / name for name in names[0]]
+
+
+def _read(files: Sequence[Path]) -> list[Run]:
+    """The runs in ``files``; each has a query in common with another one."""
+    runs = [read_run(x) for x in files]
+    for file, run in zip(files, runs, strict=True):
+        others = {query for other in runs if other is not run for query in other}
+        if not others & run.keys():
+            raise UsageError(
+                f"{file} has no query in common with the other runs: its ids are such as "
+                f"{next(iter(run))!r}, theirs such as {min(others)!r}"
+            )
+    return runs
 
 
 def fused(runs: Sequence[Run], fusion: Fusion, depth: int) -> Iterator[Ranking]:

@@ -131,3 +131,12 @@ def test_scores_beyond_float32_have_a_rank_and_no_scale(tmp_path: Path) -> None:
     for method in ("minmax", "z"):
         with pytest.raises(UsageError, match=f"--fusion {method}: query 'q' has a score beyond"):
             fuse_runs([tmp_path / "one", tmp_path / "two"], tmp_path / "out", fusion=method)
+
+
+def test_runs_without_a_query_in_common_are_refused(two: list[Path], tmp_path: Path) -> None:
+    """Ids with a language and without, say: each query would have the ranking of one system."""
+    third = tmp_path / "c.run"
+    third.write_text("en:q1 Q0 d1 1 9 c\n")
+    with pytest.raises(UsageError, match=r"c\.run has no query in common .*'en:q1', theirs .*'q1'"):
+        fuse_runs([*two, third], tmp_path / "out.run")
+    assert not (tmp_path / "out.run").exists()
