@@ -88,10 +88,21 @@ class CorpusFiles:
             found, state = None, "damaged"
         return replace(report, state=state, expected=expected, found=found)
 
-    def fetch(self, languages: Sequence[str], progress: Progress | None = None) -> None:
+    def fetch(
+        self,
+        languages: Sequence[str],
+        progress: Progress | None = None,
+        *,
+        damaged: bool = False,
+    ) -> None:
         """Download what is missing from the hub, with the checksums to verify it.
 
         Languages with a local copy are left unchanged.
+
+        Args:
+            languages: whose files.
+            progress: called while files are downloaded.
+            damaged: whether files that are damaged in the cache are replaced.
 
         Raises:
             DataError: the hub refuses or cannot be reached.
@@ -99,14 +110,22 @@ class CorpusFiles:
         if self._hub is None:
             return
         needed: list[str] = []
+        suspects: list[FileReport] = []
         for language in languages:
             origin, _, present = self.found(language)
             if origin == "cache":
                 needed += [name for name in self.names(language) if name not in present]
-        if needed:
-            # Again, if they are known: where the revision is a branch, it may have moved.
-            self._hub.ask(needed)
-            self._hub.repository.fetch(needed, progress)
+                if damaged:
+                    suspects += [x for x in self.verified(language) if x.state == "damaged"]
+        if not needed and not suspects:
+            return
+        # Again, if they are known: where the revision is a branch, it may have moved.
+        known = self._hub.ask([*needed, *(x.name for x in suspects)])
+        for report in suspects:
+            if self._verified(replace(report, expected=known[report.name])).state == "damaged":
+                hub_files.remove(report.path)
+                needed.append(report.name)
+        self._hub.repository.fetch(needed, progress)
 
     def peek(self, language: str, count: int) -> list[Passage]:
         """About ``count`` available passages: the first ones of some files, or none.
@@ -162,9 +181,10 @@ class CorpusFiles:
         for listed, own, file in zip(expected, found, corpus.files, strict=True):
             if listed is not None and listed != own:
                 kind = "git's SHA-1" if listed.startswith(hub_files.GIT) else "SHA-256"
+                mend = "" if origin == "cache" else "remove it and "
                 raise DataError(
                     f"{file.path}: {kind} is {own}, but the hub lists {listed}: the file "
-                    f"is damaged; remove it and run `{self._command}`"
+                    f"is damaged; {mend}run `{self._command}`"
                 )
         if corpus.whole is not None and len(corpus) > corpus.whole:
             raise DataError(

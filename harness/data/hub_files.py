@@ -69,6 +69,12 @@ def checksum_by_name(path: Path) -> str | None:
     return name if len(name) == 64 else GIT + name
 
 
+def remove(path: Path) -> None:
+    """Remove a file from the hub's cache: its link and its content, without which damage stays."""
+    path.resolve().unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
+
+
 class Checksums:
     """The hub's checksums for the files of one commit, cached once requested."""
 

@@ -250,13 +250,17 @@ def _open_corpora(
     offline: bool,
     progress: Progress | None,
     required: bool = True,
+    damaged: bool = False,
 ) -> dict[str, Corpus]:
-    """The corpora of a task with streamed passages; empty for others."""
+    """The corpora of a task with streamed passages; empty for others.
+
+    What is missing is downloaded, and with ``damaged`` what is damaged in the cache.
+    """
     if not spec.streamed or not required:
         return {}
     corpus_files, with_passages = CorpusFiles(spec, files), spec.with_passages(languages)
     if not is_offline(offline):
-        corpus_files.fetch(with_passages, progress)
+        corpus_files.fetch(with_passages, progress, damaged=damaged)
     return {language: corpus_files.open(language) for language in with_passages}
 
 
@@ -357,7 +361,7 @@ def fetch(
         found = [files.verify(name) for name in names]
     else:
         found = [files.fetch(name, progress) for name in names]
-    _open_corpora(spec, chosen, files, offline=offline, progress=progress)
+    _open_corpora(spec, chosen, files, offline=offline, progress=progress, damaged=True)
     found += _verified_corpora(spec, chosen, files)
     lacking = [report for report in found if report.state == "missing"]
     if lacking:

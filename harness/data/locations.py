@@ -170,10 +170,7 @@ class TaskFiles:
                 download(report.url, report.path, sha256=report.expected, progress=progress)
             else:
                 if report.state == "damaged":
-                    # The hub's cache has links to contents: unless both are removed, the damage
-                    # stays.
-                    report.path.resolve().unlink(missing_ok=True)
-                    report.path.unlink(missing_ok=True)
+                    hub_files.remove(report.path)
                 self._repository.fetch([name], progress)
             report = self.verify(name)
         if report.state == "damaged":

@@ -96,7 +96,7 @@ def fuse_runs(
 
 def _read(files: Sequence[Path]) -> list[Run]:
     """The runs in ``files``; each has a query in common with another one."""
-    runs = [read_run(x) for x in files]
+    runs: list[Run] = [read_run(x) for x in files]
     for file, run in zip(files, runs, strict=True):
         others = {query for other in runs if other is not run for query in other}
         if not others & run.keys():

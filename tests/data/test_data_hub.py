@@ -111,6 +111,15 @@ def test_a_file_that_is_not_what_the_hub_says_is_refused(remote: tuple[Hub, Task
         library.load(task, languages=("sw",), offline=True)
     reports = library.verify(task, languages=("sw",))
     assert [r.state for r in reports] == ["ok", "ok", "damaged", "ok"]
+    # Only the command that the message names replaces it, its content in the hub's cache too.
+    with pytest.raises(DataError, match=r"is damaged; run `harness data fetch [^ ]*`$"):
+        library.load(task, languages=("sw",))
+    for raw in (None, gzip.compress(lines)[:-20], b"no gzip"):
+        if raw is not None:
+            path.resolve().write_bytes(raw)
+        reports = library.fetch(task, languages=("sw",))
+        assert [r.state for r in reports] == ["ok"] * 4
+        assert library.load(task, languages=("sw",)).corpora["sw"].digest == corpus.digest
 
 
 def test_a_copy_of_ones_own_comes_first_and_is_never_filled_up(
