@@ -28,7 +28,7 @@ from harness.evaluation.record import finite
 from harness.evaluation.search_stage import search_dense
 from harness.evaluation.task_entry import score
 from harness.models import load as load_model
-from harness.models.base import DenseModel, Dtype, Model
+from harness.models.base import DenseModel, Dtype, Model, for_task
 from harness.search.tiles import ROWS
 from harness.stats.means import MacroMean, kind_means, setting_means
 from harness.stats.per_query import PerQuery
@@ -204,7 +204,7 @@ def measure_noise(
     progress = progress or Silent()
     (spec,) = choose_tasks([task], options.text)
     refuse_corpora(spec, "harness noise")
-    loaded = load_model(model, options.model)
+    loaded = for_task(load_model(model, options.model), spec)
     if not is_dense(loaded):
         return _nothing_to_vary(loaded, spec)
     import torch
@@ -307,7 +307,8 @@ def _outcome(
             vectors = dict(reference.vectors)
             run = _searched(reference.model, vectors, prepared, options, progress, variant.rows)
         else:
-            run = _run(_varied(variant, model, options), prepared, options, progress, ROWS)
+            varied = _varied(variant, model, prepared.spec, options)
+            run = _run(varied, prepared, options, progress, ROWS)
     except Exception as problem:
         # The reference has run, so what fails is the model's own code, and that can fail in any
         # way: half precision, above all, is not there for every operation on every device.
@@ -323,7 +324,9 @@ def _skipped(variant: Variant, reason: str) -> Outcome:
     return Outcome(variant, reason, 0.0, {}, 0.0, ())
 
 
-def _varied(variant: Variant, model: str | object, options: RunOptions) -> DenseModel:
+def _varied(
+    variant: Variant, model: str | object, spec: TaskSpec, options: RunOptions
+) -> DenseModel:
     """The model, reloaded for the variant.
 
     Raises:
@@ -331,7 +334,8 @@ def _varied(variant: Variant, model: str | object, options: RunOptions) -> Dense
         ModelError: it refuses an option.
     """
     size = variant.batch_size or options.model.batch_size
-    loaded = load_model(model, replace(options.model, batch_size=size, dtype=variant.dtype))
+    of_model = replace(options.model, batch_size=size, dtype=variant.dtype)
+    loaded = for_task(load_model(model, of_model), spec)
     assert is_dense(loaded)
     # A loaded model takes no more options: it would run unchanged.
     if variant.half and loaded.facts.get("dtype") != variant.dtype:

@@ -15,11 +15,13 @@ import torch
 from click.testing import CliRunner
 
 import harness
+from harness.analysis import noise
 from harness.analysis.noise import Noise, Outcome, largest_distance, measure_noise, tolerance
 from harness.cli import main
 from harness.errors import UsageError
 from harness.evaluation.options import RunOptions
 from harness.metrics import BIAS_SUITE
+from harness.models import load
 from harness.models.base import ModelOptions
 
 FLOAT32 = (
@@ -232,6 +234,35 @@ def test_few_questions_are_one_block_either_way(task: str) -> None:
     found = measure_noise(tiny.WordBag(), task, options=RunOptions(limit=16))
     assert "one block" in (outcome(found, "blocks of 16 queries").skipped or "")
     assert found.partial["limit"] == 16
+
+
+def test_a_model_with_prompts_by_task_has_those_of_the_task(
+    task: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As mteb's models have; a run has them too."""
+
+    class Bound(tiny.WordBag):
+        def encode(self, texts: Sequence[str], *, role: str, language: str) -> np.ndarray:
+            seen.append(True)
+            return super().encode(texts, role=role, language=language)
+
+    class Unbound(tiny.WordBag):
+        def for_task(self, spec: Any) -> Any:
+            return load(Bound())
+
+        def encode(self, texts: Sequence[str], *, role: str, language: str) -> np.ndarray:
+            seen.append(False)
+            return super().encode(texts, role=role, language=language)
+
+    def unbound(model: object, options: ModelOptions) -> Any:
+        loaded = load(model, options)
+        loaded.for_task = Unbound().for_task  # type: ignore[union-attr]
+        return loaded
+
+    seen: list[bool] = []
+    monkeypatch.setattr(noise, "load_model", unbound)
+    measure_noise(Unbound(), task, options=RunOptions(limit=2))
+    assert seen and all(seen)
 
 
 def test_a_lexical_model_has_nothing_to_vary(task: str) -> None:
