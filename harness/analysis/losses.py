@@ -23,6 +23,7 @@ from harness.data.task import Kind
 from harness.errors import quoted
 from harness.evaluation.intervals import SEED
 from harness.evaluation.record import Record
+from harness.metrics import better_of
 from harness.stats.per_query import Paired
 from harness.stats.ragged import divide
 from harness.stats.resampling import LEVEL, RESAMPLES, cluster_bootstrap
@@ -142,7 +143,8 @@ def _tables(records: Sequence[Record], words: _Words, resamples: int, seed: int)
     found: list[Grid] = []
     for task in records[0].contents.tasks:
         kinds: dict[tuple[Kind, str], Paired] = {}
-        quality = "map" if "map" in task.measures else task.measures[0]
+        good = [x for x in task.measures if better_of(x) == "higher"]
+        quality = "map" if "map" in task.measures else [*good, *task.measures][0]
         everywhere = set.intersection(*({*x.task(task.task).all_measures} for x in records))
         wanted = [quality, *(x for x in BIAS if x in everywhere)]
         for paired in paired_tables(records, task.task, wanted, whole=True):

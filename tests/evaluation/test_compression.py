@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 import harness
 from harness.analysis.compare import paired_tables
-from harness.analysis.losses import language_losses
+from harness.analysis.losses import language_losses, losses
 from harness.cli import main
 from harness.data.task import find_task
 from harness.errors import UsageError
@@ -215,6 +215,14 @@ def test_of_nothing_there_is_no_share(task: str) -> None:
     assert np.isnan([of["zh"].kept, of["zh"].beyond, of["zh"].beyond_low]).all()
     assert of["zh"].difference > 0 and of["zh"].verdict == ""
     assert np.isfinite([of["en"].kept, of["en"].beyond, of["en"].beyond_low]).all()
+
+
+def test_what_is_lost_is_said_of_a_measure_of_quality(task: str) -> None:
+    """Not of the share of judged passages, though it be the first that is shown."""
+    record = run(task, settings="mono", measures=["judged@5", "ndcg@10"])
+    whole, by_language = losses([record, record], resamples=50)
+    assert list(whole.headers) == ["", "nDCG@10"]
+    assert by_language.title.endswith("mono: nDCG@10 by query language")
 
 
 def test_a_language_is_compared_by_the_share_that_it_keeps(task: str) -> None:
