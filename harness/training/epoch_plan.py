@@ -126,7 +126,7 @@ class Plan:
         # One batch more or less is within the variation of a draw, so it is accepted.
         if not low - 1 / total <= alpha <= high + 1 / total:
             self.check_alpha()
-            reach = f"{low:.2f}" if low == high else f"{low:.2f} to {high:.2f}"
+            reach = " to ".join(dict.fromkeys(f"{x:.2f}" for x in (low, high)))
             raise UsageError(
                 f"--alpha {alpha:g} is impossible with every pair once: the data have pairs in one "
                 f"language only and pairs across languages only, which allow {reach}; set --alpha "
