@@ -22,7 +22,7 @@ from harness.boards.published import published_on
 from harness.boards.rows import measured_row, published_row
 from harness.boards.tracked.document import Tracked, question_ids
 from harness.boards.tracked.fields import TrackedTask
-from harness.boards.tracked.questions import packed
+from harness.boards.tracked.questions import Hits, packed
 from harness.boards.tracked.retrieved import of_tasks
 from harness.boards.verification import verify_tracked
 from harness.data.task import KINDS, Kind
@@ -175,9 +175,21 @@ def _task_board(slug: str, members: list[Member], found: Leaderboards) -> TaskBo
         question_ids=ids,
         asked={k: packed(x.has_query) for k, x in hits.items()},
         per_language_only="cross" not in kinds,
+        one_each=one_each(task, hits),
         retrieved=of_tasks(found.retrieved, members),
         pairs=all_pairs(rows[: len(members)], (*main, *more), lambda x: _shares(x, members)),
     )
+
+
+def one_each(task: TrackedTask, hits: Mapping[str, Hits]) -> bool:
+    """Whether questions have one relevant passage in each language that has a query of them.
+
+    Judged by how many they have in the pool of all languages; true where the record does not say.
+    """
+    if "mono" not in hits:
+        return True
+    languages = set(hits["mono"].has_query.sum(axis=1).tolist())
+    return {int(m) for m in task.rank_distance_by_golds or ()} <= languages
 
 
 def _redefined(own: TrackedTask, other: TrackedTask) -> list[str]:

@@ -208,6 +208,9 @@ class TaskBoard:
     """``mono``, ``multi`` -> question by language, a bit each, base64: has a query in it."""
     per_language_only: bool
     """Boards of tasks without cross settings show languages as columns, with mean and median."""
+    one_each: bool = True
+    """Whether every question has one relevant passage in each language that has a query of it, as
+    far as its record says: what chance gives is then known."""
     pairs: Pairs | None = None
     """Paired differences of the measured rows; ``None`` for fewer than two or too many rows."""
     retrieved: Mapping[str, RetrievedTask] = field(default_factory=dict)

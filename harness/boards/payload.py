@@ -67,6 +67,7 @@ def _task(board: TaskBoard) -> dict[str, Any]:
             for x in board.additions
         ],
         "rows": [_row(x, {c.key for c in board.columns}) for x in board.rows],
+        **({} if board.one_each else {"one_each": False}),
     }
 
 

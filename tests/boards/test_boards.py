@@ -16,6 +16,7 @@ from golden_boards import GOLDEN
 
 from harness import evaluate
 from harness.boards import Board, Leaderboards, TaskBoard, make_board, read_leaderboards, to_payload
+from harness.boards.assemble import one_each
 from harness.boards.published import published, published_on
 from harness.boards.render import markdown
 from harness.boards.render.files import board_files as files_of
@@ -122,6 +123,15 @@ def test_pairs_that_no_group_of_neighbours_can_name_are_tied_as_well(board: Boar
     assert document["rankings"]["multi/map"]["tied_apart"] == [
         [i for i, r in enumerate(task.rows) if r.id in pair]
     ]
+
+
+def test_what_chance_gives_is_known_where_questions_have_one_relevant_passage_a_language() -> None:
+    tracked = load(GOLDEN / "records" / "acme-plain-encoder.json")
+    entry = next(x for x in tracked.contents.tasks if x.task == "xquad-r")
+    hits = tracked.questions["xquad-r"].hits
+    assert entry.rank_distance_by_golds and one_each(entry, hits)
+    twice = entry.model_copy(update={"rank_distance_by_golds": {"6": 9.5}})
+    assert not one_each(twice, hits)
 
 
 def test_matrix_has_the_monolingual_values_on_its_diagonal(board: Board) -> None:

@@ -372,6 +372,7 @@ def test_a_model_trained_on_the_task_is_not_said_to_be_best(
         task,
         rows=tuple(of.get(x.id, x) for x in task.rows),
         rankings={**task.rankings, "multi/map": ranking},
+        one_each=False,
     )
     tasks = tuple(changed if x is task else x for x in board.tasks)
     page = Opened(browser, as_file(tmp_path, render(to_payload(replace(board, tasks=tasks)))))
@@ -381,6 +382,8 @@ def test_a_model_trained_on_the_task_is_not_said_to_be_best(
     assert f"not significantly better than {third.model}" in told
     page.view("a={}&b={}".format(*pair))  # though no group of neighbours has both
     assert page.texts(".versus tbody:last-of-type tr:nth-child(2) .verdict") == ["tied"]
+    page.view("measure=rank_distance")
+    assert "best possible" not in page.texts("#models-about")[0]
     page.view("pub=1&langs=de,zh")
     means = dict(zip(page.rows(), page.column("multi/map"), strict=True))
     assert means[other.id] == DASH != means[best.id], "a mean over fewer languages is none"

@@ -71,6 +71,7 @@ def _task(task: Json, texts: Mapping[str, str]) -> dict[str, Any]:
     ]
     n = len(task["languages"])
     document: dict[str, Any] = {k: task[k] for k in _KEPT}
+    document["oneEach"] = task.get("one_each", True)
     document["columns"] = columns
     document["rows"] = {k: _once([row[k] for row in rows]) for k in _OF_ROW}
     document["rankings"] = {k: _ranking(x, len(rows)) for k, x in task["rankings"].items()}

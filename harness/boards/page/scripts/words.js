@@ -57,7 +57,8 @@ const meaning = (measure) =>
  * elsewhere. Formulas: the r relevant passages of a pool of n are a random subset of its ranks.
  */
 function ends(task, { kind, measure }) {
-  if (!task.kinds.includes("cross") || !task.asked.mono || kind === "cross") return null;
+  if (!task.oneEach || !task.kinds.includes("cross") || !task.asked.mono || kind === "cross")
+    return null;
   const key = `${kind} ${measure}`;
   task.ends_ ??= new Map();
   if (!task.ends_.has(key)) task.ends_.set(key, endsOf(task, kind, measure));
