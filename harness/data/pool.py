@@ -75,7 +75,9 @@ class Pool:
         return np.repeat(np.arange(len(self.languages), dtype=np.int16), np.diff(self.starts))
 
     def block(self, language: str) -> tuple[int, int]:
-        """First column of a language and the one after its last."""
+        """First column of a language and the one after its last; of one without passages, none."""
+        if language not in self.languages:
+            return 0, 0
         i = self.languages.index(language)
         return int(self.starts[i]), int(self.starts[i + 1])
 

@@ -345,3 +345,32 @@ def test_a_corpus_goes_through_mteb_as_far_as_it_fits_into_memory(tmp_path: Path
         )
     with pytest.raises(UsageError, match="mteb's runner takes 120 passages in memory"):
         from_task_file(path)(options=RunOptions(memory=1 << 20))
+
+
+def test_a_language_with_questions_and_no_passages(tmp_path: Path) -> None:
+    """Translated headings of paragraphs that are not translated: nothing is defined in its pool."""
+    lines = [
+        {"en": "Find Bar", "de": "Suchleiste"},
+        {"en": "The Find toolbar can be used to quickly search what is shown."},
+    ]
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "s.jsonl").write_text("".join(f"{json.dumps(x)}\n" for x in lines))
+    (tmp_path / "help.toml").write_text(
+        'name = "help"\ntitle = "t"\ndescription = "d"\nreader = "segments"\n'
+        'languages = ["en", "de"]\nsettings = ["mono", "cross", "multi"]\ntext = "text"\n'
+        'measures = ["map", "ndcg@10"]\nlicense = "CC0-1.0"\n[source]\nfolder = "data"\n'
+        '[source.segments]\nfile = "s.jsonl"\npairing = "heading"\n'
+    )
+    task = str(tmp_path / "help.toml")
+    record = harness.evaluate(
+        tiny.WordBag(), tasks=[task], store=False, resamples=0, trec=tmp_path / "trec"
+    )
+    scored_here = {x.setting for x in record.tasks[0].settings if x.queries}
+    assert scored_here == {"mono/en", "cross/de-en", "multi/en", "multi/de"}
+    runs = {x.stem.replace(".", "/", 1) for x in (tmp_path / "trec" / "help").glob("*.run")}
+    assert runs == scored_here
+    (file,) = write_results(record, tmp_path / "mteb")
+    exported = json.loads(file.read_text())["scores"]["test"]
+    assert {x["hf_subset"] for x in exported} == scored_here
+    for model in (WordBagInMteb(), EncodeOnce(WordBagInMteb())):
+        assert set(scored(model, from_task_file(task)())) == scored_here

@@ -53,6 +53,8 @@ def to_result(record: Record, task: str) -> Any:
         )
     scores: list[dict[str, Any]] = []
     for row in entry.settings:
+        if not row.queries:
+            continue  # a language without passages: nothing is defined there
         setting = Setting(row.kind, row.query_language, row.passage_language)
         values = {k: v for k, v in row.scores.items() if v is not None}
         named = {their_name(k): v for k, v in values.items()}

@@ -149,9 +149,11 @@ class BridgedTask(AbsTaskRetrieval):
             prepare(spec, chosen), chosen, "mteb's runner takes", _PASSAGE_BYTES
         )
         data = self.prepared.data
-        self.metadata = metadata_of(spec, self.prepared.settings, data.digest, data.languages)
+        # Those of a language without passages have no query, which mteb cannot score.
+        judged = [s for s in self.prepared.settings if qrels_of(self.prepared, s)]
+        self.metadata = metadata_of(spec, judged, data.digest, data.languages)
         super().__init__(**given)
-        self._by_name = {s.name: s for s in self.prepared.settings}
+        self._by_name = {s.name: s for s in judged}
         self._searched: _Searched | None = None
         self._found: _OneLanguage | None = None
         self._seen: tuple[Any, dict[str, dict[str, Any]]] = (None, {})
@@ -170,7 +172,7 @@ class BridgedTask(AbsTaskRetrieval):
             Dataset.from_dict(_rows(data, "passage", list(data.passages))) if multi else None
         )
         self.dataset = {}
-        for setting in self.prepared.settings:
+        for setting in self._by_name.values():
             judged = qrels_of(self.prepared, setting)
             rows = queries[setting.query_language]
             keep = [i for i, query in enumerate(rows["id"]) if query in judged]
@@ -299,6 +301,8 @@ class _Searched:
         passages: list[NDArray[np.float32]] = []
         for role, language, texts in texts_of(prepared):
             made = encoding.encode(encoder, role, language, texts, store=None, counts=counts)
+            if not texts:
+                continue  # a language without passages
             if encoder.similarity == "cosine":
                 made = normalised(made)
             if role == "query":
