@@ -27,6 +27,7 @@ from harness.errors import NotComparableError
 from harness.evaluation.partial import partial
 from harness.evaluation.record_fields import ModelFacts, RunFacts, Task, TaskFacts
 from harness.interop.published import Published
+from harness.metrics import canonical
 
 Verdict = Literal["OK", "close", "FAIL"]
 EXIT_CODES: Mapping[Verdict, int] = {"OK": 0, "FAIL": 1, "close": 3}
@@ -284,7 +285,7 @@ def verify(
         NotComparableError: nothing is published of the model on the task, the record is of a part
             of it, or the two have no language and measure in common.
     """
-    task = scored.task
+    task, measure = scored.task, canonical(measure) if measure else None
     cut = {k: v for k, v in task.partial.to_dict().items() if k != "languages"}
     if cut:
         raise NotComparableError(

@@ -78,6 +78,8 @@ def test_each_language_is_ok_close_or_fails(record: Record) -> None:
     equal = verify(scored(record), [published(record)], drifts=())
     assert (equal.verdict, equal.exit_code, equal.reasons) == ("OK", 0, ())
     assert {x.ok for x in equal.checks} == {5e-6 + 1e-6}
+    labelled = verify(scored(record), [published(record)], measure="mAP", drifts=())
+    assert (labelled.measure, labelled.verdict) == ("map", "OK")
 
 
 def test_reasons_are_in_order_and_say_both_sides(record: Record) -> None:
