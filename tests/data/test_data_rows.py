@@ -84,6 +84,19 @@ def test_the_languages_of_belebele_are_those_of_mteb() -> None:
         assert told[f"{code}-{code}"]["documents_text_statistics"]["unique_texts"] == 488
 
 
+def test_two_texts_under_one_passage_id_are_a_warning(tmp_path: Path) -> None:
+    """A passage id that is none: the second text is in no pool, and its question has the first."""
+    rows = belebele_rows("eng_Latn")
+    shared = [at for at, row in enumerate(rows) if row["link"] == rows[0]["link"]]
+    rows[shared[-1]]["flores_passage"] += " And more."
+    write_rows(tmp_path / "belebele" / "data" / "eng_Latn.jsonl", rows)
+    said = (
+        rf"rows with another text .* passage id: 1, from line {shared[-1] + 1}, 'https://x/a%20b' "
+    )
+    with pytest.warns(HarnessWarning, match=said):
+        library.load(find_task("belebele"), languages=["en"], data_dir=tmp_path)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -20,7 +20,7 @@ from harness.data.documents import Document, check_id, check_keys, check_text, r
 from harness.data.table_rows import passage_text
 from harness.data.task import TaskSpec
 from harness.data.task_data import Reading, Texts, global_id
-from harness.errors import HarnessWarning
+from harness.errors import HarnessWarning, quoted
 
 
 class Pair(NamedTuple):
@@ -108,6 +108,8 @@ def _read_mixed(spec: TaskSpec, languages: Sequence[str], document: Document) ->
 
 def _pairs(document: Document, keys: Mapping[str, Sequence[str]]) -> Iterator[Pair]:
     seen: set[str] = set()
+    texts: dict[str, str] = {}
+    others: list[str] = []
     for row in rows(document):
         where = f"line {row.line}"
         needed = tuple(dict.fromkeys(x for pairs_of in keys.values() for x in pairs_of))
@@ -117,14 +119,24 @@ def _pairs(document: Document, keys: Mapping[str, Sequence[str]]) -> Iterator[Pa
             raise document.error(where, f"question {question!r} occurs twice in the file")
         seen.add(question)
         (asks,), (tells,) = keys["question"], keys["passage"]
-        yield Pair(
+        pair = Pair(
             question,
             check_text(document, where, row.fields[asks], name=f"{asks!r}"),
             _id(document, where, row.fields, keys["passage_id"]),
             passage_text(document, where, row.fields[tells], name=f"{tells!r}"),
         )
+        if texts.setdefault(pair.passage_id, pair.passage) != pair.passage:
+            others.append(f"line {row.line}, {quoted(pair.passage_id)}")
+        yield pair
     if not seen:
         raise document.error("", "contains no row")
+    if others:
+        warnings.warn(
+            f"{document.path}: rows with another text than the first one of their passage id: "
+            f"{len(others)}, from {others[0]} on; the text of the first counts",
+            HarnessWarning,
+            stacklevel=2,
+        )
 
 
 def _id(document: Document, where: str, fields: Mapping[str, Any], keys: Sequence[str]) -> str:
