@@ -37,7 +37,8 @@ from harness.errors import RecordError, UsageError
 from harness.evaluation.record import RECORD_FILE, Record
 
 START, END = "<!-- harness:start -->", "<!-- harness:end -->"
-_BETWEEN = re.compile(rf"{re.escape(START)}.*?{re.escape(END)}\n?", re.DOTALL)
+# From the start that is nearest to an end: one that has lost its own has others' text below it.
+_BETWEEN = re.compile(rf"{START}(?:(?!{START}).)*?{END}\n?", re.DOTALL)
 HUB_DATASETS: Mapping[str, str] = {
     "mlqa-dev": "facebook/mlqa",
     "xquad": "google/xquad",

@@ -259,6 +259,16 @@ def test_a_card_goes_into_the_models_folder_and_keeps_what_is_there(tmp_path: Pa
     assert {x.name for x in (tmp_path / ".eval_results").iterdir()} == {"xquad-r.yaml"}
 
 
+def test_a_section_that_has_lost_its_end_takes_no_text_with_it(tmp_path: Path) -> None:
+    """All from its start to the end of the section that was added below it, at the second time."""
+    readme = tmp_path / "README.md"
+    readme.write_text("# M\n\n<!-- harness:start -->\nold\n\n## Usage\n\nMy text.\n")
+    for _ in range(2):
+        assert harness("card", RECORD, "--output", tmp_path).exit_code == 0
+        text = readme.read_text()
+        assert "My text." in text and text.count("<!-- harness:end -->") == 1
+
+
 def test_a_cards_header_stays_as_its_author_wrote_it(tmp_path: Path) -> None:
     head = "license: mit  # ours\n# -----------\nlanguage:\n- no\nversion: 1.10\n"
     path = tmp_path / "README.md"
