@@ -225,7 +225,7 @@ def test_tied_models_are_said_to_be_tied(page: Opened) -> None:
     assert verdicts[0] == "tied"  # multi/map
     page.view("a=hard&b=published-labse-hybrid")  # of which no values are known by question
     cells = page.texts(".versus .verdict")
-    assert {x for x in cells if x} == {"A better not tested"}
+    assert {x for x in cells if x} == {"A better untested"}
     page.view("a=hard&b=right-to-left&langs=de,en")
     assert not {"tied", "A better", "B better"} & set(page.texts(".versus .verdict"))
 

@@ -95,7 +95,7 @@ function versusTable({ task, languages, a, b }) {
             tie
               ? make("span", { class: "chip" }, "tied")
               : verdict && !tested
-                ? [verdict, make("small", {}, " not tested")]
+                ? [verdict, make("small", {}, " untested")]
                 : verdict,
           ),
         );
