@@ -316,7 +316,7 @@ def check_grade(document: Document, where: str, value: str) -> int:
     Raises:
         DataError: ``value`` is not an integer.
     """
-    if re.fullmatch(r"-?[0-9]{1,9}", value) is None:
+    if re.fullmatch(r"[+-]?[0-9]{1,9}", value) is None:
         raise document.error(where, f"score must be an integer, not {value!r}")
     return int(value)
 

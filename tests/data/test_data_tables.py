@@ -261,8 +261,12 @@ def test_a_date_that_python_lacks_is_one_sentence(task: TaskSpec, tmp_path: Path
 def test_trec_judgements_may_be_packed(tmp_path: Path) -> None:
     spec = write_collection(tmp_path, TSV.replace("qrels.tsv", "qrels.txt.gz"))
     raw = (tmp_path / "data" / "qrels.tsv").read_bytes()
+    raw = raw.replace(b"\t1\n", b"\t+1\n")  # as trec_eval takes it, too
     (tmp_path / "data" / "qrels.txt.gz").write_bytes(gzip.compress(raw))
     assert library.load(spec).qrels == {"7": {"de:0": 1, "en:0": 1}, "9": {"de:1": 1, "en:1": 1}}
+    (tmp_path / "data" / "qrels.txt.gz").write_bytes(gzip.compress(raw + b"9 0 a\0b 1\n"))
+    with pytest.raises(DataError, match=r"line [0-9]+: contains a zero byte"):
+        library.load(spec)
 
 
 def on_hub(task: TaskSpec, small: bool) -> tuple[TaskSpec, Hub]:

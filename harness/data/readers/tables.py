@@ -173,4 +173,6 @@ def trec_judgements(document: Document) -> Iterator[Judgement]:
         fields = line.split()
         if len(fields) != 4:
             raise document.error(where, f"must be 'qid Q0 docid grade', not {line[:60]!r}")
+        if "\0" in line:
+            raise document.error(where, "contains a zero byte")
         yield Judgement(number, fields[0], fields[2], check_grade(document, where, fields[3]))
