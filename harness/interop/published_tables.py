@@ -60,14 +60,15 @@ def keep(rows: Sequence[Published], leaderboards: Path) -> list[Path]:
     for row in sorted(rows, key=lambda x: x.options):
         if row.facts is not None and row.facts != _facts_of(row, facts):
             facts[row.model, row.revision or "", row.options] = row.facts
-    written = []
+    tables = []  # all of them, before one is written
     for task in sorted({x.task for x in rows}):
         path = folder / f"{task}.csv"
         there = load(path, facts) if path.exists() else []
         merged = unique([*there, *(x for x in rows if x.task == task)])
         listed = [merged[key] for key in sorted(merged)]
         _refuse_one_id(path, listed)
-        written += _write(path, _table(listed))
+        tables.append((path, listed))
+    written = [x for path, listed in tables for x in _write(path, _table(listed))]
     return [*written, *_write(models, _models(facts))] if facts else written
 
 

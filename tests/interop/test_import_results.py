@@ -558,3 +558,17 @@ def test_what_is_written_can_be_read_whatever_a_file_holds(tmp_path: Path) -> No
         assert refused == []
         assert row.scores == {mono("de"): {"ndcg@10": 0.5, "ndcg@20": 0.5, "own@3": 0.25}}
         assert row.facts is not None and row.facts.training_data == tuple(datasets)
+
+
+def test_what_cannot_be_kept_leaves_all_tables_as_they_were(tmp_path: Path) -> None:
+    """A name that differs in punctuation from one of an earlier import."""
+    first = put(tmp_path / "first", result("XQuADRetrieval", validation=[scored("de")]))
+    keep(read_results([first]).rows, tmp_path / "boards")
+    before = {x.name: x.read_bytes() for x in (tmp_path / "boards" / "published").iterdir()}
+    second = tmp_path / "second"
+    put(second, result("MIRACLRetrieval", dev=[scored("de")]), model="acme__other")
+    put(second, result("XQuADRetrieval", validation=[scored("de")]), model="acme__m.")
+    with pytest.raises(RecordError, match=r"acme/m and acme/m\. would both be the row"):
+        keep(read_results([second]).rows, tmp_path / "boards")
+    after = {x.name: x.read_bytes() for x in (tmp_path / "boards" / "published").iterdir()}
+    assert after == before
