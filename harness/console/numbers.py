@@ -37,10 +37,13 @@ def value(measure: str, number: float | None) -> str:
 
 def signed(measure: str, number: float) -> str:
     """A difference of scores, ``+0.0123``; what rounds to 0 has no sign."""
-    text = value(measure, abs(number))
-    if text == UNDEFINED or not text.strip("0."):
-        return text
-    return ("-" if number < 0 else "+") + text
+    return UNDEFINED if number != number else difference(number, decimals(measure))
+
+
+def difference(number: float, places: int) -> str:
+    """``+0.000321``, to ``places`` after the point; what rounds to 0 has no sign."""
+    text = f"{number:+.{places}f}"
+    return text if text.strip("+-0.") else text[1:]
 
 
 def interval(

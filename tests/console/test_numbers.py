@@ -25,6 +25,12 @@ def test_scores_and_their_differences(number: float, value: str, signed: str) ->
     assert numbers.signed("map", number) == signed
 
 
+def test_a_difference_that_rounds_to_nothing_has_no_sign() -> None:
+    assert [numbers.difference(x, 6) for x in (-4e-7, 4e-7, -6e-7)] == [
+        "0.000000", "0.000000", "-0.000001",
+    ]  # fmt: skip
+
+
 def test_rank_distances_count_passages() -> None:
     assert numbers.value("rank_distance", 1234.56) == "1234.6"
     assert numbers.signed("rank_distance", -1234.56) == "-1234.6"

@@ -34,7 +34,7 @@ def verification_grid(found: Sequence[Verification]) -> Grid:
                 numbers.label(x.measure),
                 x.verdict,
                 f"{x.count('OK')} of {len(x.checks)}",
-                f"{worst.difference:+.5f} {worst.setting}",
+                f"{numbers.difference(worst.difference, 5)} {worst.setting}",
             )
         )
     headers = (

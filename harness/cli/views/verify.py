@@ -40,7 +40,7 @@ def print_verification(console: Console, found: Verification) -> None:
             numbers.count(x.queries),
             f"{x.here:.6f}",
             f"{x.there:.5f}",
-            f"{x.difference:+.6f}",
+            numbers.difference(x.difference, 6),
             f"{x.ok:.1e}",
             x.verdict,
         )
@@ -67,7 +67,8 @@ def _further(found: Verification) -> list[str]:
                 largest[measure] = (size, check)
     if largest:
         named = ", ".join(
-            f"{numbers.label(m)} {size:+.6f} ({x.language})" for m, (size, x) in largest.items()
+            f"{numbers.label(m)} {numbers.difference(size, 6)} ({x.language})"
+            for m, (size, x) in largest.items()
         )
         sentences.append(f"Largest differences of other measures, not judged: {named}")
     if found.missing:
@@ -82,5 +83,5 @@ def headline(found: Verification) -> str:
         f"{found.count(verdict)} {verdict}" for verdict in ("close", "FAIL") if found.count(verdict)
     ]
     worst = found.largest
-    size = f"{worst.difference:+.6f}".rstrip("0").rstrip(".")
+    size = numbers.difference(worst.difference, 6).rstrip("0").rstrip(".")
     return f"{found.verdict}: {', '.join(parts)}; largest difference {size} ({worst.language})"
