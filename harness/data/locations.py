@@ -174,7 +174,11 @@ class TaskFiles:
                 self._repository.fetch([name], progress)
             report = self.verify(name)
         if report.state == "damaged":
-            raise self._damaged(report)
+            raise DataError(
+                f"{report.path}: fetched just now from {report.url}, with the checksum "
+                f"{report.found}, not {report.expected}: another file; correct 'source.files' or "
+                f"'source.revision' in {self.spec.path}"
+            )
         return report
 
     def prepare(

@@ -122,6 +122,17 @@ def test_a_file_that_is_not_what_the_hub_says_is_refused(remote: tuple[Hub, Task
         assert library.load(task, languages=("sw",)).corpora["sw"].digest == corpus.digest
 
 
+def test_another_file_than_the_task_file_names_is_no_damage(remote: tuple[Hub, TaskSpec]) -> None:
+    """Fetching it again, as for a damaged one, would change nothing."""
+    task = remote[1]
+    name = next(x for x in task.source.files if "topics" in x and "-sw-" in x)
+    task.path.write_text(task.path.read_text().replace(task.source.files[name], "0" * 64))
+    for use in (library.load, library.fetch):
+        with pytest.raises(DataError, match=r"just now .* another file; correct 'source\.files'"):
+            use(read_task(task.path), languages=("sw",))
+        Repository("org/topics", TOPICS, "dataset").cached.joinpath(name).unlink()
+
+
 def test_a_copy_of_ones_own_comes_first_and_is_never_filled_up(
     remote: tuple[Hub, TaskSpec], tmp_path: Path
 ) -> None:
