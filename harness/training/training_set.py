@@ -60,7 +60,8 @@ def read_data(
     if not settings.data:
         raise UsageError("no training data; give --data FILE, as in --data pairs.jsonl")
     sets = _read(settings.data, "--data", read)
-    validation_sets = _read(settings.validation, "--validation", read)
+    # A loss on the pairs trained on would fall whatever the model unlearns.
+    validation_sets = _read(settings.validation, "--validation", read, other_than=sets)
     rows, examples = rows_of(sets, settings.languages)
     if not len(rows):
         raise UsageError(
@@ -140,9 +141,14 @@ def seen_languages(plan: Plan) -> tuple[str, ...]:
     return tuple(x for x, here in zip(plan.rows.languages, seen, strict=True) if here)
 
 
-def _read(names: Sequence[str], flag: str, read: Callable[[Path], DataSet]) -> list[DataSet]:
+def _read(
+    names: Sequence[str],
+    flag: str,
+    read: Callable[[Path], DataSet],
+    other_than: Sequence[DataSet] = (),
+) -> list[DataSet]:
     sets = [read(Path(name)) for name in names]
-    digests: dict[str, DataSet] = {}
+    digests = {s.digest: s for s in other_than}
     for s in sets:
         if s.digest in digests:
             raise UsageError(f"{flag} {s.path}: the same content as {digests[s.digest].path}")

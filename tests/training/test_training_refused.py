@@ -101,6 +101,14 @@ def test_data_and_options(
     assert not (output / "training.json").exists()
 
 
+def test_the_same_pairs_twice(tmp_path: Path, base: Path) -> None:
+    data = write_rows(tmp_path / "pairs.jsonl", ROWS)
+    same = write_rows(tmp_path / "same.jsonl", ROWS)
+    start = ("--base", base, "--output", tmp_path / "out", "--batch-size", "8", "--data", data)
+    for flag in ("--data", "--validation"):
+        assert refused(*start, flag, same) == f"{flag} {same}: the same content as {data}"
+
+
 def test_without_data_or_base(tmp_path: Path, base: Path) -> None:
     output = tmp_path / "out"
     assert refused("--base", base, "--output", output).startswith("no training data; give --data")
