@@ -97,13 +97,20 @@ OWN = 2**30
 passage, to be taken out of the ranking (:mod:`harness.search.own_passages`)."""
 
 
-def with_own(data: TaskData, language: str, question: str, languages: Iterable[str]) -> Qrels:
-    """The judgements of a question, with the passages of its own id as :data:`OWN` if ignored."""
-    judged = data.qrels.get(question, {})
+def own_passages(
+    data: TaskData, language: str, question: str, languages: Iterable[str]
+) -> list[str]:
+    """The passages with the question's own id, in each language; none if they are not ignored."""
     if not data.task.source.ignore_identical_ids:
-        return judged
+        return []
     local = local_question_id(data.task, language, question)
-    return {**judged, **{global_id(x, local): OWN for x in languages}}
+    return [global_id(x, local) for x in languages]
+
+
+def with_own(data: TaskData, language: str, question: str, languages: Iterable[str]) -> Qrels:
+    """The judgements of a question, with its :func:`own_passages` as :data:`OWN`."""
+    own = own_passages(data, language, question, languages)
+    return {**data.qrels.get(question, {}), **dict.fromkeys(own, OWN)}
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from typing import Literal
 import numpy as np
 
 from harness.base import option_text
+from harness.data.pool import own_passages
 from harness.data.task import KINDS, Kind, Setting, TaskSpec, find_task
 from harness.data.task_data import TaskData, global_id, question_id
 from harness.data.trec import Run, read_qrels, read_run, run_files_in
@@ -203,7 +204,7 @@ def score_with_task(
     Args:
         paths: run files; each setting is in at most one of them.
         data: the task's data. Queries and passages in other languages of the task are dropped from
-            the runs.
+            the runs, as is a query's own passage where the task ignores it.
         measures: names, trec_eval's or ours.
         settings: kinds (``multi``) or names (``cross/de-en``) to score the runs as, whatever they
             look like; passages of other languages are left out of their rankings. Where one name is
@@ -218,7 +219,7 @@ def score_with_task(
     offered = data.task.settings(data.languages, KINDS)
     chosen = None if settings is None else _choose(settings, offered, data.task.name)
     qrels = {
-        language: {global_id(language, question): data.qrels[question] for question in side.ids}
+        language: {global_id(language, x): _judged(data, language, x) for x in side.ids}
         for language, side in data.queries.items()
     }
     passages = {global_id(x, i) for x, side in data.passages.items() for i in side.ids}
@@ -326,6 +327,11 @@ def _detected(run: Run) -> set[Setting]:
     }
 
 
+def _judged(data: TaskData, language: str, question: str) -> dict[str, int]:
+    own = own_passages(data, language, question, data.languages)
+    return {p: grade for p, grade in data.qrels[question].items() if p not in own}
+
+
 def _in_task(
     path: Path,
     run: Run,
@@ -376,6 +382,9 @@ def _in_task(
                     f"{path}: task {data.task.name} has no passage {passage!r} (query {query!r}); "
                     f"its ids look like {example!r}{did_you_mean(passage, [example])}"
                 )
+        question = query.removeprefix(f"{query_language}:")
+        for own in own_passages(data, query_language, question, data.languages):
+            row.pop(own, None)
         if row:
             kept[query] = row
     if not queries & kept.keys():

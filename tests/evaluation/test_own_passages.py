@@ -16,6 +16,7 @@ from harness.data.loading import load
 from harness.data.task import read_task
 from harness.data.trec import read_qrels, read_run
 from harness.errors import HarnessWarning
+from harness.interop.trec_runs import score_run
 
 TASK = """\
 name = "arguments"
@@ -72,6 +73,19 @@ def test_the_own_passage_is_left_out_of_its_own_ranking(tmp_path: Path, way: str
             expected = sorted(x[name] for x in values.values())
             assert sorted(found["without"][ours]) == pytest.approx(expected, abs=1e-12)
     assert found["without"]["map"].mean() > found["with"]["map"].mean()
+
+
+def test_score_leaves_it_out_of_a_run_that_has_it(tmp_path: Path) -> None:
+    """A run of another system, in which every query finds itself first."""
+    harness.evaluate(
+        tiny.WordBag(), str(write(tmp_path, IGNORE.replace("true", "false"))), trec=tmp_path,
+        trec_depth=0, resamples=0, store=False,
+    )  # fmt: skip
+    task = str(write(tmp_path, IGNORE))
+    record = harness.evaluate(tiny.WordBag(), task, resamples=0, store=False)
+    (scored,) = score_run([tmp_path / "arguments" / "mono.en.run"], task=task, measures=["map"])
+    ours = record.table("arguments").values["map"].mean()
+    assert scored.scores["map"] == pytest.approx(ours, abs=1e-12)
 
 
 def test_an_approximate_index_finds_it_and_it_is_left_out(tmp_path: Path) -> None:

@@ -347,6 +347,30 @@ def test_a_corpus_goes_through_mteb_as_far_as_it_fits_into_memory(tmp_path: Path
         from_task_file(path)(options=RunOptions(memory=1 << 20))
 
 
+def test_a_query_does_not_find_itself_where_the_task_ignores_that(tmp_path: Path) -> None:
+    """Whoever searches: mteb for an encoder of its own, or we."""
+    data = tmp_path / "data"
+    (data / "qrels").mkdir(parents=True)
+    texts = [
+        {"_id": f"p{n}", "text": f"{tiny.WORDS[n]} {tiny.WORDS[(3 * n) % 10]}"} for n in range(10)
+    ]
+    for name, rows in (("corpus", texts), ("queries", texts[:5])):
+        (data / f"{name}.jsonl").write_text("".join(f"{json.dumps(x)}\n" for x in rows))
+    judged = "".join(f"p{n}\tp{n + 3}\t1\n" for n in range(5))
+    (data / "qrels" / "test.tsv").write_text(f"query-id\tcorpus-id\tscore\n{judged}")
+    (tmp_path / "same.toml").write_text(
+        'name = "same"\ntitle = "t"\ndescription = "d"\nreader = "beir"\nlanguages = ["en"]\n'
+        'settings = ["mono"]\ntext = "text"\nmeasures = ["ndcg@10"]\nlicense = "CC0-1.0"\n'
+        '[source]\nfolder = "data"\nignore_identical_ids = true\n'
+    )
+    task = tmp_path / "same.toml"
+    record = harness.evaluate(tiny.WordBag(), tasks=[str(task)], store=False, resamples=0)
+    ours = settings(record)["mono/en"]["scores"]["ndcg@10"]
+    for model in (WordBagInMteb(), EncodeOnce(WordBagInMteb())):
+        found = scored(model, from_task_file(task)())["mono/en"]
+        assert found["ndcg_at_10"] == pytest.approx(ours, abs=ROUNDED)
+
+
 def test_a_language_with_questions_and_no_passages(tmp_path: Path) -> None:
     """Translated headings of paragraphs that are not translated: nothing is defined in its pool."""
     lines = [

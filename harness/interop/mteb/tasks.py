@@ -153,6 +153,8 @@ class BridgedTask(AbsTaskRetrieval):
         judged = [s for s in self.prepared.settings if qrels_of(self.prepared, s)]
         self.metadata = metadata_of(spec, judged, data.digest, data.languages)
         super().__init__(**given)
+        # Of a model that searches by itself; our search leaves them out anyway.
+        self.ignore_identical_ids = bool(spec.source.ignore_identical_ids)
         self._by_name = {s.name: s for s in judged}
         self._searched: _Searched | None = None
         self._found: _OneLanguage | None = None
