@@ -274,8 +274,7 @@ def refuse_alone(belongs_to: Mapping[str, Sequence[str]]) -> None:
 
     for name, partners in belongs_to.items():
         if is_given(name) and not any(map(is_given, partners)):
-            *rest, last = (flags[x] for x in partners)
-            which = f"{', '.join(rest)} or {last}" if rest else last
+            which = " or ".join(flags[x] for x in partners)
             raise click.UsageError(f"{flags[name]} has no effect without {which}")
 
 

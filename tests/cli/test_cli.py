@@ -340,7 +340,7 @@ def saved(task: str) -> Path:
         ("card a --pull-request", "--push"),
         ("compare a b --data-dir .", "--flips"),
         ("board --port 8000", "--serve"),
-        ("board --format latex", "--task, --sort, --paper, --pair or --changed"),
+        ("board --format latex", "--task or --sort or --paper or --pair or --changed"),
         ("breakdown a --by script --seen en", "--by seen"),
     ],
 )

@@ -226,6 +226,11 @@ class KillAt:
         """Ignored."""
 
 
+def ten_steps(base: Path, data: Path) -> Settings:
+    """Of 7 or 8 batches an epoch: the last step is in the middle of one."""
+    return Settings(base=str(base), data=(str(data),), batch_size=8, steps=10, patience=0)
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -237,18 +242,9 @@ class KillAt:
 def test_killed_and_resumed_gives_the_weights_of_an_undisturbed_training(
     tmp_path: Path, base: Path, data: Path, options: dict[str, Any]
 ) -> None:
-    settings = Settings(
-        **{
-            "base": str(base),
-            "data": (str(data),),
-            "batch_size": 8,
-            "steps": 10,
-            "evaluate_every": 3,
-            "log_every": 1,
-            "patience": 0,
-            "learning_rate": 1e-3,
-            **options,
-        }
+    settings = replace(
+        ten_steps(base, data),
+        **{"evaluate_every": 3, "log_every": 1, "learning_rate": 1e-3} | options,
     )
     none = Overlaps(tasks=())
     whole = train(settings, tmp_path / "whole", device="cpu", overlaps=none)
@@ -286,17 +282,7 @@ class KillAtTheEnd(KillAt):
 def test_killed_after_the_last_step_and_resumed_makes_no_further_one(
     tmp_path: Path, base: Path, data: Path, options: dict[str, Any]
 ) -> None:
-    settings = Settings(
-        **{
-            "base": str(base),
-            "data": (str(data),),
-            "batch_size": 8,
-            "steps": 10,  # 8 batches an epoch: the last step is in the middle of one
-            "evaluate_every": 5,
-            "patience": 0,
-            **options,
-        }
-    )
+    settings = replace(ten_steps(base, data), **{"evaluate_every": 5} | options)
     none = Overlaps(tasks=())
     whole = train(settings, tmp_path / "whole", device="cpu", overlaps=none)
     assert whole.manifest["outcome"]["stopped_early"] == bool(settings.patience)
