@@ -173,7 +173,7 @@ def _task_board(slug: str, members: list[Member], found: Leaderboards) -> TaskBo
         rankings=rankings,
         additions=additions(rows, members, (*main, *more)),
         question_ids=ids,
-        asked={k: packed(x.has_query) for k, x in hits.items()},
+        has_query={k: packed(x.has_query) for k, x in hits.items()},
         per_language_only="cross" not in kinds,
         one_each=one_each(task, hits),
         retrieved=of_tasks(found.retrieved, members),

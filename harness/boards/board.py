@@ -204,7 +204,7 @@ class TaskBoard:
     """Post-processed, reranked or translated pipelines next to the plain models."""
     question_ids: tuple[str, ...] | None
     """Texts in the order of ``Row.hits``; ``None`` if not available."""
-    asked: Mapping[str, str]
+    has_query: Mapping[str, str]
     """``mono``, ``multi`` -> question by language, a bit each, base64: has a query in it."""
     per_language_only: bool
     """Boards of tasks without cross settings show languages as columns, with mean and median."""

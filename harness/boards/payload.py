@@ -56,7 +56,7 @@ def _task(board: TaskBoard) -> dict[str, Any]:
         "sort": board.sort,
         "per_language_only": board.per_language_only,
         "question_ids": None if board.question_ids is None else list(board.question_ids),
-        "asked": dict(board.asked),
+        "asked": dict(board.has_query),
         "rankings": {k: _ranking(x, position) for k, x in board.rankings.items()},
         "additions": [
             {

@@ -94,7 +94,7 @@ def _task(task: Json, texts: Mapping[str, str]) -> dict[str, Any]:
     }
     document["topLanguages"] = pack(_array([row["top_languages"] or empty for row in rows]), 4, 0)
     document["hits"] = [dict(row["hits"]) for row in rows]
-    document["asked"] = dict(task["asked"])
+    document["hasQuery"] = dict(task["asked"])
     document["questionIds"] = list(task["question_ids"] or [])
     document["questionTexts"] = [texts.get(x, x) for x in document["questionIds"]] if texts else []
     return document
@@ -155,7 +155,7 @@ def smaller(document: Json) -> Iterator[dict[str, Any]]:
                 **x,
                 "hits": [{k: bits for k, bits in row.items() if k in kinds} for row in x["hits"]],
                 # Which questions a language has is small, and what chance gives is made from it.
-                "asked": {k: bits for k, bits in x["asked"].items() if k in {*kinds, "mono"}},
+                "hasQuery": {k: bits for k, bits in x["hasQuery"].items() if k in {*kinds, "mono"}},
                 "questionIds": x["questionIds"] if kinds else [],
             }
             for x in tasks

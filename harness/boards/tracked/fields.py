@@ -69,7 +69,7 @@ class PackedQuestions(Fields):
     macro mean, between these) as 16 bits: high bytes, then low bytes, zlib, base64; 65535 is
     undefined."""
     hits: Map[Literal["mono", "multi"], PackedHits]
-    """Kind -> question by language, a bit each, base64: asked, and a relevant passage at rank
+    """Kind -> question by language, a bit each, base64: has a query, and a relevant passage at rank
     1."""
 
 

@@ -54,7 +54,7 @@ function retrieved(task, board, row, kind, code, q, relevant) {
 
 /** Whether the first passage of a row is a relevant one; null if not known. */
 function answered(task, row, kind, code, q) {
-  const [hasQuery, hits] = [task.asked[kind], task.hits[row.index]?.[kind]];
+  const [hasQuery, hits] = [task.hasQuery[kind], task.hits[row.index]?.[kind]];
   const at = q * task.languages.length + task.languages.indexOf(code);
   return hasQuery && hits && bits(hasQuery)(at) ? bits(hits)(at) : null;
 }

@@ -210,8 +210,8 @@ function flips(task, kind, a, b, languages) {
     a.hits?.[kind] ?? task.hits[a.index]?.[kind],
     b.hits?.[kind] ?? task.hits[b.index]?.[kind],
   ];
-  if (!texts[0] || !texts[1] || !task.asked[kind]) return null;
-  const [hasQuery, first, second] = [task.asked[kind], ...texts].map(bits);
+  if (!texts[0] || !texts[1] || !task.hasQuery[kind]) return null;
+  const [hasQuery, first, second] = [task.hasQuery[kind], ...texts].map(bits);
   const n = task.languages.length;
   const wanted = languages ?? task.languages.map((_, i) => i);
   const found = { both: 0, onlyA: 0, onlyB: 0, neither: 0, questions: [] };
@@ -238,7 +238,7 @@ function flips(task, kind, a, b, languages) {
 /** Settings for which the page holds which questions the rows answer first. */
 const flipKinds = ({ task, a, b }) =>
   ["mono", "multi"].filter(
-    (x) => task.asked[x] && [...task.hits, a.hits, b.hits].some((hits) => hits?.[x]),
+    (x) => task.hasQuery[x] && [...task.hits, a.hits, b.hits].some((hits) => hits?.[x]),
   );
 
 /** The one of them that is shown. */

@@ -57,7 +57,7 @@ const meaning = (measure) =>
  * elsewhere. Formulas: the r relevant passages of a pool of n are a random subset of its ranks.
  */
 function ends(task, { kind, measure }) {
-  if (!task.oneEach || !task.kinds.includes("cross") || !task.asked.mono || kind === "cross")
+  if (!task.oneEach || !task.kinds.includes("cross") || !task.hasQuery.mono || kind === "cross")
     return null;
   const key = `${kind} ${measure}`;
   task.ends_ ??= new Map();
@@ -70,7 +70,7 @@ function endsOf(task, kind, measure) {
   const formula = CHANCE[name];
   if (!formula) return null;
   const n = task.languages.length;
-  const hasQuery = bits(task.asked.mono);
+  const hasQuery = bits(task.hasQuery.mono);
   const totals = task.languages.map(() => [0, 0, 0]);
   const whole = sum(Object.values(task.passages));
   const memo = new Map();
