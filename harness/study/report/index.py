@@ -14,16 +14,14 @@ from harness.study.report.page import GENERATED
 INDEX = "README.md"
 _TITLE = re.compile(r"^# (.+)$", re.MULTILINE)
 _QUESTION = re.compile(r"^\*\*(.+)\*\*$", re.MULTILINE)
-# Statements about the whole study, before those about single measures.
-_FIRST = re.compile(r"^## What came out\n\n((?:- (?!\*\*).+\n)+)", re.MULTILINE)
+_ANSWER = re.compile(r"^\*\*.+\*\*\n\n(\w.+)$", re.MULTILINE)
 _SAMPLED = re.compile(r"^\*\*.*SAMPLE OF THE CORPUS.*\*\*$", re.MULTILINE)
 
 
 def write_index(folder: str | Path) -> Path:
     """Write ``README.md`` with a line for every page ``FOLDER/*/index.md``, by name.
 
-    Each has its title, question, whether a corpus was sampled, and the first statements of its
-    summary.
+    Each has its title, question, the sentence that answers it, and whether a corpus was sampled.
 
     Raises:
         StudyError: the folder contains no page of a study.
@@ -33,12 +31,13 @@ def write_index(folder: str | Path) -> Path:
     entries = []
     for path in sorted(folder.glob("*/index.md")):
         text = read_text(path, StudyError)
-        title, question, first = (x.search(text) for x in (_TITLE, _QUESTION, _FIRST))
+        title, question = (x.search(text) for x in (_TITLE, _QUESTION))
         if GENERATED not in text or title is None or question is None:
             continue
         lines = [f"## [{title[1]}]({quote(path.parent.name)}/index.md)", f"**{question[1]}**"]
-        lines += [found[0] for found in _SAMPLED.finditer(text.partition("\n## ")[0])]
-        lines += [] if first is None else [first[1].rstrip()]
+        opening = text.partition("\n## ")[0]
+        lines += [found[1] for found in _ANSWER.finditer(opening)][:1]
+        lines += [found[0] for found in _SAMPLED.finditer(opening)]
         entries.append("\n\n".join(lines))
     if not entries:
         raise StudyError(

@@ -14,6 +14,7 @@ from harness.study.definition import Study
 from harness.study.file import list_studies, read_study
 from harness.study.report import tables
 from harness.study.report.answer import answer
+from harness.study.report.combinations import pool_grid
 from harness.study.report.costs import NOTE as NOTE_OF_COSTS
 from harness.study.report.costs import NOTE_OF_STEPS, cost_grid, step_grid
 from harness.study.report.findings import Findings
@@ -38,10 +39,11 @@ def page(findings: Findings, passages: Sequence[Passage], plots: Sequence[Plot])
     parts = [
         f"# {escaped(study.title)}\n\n{GENERATED}\n",
         f"**{escaped(study.question)}**\n",
-        *(f"{escaped(x)}\n" for x in (said or "").split("\n\n") if x),
+        *([] if said is None else [f"{escaped(said)}\n"]),
         *_marks(findings),
         *(_figure(x) for x in plots[:1]),
         "## What came out\n",
+        *_pools(findings),
         _reading(passages),
         *(["## More plots\n"] if plots[1:] else []),
         *(_figure(x) for x in plots[1:]),
@@ -73,6 +75,12 @@ def _marks(findings: Findings) -> Iterator[str]:
             x for x in findings.all_tables if x.key == score_table.key
         ):
             yield f"{escaped(score_table.title)}: {escaped('; '.join(score_table.notes))}.\n"
+
+
+def _pools(findings: Findings) -> Iterator[str]:
+    grid = pool_grid(findings)
+    if grid is not None:
+        yield f"*{escaped(grid.title)}*\n\n{table(grid)}"
 
 
 def _reading(passages: Sequence[Passage]) -> str:

@@ -78,6 +78,11 @@ def share(number: float) -> str:
     return UNDEFINED if math.isnan(number) else _signed(f"{100 * number:+.1f}") + " %"
 
 
+def percent(number: float) -> str:
+    """``97.3``."""
+    return UNDEFINED if math.isnan(number) else f"{100 * number:.1f}"
+
+
 def ratio(number: float) -> str:
     """``0.92``."""
     return UNDEFINED if math.isnan(number) else f"{number:.3f}"
