@@ -113,8 +113,12 @@ def run_scores(run: Run, qrels: Qrels, measures: Sequence[str]) -> RunScores:
     found = evaluator.evaluate(_as_dicts({q: run[q] for q in run if q in qrels}))
     values: dict[str, FloatArray] = {}
     for name, _, answer, cutoff in columns:
-        zero = _LOG_OF_ZERO if answer.startswith("gm_") else 0.0
-        column = np.array([found[q][answer] if q in found else zero for q in qrels])
+        column = np.array(
+            [
+                found[q][answer] if q in found else _of_missing(answer, row)
+                for q, row in qrels.items()
+            ]
+        )
         if cutoff is not None:
             # Past the cutoff; half a rank keeps clear of rounding.
             column[column < 1 / (cutoff + 0.5)] = 0.0
@@ -125,6 +129,18 @@ def run_scores(run: Run, qrels: Qrels, measures: Sequence[str]) -> RunScores:
         missing=tuple(q for q in qrels if q not in run),
         unjudged=tuple(q for q in run if q not in qrels),
     )
+
+
+def _of_missing(answer: str, judged: Mapping[str, int]) -> float:
+    """What ``trec_eval -c`` takes for a judged query that the run lacks: 0, but for two counts.
+
+    It is a query, and its relevant passages are there to be found.
+    """
+    if answer == "num_q":
+        return 1.0
+    if answer == "num_rel":
+        return float(sum(grade > 0 for grade in judged.values()))
+    return _LOG_OF_ZERO if answer.startswith("gm_") else 0.0
 
 
 def by_setting(run: Run, qrels: Qrels, settings: Iterable[Setting]) -> Iterator[SettingRun]:

@@ -84,6 +84,16 @@ def test_any_trec_eval_measure_goes_with_its_own_aggregation() -> None:
     assert means["gm_map"] == pytest.approx(product ** (1 / 3))
 
 
+def test_counts_of_queries_and_of_relevant_passages_are_of_all_that_is_judged() -> None:
+    """With -c trec_eval 9 takes these two from the qrels (m_num_q.c, m_num_rel.c)."""
+    names = ["num_q", "num_rel", "num_rel_ret", "num_ret"]
+    means = run_scores(RUN, QRELS, names).means()
+    relevant = sum(grade > 0 for row in QRELS.values() for grade in row.values())
+    assert [means[x] for x in names] == [3, relevant, 3, 6]
+    judged = {q: row for q, row in QRELS.items() if q in RUN}
+    assert run_scores(RUN, judged, names).means()["num_rel"] < relevant
+
+
 def test_a_name_with_several_values_stands_for_all() -> None:
     found = run_scores(RUN, QRELS, ["success", "P_7", "P"])
     assert {"success_1", "success_5", "success_10", "P_7", "P_5", "P_1000"} <= set(found.values)
