@@ -240,6 +240,21 @@ def test_the_answer_names_every_arm() -> None:
     )
 
 
+def test_an_arm_that_alone_differs_both_ways_is_named_once() -> None:
+    tasks = [{"task": "planted"}, {"task": "xquad", "name": "other"}]
+    content = planted.document(kinds=["mono", "multi"], tasks=tasks)
+
+    def mean(arm: str, values: Mapping[str, Any], kind: str, language: str) -> float:
+        return 0.4 if arm != "cross" else {"mono": 0.3, "multi": 0.5}[kind]
+
+    assert str(answer(found(content, mean))).startswith(
+        "Of 4 comparisons with mono, cross is better in 2 and worse in 2 (Planted, multi mAP: cross +"
+    )
+    assert answer(found(content, by_arm())) == (
+        "Of 4 comparisons with mono, none is better or worse."
+    )
+
+
 def test_the_answer_of_several_lines_says_what_each_changes() -> None:
     content = planted.document(("mono", "hybrid"), axes=AMOUNTS, x="amount")
     findings = found(

@@ -236,11 +236,12 @@ def _better_and_worse(found: Iterable[tuple[str, Sequence[Compared]]]) -> str:
 
 def _counted(counts: Sequence[tuple[str, int, int]], verb: str, words: tuple[str, str]) -> str:
     """``cross is better in 3 and hybrid in 1, and none is worse``."""
-    if len(counts) == 1:
-        name, *numbers = counts[0]
+    differing = [x for x in counts if any(x[1:])]
+    if len(counts) == 1 or (len(differing) == 1 and all(differing[0][1:])):
+        name, *numbers = (differing or counts)[0]
         said = [f"{word} in {n}" for word, n in zip(words, numbers, strict=True)]
         return f"{name} {verb} {listed(said)}"
-    if not any(n for _, *numbers in counts for n in numbers):
+    if not differing:
         return f"none {verb} {words[0]} or {words[1]}"
     parts = []
     for column, word in enumerate(words, start=1):
