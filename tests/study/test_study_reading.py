@@ -248,7 +248,7 @@ def test_an_arm_that_alone_differs_both_ways_is_named_once() -> None:
         return 0.4 if arm != "cross" else {"mono": 0.3, "multi": 0.5}[kind]
 
     assert str(answer(found(content, mean))).startswith(
-        "Of 4 comparisons with mono, cross is better in 2 and worse in 2 (Planted, multi mAP: cross +"
+        "Of 4 comparisons with mono, cross is better in 2 and worse in 2 (Planted, multi mAP: "
     )
     assert answer(found(content, by_arm())) == (
         "Of 4 comparisons with mono, none is better or worse."
