@@ -349,7 +349,7 @@ def test_what_is_kept_away_from_home_is_more_only_where_it_is(kept: float, verdi
     more = 1 if kept > 0.8 else 0
     assert f"than mono in {more}, less in 0" in joined(headline.headline(findings))
     assert answer(findings) == (
-        "Away from home (domain) mono keeps 80.4 % of its score; of 1 comparison with that, hybrid "
+        "Away from home (domain) mono keeps 80.4 % of its score; of 1 comparison with mono, hybrid "
         f"keeps more in {more} and less in 0."
     )
     assert said(sentences.against_first, findings) == ""

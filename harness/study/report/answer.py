@@ -141,10 +141,9 @@ def _counted_changes(ends: Sequence[Compared]) -> str:
     """How many comparisons are better and worse, and the largest change in points."""
     counts = [(v, sum(x.verdict == v for x in ends)) for v in ("better", "worse")]
     (first, n), (second, m) = sorted(counts, key=lambda x: -x[1])
-    text = (
-        f"{n} of {plural(len(ends), 'comparison')} {'is' if n == 1 else 'are'} {first} and "
-        f"{m or 'none'} {'are' if m > 1 else 'is'} {second}"
-    )
+    be = ["are" if x > 1 else "is" for x in (n, m)]
+    total = plural(len(ends), "comparison")
+    text = f"{n or 'none'} of {total} {be[0]} {first} and {m or 'none'} {be[1]} {second}"
     points = [x for x in ends if x.effect.significant and not wording.in_ranks(x.measure)]
     if not points:
         return text
@@ -173,19 +172,19 @@ def _points(findings: Findings) -> list[str]:
         for p in dict.fromkeys(x.point for x in found)
     ]
     first = f"{layout.axis_name} {layout.quoted(layout.points[0])}"
-    return [f"of {plural(len(found), 'comparison')} with {first}, {_better_and_worse(counts)}"]
+    total = plural(len(counts[0][1]), "comparison")
+    return [f"of {total} with {first}, {_better_and_worse(counts)}"]
 
 
 def _arms(findings: Findings) -> list[str]:
     """How often each arm is better or worse than the baseline, and by how much in the pool."""
-    grouped: dict[tuple[str, str], list[tuple[str, list[Compared]]]] = {}
+    grouped: dict[str, list[tuple[str, list[Compared]]]] = {}
     for found, over in headline.arms(findings):
-        arm = (found[0].series.label, found)
-        grouped.setdefault((found[0].against, over), []).append(arm)
+        name = f"of {plural(len(found), 'comparison')} with {found[0].against}{over}"
+        grouped.setdefault(name, []).append((found[0].series.label, found))
     return [
-        f"of {plural(len(arms[0][1]), 'comparison')} with {against}{over}, "
-        f"{_better_and_worse(arms)}{_by_how_much(findings, arms)}"
-        for (against, over), arms in grouped.items()
+        f"{name}, {_better_and_worse(arms)}{_by_how_much(findings, arms)}"
+        for name, arms in grouped.items()
     ]
 
 
@@ -219,11 +218,14 @@ def _kept(findings: Findings) -> list[str]:
     low, high = (wording.percent(x) for x in (ratios.min(), ratios.max()))
     span = f"{low} %" if low == high else f"{low} to {high} %"
     said = f"away from home ({findings.layout.axis_name}) {baseline} keeps {span} of its score"
-    found = list(headline.kept(findings))
-    if not found:
-        return [said]
-    counts = _counted([(x.arm, x.more, x.less) for x in found], "keeps", ("more", "less"))
-    return [f"{said}; of {plural(found[0].total, 'comparison')} with that, {counts}"]
+    grouped: dict[str, list[tuple[str, int, int]]] = {}
+    for x in headline.kept(findings):
+        name = f"of {plural(x.total, 'comparison')} with {x.against}"
+        grouped.setdefault(name, []).append((x.arm, x.more, x.less))
+    return [
+        said,
+        *(f"{name}, {_counted(x, 'keeps', ('more', 'less'))}" for name, x in grouped.items()),
+    ]
 
 
 def _better_and_worse(found: Iterable[tuple[str, Sequence[Compared]]]) -> str:
