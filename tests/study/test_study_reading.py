@@ -188,6 +188,23 @@ def test_one_seed_is_said_to_say_nothing_of_others() -> None:
     assert joined(headline.cautions(some)).startswith("Where one seed is finished, an interval")
 
 
+def test_two_values_are_both_or_neither() -> None:
+    axes = {"temperature": {"label": "temperature", "values": [0.1, 0.5]}}
+    content = planted.document(("mono", "hybrid", "cross"), axes=axes, x="temperature")
+    text = said(sentences.against_baseline, found(content, by_arm(hybrid=0.45))).split("\n")
+    assert text[0].startswith("hybrid is above mono over both values of temperature: +")
+    assert text[0].endswith("taken singly it is significantly different at both.")
+    assert text[1].endswith("taken singly it is significantly different at neither.")
+    three = {"label": "domain", "points": [{"name": x} for x in ("home", "away", "abroad")]}
+    alike = found(
+        planted.document(("hybrid",), axes={"domain": three}, x="domain", baseline="hybrid"),
+        by_arm(),
+    )
+    assert said(sentences.against_first, alike).endswith(
+        "neither of the others is significantly different from it."
+    )
+
+
 def test_an_unfinished_study_says_at_which_values_it_compares() -> None:
     axes = {"temperature": {"label": "temperature", "values": [0.1, 0.5]}}
     content = planted.document(("mono", "hybrid"), axes=axes, x="temperature")

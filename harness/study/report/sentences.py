@@ -70,7 +70,7 @@ def against_baseline(findings: Findings, score_table: ScoreTable, measure: str) 
         if other:
             at_some = f"at {other} of them" if other < len(significant) else "all"
             singly += f", {at_some} the other way"
-        over = f" over all {len(at)} values of {layout.axis_name}"
+        over = f" over {_every(len(at))} values of {layout.axis_name}"
         yield f"{_compared(series.label, whole, over)}{singly}."
 
 
@@ -126,8 +126,12 @@ Spelled = Callable[[str | int | float | bool | None], str]
 
 def _of(spell: Spelled, significant: Sequence[Compared], of: int) -> str:
     if not significant:
-        return f"none of the {of}"
-    return f"all {of}" if len(significant) == of else listed([spell(x.point) for x in significant])
+        return "neither" if of == 2 else f"none of the {of}"
+    return _every(of) if len(significant) == of else listed([spell(x.point) for x in significant])
+
+
+def _every(number: int) -> str:
+    return "both" if number == 2 else f"all {number}"
 
 
 def best_value(findings: Findings, score_table: ScoreTable, measure: str) -> Iterator[str]:
@@ -222,6 +226,8 @@ def against_first_by_group(
 
 
 def _none(number: int) -> str:
+    if number == 2:
+        return "neither of the others is"
     return "the other value is not" if number == 1 else f"none of the {number} others is"
 
 
