@@ -77,3 +77,31 @@ def check_loaded(model: Any, folder: Path, name: str) -> None:
                     f"{name}: transformers {metadata.version('transformers')} did not load the "
                     f"adapter's weights ({bare} has others): pip install -U transformers"
                 )
+
+
+def merge(model: Any) -> None:
+    """Make an adapter's weights part of its base's, in place: the model is one like any other.
+
+    As an adapter it would be saved without the weights of its base, trained or not.
+    """
+    from peft.tuners.tuners_utils import BaseTunerLayer
+    from peft.utils import ModulesToSaveWrapper
+
+    inner = model[0].auto_model
+    for path, module in list(inner.named_modules()):
+        if isinstance(module, BaseTunerLayer):
+            module.merge()
+            whole = module.get_base_layer()
+        elif isinstance(module, ModulesToSaveWrapper):
+            whole = module.modules_to_save[module.active_adapters[0]]
+        else:
+            continue
+        parent, _, child = path.rpartition(".")
+        setattr(inner.get_submodule(parent), child, whole)
+    # A model that an adapter was once loaded into is saved under the adapter's names.
+    plain = type(inner).from_pretrained(
+        inner.name_or_path, dtype=inner.dtype, local_files_only=True
+    )
+    plain.load_state_dict(inner.state_dict())
+    name = next(x for x, child in model[0].named_children() if child is inner)
+    setattr(model[0], name, plain.to(inner.device))

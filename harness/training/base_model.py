@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from harness.base.files import home_expanded
 from harness.errors import ModelError, did_you_mean
+from harness.models import peft_adapter
 from harness.models.fingerprint import digest_folder
 from harness.models.random_weights import no_random_weights
 from harness.models.sentence_transformer import check_tokenizer
@@ -61,15 +62,22 @@ def find_base(name: str, offline: bool) -> dict[str, Any]:
     if (own := built_in(name)) is not None:
         return own.facts()
     folder, revision = _find(name, offline)
-    return {"revision": revision, "files": digest_folder(folder)}
+    return _facts(folder, revision, name, offline)
+
+
+def _facts(folder: Path, revision: str | None, name: str, offline: bool) -> dict[str, Any]:
+    """Revision and digests, those of an adapter's own base too, which is fetched if needed."""
+    facts: dict[str, Any] = {"revision": revision, "files": digest_folder(folder)}
+    below = peft_adapter.base_facts(folder, name=f"--base {name}", offline=offline)
+    return facts if below is None else facts | {"base": below}
 
 
 def _from_folder(name: str, device: str | None, offline: bool) -> tuple[Any, dict[str, Any]]:
     from sentence_transformers import SentenceTransformer
 
     folder, revision = _find(name, offline)
-    files = digest_folder(folder)
-    check_tokenizer(folder, files, f"--base {name}")
+    facts = _facts(folder, revision, name, offline)
+    check_tokenizer(folder, facts["files"], f"--base {name}")
     try:
         if is_use_m3(folder):
             from harness.models.use_m3.module import load_folder
@@ -80,18 +88,23 @@ def _from_folder(name: str, device: str | None, offline: bool) -> tuple[Any, dic
                 model = SentenceTransformer(
                     str(folder), device=device, local_files_only=True, trust_remote_code=False
                 )
+            if "base" in facts:
+                peft_adapter.check_loaded(model, folder, f"--base {name}")
+                peft_adapter.merge(model)
+    except ModelError:
+        raise
     except Exception as error:
         first = str(error).strip().split("\n")[0] or type(error).__name__
         raise ModelError(f"--base {name}: cannot be loaded from {folder}: {first}") from error
-    return model, {"name": name, "revision": revision, "files": files}
+    return model, {"name": name, **facts}
 
 
 def _find(name: str, offline: bool) -> tuple[Path, str | None]:
-    from harness.models.hub_snapshot import NAME, snapshot
+    from harness.models.hub_snapshot import CONFIGURATIONS, NAME, snapshot
 
     path = home_expanded(name)
     if path.is_dir():
-        if (path / "modules.json").is_file() or (path / "config.json").is_file():
+        if any((path / x).is_file() for x in CONFIGURATIONS):
             return path, None
         raise ModelError(
             f"--base {name}: a folder without modules.json or config.json, so neither a "

@@ -39,6 +39,23 @@ def bert(folder: Path, architecture: str, **configured: Any) -> Path:
     return folder
 
 
+def adapter(folder: Path, base: Path, name: str) -> Any:
+    """A LoRA adapter of random weights for a model folder, which it calls ``name``; as loaded."""
+    import torch
+    from peft import LoraConfig
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(base), device="cpu")
+    torch.manual_seed(1)
+    drawn = LoraConfig(r=2, target_modules=["query", "value"], init_lora_weights=False)
+    model[0].auto_model.add_adapter(drawn)
+    model.save(str(folder))
+    config = folder / "adapter_config.json"
+    stated = json.loads(config.read_text()) | {"base_model_name_or_path": name}
+    config.write_text(json.dumps(stated))
+    return model
+
+
 def sparse(folder: Path) -> Path:
     """A SPLADE of random weights."""
     from sentence_transformers import SparseEncoder
