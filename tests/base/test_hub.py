@@ -40,7 +40,7 @@ def test_a_file_is_fetched_into_the_hubs_cache(served: Hub) -> None:
         (401, "RepoNotFound", "^org/set: .*hub has no public (model|data set) .* hf auth login$"),
         (403, "GatedRepo", f"^org/set@{COMMIT}: accept this (model|data set)'s terms"),
         (404, "RevisionNotFound", f"^org/set: the hub has no revision '{COMMIT}' of it$"),
-        (404, "EntryNotFound", f"^org/set@{COMMIT}: "),
+        (404, "EntryNotFound", f"^org/set@{COMMIT}: the hub has no file here.txt$"),
     ],
 )
 def test_what_the_hub_refuses_is_one_sentence(

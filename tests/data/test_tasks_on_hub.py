@@ -91,6 +91,8 @@ def test_a_task_is_fetched_scored_and_scored_again_offline(
     assert spec.source.repository is not None
     write_task_data(spec, tmp_path / "data")
     hub.put("dataset", spec.source.repository, tmp_path / "data", commit=spec.source.revision)
+    # The branch has moved on since the commit that the task file names.
+    hub.put("dataset", spec.source.repository, {"README.md": b"other files"})
     if spec.source.queries is not None:
         hub.put("dataset", spec.source.queries.repository, tmp_path / "data")
     if spec.streamed:
@@ -126,6 +128,8 @@ def test_miracl_of_a_small_language_is_miracl(hub: Hub, tmp_path: Path) -> None:
     assert spec.source.repository is not None
     hub.put("dataset", spec.source.repository, topics, commit=spec.source.revision)
     hub.put("dataset", pinned.repository, corpus, commit=pinned.revision)
+    for name in (spec.source.repository, pinned.repository):
+        hub.put("dataset", name, {"README.md": b"a newer commit, with other files"})
     small = replace(
         spec.source,
         files={name: hashlib.sha256(raw).hexdigest() for name, raw in topics.items()},

@@ -87,6 +87,12 @@ def moved(files: dict[str, bytes]) -> dict[str, bytes]:
     return {**files, name: json.dumps(config).encode()}
 
 
+def commits_of(hub: Hub) -> set[str]:
+    """Of the files that were requested."""
+    files = [x.partition("/resolve/")[2] for x in hub.requests if "/resolve/" in x]
+    return {x.partition("/")[0] for x in files}
+
+
 def test_a_name_gets_mtebs_revision_and_prompts_and_hub_the_models_own(
     hub: Hub, files: dict[str, bytes], run: Any
 ) -> None:
@@ -99,6 +105,8 @@ def test_a_name_gets_mtebs_revision_and_prompts_and_hub_the_models_own(
     found = facts(run(E5))
     assert found["prompts"] == {"query": "query: ", "passage": "passage: "}
     assert found["facts"]["revision"] == pinned
+    # The files are that commit's, too, not only what the record says of them.
+    assert commits_of(hub) == {pinned}
     found = facts(run(f"hub:{E5}"))
     assert found["prompts"] == {"query": "is what ", "passage": "passage "}
     assert found["facts"]["revision"] == newest
@@ -120,6 +128,8 @@ def test_a_branch_that_moved_is_another_model_and_offline_the_last_one_serves(
     assert before["fingerprint"] != after["fingerprint"]
     # The weights did not change, and were not fetched again.
     assert hub.downloads.count("org/tiny/model.safetensors") == 1
+    # What the branch has now is no matter to those that name a commit.
+    hub.put("model", "org/tiny", {"README.md": b"Moved to org/other"})
     for name in ("org/tiny@v1", f"org/tiny@{first}"):
         assert facts(run(name))["fingerprint"] == before["fingerprint"]
     hub.requests.clear()
@@ -131,19 +141,7 @@ def test_an_adapter_is_scored_with_its_base(
     hub: Hub, folder: Path, files: dict[str, bytes], run: Any, tmp_path: Path
 ) -> None:
     """Vectors are those of sentence-transformers, and a new base makes another model."""
-    import torch
-    from peft import LoraConfig
-    from sentence_transformers import SentenceTransformer
-
-    model = SentenceTransformer(str(folder))
-    torch.manual_seed(1)
-    wanted = LoraConfig(r=2, target_modules=["query", "value"], init_lora_weights=False)
-    model[0].auto_model.add_adapter(wanted)
-    model.save(str(tmp_path / "adapter"))
-    config = tmp_path / "adapter" / "adapter_config.json"
-    config.write_text(
-        json.dumps(json.loads(config.read_text()) | {"base_model_name_or_path": "org/tiny"})
-    )
+    model = random_models.adapter(tmp_path / "adapter", folder, "org/tiny")
     hub.put("model", "org/adapter", tmp_path / "adapter")
     assert facts(run("org/adapter"))["facts"]["base"]["name"] == "org/tiny"
     loaded = load("org/adapter", ModelOptions(offline=True))
@@ -159,7 +157,10 @@ def test_an_adapter_is_scored_with_its_base(
     assert "org/adapter is an adapter for org/tiny: " in done.output
 
 
-def test_a_matryoshka_model_is_scored_at_the_width_it_is_cut_to(hub: Hub) -> None:
+def test_a_matryoshka_model_is_scored_at_the_width_it_is_cut_to(
+    hub: Hub, files: dict[str, bytes], run: Any, tmp_path: Path
+) -> None:
+    """By its caller, by its own configuration, or by the user, who may cut several times."""
     from sentence_transformers import SentenceTransformer
 
     narrow = load(SentenceTransformer("org/tiny", truncate_dim=8, device="cpu"))
@@ -169,6 +170,15 @@ def test_a_matryoshka_model_is_scored_at_the_width_it_is_cut_to(hub: Hub) -> Non
     wide = whole.encode(TEXTS, role="query", language="en")
     np.testing.assert_allclose(ours, wide[:, :8], atol=1e-5)
     assert narrow.facts["truncate_dim"] == 8
+    config = json.loads(files["config_sentence_transformers.json"]) | {"truncate_dim": 16}
+    cut = {**files, "config_sentence_transformers.json": json.dumps(config).encode()}
+    hub.put("model", "org/cut", cut)
+    ours = load("org/cut").encode(TEXTS, role="query", language="en")
+    np.testing.assert_allclose(ours, wide[:, :16], atol=1e-5)
+    for arguments in (("org/cut",), ("org/tiny", "--dimensions", "8,4")):
+        assert run(*arguments).exit_code == 0
+    records = [json.loads(x.read_text()) for x in tmp_path.rglob("record.json")]
+    assert sorted(x["tasks"][0]["dimensions"] for x in records) == [4, 8, 16, 32]
 
 
 @pytest.mark.parametrize(
