@@ -43,6 +43,14 @@ def is_offline(requested: bool = False) -> bool:
     return requested or os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
 
 
+def draw_no_bars() -> None:
+    """Keep the hub's library from drawing bars, unless the user's environment says otherwise.
+
+    The variable is read at the library's import, which comes later.
+    """
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+
 class Repository(NamedTuple):
     """A model or data set of the hub at a revision."""
 

@@ -20,6 +20,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from harness.base.hub import draw_no_bars
 from harness.base.progress import Silent
 from harness.console import consoles
 from harness.errors import DamagedShardWarning, HarnessWarning
@@ -155,6 +156,7 @@ def show_progress(*, quiet: bool) -> Iterator[Bars | Quiet]:
         warnings.simplefilter("default")
         warnings.showwarning = show
         if quiet or not console.is_terminal:
+            draw_no_bars()
             yield Quiet(None if quiet else console)
         else:
             with Bars(console).drawn() as bars:

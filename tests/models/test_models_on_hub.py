@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +117,20 @@ def test_a_name_gets_mtebs_revision_and_prompts_and_hub_the_models_own(
     hub.requests.clear()
     assert facts(run(E5, "--offline"))["facts"]["revision"] == pinned
     assert hub.requests == []
+
+
+def test_a_process_of_its_own_finds_the_hub_and_prints_the_records_path_alone(
+    hub: Hub, task: Path, tmp_path: Path
+) -> None:
+    """By the environment, as users name a mirror; the hub's library draws no bars of its own."""
+    command = [sys.executable, "-m", "harness", "run", "--model", "org/tiny", "--task", str(task)]
+    command += ["--settings", "mono", "--output", str(tmp_path / "record"), "--quiet"]
+    environment = {x: y for x, y in os.environ.items() if not x.startswith("HF_")}
+    environment |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert load_record(done.stdout.strip()).document["model"]["name"] == "org/tiny"
+    assert "org/tiny/model.safetensors" in hub.downloads
 
 
 def test_a_branch_that_moved_is_another_model_and_offline_the_last_one_serves(
