@@ -87,6 +87,8 @@ def test_an_adapter_is_trained_with_its_base_and_saved_whole(hub: Hub, tmp_path:
     # A rate at which nothing is learnt: what is saved is adapter and base together.
     done = command(*train, "--learning-rate", "1e-12", "--output", output)
     assert done.exit_code == 0, done.output
+    names = {x.name for x in output.iterdir()}
+    assert "model.safetensors" in names and "adapter_config.json" not in names
     base = json.loads((output / MANIFEST).read_text())["base"]
     assert base["base"]["name"] == "org/base"
     assert base["base"]["revision"] == hub.repositories["models", "org/base"].names["main"]
