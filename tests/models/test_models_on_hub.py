@@ -261,7 +261,7 @@ def test_a_hub_in_trouble_is_one_sentence_and_a_local_copy_serves(
 def test_a_download_that_breaks_off_or_stalls_goes_on_where_it_stopped(
     hub: Hub, files: dict[str, bytes], run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.3)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DOWNLOAD_TIMEOUT", 2)
     # What comes in parts of less than that, 10 MB else, is not kept.
     monkeypatch.setattr(huggingface_hub.constants, "DOWNLOAD_CHUNK_SIZE", 1000)
     monkeypatch.setattr("time.sleep", lambda _: None)
