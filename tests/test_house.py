@@ -215,6 +215,23 @@ def test_constraints_pin_everything_required_within_its_bounds() -> None:
         assert requirement.specifier.contains(pins[name]), f"{name} {pins[name]}: out of bounds"
 
 
+def test_the_lowest_client_of_the_hub_runs_every_test_that_talks_to_one() -> None:
+    lines = (ROOT / ".ci" / "lowest-hub.txt").read_text(encoding="utf-8").splitlines()
+    (pin,) = [x for x in lines if x.startswith("huggingface_hub==")]
+    assert pin.replace("==", ">=") in project()["project"]["dependencies"]
+    tested = set((ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines())
+    others = {x.partition("==")[0] for x in lines if "==" in x and x not in tested}
+    assert others == {"datasets", "huggingface_hub", "transformers"}
+    tox = (ROOT / "tox.ini").read_text(encoding="utf-8")
+    listed = re.findall(r"tests/\S+\.py", tox.partition("[testenv:hub]")[2].partition("\n[")[0])
+    talking = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "tests").rglob("test_*.py")
+        if "\nfrom loopback_hub import" in path.read_text(encoding="utf-8")
+    }
+    assert set(listed) == talking
+
+
 def test_hooks_run_the_pinned_ruff() -> None:
     hooks = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
     revision = re.search(r"ruff-pre-commit\n\s+rev: v(\S+)", hooks)
