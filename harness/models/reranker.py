@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +18,7 @@ from harness.errors import ModelError, did_you_mean, errors_of, first_line
 from harness.models.base import ModelOptions
 from harness.models.fingerprint import digest_folder, library_versions
 from harness.models.hub_snapshot import NAME, snapshot
+from harness.models.quiet_loading import quiet_loading
 from harness.models.random_weights import no_random_weights
 from harness.models.resolve import from_python
 from harness.models.wrapped import as_float32
@@ -87,8 +86,7 @@ class CrossEncoderReranker:
         from sentence_transformers import CrossEncoder
 
         try:
-            # The library draws progress bars while loading; the harness draws its own.
-            with contextlib.redirect_stderr(io.StringIO()), no_random_weights(pooler=True):
+            with quiet_loading(), no_random_weights(pooler=True):
                 model = CrossEncoder(
                     str(self._folder),
                     device=self._options.device,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, cast
@@ -22,6 +21,7 @@ from harness.errors import HarnessError, HarnessWarning, ModelError, first_line,
 from harness.models import peft_adapter
 from harness.models.base import Backend, ModelOptions, Similarity
 from harness.models.fingerprint import digest_folder, fingerprint, library_versions
+from harness.models.quiet_loading import quiet_loading
 from harness.models.random_weights import no_random_weights
 from harness.models.safetensors_header import count_weights
 from harness.models.token_counts import CHUNK, Stream, Work
@@ -424,17 +424,3 @@ def prompts_of(own: object, options: ModelOptions, name: str) -> dict[Role, str]
             stacklevel=2,
         )
     return chosen
-
-
-@contextlib.contextmanager
-def quiet_loading() -> Iterator[None]:
-    """Suppress transformers' progress bars while loading; the harness draws its own."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()

@@ -7,8 +7,6 @@ encoded once and stored, and one search serves every setting.
 
 from __future__ import annotations
 
-import contextlib
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +18,7 @@ from harness.data.task import Role
 from harness.errors import ModelError, first_line
 from harness.models.base import ModelOptions, Parts
 from harness.models.fingerprint import digest_folder, fingerprint, library_versions
+from harness.models.quiet_loading import quiet_loading
 from harness.models.random_weights import no_random_weights
 from harness.models.safetensors_header import count_weights
 from harness.models.sentence_transformer import prompts_of, read_config
@@ -91,8 +90,7 @@ class PartsEncoder:
 
         dtype = getattr(torch, self._options.dtype)
         try:
-            # The library draws bars while it loads; the harness draws its own.
-            with contextlib.redirect_stderr(io.StringIO()), no_random_weights():
+            with quiet_loading(), no_random_weights():
                 model = getattr(sentence_transformers, _LIBRARY[self.kind])(
                     str(self._folder),
                     device=self._options.device,

@@ -11,6 +11,7 @@ from harness.base.files import home_expanded
 from harness.errors import ModelError, did_you_mean
 from harness.models import peft_adapter
 from harness.models.fingerprint import digest_folder
+from harness.models.quiet_loading import quiet_loading
 from harness.models.random_weights import no_random_weights
 from harness.models.sentence_transformer import check_tokenizer
 from harness.models.trained_folder import is_use_m3
@@ -84,13 +85,14 @@ def _from_folder(name: str, device: str | None, offline: bool) -> tuple[Any, dic
 
             model = load_folder(folder, device=device, prompts={})
         else:
-            with no_random_weights():
-                model = SentenceTransformer(
-                    str(folder), device=device, local_files_only=True, trust_remote_code=False
-                )
-            if "base" in facts:
-                peft_adapter.check_loaded(model, folder, f"--base {name}")
-                peft_adapter.merge(model)
+            with quiet_loading():
+                with no_random_weights():
+                    model = SentenceTransformer(
+                        str(folder), device=device, local_files_only=True, trust_remote_code=False
+                    )
+                if "base" in facts:
+                    peft_adapter.check_loaded(model, folder, f"--base {name}")
+                    peft_adapter.merge(model)
     except ModelError:
         raise
     except Exception as error:

@@ -48,7 +48,7 @@ def _me5_small_facts() -> dict[str, Any]:
 def _me5_small(device: str | None) -> Any:
     from harness.models.me5_small.encoder import PROMPTS, weights_path
     from harness.models.me5_small.module import trainable_model
-    from harness.models.sentence_transformer import quiet_loading
+    from harness.models.quiet_loading import quiet_loading
 
     with quiet_loading():
         return trainable_model(weights_path(), PROMPTS, device)

@@ -12,6 +12,7 @@ from harness.base.languages import primary_subtag
 from harness.errors import ModelError, UsageError, errors_of, first_line, one_line
 from harness.models import hub_snapshot
 from harness.models.fingerprint import digest_folder, fingerprint, library_versions
+from harness.models.quiet_loading import quiet_loading
 from harness.models.translation.engine import (
     EngineOptions,
     Translated,
@@ -33,21 +34,15 @@ class _Loaded:
             raise ModelError(
                 "--engine transformers needs the package transformers: pip install transformers"
             ) from error
-        from transformers.utils import logging
-
-        shown = logging.is_progress_bar_enabled()
-        logging.disable_progress_bar()  # the harness draws its own
         try:
-            self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            self.model = AutoModelForSeq2SeqLM.from_pretrained(folder, local_files_only=True)
+            with quiet_loading():
+                self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+                self.model = AutoModelForSeq2SeqLM.from_pretrained(folder, local_files_only=True)
         except Exception as error:  # of transformers, tokenizers, sentencepiece, safetensors
             raise ModelError(
                 f"{folder}: not a translation model that transformers can load "
                 f"({one_line(str(error) or type(error).__name__)})"
             ) from error
-        finally:
-            if shown:
-                logging.enable_progress_bar()
         named = device or ("cuda" if torch.cuda.is_available() else "cpu")
         try:
             self.device = torch.device(named)
