@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.stats.ragged import FloatArray, IntArray, divide, owners
+from harness.metrics.logarithm import discount, log2
+from harness.stats.ragged import BoolArray, FloatArray, IntArray, divide, owners
 
 
 def language_shares(top_k_languages: IntArray, n_languages: int) -> FloatArray:
@@ -37,8 +38,8 @@ def rank_fairness(
         indptr: ``(Q + 1,)``.
         n_languages: L.
     """
-    places = np.arange(top_k_languages.shape[1])
-    exposure = _by_language(top_k_languages, 1.0 / np.log2(places + 2.0), n_languages)
+    weights = discount(np.arange(1, top_k_languages.shape[1] + 1))
+    exposure = _by_language(top_k_languages, weights, n_languages)
     queries = len(indptr) - 1
     cells = owners(indptr) * n_languages + relevant_languages
     relevant = np.bincount(cells, minlength=queries * n_languages).reshape(queries, n_languages)
@@ -58,11 +59,12 @@ def _by_language(top_k_languages: IntArray, weights: NDArray[Any], n_languages: 
 
 def _jensen_shannon(first: FloatArray, second: FloatArray) -> FloatArray:
     """Divergence of each row's two distributions, base 2; NaN where either is."""
+    undefined: BoolArray = np.isnan(first + second).any(axis=1)
     middle = (first + second) / 2
     total = np.zeros(len(first))
     for part in (first, second):
-        ratio = np.divide(part, middle, out=np.ones_like(part), where=part > 0)
-        total += (part * np.log2(ratio)).sum(axis=1) / 2
-    undefined = np.isnan(first).any(axis=1) | np.isnan(second).any(axis=1)
+        there = (part > 0) & ~undefined[:, None]
+        ratio = np.divide(part, middle, out=np.ones_like(part), where=there)
+        total += (part * log2(ratio)).sum(axis=1) / 2
     # Rounding can leave -1e-17 for equal distributions.
     return np.where(undefined, np.nan, np.clip(total, 0.0, 1.0))

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.metrics.logarithm import discount
 from harness.metrics.ranks import NEVER
 from harness.stats.ragged import (
     FloatArray,
@@ -111,7 +112,7 @@ def ndcg(
     if grades is not None and (np.asarray(grades) == 1).all():
         grades = None
     inside = np.flatnonzero(ranks <= k if k is not None else ranks < NEVER)
-    gain = 1.0 / np.log2(ranks[inside] + 1.0)
+    gain = discount(ranks[inside])
     if grades is not None:
         gain *= grades[inside]
     found = np.bincount(owners(indptr)[inside], weights=gain, minlength=len(indptr) - 1)
@@ -122,12 +123,12 @@ def _ideal(indptr: IntArray, k: int | None, grades: NDArray[Any] | None) -> Floa
     """DCG of the best possible ranking, shape ``(Q,)``."""
     relevant = counts(indptr)
     most = int(relevant.max(initial=0))
-    discount = 1.0 / np.log2(np.arange(2.0, most + 2.0))
+    weights = discount(np.arange(1, most + 1))
     if k is not None:
-        discount[k:] = 0.0
+        weights[k:] = 0.0
     if grades is None:
-        return np.concatenate(([0.0], np.cumsum(discount)))[relevant]
+        return np.concatenate(([0.0], np.cumsum(weights)))[relevant]
     owner = owners(indptr)
     descending = np.lexsort((-np.asarray(grades), owner))
     place = np.arange(len(owner)) - np.repeat(indptr[:-1], relevant)
-    return segment_sum(np.asarray(grades)[descending] * discount[place], indptr)
+    return segment_sum(np.asarray(grades)[descending] * weights[place], indptr)

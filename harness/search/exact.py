@@ -36,6 +36,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.base.error_free import two_sum
 from harness.errors import ModelError
 
 Pairs = NDArray[np.int64]
@@ -352,15 +353,6 @@ def inner(
     return out
 
 
-def _two_sum(
-    a: NDArray[np.float64], b: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The rounded sum and its rounding error: together they are the exact sum (Knuth)."""
-    total = a + b
-    part = total - a
-    return total, (a - (total - part)) + (b - part)
-
-
 class Composite(ABC):
     """Texts that are not single vectors, with the bounds and the decisions of their own scores.
 
@@ -449,13 +441,13 @@ def exact_keys(queries: Encoded, vectors: Encoded, query: Pairs, vector: Pairs) 
         while width > 1:
             half = (width + 1) // 2
             left, right = slice(0, width - half), slice(half, width)
-            total, error = _two_sum(sums[:, left], sums[:, right])
-            both, first = _two_sum(lost[:, left], lost[:, right])
-            both, second = _two_sum(both, error)
+            total, error = two_sum(sums[:, left], sums[:, right])
+            both, first = two_sum(lost[:, left], lost[:, right])
+            both, second = two_sum(both, error)
             fine &= ~(first.any(1) | second.any(1))
             sums[:, left], lost[:, left] = total, both
             width = half
-        high[rows], low[rows] = _two_sum(sums[:, 0], lost[:, 0])
+        high[rows], low[rows] = two_sum(sums[:, 0], lost[:, 0])
         whole[rows] = fine
     for i in np.flatnonzero(~whole).tolist():
         score = real_score(queries[query[i]], vectors[vector[i]])

@@ -64,9 +64,11 @@ def test_what_is_not_looked_at_is_never_found(task: str) -> None:
 
 
 def test_a_second_run_finds_the_same(task: str) -> None:
-    one, two = (run(task, ann="faiss:HNSW4@efSearch=4,efConstruction=8") for _ in range(2))
+    # On some processors a search of 4 finds fewer than the 10 passages that are the least.
+    index = "faiss:HNSW4@efSearch=16,efConstruction=8"
+    one, two = (run(task, ann=index) for _ in range(2))
     assert table(one) == table(two)
-    assert one.model == "word-bag + approximate faiss:HNSW4@efSearch=4,efConstruction=8"
+    assert one.model == f"word-bag + approximate {index}"
 
 
 def test_every_output_says_approximate(task: str, tmp_path: Path) -> None:

@@ -107,12 +107,14 @@ def test_any_height_of_tiles(real_data: Path, rows: int, monkeypatch: pytest.Mon
     assert table_digest(real_data) == GOLDEN
 
 
+# Names differ from version to version, and numpy ignores those that it does not know.
+NUMPYS_OWN = " ".join(np.show_config(mode="dicts")["SIMD Extensions"].get("found", ()))
 PROCESSORS = {
     "plain": {
         "ATEN_CPU_CAPABILITY": "default",
         "MKL_CBWR": "COMPATIBLE",
         "OPENBLAS_CORETYPE": "Prescott",
-        "NPY_DISABLE_CPU_FEATURES": "AVX2 FMA3 AVX512F AVX512_SKX",
+        "NPY_DISABLE_CPU_FEATURES": NUMPYS_OWN,
     },
     "avx2": {"ATEN_CPU_CAPABILITY": "avx2", "MKL_CBWR": "AVX2", "OPENBLAS_CORETYPE": "Haswell"},
     "avx512": {"ATEN_CPU_CAPABILITY": "avx512", "OPENBLAS_CORETYPE": "SkylakeX"},
