@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.metrics.logarithm import discount, log2
-from harness.stats.ragged import BoolArray, FloatArray, IntArray, divide, owners
+from harness.stats.ragged import FloatArray, IntArray, divide, owners
 
 
 def language_shares(top_k_languages: IntArray, n_languages: int) -> FloatArray:
@@ -59,12 +59,12 @@ def _by_language(top_k_languages: IntArray, weights: NDArray[Any], n_languages: 
 
 def _jensen_shannon(first: FloatArray, second: FloatArray) -> FloatArray:
     """Divergence of each row's two distributions, base 2; NaN where either is."""
-    undefined: BoolArray = np.isnan(first + second).any(axis=1)
+    undefined = np.isnan((first + second).sum(axis=1, keepdims=True))
     middle = (first + second) / 2
     total = np.zeros(len(first))
     for part in (first, second):
-        there = (part > 0) & ~undefined[:, None]
+        there = (part > 0) & ~undefined
         ratio = np.divide(part, middle, out=np.ones_like(part), where=there)
         total += (part * log2(ratio)).sum(axis=1) / 2
     # Rounding can leave -1e-17 for equal distributions.
-    return np.where(undefined, np.nan, np.clip(total, 0.0, 1.0))
+    return np.where(undefined[:, 0], np.nan, np.clip(total, 0.0, 1.0))
