@@ -253,8 +253,8 @@ def test_every_pool_is_answered_for(tmp_path: Path) -> None:
     write_report(planted.results(content, mean, questions=60), tmp_path, png=False)
     page = (tmp_path / "index.md").read_text()
     assert (
-        "\n\nNothing is shown to raise multi mAP above that of untrained use-m3 on Planted; none "
-        "is shown on Other.\n\n"
+        "\n\nNothing is shown to raise multi mAP above that of untrained use-m3 on Planted; no "
+        "gain is shown on Other.\n\n"
     ) in page
     for title in ("Planted", "Other"):
         (row,) = (x for x in page.splitlines() if x.startswith(f"| {title}, multi mAP | "))

@@ -177,7 +177,7 @@ def _elsewhere(found: Sequence[Pool]) -> list[str]:
     )
     return [
         *([f"a gain is shown on {listed(raised)} too"] if raised else []),
-        *([f"none is shown on {listed(level)}"] if level else []),
+        *([f"no gain is shown on {listed(level)}"] if level else []),
     ]
 
 
